@@ -1,0 +1,46 @@
+# Each target sets itself up: a fresh machine needs Python >= 3.11 and make, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test check bench lock clean
+
+help:
+	@echo "make demo    set up, then run one emulated QKD link end to end"
+	@echo "make test    set up, then run the tests"
+	@echo "make check   set up, then ruff, mypy, basedpyright and import-linter"
+	@echo "make bench   set up, then measure every figure the README quotes"
+	@echo "make setup   make .venv alone"
+	@echo "make lock    pin the dependencies anew (needs uv)"
+
+setup: .venv/.complete
+
+.venv/.complete: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tokaido needs Python >= 3.11; name one with: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@echo "setting up .venv (once; a minute or two)"
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup
+	@$(BIN)/tokaido demo
+
+test: setup
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+bench: setup
+	@$(BIN)/python benchmarks/run.py
+
+lock:
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/runtime.txt
+	uv pip compile pyproject.toml requirements/dev.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -1,0 +1,169 @@
+"""Key material that never shows itself, and the key blocks that a unit offers to its host."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn, Self, final
+
+from tokaido.hal._errors import KeyMaterialError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+
+@final
+class KeyMaterial:
+    """Secret bytes: no `repr`, format, pickle, JSON or comparison ever shows one.
+
+    The bytes live in one `bytearray` that `wipe` overwrites. CPython and the libraries below may keep copies of what
+    passed through them (sockets, hash states, numpy temporaries), so wiping is best effort and said to be.
+    """
+
+    __slots__ = ("_buffer", "_wiped", "insecure")
+
+    def __init__(self, data: bytes | bytearray | memoryview, *, insecure: bool = False) -> None:
+        self._buffer = bytearray(data)
+        self._wiped = False
+        self.insecure = insecure
+        """Whether this key was made from seeded randomness and must never protect anything."""
+
+    def __len__(self) -> int:
+        return len(self._buffer)
+
+    @property
+    def bits(self) -> int:
+        """Length in bits."""
+        return 8 * len(self._buffer)
+
+    @property
+    def wiped(self) -> bool:
+        """Whether the bytes were overwritten."""
+        return self._wiped
+
+    def reveal(self) -> memoryview:
+        """Return a read-only view of the bytes; copy nothing that you need not copy.
+
+        Raises:
+            KeyMaterialError: The key was wiped.
+        """
+        if self._wiped:
+            raise KeyMaterialError("this key was wiped", remedy="Draw a fresh one")
+        return memoryview(self._buffer).toreadonly()
+
+    def split(self, first: int) -> tuple[KeyMaterial, KeyMaterial]:
+        """Return two keys, the first `first` bytes and the rest, and wipe this one.
+
+        Raises:
+            KeyMaterialError: The key was wiped, or is shorter than `first` bytes.
+        """
+        view = self.reveal()
+        if not 0 <= first <= len(view):
+            raise KeyMaterialError(f"a key of {len(view)} bytes has no first {first} bytes")
+        parts = KeyMaterial(view[:first], insecure=self.insecure), KeyMaterial(view[first:], insecure=self.insecure)
+        view.release()
+        self.wipe()
+        return parts
+
+    def digest(self, nonce: bytes) -> str:
+        """Return HMAC-SHA-256 of the key under a public `nonce` of at least 16 bytes, as hex.
+
+        It lets two people compare keys without showing them. It is for keys that are thrown away afterwards.
+        """
+        if len(nonce) < 16:
+            raise KeyMaterialError(f"a nonce of {len(nonce)} bytes is too short", remedy="Take 16 random bytes or more")
+        with self.reveal() as view:
+            return hmac.new(nonce, view, hashlib.sha256).hexdigest()
+
+    def wipe(self) -> None:
+        """Overwrite the bytes with zeros. May be called again."""
+        self._buffer[:] = bytes(len(self._buffer))
+        self._wiped = True
+
+    def __repr__(self) -> str:
+        return f"<KeyMaterial {self.bits} bit{', insecure' if self.insecure else ''}{', wiped' if self._wiped else ''}>"
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        raise KeyMaterialError("keys are not compared", remedy="Compare key.digest(nonce) under one nonce")
+
+    def __hash__(self) -> int:
+        raise KeyMaterialError("keys are not hashed")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise KeyMaterialError("keys are not pickled or copied")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.wipe()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBlockInfo:
+    """What is public about one key block: enough to name it, judge it and store it once."""
+
+    serial_number: str
+    """Serial number of the unit that distilled it."""
+    session: str
+    """Identifier of the key session, the same at both ends of the QKD link."""
+    number: int
+    """Number of the block within its session, from 0."""
+    bits: int
+    """Length of the key in bit."""
+    method: str
+    """Security analysis behind its length, for example "lim2014"."""
+    bound: str
+    """Statistical bound used by the analysis, for example "chernoff"."""
+    eps: float
+    """Total failure probability of the block (secrecy, correctness and authentication)."""
+    insecure: bool
+    """Whether it was made with seeded secrets."""
+    emulated: bool
+    """Whether an emulator made it. Such keys agree at both ends and are not secret in the QKD sense."""
+
+    @property
+    def name(self) -> tuple[str, str, int]:
+        """The triple that is unique for ever: serial number, session, block number."""
+        return self.serial_number, self.session, self.number
+
+
+class KeyBlock:
+    """One drawn key block. As a context manager it commits on a clean exit; an exception leaves it offered.
+
+    The unit keeps the block until it is committed, and offers it again to whoever draws next.
+    """
+
+    __slots__ = ("_commit", "committed", "info", "key")
+
+    def __init__(self, info: KeyBlockInfo, key: KeyMaterial, commit: Callable[[], None]) -> None:
+        self.info = info
+        self.key = key
+        self._commit = commit
+        self.committed = False
+
+    def commit(self) -> None:
+        """Tell the unit that the block is stored, so that it may erase it. May be called again.
+
+        Raises:
+            OutcomeUnknownError: The unit's answer was lost. Commit again: the unit takes it once.
+            TokaidoError: Anything else that kept the unit from answering.
+        """
+        if not self.committed:
+            self._commit()
+            self.committed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            self.commit()
+
+    def __repr__(self) -> str:
+        return f"<KeyBlock {self.info.serial_number}/{self.info.session}/{self.info.number} {self.info.bits} bit>"
