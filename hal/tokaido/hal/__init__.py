@@ -1,0 +1,168 @@
+"""What a device is: roles, values, errors, transports, stations.
+
+Everything a user needs has a name here; modules that begin with an underscore are private. What is costly to import
+(ZeroMQ, asyncio, entry points) is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tokaido.hal._alarms import Alarm, AlarmEvent, Severity
+from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline, SystemClock
+from tokaido.hal._device import Answer, Device, Identity, Part
+from tokaido.hal._errors import (
+    AuthenticationError,
+    ClosedError,
+    ConfigurationError,
+    DeviceBusyError,
+    DeviceError,
+    DeviceTimeoutError,
+    KeyMaterialError,
+    NotConnectedError,
+    NotFreshError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RangeError,
+    RefusedError,
+    StateError,
+    TokaidoError,
+    TransportError,
+    UnsupportedError,
+    ValueTypeError,
+    WrongDeviceError,
+)
+from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
+from tokaido.hal._readings import LimitStatus, Quality, Reading, Telemetry
+from tokaido.hal._resources import Resource
+from tokaido.hal._roles import (
+    RUNNING,
+    SETUP,
+    STUCK,
+    Capability,
+    Detector,
+    Receiver,
+    Shutter,
+    TelemetryEvent,
+    Transmitter,
+    Unit,
+    UnitState,
+)
+from tokaido.hal._station import DeviceEntry, Station
+from tokaido.hal._trace import TraceRecord, trace
+from tokaido.hal._transport import NOT_MINE, Codec, LineCodec, NotMine, Request, Transport
+from tokaido.hal._values import Measured, Query, Setting, lacking, measured, query, setting
+
+if TYPE_CHECKING:
+    from tokaido.hal._curve import CurveKeyFiles, create_curve_keys
+    from tokaido.hal._zmq import ZmqTransport
+
+    from tokaido.hal import aio
+    from tokaido.hal._authenticator import AuthenticationPool, OneTimeAuthenticator
+    from tokaido.hal._registry import DriverEntry, drivers, emulators
+    from tokaido.hal._serial import SerialTransport
+
+_LAZY = {
+    "AuthenticationPool": "tokaido.hal._authenticator",
+    "CurveKeyFiles": "tokaido.hal._curve",
+    "DriverEntry": "tokaido.hal._registry",
+    "OneTimeAuthenticator": "tokaido.hal._authenticator",
+    "SerialTransport": "tokaido.hal._serial",
+    "ZmqTransport": "tokaido.hal._zmq",
+    "create_curve_keys": "tokaido.hal._curve",
+    "drivers": "tokaido.hal._registry",
+    "emulators": "tokaido.hal._registry",
+}
+
+__all__ = [
+    "NOT_MINE",
+    "NS_PER_S",
+    "RUNNING",
+    "SETUP",
+    "STUCK",
+    "SYSTEM_CLOCK",
+    "Alarm",
+    "AlarmEvent",
+    "Answer",
+    "AuthenticationError",
+    "AuthenticationPool",
+    "Capability",
+    "Clock",
+    "ClosedError",
+    "Codec",
+    "ConfigurationError",
+    "CurveKeyFiles",
+    "Deadline",
+    "Detector",
+    "Device",
+    "DeviceBusyError",
+    "DeviceEntry",
+    "DeviceError",
+    "DeviceTimeoutError",
+    "DriverEntry",
+    "Identity",
+    "KeyBlock",
+    "KeyBlockInfo",
+    "KeyMaterial",
+    "KeyMaterialError",
+    "LimitStatus",
+    "LineCodec",
+    "Measured",
+    "NotConnectedError",
+    "NotFreshError",
+    "NotMine",
+    "OneTimeAuthenticator",
+    "OutcomeUnknownError",
+    "Part",
+    "ProtocolError",
+    "Quality",
+    "Query",
+    "RangeError",
+    "Reading",
+    "Receiver",
+    "RefusedError",
+    "Request",
+    "Resource",
+    "SerialTransport",
+    "Setting",
+    "Severity",
+    "Shutter",
+    "StateError",
+    "Station",
+    "SystemClock",
+    "Telemetry",
+    "TelemetryEvent",
+    "TokaidoError",
+    "TraceRecord",
+    "Transmitter",
+    "Transport",
+    "TransportError",
+    "Unit",
+    "UnitState",
+    "UnsupportedError",
+    "ValueTypeError",
+    "WrongDeviceError",
+    "ZmqTransport",
+    "aio",
+    "create_curve_keys",
+    "drivers",
+    "emulators",
+    "lacking",
+    "measured",
+    "query",
+    "setting",
+    "trace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "aio":
+        return importlib.import_module("tokaido.hal.aio")
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,39 @@
+"""Alarms as a device tells them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(Enum):
+    """How bad it is; ETSI GS QKD 015 knows only MAJOR (the first two) and MINOR (the rest)."""
+
+    CRITICAL = "CRITICAL"
+    MAJOR = "MAJOR"
+    MINOR = "MINOR"
+    WARNING = "WARNING"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm that is active."""
+
+    code: str
+    severity: Severity
+    latched: bool
+    """Whether it stays after its cause is gone, until somebody clears it."""
+    age_s: float
+    """How long it has been active, in s."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmEvent:
+    """One change of an alarm, as the device announced it."""
+
+    sequence: int
+    """Count of the device's announcements; a gap is what was lost."""
+    raised: bool
+    code: str
+    severity: Severity
+    text: str

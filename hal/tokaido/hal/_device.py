@@ -1,0 +1,375 @@
+"""Device and Part: what a role is made of. They know values; how bytes travel is the driver's transport's business."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+from tokaido.hal._clock import SYSTEM_CLOCK, Clock
+from tokaido.hal._errors import ConfigurationError, DeviceError, NotFreshError, TokaidoError, UnsupportedError
+from tokaido.hal._readings import Quality, Reading, Telemetry
+from tokaido.hal._values import Measured, Query, Setting, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from enum import Enum
+    from types import TracebackType
+
+    from tokaido.hal._resources import Resource
+    from tokaido.hal._transport import Transport
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a device says it is."""
+
+    vendor: str
+    model: str
+    serial_number: str
+    firmware: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The text of one value as a device gave it, and how old it is in s."""
+
+    text: str
+    age_s: float = 0.0
+
+
+class Valued(ABC):
+    """What has values: a device or one of its parts."""
+
+    if not TYPE_CHECKING:  # the checkers refuse a misspelt set by themselves; a notebook learns it here
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if not name.startswith("_") and not hasattr(type(self), name):
+                raise AttributeError(f"{type(self).__name__} has no value {name!r}")
+            super().__setattr__(name, value)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, value in vars(cls).items():
+            if not isinstance(value, Measured):
+                continue
+            for base in cls.__mro__[1:]:
+                inherited = vars(base).get(name)
+                if isinstance(inherited, Setting) and not isinstance(value, Setting):
+                    raise TypeError(f"{cls.__name__}.{name} must be a setting: {base.__name__} lets its users set it")
+
+    @abstractmethod
+    def _ask(self, command: str) -> Answer:
+        """Ask for one value by its command; one exchange."""
+
+    @abstractmethod
+    def _order(self, command: str, text: str) -> Answer:
+        """Order one value and return what is in force now."""
+
+    @classmethod
+    def values(cls) -> dict[str, Measured[Any]]:
+        """Return the declared values by name, settings included."""
+        found: dict[str, Measured[Any]] = {}
+        for base in reversed(cls.__mro__):
+            found |= {name: value for name, value in vars(base).items() if isinstance(value, Measured)}
+        return found
+
+    def read(self, value: Measured[T]) -> T:
+        """Ask the device for one value, by this class's own declaration of it.
+
+        Raises:
+            UnsupportedError: The device lacks it.
+            NotFreshError: The device has measured nothing yet.
+            TokaidoError: Anything else that kept a right value from coming.
+        """
+        own = self._own(value)
+        return own.decode(self._ask(own.check_present()).text)
+
+    def write(self, value: Setting[T], to: T) -> None:
+        """Set one value: check it, send it, and compare what is in force afterwards.
+
+        Raises:
+            ValueTypeError: It is of another type; nothing was sent.
+            RangeError: It is out of range; nothing was sent.
+            RefusedError: The device refused it.
+            OutcomeUnknownError: The reply was lost; read the value.
+        """
+        own = self._own(value)
+        if not isinstance(own, Setting):
+            raise UnsupportedError(f"{own.name} is read-only on this device")
+        command = own.check_present()
+        asked = own.check(to)
+        got = own.decode(self._order(command, encode(asked)).text)
+        if not own.confirms(asked, got):
+            raise DeviceError(
+                f"{own.name} was set to {encode(asked)} and reads back {encode(got)}",
+                command=command,
+                remedy="Read the value; the device may have rounded it or be in another mode",
+            )
+
+    def ask(self, value: Query[T]) -> T:
+        """Ask for a state or flag."""
+        own: Query[T] = getattr(type(self), value.name)
+        if own.command is None:
+            raise UnsupportedError(f"this device has no {own.name}")
+        return own.decode(self._ask(own.command).text)
+
+    def _own(self, value: Measured[T]) -> Measured[T]:
+        own = getattr(type(self), value.name, None)
+        if not isinstance(own, Measured):
+            raise UnsupportedError(f"{type(self).__name__} has no value {value.name}")
+        return own
+
+
+class Part(Valued):
+    """An indexed piece of a device with values of its own; its commands have a prefix."""
+
+    def __init__(self, device: Device, path: str, prefix: str) -> None:
+        self._device = device
+        self._path = path
+        self._prefix = prefix
+
+    @property
+    def path(self) -> str:
+        """Where the part sits in its device, for example `detectors[0]`."""
+        return self._path
+
+    def _ask(self, command: str) -> Answer:
+        return self._device._ask(self._prefix + command)
+
+    def _order(self, command: str, text: str) -> Answer:
+        return self._device._order(self._prefix + command, text)
+
+
+class Device(Valued):
+    """One box that is driven. Roles inherit it; drivers fill the roles.
+
+    A constructor does no I/O. `Role.open` connects; leaving the `with` block or `close` disconnects and changes nothing
+    in the device.
+    """
+
+    resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {}
+    """Which kinds of resource the driver takes under which name, for example {"control": {"serial"}}."""
+    optional_resources: ClassVar[frozenset[str]] = frozenset()
+    """Names that may be left out; what needs them then raises `UnsupportedError`."""
+    capabilities: ClassVar[frozenset[Enum]] = frozenset()
+
+    def __init__(
+        self,
+        resources: Mapping[str, Resource],
+        *,
+        name: str = "",
+        serial_number: str = "",
+        timeout_s: float = 1.0,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._resources = dict(resources)
+        self._name = name
+        self._expected_serial_number = serial_number
+        self._timeout_s = timeout_s
+        self._clock = clock
+
+    @classmethod
+    def open(
+        cls,
+        driver: str,
+        *,
+        name: str = "",
+        serial_number: str = "",
+        timeout: float = 1.0,
+        clock: Clock = SYSTEM_CLOCK,
+        **resources: str | Resource,
+    ) -> Self:
+        """Find a driver, connect it to its resources and return it as this role.
+
+        Args:
+            driver: Name in the registry, for example "toshiba.transmitter"; `tokaido drivers` lists them.
+            name: What errors call the device; its driver's name if empty.
+            serial_number: If given, any other box is refused.
+            timeout: Deadline of one exchange, and of connecting, in s.
+            clock: Where time comes from.
+            resources: By name, for example control="serial:/dev/qkd/TKTX0001?baudrate=115200".
+
+        Raises:
+            ConfigurationError: No such driver, another role, or resources that it does not take: all mistakes.
+            WrongDeviceError: Another box answers.
+            TransportError: It could not be reached.
+        """
+        from tokaido.hal._registry import load_driver, parse_resources  # noqa: PLC0415 - entry points cost 28 ms
+
+        kind = load_driver(driver, cls)
+        device = kind(
+            parse_resources(driver, kind, resources),
+            name=name or driver,
+            serial_number=serial_number,
+            timeout_s=timeout,
+            clock=clock,
+        )
+        try:
+            device.connect(timeout)
+        except BaseException:
+            device.close()
+            raise
+        return device
+
+    @abstractmethod
+    def connect(self, timeout: float | None = None) -> None:
+        """Open the transports and learn who is there. Sends queries only."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Disconnect. May be called again. Changes nothing in the device."""
+
+    @abstractmethod
+    def identity(self) -> Identity:
+        """Ask the device who it is."""
+
+    @abstractmethod
+    def apply_safe_state(self) -> None:
+        """Bring the device to the safe state that its role declares."""
+
+    @property
+    @abstractmethod
+    def transport(self) -> Transport[bytes]:
+        """The transport of the control resource, for what no declaration covers."""
+
+    @abstractmethod
+    def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:
+        """Ask for all values in as few exchanges as can be: by full command, an answer or why there is none."""
+
+    @property
+    def name(self) -> str:
+        """What errors and stations call this device."""
+        return self._name
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """All parts of the device."""
+        return ()
+
+    def telemetry(self) -> Telemetry:
+        """Read every value, bulk first.
+
+        A value that the device cannot give is a reading of quality BAD with the reason; it spoils no other.
+
+        Raises:
+            TransportError: The device could not be asked at all.
+        """
+        answers = self._ask_all()
+        utc_ns = self._clock.utc_ns()
+        readings: dict[str, Reading[Any]] = {}
+        for owner, path, prefix in self._owners():
+            for name, value in owner.values().items():
+                if not value.lacking:
+                    readings[path + name] = _reading(value, answers.get(f"{prefix}{value.command}"), utc_ns)
+        return Telemetry(readings)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all that the device tells, ready for JSON; errors are recorded, whatever the device does."""
+        errors: list[str] = []
+        record: dict[str, Any] = {"name": self.name, "driver": type(self).__module__, "utc_ns": self._clock.utc_ns()}
+        try:
+            identity = self.identity()
+            record["identity"] = {key: getattr(identity, key) for key in Identity.__slots__}
+        except TokaidoError as error:
+            errors.append(str(error))
+        try:
+            readings = self.telemetry()
+        except TokaidoError as error:
+            errors.append(str(error))
+            readings = Telemetry({})
+        record["values"] = {path: _record(reading) for path, reading in readings.items()}
+        for base in type(self).__mro__:
+            for name, member in vars(base).items():
+                if isinstance(member, Query) and name not in record.setdefault("states", {}):
+                    try:
+                        record["states"][name] = encode(self.ask(member))
+                    except TokaidoError as error:
+                        errors.append(f"{name}: {error}")
+                        record["states"][name] = None
+        record["errors"] = errors
+        return record
+
+    def _owners(self) -> list[tuple[Valued, str, str]]:
+        owners: list[tuple[Valued, str, str]] = [(self, "", "")]
+        owners += [(part, f"{part.path}.", part._prefix) for part in self.parts]
+        return owners
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} on {', '.join(map(str, self._resources.values()))}>"
+
+
+def _reading(value: Measured[Any], answer: Answer | TokaidoError | None, utc_ns: int) -> Reading[Any]:
+    got: Any = None
+    age_s = 0.0
+    reason = ""
+    if answer is None:
+        reason = "not in the device's report"
+    elif isinstance(answer, TokaidoError):
+        reason = answer.what if isinstance(answer, NotFreshError) else str(answer)
+    else:
+        age_s = answer.age_s
+        try:
+            got = value.decode(answer.text)
+        except TokaidoError as error:
+            reason = str(error)
+    quality = Quality.BAD if reason else Quality.STALE if age_s > value.stale_after_s else Quality.GOOD
+    return Reading(
+        value=got,
+        unit=value.unit,
+        utc_ns=utc_ns - round(age_s * 1e9),
+        age_s=age_s,
+        quality=quality,
+        operational=value.operational,
+        absolute=value.absolute,
+        error=reason,
+    )
+
+
+def _record(reading: Reading[Any]) -> dict[str, Any]:
+    value = reading.value
+    return {
+        "value": value if isinstance(value, (bool, int, float)) or value is None else encode(value),
+        "unit": reading.unit,
+        "quality": reading.quality.value,
+        "age_s": reading.age_s,
+        "limits": reading.limit_status.value,
+        **({"error": reading.error} if reading.error else {}),
+    }
+
+
+def check_resources(
+    driver: str, kind: type[Device], resources: Mapping[str, Resource], mistakes: Sequence[str] = ()
+) -> dict[str, Resource]:
+    """Return the resources if the driver takes them.
+
+    Raises:
+        ConfigurationError: With all mistakes, those that the caller found before included.
+    """
+    found = list(mistakes)
+    for name, resource in resources.items():
+        if name not in kind.resource_kinds:
+            found.append(f"{name}: {driver} takes no such resource; it takes {', '.join(kind.resource_kinds)}")
+        elif resource.kind not in kind.resource_kinds[name]:
+            found.append(
+                f"{name}: {driver} takes {' or '.join(sorted(kind.resource_kinds[name]))} here, not {resource.kind}"
+            )
+    broken = {mistake.split(":", 1)[0] for mistake in found}
+    found += [
+        f"{name}: missing; {driver} needs it"
+        for name in kind.resource_kinds
+        if name not in resources and name not in kind.optional_resources and name not in broken
+    ]
+    if found:
+        raise ConfigurationError(f"{driver} cannot be opened", mistakes=tuple(found))
+    return dict(resources)

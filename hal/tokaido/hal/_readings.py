@@ -1,0 +1,99 @@
+"""Readings: a value with its unit of measure, time, quality and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+if TYPE_CHECKING:
+    from tokaido.hal._values import Measured
+
+T = TypeVar("T")
+
+
+class Quality(Enum):
+    """How far a reading can be trusted."""
+
+    GOOD = "good"
+    """Measured just now."""
+    STALE = "stale"
+    """Measured, but longer ago than the value's `stale_after_s`."""
+    BAD = "bad"
+    """There is no value; `Reading.error` says why."""
+
+
+class LimitStatus(Enum):
+    """Where a reading lies against its limits."""
+
+    INSIDE = "inside"
+    OUTSIDE_OPERATIONAL = "outside operational limits"
+    OUTSIDE_ABSOLUTE = "outside absolute limits"
+    UNKNOWN = "unknown"
+    """No value, or no limits declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """One value as a device gave it."""
+
+    value: T | None
+    """The value, or None where the quality is BAD."""
+    unit: str
+    """Unit of measure; empty for a pure number, a word or a flag."""
+    utc_ns: int
+    """When it was measured: ns since 1970-01-01 UTC, by the host's clock."""
+    age_s: float
+    """How old it was, in s, when it arrived."""
+    quality: Quality
+    operational: tuple[float, float] | None = None
+    """Warning limits, lowest and highest good value."""
+    absolute: tuple[float, float] | None = None
+    """Fault limits, lowest and highest bearable value."""
+    error: str = ""
+    """Why there is no value."""
+
+    @property
+    def limit_status(self) -> LimitStatus:
+        """Where the value lies against its limits."""
+        value = self.value
+        if not isinstance(value, (int, float)) or (self.operational is None and self.absolute is None):
+            return LimitStatus.UNKNOWN
+        if self.absolute is not None and not self.absolute[0] <= value <= self.absolute[1]:
+            return LimitStatus.OUTSIDE_ABSOLUTE
+        if self.operational is not None and not self.operational[0] <= value <= self.operational[1]:
+            return LimitStatus.OUTSIDE_OPERATIONAL
+        return LimitStatus.INSIDE
+
+
+class Telemetry(Mapping[str, "Reading[Any]"]):
+    """The readings of one device: by path (`"detectors[0].bias"`), or typed by the value's declaration.
+
+    `telemetry[hal.Transmitter.laser_power]` is a `Reading[float]`; `telemetry.part("detectors[0]")` holds a part's own.
+    """
+
+    def __init__(self, readings: Mapping[str, Reading[Any]]) -> None:
+        self._readings = dict(readings)
+
+    def __getitem__(self, key: str | Measured[T]) -> Reading[T]:
+        path = key if isinstance(key, str) else key.name
+        return cast("Reading[T]", self._readings[path])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._readings)
+
+    def __len__(self) -> int:
+        return len(self._readings)
+
+    def part(self, path: str) -> Telemetry:
+        """Return the readings of the part at `path`, for example `"detectors[0]"`.
+
+        Raises:
+            KeyError: There is no such part.
+        """
+        prefix = f"{path}."
+        found = {name[len(prefix) :]: reading for name, reading in self._readings.items() if name.startswith(prefix)}
+        if not found:
+            raise KeyError(path)
+        return Telemetry(found)

@@ -1,0 +1,109 @@
+"""Which drivers there are: found by entry points, ours and other people's alike, and imported when opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from tokaido.hal._device import Device, check_resources
+from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._resources import Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from importlib.metadata import EntryPoint
+
+D = TypeVar("D", bound=Device)
+
+DRIVERS = "tokaido.drivers"
+EMULATORS = "tokaido.emulators"
+
+
+@dataclass(frozen=True, slots=True)
+class DriverEntry:
+    """One registered driver or emulator, not imported yet."""
+
+    name: str
+    target: str
+    """Where it is, as "module:object"."""
+    distribution: str
+    """The distribution that brought it."""
+
+
+def drivers() -> tuple[DriverEntry, ...]:
+    """Return the drivers that are installed, by name, without importing them."""
+    return tuple(_describe(entry) for entry in _entries(DRIVERS))
+
+
+def emulators() -> tuple[DriverEntry, ...]:
+    """Return the emulators that are installed, by name, without importing them."""
+    return tuple(_describe(entry) for entry in _entries(EMULATORS))
+
+
+def load(group: str, name: str) -> object:
+    """Import what is registered under `name` in `group`.
+
+    Raises:
+        ConfigurationError: Nothing is, or it cannot be imported.
+    """
+    known = _entries(group)
+    for entry in known:
+        if entry.name == name:
+            try:
+                return entry.load()
+            except (ImportError, AttributeError) as error:
+                raise ConfigurationError(
+                    f"{name} is registered as {entry.value} and cannot be imported: {error}",
+                    remedy="Install what it needs, or remove its distribution",
+                ) from error
+    raise ConfigurationError(
+        f"there is no {name!r} among the {group.rpartition('.')[2]}",
+        remedy=f"Installed are: {', '.join(entry.name for entry in known) or 'none'}",
+    )
+
+
+def load_driver(name: str, role: Callable[..., D]) -> type[D]:
+    """Import a driver and check that it fills `role`.
+
+    Raises:
+        ConfigurationError: There is none, or it fills another role.
+    """
+    found = load(DRIVERS, name)
+    if not isinstance(found, type) or not issubclass(found, Device):
+        raise ConfigurationError(f"{name} is registered as a driver and is none: {found!r}")
+    if not isinstance(role, type) or not issubclass(found, role):
+        wanted = getattr(role, "__name__", str(role))
+        raise ConfigurationError(f"{name} is no {wanted}", remedy=f"Open it as {role_name(found)}")
+    return cast("type[D]", found)
+
+
+def role_name(kind: type[Device]) -> str:
+    """Return the name of the role that a driver fills."""
+    roles = [base.__name__ for base in kind.__mro__ if base.__module__.startswith("tokaido.hal")]
+    return roles[0] if roles else "Device"
+
+
+def parse_resources(driver: str, kind: type[Device], resources: Mapping[str, str | Resource]) -> dict[str, Resource]:
+    """Parse and check the resources that a driver is opened with.
+
+    Raises:
+        ConfigurationError: With every mistake in them.
+    """
+    parsed: dict[str, Resource] = {}
+    mistakes: list[str] = []
+    for name, text in resources.items():
+        try:
+            parsed[name] = text if isinstance(text, Resource) else Resource.parse(text)
+        except ConfigurationError as error:
+            mistakes += [f"{name}: {mistake}" for mistake in error.mistakes or (error.what,)]
+    return check_resources(driver, kind, parsed, mistakes)
+
+
+def _entries(group: str) -> list[EntryPoint]:
+    unique = {entry.name: entry for entry in entry_points(group=group)}
+    return [unique[name] for name in sorted(unique)]
+
+
+def _describe(entry: EntryPoint) -> DriverEntry:
+    return DriverEntry(entry.name, entry.value, entry.dist.name if entry.dist else "")

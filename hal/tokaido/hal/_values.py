@@ -1,0 +1,274 @@
+"""Value declarations: one line types, validates, documents and exports what a device can tell or be told.
+
+The form is chosen so that mypy and basedpyright both see `tx.laser_power` as a float, refuse to set what is read-only
+and notice a misspelt name. In a role a value has no command and the driver must supply one; in a driver it has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Set
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Never, Self, TypeVar, cast, overload
+
+from tokaido.hal._errors import ProtocolError, RangeError, UnsupportedError, ValueTypeError
+
+if TYPE_CHECKING:
+    from tokaido.hal._device import Valued
+
+T = TypeVar("T")
+N = TypeVar("N", int, float)
+E = TypeVar("E", bound=Enum)
+
+Unit = Literal[
+    "",
+    "dBm",
+    "dB",
+    "degC",
+    "K",
+    "mA",
+    "uA",
+    "A",
+    "V",
+    "Hz",
+    "1/s",
+    "bit",
+    "bit/s",
+    "ps",
+    "ns",
+    "s",
+    "rad",
+    "photon/pulse",
+]
+States = Set[Enum]
+
+DEFAULT_STALE_AFTER_S: Final = 60.0
+
+
+class Measured(Generic[T]):
+    """A value that a device gives: an attribute, read-only. Reading it asks the device."""
+
+    writable = False
+
+    def __init__(
+        self,
+        kind: type[T],
+        command: str | None,
+        *,
+        unit: Unit = "",
+        operational: tuple[float, float] | None = None,
+        absolute: tuple[float, float] | None = None,
+        range: tuple[float, float] | None = None,  # noqa: A002 - the word users type
+        states: States | None = None,
+        stale_after_s: float = DEFAULT_STALE_AFTER_S,
+        resolution: float = 0.0,
+        lacking: str = "",
+    ) -> None:
+        self.kind = kind
+        self.command = command
+        self.unit: Unit = unit
+        self.operational = operational
+        self.absolute = absolute
+        self.range = range
+        self.states = states
+        self.stale_after_s = stale_after_s
+        self.resolution = resolution
+        self.lacking = lacking
+        """Why this driver does not have the value; empty where it has."""
+        self.name = ""
+        self.owner = ""
+        # A role declares no command: ABCMeta then refuses a driver that forgets the value.
+        self.__isabstractmethod__: bool = command is None and not lacking
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self.name = name
+        self.owner = owner.__name__
+
+    @overload
+    def __get__(self, obj: None, owner: type[object]) -> Self: ...
+    @overload
+    def __get__(self, obj: Valued, owner: type[object]) -> T: ...
+    def __get__(self, obj: Valued | None, owner: type[object]) -> Self | T:
+        return self if obj is None else obj.read(self)
+
+    def __set__(self, obj: Valued, value: Never) -> None:
+        raise AttributeError(f"{self.owner}.{self.name} is read-only")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.owner}.{self.name}>"
+
+    def decode(self, text: str) -> T:
+        """Return the value that a device's text stands for.
+
+        Raises:
+            ProtocolError: The text is not of this kind, or not a finite number.
+        """
+        return decode(self.kind, text, self.name)
+
+    def check_present(self) -> str:
+        """Return the command.
+
+        Raises:
+            UnsupportedError: The driver declared that its device lacks this value.
+        """
+        if self.lacking or self.command is None:
+            raise UnsupportedError(f"this device has no {self.name}: {self.lacking}", remedy="See its capabilities")
+        return self.command
+
+
+class Setting(Measured[T]):
+    """A value that can be set: checked before a byte is sent, read back after."""
+
+    writable = True
+
+    def __set__(self, obj: Valued, value: T) -> None:
+        obj.write(self, value)
+
+    def check(self, value: T) -> T:
+        """Return `value` as its declared kind.
+
+        Raises:
+            ValueTypeError: It is of another type.
+            RangeError: It lies outside the declared range, or is not a number.
+        """
+        value = cast("T", float(cast("int", value))) if self.kind is float and type(value) is int else value
+        if not isinstance(value, self.kind) or (isinstance(value, bool) and self.kind is not bool):
+            raise ValueTypeError(f"{self.name} takes {_kind_name(self.kind)}, not {type(value).__name__} {value!r}")
+        if isinstance(value, (int, float)) and self.range is not None:
+            low, high = self.range
+            if not low <= value <= high:
+                raise RangeError(
+                    f"{self.name} takes {low:g} to {high:g} {self.unit}".rstrip() + f", not {value!r}",
+                    remedy="Nothing was sent",
+                )
+        return value
+
+    def confirms(self, asked: T, got: T) -> bool:
+        """Whether the value read back is the one that was asked for, within the device's resolution."""
+        if isinstance(asked, float) and isinstance(got, float):
+            return math.isclose(asked, got, rel_tol=1e-6, abs_tol=max(self.resolution, 1e-12))
+        return asked == got
+
+
+class Query(Generic[T]):
+    """A state or flag: a method without arguments, so that no type checker takes it for constant."""
+
+    def __init__(self, kind: type[T], command: str | None, field: int | None) -> None:
+        self.kind = kind
+        self.command = command
+        self.field = field
+        """Which comma-separated field of the answer holds it; None for the whole answer."""
+        self.name = ""
+        self.__isabstractmethod__: bool = command is None
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, obj: None, owner: type[object]) -> Self: ...
+    @overload
+    def __get__(self, obj: Valued, owner: type[object]) -> Callable[[], T]: ...
+    def __get__(self, obj: Valued | None, owner: type[object]) -> Self | Callable[[], T]:
+        return self if obj is None else lambda: obj.ask(self)
+
+    def decode(self, text: str) -> T:
+        """Return the value that a device's text stands for.
+
+        Raises:
+            ProtocolError: The text is not of this kind.
+        """
+        if self.field is not None:
+            fields = text.split(",")
+            text = fields[self.field] if self.field < len(fields) else ""
+        return decode(self.kind, text, self.name)
+
+
+@overload
+def measured(
+    kind: type[N],
+    command: str | None = None,
+    *,
+    unit: Unit,
+    operational: tuple[N, N] | None = None,
+    absolute: tuple[N, N] | None = None,
+    stale_after_s: float = DEFAULT_STALE_AFTER_S,
+) -> Measured[N]: ...
+@overload
+def measured(kind: type[str], command: str | None = None) -> Measured[str]: ...
+def measured(kind: type[Any], command: str | None = None, **options: Any) -> Measured[Any]:
+    """Declare a value that the device measures: `laser_power = measured(float, "LAS:POW", unit="dBm")`."""
+    return Measured(kind, command, **options)
+
+
+@overload
+def setting(
+    kind: type[N],
+    command: str | None = None,
+    *,
+    unit: Unit,
+    range: tuple[N, N] | None = None,
+    states: States | None = None,
+    operational: tuple[N, N] | None = None,
+    absolute: tuple[N, N] | None = None,
+    resolution: float = 0.0,
+) -> Setting[N]: ...
+@overload
+def setting(kind: type[E], command: str | None = None, *, states: States | None = None) -> Setting[E]: ...
+def setting(kind: type[Any], command: str | None = None, **options: Any) -> Setting[Any]:
+    """Declare a value that can be set: `attenuation = setting(float, "VOA:ATT", unit="dB", range=(0, 60))`."""
+    return Setting(kind, command, **options)
+
+
+def query(kind: type[T], command: str | None = None, *, field: int | None = None) -> Query[T]:
+    """Declare a state or flag that is asked by a call: `state = query(UnitState, "STAT")`, then `tx.state()`."""
+    return Query(kind, command, field)
+
+
+def lacking(kind: type[T], why: str) -> Setting[T]:
+    """Declare that this driver's device lacks a value of its role: asking for it raises `UnsupportedError`."""
+    return Setting(kind, None, lacking=why)
+
+
+def decode(kind: type[T], text: str, name: str) -> T:
+    """Return the value of `kind` that a device's text stands for.
+
+    Raises:
+        ProtocolError: The text is not of this kind, or not a finite number.
+    """
+    try:
+        if kind is bool:
+            return cast("T", {"0": False, "1": True}[text])
+        if kind is int:
+            return cast("T", int(text) if text.lstrip("-").isdigit() else _whole(text))
+        if kind is float:
+            number = float(text)
+            if not math.isfinite(number):
+                raise ValueError(text)
+            return cast("T", number)
+        return kind(text)  # type: ignore[call-arg]  # str, or an Enum by value
+    except (ValueError, KeyError) as error:
+        raise ProtocolError(f"{name}: the device said {text[:80]!r}, which is not {_kind_name(kind)}") from error
+
+
+def encode(value: object) -> str:
+    """Return the text by which a value is sent: `1`, `12.5`, `OPEN`. Floats keep every digit that matters."""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, float):
+        return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return str(value)
+
+
+def _whole(text: str) -> int:
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(text)
+    return int(number)
+
+
+def _kind_name(kind: type[object]) -> str:
+    if issubclass(kind, Enum):
+        return "one of " + ", ".join(str(member.value) for member in kind)
+    return {bool: "a flag", int: "a whole number", float: "a number", str: "text"}.get(kind, kind.__name__)
