@@ -1,0 +1,110 @@
+"""What is asked of a device, and how a vendor's line protocol puts it on a stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from tokaido.hal._errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F")
+"""A frame: `bytes` on a stream, `list[bytes]` where messages are carried."""
+T = TypeVar("T")
+
+
+class _Verdict(Enum):
+    NOT_MINE = "not the reply to this request"
+
+
+NotMine: TypeAlias = Literal[_Verdict.NOT_MINE]
+"""The type of `NOT_MINE`."""
+NOT_MINE: Final = _Verdict.NOT_MINE
+"""What `Request.accept` returns for a frame that is not its reply: an alarm line, a late or a foreign reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[F, T]):
+    """One question or command, and how its reply is recognised."""
+
+    text: str
+    """What errors and traces call it, for example "LAS:POW?". Never secret."""
+    payload: F
+    """The bytes to write (with their terminator), or the frames of the message to send."""
+    accept: Callable[[F], T | NotMine]
+    """Returns the value of the reply, or `NOT_MINE`.
+
+    It raises `DeviceError` if the device said no, which is a valid reply, and `ProtocolError` if the frame is garbled,
+    which taints the transport. A `ValueError`, `LookupError`, `ArithmeticError` or `struct.error` counts as garbled.
+    """
+    repeatable: bool = True
+    """Whether asking twice does no harm. The lost reply of what is not repeatable raises `OutcomeUnknownError`."""
+    confidential: bool = False
+    """Whether traces show sizes only."""
+
+
+class Codec(Protocol):
+    """A vendor's line protocol on a stream of bytes.
+
+    A codec whose replies carry what tells them apart (an id, the request's own words under a checksum) should also say
+    `correlated = True`: `accept` then finds a late reply by itself, and the transport need not wait for one.
+    """
+
+    terminator: bytes
+    """What ends every frame that the device sends. Frames are handed on without it."""
+    max_frame: int
+    """Longest frame in bytes, the terminator not counted; what is longer is a `ProtocolError`."""
+
+    def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
+        """Return the request that sends `text` and whose value is the text of the reply."""
+        ...
+
+    def unsolicited(self, frame: bytes) -> None:
+        """Take a frame that answers nobody: an alarm line, a late reply, noise.
+
+        It is called with the transport's lock held and must not exchange anything.
+        """
+        ...
+
+
+class LineCodec:
+    """Lines of text in which the next line is the reply, as most instruments speak.
+
+    Nothing in a line says which question it answers, so all safety lies in the transport: after a failure it waits
+    for the reply that is still owed. Blank lines are dropped; so is the echo of the request where `echo` says so.
+    """
+
+    correlated = False
+
+    def __init__(self, terminator: str = "\n", *, echo: bool = False, max_frame: int = 65_536) -> None:
+        self.terminator = terminator.encode("ascii")
+        self.max_frame = max_frame
+        self.echo = echo
+
+    def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
+        """Return the request that sends `text` as a line; its value is the next line, stripped.
+
+        Raises:
+            ValueError: The text is not one line of printable ASCII.
+        """
+        if not (text.isascii() and text.isprintable()):
+            raise ValueError(f"not one line of printable ASCII: {text!r}")
+
+        def accept(frame: bytes) -> str | NotMine:
+            try:
+                line = frame.decode("ascii").strip("\0\r\n \t")
+            except UnicodeDecodeError:
+                raise ProtocolError(f"a line that is not ASCII: {frame[:60]!r}") from None
+            if not line or (self.echo and line == text):
+                return NOT_MINE
+            if not line.isprintable():
+                raise ProtocolError(f"a line with control characters: {frame[:60]!r}")
+            return line
+
+        return Request(text, text.encode("ascii") + self.terminator, accept, repeatable)
+
+    def unsolicited(self, frame: bytes) -> None:
+        """Drop the frame: plain lines say nothing about themselves."""
