@@ -1,5 +1,8 @@
 """The emulated optics of one QKD link: parameters, expected rates, finite keys, detections, drift."""
 
+from ._conditions import NOMINAL, Conditions, InterceptResend
+from ._detections import DetectorCounts, Exposure, QuantumChannel, ReceiverRecord, TransmitterRecord
+from ._drift import Drift, DriftSettings
 from ._fibre import FIELD_FIBRE, Fibre
 from ._finite_key import (
     BasisCounts,
@@ -26,16 +29,26 @@ from ._rates import (
 
 __all__ = [
     "FIELD_FIBRE",
+    "NOMINAL",
     "BasisCounts",
     "Bound",
+    "Conditions",
     "DecoyBounds",
+    "DetectorCounts",
+    "Drift",
+    "DriftSettings",
     "ExpectedCounts",
     "ExpectedGains",
+    "Exposure",
     "Fibre",
+    "InterceptResend",
     "KeyLength",
     "KeyedBases",
     "LinkParameters",
     "PresetSettings",
+    "QuantumChannel",
+    "ReceiverRecord",
+    "TransmitterRecord",
     "asymptotic_rate",
     "binary_entropy",
     "block_duration",
