@@ -1,0 +1,299 @@
+"""Batched Cascade: error correction with an exact leak.
+
+Cascade (Brassard & Salvail 1993, EUROCRYPT) in a form made for arrays. The transmitter's whole answer to any question
+is its prefix parities at given positions of a permuted frame. The receiver keeps, for each pass, the positions whose
+prefix parity it knows; every interval between two neighbouring known positions that differs in parity holds an error,
+and all such intervals of a pass are bisected in lock step, one message per level. What was learned stays known, so the
+re-use of sub-blocks (Pacher et al. 2015, ISIT; Martinez-Mateo et al. 2015, arXiv:1407.3257) costs nothing, and the leak
+is the number of bits the transmitter sent, not a model of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from tokaido.emulators.distillation._permutation import Permutation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Bits = NDArray[np.uint8]
+    Positions = NDArray[np.int64]
+
+Schedule = Literal["E", "B"]
+SHORT_FRAME: Final = 50_000
+"""Frames below this many bits always use schedule E; with B more than one in ten of them would need extra passes."""
+
+
+def entropy(probability: float) -> float:
+    """Return the binary entropy h(p) in bits."""
+    if not 0 < probability < 1:
+        return 0.0
+    return -probability * math.log2(probability) - (1 - probability) * math.log2(1 - probability)
+
+
+def block_sizes(schedule: Schedule, n: int, qber: float) -> tuple[int, ...]:
+    """Return the block size of each regular pass over a frame of `n` bits with the estimated error rate `qber`.
+
+    E is 0.73/Q, 2.2/Q, 9/Q, 60/Q (f about 1.06 to 1.10); B is a, 4a, 4096, 32768 with a = 2^ceil(log2(1/Q) - 1/2)
+    (f about 1.03 to 1.05, twice as many rounds).
+    """
+    rate = min(max(qber, 1 / n, 1e-4), 0.25)
+    if schedule == "E" or n < SHORT_FRAME:
+        sizes = [0.73 / rate, 2.2 / rate, 9 / rate, 60 / rate]
+    else:
+        first = 2 ** math.ceil(math.log2(1 / rate) - 0.5)
+        sizes = [first, 4 * first, 4096, 32768]
+    return tuple(min(max(round(size), 2), max((n + 1) // 2, 1)) for size in sizes)
+
+
+def prefix_parity(bits: Bits) -> Bits:
+    """Return uint8[n + 1], where element i is the parity of the first i bits of uint8[n].
+
+    The running XOR is taken over 64-bit words by doubling shifts, ten times faster than bit by bit.
+    """
+    n = bits.size
+    packed = np.packbits(bits, bitorder="little")
+    words = np.zeros(packed.size // 8 + 1, "<u8")
+    words.view(np.uint8)[: packed.size] = packed
+    for shift in (1, 2, 4, 8, 16, 32):
+        words ^= words << np.uint64(shift)
+    carry = np.bitwise_xor.accumulate(words >> np.uint64(63))
+    words[1:] ^= np.uint64(0) - carry[:-1]
+    prefix = np.zeros(n + 1, np.uint8)
+    prefix[1:] = np.unpackbits(words.view(np.uint8), count=n, bitorder="little")
+    return prefix
+
+
+@dataclass(frozen=True, slots=True)
+class BlockQuestion:
+    """Ask for the prefix parities at every multiple of `size` in pass `number`; pass 0 also at the end of the frame."""
+
+    number: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PositionQuestion:
+    """Ask for the prefix parities of pass `number` at `positions`, int64, each once."""
+
+    number: int
+    positions: Positions
+
+
+Question = BlockQuestion | PositionQuestion
+
+
+def block_positions(number: int, size: int, n: int) -> Positions:
+    """Return the positions that a `BlockQuestion` asks for, ascending. The end is known after pass 0."""
+    inner = np.arange(size, n, size, dtype=np.int64)
+    return np.append(inner, n) if number == 0 else inner
+
+
+class ParityTables:
+    """The transmitter's side of one frame: its prefix parities in every pass. Key bits steer no control flow here."""
+
+    def __init__(self, bits: Bits, seed: bytes, frame: int) -> None:
+        self._bits = bits
+        self._seed = seed
+        self._frame = frame
+        self._tables: list[Bits] = []
+
+    @property
+    def passes(self) -> int:
+        """Passes opened so far."""
+        return len(self._tables)
+
+    def open_pass(self) -> None:
+        """Permute the frame for the next pass; pass 0 needs no permutation."""
+        number = len(self._tables)
+        bits = self._bits
+        if number:
+            bits = Permutation(self._seed, self._frame, number, bits.size).gather(bits)
+        self._tables.append(prefix_parity(bits))
+
+    def parities(self, number: int, positions: Positions) -> Bits:
+        """Return the prefix parities of an opened pass at positions from 0 to n."""
+        return self._tables[number].take(positions)
+
+    def wipe(self) -> None:
+        """Overwrite the tables."""
+        for table in self._tables:
+            table.fill(0)
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What the receiver knows of one pass. Interval j lies between known[j] and known[j + 1]."""
+
+    permutation: Permutation | None  # None is the identity
+    bits: Bits  # the frame in the order of the pass, corrections included
+    table: Bits | None  # its prefix parities, None after a correction
+    known: Positions
+    parity: Bits  # the transmitter's, at `known`
+    odd: Bits  # per interval: 1 if it differs from the transmitter's
+
+    def own_parity(self) -> Bits:
+        if self.table is None:
+            self.table = prefix_parity(self.bits)
+        return self.table
+
+    def correct(self, places: NDArray[np.integer]) -> None:
+        self.bits[places] ^= 1
+        self.table = None
+
+
+class Corrector:
+    """The receiver's side of one frame: asks questions until no pass shows a difference in parity.
+
+    Args:
+        bits: uint8[n], corrected in place.
+        sizes: Block size of each regular pass.
+        seed: Public seed of the block's permutations.
+        frame: Number of the frame within the block.
+    """
+
+    def __init__(self, bits: Bits, sizes: Sequence[int], seed: bytes, frame: int) -> None:
+        self.bits: Final = bits
+        self.errors: Final[list[NDArray[np.uint32]]] = []
+        """Corrected positions, batch by batch."""
+        self.leaked = 0
+        """Parities that the transmitter sent."""
+        self.questions = 0
+        self._sizes = list(sizes)
+        self._seed = seed
+        self._frame = frame
+        self._passes: list[_Pass] = []
+        self._opening: Positions | None = None
+        self._batch: _Batch | None = None
+
+    @property
+    def error_count(self) -> int:
+        """Bits corrected so far."""
+        return sum(batch.size for batch in self.errors)
+
+    def wipe(self) -> None:
+        """Overwrite the permuted copies of the frame and their prefix parities."""
+        for state in self._passes:
+            state.bits.fill(0)
+            state.own_parity().fill(0)
+
+    def add_pass(self) -> None:
+        """Append a pass of two blocks: what follows a failed verification."""
+        self._sizes.append(max((self.bits.size + 1) // 2, 1))
+
+    def question(self) -> Question | None:
+        """Return the next question, or None when the frame looks free of errors."""
+        if self._batch is not None and self._batch.unfinished:
+            self.questions += 1
+            return PositionQuestion(self._batch.number, self._batch.middles)
+        for number, state in enumerate(self._passes):
+            if state.odd.any():
+                self._batch = _Batch(number, state)
+                if not self._batch.unfinished:  # every odd interval is one bit long
+                    self._finish_batch()
+                    return self.question()
+                self.questions += 1
+                return PositionQuestion(number, self._batch.middles)
+        if len(self._passes) == len(self._sizes):
+            return None
+        number = len(self._passes)
+        size = self._sizes[number]
+        self._open_pass(number)
+        self._opening = block_positions(number, size, self.bits.size)
+        self.questions += 1
+        return BlockQuestion(number, size)
+
+    def answer(self, parities: Bits) -> None:
+        """Take the transmitter's prefix parities, uint8, in the order of the positions asked for."""
+        self.leaked += parities.size
+        if self._opening is not None:
+            self._take_blocks(parities, self._opening)
+            self._opening = None
+        elif self._batch is not None:
+            self._batch.narrow(parities)
+            if not self._batch.unfinished:
+                self._finish_batch()
+
+    def _open_pass(self, number: int) -> None:
+        shuffle = Permutation(self._seed, self._frame, number, self.bits.size) if number else None
+        bits = shuffle.gather(self.bits) if shuffle else self.bits.copy()
+        empty = np.empty(0, np.uint8)
+        self._passes.append(_Pass(shuffle, bits, None, np.empty(0, np.int64), empty, empty))
+
+    def _take_blocks(self, parities: Bits, positions: Positions) -> None:
+        state, n = self._passes[-1], self.bits.size
+        state.known = np.concatenate(([0], positions))
+        state.parity = np.concatenate((np.zeros(1, np.uint8), parities))
+        if len(self._passes) > 1:  # the parity of the whole frame is the same in every pass
+            state.known = np.append(state.known, n)
+            state.parity = np.append(state.parity, self._passes[0].parity[-1])
+        difference = state.parity ^ state.own_parity()[state.known]
+        state.odd = difference[1:] ^ difference[:-1]
+
+    def _finish_batch(self) -> None:
+        batch = self._batch
+        assert batch is not None
+        self._batch = None
+        current = self._passes[batch.number]
+        batch.merge(current)
+        found = current.permutation.forward(batch.low) if current.permutation else batch.low.astype(np.uint32)
+        self.bits[found] ^= 1
+        self.errors.append(found)
+        current.correct(batch.low)
+        for state in self._passes:
+            if state is not current:
+                places = state.permutation.backward(found) if state.permutation else found
+                state.correct(places)
+                intervals = np.searchsorted(state.known, places, "right") - 1
+                state.odd ^= np.bincount(intervals, minlength=state.odd.size).astype(np.uint8) & 1
+
+
+class _Batch:
+    """All intervals of one pass with an odd difference, bisected together."""
+
+    def __init__(self, number: int, state: _Pass) -> None:
+        intervals = np.flatnonzero(state.odd)
+        self.number = number
+        self.low = state.known[intervals]
+        self._high = state.known[intervals + 1]
+        self._table = state.own_parity()
+        self._at_low = state.parity[intervals] ^ self._table.take(self.low)
+        self._asked: list[Positions] = []
+        self._heard: list[Bits] = []
+        self._choose()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether some interval is longer than one bit."""
+        return self._active.size > 0
+
+    def narrow(self, parities: Bits) -> None:
+        """Halve the unfinished intervals with the transmitter's parities at their middles."""
+        self._asked.append(self.middles)
+        self._heard.append(parities)
+        odd_left = (parities ^ self._table.take(self.middles)) != self._at_low[self._active]
+        self._high[self._active[odd_left]] = self.middles[odd_left]
+        self.low[self._active[~odd_left]] = self.middles[~odd_left]
+        self._choose()
+
+    def merge(self, state: _Pass) -> None:
+        """Enter what was asked into the pass; with the batch's corrections none of its intervals stays odd."""
+        if self._asked:
+            asked, heard = np.concatenate(self._asked), np.concatenate(self._heard)
+            order = np.argsort(asked)
+            asked, heard = asked[order], heard[order]
+            at = np.searchsorted(state.known, asked)
+            state.known = np.insert(state.known, at, asked)
+            state.parity = np.insert(state.parity, at, heard)
+        state.odd = np.zeros(state.known.size - 1, np.uint8)
+
+    def _choose(self) -> None:
+        self._active = np.flatnonzero(self._high - self.low > 1)
+        self.middles = (self.low[self._active] + self._high[self._active]) >> 1

@@ -1,0 +1,175 @@
+"""What distillation gives: accepted, aborted and quarantined blocks, with their security ledger, and telemetry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+from tokaido.hal._errors import TokaidoError
+
+if TYPE_CHECKING:
+    from tokaido.hal._keys import KeyMaterial
+
+
+class AbortReason(StrEnum):
+    """Why a block, or a session, was given up."""
+
+    QBER_TOO_HIGH = "qber-too-high"
+    """More errors were corrected in the key basis than `qber_abort` allows."""
+    NO_KEY = "no-key"
+    """The finite-key bound leaves no key; a high phase error, as a key-basis eavesdropper causes, ends here."""
+    VERIFICATION_FAILED = "verification-failed"
+    """A frame still differs after `max_extra_passes`."""
+    AUTH_MISMATCH = "auth-mismatch"
+    """An authentication tag is wrong: somebody altered a message."""
+    AUTH_KEY_EXHAUSTED = "auth-key-exhausted"
+    """Too few authentication pads are left for one block. Ends the session."""
+    LEAK_MISMATCH = "leak-mismatch"
+    """The two ends counted different numbers of disclosed bits."""
+    COUNTS_MISMATCH = "counts-mismatch"
+    """The two ends hold different detection counts, or different slots."""
+    LENGTH_MISMATCH = "length-mismatch"
+    """The two ends compute different key lengths from the same counts."""
+    FFT_CHECK = "fft-check"
+    """Privacy amplification showed a rounding error too large to trust."""
+    MALFORMED_MESSAGE = "malformed-message"
+    """A message could not be decoded, or a field of it is impossible."""
+    OUT_OF_ORDER = "out-of-order"
+    """A message was lost, repeated, moved or sent when nobody asked for it."""
+    SETTINGS_MISMATCH = "settings-mismatch"
+    """The two ends were set differently. Ends the session."""
+    PEER_MOVED_ON = "peer-moved-on"
+    """The peer opened the next block without ending this one."""
+    TIMED_OUT = "timed-out"
+    """The owner of this end waited too long."""
+    STOPPED = "stopped"
+    """The owner of this end stopped it, or the link was moved."""
+
+
+class BlockAbortError(TokaidoError):
+    """The open block must be given up. It never leaves a distiller, which turns it into an `AbortedBlock`."""
+
+    def __init__(self, reason: AbortReason, what: str, *, session: bool = False) -> None:
+        super().__init__(what)
+        self.reason = reason
+        self.session = session
+        """Whether the whole session ends with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpsilonLedger:
+    """Failure probabilities of one block. A key cut from it inherits the total; keys joined together add theirs."""
+
+    secrecy: float
+    """Parameter estimation and privacy amplification (eps_sec of Lim et al. 2014)."""
+    correctness: float
+    """That a verification tag missed an error: tags times 8 ceil(bytes / 16) / 2^106."""
+    authentication: float
+    """That a forged transcript passed one of the tags of the block."""
+
+    @property
+    def total(self) -> float:
+        """Sum of all three."""
+        return self.secrecy + self.correctness + self.authentication
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedBlock:
+    """A key that both ends accepted, as far as this end can know, with what must stand beside its rate."""
+
+    key: KeyMaterial
+    """The key, less what went to the authentication pool."""
+    session: str
+    """Identifier of the session, the same at both ends."""
+    number: int
+    """Number of the block within the session, from 0; aborted blocks count."""
+    n: int
+    """Key-basis sifted bits of the block."""
+    output_bits: int
+    """Bits after privacy amplification, authentication included."""
+    qber_key: float
+    """Errors corrected / n."""
+    qber_check: float
+    """Error rate of the check basis, all intensities together."""
+    phase_error: float
+    """Upper bound on the phase error rate of the single-photon part."""
+    leak_alice: int
+    """Bits the transmitter disclosed: parities and verification tags, counted where they were serialised."""
+    leak_bob: int
+    """The same, counted where they were read. Equal, or the block is aborted."""
+    leak_mode: Literal["W_public"]
+    """How the error pattern W is treated: known to the eavesdropper, so the receiver's questions disclose nothing more.
+
+    See arXiv:2307.00576 for the flaw of counting one direction without saying this."""
+    efficiency: float
+    """f = parities / (n h(QBER)); the verification tags are in the leak and not in f."""
+    method: str
+    """Security analysis behind the length."""
+    bound: str
+    """Its statistical bound."""
+    eps: EpsilonLedger
+    insecure: bool
+    """Whether a seeded source stood in for the operating system's randomness."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbortedBlock:
+    """A block that gave no key. Its data were erased."""
+
+    session: str
+    number: int
+    reason: AbortReason
+    text: str
+    by_peer: bool
+    """Whether the other end gave it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedBlock:
+    """A block that one end may have accepted and the other did not. A key that was not released was erased.
+
+    The transmitter reports one when its own accept went out and no valid accept came back. The receiver, whose accept
+    is the last message, reports one if the transmitter says afterwards that it could not accept: then `released` is
+    true, and the key of the `AcceptedBlock` of the same number must not be used.
+    """
+
+    session: str
+    number: int
+    bits: int
+    reason: AbortReason
+    text: str
+    released: bool
+
+
+BlockResult = AcceptedBlock | AbortedBlock | QuarantinedBlock
+
+
+@dataclass(frozen=True, slots=True)
+class DistillationStatistics:
+    """Telemetry of one end. Rates and errors are fractions; nan where nothing was measured yet."""
+
+    block: int
+    """Number of the open block."""
+    fill: float
+    """How full the open block is, 0 to 1."""
+    sifted_bits: int
+    """Key-basis bits sifted in this session."""
+    qber_key: float
+    """Of the last corrected block."""
+    qber_check: float
+    """Of the open block, or of the last one while the new one is empty."""
+    efficiency: float
+    """f of the last accepted block."""
+    leaked_bits: int
+    """Disclosed in this session."""
+    key_bits: int
+    """Released in this session."""
+    accepted: int
+    aborted: int
+    quarantined: int
+    verification_failures: int
+    """Verifications that failed and led to an extra pass."""
+    auth_bits_remaining: int
+    eps_total: float
+    """Sum of the totals of all accepted blocks of the session."""

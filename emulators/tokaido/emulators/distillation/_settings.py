@@ -1,0 +1,88 @@
+"""What the two ends of a distillation must agree on, and the limits beyond which a block is given up."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from tokaido.hal._authenticator import forgery_bound
+from tokaido.hal._errors import ConfigurationError
+
+QBER_ABORT: Final = 0.11
+"""Key-basis error rate above which one-way post-processing of BB84 gives no key (Shor & Preskill 2000)."""
+REPLENISH_STEP: Final = 256
+"""Authentication key is cut in multiples of this many bits: one pad of 128 bits for each direction."""
+
+_Triple = tuple[float, float, float]
+_Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+
+class DistillationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of one session. Both ends send theirs in a HELLO, and a difference ends the session, naming the field.
+
+    Raises:
+        ConfigurationError: A value is out of range; every mistake found is listed.
+    """
+
+    block_bits: int = 1_000_000
+    """Key-basis sifted bits that make a block: the n of the finite-key analysis."""
+    frame_bits: int = 1_000_000
+    """Key bits that error correction handles at a time; a block is cut into equal frames of about this length."""
+    schedule: Literal["E", "B"] = "E"
+    """Block sizes of Cascade: E (fewer rounds) or B (less leak)."""
+    bound: Literal["chernoff", "hoeffding"] = "chernoff"
+    """Statistical bound of the finite-key analysis."""
+    eps_sec: _Share = 1e-10
+    """Secrecy failure probability of a block: parameter estimation and privacy amplification together."""
+    eps_cor: _Share = 1e-15
+    """Correctness failure probability of a block."""
+    qber_abort: _Share = QBER_ABORT
+    """Key-basis error rate above which a block is given up; never above `QBER_ABORT`."""
+    intensities: _Triple = (0.45, 0.20, 0.001)
+    """Mean photon number of the signal, decoy and vacuum states, in photon/pulse."""
+    probabilities: _Triple = (0.30, 0.55, 0.15)
+    """Probability of each of them."""
+    max_extra_passes: int = 8
+    """Passes added to a frame whose verification failed, one at a time, before the block is given up."""
+    replenish_bits: int = 512
+    """Bits cut from the head of each key for the authentication pool; a block spends 512. 0 turns it off."""
+
+    def __post_init__(self) -> None:
+        frames = max(1, round(self.block_bits / max(self.frame_bits, 1)))
+        longest = -(-self.block_bits // frames) // 8 + 1 if self.block_bits > 0 else 0
+        checks = (
+            (100 <= self.block_bits <= 1 << 30, "block_bits must be 100 to 2^30"),
+            (100 <= self.frame_bits <= 1 << 24, "frame_bits must be 100 to 2^24"),
+            (self.qber_abort <= QBER_ABORT, f"qber_abort must not exceed {QBER_ABORT}"),
+            (self.intensities[0] > self.intensities[1] > self.intensities[2] >= 0, "intensities must fall: s > d > v"),
+            (self.intensities[0] > self.intensities[1] + self.intensities[2], "intensities must obey s > d + v"),
+            (min(self.probabilities) > 0, "probabilities must be positive"),
+            (abs(sum(self.probabilities) - 1) < 1e-6, "probabilities must add up to 1"),
+            (0 <= self.max_extra_passes <= 64, "max_extra_passes must be 0 to 64"),
+            (0 <= self.replenish_bits <= 1 << 20, "replenish_bits must be 0 to 2^20"),
+            (self.replenish_bits % REPLENISH_STEP == 0, f"replenish_bits must be a multiple of {REPLENISH_STEP}"),
+            (
+                frames * (self.max_extra_passes + 1) * forgery_bound(longest) <= self.eps_cor,
+                "eps_cor is smaller than a 128-bit verification tag can promise",
+            ),
+        )
+        mistakes = tuple(text for right, text in checks if not right)
+        if mistakes:
+            raise ConfigurationError("the distillation settings are wrong:", mistakes=mistakes)
+
+    def differences(self, other: DistillationSettings) -> list[str]:
+        """Return the fields that differ from another's, each as `name (ours, theirs)`."""
+        return [
+            f"{name} ({getattr(self, name)!r}, {getattr(other, name)!r})"
+            for name in self.__struct_fields__
+            if getattr(self, name) != getattr(other, name)
+        ]
+
+
+def frame_bounds(settings: DistillationSettings, n: int) -> list[tuple[int, int]]:
+    """Return start and end of each frame of a block of `n` bits."""
+    count = max(1, round(n / settings.frame_bits))
+    cuts = [n * i // count for i in range(count + 1)]
+    return list(itertools.pairwise(cuts))

@@ -1,0 +1,180 @@
+"""The books of one block and of one session: counts, transcript, leak, key length, epsilon ledger."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tokaido.emulators.distillation._reconciliation import entropy
+from tokaido.emulators.distillation._results import AcceptedBlock, EpsilonLedger
+from tokaido.hal._authenticator import forgery_bound
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tokaido.emulators.distillation._settings import DistillationSettings
+    from tokaido.emulators.optics import KeyLength
+    from tokaido.hal._keys import KeyMaterial
+
+Triple = tuple[int, int, int]
+VERIFICATION_BITS = 128
+
+
+def count_intensities(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return int64[3], how many labels are signal, decoy and vacuum."""
+    return np.bincount(labels, minlength=3).astype(np.int64)
+
+
+def triple(counts: NDArray[np.int64]) -> Triple:
+    """Return int64[3] as a tuple."""
+    return int(counts[0]), int(counts[1]), int(counts[2])
+
+
+@dataclass(slots=True)
+class BlockCounts:
+    """Sifted counts of the open block by intensity; both ends keep their own and compare."""
+
+    key: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
+    key_errors: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
+    check: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
+    check_errors: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
+
+    @property
+    def n(self) -> int:
+        """Key-basis bits."""
+        return int(self.key.sum())
+
+    @property
+    def check_total(self) -> int:
+        """Check-basis detections."""
+        return int(self.check.sum())
+
+    @property
+    def qber_check(self) -> float:
+        """Error rate of the check basis, nan without detections."""
+        return int(self.check_errors.sum()) / self.check_total if self.check_total else math.nan
+
+    @property
+    def qber_key(self) -> float:
+        """Corrected errors / n."""
+        return int(self.key_errors.sum()) / self.n if self.n else math.nan
+
+    def add_sifted(
+        self, labels: NDArray[np.uint8], in_check: NDArray[np.bool_], check_errors: NDArray[np.bool_]
+    ) -> None:
+        """Count kept detections, uint8[n] intensities and bool[n], and the errors among those in the check basis."""
+        check_labels = labels[in_check]
+        self.key += count_intensities(labels[~in_check])
+        self.check += count_intensities(check_labels)
+        self.check_errors += count_intensities(check_labels[check_errors])
+
+    def sifted_triples(self) -> tuple[Triple, Triple, Triple]:
+        """Return key detections, check detections and check errors."""
+        return triple(self.key), triple(self.check), triple(self.check_errors)
+
+
+class Transcript:
+    """Every message of a block, by direction, in order."""
+
+    def __init__(self) -> None:
+        self._messages: tuple[list[bytes], list[bytes]] = ([], [])
+
+    def add(self, direction: int, message: bytes) -> None:
+        """Append a message of this direction."""
+        self._messages[direction].append(message)
+
+    def parts(self, session: bytes, block: int, direction: int, hellos: tuple[bytes, bytes]) -> list[bytes]:
+        """Return the byte strings that the tag of `direction` is taken over, joined.
+
+        Every message stands behind its length and every list behind its count, so no two transcripts join alike.
+        """
+        parts = [b"tokaido distillation transcript|%b|%d|%d|" % (session, block, direction)]
+        for messages in (hellos, *self._messages):
+            parts.append(len(messages).to_bytes(8, "big"))
+            for message in messages:
+                parts += (len(message).to_bytes(8, "big"), message)
+        return parts
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a session has come to."""
+
+    sifted_bits: int = 0
+    leaked_bits: int = 0
+    key_bits: int = 0
+    accepted: int = 0
+    aborted: int = 0
+    quarantined: int = 0
+    verification_failures: int = 0
+    qber_key: float = math.nan
+    qber_check: float = math.nan
+    efficiency: float = math.nan
+    eps_total: float = 0.0
+
+    def add(self, block: AcceptedBlock) -> None:
+        """Enter an accepted block."""
+        self.accepted += 1
+        self.key_bits += block.key.bits
+        self.eps_total += block.eps.total
+        self.qber_key, self.qber_check, self.efficiency = block.qber_key, block.qber_check, block.efficiency
+
+
+def finite_key(settings: DistillationSettings, counts: BlockCounts, leaked_bits: int) -> KeyLength:
+    """Return the finite-key length of the block (Lim et al. 2014) once `leaked_bits` were disclosed."""
+    from tokaido.emulators.optics import BasisCounts, key_length  # noqa: PLC0415 - the optics are heavier than this
+
+    return key_length(
+        BasisCounts(triple(counts.key), triple(counts.key_errors)),
+        BasisCounts(triple(counts.check), triple(counts.check_errors)),
+        settings.intensities,
+        settings.probabilities,
+        leaked_bits=leaked_bits,
+        eps_sec=settings.eps_sec,
+        eps_cor=settings.eps_cor,
+        bound=settings.bound,
+    )
+
+
+def accepted_block(
+    settings: DistillationSettings,
+    counts: BlockCounts,
+    key: KeyMaterial,
+    *,
+    session: str,
+    number: int,
+    output_bits: int,
+    leaks: tuple[int, int],
+    verifications: int,
+    authenticated_bytes: tuple[int, int],
+) -> AcceptedBlock:
+    """Return the result of a block: its key and everything that must stand beside it."""
+    length = finite_key(settings, counts, leaks[0])
+    ideal = counts.n * entropy(counts.qber_key)
+    parities = leaks[0] - VERIFICATION_BITS * verifications
+    frame_bytes = -(-min(settings.frame_bits * 2, counts.n) // 8)
+    return AcceptedBlock(
+        key=key,
+        session=session,
+        number=number,
+        n=counts.n,
+        output_bits=output_bits,
+        qber_key=counts.qber_key,
+        qber_check=counts.qber_check,
+        phase_error=length.phase_error,
+        leak_alice=leaks[0],
+        leak_bob=leaks[1],
+        leak_mode="W_public",
+        efficiency=parities / ideal if ideal else math.nan,
+        method=length.method,
+        bound=length.bound,
+        eps=EpsilonLedger(
+            secrecy=settings.eps_sec,
+            correctness=verifications * forgery_bound(frame_bytes),
+            authentication=sum(2 * forgery_bound(size) for size in authenticated_bytes),
+        ),
+        insecure=key.insecure,
+    )

@@ -1,0 +1,241 @@
+"""The transmitter's end of distillation. Its key bits steer no control flow."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, ClassVar, assert_never
+
+import numpy as np
+
+from tokaido.emulators.distillation._amplification import verification_tag
+from tokaido.emulators.distillation._codec import (
+    pack_bits,
+    pack_labels,
+    unpack_bits,
+    unpack_positions,
+    unpack_slots,
+)
+from tokaido.emulators.distillation._distiller import Distiller, Phase, check_qber
+from tokaido.emulators.distillation._messages import (
+    FROM_TRANSMITTER,
+    TAG_BYTES,
+    Abort,
+    Accept,
+    Amplify,
+    Announcement,
+    AnyMessage,
+    BisectRequest,
+    BlockStart,
+    Direction,
+    FrameDone,
+    Hello,
+    ParityAnswer,
+    ParityRequest,
+    SiftResult,
+    TranscriptTag,
+    VerifyRequest,
+    VerifyTag,
+)
+from tokaido.emulators.distillation._reconciliation import ParityTables, block_positions
+from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
+from tokaido.emulators.distillation._settings import frame_bounds
+from tokaido.emulators.distillation._settlement import VERIFICATION_BITS, finite_key
+from tokaido.emulators.distillation._sifting import RawData
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.emulators.distillation._settings import DistillationSettings
+    from tokaido.emulators.optics import TransmitterRecord
+    from tokaido.hal._authenticator import AuthenticationPool
+
+REGULAR_PASSES = 4
+
+
+class TransmitterDistiller(Distiller):
+    """Alice: holds what she prepared, answers the receiver's questions, chooses the privacy amplification.
+
+    See `Distiller` for its use. `add` takes what she prepared for the slots that may have clicked, and no more: it
+    must cover every slot that the receiver announces, and may arrive before or after the announcement.
+    """
+
+    _end: ClassVar[str] = "transmitter"
+    _direction: ClassVar[Direction] = FROM_TRANSMITTER
+
+    def __init__(
+        self,
+        settings: DistillationSettings,
+        pool: AuthenticationPool,
+        *,
+        secret: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._raw = RawData(4)
+        super().__init__(settings, pool, secret=secret)
+
+    def add(self, record: TransmitterRecord) -> None:
+        """Take further raw data: slots int64[n] ascending, and basis, bit and intensity uint8[n].
+
+        Raises:
+            RangeError: The arrays differ in length, or the slots do not ascend.
+        """
+        if not self._closed:
+            self._raw.add(record.slots, record.basis, record.bit, record.intensity)
+            self._proceed()
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._waiting: Announcement | None = None
+        self._tables: ParityTables | None = None
+        self._frames: list[tuple[int, int]] = []
+        self._frame = 0
+
+    def _erase(self) -> None:
+        super()._erase()
+        if self._tables is not None:
+            self._tables.wipe()
+
+    def _opens(self, message: AnyMessage) -> bool:
+        return isinstance(message, Announcement) and message.sequence == 0
+
+    def _proceed(self) -> None:
+        if self._waiting is not None:
+            self._sift(self._waiting)
+
+    def _on(self, message: AnyMessage) -> None:
+        match message:
+            case Announcement():
+                self._require(Phase.SIFTING, message)
+                if self._waiting is not None or self._counts.n >= self.settings.block_bits:
+                    raise BlockAbortError(AbortReason.OUT_OF_ORDER, "an announcement came before its turn")
+                self._sift(message)
+            case BlockStart():
+                self._require(Phase.SIFTING, message)
+                self._start(message)
+            case ParityRequest() | BisectRequest():
+                self._require(Phase.CORRECTING, message)
+                self._answer(message)
+            case VerifyRequest():
+                self._require(Phase.CORRECTING, message)
+                self._tag_frame(message)
+            case FrameDone():
+                self._require(Phase.CORRECTING, message)
+                self._finish_frame(message)
+            case TranscriptTag():
+                self._require(Phase.TAGGING, message)
+                self._verify_transcript(message)
+                self._amplify(self._seed)
+                self._send_accept()
+                self._phase = Phase.ACCEPTING
+            case Accept():
+                self._require(Phase.ACCEPTING, message)
+                self._verify_accept(message)
+                self._release(self._leak, self._leak)
+            case SiftResult() | ParityAnswer() | VerifyTag() | Amplify() | Hello() | Abort():
+                raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"a receiver does not send {type(message).__name__}")
+            case _:
+                assert_never(message)
+
+    def _sift(self, announcement: Announcement) -> None:
+        if announcement.previous < self._raw.consumed:
+            raise BlockAbortError(AbortReason.OUT_OF_ORDER, "slots were announced twice")
+        slots = unpack_slots(announcement.distances, announcement.wide_distances, announcement.previous)
+        if not slots.size:
+            raise BlockAbortError(AbortReason.MALFORMED_MESSAGE, "an announcement is empty")
+        receiver_basis = unpack_bits(announcement.bases, slots.size)
+        in_check = receiver_basis == 1
+        receiver_bits = unpack_bits(announcement.check_bits, int(in_check.sum()))
+        if not self._raw.covers(int(slots[-1])):
+            self._waiting = announcement
+            return
+        self._waiting = None
+        if self._heard == 1 and self._authenticator.pool.remaining_tags < 2:
+            raise self._starved()
+        found = self._raw.take_slots(slots)
+        if found is None:
+            raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "the receiver announced a slot that was never sent")
+        basis, bit, intensity = found
+        keep = basis == receiver_basis
+        labels = intensity[keep]
+        kept_check = in_check & keep
+        check_bits = bit[kept_check]
+        errors = check_bits != receiver_bits[keep[in_check]]
+        self._counts.add_sifted(labels, in_check[keep], errors)
+        key_bits = bit[keep & ~in_check]
+        self._parts.append(key_bits)
+        self._totals.sifted_bits += key_bits.size
+        self._send(SiftResult, pack_bits(keep), pack_labels(labels), pack_bits(check_bits))
+
+    def _start(self, start: BlockStart) -> None:
+        if self._counts.n < self.settings.block_bits or self._waiting is not None:
+            raise BlockAbortError(AbortReason.OUT_OF_ORDER, "the block was started before it was full")
+        if (start.key_detections, start.check_detections, start.check_errors) != self._counts.sifted_triples():
+            raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "the two ends counted different detections")
+        self._totals.qber_check = self._counts.qber_check
+        self._join_parts()
+        self._permutation_seed = start.seed
+        self._agree_segment(start.next_segment, start.segments)
+        self._frames = frame_bounds(self.settings, self._bits.size)
+        self._phase = Phase.CORRECTING
+        self._open_frame()
+
+    def _open_frame(self) -> None:
+        start, end = self._frames[self._frame]
+        self._tables = ParityTables(self._bits[start:end], self._permutation_seed, self._frame)
+        self._attempts = 0
+
+    def _answer(self, request: ParityRequest | BisectRequest) -> None:
+        tables = self._current(request.frame)
+        start, end = self._frames[self._frame]
+        if isinstance(request, ParityRequest):
+            limit = REGULAR_PASSES + self.settings.max_extra_passes
+            if request.number != tables.passes or request.number >= limit:
+                raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"pass {request.number} was opened out of order")
+            tables.open_pass()
+            positions = block_positions(request.number, request.size, end - start)
+        else:
+            if request.number >= tables.passes:
+                raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"pass {request.number} is not open")
+            positions = unpack_positions(request.positions, end - start)
+        self._leak += positions.size
+        if self._leak > self._bits.size:
+            raise BlockAbortError(AbortReason.NO_KEY, "error correction disclosed more bits than the block has")
+        self._send(ParityAnswer, positions.size, pack_bits(tables.parities(request.number, positions)))
+
+    def _tag_frame(self, request: VerifyRequest) -> None:
+        self._current(request.frame)
+        if self._attempts > self.settings.max_extra_passes:
+            raise BlockAbortError(AbortReason.VERIFICATION_FAILED, "the frame was verified too often")
+        self._totals.verification_failures += bool(self._attempts)
+        self._attempts += 1
+        self._verifications += 1
+        self._leak += VERIFICATION_BITS
+        start, end = self._frames[self._frame]
+        hash_key = self._secret(TAG_BYTES)
+        self._send(VerifyTag, self._frame, hash_key, verification_tag(self._bits[start:end], hash_key))
+
+    def _finish_frame(self, done: FrameDone) -> None:
+        self._current(done.frame).wipe()
+        if not self._attempts:
+            raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a frame ended without verification")
+        self._counts.key_errors += done.errors
+        if (self._counts.key_errors > self._counts.key).any():
+            raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "more errors than bits were reported")
+        check_qber(int(self._counts.key_errors.sum()), self._counts.n, self.settings.qber_abort)
+        self._frame += 1
+        if self._frame < len(self._frames):
+            self._open_frame()
+            return
+        self._totals.leaked_bits += self._leak
+        length = finite_key(self.settings, self._counts, self._leak)
+        self._output_bits = self._check_key(length.bits, length.reason)
+        n = self._bits.size
+        self._seed = np.unpackbits(np.frombuffer(self._secret(-(-(n - 1) // 8)), np.uint8))[: n - 1]
+        pool = self._authenticator.pool
+        self._send(Amplify, pack_bits(self._seed), self._output_bits, self._leak, pool.segments, pool.next_segment)
+        self._send_transcript_tag()
+        self._phase = Phase.TAGGING
+
+    def _current(self, frame: int) -> ParityTables:
+        if frame != self._frame or self._tables is None:
+            raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"frame {frame} is not open")
+        return self._tables
