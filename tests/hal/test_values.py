@@ -1,0 +1,131 @@
+"""Values: what is declared in one line is typed, checked, read back, reported and refused."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tokaido.hal as hal
+from tokaido.hal import LimitStatus, Quality
+from tokaido.hal._values import decode, encode
+from tokaido_testing.toys import Toy
+
+ANSWERS: dict[str, str | None] = {
+    "POW": "-0.52",
+    "CNT": "17",
+    "LAB": "west",
+    "ATT": "12.5",
+    "SHT": "OPEN",
+    "RDY": "1",
+    "STP": "ALIGN,PHASE",
+    "P0:LEV": "1.5",
+    "P1:LEV": None,
+}
+
+
+@pytest.fixture
+def toy() -> Toy:
+    return Toy(dict(ANSWERS))
+
+
+def test_a_value_is_read_as_its_declared_kind(toy: Toy) -> None:
+    assert toy.power == -0.52
+    assert toy.count == 17
+    assert toy.label == "west"
+    assert toy.shutter is hal.Shutter.OPEN
+    assert toy.ready() is True
+    assert toy.step() == "PHASE"
+    assert toy.parts[0].level == 1.5
+
+
+def test_a_setting_is_checked_before_anything_is_sent(toy: Toy) -> None:
+    with pytest.raises(hal.RangeError, match="0 to 60 dB"):
+        toy.attenuation = 60.01
+    with pytest.raises(hal.RangeError):
+        toy.attenuation = math.nan
+    with pytest.raises(hal.ValueTypeError):
+        toy.attenuation = "12"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(hal.ValueTypeError):
+        toy.attenuation = True
+    assert toy._sent == []
+    toy.attenuation = 12
+    assert toy._sent == ["ATT 12"]
+
+
+def test_a_setting_that_reads_back_otherwise_is_an_error() -> None:
+    toy = Toy({"ATT!": "12.4"})
+    with pytest.raises(hal.DeviceError, match="reads back"):
+        toy.attenuation = 12.5
+
+
+def test_what_is_read_only_or_misspelt_cannot_be_set(toy: Toy) -> None:
+    with pytest.raises(AttributeError, match="read-only"):
+        toy.power = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(AttributeError, match="attenuaton"):
+        toy.attenuaton = 1.0  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_what_a_vendor_lacks_is_never_made_up(toy: Toy) -> None:
+    with pytest.raises(hal.UnsupportedError, match="no amplifier"):
+        _ = toy.gain
+    assert "gain" not in toy.telemetry()
+
+
+def test_telemetry_gives_each_reading_its_quality_and_limits() -> None:
+    toy = Toy({**ANSWERS, "POW": "2.0@30", "CNT": "many"})
+    telemetry = toy.telemetry()
+    power = telemetry[Toy.power]
+    assert (power.value, power.unit, power.quality, power.age_s) == (2.0, "dBm", Quality.STALE, 30.0)
+    assert power.limit_status is LimitStatus.OUTSIDE_OPERATIONAL
+    assert telemetry["count"].quality is Quality.BAD
+    assert "many" in telemetry["count"].error
+    assert telemetry["parts[1].level"].quality is Quality.BAD
+    assert telemetry["parts[1].level"].value is None
+    assert telemetry.part("parts[0]")["level"].value == 1.5
+    assert telemetry[Toy.attenuation].limit_status is LimitStatus.UNKNOWN
+
+
+def test_a_snapshot_records_errors_and_never_aborts() -> None:
+    snapshot = Toy({"POW": "-0.5", "RDY": None, "STP": "X"}).snapshot()
+    assert snapshot["values"]["power"]["value"] == -0.5
+    assert snapshot["values"]["label"]["quality"] == "bad"
+    assert snapshot["states"] == {"ready": None, "step": None} or snapshot["states"]["ready"] is None
+    assert any("ready" in error for error in snapshot["errors"])
+
+
+def test_a_driver_must_not_narrow_a_setting_of_its_role() -> None:
+    with pytest.raises(TypeError, match="must be a setting"):
+
+        class Narrow(Toy):
+            attenuation = hal.measured(float, "ATT", unit="dB")  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
+
+
+def test_a_driver_that_forgets_a_value_cannot_be_made() -> None:
+    class Forgetful(hal.Part):
+        level: hal.Measured[float] = hal.measured(float, unit="dB")
+
+    with pytest.raises(TypeError, match="abstract"):
+        Forgetful(Toy({}), "x", "X:")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_float_survives_its_text(value: float) -> None:
+    assert decode(float, encode(value), "x") == value
+
+
+@given(st.text(max_size=20))
+def test_no_text_makes_a_decoder_raise_anything_but_its_own_error(text: str) -> None:
+    for kind in (float, int, bool, hal.Shutter):
+        try:
+            decode(kind, text, "x")
+        except hal.ProtocolError:
+            continue
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "", "12 dB", "0x10"])
+def test_what_is_no_finite_number_is_no_reading(text: str) -> None:
+    with pytest.raises(hal.ProtocolError):
+        decode(float, text, "x")

@@ -1,0 +1,61 @@
+"""Good and bad uses of the typed values, judged by mypy and basedpyright in `make check`, never run.
+
+Each bad use carries an ignore for both checkers; both are set to complain about an ignore that ignores nothing, so a
+bad use that became acceptable fails the check.
+"""
+
+from typing import assert_type
+
+import tokaido.hal as hal
+from tokaido.drivers.toshiba import Receiver, Transmitter
+
+
+def good(tx: hal.Transmitter, rx: hal.Receiver, driver: Transmitter, receiver: Receiver) -> None:
+    assert_type(tx.laser_power, float)
+    assert_type(driver.laser_power, float)
+    assert_type(driver.attenuation, float)
+    assert_type(tx.block_bits, int)
+    assert_type(rx.shutter, hal.Shutter)
+    assert_type(rx.detectors[0].bias, float)
+    assert_type(receiver.detectors[0].gate_delay, float)
+    assert_type(tx.state(), hal.UnitState)
+    assert_type(tx.emitting(), bool)
+    assert_type(tx.telemetry()[hal.Transmitter.laser_power], hal.Reading[float])
+    assert_type(hal.Transmitter.open("toshiba.transmitter"), hal.Transmitter)
+    tx.attenuation = 12.5
+    tx.attenuation = 12
+    rx.shutter = hal.Shutter.CLOSED
+    rx.detectors[0].bias = 50.0
+    before = tx.state()
+    assert before is hal.UnitState.STANDBY
+    tx.start()
+    assert tx.state() is hal.UnitState.RUN  # not narrowed: a state is a call
+
+
+async def good_async(station: hal.Station) -> None:
+    assert_type(station.device("alice", hal.Transmitter), hal.Transmitter)
+    async with hal.aio.open(hal.Transmitter.open, "toshiba.transmitter", control="serial:/dev/ttyUSB0") as tx:
+        assert_type(await tx.get(hal.Transmitter.laser_power), float)
+        assert_type(await tx.ask(hal.Transmitter.state), hal.UnitState)
+        await tx.set(hal.Transmitter.attenuation, 12.5)
+        await tx.call(hal.Transmitter.start)
+        await tx.set(hal.Transmitter.laser_power, 1.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await tx.set(hal.Transmitter.attenuation, "12")  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
+        await tx.call(hal.Transmitter.start, 1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def bad(tx: hal.Transmitter, rx: hal.Receiver, driver: Transmitter) -> None:
+    tx.laser_power = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    driver.laser_power = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    tx.attenuation = "12"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    tx.attenuaton = 12.0  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    driver.attenuaton = 12.0  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    _ = tx.lazer_power  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    rx.shutter = "CLOSED"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    rx.detectors[0].bais = 1.0  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    rx.detectors[0].temperature = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    tx.block_bits = 1.5  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    hal.Transmitter({})  # type: ignore[abstract]  # pyright: ignore[reportAbstractUsage]
+    hal.measured(float, "X", unit="furlong")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    hal.measured(float, "X")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    hal.measured(str, "X", absolute=(0, 1))  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
