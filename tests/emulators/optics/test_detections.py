@@ -174,6 +174,28 @@ def test_counters_agree_with_the_record() -> None:
     assert one - exposure.receiver.bit.sum() == pytest.approx(exposure.counts.coincidences / 2, rel=0.1)
 
 
+def test_double_clicks_become_random_bits_and_are_kept() -> None:
+    bright = replace(
+        MEMORYLESS, channel_loss_db=0.0, receiver_loss_db=0.0, detector_efficiency=1.0, misalignment_key=0.2
+    )
+    pulses = 20_000_000
+    exposure = expose(bright, pulses)
+    n, m = tally(exposure)
+    right, wrong = 1 - np.exp(-0.5 * 0.8), 1 - np.exp(-0.5 * 0.2)  # signal, key basis; dark counts do not matter
+    signals = pulses * 0.6 * 0.5 * 0.6
+    assert n[0, 0, 0] / signals == pytest.approx(right + wrong - right * wrong, rel=2e-3)
+    assert m[0, 0, 0] / signals == pytest.approx(wrong - right * wrong / 2, rel=5e-3)
+
+
+def test_afterpulses_make_double_clicks_with_other_clicks() -> None:
+    dark = replace(NO_DEAD_TIME, dark_count_probability=0.02, afterpulse_probability=0.2)
+    exposure = expose(dark, 20_000_000, Conditions(laser_on=False))
+    afterpulses = 0.2 * rate(exposure)
+    # two dark counts; one of each, in different detectors; two afterpulses in different detectors
+    expected = 0.02**2 + afterpulses * 2 * 0.02 * 0.98 / 2 + afterpulses**2 / 4
+    assert exposure.counts.coincidences / exposure.pulses == pytest.approx(expected, rel=0.02)
+
+
 # --- conditions -----------------------------------------------------------------------------------------------------
 
 

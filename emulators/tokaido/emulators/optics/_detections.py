@@ -111,17 +111,15 @@ class QuantumChannel:
         stop = self._slot + pulses
         p = table.click_probability
         chunk = math.ceil(_CLICKS_PER_CHUNK / p) if p > 0 else pulses
-        slots: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
-        labels: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
+        pieces: list[Exposure] = []
         while self._slot < stop:
             size = min(chunk, stop - self._slot)
             primaries = geometric_hits(self._physics, p, size)
             primaries += self._slot
             self._slot += size
             clicks = self._detectors.register(primaries, self._slot)
-            slots.append(clicks.slots)
-            labels.append(self._labels(clicks, table))
-        return self._records(np.concatenate(slots), np.concatenate(labels), pulses)
+            pieces.append(self._records(clicks.slots, self._labels(clicks, table), size))
+        return pieces[0] if len(pieces) == 1 else _joined(pieces)
 
     def _table_for(self, conditions: Conditions) -> ClickTable:
         if self._table is None or self._table[0] != conditions:
@@ -151,3 +149,26 @@ class QuantumChannel:
         receiver = ReceiverRecord(slots, receiver_bases_of(labels), received)
         counts = DetectorCounts((n - ones, ones + coincidences), coincidences)
         return Exposure(transmitter, receiver, pulses, counts)
+
+
+def _joined(pieces: list[Exposure]) -> Exposure:
+    t, r = [piece.transmitter for piece in pieces], [piece.receiver for piece in pieces]
+    none, no_slots = np.empty(0, np.uint8), np.empty(0, np.int64)
+    return Exposure(
+        TransmitterRecord(
+            slots=np.concatenate([no_slots, *(piece.slots for piece in t)]),
+            basis=np.concatenate([none, *(piece.basis for piece in t)]),
+            bit=np.concatenate([none, *(piece.bit for piece in t)]),
+            intensity=np.concatenate([none, *(piece.intensity for piece in t)]),
+        ),
+        ReceiverRecord(
+            slots=np.concatenate([no_slots, *(piece.slots for piece in r)]),
+            basis=np.concatenate([none, *(piece.basis for piece in r)]),
+            bit=np.concatenate([none, *(piece.bit for piece in r)]),
+        ),
+        pulses=sum(piece.pulses for piece in pieces),
+        counts=DetectorCounts(
+            (sum(piece.counts.clicks[0] for piece in pieces), sum(piece.counts.clicks[1] for piece in pieces)),
+            sum(piece.counts.coincidences for piece in pieces),
+        ),
+    )

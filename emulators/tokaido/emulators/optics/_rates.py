@@ -64,7 +64,7 @@ def expected_gains(params: LinkParameters) -> ExpectedGains:
     caused, with chance (1 - r) r^j, r = exp(-1 / afterpulse gates). The chance u_j to be live then is 1 minus the
     clicks of the last d gates, u_j = 1 - Qbar (u_(j-1) + ... + u_(j-d)); summed with the weights of j this gives
     a = 1 / (1 + Qbar r (1 - r^d) / (1 - r)), which is 1 without dead time and the live share for slow afterpulses.
-    (Own derivation, first order in p_ap; good to 1e-3 up to half of the gates dead.)
+    (Own derivation, first order in p_ap. With half of the gates dead, clicks are good to 3e-4 and Q_w to 1 %.)
 
     Error rates: light errs with e_d, background with 1/2. When both click in one gate, half of the time it is in one
     detector (e_d) and else a double click, which becomes a random bit: E_k Q_k = e_d s_k (1-b) + b (1-s_k)/2 +
