@@ -1,0 +1,276 @@
+"""What a unit has to do with keys: the pre-shared key, the session, the blocks that end, and their figures."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+from typing import TYPE_CHECKING
+
+from tokaido.emulators.toshiba._alarms import Latch
+from tokaido.emulators.toshiba._instruments import Reading, no_data
+from tokaido.emulators.toshiba._session import BlockOutcome, Session
+from tokaido.emulators.toshiba._states import State
+from tokaido.hal._authenticator import AuthenticationPool
+from tokaido.hal._keys import KeyBlockInfo, KeyMaterial
+
+if TYPE_CHECKING:
+    from tokaido.emulators.toshiba._unit import UnitModel
+
+LOW_BLOCKS = 16
+TAGS_PER_BLOCK = 2
+"""One-time tags that each end spends on a block."""
+QBER_HIGH = 0.06
+QBER_FINE = 0.055
+REFERENCE_NS = 2_000_000_000
+"""How long after the begin of a session the reference of the sifted rate is taken."""
+IMAGINED_RATE = 650_000.0
+_BLOCK_FAULTS = {
+    "qber_abort": BlockOutcome("QBER_ABORT", qber=0.25),
+    "phase_error_abort": BlockOutcome("PHASE_ERROR_ABORT", qber=0.03, qber_check=0.25),
+    "accept_lost": BlockOutcome("QUARANTINE"),
+    "qber_high": BlockOutcome("dropped", qber=0.07),
+    "verification_failure": BlockOutcome("EC_FAIL"),
+    "few_statistics": BlockOutcome("NO_KEY"),
+}
+
+
+class Blocks:
+    """The part of a unit that holds its keys and knows its session."""
+
+    def __init__(self, unit: UnitModel) -> None:
+        self._unit = unit
+        self.pool: AuthenticationPool | None = None
+        """One-time pads of the pre-shared key, or None when none is loaded."""
+        self._fingerprint = b""
+        self._spent: dict[bytes, int] = {}
+        self._salt = unit.secret(16)
+        self.session: Session | None = None
+        self._qber_degrades = False
+        self.forget_measurements()
+
+    # --- the pre-shared key -----------------------------------------------------------------------------------------
+
+    def load_psk(self, key: bytes) -> None:
+        """Take the pre-shared key. One that was here before goes on where its pads were left, so none is used twice."""
+        fingerprint = hmac.new(self._salt, key, hashlib.sha256).digest()
+        if self.pool is not None and fingerprint == self._fingerprint:
+            return
+        self.forget_psk()
+        self._fingerprint = fingerprint
+        material = KeyMaterial(key, insecure=self._unit.insecure)
+
+        def persist(index: int) -> None:
+            self._spent[fingerprint] = index
+
+        resume_at = self._spent.get(fingerprint, 0)
+        self.pool = AuthenticationPool(material, end=self._unit.SIDE, persist=persist, resume_at=resume_at)
+        self._unit.peer.forget_proof()
+
+    def forget_psk(self) -> None:
+        """Erase the pre-shared key and what is left of it."""
+        self.end_session()
+        if self.pool is not None:
+            self.pool.close()
+            self.pool = None
+
+    @property
+    def auth_left(self) -> int:
+        """Authentication key that is left, in bit."""
+        if self.pool is None:
+            return 0
+        bits = self.pool.remaining_bits
+        return min(bits, 60 * 128) if "authentication_key_low" in self._unit.faults else bits
+
+    @property
+    def auth_key_low(self) -> bool:
+        """Whether a loaded key lasts for less than 16 blocks, or (without one) a fault says so."""
+        if self.pool is None:
+            return "authentication_key_low" in self._unit.faults
+        return self.auth_left < LOW_BLOCKS * 2 * TAGS_PER_BLOCK * 128
+
+    @property
+    def store_full(self) -> bool:
+        """Whether no new block is begun."""
+        return self._unit.store.full or "keystore_full" in self._unit.faults
+
+    # --- the session ------------------------------------------------------------------------------------------------
+
+    def session_settings(self) -> tuple[int, tuple[float, float, float], tuple[float, float, float]] | None:
+        """Return what a transmitter proposes: block length, intensities, probabilities; None for a receiver."""
+        settings = self._unit.settings
+        if "MU:SIG" not in settings:
+            return None
+        decoy, vacuum = settings["PRB:DEC"], settings["PRB:VAC"]
+        intensities = settings["MU:SIG"], settings["MU:DEC"], settings["MU:VAC"]
+        return int(settings["BLK"]), intensities, (1 - decoy - vacuum, decoy, vacuum)
+
+    def begin_session(self, session: Session) -> None:
+        """Begin a session that the peer agreed to."""
+        self.session = session
+        self._sifted.clear()
+
+    def end_session(self) -> None:
+        """End the session, if there is one; its open block dies with it."""
+        self.session = None
+
+    def imagine_session(self) -> None:
+        """Be in a session with an imagined peer."""
+        session = Session("0" * 16, self._unit.now_ns, int(self._unit.settings["BLK"]), (0, 0, 0), (0, 0, 0))
+        session.name(f"{self._unit.seed}")
+        self.begin_session(session)
+        self._reference = IMAGINED_RATE
+
+    def note_sifted(self, bits: int) -> None:
+        """Note that so many key-basis bits were sifted by now."""
+        self._sifted.append((self._unit.now_ns, bits))
+
+    # --- blocks -----------------------------------------------------------------------------------------------------
+
+    def block_ended(self, session: Session, outcome: BlockOutcome) -> None:
+        """Take over what became of a block: its key, or its alarm. What belongs to an older session is erased."""
+        if session is not self.session or session.id is None:
+            if outcome.key is not None:
+                outcome.key.wipe()
+            return
+        now_ns = self._unit.now_ns
+        if outcome.key is not None:
+            self._store(session.id, outcome, outcome.key)
+            seconds = max((now_ns - session.block_began_ns) / 1e9, 1e-3)
+            self._measure("RATE:SEC", outcome.key.bits / seconds)
+        session.block_began_ns = now_ns
+        self._measure("QBER", outcome.qber)
+        self._measure("QBER:CHK", outcome.qber_check)
+        self._measure("EC:EFF", outcome.efficiency)
+        self._follow_qber(outcome.qber)
+        if outcome.verdict == "accepted":
+            self._unit.alarms.clear("EC_FAIL")
+            self._unit.alarms.clear("NO_KEY")
+        elif outcome.verdict == "ended":
+            self.end_session()
+        elif outcome.verdict != "dropped":
+            if outcome.verdict == "QUARANTINE":
+                self._unit.store.lock_away((session.id, outcome.number))
+            self._unit.raise_alarm(outcome.verdict)
+
+    def _store(self, session: str, outcome: BlockOutcome, key: KeyMaterial) -> None:
+        info = KeyBlockInfo(
+            serial_number=self._unit.serial_number,
+            session=session,
+            number=outcome.number,
+            bits=key.bits,
+            method=outcome.method,
+            bound=outcome.bound,
+            eps=outcome.eps,
+            insecure=key.insecure or self._unit.insecure,
+            emulated=True,
+        )
+        self._unit.store.add(info, key)
+        self._unit.keychannel.serve_draws()
+
+    def _follow_qber(self, qber: float) -> None:
+        if math.isnan(qber):
+            return
+        if qber > QBER_HIGH:
+            self._qber_degrades = True
+            self._unit.alarms.raise_("QBER_HIGH", self._unit.now_ns)
+        elif qber < QBER_FINE:
+            self._qber_degrades = False
+            self._unit.alarms.clear("QBER_HIGH")
+
+    def fault_begun(self, name: str) -> None:
+        """Begin a fault of one block."""
+        if name in _BLOCK_FAULTS:
+            if self.session is None:
+                self.imagine_session()
+            session = self.session
+            if session is not None:
+                session.name(f"{self._unit.seed}")
+                self.block_ended(session, _BLOCK_FAULTS[name])
+
+    # --- limits -----------------------------------------------------------------------------------------------------
+
+    def alignment_done(self) -> None:
+        """Measure the reference of the sifted rate anew, and let the error rate of the past be."""
+        self._reference = 0.0
+        self._qber_degrades = False
+        self._unit.alarms.clear("RATE_LOW")
+
+    def follow_rate(self) -> None:
+        """Take the reference of the sifted rate, and raise or clear RATE_LOW."""
+        unit = self._unit
+        if not unit.running or self.session is None or not unit.peer.running:
+            return
+        if unit.now_ns - self.session.began_ns < REFERENCE_NS:
+            return
+        rate = self.sifted_rate
+        if not self._reference:
+            self._reference = rate
+        low = self._reference * (0.2 if "RATE_LOW" in unit.alarms else 0.1)
+        idle = self.store_full or unit.peer.store_full
+        unit.alarms.follow("RATE_LOW", not idle and rate < low, unit.now_ns)
+
+    def out_of_limits(self) -> set[str]:
+        """Return the codes of alarms that degrade a running unit."""
+        codes = {"QBER_HIGH"} if self._qber_degrades else set()
+        return codes | ({"RATE_LOW"} if "RATE_LOW" in self._unit.alarms else set())
+
+    # --- figures ----------------------------------------------------------------------------------------------------
+
+    @property
+    def sifted_rate(self) -> float:
+        """Sifted key-basis bits of the last second, in bit/s."""
+        if not self._unit.running or self.session is None:
+            return 0.0
+        if self._unit.peer.imagined:
+            rate = self._unit.noise.around("RATE:SIFT", IMAGINED_RATE, 0.01 * IMAGINED_RATE, self._unit.now_ns)
+        else:
+            since_ns = self._unit.now_ns - 1_000_000_000
+            while self._sifted and self._sifted[0][0] <= since_ns:
+                self._sifted.pop(0)
+            rate = float(sum(bits for _, bits in self._sifted))
+        return rate * (0.01 if "rate_drop" in self._unit.faults else 1.0)
+
+    def forget_measurements(self) -> None:
+        """Know nothing of earlier blocks: the unit was switched on."""
+        self._measured: dict[str, tuple[int, float]] = {}
+        self._sifted: list[tuple[int, int]] = []
+        self._reference = 0.0
+
+    def _measure(self, name: str, value: float) -> None:
+        if not math.isnan(value):
+            self._measured[name] = self._unit.now_ns, value
+
+    def reading(self, name: str) -> Reading:
+        """Return a reading of keys and blocks.
+
+        Raises:
+            KeyError: There is none of this name.
+            Refusal: NO_DATA, before the first block.
+        """
+        match name:
+            case "RATE:SIFT":
+                return Reading(self.sifted_rate)
+            case "AUTH:LEFT":
+                return Reading(float(self.auth_left))
+            case "PSK":
+                return Reading(float(self.pool is not None))
+            case "QBER" | "QBER:CHK" | "RATE:SEC" | "EC:EFF":
+                if name not in self._measured:
+                    raise no_data("no block was finished yet")
+                measured_ns, value = self._measured[name]
+                return Reading(value, (self._unit.now_ns - measured_ns) / 1e9)
+            case _:
+                raise KeyError(name)
+
+    def held_by_alarm(self) -> bool:
+        """Whether a latched security alarm other than QUARANTINE is active."""
+        return any(code != "QUARANTINE" for code in self._unit.alarms.latched(Latch.SECURITY))
+
+    @property
+    def takes_detections(self) -> bool:
+        """Whether raw data of this moment belong to a block: a session, running, and room in both stores."""
+        unit = self._unit
+        return (
+            unit.state in (State.RUN, State.TRACK, State.DEGRADED) and not self.store_full and not unit.peer.store_full
+        )

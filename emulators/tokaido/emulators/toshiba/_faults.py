@@ -1,0 +1,129 @@
+"""Faults in a unit itself, by name, so that every alarm of the page can be reached (docs/protocols/toshiba.md 5).
+
+| fault | unit | alarm | how |
+|---|---|---|---|
+| `laser_temperature_runaway` | transmitter | `LASER_TEMP` | the cooler drives the laser 3 degC off |
+| `laser_warmup_failure` | transmitter | `LASER_TEMP` | the cooler is dead: warm-up never ends |
+| `laser_power_loss` | transmitter | `LASER_POWER` | the laser monitor falls to -12 dBm while emitting |
+| `rng_failure` | transmitter | `RNG_FAIL` | the health test of the random generator fails |
+| `detector_temperature_runaway` | receiver | `DET_TEMP` | detector 0 is driven 5 degC off |
+| `detector_warmup_failure` | receiver | `DET_TEMP` | the coolers are dead: warm-up never ends |
+| `detector_blinding` | receiver | `DETECTOR_BLINDING` | bright light on a detector |
+| `light_lost` | receiver | `LOS` | the clock light is gone |
+| `clock_unlocked` | receiver | `SYNC_LOSS` | light, but no lock |
+| `cover_opened` | both | `TAMPER` | the cover stays open |
+| `wrong_tag` | both | `AUTH_MISMATCH` | the next tag from the peer is taken for a wrong one |
+| `qber_abort` | both | `QBER_ABORT` | a block with QBER 0.25 |
+| `phase_error_abort` | both | `PHASE_ERROR_ABORT` | a block with a check-basis error rate of 0.25 |
+| `accept_lost` | both | `QUARANTINE` | the peer's final accept of a block is missing |
+| `authentication_key_low` | both | `AUTH_KEY_LOW` | all but 15 blocks' worth of authentication key counts as spent |
+| `qber_high` | both | `QBER_HIGH` | a block with QBER 0.07 |
+| `rate_drop` | both | `RATE_LOW` | one sifted bit of a hundred is left |
+| `verification_failure` | both | `EC_FAIL` | a block whose verification failed |
+| `few_statistics` | both | `NO_KEY` | a block too small for a key |
+| `peer_silent` | both | `PEER_UNREACHABLE` | nothing of the peer arrives any more |
+| `keystore_full` | both | `KEYSTORE_FULL` | the store counts as full |
+| `lease_lost` | both | `LEASE_EXPIRED` | the lease ends at once (a lease of 5 s is set when it was off) |
+| `chassis_hot` | both | `CHASSIS_TEMP` | the chassis drifts to 50 degC |
+
+A fault lasts until it is removed, except those of one block (`qber_abort` to `accept_lost`, `qber_high`,
+`verification_failure`, `few_statistics`), `wrong_tag` and `lease_lost`, which happen once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from tokaido.hal._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Side = Literal["transmitter", "receiver"]
+
+_BOTH = {
+    "cover_opened": "TAMPER",
+    "wrong_tag": "AUTH_MISMATCH",
+    "qber_abort": "QBER_ABORT",
+    "phase_error_abort": "PHASE_ERROR_ABORT",
+    "accept_lost": "QUARANTINE",
+    "authentication_key_low": "AUTH_KEY_LOW",
+    "qber_high": "QBER_HIGH",
+    "rate_drop": "RATE_LOW",
+    "verification_failure": "EC_FAIL",
+    "few_statistics": "NO_KEY",
+    "peer_silent": "PEER_UNREACHABLE",
+    "keystore_full": "KEYSTORE_FULL",
+    "lease_lost": "LEASE_EXPIRED",
+    "chassis_hot": "CHASSIS_TEMP",
+}
+MODEL_FAULTS: dict[Side, dict[str, str]] = {
+    "transmitter": {
+        "laser_temperature_runaway": "LASER_TEMP",
+        "laser_warmup_failure": "LASER_TEMP",
+        "laser_power_loss": "LASER_POWER",
+        "rng_failure": "RNG_FAIL",
+        **_BOTH,
+    },
+    "receiver": {
+        "detector_temperature_runaway": "DET_TEMP",
+        "detector_warmup_failure": "DET_TEMP",
+        "detector_blinding": "DETECTOR_BLINDING",
+        "light_lost": "LOS",
+        "clock_unlocked": "SYNC_LOSS",
+        **_BOTH,
+    },
+}
+"""For each unit, its faults and the alarm that each one leads to."""
+
+ONCE = {
+    "qber_abort",
+    "phase_error_abort",
+    "accept_lost",
+    "qber_high",
+    "verification_failure",
+    "few_statistics",
+    "wrong_tag",
+    "lease_lost",
+}
+"""Faults that happen once and are gone."""
+
+
+class ModelFaults:
+    """The faults of one unit that are present now."""
+
+    def __init__(self, side: Side, begun: Callable[[str], None], ended: Callable[[str], None]) -> None:
+        self._known = MODEL_FAULTS[side]
+        self._side = side
+        self._begun = begun
+        self._ended = ended
+        self._present: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._present
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._present))
+
+    def add(self, name: str) -> None:
+        """Begin a fault at once.
+
+        Raises:
+            ConfigurationError: This unit has no such fault.
+        """
+        if name not in self._known:
+            known = ", ".join(sorted(self._known))
+            raise ConfigurationError(f"a {self._side} has no fault {name!r}", remedy=f"Choose one of: {known}")
+        if name not in ONCE:
+            self._present.add(name)
+        self._begun(name)
+
+    def remove(self, name: str) -> None:
+        """Mend a fault; one that is not there is no error."""
+        if name in self._present:
+            self._present.remove(name)
+            self._ended(name)
+
+    def alarm(self, name: str) -> str:
+        """Return the code of the alarm that a fault leads to."""
+        return self._known[name]

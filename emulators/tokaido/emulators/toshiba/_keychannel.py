@@ -1,0 +1,340 @@
+"""The key channel of a unit, without its sockets (docs/protocols/toshiba.md sections 8 to 11)."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tokaido.emulators.toshiba._states import PSK_STATES, where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.emulators._model import Message
+    from tokaido.emulators.toshiba._alarms import AlarmLine
+    from tokaido.emulators.toshiba._keystore import KeyStore
+    from tokaido.emulators.toshiba._states import State
+    from tokaido.hal._keys import KeyBlockInfo
+
+PROTOCOL = "TQK1"
+MAX_FRAMES = 64
+MAX_HEADER = 64 * 1024
+PSK_BYTES = 4096
+HOLD_NS = 10_000_000_000
+SUBSCRIPTION_S = 30
+MAX_QUEUED = 1000
+_MS = 1_000_000
+_NO_ID = bytes(8)
+
+Header = dict[str, Any]
+Host = tuple[str, bytes]
+"""Public key and connection of a host: two connections under one key are two hosts."""
+
+
+class Device(Protocol):
+    """What the key channel needs of the unit behind it."""
+
+    serial_number: str
+    store: KeyStore
+
+    @property
+    def now_ns(self) -> int:
+        """Time in ns."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """State of the unit."""
+        ...
+
+    @property
+    def session_id(self) -> str | None:
+        """Session id, if there is a session."""
+        ...
+
+    def identity(self) -> dict[str, str]:
+        """Vendor, model, serial number and firmware."""
+        ...
+
+    def load_psk(self, key: bytes) -> None:
+        """Take the pre-shared key."""
+        ...
+
+    def telemetry(self) -> dict[str, float | str | None]:
+        """What `TEL?` lists."""
+        ...
+
+
+class _RefusedError(Exception):
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+@dataclass(slots=True)
+class _Draw:
+    peer: bytes
+    client_key: str
+    request: bytes
+    count: int
+    until_ns: int
+
+
+@dataclass(slots=True)
+class _Subscription:
+    interval_ns: int
+    next_ns: int
+    ends_ns: int
+    seq: int = 0
+
+
+class KeyChannel:
+    """Requests in, replies and events out."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._out: deque[Message] = deque()
+        self._draws: list[_Draw] = []
+        self._holder: Host | None = None
+        self._held_until_ns = 0
+        self._subscriptions: dict[bytes, _Subscription] = {}
+        self._verbs: dict[str, Callable[[_Request], Header | None]] = {
+            "hello": self._hello,
+            "status": self._status,
+            "load_psk": self._load_psk,
+            "draw": self._draw,
+            "ack": self._ack,
+            "commit": self._commit,
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+        }
+
+    def receive(self, peer: bytes, client_key: str, frames: list[bytes]) -> None:
+        """Take one message. Without a usable id there is nothing to answer, and nothing is."""
+        if not frames or len(frames[0]) != 8 or frames[0] == _NO_ID:
+            return
+        request = _Request(peer, client_key, frames[0], {}, frames[2:])
+        try:
+            request.header = _header(frames)
+            verb = request.header["verb"]
+            if verb not in self._verbs:
+                raise _RefusedError("UNKNOWN", f"there is no verb {verb[:40]!r}")
+            if verb != "hello":
+                self._check_serial_number(request.header)
+            if request.payload and verb != "load_psk":
+                raise _RefusedError("MALFORMED", f"{verb} takes no payload")
+            members = self._verbs[verb](request)
+        except _RefusedError as refusal:
+            self._reply(peer, request.id, {"ok": False, "code": refusal.code, "text": refusal.text})
+            return
+        if members is not None:
+            self._reply(peer, request.id, {"ok": True, **members})
+
+    def take(self) -> list[Message]:
+        """Return, once, what is to be sent."""
+        messages = list(self._out)
+        self._out.clear()
+        return messages
+
+    def tick(self) -> None:
+        """Answer the draws whose time has come, and send the telemetry that is due."""
+        now_ns = self._device.now_ns
+        if self._draws:
+            self.serve_draws()
+        for peer, subscription in list(self._subscriptions.items()):
+            if now_ns >= subscription.ends_ns:
+                del self._subscriptions[peer]
+            elif now_ns >= subscription.next_ns:
+                subscription.next_ns += subscription.interval_ns
+                self._event(
+                    peer,
+                    subscription,
+                    {
+                        "event": "telemetry",
+                        "uptime_ms": now_ns // _MS,
+                        "state": str(self._device.state),
+                        "values": self._device.telemetry(),
+                    },
+                )
+
+    def tell_alarm(self, line: AlarmLine) -> None:
+        """Send an alarm change to every subscriber."""
+        members = {
+            "event": "alarm",
+            "change": line.change,
+            "code": line.kind.code,
+            "severity": line.kind.severity,
+            "text": line.kind.text,
+        }
+        for peer, subscription in self._subscriptions.items():
+            self._event(peer, subscription, members)
+
+    def serve_draws(self) -> None:
+        """Answer the draws that wait, if there are blocks or their time is over."""
+        now_ns = self._device.now_ns
+        for draw in list(self._draws):
+            if self._device.store.waiting or now_ns >= draw.until_ns:
+                self._draws.remove(draw)
+                self._hold((draw.client_key, draw.peer))
+                self._offer(draw)
+
+    # --- verbs ------------------------------------------------------------------------------------------------------
+
+    def _hello(self, request: _Request) -> Header:
+        if request.text("protocol") != PROTOCOL:
+            raise _RefusedError("RANGE", f"this unit speaks {PROTOCOL}")
+        return {"protocol": PROTOCOL, **self._device.identity(), "emulated": True}
+
+    def _status(self, _: _Request) -> Header:
+        store = self._device.store
+        return {
+            "state": str(self._device.state),
+            "session": self._device.session_id,
+            "waiting": store.waiting,
+            "committed": store.committed,
+        }
+
+    def _load_psk(self, request: _Request) -> Header:
+        if len(request.payload) != 1:
+            raise _RefusedError("MALFORMED", "load_psk takes one payload frame")
+        if self._device.state not in PSK_STATES:
+            raise _RefusedError("STATE", f"{self._device.state}: load_psk is allowed in {where(PSK_STATES)}")
+        if len(request.payload[0]) != PSK_BYTES:
+            raise _RefusedError("PSK_SIZE", f"the pre-shared key has {PSK_BYTES} bytes, not {len(request.payload[0])}")
+        self._device.load_psk(request.payload[0])
+        return {"loaded": PSK_BYTES}
+
+    def _draw(self, request: _Request) -> None:
+        count = request.integer("max", 1, 16)
+        wait_ms = request.integer("wait_ms", 0, 30_000)
+        self._check_holder(request.host)
+        self._hold(request.host)
+        until_ns = self._device.now_ns + wait_ms * _MS
+        self._draws.append(_Draw(request.peer, request.client_key, request.id, count, until_ns))
+        self.serve_draws()
+
+    def _ack(self, request: _Request) -> Header:
+        name = request.text("session"), request.integer("number", 0)
+        self._check_holder(request.host)
+        state = self._device.store.ack(name)
+        if state is None:
+            raise _RefusedError("NO_BLOCK", f"there is no block {name[0]}/{name[1]}")
+        self._hold(request.host)
+        return {"state": state}
+
+    def _commit(self, request: _Request) -> Header:
+        name = request.text("session"), request.integer("number", 0)
+        self._check_holder(request.host)
+        state = self._device.store.commit(name)
+        if state is None:
+            raise _RefusedError("NO_BLOCK", f"there is no block {name[0]}/{name[1]}")
+        if state == "not acked":
+            raise _RefusedError("NOT_ACKED", f"block {name[0]}/{name[1]} was not acknowledged")
+        self._hold(request.host)
+        return {"state": state}
+
+    def _subscribe(self, request: _Request) -> Header:
+        interval_ns = request.integer("interval_ms", 100, 60_000) * _MS
+        now_ns = self._device.now_ns
+        before = self._subscriptions.get(request.peer)
+        self._subscriptions[request.peer] = _Subscription(
+            interval_ns, now_ns + interval_ns, now_ns + SUBSCRIPTION_S * 1000 * _MS, before.seq if before else 0
+        )
+        return {"lease_s": SUBSCRIPTION_S}
+
+    def _unsubscribe(self, request: _Request) -> Header:
+        self._subscriptions.pop(request.peer, None)
+        return {}
+
+    # --- one host at a time -----------------------------------------------------------------------------------------
+
+    def _check_holder(self, host: Host) -> None:
+        waits = any((draw.client_key, draw.peer) == self._holder for draw in self._draws)
+        held = waits or self._device.now_ns < self._held_until_ns
+        if held and self._holder != host:
+            raise _RefusedError("BUSY", "another host draws from this unit")
+
+    def _hold(self, host: Host) -> None:
+        self._holder = host
+        self._held_until_ns = self._device.now_ns + HOLD_NS
+
+    # --- what goes out ----------------------------------------------------------------------------------------------
+
+    def _offer(self, draw: _Draw) -> None:
+        blocks = self._device.store.oldest(draw.count)
+        listed = [_public(info) for info, _ in blocks]
+        payload = [bytes(key.reveal()) for _, key in blocks]
+        self._reply(draw.peer, draw.request, {"ok": True, "blocks": listed}, payload)
+
+    def _reply(self, peer: bytes, request: bytes, members: Header, payload: list[bytes] | None = None) -> None:
+        self._out.append((peer, [request, self._encode(members), *(payload or [])]))
+
+    def _event(self, peer: bytes, subscription: _Subscription, members: Header) -> None:
+        subscription.seq += 1
+        if len(self._out) < MAX_QUEUED:
+            self._out.append((peer, [_NO_ID, self._encode({**members, "seq": subscription.seq})]))
+
+    def _encode(self, members: Header) -> bytes:
+        return json.dumps({**members, "serial_number": self._device.serial_number}).encode()
+
+    def _check_serial_number(self, header: Header) -> None:
+        given = header.get("serial_number")
+        if not isinstance(given, str):
+            raise _RefusedError("MALFORMED", "the header lacks serial_number")
+        if given != self._device.serial_number:
+            raise _RefusedError("WRONG_UNIT", f"this is {self._device.serial_number}")
+
+
+@dataclass(slots=True)
+class _Request:
+    peer: bytes
+    client_key: str
+    id: bytes
+    header: Header
+    payload: list[bytes]
+
+    @property
+    def host(self) -> Host:
+        return self.client_key, self.peer
+
+    def text(self, member: str) -> str:
+        value = self.header.get(member)
+        if not isinstance(value, str):
+            raise _RefusedError("MALFORMED", f"{member} must be a string")
+        return value
+
+    def integer(self, member: str, low: int, high: int | None = None) -> int:
+        value = self.header.get(member)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _RefusedError("MALFORMED", f"{member} must be an integer")
+        if value < low or (high is not None and value > high):
+            raise _RefusedError("RANGE", f"{member} lies in {low} to {'any' if high is None else high}")
+        return value
+
+
+def _header(frames: list[bytes]) -> Header:
+    if not 2 <= len(frames) <= MAX_FRAMES or len(frames[1]) > MAX_HEADER:
+        raise _RefusedError("MALFORMED", "a request has an id, a header of at most 64 KiB, and at most 64 frames")
+    try:
+        header = json.loads(frames[1].decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise _RefusedError("MALFORMED", "the header is not JSON in UTF-8") from None
+    if not isinstance(header, dict) or not isinstance(header.get("verb"), str):
+        raise _RefusedError("MALFORMED", "the header is not an object with a verb")
+    return header
+
+
+def _public(info: KeyBlockInfo) -> Header:
+    return {
+        "session": info.session,
+        "number": info.number,
+        "bits": info.bits,
+        "method": info.method,
+        "bound": info.bound,
+        "eps": info.eps,
+        "insecure": info.insecure,
+        "emulated": info.emulated,
+    }

@@ -1,0 +1,98 @@
+"""The key blocks of a unit, from their birth to their commit (docs/protocols/toshiba.md section 10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tokaido.hal._keys import KeyBlockInfo, KeyMaterial
+
+CAPACITY = 64
+"""Key blocks that may wait; with these no new block is begun."""
+
+Name = tuple[str, int]
+"""Session and number of a block."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    info: KeyBlockInfo
+    key: KeyMaterial
+    acked: bool = field(default=False)
+
+
+class KeyStore:
+    """Blocks that wait to be drawn, oldest first, and the names of those that were committed."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Name, _Waiting] = {}
+        self._committed: set[Name] = set()
+        self._locked: dict[Name, _Waiting] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Number of blocks that wait to be drawn or committed."""
+        return len(self._waiting)
+
+    @property
+    def committed(self) -> int:
+        """Number of blocks that were committed."""
+        return len(self._committed)
+
+    @property
+    def locked(self) -> int:
+        """Number of blocks in quarantine."""
+        return len(self._locked)
+
+    @property
+    def full(self) -> bool:
+        """Whether no new block may be begun."""
+        return self.waiting >= CAPACITY
+
+    def add(self, info: KeyBlockInfo, key: KeyMaterial) -> None:
+        """Keep a block that both boxes accepted."""
+        self._waiting[info.session, info.number] = _Waiting(info, key)
+
+    def lock_away(self, name: Name) -> None:
+        """Put a block that waits into quarantine, where nobody can draw it."""
+        if name in self._waiting:
+            self._locked[name] = self._waiting.pop(name)
+
+    def oldest(self, count: int) -> list[tuple[KeyBlockInfo, KeyMaterial]]:
+        """Return the oldest uncommitted blocks, at most `count`."""
+        return [(block.info, block.key) for block in list(self._waiting.values())[:count]]
+
+    def ack(self, name: Name) -> Literal["acked", "committed"] | None:
+        """Note that a block arrived; None when there never was one of this name."""
+        if name in self._committed:
+            return "committed"
+        if name not in self._waiting:
+            return None
+        self._waiting[name].acked = True
+        return "acked"
+
+    def commit(self, name: Name) -> Literal["committed", "not acked"] | None:
+        """Overwrite a block that was acknowledged; None when there never was one of this name."""
+        if name in self._committed:
+            return "committed"
+        if name not in self._waiting:
+            return None
+        if not self._waiting[name].acked:
+            return "not acked"
+        self._waiting.pop(name).key.wipe()
+        self._committed.add(name)
+        return "committed"
+
+    def release_locked(self) -> None:
+        """Erase the blocks in quarantine."""
+        for block in self._locked.values():
+            block.key.wipe()
+        self._locked.clear()
+
+    def erase(self) -> None:
+        """Erase every block; the names of committed ones stay."""
+        for block in self._waiting.values():
+            block.key.wipe()
+        self._waiting.clear()
+        self.release_locked()

@@ -1,0 +1,245 @@
+"""What a unit says to its peer on the classical channel: who is there, proof of the same key, and sessions.
+
+This channel belongs to the two boxes alone (docs/protocols/toshiba.md, introduction). A message is one letter and a
+body: `J` and a JSON object, or `D`, the 16 digits of a session's token, and a message of distillation.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from tokaido.emulators.toshiba._session import Session
+from tokaido.emulators.toshiba._states import POWERED, RUNNING, State
+from tokaido.hal._authenticator import OneTimeAuthenticator
+from tokaido.hal._errors import AuthenticationError, KeyMaterialError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.emulators.toshiba._unit import UnitModel
+
+STATUS_NS: Final = 250_000_000
+HELLO_NS: Final = 1_000_000_000
+SILENCE_NS: Final = 3_000_000_000
+_DUE_STATES = (State.ALIGN, State.STANDBY, State.REALIGN, *RUNNING)
+
+
+class Peer:
+    """The other box, as this one knows it."""
+
+    def __init__(self, unit: UnitModel, secret: Callable[[int], bytes]) -> None:
+        self._unit = unit
+        self._secret = secret
+        self._outbox: list[bytes] = []
+        self._heard_ns: int | None = None
+        self._due_since_ns: int | None = None
+        self._next_ns = {"status": 0, "hello": 0, "open": 0}
+        self._last_status: tuple[object, ...] = ()
+        self._nonce = b""
+        self._proofs: dict[bytes, bytes] = {}
+        self._verified: set[bytes] = set()
+        self._opening: Session | None = None
+        self.status: dict[str, Any] = {}
+        """What the peer last said of itself."""
+        self.imagined = False
+        """Whether a peer that agrees with everything is only supposed, so that a single unit can be tried."""
+        self.proved = False
+        """Whether the peer proved that it holds the same pre-shared key."""
+
+    # --- what the unit asks -----------------------------------------------------------------------------------------
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the peer was heard within the last 3 s."""
+        if "peer_silent" in self._unit.faults:
+            return False
+        heard = self._heard_ns
+        return self.imagined or (heard is not None and self._unit.now_ns - heard < SILENCE_NS)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether an answer has been due for 3 s."""
+        due = self._unit.state in _DUE_STATES or (self._unit.state is State.AUTH and self._unit.blocks.pool is not None)
+        if not due or (self.imagined and "peer_silent" not in self._unit.faults):
+            self._due_since_ns = None
+            return False
+        if self._due_since_ns is None:
+            self._due_since_ns = self._unit.now_ns
+        return self._unit.now_ns - max(self._due_since_ns, self._heard_ns or 0) >= SILENCE_NS
+
+    @property
+    def running(self) -> bool:
+        """Whether the peer exchanges keys."""
+        return self.imagined or (self.reachable and self.status.get("state") in RUNNING)
+
+    @property
+    def aligned_or_aligning(self) -> bool:
+        """Whether the peer takes part in an alignment."""
+        busy = (State.ALIGN, State.REALIGN, *RUNNING)
+        state = self.status.get("state")
+        return self.imagined or (self.reachable and (state in busy or bool(self.status.get("aligned"))))
+
+    @property
+    def store_full(self) -> bool:
+        """Whether the peer begins no new block."""
+        return bool(self.status.get("full"))
+
+    def forget_proof(self) -> None:
+        """Ask for a new proof: the unit enters AUTH, or its key changed."""
+        self.proved = False
+        self._nonce = self._secret(16)
+        self._proofs.clear()
+        self._verified.clear()
+        self._next_ns["hello"] = 0
+
+    # --- what goes out ----------------------------------------------------------------------------------------------
+
+    def take(self) -> list[bytes]:
+        """Return, once, the messages for the peer."""
+        messages, self._outbox = self._outbox, []
+        if "peer_silent" in self._unit.faults:
+            messages = []
+        session = self._unit.blocks.session
+        if session is not None:
+            head = b"D" + session.token.encode()
+            while session.outbox:
+                messages.append(head + session.outbox.popleft())
+        return messages
+
+    def tick(self) -> None:
+        """Say what is due."""
+        unit = self._unit
+        if unit.state not in POWERED or self.imagined:
+            return
+        status = (
+            str(unit.state),
+            unit.aligned,
+            unit.blocks.store_full,
+            unit.blocks.session.token if unit.blocks.session else None,
+        )
+        if status != self._last_status or self._due("status", STATUS_NS):
+            self._last_status = status
+            self._say("status", state=status[0], aligned=status[1], full=status[2], session=status[3])
+        if unit.state is State.AUTH and unit.blocks.pool is not None and self._due("hello", HELLO_NS):
+            self._say("hello", nonce=self._nonce.hex())
+        if unit.blocks.session is not None and self.status and self._session_over(unit.blocks.session):
+            unit.blocks.end_session()
+        if unit.SIDE == "transmitter" and unit.blocks.session is None and unit.state in RUNNING and self.running:
+            settings = unit.blocks.session_settings()
+            if (
+                unit.blocks.pool is not None
+                and not unit.blocks.store_full
+                and settings is not None
+                and self._due("open", HELLO_NS)
+            ):
+                self._opening = Session(self._secret(8).hex(), unit.now_ns, *settings)
+                self._say("open", token=self._opening.token, settings=settings)
+
+    def _session_over(self, session: Session) -> bool:
+        if self._unit.state not in RUNNING or (self.reachable and not self.running):
+            return True
+        theirs = self.status.get("session")
+        return theirs != session.token and self._unit.now_ns - session.began_ns > SILENCE_NS and self.reachable
+
+    def _due(self, what: str, every_ns: int) -> bool:
+        if self._unit.now_ns < self._next_ns[what]:
+            return False
+        self._next_ns[what] = self._unit.now_ns + every_ns
+        return True
+
+    def _say(self, kind: str, **members: object) -> None:
+        self._outbox.append(b"J" + json.dumps({"kind": kind, **members}).encode())
+
+    # --- what comes in ----------------------------------------------------------------------------------------------
+
+    def receive(self, message: bytes) -> None:
+        """Take one message of the peer. What cannot be read is dropped."""
+        if self._unit.state not in POWERED or "peer_silent" in self._unit.faults:
+            return
+        if message[:1] == b"D":
+            session = self._unit.blocks.session
+            if session is not None and message[1:17] == session.token.encode():
+                self._heard_ns = self._unit.now_ns
+                session.inbox.append(message[17:])
+            return
+        try:
+            body = json.loads(message[1:])
+            take = {"status": self._status, "hello": self._hello, "proof": self._proof, "open": self._open}
+            take["opened"] = self._opened
+            take[body["kind"]](body)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return
+        self._heard_ns = self._unit.now_ns
+
+    def _status(self, body: dict[str, Any]) -> None:
+        self.status = body
+
+    def _transcript(self, theirs: bytes, side: str) -> bytes:
+        mine = self._nonce
+        nonces = mine + theirs if self._unit.SIDE == "transmitter" else theirs + mine
+        return b"tokaido unit proof|" + side.encode() + b"|" + nonces
+
+    def _hello(self, body: dict[str, Any]) -> None:
+        theirs = bytes.fromhex(body["nonce"])
+        if self._unit.state in RUNNING or self._unit.state in (State.FAULT, State.SECURITY_HOLD):
+            return
+        if len(theirs) == 16 and self._unit.blocks.pool is not None:
+            if not self._nonce:
+                self._nonce = self._secret(16)
+            self._prove(theirs)
+
+    def _prove(self, theirs: bytes) -> None:
+        """Send the proof for this pair of nonces; one pad is spent on it however often it is asked for."""
+        pool = self._unit.blocks.pool
+        if pool is None:
+            return
+        if theirs not in self._proofs:
+            try:
+                index, tag = OneTimeAuthenticator(pool).tag(self._transcript(theirs, self._unit.SIDE))
+            except KeyMaterialError:
+                return
+            members = {"kind": "proof", "nonce": self._nonce.hex(), "yours": theirs.hex(), "index": index}
+            self._proofs[theirs] = b"J" + json.dumps({**members, "tag": tag.hex()}).encode()
+        self._outbox.append(self._proofs[theirs])
+
+    def _proof(self, body: dict[str, Any]) -> None:
+        theirs, tag = bytes.fromhex(body["nonce"]), bytes.fromhex(body["tag"])
+        pool = self._unit.blocks.pool
+        if pool is None or bytes.fromhex(body["yours"]) != self._nonce or theirs in self._verified:
+            return
+        other = "receiver" if self._unit.SIDE == "transmitter" else "transmitter"
+        if theirs not in self._proofs:
+            self._prove(theirs)
+        try:
+            OneTimeAuthenticator(pool).verify(int(body["index"]), self._transcript(theirs, other), tag)
+        except AuthenticationError:
+            self._unit.raise_alarm("AUTH_MISMATCH")
+        else:
+            self._verified.add(theirs)
+            self.proved = True
+
+    def _open(self, body: dict[str, Any]) -> None:
+        unit = self._unit
+        block_bits, intensities, probabilities = body["settings"]
+        token = str(body["token"])
+        if unit.SIDE != "receiver" or unit.state not in RUNNING or unit.blocks.pool is None or unit.blocks.store_full:
+            return
+        if block_bits != unit.settings["BLK"] or len(token) != 16:
+            return
+        unit.blocks.begin_session(
+            Session(token, unit.now_ns, int(block_bits), tuple(intensities), tuple(probabilities))
+        )
+        self._say("opened", token=token)
+
+    def _opened(self, body: dict[str, Any]) -> None:
+        unit = self._unit
+        opening = self._opening
+        if (
+            opening is not None
+            and body["token"] == opening.token
+            and unit.blocks.session is None
+            and unit.state in RUNNING
+        ):
+            opening.began_ns = opening.block_began_ns = unit.now_ns
+            unit.blocks.begin_session(opening)

@@ -1,0 +1,49 @@
+"""The states of a unit and the groups of them that the commands name (docs/protocols/toshiba.md section 4)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a unit is in its life."""
+
+    OFF = "OFF"
+    SELFTEST = "SELFTEST"
+    WARMUP = "WARMUP"
+    AUTH = "AUTH"
+    ALIGN = "ALIGN"
+    STANDBY = "STANDBY"
+    RUN = "RUN"
+    TRACK = "TRACK"
+    DEGRADED = "DEGRADED"
+    REALIGN = "REALIGN"
+    FAULT = "FAULT"
+    SECURITY_HOLD = "SECURITY_HOLD"
+    ZEROIZE = "ZEROIZE"
+    UPDATE = "UPDATE"
+
+
+States = tuple[State, ...]
+
+ANY: States = tuple(State)
+RUNNING: States = (State.RUN, State.TRACK, State.DEGRADED)
+SETUP: States = (State.OFF, State.WARMUP, State.AUTH, State.STANDBY)
+POWERED: States = tuple(state for state in State if state not in {State.OFF, State.ZEROIZE, State.UPDATE})
+ALIGNING: States = (State.ALIGN, State.REALIGN)
+PSK_STATES: States = (State.OFF, State.SELFTEST, State.WARMUP, State.AUTH)
+"""Where `load_psk` is allowed: setup but STANDBY, and SELFTEST (section 8)."""
+
+STEP_S = {"BIAS": 4.0, "POL": 8.0, "SYNC": 6.0, "DELAY": 8.0, "PHASE": 8.0, "GATES": 6.0}
+"""Steps of an alignment and how long each takes, in s; 40 s in all."""
+STEPS = tuple(STEP_S)
+
+SELFTEST_S = 2.0
+IN_RANGE_S = 5.0
+DEGRADED_S = 30.0
+ZEROIZE_S = 1.0
+
+
+def where(states: States) -> str:
+    """Return states as a person reads them."""
+    return "any state" if states == ANY else ", ".join(states)
