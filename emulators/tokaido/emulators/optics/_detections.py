@@ -103,7 +103,9 @@ class QuantumChannel:
     def expose(self, pulses: int, conditions: Conditions = NOMINAL) -> Exposure:
         """Send the next `pulses` pulses under constant conditions and return both sides' records.
 
-        Slot numbers, dead time and afterpulses go on from the exposure before. Raises ValueError if `pulses` < 0.
+        Slot numbers, dead time and afterpulses go on from the exposure before. Some 2e4 to 2e5 clicks at a time (10 to
+        50 ms at 10 dB) are fastest; below, the overhead of about 0.2 ms a call shows, above, the memory for the
+        records. Raises ValueError if `pulses` < 0.
         """
         if pulses < 0:
             raise ValueError(f"cannot expose {pulses} pulses: give a number >= 0")
