@@ -1,0 +1,28 @@
+"""What a person sees: the `tokaido` command. It composes what the other rooms offer and owns no logic of theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 1 for what went wrong, 2 for what was asked wrongly."""
+    from tokaido.console._app import app  # noqa: PLC0415 - importing the room costs nothing
+
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="tokaido")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception as error:
+        from tokaido.console._output import report  # noqa: PLC0415
+
+        code = report(error)
+        if code is None:
+            raise
+        return code
+    return 0

@@ -1,0 +1,125 @@
+"""The command line: what can be said, and where it leads. Rooms are imported by the commands that need them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Drive quantum key distribution units, and emulate them. The unit protocols are Tokaido's own inventions.",
+)
+
+DeviceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DEVICE",
+        help="lab.toml#alice, or toshiba.transmitter@serial:/dev/qkd/TKTX0001 with ,keys=zmq:... behind it if needed.",
+        show_default=False,
+    ),
+]
+ValuesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="VALUE", help="For example laser_power or detectors[0].bias; all if none is named."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TraceOption = Annotated[bool, typer.Option("--trace", help="Print the bytes on the wire to stderr.")]
+
+
+@app.command()
+def drivers(as_json: JsonOption = False) -> None:
+    """List the drivers that are installed."""
+    from tokaido.console._drivers import list_drivers  # noqa: PLC0415
+
+    list_drivers(as_json=as_json)
+
+
+@app.command()
+def discover(
+    identify: Annotated[bool, typer.Option("--identify", help="Open each port and ask who is there.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the serial ports and what udev knows about them; opens nothing unless told to identify."""
+    from tokaido.console import _discover  # noqa: PLC0415
+
+    _discover.discover(identify=identify, as_json=as_json)
+
+
+@app.command()
+def identify(device: DeviceArgument, as_json: JsonOption = False, trace: TraceOption = False) -> None:
+    """Ask a device who it is."""
+    from tokaido.console import _values  # noqa: PLC0415
+
+    _values.identify(device, as_json=as_json, trace=trace)
+
+
+@app.command()
+def read(
+    device: DeviceArgument, values: ValuesArgument = None, as_json: JsonOption = False, trace: TraceOption = False
+) -> None:
+    """Read values of a device, with unit of measure, limits and quality."""
+    from tokaido.console import _values  # noqa: PLC0415
+
+    raise typer.Exit(_values.read(device, values or [], as_json=as_json, trace=trace))
+
+
+@app.command("set", context_settings={"ignore_unknown_options": True})  # so that a negative number is no option
+def set_value(
+    device: DeviceArgument,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="For example attenuation or detectors[0].bias.")],
+    to: Annotated[str, typer.Argument(metavar="TO", help="In the value's own unit of measure.")],
+    as_json: JsonOption = False,
+    trace: TraceOption = False,
+) -> None:
+    """Set one value of a device and read it back."""
+    from tokaido.console import _values  # noqa: PLC0415
+
+    _values.set_value(device, value, to, as_json=as_json, trace=trace)
+
+
+@app.command()
+def monitor(
+    device: DeviceArgument,
+    values: ValuesArgument = None,
+    *,
+    interval: Annotated[float, typer.Option(min=0.05, help="Seconds from one reading to the next.")] = 1.0,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many readings.", show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    trace: TraceOption = False,
+) -> None:
+    """Watch values of a device until Ctrl-C."""
+    from tokaido.console import _values  # noqa: PLC0415
+
+    raise typer.Exit(
+        _values.monitor(device, values or [], interval=interval, count=count, as_json=as_json, trace=trace)
+    )
+
+
+@app.command()
+def snapshot(
+    device: DeviceArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.", show_default=False)
+    ] = None,
+    trace: TraceOption = False,
+) -> None:
+    """Record all that a device tells, as JSON."""
+    from tokaido.console import _values  # noqa: PLC0415
+
+    _values.snapshot(device, output, trace=trace)
+
+
+@app.command("curve-keys")
+def curve_keys(
+    name: Annotated[str, typer.Argument(help="Whose keys, for example alice.", show_default=False)],
+    directory: Annotated[Path, typer.Option(help="Where the two files go.")] = Path(),
+) -> None:
+    """Make a CURVE key pair: NAME.key to give away and NAME.key_secret to keep."""
+    from tokaido.console import _keys  # noqa: PLC0415
+
+    _keys.curve_keys(name, directory)

@@ -1,0 +1,164 @@
+"""How results and errors are shown: tables for people, plain lines or JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import tokaido.hal as hal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from tokaido.hal import Reading
+
+
+def report(error: Exception) -> int | None:
+    """Print one of our errors to stderr and return the exit code for it; None if it is none of ours."""
+    if isinstance(error, BrokenPipeError) and not isinstance(error, hal.TokaidoError):
+        # Whoever read our output has gone. What is still buffered would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if not isinstance(error, hal.TokaidoError):
+        return None
+    sys.stdout.flush()
+    mark = "\033[1;31merror:\033[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else "error:"
+    print(mark, error, file=sys.stderr)
+    return 2 if isinstance(error, hal.ConfigurationError) else 1
+
+
+def on_terminal() -> bool:
+    """Whether a person watches what is printed."""
+    return sys.stdout.isatty()
+
+
+def terminal() -> Console:
+    """Return the terminal, for tables and progress."""
+    from rich.console import Console  # noqa: PLC0415 - programs do without
+
+    return Console(highlight=False)
+
+
+def print_json(value: object, *, compact: bool = False) -> None:
+    """Print one JSON value: indented, or on one line."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=None if compact else 2), flush=True)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+    """Print a table to a terminal, or its rows as lines of fields with a tab between them."""
+    if on_terminal():
+        grid = table(*columns, title=title)
+        for row in rows:
+            grid.add_row(*(escaped(field) for field in row))
+        terminal().print(grid)
+    else:
+        for row in rows:
+            print("\t".join(row))
+
+
+def table(*columns: str, title: str = "", whole: int = 0) -> Table:
+    """Return an empty table in the style of all our tables; it folds long words where the terminal is narrow.
+
+    The first `whole` columns are never folded: what the terminal lacks in width is taken from the others.
+    """
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    grid = Table(
+        box=box.SIMPLE_HEAD,
+        title=title or None,
+        title_justify="left",
+        title_style="",
+        padding=(0, 1, 0, 0),
+        collapse_padding=True,
+        pad_edge=False,
+        header_style="bold",
+    )
+    for index, column in enumerate(columns):
+        grid.add_column(column, overflow="fold", no_wrap=index < whole)
+    return grid
+
+
+def escaped(text: str) -> str:
+    """Return text in which rich sees no markup: `detectors[0].bias` stays what it is."""
+    from rich.markup import escape  # noqa: PLC0415
+
+    return escape(text)
+
+
+# --- values and readings ----------------------------------------------------------------------------------------------
+
+
+def number(value: object) -> str:
+    """Return a value as people read it: six significant digits, words and flags as they are."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e12 else f"{value:.6g}"
+    return str(getattr(value, "value", value))
+
+
+def quantity(reading: Reading[Any]) -> str:
+    """Return a reading with its unit of measure, or a dash."""
+    if reading.value is None:
+        return "-"
+    return f"{number(reading.value)} {reading.unit}".rstrip()
+
+
+def limits(reading: Reading[Any]) -> str:
+    """Return the operational limits of a reading; empty where it has none."""
+    pair = reading.operational or reading.absolute
+    return f"{pair[0]:g} to {pair[1]:g}" if pair else ""
+
+
+def judgement(reading: Reading[Any]) -> str:
+    """Return quality and place against the limits in few words: "good", "stale, 75 s", "good, outside limits"."""
+    quality = reading.quality
+    if quality is hal.Quality.BAD:
+        return f"bad: {reading.error}"
+    words = f"stale, {reading.age_s:.0f} s" if quality is hal.Quality.STALE else "good"
+    where = {
+        hal.LimitStatus.OUTSIDE_ABSOLUTE: ", beyond absolute limits",
+        hal.LimitStatus.OUTSIDE_OPERATIONAL: ", outside limits",
+    }
+    return words + where.get(reading.limit_status, "")
+
+
+def brief(reading: Reading[Any]) -> str:
+    """Return the judgement in the few words that a table has room for: "bad, NO_DATA", "outside limits"."""
+    if reading.quality is hal.Quality.BAD:
+        return f"bad, {reading.error.rpartition(': ')[2]}"
+    return judgement(reading).removeprefix("good, ")
+
+
+def style(reading: Reading[Any]) -> str:
+    """Return the colour that a reading is shown in."""
+    if reading.quality is hal.Quality.BAD:
+        return "dim"
+    return {
+        hal.LimitStatus.OUTSIDE_ABSOLUTE: "bold red",
+        hal.LimitStatus.OUTSIDE_OPERATIONAL: "yellow",
+    }.get(reading.limit_status, "yellow" if reading.quality is hal.Quality.STALE else "")
+
+
+def record(reading: Reading[Any]) -> Mapping[str, object]:
+    """Return a reading ready for JSON."""
+    value = reading.value
+    plain = value if isinstance(value, (bool, int, float)) or value is None else number(value)
+    return {
+        "value": plain,
+        "unit": reading.unit,
+        "quality": reading.quality.value,
+        "age_s": reading.age_s,
+        "limits": reading.limit_status.value,
+        "operational": reading.operational,
+        "absolute": reading.absolute,
+        **({"error": reading.error} if reading.error else {}),
+    }

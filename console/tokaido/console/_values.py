@@ -1,0 +1,267 @@
+"""The commands about one device: identify, read, set, monitor and snapshot."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tokaido.hal as hal
+from tokaido.console._devices import locate, no_such_value, opened, paths, queries
+from tokaido.console._output import (
+    brief,
+    escaped,
+    judgement,
+    limits,
+    number,
+    on_terminal,
+    print_json,
+    quantity,
+    record,
+    style,
+    table,
+    terminal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from tokaido.hal import Device, Measured, Reading
+
+
+def identify(device_text: str, *, as_json: bool, trace: bool) -> None:
+    """Print who a device says it is, and its state."""
+    with opened(device_text, trace=trace) as device:
+        found = device.identity()
+        states = {name: number(device.ask(query)) for name, query in queries(device).items() if name == "state"}
+    facts = {
+        "vendor": found.vendor,
+        "model": found.model,
+        "serial_number": found.serial_number,
+        "firmware": found.firmware,
+        **states,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    width = max(map(len, facts))
+    for name, fact in facts.items():
+        print(f"{name.replace('_', ' '):{width}}  {fact}")
+
+
+# --- read -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a device told at one instant."""
+
+    states: dict[str, str]
+    readings: dict[str, Reading[Any]]
+
+    @property
+    def bad(self) -> list[str]:
+        """Paths of the readings that have no value."""
+        return [path for path, reading in self.readings.items() if reading.quality is hal.Quality.BAD]
+
+    def record(self) -> dict[str, Any]:
+        """Return the sample ready for JSON."""
+        return {"states": self.states, "values": {path: record(reading) for path, reading in self.readings.items()}}
+
+
+def read(device_text: str, wanted: Sequence[str], *, as_json: bool, trace: bool) -> int:
+    """Print values of a device, all if none is named; 1 if one that was named has no value."""
+    with opened(device_text, trace=trace) as device:
+        sample = take(device, wanted)
+        name = device.name
+    if as_json:
+        print_json(sample.record())
+    elif on_terminal():
+        screen = terminal()
+        screen.print(_table(sample, name, screen.width))
+    else:
+        for path, state in sample.states.items():
+            print(f"{path}\t{state}")
+        for path, reading in sample.readings.items():
+            print(f"{path}\t{quantity(reading)}\t{judgement(reading)}")
+    return 1 if wanted and sample.bad else 0
+
+
+def take(device: Device, wanted: Sequence[str]) -> Sample:
+    """Ask a device for the named states and values, or for all it has, in as few exchanges as it allows.
+
+    Raises:
+        ConfigurationError: It has no value of that name.
+    """
+    known_queries, known_paths = queries(device), paths(device)
+    for path in wanted:
+        if path not in known_queries and path not in known_paths:
+            raise no_such_value(device, path)
+    asked = [path for path in wanted if path in known_queries] if wanted else list(known_queries)
+    states: dict[str, str] = {}
+    for name in asked:
+        try:
+            states[name] = number(device.ask(known_queries[name])) or "-"
+        except hal.DeviceError as error:
+            states[name] = f"unknown: {error}"
+    chosen = [path for path in wanted if path in known_paths] if wanted else known_paths
+    telemetry = device.telemetry() if chosen else hal.Telemetry({})
+    return Sample(states, {path: telemetry[path] for path in chosen})
+
+
+def _table(sample: Sample, name: str, width: int, *, most: int | None = None) -> Table:
+    """Return the table of a sample for a terminal of that width, of `most` rows at most."""
+    if not sample.readings:
+        grid = table("state", "answer", title=escaped(name))
+        for path, state in sample.states.items():
+            grid.add_row(path.replace("_", " "), escaped(state))
+        return grid
+    states = ", ".join(
+        state if path == "state" else f"{path.replace('_', ' ')} {state}"
+        for path, state in sample.states.items()
+        if state != "-"
+    )
+    grid = table(
+        "value",
+        "reading",
+        "limits",
+        "quality",
+        title=escaped(f"{name}: {states}" if states else name),
+        whole=3 if width >= 76 else 0,
+    )
+    grid.columns[1].justify = "right"
+    shown = list(sample.readings.items())
+    for path, reading in shown[:most]:
+        grid.add_row(escaped(path), quantity(reading), limits(reading), escaped(brief(reading)), style=style(reading))
+    if most is not None and len(shown) > most:
+        grid.caption = f"{len(shown) - most} more: name the values to watch, or enlarge the window"
+    return grid
+
+
+# --- set --------------------------------------------------------------------------------------------------------------
+
+
+def set_value(device_text: str, path: str, text: str, *, as_json: bool, trace: bool) -> None:
+    """Set one value of a device and print what is in force afterwards."""
+    with opened(device_text, trace=trace) as device:
+        owner, value = locate(device, path)
+        if not isinstance(value, hal.Setting):
+            settable = [name for name in paths(device) if locate(device, name)[1].writable]
+            raise hal.ConfigurationError(
+                f"{path} is measured and cannot be set", remedy=f"What can be: {', '.join(settable)}"
+            )
+        owner.write(value, _typed(value, path, text))
+        got = owner.read(value)
+    if as_json:
+        print_json({path: number(got) if isinstance(got, Enum) else got, "unit": value.unit})
+    else:
+        print(f"{path} {number(got)} {value.unit}".rstrip())
+
+
+def _typed(value: Measured[Any], path: str, text: str) -> Any:
+    """Return what a person typed as the value's own kind; its range is the declaration's business.
+
+    Raises:
+        ConfigurationError: It cannot be one.
+    """
+    kind: type[Any] = value.kind
+    try:
+        if issubclass(kind, Enum):
+            return next(member for member in kind if str(member.value).lower() == text.lower())
+        if kind is bool:
+            return {"0": False, "off": False, "no": False, "1": True, "on": True, "yes": True}[text.lower()]
+        return kind(text)
+    except (ValueError, KeyError, StopIteration):
+        if issubclass(kind, Enum):
+            wanted = f"one of {', '.join(str(member.value) for member in kind)}"
+        else:
+            wanted = {bool: "on or off", int: "a whole number", float: "a number"}.get(kind, kind.__name__)
+        raise hal.ConfigurationError(f"{path} takes {wanted}, not {text!r}", remedy="Nothing was sent") from None
+
+
+# --- monitor ----------------------------------------------------------------------------------------------------------
+
+
+def monitor(
+    device_text: str, wanted: Sequence[str], *, interval: float, count: int | None, as_json: bool, trace: bool
+) -> int:
+    """Show values again and again until Ctrl-C, or `count` times; 1 if the last time failed.
+
+    A device that does not answer is reported and asked again.
+    """
+    failed = False
+    with opened(device_text, trace=trace) as device:
+        take(device, wanted)  # a misspelt name ends it here
+        if on_terminal() and not as_json:
+            from rich.live import Live  # noqa: PLC0415
+
+            screen = terminal()
+            with Live(console=screen, auto_refresh=False, vertical_overflow="crop") as live:
+                last: RenderableType = ""
+                for round_ in _rounds(interval, count):
+                    try:
+                        last = _table(take(device, wanted), device.name, screen.width, most=max(screen.height - 8, 1))
+                        failed = False
+                        live.update(last, refresh=True)
+                    except hal.TransportError as error:
+                        failed = True
+                        live.update(_with_error(last, round_, error), refresh=True)
+            return int(failed)
+        for _ in _rounds(interval, count):
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            try:
+                sample = take(device, wanted)
+                failed = False
+            except hal.TransportError as error:
+                failed = True
+                print(f"{now} {error}", file=sys.stderr, flush=True)
+                continue
+            if as_json:
+                print_json({"utc": now, **sample.record()}, compact=True)
+            else:
+                fields = [f"{path}={state}" for path, state in sample.states.items()]
+                fields += [f"{path}={quantity(reading)}" for path, reading in sample.readings.items()]
+                print(now, *fields, flush=True)
+    return int(failed)
+
+
+def _with_error(last: RenderableType, round_: int, error: hal.TokaidoError) -> RenderableType:
+    from rich.console import Group  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    return Group(Text(f"round {round_}: {error}", style="bold red"), last)
+
+
+def _rounds(interval: float, count: int | None) -> Any:
+    """Yield round numbers from 1, one each `interval` s."""
+    start_ns, round_ = hal.SYSTEM_CLOCK.monotonic_ns(), 0
+    while count is None or round_ < count:
+        if round_:
+            due_s = round_ * interval - (hal.SYSTEM_CLOCK.monotonic_ns() - start_ns) / hal.NS_PER_S
+            hal.SYSTEM_CLOCK.wait(max(due_s, 0.0))
+        round_ += 1
+        yield round_
+
+
+# --- snapshot ---------------------------------------------------------------------------------------------------------
+
+
+def snapshot(device_text: str, output: Path | None, *, trace: bool) -> None:
+    """Print all that a device tells as JSON, or write it to a file."""
+    with opened(device_text, trace=trace) as device:
+        found = device.snapshot()
+    if output is None:
+        print_json(found)
+        return
+    try:
+        output.write_text(json.dumps(found, ensure_ascii=False, allow_nan=False, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise hal.TokaidoError(f"the snapshot could not be written to {output}: {error.strerror}") from error
+    print(f"{output}: {len(found['values'])} values of {found['name']}, {len(found['errors'])} errors")
