@@ -57,7 +57,7 @@ class Announcement(Message, frozen=True, tag="announcement"):
 
 
 class SiftResult(Message, frozen=True, tag="sift"):
-    """Transmitter: which announced detections were prepared in the same basis, their intensities, the check bits."""
+    """Transmitter: which detections have equal bases; their intensities, key basis first; the check bits."""
 
     keep: bytes
     intensities: bytes

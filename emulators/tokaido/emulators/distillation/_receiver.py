@@ -15,7 +15,7 @@ from tokaido.emulators.distillation._codec import (
     unpack_bits,
     unpack_labels,
 )
-from tokaido.emulators.distillation._distiller import Distiller, Phase, check_qber
+from tokaido.emulators.distillation._distiller import Distiller, check_qber
 from tokaido.emulators.distillation._messages import (
     FROM_RECEIVER,
     SEED_BYTES,
@@ -44,6 +44,7 @@ from tokaido.emulators.distillation._reconciliation import (
     block_sizes,
 )
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
+from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
 from tokaido.emulators.distillation._settings import frame_bounds
 from tokaido.emulators.distillation._settlement import (
     VERIFICATION_BITS,
@@ -97,7 +98,7 @@ class ReceiverDistiller(Distiller):
         """
         if not self._closed:
             self._raw.add(record.slots, record.basis, record.bit)
-            self._proceed()
+            self._attempt(self._proceed)
 
     def _reset(self) -> None:
         super()._reset()
@@ -122,6 +123,9 @@ class ReceiverDistiller(Distiller):
             self._announce()
 
     def _announce(self) -> None:
+        if not self._sent and self._authenticator.pool.remaining_tags < TAGS_PER_BLOCK:
+            self._give_up(self._starved())
+            return
         missing = self.settings.block_bits - self._counts.n
         previous = self._raw.consumed
         chunk = self._raw.take_first(min(max(missing, SMALLEST_ANNOUNCEMENT), LARGEST_ANNOUNCEMENT))
@@ -130,7 +134,8 @@ class ReceiverDistiller(Distiller):
         slots, basis, bit = chunk
         self._announced = basis, bit
         distances, wide = pack_slots(slots, previous)
-        self._send(Announcement, previous, distances, wide, pack_bits(basis), pack_bits(bit[basis == 1]))
+        check_bits = bit.take(np.flatnonzero(basis == 1))
+        self._send(Announcement, previous, distances, wide, pack_bits(basis), pack_bits(check_bits))
 
     def _on(self, message: AnyMessage) -> None:
         match message:
@@ -168,15 +173,15 @@ class ReceiverDistiller(Distiller):
         if self._announced is None:
             raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a sift result came without announcement")
         basis, bit = self._announced
-        keep = unpack_bits(result.keep, basis.size) == 1
-        kept_basis, kept_bit = basis[keep], bit[keep]
-        labels = unpack_labels(result.intensities, kept_basis.size)
-        in_check = kept_basis == 1
-        errors = unpack_bits(result.check_bits, int(in_check.sum())) != kept_bit[in_check]
+        keep = unpack_bits(result.keep, basis.size)
+        key_at, check_at = np.flatnonzero(keep > basis), np.flatnonzero(keep & basis == 1)
+        labels = unpack_labels(result.intensities, key_at.size + check_at.size)
+        key_labels, check_labels = labels[: key_at.size], labels[key_at.size :]
+        errors = unpack_bits(result.check_bits, check_at.size) != bit.take(check_at)
         self._announced = None
-        self._counts.add_sifted(labels, in_check, errors)
-        self._parts.append(kept_bit[~in_check])
-        self._labels.append(labels[~in_check])
+        self._counts.add_sifted(key_labels, check_labels, errors)
+        self._parts.append(bit.take(key_at))
+        self._labels.append(key_labels)
         self._totals.sifted_bits += self._parts[-1].size
         if self._counts.n < self.settings.block_bits:
             self._announce()
@@ -257,13 +262,11 @@ class ReceiverDistiller(Distiller):
 
     def _finish_frame(self) -> None:
         start, end = self._frames[self._frame]
-        corrected = np.zeros(end - start, np.bool_)
-        for places in self._open_corrector.errors:
-            corrected[places] ^= True  # a bit corrected twice was no error
-        self._estimate = int(corrected.sum()) / (end - start)
-        errors = count_intensities(self._intensity[start:end][corrected])
+        corrector = self._open_corrector
+        self._estimate = corrector.error_count / (end - start)
+        errors = count_intensities(self._intensity[start:end][corrector.corrected == 1])
         self._counts.key_errors += errors
-        self._open_corrector.wipe()
+        corrector.wipe()
         self._send(FrameDone, self._frame, triple(errors))
         self._frame += 1
         if self._frame < len(self._frames):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from tokaido.emulators.distillation._permutation import Permutation
+from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,8 +162,10 @@ class Corrector:
 
     def __init__(self, bits: Bits, sizes: Sequence[int], seed: bytes, frame: int) -> None:
         self.bits: Final = bits
-        self.errors: Final[list[NDArray[np.uint32]]] = []
-        """Corrected positions, batch by batch."""
+        self.corrected: Final = np.zeros_like(bits)
+        """uint8[n], 1 where a bit was corrected."""
+        self.error_count = 0
+        """Bits corrected so far."""
         self.leaked = 0
         """Parities that the transmitter sent."""
         self.questions = 0
@@ -172,11 +175,6 @@ class Corrector:
         self._passes: list[_Pass] = []
         self._opening: Positions | None = None
         self._batch: _Batch | None = None
-
-    @property
-    def error_count(self) -> int:
-        """Bits corrected so far."""
-        return sum(batch.size for batch in self.errors)
 
     def wipe(self) -> None:
         """Overwrite the permuted copies of the frame and their prefix parities."""
@@ -189,18 +187,18 @@ class Corrector:
         self._sizes.append(max((self.bits.size + 1) // 2, 1))
 
     def question(self) -> Question | None:
-        """Return the next question, or None when the frame looks free of errors."""
-        if self._batch is not None and self._batch.unfinished:
+        """Return the next question, or None when the frame looks free of errors.
+
+        Raises:
+            BlockAbortError: As `answer`.
+        """
+        while self._batch is None and (odd := self._odd_pass()) is not None:
+            self._batch = _Batch(odd, self._passes[odd])
+            if not self._batch.unfinished:  # every odd interval is one bit long
+                self._finish_batch()
+        if self._batch is not None:
             self.questions += 1
             return PositionQuestion(self._batch.number, self._batch.middles)
-        for number, state in enumerate(self._passes):
-            if state.odd.any():
-                self._batch = _Batch(number, state)
-                if not self._batch.unfinished:  # every odd interval is one bit long
-                    self._finish_batch()
-                    return self.question()
-                self.questions += 1
-                return PositionQuestion(number, self._batch.middles)
         if len(self._passes) == len(self._sizes):
             return None
         number = len(self._passes)
@@ -211,7 +209,11 @@ class Corrector:
         return BlockQuestion(number, size)
 
     def answer(self, parities: Bits) -> None:
-        """Take the transmitter's prefix parities, uint8, in the order of the positions asked for."""
+        """Take the transmitter's prefix parities, uint8, in the order of the positions asked for.
+
+        Raises:
+            BlockAbortError: They contradict earlier ones, so they were altered, or the two ends permute differently.
+        """
         self.leaked += parities.size
         if self._opening is not None:
             self._take_blocks(parities, self._opening)
@@ -220,6 +222,10 @@ class Corrector:
             self._batch.narrow(parities)
             if not self._batch.unfinished:
                 self._finish_batch()
+
+    def _odd_pass(self) -> int | None:
+        """Return the pass with the smallest blocks that still differs, or None."""
+        return next((number for number, state in enumerate(self._passes) if state.odd.any()), None)
 
     def _open_pass(self, number: int) -> None:
         shuffle = Permutation(self._seed, self._frame, number, self.bits.size) if number else None
@@ -244,8 +250,11 @@ class Corrector:
         current = self._passes[batch.number]
         batch.merge(current)
         found = current.permutation.forward(batch.low) if current.permutation else batch.low.astype(np.uint32)
+        if self.corrected[found].any():  # an interval of one bit is certain, so no bit can be wrong twice
+            raise BlockAbortError(AbortReason.VERIFICATION_FAILED, "the transmitter's parities contradict one another")
+        self.corrected[found] = 1
+        self.error_count += found.size
         self.bits[found] ^= 1
-        self.errors.append(found)
         current.correct(batch.low)
         for state in self._passes:
             if state is not current:
@@ -259,7 +268,7 @@ class _Batch:
     """All intervals of one pass with an odd difference, bisected together."""
 
     def __init__(self, number: int, state: _Pass) -> None:
-        intervals = np.flatnonzero(state.odd)
+        intervals = np.flatnonzero(state.odd == 1)
         self.number = number
         self.low = state.known[intervals]
         self._high = state.known[intervals + 1]

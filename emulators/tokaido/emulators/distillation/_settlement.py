@@ -25,7 +25,8 @@ VERIFICATION_BITS = 128
 
 def count_intensities(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return int64[3], how many labels are signal, decoy and vacuum."""
-    return np.bincount(labels, minlength=3).astype(np.int64)
+    decoy, vacuum = np.count_nonzero(labels == 1), np.count_nonzero(labels == 2)
+    return np.array((labels.size - decoy - vacuum, decoy, vacuum), np.int64)
 
 
 def triple(counts: NDArray[np.int64]) -> Triple:
@@ -63,11 +64,10 @@ class BlockCounts:
         return int(self.key_errors.sum()) / self.n if self.n else math.nan
 
     def add_sifted(
-        self, labels: NDArray[np.uint8], in_check: NDArray[np.bool_], check_errors: NDArray[np.bool_]
+        self, key_labels: NDArray[np.uint8], check_labels: NDArray[np.uint8], check_errors: NDArray[np.bool_]
     ) -> None:
-        """Count kept detections, uint8[n] intensities and bool[n], and the errors among those in the check basis."""
-        check_labels = labels[in_check]
-        self.key += count_intensities(labels[~in_check])
+        """Count kept detections by their intensities, uint8 for each basis, and the bool errors of the check basis."""
+        self.key += count_intensities(key_labels)
         self.check += count_intensities(check_labels)
         self.check_errors += count_intensities(check_labels[check_errors])
 

@@ -59,6 +59,10 @@ class RawData:
     def take_slots(self, slots: NDArray[np.int64]) -> tuple[Column, Column, Column] | None:
         """Return basis, bit and intensity of ascending `slots`, None if one is unknown. Forget all up to the last."""
         own, columns = self._joined(None)
+        if np.array_equal(own[: slots.size], slots):  # as always when only clicks were ever drawn
+            self._keep_from(slots.size)
+            self.consumed = int(slots[-1])
+            return columns[0][: slots.size], columns[1][: slots.size], columns[2][: slots.size]
         places = np.searchsorted(own, slots)
         self._keep_from(int(np.searchsorted(own, slots[-1], "right")))
         self.consumed = int(slots[-1])

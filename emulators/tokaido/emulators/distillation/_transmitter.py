@@ -15,7 +15,7 @@ from tokaido.emulators.distillation._codec import (
     unpack_positions,
     unpack_slots,
 )
-from tokaido.emulators.distillation._distiller import Distiller, Phase, check_qber
+from tokaido.emulators.distillation._distiller import Distiller, check_qber
 from tokaido.emulators.distillation._messages import (
     FROM_TRANSMITTER,
     TAG_BYTES,
@@ -38,6 +38,7 @@ from tokaido.emulators.distillation._messages import (
 )
 from tokaido.emulators.distillation._reconciliation import ParityTables, block_positions
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
+from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
 from tokaido.emulators.distillation._settings import frame_bounds
 from tokaido.emulators.distillation._settlement import VERIFICATION_BITS, finite_key
 from tokaido.emulators.distillation._sifting import RawData
@@ -80,7 +81,7 @@ class TransmitterDistiller(Distiller):
         """
         if not self._closed:
             self._raw.add(record.slots, record.basis, record.bit, record.intensity)
-            self._proceed()
+            self._attempt(self._proceed)
 
     def _reset(self) -> None:
         super()._reset()
@@ -142,27 +143,27 @@ class TransmitterDistiller(Distiller):
         if not slots.size:
             raise BlockAbortError(AbortReason.MALFORMED_MESSAGE, "an announcement is empty")
         receiver_basis = unpack_bits(announcement.bases, slots.size)
-        in_check = receiver_basis == 1
-        receiver_bits = unpack_bits(announcement.check_bits, int(in_check.sum()))
+        in_check = np.flatnonzero(receiver_basis == 1)
+        receiver_bits = np.zeros_like(receiver_basis)
+        receiver_bits[in_check] = unpack_bits(announcement.check_bits, in_check.size)
         if not self._raw.covers(int(slots[-1])):
             self._waiting = announcement
             return
         self._waiting = None
-        if self._heard == 1 and self._authenticator.pool.remaining_tags < 2:
+        if self._heard == 1 and self._authenticator.pool.remaining_tags < TAGS_PER_BLOCK:
             raise self._starved()
         found = self._raw.take_slots(slots)
         if found is None:
             raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "the receiver announced a slot that was never sent")
         basis, bit, intensity = found
-        keep = basis == receiver_basis
-        labels = intensity[keep]
-        kept_check = in_check & keep
-        check_bits = bit[kept_check]
-        errors = check_bits != receiver_bits[keep[in_check]]
-        self._counts.add_sifted(labels, in_check[keep], errors)
-        key_bits = bit[keep & ~in_check]
-        self._parts.append(key_bits)
-        self._totals.sifted_bits += key_bits.size
+        key_at, check_at = np.flatnonzero(basis | receiver_basis == 0), np.flatnonzero(basis & receiver_basis == 1)
+        key_labels, check_labels = intensity.take(key_at), intensity.take(check_at)
+        check_bits = bit.take(check_at)
+        self._counts.add_sifted(key_labels, check_labels, check_bits != receiver_bits.take(check_at))
+        self._parts.append(bit.take(key_at))
+        self._totals.sifted_bits += key_at.size
+        labels = np.concatenate((key_labels, check_labels))
+        keep = (basis == receiver_basis).view(np.uint8)
         self._send(SiftResult, pack_bits(keep), pack_labels(labels), pack_bits(check_bits))
 
     def _start(self, start: BlockStart) -> None:

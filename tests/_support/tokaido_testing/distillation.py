@@ -1,0 +1,215 @@
+"""Raw data of an imaginary link, a pair of distillers, and a pump that carries their messages."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tokaido.emulators.distillation import (
+    AcceptedBlock,
+    BlockResult,
+    DistillationSettings,
+    Distiller,
+    ReceiverDistiller,
+    TransmitterDistiller,
+)
+from tokaido.emulators.distillation._messages import AnyMessage, decode
+from tokaido.emulators.optics import ReceiverRecord, TransmitterRecord
+from tokaido.hal._authenticator import AuthenticationPool
+from tokaido.hal._keys import KeyMaterial
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+PRE_SHARED = bytes(i * 89 % 251 for i in range(4096))
+NONCE = b"a public nonce for two ends"
+SMALL = DistillationSettings(
+    block_bits=60_000,
+    frame_bits=60_000,
+    eps_sec=1e-6,
+    eps_cor=1e-12,
+    intensities=(0.5, 0.2, 0.001),
+    probabilities=(0.6, 0.3, 0.1),
+)
+"""A block small enough for many tests, and yet with key at 3 % QBER."""
+
+
+def raw_data(
+    key_bits: int,
+    qber_key: float = 0.03,
+    *,
+    qber_check: float | None = None,
+    settings: DistillationSettings = SMALL,
+    check_share: float = 0.5,
+    seed: int = 1,
+    spacing: float = 40.0,
+    background: float = 1e-7,
+) -> tuple[TransmitterRecord, ReceiverRecord]:
+    """Return what each end holds after about `key_bits` sifted key bits.
+
+    Intensities follow the gains of a 10 dB link, vacuum pulses click at random, and bases are chosen so that
+    `check_share` of the sifted detections are in the check basis.
+    """
+    rng = np.random.default_rng(seed)
+    odds = np.sqrt(check_share / (1 - check_share))
+    check = odds / (1 + odds)
+    count = int(key_bits / (1 - check) ** 2 * 1.02) + 2000
+    gains = np.array([p * (1 - np.exp(-0.1 * k) + background) for p, k in
+                      zip(settings.probabilities, settings.intensities, strict=True)])  # fmt: skip
+    intensity = rng.choice(3, count, p=gains / gains.sum()).astype(np.uint8)
+    slots = np.cumsum(rng.geometric(1 / spacing, count)).astype(np.int64) + 7
+    basis_a = (rng.random(count) < check).astype(np.uint8)
+    basis_b = (rng.random(count) < check).astype(np.uint8)
+    bit_a = rng.integers(0, 2, count, dtype=np.uint8)
+    rate = np.where(basis_a == 1, qber_key if qber_check is None else qber_check, qber_key)
+    rate = np.where(basis_a != basis_b, 0.5, rate)
+    flips = rng.random(count) < rate
+    bit_b = bit_a ^ flips.astype(np.uint8)
+    return TransmitterRecord(slots, basis_a, bit_a, intensity), ReceiverRecord(slots, basis_b, bit_b)
+
+
+def pair(
+    settings: DistillationSettings = SMALL,
+    receiver_settings: DistillationSettings | None = None,
+    *,
+    pre_shared: bytes = PRE_SHARED,
+    receiver_pre_shared: bytes | None = None,
+    seed: int | None = 1,
+) -> tuple[TransmitterDistiller, ReceiverDistiller]:
+    """Return two ends with pools of the same pre-shared key, reproducible unless `seed` is None."""
+    sources = [os.urandom if seed is None else random.Random(2 * seed + end).randbytes for end in (0, 1)]
+    return (
+        TransmitterDistiller(
+            settings, AuthenticationPool(KeyMaterial(pre_shared), end="transmitter"), secret=sources[0]
+        ),
+        ReceiverDistiller(
+            receiver_settings or settings,
+            AuthenticationPool(KeyMaterial(receiver_pre_shared or pre_shared), end="receiver"),
+            secret=sources[1],
+        ),
+    )
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a run: the results of both ends, and the messages, (direction, message), as they were sent."""
+
+    alice: list[BlockResult]
+    bob: list[BlockResult]
+    messages: list[tuple[int, bytes]]
+
+    def accepted(self) -> tuple[dict[int, str], dict[int, str]]:
+        """Return number -> digest of the accepted keys of each end; never the keys."""
+        first, second = (
+            {r.number: r.key.digest(NONCE) for r in side if isinstance(r, AcceptedBlock)}
+            for side in (self.alice, self.bob)
+        )
+        return first, second
+
+
+def run_pair(
+    alice: Distiller,
+    bob: Distiller,
+    tamper: Callable[[int, bytes, AnyMessage], list[bytes]] | None = None,
+) -> Outcome:
+    """Carry messages until both ends are silent. `tamper` may replace each one by any list of messages.
+
+    It gets the direction (0 from the transmitter), the bytes and the decoded message.
+    """
+    outcome = Outcome([], [], [])
+    while True:
+        moved = False
+        for direction, source, sink in ((0, alice, bob), (1, bob, alice)):
+            for data in source.outgoing():
+                moved = True
+                outcome.messages.append((direction, data))
+                for carried in [data] if tamper is None else tamper(direction, data, decode(data)):
+                    sink.receive(carried)
+        outcome.alice += alice.results()
+        outcome.bob += bob.results()
+        if not moved:
+            return outcome
+
+
+def distil(
+    settings: DistillationSettings,
+    records: tuple[TransmitterRecord, ReceiverRecord],
+    tamper: Callable[[int, bytes, AnyMessage], list[bytes]] | None = None,
+    *,
+    seed: int | None = 1,
+) -> Outcome:
+    """Run both ends over these records."""
+    alice, bob = pair(settings, seed=seed)
+    alice.add(records[0])
+    bob.add(records[1])
+    return run_pair(alice, bob, tamper)
+
+
+# --- two processes ------------------------------------------------------------------------------------------------
+
+
+def serve_side(role: str, wire: socket.socket, bench: Connection) -> None:
+    """Run one end in a process of its own: raw data come from the bench, messages cross the socket as bytes.
+
+    Sends the bench a digest of the first key under `NONCE`, then answers how often a masked pattern of raw bits occurs
+    in the memory of this process, for each pattern it gets, until None comes.
+    """
+    columns = bench.recv()
+    pool = AuthenticationPool(KeyMaterial(PRE_SHARED), end="transmitter" if role == "transmitter" else "receiver")
+    side: TransmitterDistiller | ReceiverDistiller
+    if role == "transmitter":
+        side = TransmitterDistiller(SMALL, pool)
+        side.add(TransmitterRecord(*columns))
+    else:
+        side = ReceiverDistiller(SMALL, pool)
+        side.add(ReceiverRecord(*columns))
+    results: list[BlockResult] = []
+    with wire, wire.makefile("rb") as stream:
+        while True:
+            for data in side.outgoing():
+                # A peer that is done with this block has left, and hears nothing of the next one.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    wire.sendall(len(data).to_bytes(4, "big") + data)
+            results += side.results()
+            if results:
+                break
+            side.receive(stream.read(int.from_bytes(stream.read(4), "big")))
+    block = results[0]
+    bench.send(block.key.digest(NONCE) if isinstance(block, AcceptedBlock) else repr(block))
+    while (masked := bench.recv()) is not None:
+        bench.send(count_in_memory(masked))
+    bench.close()
+    del columns
+
+
+def count_in_memory(masked: bytes) -> int:
+    """Return how often a pattern of 0 and 1 bytes, given inverted, occurs in the writable memory of this process.
+
+    The pattern itself is never put together here, so what is found was there before.
+    """
+    found = 0
+    regions = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    with Path("/proc/self/mem").open("rb", buffering=0) as memory:
+        for region in regions:
+            if not region[1].startswith("rw") or region[-1] in {"[vvar]", "[vsyscall]"}:
+                continue
+            low, high = (int(bound, 16) for bound in region[0].split("-"))
+            for start in range(low, high, 1 << 22):
+                memory.seek(start)
+                try:
+                    view = np.frombuffer(memory.read(min((1 << 22) + len(masked), high - start)), np.uint8)
+                except OSError:
+                    break
+                places = np.arange(max(view.size - len(masked) + 1, 0))
+                for offset, bit in enumerate(masked):
+                    places = places[view[places + offset] == 1 - bit]
+                found += places.size
+    return found

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tokaido.emulators.distillation._permutation import Permutation, permutation_digest
+from tokaido.emulators.distillation._reconciliation import (
+    BlockQuestion,
+    Corrector,
+    ParityTables,
+    Schedule,
+    block_positions,
+    block_sizes,
+    entropy,
+    prefix_parity,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+few = settings(deadline=None, max_examples=40)
+
+
+def reconcile(
+    alice: NDArray[np.uint8], bob: NDArray[np.uint8], sizes: tuple[int, ...], extra_passes: int = 8
+) -> tuple[Corrector, int, int]:
+    """Return the corrector, the bits that the transmitter sent, and the passes added after a failed comparison."""
+    seed = hashlib.sha256(alice.tobytes()).digest()
+    tables, corrector = ParityTables(alice, seed, 0), Corrector(bob, sizes, seed, 0)
+    sent = added = 0
+    while True:
+        question = corrector.question()
+        if question is None:
+            if added == extra_passes or np.array_equal(alice, bob):
+                return corrector, sent, added
+            corrector.add_pass()
+            added += 1
+            continue
+        if isinstance(question, BlockQuestion):
+            tables.open_pass()
+            positions = block_positions(question.number, question.size, alice.size)
+        else:
+            positions = question.positions
+            assert np.unique(positions).size == positions.size
+        sent += positions.size
+        corrector.answer(tables.parities(question.number, positions))
+
+
+def noisy(n: int, qber: float, seed: int = 5) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    rng = np.random.default_rng(seed)
+    alice = rng.integers(0, 2, n, dtype=np.uint8)
+    return alice, alice ^ (rng.random(n) < qber).astype(np.uint8)
+
+
+@pytest.mark.parametrize("qber", [0.0, 0.01, 0.03, 0.05, 0.08, 0.11])
+@pytest.mark.parametrize("schedule", ["E", "B"])
+def test_errors_are_corrected_and_every_disclosed_bit_is_counted(qber: float, schedule: Schedule) -> None:
+    alice, bob = noisy(100_000, qber)
+    errors = int((alice != bob).sum())
+    corrector, sent, _ = reconcile(alice, bob, block_sizes(schedule, alice.size, qber))
+    assert not (alice != bob).any()
+    assert sent == corrector.leaked
+    if errors:
+        assert sent / (alice.size * entropy(errors / alice.size)) < (1.15 if schedule == "E" else 1.08)
+
+
+def test_the_default_schedule_leaks_at_most_ten_percent_more_than_shannon_at_three_percent() -> None:
+    alice, bob = noisy(400_000, 0.03)
+    errors = int((alice != bob).sum())
+    _, sent, added = reconcile(alice, bob, block_sizes("E", alice.size, 0.03))
+    assert added == 0
+    assert 1 < sent / (alice.size * entropy(errors / alice.size)) <= 1.10
+
+
+@pytest.mark.parametrize("estimate", [0.005, 0.02, 0.045, 0.2])
+def test_a_wrong_estimate_costs_bits_and_no_correctness(estimate: float) -> None:
+    alice, bob = noisy(50_000, 0.03)
+    reconcile(alice, bob, block_sizes("E", alice.size, estimate))
+    assert not (alice != bob).any()
+
+
+@given(st.integers(1, 300), st.sampled_from((0.0, 0.02, 0.1, 0.3)), st.integers(0, 10**6))
+@settings(deadline=None, max_examples=60)
+def test_small_frames_agree_after_extra_passes(n: int, qber: float, seed: int) -> None:
+    alice, bob = noisy(n, qber, seed)
+    parity = int((alice ^ bob).sum()) & 1
+    corrector, sent, _ = reconcile(alice, bob, block_sizes("E", n, max(qber, 0.01)), extra_passes=64)
+    assert sent == corrector.leaked
+    assert not (alice != bob).any(), (n, parity)
+
+
+@given(st.integers(1, 5000), st.integers(0, 5), st.binary(min_size=32, max_size=32))
+@few
+def test_a_permutation_is_a_bijection_with_an_inverse(n: int, number: int, seed: bytes) -> None:
+    shuffle = Permutation(seed, 0, number, n)
+    order = shuffle.forward(np.arange(n))
+    assert np.array_equal(np.sort(order), np.arange(n))
+    assert np.array_equal(shuffle.backward(order), np.arange(n))
+    bits = np.random.default_rng(n).integers(0, 2, n, dtype=np.uint8)
+    assert np.array_equal(shuffle.gather(bits), bits[order])
+
+
+def test_permutations_are_the_same_on_every_machine_and_differ_by_pass_frame_and_seed() -> None:
+    assert permutation_digest() == "35a05f23c8eaac765f07adcef2f54abcf826f61644f0c36a5dfec2659b7f189a"
+    orders = {
+        Permutation(seed, frame, number, 1000).forward(np.arange(1000)).tobytes()
+        for seed in (bytes(32), b"\1" * 32)
+        for frame in (0, 1)
+        for number in (1, 2)
+    }
+    assert len(orders) == 8
+
+
+def test_permutations_scatter_neighbours_like_a_random_one() -> None:
+    n, block = 100_000, 100
+    order = Permutation(b"s" * 32, 0, 1, n).backward(np.arange(n)) // block
+    together = int((order[:-1] == order[1:]).sum())
+    assert abs(together - n * block / n) < 60  # 100 expected
+    spread = np.bincount(
+        Permutation(b"s" * 32, 0, 1, n).backward(np.arange(0, n, block)) // block, minlength=n // block
+    )
+    assert spread.max() < 9  # 1000 neighbours' starts thrown into 1000 blocks
+
+
+@given(st.lists(st.integers(0, 1), max_size=300))
+@few
+def test_prefix_parities_are_running_sums(bits: list[int]) -> None:
+    expected = np.concatenate(([0], np.cumsum(np.array(bits, np.int64)) % 2))
+    assert prefix_parity(np.array(bits, np.uint8)).tolist() == expected.tolist()
