@@ -189,8 +189,23 @@ def _pyserial(resource: Resource, scheme: str) -> Any:
         timeout=POLL_S,
         exclusive=True if scheme in ("", "alt", "spy", "hwgrep") else None,
     )
-    port.open()
+    _keep_input(port)
+    try:
+        port.open()
+    except BaseException:
+        _quietly(port.close)  # some URLs leave a connection behind
+        raise
     return port
+
+
+def _keep_input(port: Any) -> None:
+    """Let opening throw nothing away: what waits may be an alarm, or the reply that is still owed."""
+    if hasattr(port, "_reset_input_buffer"):
+        port._reset_input_buffer = _nothing
+
+
+def _nothing() -> None:
+    pass
 
 
 def _descriptor(port: Any, scheme: str) -> int | None:
@@ -276,7 +291,7 @@ def _within(deadline: Deadline, work: Callable[[], Any], discard: Callable[[Any]
 
 
 def _quietly(close: Callable[[], object]) -> None:
-    with suppress(*FOREIGN):
+    with suppress(*FOREIGN, RuntimeError):  # pyserial joins a thread that it may not have started
         close()
 
 

@@ -140,8 +140,8 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return lambda value: "" if value in choices else f"should be one of {', '.join(choices)}"
 
 
-def _any(value: str) -> str:
-    return "" if value.isprintable() else "should be printable"
+def _file_name(value: str) -> str:
+    return "should be a file name" if any(ord(character) < 32 for character in value) else ""
 
 
 def _check_serial(address: str, _options: dict[str, str]) -> list[str]:
@@ -197,8 +197,8 @@ _SERIAL_OPTIONS: Final = {
     "timeout": _TIMEOUT,
 }
 _ZMQ_OPTIONS: Final = {
-    "server_key_file": _Option(_any, "alice.key", is_file=True),
-    "client_key_file": _Option(_any, "node.key_secret", is_file=True),
+    "server_key_file": _Option(_file_name, "alice.key", is_file=True),
+    "client_key_file": _Option(_file_name, "node.key_secret", is_file=True),
     "timeout": _TIMEOUT,
 }
 _KINDS: Final = {

@@ -67,6 +67,12 @@ class SerialTransport(Transport[bytes]):
 
     # --- opening and closing ------------------------------------------------------------------------------------------
 
+    def _salvage(self) -> None:
+        if self._port is not None and self._port.ready(0.0):
+            self._fill()
+            if self._hand_over():
+                self._owed_until_ns = 0
+
     def _connect(self, deadline: Deadline) -> None:
         self._clear()
         self._port = open_port(self.resource, deadline)
@@ -102,6 +108,8 @@ class SerialTransport(Transport[bytes]):
         self._clear()
         self._doubtful = owed or self._doubtful
         self._owed_until_ns = 0
+        if deadline.remaining_s < min(QUIET_S, deadline.timeout_s / 2):  # a question now would only be owed again
+            raise DeviceTimeoutError("the line fell quiet too late", remedy="Call again; nothing was sent")
 
     # --- an exchange --------------------------------------------------------------------------------------------------
 
@@ -124,7 +132,8 @@ class SerialTransport(Transport[bytes]):
 
     def _transact(self, request: Request[bytes, T], deadline: Deadline) -> T:
         self._confidential = request.confidential
-        self._owed_until_ns = self.clock.monotonic_ns() + int(2 * min(deadline.timeout_s, LONGEST_DEBT_S) * NS_PER_S)
+        debt_s = min(deadline.timeout_s, LONGEST_DEBT_S) + min(deadline.remaining_s, LONGEST_DEBT_S)
+        self._owed_until_ns = self.clock.monotonic_ns() + int(debt_s * NS_PER_S)
         try:
             self._write(request.payload, deadline)
             while True:

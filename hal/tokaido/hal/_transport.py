@@ -6,6 +6,7 @@ import logging
 import struct
 import threading
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
@@ -72,7 +73,7 @@ class Transport(ABC, Generic[F]):
         self._trusted = False
         self._used = False  # whether it was connected before: something may still be under way
         self._shaking: Deadline | None = None  # the deadline of the handshake that is running
-        self._inside = False  # whether a step on the wire is running
+        self._inside = 0  # the thread that runs a step on the wire, 0 if none
         self._said_no = False  # whether that step ended with the device's own error
         self._sent = False  # whether a byte of this exchange may have left
 
@@ -153,6 +154,10 @@ class Transport(ABC, Generic[F]):
         """Close what is open, raising nothing. May be called again."""
 
     @abstractmethod
+    def _salvage(self) -> None:
+        """Before a connection that failed is given up: hand on what still waits in it, if it is open."""
+
+    @abstractmethod
     def _settle(self, deadline: Deadline) -> None:
         """After a failure and a new opening: read what is left over until the line is quiet."""
 
@@ -187,7 +192,7 @@ class Transport(ABC, Generic[F]):
             try:
                 if self._closed:
                     raise ClosedError("the transport was closed", remedy="Open the device again")
-                if self._inside:
+                if self._inside == threading.get_ident():
                     raise DeviceBusyError("a frame's handler may not exchange anything", remedy="Do it afterwards")
                 self._occupant = threading.get_ident(), text
                 if self._shaking is not None and self._shaking.remaining_s < seconds:
@@ -227,7 +232,7 @@ class Transport(ABC, Generic[F]):
     def _guarded(self, step: Callable[..., R], *args: Any) -> R:
         """Run one step on the wire. Only its clean end, or a device that says no, leaves the transport trusted."""
         self._trusted = False
-        self._inside = True
+        self._inside = threading.get_ident()
         self._said_no = False
         try:
             result = step(*args)
@@ -239,7 +244,7 @@ class Transport(ABC, Generic[F]):
         except self.foreign as error:
             raise self.translate(error) from error
         finally:
-            self._inside = False
+            self._inside = 0
         self._trusted = True
         return result
 
@@ -263,6 +268,8 @@ class Transport(ABC, Generic[F]):
         """Open, settle and shake hands, or leave the transport untrusted."""
         if self._shaking is not None:
             raise NotConnectedError("an earlier exchange of this handshake failed")
+        with suppress(TransportError):
+            self._guarded(self._salvage)
         self._disconnect()
         self._shaking = deadline
         try:

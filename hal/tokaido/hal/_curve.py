@@ -1,0 +1,129 @@
+"""CURVE key files: who a ZeroMQ peer is. The format is the ZeroMQ certificate (ZPL), which pyzmq and czmq read too."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tokaido.hal._errors import ConfigurationError
+
+_Z85 = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#")
+_LONGEST_FILE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class CurveKeyFiles:
+    """The two files of one CURVE identity."""
+
+    public: Path
+    """File with the public key, for anybody: the peer's `server_key_file` names a server's."""
+    secret: Path
+    """File with both keys, for its owner only: `client_key_file` names one's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurveKeyPair:
+    """A CURVE identity as ZeroMQ takes it: 40 characters of Z85 (ZeroMQ RFC 32) each."""
+
+    public: bytes
+    secret: bytes = field(repr=False)
+
+
+def create_curve_keys(directory: Path, name: str) -> CurveKeyFiles:
+    """Make a new CURVE identity and write `name.key` and `name.key_secret` (mode 0600) into `directory`.
+
+    Raises:
+        ConfigurationError: A file of that name exists, or cannot be written; no key is ever overwritten.
+    """
+    import zmq  # noqa: PLC0415 - loaded by those who use it
+
+    public, secret = zmq.curve_keypair()
+    files = CurveKeyFiles(directory / f"{name}.key", directory / f"{name}.key_secret")
+    note = f"#   CURVE {{}} key of {name} (ZeroMQ certificate). {{}}\n\nmetadata\ncurve\n"
+    public_line = f'    public-key = "{public.decode("ascii")}"\n'
+    secret_line = f'    secret-key = "{secret.decode("ascii")}"\n'
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _write_new(files.secret, note.format("secret", "Show it to nobody.") + public_line + secret_line, 0o600)
+        try:
+            _write_new(files.public, note.format("public", "Anybody may have it.") + public_line, 0o644)
+        except OSError:
+            files.secret.unlink()
+            raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"the CURVE keys of {name} could not be written: {error}", remedy="Choose another name or folder"
+        ) from error
+    return files
+
+
+def load_curve_public(path: Path) -> bytes:
+    """Return the public key, 40 characters of Z85, of a public key file.
+
+    Raises:
+        ConfigurationError: The file is missing or is no public key file.
+    """
+    values = _values(path, "public key", secret=False)
+    if "secret-key" in values:
+        raise ConfigurationError(
+            f"{path} holds a secret key where a public one belongs", remedy="Name the file that ends in .key"
+        )
+    return _key(path, values, "public-key")
+
+
+def load_curve_secret(path: Path) -> CurveKeyPair:
+    """Return the key pair of a secret key file, which nobody but its owner may read.
+
+    Raises:
+        ConfigurationError: The file is missing, open to others, or does not hold a pair of keys.
+    """
+    import zmq  # noqa: PLC0415 - loaded by those who use it
+
+    values = _values(path, "secret key", secret=True)
+    pair = CurveKeyPair(_key(path, values, "public-key"), _key(path, values, "secret-key"))
+    try:
+        belongs = zmq.curve_public(pair.secret) == pair.public
+    except (zmq.ZMQError, ValueError):
+        belongs = False
+    if not belongs:
+        raise ConfigurationError(f"the two keys in {path} do not belong together", remedy="Create new ones")
+    return pair
+
+
+def _write_new(path: Path, text: str, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _values(path: Path, what: str, *, secret: bool) -> dict[str, str]:
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)  # of the very file that is read
+            text = file.read(_LONGEST_FILE).decode("utf-8", "replace")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the {what} file {path} cannot be read: {error.strerror}", remedy="Correct its name, or create the keys"
+        ) from error
+    if secret and mode & 0o077:
+        raise ConfigurationError(
+            f"the secret key file {path} is open to others (mode {mode:04o})", remedy=f"Run: chmod 600 {path}"
+        )
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.lstrip().startswith("#"):
+            values[name.strip()] = value.strip().strip('"')
+    return values
+
+
+def _key(path: Path, values: dict[str, str], name: str) -> bytes:
+    key = values.get(name, "")
+    if len(key) != 40 or not _Z85.issuperset(key):
+        raise ConfigurationError(
+            f"{path} holds no {name}: 40 characters of Z85 in quotes", remedy="Name a key file, or create the keys"
+        )
+    return key.encode("ascii")

@@ -1,0 +1,108 @@
+"""Proof that the fault tests can fail: without the lock, the taint or the identity check, wrong values come back."""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tokaido.hal._errors import TokaidoError, WrongDeviceError
+from tokaido.hal._ports import DescriptorPort
+from tokaido.hal._serial import SerialTransport
+from tokaido.hal._zmq import ZmqTransport
+from tokaido_testing.rigs import TIMEOUT_S, Rig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TRANSPORTS: dict[str, type[Any]] = {"line": SerialTransport, "zmq": ZmqTransport}
+both = pytest.mark.parametrize("kind", ["line", "zmq"])
+
+
+class _OpenDoor:
+    """A lock that keeps nobody out."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *args: object) -> None:
+        pass
+
+
+def _trusting(transport: type[Any]) -> type[Any]:
+    def guarded(self: Any, step: Any, *args: Any) -> Any:
+        try:
+            return transport._guarded(self, step, *args)
+        finally:
+            self._trusted = True
+
+    return type("Trusting", (transport,), {"_guarded": guarded})
+
+
+def test_without_the_lock_two_threads_ruin_each_other_and_without_the_taint_too_they_get_wrong_answers(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ready(port: Any, seconds: float) -> bool:  # a poll object refuses two threads by itself
+        return bool(select.select([port._fd], [], [], seconds)[0])
+
+    monkeypatch.setattr(DescriptorPort, "ready", ready)
+    for locked, tainting in ((True, True), (True, False), (False, True), (False, False)):
+        rig = make_rig("line", SerialTransport if tainting else _trusting(SerialTransport))
+        errors: list[Exception] = []
+        rig.ask(0)
+        if not locked:
+            rig.transport._lock = _OpenDoor()  # type: ignore[assignment]
+
+        def run(first: int, rig: Rig = rig, errors: list[Exception] = errors) -> None:
+            for number in range(first, first + 100):
+                try:
+                    rig.ask(number, 0.1)
+                except Exception as error:  # noqa: BLE001 - it is kept
+                    errors.append(error)
+
+        threads = [threading.Thread(target=run, args=(first,)) for first in (1000, 2000)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert bool(errors or rig.wrong) is not locked
+        assert bool(rig.wrong) is not (locked or tainting)
+
+
+@both
+def test_without_the_taint_a_late_reply_answers_the_next_question(make_rig: Callable[..., Rig], kind: str) -> None:
+    trusting = _trusting(TRANSPORTS[kind])
+    for transport in (TRANSPORTS[kind], trusting):
+        rig = make_rig(kind, transport)
+        rig.ask(0)
+        rig.peer.late_s = TIMEOUT_S + 0.05
+        rig.peer.fault("late")
+        for number in (1, 2):
+            with suppress(TokaidoError):
+                rig.ask(number)
+        time.sleep(0.1)
+        assert bool(rig.wrong) is (transport is trusting)
+
+
+@both
+def test_without_the_identity_check_another_box_is_believed(make_rig: Callable[..., Rig], kind: str) -> None:
+    blind = type("Blind", (TRANSPORTS[kind],), {"_shake_hands": lambda self, deadline: None})
+    for transport in (TRANSPORTS[kind], blind):
+        rig = make_rig(kind, transport)
+        rig.ask(1)
+        rig.replace_box("BOX2")
+        if transport is blind:
+            assert rig.ask(2, 0.5) == "2 BOX2"
+        else:
+            with pytest.raises(WrongDeviceError):
+                rig.ask(2, 0.5)
