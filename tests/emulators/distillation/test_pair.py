@@ -268,6 +268,36 @@ def test_an_owner_may_stop_and_the_other_end_hears_it() -> None:
     assert bob.closed
 
 
+def test_ends_may_start_one_after_the_other_and_a_restarted_end_is_noticed() -> None:
+    records = raw_data(62_000, 0.01)
+    alice, late = pair()
+    alice.outgoing()  # nobody listens yet
+    assert (alice.awaiting_peer, late.awaiting_peer) == (True, True)
+    alice.add(records[0])
+    late.add(records[1])
+    first, second = run_pair(alice, late).accepted()
+    assert first == second
+    assert list(first) == [0]
+    assert (alice.awaiting_peer, late.awaiting_peer) == (False, False)
+
+    _, restarted = pair(seed=2)
+    outcome = run_pair(alice, restarted)
+    assert reasons(outcome.alice) == [AbortReason.PEER_MOVED_ON]
+    assert alice.closed
+    assert not restarted.closed
+    again, _ = pair(seed=3)
+    run_pair(again, restarted)
+    assert again.session == restarted.session != ""
+
+
+def test_a_receiver_that_was_not_answered_awaits_its_peer() -> None:
+    alice, bob = pair()
+    bob.add(raw_data(1000)[1])
+    run_pair(alice, bob)  # the transmitter has no raw data yet
+    assert bob.awaiting_peer
+    assert not alice.awaiting_peer
+
+
 def test_wrong_use_is_refused_at_once() -> None:
     with pytest.raises(ConfigurationError, match="its own authentication pool"):
         TransmitterDistiller(DistillationSettings(), AuthenticationPool(KeyMaterial(PRE_SHARED), end="receiver"))

@@ -110,6 +110,11 @@ class ReceiverDistiller(Distiller):
         self._asked: Question | None = None
         self._verifying = False
 
+    @property
+    def awaiting_peer(self) -> bool:
+        """Whether the peer must speak next; if it does not for long, the owner calls `abort`."""
+        return super().awaiting_peer or (self._announced is not None and not self._closed)
+
     def _erase(self) -> None:
         super()._erase()
         if self._corrector is not None:

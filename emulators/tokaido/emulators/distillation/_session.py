@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators.distillation._settings import DistillationSettings
+    from tokaido.emulators.distillation._sifting import RawData
 
 TAGS_PER_BLOCK: Final = 2
 """One-time tags that each end spends on a block: the transcript's and the accept's."""
@@ -55,6 +56,7 @@ class Phase(Enum):
 class Session(ABC):
     """The public face of one end, and the order of its messages. `Distiller` says how it is used."""
 
+    _raw: RawData
     _end: ClassVar[str]
     _direction: ClassVar[Direction]
 
@@ -113,13 +115,21 @@ class Session(ABC):
         results, self._results = self._results, []
         return results
 
+    @property
+    def awaiting_peer(self) -> bool:
+        """Whether the peer must speak next; if it does not for long, the owner calls `abort`."""
+        return not self._closed and (not self._session or self._phase is not Phase.SIFTING)
+
     def abort(self, reason: AbortReason, text: str) -> None:
         """Give up the open block, erase its data and tell the peer."""
         if not self._closed:
             self._give_up(BlockAbortError(reason, text))
 
     def close(self, text: str = "the session was stopped") -> None:
-        """End the session, erase the open block and tell the peer. May be called again."""
+        """End the session, erase the open block, drop all raw data and tell the peer. May be called again.
+
+        This is what a stop, or a move of the optical switch, does: no block spans two paths.
+        """
         if not self._closed:
             self._give_up(BlockAbortError(AbortReason.STOPPED, text, session=True))
 
@@ -204,8 +214,9 @@ class Session(ABC):
 
     def _take_hello(self, hello: Hello, data: bytes) -> None:
         if self._session:
-            if data != self._peer_hello:
-                raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a second, different HELLO came")
+            if data != self._peer_hello:  # an abort would end its new session too
+                self._end_block(AbortReason.PEER_MOVED_ON, "the peer began a new session", by_peer=True)
+                self._end_session()
             return
         differences = self.settings.differences(hello.settings)
         if hello.version != PROTOCOL_VERSION:
@@ -218,6 +229,7 @@ class Session(ABC):
         self._peer_hello = data
         ordered = (self._nonce, hello.nonce) if self._direction == FROM_TRANSMITTER else (hello.nonce, self._nonce)
         self._session = b"".join(ordered)
+        self._outbox.append(self._hello)  # again: the peer may have started after the first one
         self._proceed()
 
     def _take_abort(self, abort: Abort) -> None:
@@ -226,8 +238,10 @@ class Session(ABC):
         text = "".join(c if c.isprintable() else "?" for c in abort.text)
         if not abort.session or abort.block == self._block:
             self._end_block(abort.reason, text, by_peer=True)
-            self._closed = self._closed or not abort.session
-            self._proceed()
+            if not abort.session:
+                self._end_session()
+            else:
+                self._proceed()
         elif self._last_released is not None and abort.block == self._last_released[0]:
             number, bits = self._last_released
             self._last_released = None
@@ -274,9 +288,14 @@ class Session(ABC):
         over = abort.session or not self._session
         self._send_abort(self._block, abort.reason, abort.what, session=over)
         self._end_block(abort.reason, abort.what, by_peer=False)
-        self._closed = over
-        if not over:
+        if over:
+            self._end_session()
+        else:
             self._proceed()
+
+    def _end_session(self) -> None:
+        self._closed = True
+        self._raw.clear()
 
     def _end_block(self, reason: AbortReason, text: str, *, by_peer: bool) -> None:
         if self._phase is Phase.ACCEPTING and self._direction == FROM_TRANSMITTER:

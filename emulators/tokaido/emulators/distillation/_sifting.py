@@ -43,6 +43,10 @@ class RawData:
         self._last = int(slots[-1])
         self._chunks.append((slots, list(columns)))
 
+    def clear(self) -> None:
+        """Drop what is left; the arrays belong to whoever added them."""
+        self._chunks.clear()
+
     def covers(self, slot: int) -> bool:
         """Whether the data reach as far as this slot."""
         return self._last >= slot
