@@ -1,0 +1,41 @@
+"""Emulated devices: models, their wire ends, faults, and the link that joins two units over a fibre.
+
+Nothing here is imported before it is used, so `import tokaido.emulators` is cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokaido.emulators._faults import KINDS, Fault, Faults
+    from tokaido.emulators._launch import Emulator, launch
+    from tokaido.emulators._link import QkdLink
+    from tokaido.emulators._model import DeviceModel
+
+__all__ = ["KINDS", "DeviceModel", "Emulator", "Fault", "Faults", "QkdLink", "launch"]
+
+_HOMES = {
+    "KINDS": "_faults",
+    "Fault": "_faults",
+    "Faults": "_faults",
+    "Emulator": "_launch",
+    "launch": "_launch",
+    "QkdLink": "_link",
+    "DeviceModel": "_model",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - with the name that it is for
+
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

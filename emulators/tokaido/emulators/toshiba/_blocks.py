@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
+from collections import deque
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.toshiba._alarms import Latch
 from tokaido.emulators.toshiba._instruments import Reading, no_data
 from tokaido.emulators.toshiba._session import BlockOutcome, Session
-from tokaido.emulators.toshiba._states import State
 from tokaido.hal._authenticator import AuthenticationPool
 from tokaido.hal._keys import KeyBlockInfo, KeyMaterial
 
@@ -24,6 +23,7 @@ QBER_HIGH = 0.06
 QBER_FINE = 0.055
 REFERENCE_NS = 2_000_000_000
 """How long after the begin of a session the reference of the sifted rate is taken."""
+SECOND_NS = 1_000_000_000
 IMAGINED_RATE = 650_000.0
 _BLOCK_FAULTS = {
     "qber_abort": BlockOutcome("QBER_ABORT", qber=0.25),
@@ -90,6 +90,11 @@ class Blocks:
         return self.auth_left < LOW_BLOCKS * 2 * TAGS_PER_BLOCK * 128
 
     @property
+    def can_authenticate(self) -> bool:
+        """Whether a session makes sense: there is authentication key for one block."""
+        return self.pool is not None and self.pool.remaining_tags >= TAGS_PER_BLOCK
+
+    @property
     def store_full(self) -> bool:
         """Whether no new block is begun."""
         return self._unit.store.full or "keystore_full" in self._unit.faults
@@ -109,6 +114,7 @@ class Blocks:
         """Begin a session that the peer agreed to."""
         self.session = session
         self._sifted.clear()
+        self._sifted.append((session.began_ns, 0))
 
     def end_session(self) -> None:
         """End the session, if there is one; its open block dies with it."""
@@ -121,9 +127,9 @@ class Blocks:
         self.begin_session(session)
         self._reference = IMAGINED_RATE
 
-    def note_sifted(self, bits: int) -> None:
-        """Note that so many key-basis bits were sifted by now."""
-        self._sifted.append((self._unit.now_ns, bits))
+    def note_sifted(self, now_ns: int, bits: int) -> None:
+        """Note that so many key-basis bits were sifted since the last note; a pause of sifting is noted at its end."""
+        self._sifted.append((now_ns, bits))
 
     # --- blocks -----------------------------------------------------------------------------------------------------
 
@@ -225,16 +231,22 @@ class Blocks:
         if self._unit.peer.imagined:
             rate = self._unit.noise.around("RATE:SIFT", IMAGINED_RATE, 0.01 * IMAGINED_RATE, self._unit.now_ns)
         else:
-            since_ns = self._unit.now_ns - 1_000_000_000
-            while self._sifted and self._sifted[0][0] <= since_ns:
-                self._sifted.pop(0)
-            rate = float(sum(bits for _, bits in self._sifted))
+            rate = self._rate_of_notes()
         return rate * (0.01 if "rate_drop" in self._unit.faults else 1.0)
+
+    def _rate_of_notes(self) -> float:
+        """Bits of the notes that cover the last second, over the time that they cover."""
+        notes = self._sifted
+        while len(notes) > 2 and notes[-1][0] - notes[1][0] >= SECOND_NS:
+            notes.popleft()
+        if len(notes) < 2:
+            return 0.0
+        return sum(bits for _, bits in list(notes)[1:]) / ((notes[-1][0] - notes[0][0]) / SECOND_NS)
 
     def forget_measurements(self) -> None:
         """Know nothing of earlier blocks: the unit was switched on."""
         self._measured: dict[str, tuple[int, float]] = {}
-        self._sifted: list[tuple[int, int]] = []
+        self._sifted: deque[tuple[int, int]] = deque()
         self._reference = 0.0
 
     def _measure(self, name: str, value: float) -> None:
@@ -263,14 +275,8 @@ class Blocks:
             case _:
                 raise KeyError(name)
 
-    def held_by_alarm(self) -> bool:
-        """Whether a latched security alarm other than QUARANTINE is active."""
-        return any(code != "QUARANTINE" for code in self._unit.alarms.latched(Latch.SECURITY))
-
     @property
     def takes_detections(self) -> bool:
         """Whether raw data of this moment belong to a block: a session, running, and room in both stores."""
         unit = self._unit
-        return (
-            unit.state in (State.RUN, State.TRACK, State.DEGRADED) and not self.store_full and not unit.peer.store_full
-        )
+        return unit.running and self.session is not None and not self.store_full and not unit.peer.store_full

@@ -1,0 +1,179 @@
+"""One unit's distillation: it follows the unit's session, works without holding the unit, and hands over results."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from tokaido.emulators.distillation import (
+    AbortedBlock,
+    AbortReason,
+    AcceptedBlock,
+    DistillationSettings,
+    QuarantinedBlock,
+    ReceiverDistiller,
+    TransmitterDistiller,
+)
+from tokaido.emulators.toshiba._session import BlockOutcome, Session, Verdict, shannon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.emulators.distillation import BlockResult, DistillationStatistics
+    from tokaido.emulators.ends._end import SharedModel
+    from tokaido.emulators.toshiba._unit import UnitModel
+    from tokaido.hal._authenticator import AuthenticationPool
+
+D = TypeVar("D", TransmitterDistiller, ReceiverDistiller)
+STALLED_NS: Final = 5_000_000_000
+"""Emulated time after which an unanswered question ends a block."""
+_F: Final = 1.1
+_VERDICTS: dict[AbortReason, Verdict] = {
+    AbortReason.QBER_TOO_HIGH: "QBER_ABORT",
+    AbortReason.VERIFICATION_FAILED: "EC_FAIL",
+    AbortReason.AUTH_MISMATCH: "AUTH_MISMATCH",
+    AbortReason.LEAK_MISMATCH: "EC_FAIL",
+    AbortReason.COUNTS_MISMATCH: "EC_FAIL",
+    AbortReason.LENGTH_MISMATCH: "EC_FAIL",
+    AbortReason.FFT_CHECK: "EC_FAIL",
+}
+
+
+class DistillingEnd(Generic[D]):
+    """The distillation of one unit.
+
+    Its work is done in the thread of whoever calls it, with the unit's lock held only while something changes hands,
+    so that the unit's console answers meanwhile.
+
+    Args:
+        shared: The unit and its lock.
+        unit: The unit.
+        kind: Its end of the distillation.
+    """
+
+    def __init__(
+        self,
+        shared: SharedModel,
+        unit: UnitModel,
+        kind: Callable[[DistillationSettings, AuthenticationPool, Callable[[int], bytes]], D],
+    ) -> None:
+        self._shared = shared
+        self._unit = unit
+        self._kind: Callable[[DistillationSettings, AuthenticationPool, Callable[[int], bytes]], D] = kind
+        self.session: Session | None = None
+        """The session that this end distils for."""
+        self.distiller: D | None = None
+        self._sifted = 0
+        self._asked_ns: int | None = None
+
+    def follow(self) -> None:
+        """Begin or end with the unit's session."""
+        with self._shared.lock:
+            session, pool = self._unit.blocks.session, self._unit.blocks.pool
+            if session is self.session:
+                return
+            self._drop()
+            if session is None or pool is None or self._unit.peer.imagined:
+                return
+            settings = DistillationSettings(
+                block_bits=session.block_bits,
+                intensities=session.intensities,
+                probabilities=session.probabilities,
+            )
+            self.distiller = self._kind(settings, pool, self._unit.secret)
+            self.session = session
+            session.outbox.extend(self.distiller.outgoing())
+
+    def work(self) -> bool:
+        """Take the messages that came, and put the answers where the unit sends them; return whether there were any."""
+        session, distiller = self.session, self.distiller
+        if session is None or distiller is None:
+            return False
+        moved = False
+        while session.inbox:
+            distiller.receive(session.inbox.popleft())
+            self._asked_ns = None
+            moved = True
+        outgoing = distiller.outgoing()
+        if outgoing and self._asked_ns is None:
+            self._asked_ns = self._unit.now_ns
+        session.outbox.extend(outgoing)
+        self._hand_over(session, distiller)
+        return moved or bool(outgoing)
+
+    def note_sifted(self, now_ns: int) -> None:
+        """Tell the unit what was sifted since it was last told. Call it when no message waits."""
+        if self.session is None or self.distiller is None:
+            return
+        sifted = self.distiller.statistics.sifted_bits
+        with self._shared.lock:
+            self._unit.blocks.note_sifted(now_ns, sifted - self._sifted)
+        self._sifted = sifted
+
+    def give_up_if_stalled(self) -> None:
+        """End the open block if the peer owes an answer for too long; a transmitter only answers and never asks."""
+        asked_ns, distiller = self._asked_ns, self.distiller
+        if not isinstance(distiller, ReceiverDistiller) or asked_ns is None:
+            return
+        if self._unit.now_ns - asked_ns >= STALLED_NS and distiller.statistics.fill > 0:
+            distiller.abort(AbortReason.TIMED_OUT, "the transmitter does not answer")
+            self._asked_ns = None
+            self.work()
+
+    def close(self) -> None:
+        """Erase what is open."""
+        self._drop()
+
+    def _drop(self) -> None:
+        if self.distiller is not None:
+            self.distiller.close()
+            for result in self.distiller.results():
+                if isinstance(result, AcceptedBlock):
+                    result.key.wipe()
+        self.distiller = None
+        self.session = None
+        self._sifted = 0
+        self._asked_ns = None
+
+    def _hand_over(self, session: Session, distiller: D) -> None:
+        statistics = distiller.statistics
+        results = distiller.results()
+        with self._shared.lock:
+            if distiller.session:
+                session.name(distiller.session)
+            for result in results:
+                self._unit.blocks.block_ended(session, outcome_of(result, statistics))
+            if distiller.closed:
+                self._unit.blocks.block_ended(session, BlockOutcome("ended"))
+
+
+def outcome_of(result: BlockResult, statistics: DistillationStatistics) -> BlockOutcome:
+    """Return what a result of distillation means on the page: a key, an alarm, or nothing."""
+    if isinstance(result, AcceptedBlock):
+        return BlockOutcome(
+            "accepted",
+            number=result.number,
+            qber=result.qber_key,
+            qber_check=result.qber_check,
+            efficiency=result.efficiency,
+            key=result.key,
+            method=result.method,
+            bound=result.bound,
+            eps=result.eps.total,
+        )
+    if isinstance(result, QuarantinedBlock):
+        verdict: Verdict = "AUTH_MISMATCH" if result.reason is AbortReason.AUTH_MISMATCH else "QUARANTINE"
+        return BlockOutcome(verdict, number=result.number)
+    if result.reason is AbortReason.NO_KEY:
+        return _without_key(result, statistics)
+    verdict = _VERDICTS.get(result.reason, "dropped")
+    qber = statistics.qber_key if verdict == "QBER_ABORT" else math.nan
+    return BlockOutcome(verdict, number=result.number, qber=qber, qber_check=statistics.qber_check)
+
+
+def _without_key(result: AbortedBlock, statistics: DistillationStatistics) -> BlockOutcome:
+    """Tell a phase error too high from statistics too few: the former leaves nothing of an endless block either."""
+    qber, check = statistics.qber_key, statistics.qber_check
+    asymptotic = 1 - _F * shannon(qber) - shannon(min(check, 0.5)) if qber < 0.5 else 0.0
+    verdict: Verdict = "NO_KEY" if asymptotic > 0 else "PHASE_ERROR_ABORT"
+    return BlockOutcome(verdict, number=result.number, qber=qber, qber_check=check)
