@@ -32,6 +32,8 @@ MAX_PARTS = 64
 """Most frames that a message may have."""
 QUEUED_MESSAGES = 64
 """Most messages that wait in each direction."""
+EVENTS, RCVMORE, POLLIN = 15, 13, 1
+"""Constants of zmq.h, so that importing this file does not import pyzmq."""
 _EVENT = struct.Struct("=HI")  # of a socket monitor: event, value (zmq_socket_monitor(3))
 _REMEDY = "Check that the device is on, its address, and the network in between"
 
@@ -156,7 +158,8 @@ class ZmqTransport(Transport[list[bytes]]):
     # --- an exchange --------------------------------------------------------------------------------------------------
 
     def _prepare(self, deadline: Deadline) -> None:  # noqa: ARG002 - it never waits
-        self._drop_waiting(0.0)
+        if self._socket.get(EVENTS) & POLLIN or (self._monitor is not None and self._monitor.get(EVENTS) & POLLIN):
+            self._drop_waiting(0.0)
 
     def _hear(self, deadline: Deadline) -> None:
         while not self._drop_waiting(min(deadline.remaining_s, SLICE_S)) and not deadline.passed:
@@ -192,7 +195,7 @@ class ZmqTransport(Transport[list[bytes]]):
     def _receive(self) -> list[bytes]:
         """Return the frames of the message that waits."""
         frames: list[bytes] = [self._socket.recv()]
-        while self._socket.rcvmore:
+        while self._socket.get(RCVMORE):
             if len(frames) == MAX_PARTS:
                 raise ProtocolError(f"a message of more than {MAX_PARTS} parts")
             frames.append(self._socket.recv())
