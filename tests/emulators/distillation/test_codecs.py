@@ -45,6 +45,7 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "hash_key": st.binary(min_size=16, max_size=16),
     "tag": st.binary(min_size=16, max_size=16),
     "reason": st.sampled_from(AbortReason),
+    "insecure": st.booleans(),
     "text": st.text(max_size=300),
     "seed": st.binary(min_size=32, max_size=32),
 }
@@ -87,7 +88,7 @@ def test_no_altered_message_makes_the_decoder_raise_anything_but_its_own_error(
 
 
 def test_settings_of_a_peer_are_checked_as_ours_are() -> None:
-    hello = Hello(1, b"", 0, 0, 0, bytes(8), SMALL, "")
+    hello = Hello(1, b"", 0, 0, 0, bytes(8), SMALL, "", False)
     wrong = msgspec.msgpack.decode(encode(hello))
     wrong[7]["block_bits"] = 3
     with pytest.raises(MessageError, match="block_bits must be"):

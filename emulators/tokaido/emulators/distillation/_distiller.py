@@ -47,7 +47,8 @@ class Distiller(Session):
     Args:
         settings: The same at both ends.
         pool: This end's authentication pads. It outlives the session.
-        secret: Source of secret and of unpredictable public bytes. Anything but `os.urandom` marks keys `insecure`.
+        secret: Source of secret and of unpredictable public bytes. Anything but `os.urandom`, at either end, marks the
+            keys of both `insecure`.
 
     Raises:
         ConfigurationError: The pool belongs to the other end.

@@ -39,11 +39,13 @@ class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class Hello(Message, frozen=True, tag="hello"):
-    """Either end's first message: its share of the session identifier, its settings and its permutation's digest."""
+    """Either end's first message: its share of the session identifier, its settings, a digest of its permutations,
+    and whether its secrets are seeded."""
 
     nonce: Annotated[bytes, msgspec.Meta(min_length=SESSION_NONCE_BYTES, max_length=SESSION_NONCE_BYTES)]
     settings: DistillationSettings
     permutation_digest: Annotated[str, msgspec.Meta(max_length=64)]
+    insecure: bool
 
 
 class Announcement(Message, frozen=True, tag="announcement"):

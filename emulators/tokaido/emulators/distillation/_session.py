@@ -72,7 +72,7 @@ class Session(ABC):
         self.settings: Final = settings
         self._authenticator = OneTimeAuthenticator(pool)
         self._secret = secret
-        self._insecure = secret is not os.urandom
+        self._insecure = secret is not os.urandom or pool.insecure
         self._outbox: list[bytes] = []
         self._results: list[BlockResult] = []
         self._totals = Totals()
@@ -85,7 +85,10 @@ class Session(ABC):
         self._last_released: tuple[int, int] | None = None
         self._reset()
         self._hello = encode(
-            Hello(PROTOCOL_VERSION, b"", 0, self._direction, 0, self._nonce, settings, permutation_digest())
+            Hello(
+                *(PROTOCOL_VERSION, b"", 0, self._direction, 0),
+                *(self._nonce, settings, permutation_digest(), self._insecure),
+            )
         )
         self._outbox.append(self._hello)
         if pool.remaining_tags < TAGS_PER_BLOCK:
@@ -227,6 +230,7 @@ class Session(ABC):
             text = "the settings of the two ends differ: " + ", ".join(differences)
             raise BlockAbortError(AbortReason.SETTINGS_MISMATCH, text, session=True)
         self._peer_hello = data
+        self._insecure = self._insecure or hello.insecure
         ordered = (self._nonce, hello.nonce) if self._direction == FROM_TRANSMITTER else (hello.nonce, self._nonce)
         self._session = b"".join(ordered)
         self._outbox.append(self._hello)  # again: the peer may have started after the first one
