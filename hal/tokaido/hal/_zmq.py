@@ -24,6 +24,8 @@ from tokaido.hal._errors import (
 from tokaido.hal._transport import SLICE_S, Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokaido.hal._resources import Resource
 
 MAX_FRAME_BYTES = 64 << 20
@@ -42,7 +44,7 @@ class ZmqTransport(Transport[list[bytes]]):
     """A ZeroMQ DEALER to one peer, always under CURVE, with a new socket after every failure.
 
     A socket connects once and never again by itself, and sends only to a peer that proved who it is, so nothing that
-    was queued is delivered late. Messages that no request accepts are dropped.
+    was queued is delivered late. Messages that no request accepts go to `unsolicited`.
     """
 
     def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
@@ -59,6 +61,8 @@ class ZmqTransport(Transport[list[bytes]]):
         self._monitor: Any = None
         self._poller: Any = None
         self._again: type[Exception] = BlockingIOError
+        self.unsolicited: Callable[[list[bytes]], None] = _drop
+        """Takes a message that answers nobody: an event, a late reply. Called with the lock held; must not exchange."""
 
     def translate(self, error: Exception) -> TokaidoError:
         """Return our error for an exception of ZeroMQ."""
@@ -159,10 +163,10 @@ class ZmqTransport(Transport[list[bytes]]):
 
     def _prepare(self, deadline: Deadline) -> None:  # noqa: ARG002 - it never waits
         if self._socket.get(EVENTS) & POLLIN or (self._monitor is not None and self._monitor.get(EVENTS) & POLLIN):
-            self._drop_waiting(0.0)
+            self._hand_on_waiting(0.0)
 
     def _hear(self, deadline: Deadline) -> None:
-        while not self._drop_waiting(min(deadline.remaining_s, SLICE_S)) and not deadline.passed:
+        while not self._hand_on_waiting(min(deadline.remaining_s, SLICE_S)) and not deadline.passed:
             if self._closed:
                 raise ClosedError("the transport was closed")
 
@@ -187,6 +191,7 @@ class ZmqTransport(Transport[list[bytes]]):
                 value = self._judge(request, frames)
                 if value is not NOT_MINE:
                     return value
+                self.unsolicited(frames)
                 if deadline.passed:
                     raise DeviceTimeoutError("only foreign messages and no reply", remedy="Check who else answers")
             else:
@@ -203,15 +208,15 @@ class ZmqTransport(Transport[list[bytes]]):
             self._record("<", frames, confidential=True)
         return frames
 
-    def _drop_waiting(self, seconds: float) -> bool:
-        """Drop the messages that wait, or come within `seconds`; return whether there were any."""
+    def _hand_on_waiting(self, seconds: float) -> bool:
+        """Hand on the messages that wait, or come within `seconds`; return whether there were any."""
         some = False
         for _ in range(QUEUED_MESSAGES * 16):
             ready = self._poller.poll(0 if some else _ms(seconds))
             if not ready:
                 return some
             if any(socket is self._socket for socket, _ in ready):
-                self._receive()
+                self.unsolicited(self._receive())
                 some = True
             else:
                 self._check_monitor()
@@ -222,6 +227,10 @@ class ZmqTransport(Transport[list[bytes]]):
 
         if _event(self._monitor.recv_multipart()[0])[0] in (Event.DISCONNECTED, Event.CLOSED):
             raise NotConnectedError("the peer disconnected", remedy=_REMEDY)
+
+
+def _drop(frames: list[bytes]) -> None:
+    """Take a message that nobody wants."""
 
 
 def _event(frame: bytes) -> tuple[int, int]:
