@@ -13,7 +13,7 @@ from tokaido.emulators.toshiba._commands import CommandTable, Setting
 from tokaido.emulators.toshiba._console import Console
 from tokaido.emulators.toshiba._faults import ModelFaults
 from tokaido.emulators.toshiba._instruments import Noise, Reading
-from tokaido.emulators.toshiba._keychannel import KeyChannel
+from tokaido.emulators.toshiba._keychannel import PSK_BYTES, KeyChannel
 from tokaido.emulators.toshiba._keystore import KeyStore
 from tokaido.emulators.toshiba._orders import Orders
 from tokaido.emulators.toshiba._peer import Peer
@@ -182,12 +182,14 @@ class UnitModel(Box):
         self.enter(State.AUTH)
 
     def prepare(self, state: State | str) -> None:
-        """Be in a state at once, temperatures settled, with an imagined peer and light that suit it."""
+        """Be in a state at once, temperatures settled, with an imagined peer, key and light that suit it."""
         wanted = State(state)
         for body in self._bodies():
             body.settle()
         self.peer.imagined = True
         self._imagine_light()
+        if wanted in (*ALIGNING, State.STANDBY, *RUNNING):
+            self.blocks.load_psk(self.secret(PSK_BYTES))
         self.make_safe()
         if wanted in (State.STANDBY, *RUNNING):
             self._arm()

@@ -1,0 +1,159 @@
+"""Alarms: each one is reached by a documented fault, latches as the page says, and ends as it says (section 5)."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tokaido_testing.console import Program, seal
+
+from tokaido.emulators.toshiba import MODEL_FAULTS, ReceiverModel, TransmitterModel
+from tokaido.hal._errors import ConfigurationError
+
+Kind = type[TransmitterModel] | type[ReceiverModel]
+KINDS: dict[str, Kind] = {"transmitter": TransmitterModel, "receiver": ReceiverModel}
+# code: severity, state afterwards (None: as before), what ends it
+PAGE = {
+    "LASER_TEMP": ("MAJOR", "FAULT", "FLT CLR"),
+    "LASER_POWER": ("MAJOR", "FAULT", "FLT CLR"),
+    "RNG_FAIL": ("CRITICAL", "FAULT", "FLT CLR"),
+    "DET_TEMP": ("MAJOR", "FAULT", "FLT CLR"),
+    "DETECTOR_BLINDING": ("CRITICAL", "SECURITY_HOLD", "SEC ACK"),
+    "TAMPER": ("CRITICAL", "SECURITY_HOLD", "SEC ACK"),
+    "AUTH_MISMATCH": ("CRITICAL", "SECURITY_HOLD", "SEC ACK"),
+    "QBER_ABORT": ("CRITICAL", "SECURITY_HOLD", "SEC ACK"),
+    "PHASE_ERROR_ABORT": ("CRITICAL", "SECURITY_HOLD", "SEC ACK"),
+    "QUARANTINE": ("CRITICAL", None, "SEC ACK"),
+    "AUTH_KEY_LOW": ("MAJOR", None, ""),
+    "QBER_HIGH": ("MINOR", "DEGRADED", "block"),
+    "RATE_LOW": ("MINOR", "DEGRADED", ""),
+    "EC_FAIL": ("MINOR", None, "block"),
+    "NO_KEY": ("WARNING", None, "block"),
+    "LOS": ("MAJOR", "DEGRADED", ""),
+    "SYNC_LOSS": ("MAJOR", "DEGRADED", ""),
+    "PEER_UNREACHABLE": ("MAJOR", None, ""),
+    "KEYSTORE_FULL": ("MAJOR", None, ""),
+    "LEASE_EXPIRED": ("MINOR", "STANDBY", "LSE"),
+    "CHASSIS_TEMP": ("WARNING", None, ""),
+}
+WALK = [pytest.param(side, fault, code, id=f"{side} {fault}") for side in KINDS for fault, code in MODEL_FAULTS[side].items()]  # type: ignore[index]  # fmt: skip
+
+
+def test_every_alarm_of_the_page_has_a_fault() -> None:
+    assert {code for table in MODEL_FAULTS.values() for code in table.values()} == set(PAGE)
+
+
+@pytest.mark.parametrize(("side", "fault", "code"), WALK)
+def test_each_fault_leads_to_its_alarm_and_each_alarm_ends_as_the_page_says(side: str, fault: str, code: str) -> None:
+    model = KINDS[side]()
+    program = Program(model)
+    severity, after, ends = PAGE[code]
+    besides = {"QBER_HIGH"} if code == "QBER_ABORT" else set()  # it is above that limit too
+    if fault.endswith("warmup_failure"):
+        program.data("PWR ON")
+    else:
+        model.prepare("RUN")
+        program.pass_time(3)
+    model.provoke(fault)
+    program.pass_time(3)
+    for _ in range(700):
+        if code in program.active():
+            break
+        program.pass_time(1)
+    assert program.active() == {code} | besides
+    line = next(line for line in program.alarms if f" {code} " in line)
+    body = line.rpartition("*")[0]
+    assert re.fullmatch(rf"!00000[12] RAISED {code} {severity} [ -~]+", body)
+    assert line == seal(model.serial_number, body)
+    assert program.data("ALM?").endswith(f",{int(ends in ('FLT CLR', 'SEC ACK'))}")
+    program.pass_time(0.1)
+    assert program.data("STAT?") in ({after} if after else {"RUN", "TRACK"})
+    if ends in ("FLT CLR", "SEC ACK") and fault in model.faults:
+        assert program.ask(ends).startswith("ERR 32 REFUSED ")
+    model.faults.remove(fault)
+    program.pass_time(100)
+    if ends in ("FLT CLR", "SEC ACK"):
+        assert program.active() == {code} | besides
+        program.data(ends)
+        leads_to = {"FLT CLR": "SELFTEST", "SEC ACK": "AUTH" if after else "RUN"}[ends]
+        assert program.data("STAT?") in {leads_to, "TRACK"}
+    elif ends == "LSE":
+        program.data("LSE 0")
+    elif ends == "":
+        program.pass_time(200)
+    assert program.active() == ({code} if ends == "block" else besides)
+
+
+def test_alarm_lines_are_numbered_without_a_gap() -> None:
+    model = TransmitterModel()
+    model.prepare("RUN")
+    program = Program(model)
+    for _ in range(3):
+        model.provoke("keystore_full")
+        program.pass_time(0.1)
+        model.faults.remove("keystore_full")
+        program.pass_time(0.1)
+    program.read()
+    numbers = [line[1:7] for line in program.alarms]
+    assert numbers == [f"{i:06X}" for i in range(1, 7)]
+    assert program.data("ALM?") == "000006"
+
+
+def test_a_rate_alarm_clears_only_above_a_fifth() -> None:
+    model = ReceiverModel()
+    model.prepare("RUN")
+    program = Program(model)
+    model.provoke("rate_drop")
+    program.pass_time(3)
+    assert program.active() == {"RATE_LOW"}
+    model.faults.remove("rate_drop")
+    program.pass_time(0.2)
+    assert program.active() == set()
+
+
+def test_a_chassis_alarm_clears_only_below_43_degrees() -> None:
+    model = TransmitterModel()
+    model.prepare("STANDBY")
+    program = Program(model)
+    model.chassis.temperature = 45.1
+    program.pass_time(0.1)
+    assert program.active() == {"CHASSIS_TEMP"}
+    model.chassis.temperature = 43.5
+    program.pass_time(0.1)
+    assert program.active() == {"CHASSIS_TEMP"}
+    model.chassis.temperature = 42.9
+    program.pass_time(0.1)
+    assert program.active() == set()
+
+
+def test_a_security_alarm_outlives_a_power_cycle() -> None:
+    model = TransmitterModel()
+    model.prepare("RUN")
+    program = Program(model)
+    model.provoke("cover_opened")
+    model.faults.remove("cover_opened")
+    program.data("PWR OFF")
+    program.data("PWR ON")
+    program.pass_time(60)
+    assert program.data("STAT?") == "SECURITY_HOLD"
+    program.data("SEC ACK")
+    assert program.data("STAT?") == "AUTH"
+
+
+def test_security_goes_before_a_fault_and_the_fault_is_not_forgotten() -> None:
+    model = TransmitterModel()
+    model.prepare("RUN")
+    program = Program(model)
+    model.provoke("rng_failure")
+    program.pass_time(0.1)
+    assert program.data("STAT?") == "FAULT"
+    model.provoke("cover_opened")
+    assert program.data("STAT?") == "SECURITY_HOLD"
+    model.faults.remove("cover_opened")
+    program.data("SEC ACK")
+    assert program.data("STAT?") == "FAULT"
+
+
+def test_a_fault_of_the_other_unit_is_unknown() -> None:
+    with pytest.raises(ConfigurationError):
+        TransmitterModel().provoke("detector_blinding")
