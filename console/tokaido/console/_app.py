@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,25 @@ ValuesArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TraceOption = Annotated[bool, typer.Option("--trace", help="Print the bytes on the wire to stderr.")]
+
+
+class Scenario(StrEnum):
+    """What `tokaido demo` can show."""
+
+    LINK = "link"
+
+
+@app.command()
+def demo(
+    scenario: Annotated[Scenario, typer.Option(help="What to show: link, the Tokyo field link.")] = Scenario.LINK,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the emulated physics; key bits never depend on it.")] = 1,
+    seconds: Annotated[float, typer.Option(min=1, help="Give up after so many seconds.")] = 120,
+) -> None:
+    """Run one emulated QKD link until both ends hold the same key."""
+    from tokaido.console._demo import run_demo  # noqa: PLC0415
+
+    raise typer.Exit(run_demo(scenario.value, as_json=as_json, seed=seed, seconds=seconds))
 
 
 @app.command()

@@ -61,6 +61,30 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title:
             print("\t".join(row))
 
 
+def print_facts(facts: Sequence[tuple[str, str]]) -> None:
+    """Print names and what they stand for; long texts are wrapped beneath themselves on a terminal."""
+    if on_terminal():
+        from rich.table import Table  # noqa: PLC0415
+
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for name, fact in facts:
+            grid.add_row(f"  {escaped(name)}", escaped(fact))
+        grid.columns[1].overflow = "fold"
+        terminal().print(grid)
+    else:
+        width = max(len(name) for name, _ in facts)
+        for name, fact in facts:
+            print(f"  {name:{width}}  {fact}")
+
+
+def print_paragraph(text: str) -> None:
+    """Print one paragraph, wrapped on a terminal."""
+    if on_terminal():
+        terminal().print(text, markup=False)
+    else:
+        print(text)
+
+
 def table(*columns: str, title: str = "", whole: int = 0) -> Table:
     """Return an empty table in the style of all our tables; it folds long words where the terminal is narrow.
 

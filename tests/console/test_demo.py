@@ -1,0 +1,173 @@
+"""`tokaido demo`: it ends well only if both ends hold the same key, and says honestly what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import tokaido.hal as hal
+from tokaido.console import _demo, main
+from tokaido.console._demo_link import End, Outcome, Progress, compare, digest
+
+from .test_devices import on_a_terminal
+
+Capture = pytest.CaptureFixture[str]
+NONCE = bytes(range(16))
+INFO = hal.KeyBlockInfo("TKTX0001", "00ff", 0, 64, "lim2014", "chernoff", 1e-10, insecure=False, emulated=True)
+FIELDS = [
+    "name",
+    "transmitter",
+    "receiver",
+    "length_km",
+    "loss_db",
+    "qber",
+    "sifted_bps",
+    "secret_bps",
+    "asymptotic_bps",
+    "published_asymptotic_bps",
+    "method",
+    "bound",
+    "block_bits",
+    "eps",
+    "emulated_s",
+    "key_blocks",
+    "digest_transmitter",
+    "digest_receiver",
+    "agree",
+]
+
+
+def an_end(*keys: bytes, first: int = 0) -> End:
+    """An end that has drawn these keys."""
+    blocks = {
+        ("00ff", number): hal.KeyBlock(replace(INFO, number=number), hal.KeyMaterial(key), lambda: None)
+        for number, key in enumerate(keys, first)
+    }
+    return End(unit=None, blocks=blocks)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+# --- the comparison ---------------------------------------------------------------------------------------------------
+
+
+def test_the_digest_is_taken_over_all_keys_in_their_order() -> None:
+    keys = [hal.KeyMaterial(b"first of two"), hal.KeyMaterial(b"the second")]
+    assert digest(keys, NONCE) == hmac.new(NONCE, b"first of twothe second", hashlib.sha256).hexdigest()
+    assert digest(keys[::-1], NONCE) != digest(keys, NONCE)
+
+
+@pytest.mark.parametrize(
+    ("transmitter", "receiver", "agree"),
+    [
+        (an_end(b"12345678", b"abcdefgh"), an_end(b"12345678", b"abcdefgh"), True),
+        (an_end(b"12345678", b"abcdefgh"), an_end(b"12345678", b"abcdefgi"), False),
+        (an_end(b"12345678", b"abcdefgh"), an_end(b"12345678"), False),
+        (an_end(b"12345678", b"abcdefgh"), an_end(b"12345678abcdefgh"), False),
+        (an_end(b"12345678"), an_end(b"12345678", first=1), False),
+        (an_end(), an_end(), False),
+    ],
+)
+def test_ends_agree_only_if_they_hold_the_same_keys_under_the_same_names(
+    transmitter: End, receiver: End, agree: bool
+) -> None:
+    assert compare(transmitter, receiver, NONCE)[2] is agree
+
+
+def test_ends_that_disagree_end_the_demonstration_non_zero(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    progress = Progress(transmitter="TKTX0001", receiver="TKRX0001", block_bits=10_000_000)
+    outcome = Outcome(progress, [INFO], 64, NONCE.hex(), "aa", "bb", agree=False)
+    expected = _demo.expect(14.5, 10_000_000)
+    monkeypatch.setattr(_demo, "_run_link", lambda *_, **__: (outcome, expected, (45.0, 14.5)))
+    assert main(["demo"]) == 1
+    shown = capsys.readouterr()
+    assert "THEY DIFFER" in shown.out
+    assert "Both ends hold" not in shown.out
+    assert "do not hold the same key" in shown.err
+    assert main(["demo", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["links"][0]["agree"] is False
+
+
+def test_the_published_settings_are_shown_for_what_they_are() -> None:
+    expected = _demo.expect(14.5, 10_000_000)
+    assert 0.5 < expected.published_asymptotic_bps / _demo.MEASURED_BPS < 2
+    assert expected.published_first_key_s is not None
+    assert expected.published_first_key_s > 60
+    assert expected.block_s < 20
+
+
+# --- the whole of it --------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_prints_one_json_object_and_both_ends_agree(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--json", "--seed", "7"]) == 0
+    shown = capfd.readouterr()
+    assert shown.err == ""
+    found = json.loads(shown.out)
+    assert list(found) == ["scenario", "seed", "links", "wall_s"]
+    (link,) = found["links"]
+    assert list(link) == FIELDS
+    assert found["wall_s"] < 40
+    assert link["agree"] is True
+    assert re.fullmatch("[0-9a-f]{64}", link["digest_transmitter"])
+    assert link["digest_transmitter"] == link["digest_receiver"]
+    assert link["key_blocks"] >= 1
+    assert (link["transmitter"], link["receiver"]) == ("TKTX0001", "TKRX0001")
+    assert 0.02 < link["qber"] < 0.08
+    assert 0 < link["secret_bps"] < link["asymptotic_bps"] < link["sifted_bps"]
+    assert link["eps"] == 1e-10
+
+
+def test_a_person_sees_what_ran_and_the_last_line_says_that_both_ends_agree(tmp_path: Path) -> None:
+    shown = on_a_terminal(["demo"], 80, tmp_path)
+    assert max(map(len, shown.replace("\r", "").splitlines())) <= 80
+    text = " ".join(shown.split())
+    assert "Their two protocols are Tokaido's own inventions" in text
+    assert "short-block" in text
+    assert "no key before" in text
+    assert "304 kb/s" in text
+    assert "not secret in the QKD sense" in text
+    assert re.fullmatch(r"Both ends hold the same key: 2 blocks, \d+ bits\.", shown.strip().splitlines()[-1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_without_key_in_time_says_so_and_fails(capsys: Capture) -> None:
+    assert main(["demo", "--seconds", "2", "--json"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "no key yet" in shown.err
+    assert "--seconds" in shown.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    code = "import sys; from tokaido.console import main; sys.exit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        while not process.stdout.readline().startswith("aligning"):
+            pass
+        assert list(tmp_path.iterdir()) != []
+        process.send_signal(number)
+        assert process.wait(timeout=20) not in (0, 1)
+        assert "Traceback" not in process.stderr.read()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_scenario_is_a_usage_error(capsys: Capture) -> None:
+    assert main(["demo", "--scenario", "moon"]) == 2
+    assert "moon" in capsys.readouterr().err
