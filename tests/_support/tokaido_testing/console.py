@@ -1,13 +1,22 @@
-"""A program at a Toshiba-style console, written from the page alone: it seals, sends, and reads what comes back."""
+"""Plain clients of a Toshiba-style unit, written from the page alone: at its console, and at its key channel."""
 
 from __future__ import annotations
 
+import json
+import secrets
 import zlib
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import serial
+import zmq
+
+from tokaido.hal._curve import load_curve_public, load_curve_secret
 
 if TYPE_CHECKING:
-    from tokaido.emulators import DeviceModel
+    from pathlib import Path
+
+    from tokaido.emulators import DeviceModel, Emulator
 
 
 def seal(serial_number: str, body: str) -> str:
@@ -58,3 +67,45 @@ class Program:
 
     def pass_time(self, seconds: float) -> None:
         self.model.advance(self.model.now_ns + round(seconds * 1e9))
+
+
+class KeyClient:
+    """A plain pyzmq DEALER under CURVE."""
+
+    def __init__(self, unit: Emulator, *, secret: Path | None = None, server: bytes | None = None) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.socket = self._context.socket(zmq.DEALER)
+        self.socket.linger = 0
+        pair = load_curve_secret(secret or unit.client_keys.secret)
+        self.socket.curve_publickey, self.socket.curve_secretkey = pair.public, pair.secret
+        self.socket.curve_serverkey = server or load_curve_public(unit.server_keys.public)
+        self.socket.connect(unit.resources["keys"].removeprefix("zmq:").partition("?")[0])
+        self._serial = unit.serial_number
+
+    def ask(self, verb: str, timeout_s: float = 2.0, **members: object) -> dict[str, Any] | None:
+        request = secrets.token_bytes(8)
+        header = {"verb": verb, "serial_number": self._serial, **members}
+        self.socket.send_multipart([request, json.dumps(header).encode()])
+        if not self.socket.poll(round(timeout_s * 1000)):
+            return None
+        frames = self.socket.recv_multipart()
+        assert frames[0] == request
+        reply: dict[str, Any] = json.loads(frames[1])
+        return reply
+
+    def __enter__(self) -> KeyClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+        self._context.term()
+
+
+def open_port(unit: Emulator) -> serial.Serial:
+    return serial.Serial(str(unit.control.link), 115200, timeout=1)
+
+
+def ask_port(line: serial.Serial, request: str) -> bytes:
+    """Send one sealed request to TKTX0001 and return the line that comes back."""
+    line.write((seal("TKTX0001", request) + "\r").encode())
+    return bytes(line.read_until(b"\r\n"))

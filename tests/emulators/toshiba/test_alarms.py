@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from tokaido_testing.console import Program, seal
 
 from tokaido.emulators.toshiba import MODEL_FAULTS, ReceiverModel, TransmitterModel
 from tokaido.hal._errors import ConfigurationError
+from tokaido_testing.console import Program, seal
 
 Kind = type[TransmitterModel] | type[ReceiverModel]
-KINDS: dict[str, Kind] = {"transmitter": TransmitterModel, "receiver": ReceiverModel}
 # code: severity, state afterwards (None: as before), what ends it
 PAGE = {
     "LASER_TEMP": ("MAJOR", "FAULT", "FLT CLR"),
@@ -36,16 +35,20 @@ PAGE = {
     "LEASE_EXPIRED": ("MINOR", "STANDBY", "LSE"),
     "CHASSIS_TEMP": ("WARNING", None, ""),
 }
-WALK = [pytest.param(side, fault, code, id=f"{side} {fault}") for side in KINDS for fault, code in MODEL_FAULTS[side].items()]  # type: ignore[index]  # fmt: skip
+WALK = [
+    pytest.param(kind, fault, code, id=f"{kind.SIDE} {fault}")
+    for kind in (TransmitterModel, ReceiverModel)
+    for fault, code in MODEL_FAULTS[kind.SIDE].items()
+]
 
 
 def test_every_alarm_of_the_page_has_a_fault() -> None:
     assert {code for table in MODEL_FAULTS.values() for code in table.values()} == set(PAGE)
 
 
-@pytest.mark.parametrize(("side", "fault", "code"), WALK)
-def test_each_fault_leads_to_its_alarm_and_each_alarm_ends_as_the_page_says(side: str, fault: str, code: str) -> None:
-    model = KINDS[side]()
+@pytest.mark.parametrize(("kind", "fault", "code"), WALK)
+def test_each_fault_leads_to_its_alarm_and_each_alarm_ends_as_the_page_says(kind: Kind, fault: str, code: str) -> None:
+    model = kind()
     program = Program(model)
     severity, after, ends = PAGE[code]
     besides = {"QBER_HIGH"} if code == "QBER_ABORT" else set()  # it is above that limit too

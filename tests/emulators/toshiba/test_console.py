@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tokaido_testing.console import Program, seal
 
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
 from tokaido.hal._errors import ConfigurationError
+from tokaido_testing.console import Program, seal
 
 
 @pytest.fixture
@@ -127,12 +127,20 @@ def test_refusals_have_their_number_and_name(program: Program, command: str, err
 
 @pytest.mark.parametrize(
     ("command", "answer"),
-    [("VOA:ATT 0", "0"), ("VOA:ATT 60", "60"), ("VOA:ATT -0", "0"), ("IM:BIAS -1.25", "-1.25"), ("BLK 300000", "300000"),
-     ("MU:VAC 2.1e-05", "2.1e-05"), ("LSE 0", "0"), ("LSE 5", "5")],
-)  # fmt: skip
+    [
+        ("VOA:ATT 0", "0"),
+        ("VOA:ATT 60", "60"),
+        ("VOA:ATT -0", "0"),
+        ("IM:BIAS -1.25", "-1.25"),
+        ("BLK 300000", "300000"),
+        ("MU:VAC 2.1e-05", "2.1e-05"),
+        ("LSE 0", "0"),
+        ("LSE 5", "5"),
+    ],
+)
 def test_a_setting_answers_with_what_is_in_force(program: Program, command: str, answer: str) -> None:
     assert program.data(command) == answer
-    assert program.data(command.split(" ")[0] + "?").split(",")[0] == answer
+    assert program.data(command.partition(" ")[0] + "?").partition(",")[0] == answer
 
 
 # --- repeats --------------------------------------------------------------------------------------------------------

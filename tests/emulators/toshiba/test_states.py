@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
-from tokaido_testing.console import Program
 
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
+from tokaido_testing.console import Program
 
 STATES = (
     "OFF SELFTEST WARMUP AUTH ALIGN STANDBY RUN TRACK DEGRADED REALIGN FAULT SECURITY_HOLD ZEROIZE".split()  # noqa: SIM905
@@ -119,7 +121,7 @@ def test_temperatures_settle_exponentially_and_show_a_little_noise() -> None:
     for _ in range(5):
         program.pass_time(8)
         off.append(abs(float(program.data("DET0:TEMP?")) + 30))
-    ratios = [after / before for before, after in zip(off[:-1], off[1:], strict=True)]
+    ratios = [after / before for before, after in pairwise(off)]
     assert ratios == pytest.approx([ratios[0]] * 4, rel=0.05)
     program.pass_time(300)
     readings = set()

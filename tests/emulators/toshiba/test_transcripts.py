@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokaido_testing.console import seal
 
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
+from tokaido_testing.console import seal
 
 FOLDER = Path(__file__).parents[2] / "transcripts" / "toshiba"
 FILES = sorted(FOLDER.glob("*.toml"))

@@ -65,11 +65,12 @@ class PtyEnd(End):
     def _shut(self) -> None:
         if not self.plugged:
             return
+        master, slave = self._master, self._slave
+        self._master = self._slave = -1
         with contextlib.suppress(OSError):
             self.link.unlink()
-        os.close(self._master)
-        os.close(self._slave)
-        self._master = self._slave = -1
+        os.close(master)
+        os.close(slave)
         self._queue.clear()
 
     def _unplug_now(self) -> None:

@@ -1,0 +1,203 @@
+"""Faults on the wire: each kind does what it says, in its direction, as often as it was told, until it is removed."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tokaido.emulators import KINDS, Emulator, Faults, launch
+from tokaido.emulators._faults import fate
+from tokaido.hal._errors import ConfigurationError
+from tokaido_testing.console import KeyClient, ask_port, open_port, seal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import serial
+
+REPLY = (seal("TKTX0001", "=000001 OK 0") + "\r\n").encode()
+REQUEST = "#000001 EMI?"
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Iterator[Emulator]:
+    with launch("toshiba.transmitter", warm=True, directory=tmp_path, seed=3) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def line(unit: Emulator) -> Iterator[serial.Serial]:
+    with open_port(unit) as opened:
+        opened.timeout = 0.2
+        yield opened
+
+
+@pytest.mark.parametrize("direction", ["to_unit", "from_unit"])
+def test_drop_loses_one_piece(unit: Emulator, line: serial.Serial, direction: str) -> None:
+    fault = unit.faults.add("drop", direction=direction, count=1)  # type: ignore[arg-type]
+    assert ask_port(line, REQUEST) == b""
+    assert ask_port(line, REQUEST) == REPLY
+    assert (fault.fired, len(unit.faults)) == (1, 0)
+
+
+def test_duplicate_carries_a_reply_twice(unit: Emulator, line: serial.Serial) -> None:
+    unit.faults.add("duplicate", count=1)
+    assert ask_port(line, REQUEST) == REPLY
+    assert line.read_until(b"\n") == REPLY
+
+
+def test_garble_alters_one_byte_and_no_line_end(unit: Emulator, line: serial.Serial) -> None:
+    unit.faults.add("garble", count=1)
+    reply = ask_port(line, REQUEST)
+    assert len(reply) == len(REPLY)
+    assert sum(a != b for a, b in zip(reply, REPLY, strict=True)) == 1
+    assert reply.endswith(b"\r\n")
+
+
+def test_a_garbled_request_is_not_carried_out(unit: Emulator, line: serial.Serial) -> None:
+    unit.faults.add("garble", direction="to_unit", count=1)
+    line.write((seal("TKTX0001", "#000001 VOA:ATT 3") + "\r").encode())
+    assert b" OK" not in line.read_until(b"\n")
+    assert b"OK 35" in ask_port(line, "#000002 VOA:ATT?")
+
+
+def test_truncate_carries_a_beginning(unit: Emulator, line: serial.Serial) -> None:
+    unit.faults.add("truncate", count=1)
+    reply = ask_port(line, REQUEST)
+    assert len(reply) < len(REPLY)
+    assert REPLY.startswith(reply)
+
+
+def test_split_and_latency_only_take_time(unit: Emulator, line: serial.Serial) -> None:
+    line.timeout = 1
+    for kind in ("split", "latency"):
+        fault = unit.faults.add(kind, seconds=0.05)
+        began = time.monotonic()
+        assert ask_port(line, REQUEST) == REPLY
+        assert time.monotonic() - began >= 0.05
+        fault.remove()
+    began = time.monotonic()
+    assert ask_port(line, REQUEST) == REPLY
+    assert time.monotonic() - began < 0.05
+
+
+def test_hang_lasts_until_it_is_removed_and_loses_nothing(unit: Emulator, line: serial.Serial) -> None:
+    fault = unit.faults.add("hang", direction="to_unit", port="control", count=1, seconds=math.inf)
+    assert ask_port(line, REQUEST) == b""
+    with KeyClient(unit) as keys:
+        assert keys.ask("status")
+    fault.remove()
+    assert line.read_until(b"\n") == REPLY
+
+
+def test_unplug_comes_back_by_itself(unit: Emulator, line: serial.Serial) -> None:
+    unit.faults.add("unplug", direction="to_unit", port="control", count=1, seconds=0.1)
+    with pytest.raises(OSError):  # noqa: PT011 - pyserial raises several
+        ask_port(line, REQUEST)
+    deadline = time.monotonic() + 2
+    while not unit.control.plugged and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with open_port(unit) as again:
+        assert ask_port(again, REQUEST) == REPLY
+
+
+def test_disconnect_of_the_key_channel_comes_back_at_the_same_endpoint(unit: Emulator) -> None:
+    endpoint = unit.keys.endpoint
+    unit.faults.add("disconnect", direction="from_unit", port="keys", count=1, seconds=0.1)
+    with KeyClient(unit) as keys:
+        assert keys.ask("status", timeout_s=0.2) is None
+    with KeyClient(unit) as keys:
+        assert keys.ask("status", timeout_s=3)
+    assert unit.keys.endpoint == endpoint
+
+
+def test_wrong_id_lets_another_box_answer(unit: Emulator, line: serial.Serial) -> None:
+    fault = unit.faults.add("wrong_id", direction="to_unit")
+    line.write((seal("", "#000001 IDN?") + "\r").encode())
+    assert b",TKTX0001-X9," in line.read_until(b"\n")
+    assert b"CHECKSUM" in ask_port(line, REQUEST)
+    with KeyClient(unit) as keys:
+        hello = keys.ask("hello", protocol="TQK1")
+        assert hello is not None
+        assert hello["serial_number"] == "TKTX0001-X9"
+        fault.remove()
+        status = keys.ask("status")
+        assert status is not None
+        assert status["serial_number"] == "TKTX0001"
+
+
+def test_endless_sends_more_than_any_line_may_have(unit: Emulator, line: serial.Serial) -> None:
+    unit.faults.add("endless", count=1, size=50_000)
+    line.timeout = 1
+    line.write((seal("TKTX0001", REQUEST) + "\r").encode())
+    assert line.read(50_000) == b"A" * 50_000
+    assert ask_port(line, REQUEST) == REPLY
+
+
+def test_an_alarm_comes_between_a_request_and_its_reply(unit: Emulator, line: serial.Serial) -> None:
+    unit.faults.add("alarm", direction="to_unit", match=b"STAT?", provokes="cover_opened", count=1)
+    assert ask_port(line, REQUEST) == REPLY
+    line.write((seal("TKTX0001", "#000002 STAT?") + "\r").encode())
+    assert line.read_until(b"\n").startswith(b"!000001 RAISED TAMPER CRITICAL ")
+    assert line.read_until(b"\n").startswith(b"=000002 OK SECURITY_HOLD*")
+
+
+def test_messages_meet_the_faults_too(unit: Emulator) -> None:
+    with KeyClient(unit) as keys:
+        for kind in ("drop", "hang"):
+            fault = unit.faults.add(kind, port="keys", count=1, seconds=0.3)
+            assert keys.ask("status", timeout_s=0.15) is None
+            fault.remove()
+            keys.socket.poll(100)
+            while keys.socket.poll(50):
+                keys.socket.recv_multipart()
+            assert keys.ask("status")
+        unit.faults.add("duplicate", port="keys", count=1)
+        assert keys.ask("status")
+        assert keys.socket.poll(500)
+
+
+# --- the faults themselves ------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_strikes_the_same_pieces() -> None:
+    def struck(seed: int) -> list[int]:
+        faults = Faults(seed)
+        faults.add("drop", probability=0.5)
+        return [len(faults.strike("control", "from_unit", b"x")) for _ in range(64)]
+
+    assert struck(1) == struck(1)
+    assert struck(1) != struck(2)
+    assert 16 < sum(struck(1)) < 48
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_meet_every_piece(kind: str) -> None:
+    faults = Faults(0)
+    direction = "to_unit" if kind in ("wrong_id", "alarm") else "from_unit"
+    faults.add(kind, direction=direction)  # type: ignore[arg-type]
+    for piece in ([b""], [b"x"], [b"\r\n"], [b"=000001 OK\r\n"], [b"12345678", b"{}"], [b"12345678", b"", b"k"]):
+        port = "control" if len(piece) == 1 else "keys"
+        fate(piece, faults.strike(port, direction, b"".join(piece)), random.Random(0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "gremlins"},
+        {"kind": "drop", "direction": "sideways"},
+        {"kind": "alarm", "direction": "from_unit"},
+        {"kind": "wrong_id", "direction": "from_unit"},
+        {"kind": "split", "port": "keys"},
+        {"kind": "drop", "probability": 1.5},
+        {"kind": "latency", "seconds": -1},
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError):
+        Faults(0).add(**wrong)  # type: ignore[arg-type]
