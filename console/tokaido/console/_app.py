@@ -134,6 +134,17 @@ def snapshot(
     _values.snapshot(device, output, trace=trace)
 
 
+@app.command()
+def emulate(
+    station: Annotated[Path, typer.Argument(metavar="STATION.toml", help="A station file.", show_default=False)],
+    seconds: Annotated[float | None, typer.Option(min=0, help="Stop by itself.", show_default=False)] = None,
+) -> None:
+    """Serve the devices of a station file, emulated, at exactly its resources, until Ctrl-C."""
+    from tokaido.console._emulate import run_emulation  # noqa: PLC0415
+
+    run_emulation(station, seconds)
+
+
 @app.command("curve-keys")
 def curve_keys(
     name: Annotated[str, typer.Argument(help="Whose keys, for example alice.", show_default=False)],
