@@ -170,7 +170,7 @@ def test_a_frame_too_large_ends_only_its_own_connection(unit: Emulator) -> None:
 def test_a_draw_waits_on_the_wire_without_holding_others_up(unit: Emulator) -> None:
     with KeyClient(unit) as one, KeyClient(unit) as two:
         request = secrets.token_bytes(8)
-        header = {"verb": "draw", "serial_number": "TKTX0001", "max": 1, "wait_ms": 500}
+        header = {"verb": "draw", "serial_number": "TKTX0001", "max": 1, "wait_ms": 500, "host": one.host}
         began = time.monotonic()
         one.socket.send_multipart([request, json.dumps(header).encode()])
         assert two.ask("status")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from typing_extensions import TypedDict as ClosedTypedDict
+
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._secrets import Secrets
     from tokaido.emulators.ends._pty import PtyEnd
@@ -44,6 +46,18 @@ def model_class(name: str) -> Callable[..., DeviceModel]:
             f"there is no emulator {name!r}", remedy=f"Choose one of: {', '.join(sorted(found)) or 'none is installed'}"
         )
     return found[name].load()  # type: ignore[no-any-return]
+
+
+if TYPE_CHECKING:  # closed, so that both checkers take **unit.resources for nothing but resources
+
+    class UnitResources(ClosedTypedDict, closed=True):
+        """What a driver opens: `hal.Transmitter.open("toshiba.transmitter", **unit.resources)`."""
+
+        control: str
+        keys: str
+
+else:
+    UnitResources = dict
 
 
 class OwnDirectory:
@@ -81,7 +95,7 @@ class Emulator:
         """The device model. Hold `lock` to touch it."""
         self.faults = Faults(seed)
         """Faults on the wires."""
-        self.resources: dict[str, str] = {}
+        self.resources: UnitResources = {"control": "", "keys": ""}
         """What a driver opens: `control` and `keys`."""
         self.client_keys: CurveKeyFiles
         """CURVE identity of the one host that may connect."""
@@ -116,8 +130,10 @@ class Emulator:
             self._stack.callback(end.close)
             end.start()
         server, client = (quote(str(path)) for path in (self.server_keys.public, self.client_keys.secret))
-        self.resources["control"] = f"serial:{quote(str(self.control.link))}?baudrate=115200"
-        self.resources["keys"] = f"zmq:{self.keys.endpoint}?server_key_file={server}&client_key_file={client}"
+        self.resources = {
+            "control": f"serial:{quote(str(self.control.link))}?baudrate=115200",
+            "keys": f"zmq:{self.keys.endpoint}?server_key_file={server}&client_key_file={client}",
+        }
 
     def _identity(self, directory: Path, name: str) -> CurveKeyFiles:
         files = CurveKeyFiles(directory / f"{name}.key", directory / f"{name}.key_secret")
@@ -182,7 +198,7 @@ class Emulator:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Emulator {self.serial_number} {self.resources.get('control', 'closed')}>"
+        return f"<Emulator {self.serial_number} {self.resources['control']}>"
 
 
 def launch(

@@ -284,6 +284,7 @@ class QkdLink:
                 self._exposed = (None, None)
                 self.path.rest()
             takes = together and transmitter.blocks.takes_detections and receiver.blocks.takes_detections
+            takes = takes and receiver.sees_slots
             conditions = self.path.conditions(transmitter, receiver)
         if not takes or first.distiller is None or second.distiller is None:
             return

@@ -80,11 +80,12 @@ class KeyClient:
         self.socket.curve_publickey, self.socket.curve_secretkey = pair.public, pair.secret
         self.socket.curve_serverkey = server or load_curve_public(unit.server_keys.public)
         self.socket.connect(unit.resources["keys"].removeprefix("zmq:").partition("?")[0])
-        self._serial = unit.serial_number
+        self.serial_number = unit.serial_number
+        self.host = secrets.token_hex(8)
 
     def ask(self, verb: str, timeout_s: float = 2.0, **members: object) -> dict[str, Any] | None:
         request = secrets.token_bytes(8)
-        header = {"verb": verb, "serial_number": self._serial, **members}
+        header = {"verb": verb, "serial_number": self.serial_number, "host": self.host, **members}
         self.socket.send_multipart([request, json.dumps(header).encode()])
         if not self.socket.poll(round(timeout_s * 1000)):
             return None

@@ -48,6 +48,14 @@ def test_a_line_may_come_in_pieces_and_several_in_one(unit: TransmitterModel, pr
     assert program.read() == [seal("TKTX0001", "=000001 OK 1"), seal("TKTX0001", "=000002 OK 1")]
 
 
+def test_can_throws_away_the_line_that_was_begun(unit: TransmitterModel, program: Program) -> None:
+    unit.receive("control", b"#000001 VOA:\x18")
+    assert program.line("\x18" + seal("TKTX0001", "#000002 EMI?")) == [seal("TKTX0001", "=000002 OK 1")]
+    unit.receive("control", b"voa\x18")
+    assert program.read() == ["voa"]
+    assert program.line("\x18" + seal("TKTX0001", "#000003 EMI?")) == ["", seal("TKTX0001", "=000003 OK 1")]
+
+
 def test_a_nul_between_lines_is_ignored(unit: TransmitterModel, program: Program) -> None:
     unit.receive("control", b"\0\0")
     assert program.data("EMI?") == "1"

@@ -21,10 +21,13 @@ class Host:
 
     _ids = count(1)
 
-    def __init__(self, model: TransmitterModel, peer: bytes = b"one", key: str = "client") -> None:
+    def __init__(
+        self, model: TransmitterModel, peer: bytes = b"one", key: str = "client", name: str = "00000000000000aa"
+    ) -> None:
         self.model = model
         self.peer = peer
         self.key = key
+        self.name = name
 
     def send(self, *frames: bytes) -> bytes:
         request = next(self._ids).to_bytes(8, "big")
@@ -35,7 +38,7 @@ class Host:
         return [(f[0], json.loads(f[1]), f[2:]) for peer, f in self.model.take_messages() if peer == self.peer]
 
     def ask(self, verb: str, *payload: bytes, **members: object) -> dict[str, Any]:
-        header = {"verb": verb, "serial_number": self.model.serial_number, **members}
+        header = {"verb": verb, "serial_number": self.model.serial_number, "host": self.name, **members}
         request = self.send(json.dumps(header).encode(), *payload)
         replies = [message for message in self.take() if message[0] == request]
         assert len(replies) == 1
@@ -125,6 +128,7 @@ def test_other_refusals(host: Host) -> None:
     assert host.code("draw", max=1, wait_ms=30001) == "RANGE"
     assert host.code("draw", max=True, wait_ms=0) == "MALFORMED"
     assert host.code("draw", max=1) == "MALFORMED"
+    assert host.code("draw", max=1, wait_ms=0, host="me") == "MALFORMED"
     assert host.code("subscribe", interval_ms=99) == "RANGE"
     assert host.code("ack", session="00", number=0) == "NO_BLOCK"
 
@@ -214,7 +218,9 @@ def test_ack_and_commit_may_be_repeated_and_only_commit_erases(model: Transmitte
 
 
 def test_a_draw_waits_for_the_first_block_or_its_time(model: TransmitterModel, host: Host) -> None:
-    header = json.dumps({"verb": "draw", "serial_number": SERIAL, "max": 16, "wait_ms": 2000}).encode()
+    header = json.dumps(
+        {"verb": "draw", "serial_number": SERIAL, "max": 16, "wait_ms": 2000, "host": host.name}
+    ).encode()
     host.send(header)
     model.advance(model.now_ns + 1_000_000_000)
     assert host.take() == []
@@ -228,12 +234,14 @@ def test_a_draw_waits_for_the_first_block_or_its_time(model: TransmitterModel, h
 
 
 def test_one_host_draws_at_a_time(model: TransmitterModel, host: Host) -> None:
-    other, twin = Host(model, b"two", "another"), Host(model, b"three", "client")
+    other, twin = Host(model, b"two", "another"), Host(model, b"three", name="00000000000000bb")
+    again = Host(model, b"four")
     give(model, 0)
     host.ask("draw", max=1, wait_ms=0)
     assert other.code("draw", max=1, wait_ms=0) == "BUSY"
     assert twin.code("draw", max=1, wait_ms=0) == "BUSY"
     assert other.code("ack", session="00112233aabbccdd", number=0) == "BUSY"
+    assert again.ask("draw", max=1, wait_ms=0)["blocks"]
     model.advance(model.now_ns + 9_000_000_000)
     host.ask("ack", session="00112233aabbccdd", number=0)
     model.advance(model.now_ns + 9_900_000_000)

@@ -118,7 +118,9 @@ class Blocks:
 
     def end_session(self) -> None:
         """End the session, if there is one; its open block dies with it."""
-        self.session = None
+        session, self.session = self.session, None
+        if session is not None:
+            self._unit.peer.say_last_words(session)
 
     def imagine_session(self) -> None:
         """Be in a session with an imagined peer."""

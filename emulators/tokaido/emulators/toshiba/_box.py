@@ -29,7 +29,7 @@ class Box(DeviceModel):
     """Deviation of a critical body, in degC, beyond which the alarm comes."""
 
     @abstractmethod
-    def _bodies(self) -> tuple[Body, ...]:
+    def bodies(self) -> tuple[Body, ...]:
         """Everything whose temperature must settle."""
 
     @abstractmethod
@@ -41,7 +41,7 @@ class Box(DeviceModel):
         """Take the safe state of section 4."""
 
     @abstractmethod
-    def _arm(self) -> None:
+    def arm(self) -> None:
         """Leave the safe state: an alignment begins."""
 
     @abstractmethod
@@ -49,7 +49,7 @@ class Box(DeviceModel):
         """Whether this step of the alignment can go on."""
 
     @abstractmethod
-    def _step_done(self, step: str) -> None:
+    def step_done(self, step: str) -> None:
         """Take over what a step of the alignment found."""
 
     @abstractmethod
@@ -65,5 +65,5 @@ class Box(DeviceModel):
         """Begin or end a fault of this unit's hardware."""
 
     @abstractmethod
-    def _imagine_light(self) -> None:
+    def imagine_light(self) -> None:
         """Suppose light that suits every state."""

@@ -170,7 +170,7 @@ COMMON: tuple[Command, ...] = (
     Query("STAT", "state, and the step of an alignment", telemetry=False),
     Query("ALM", "last alarm line; code, severity, age and latch of active alarms", telemetry=False),
     Query("TEL", "all readings and settings", telemetry=False),
-    Query("UPT", "time since the console came up", "s", ".1f", telemetry=False),
+    Query("UPT", "time since the console came up", "s", ".1f"),
     Order("PWR", "ON", "begin the self-test", (State.OFF,)),
     Order("PWR", "OFF", "stop, safe state, off", _NOT_ZEROIZE, "any state but ZEROIZE"),
     Order("KEY", "START", "begin to exchange keys", (State.STANDBY,)),

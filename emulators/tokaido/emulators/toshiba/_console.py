@@ -19,6 +19,7 @@ REMEMBERED_NS = 30_000_000_000
 _REQUEST = re.compile(r"#([0-9A-F]{6}) ")
 _FIELDS = re.compile(r"(\S+)(?: (\S+))?")
 _ENDS = b"\r\n"
+_CANCEL = 0x18
 _TOO_LONG = f"a line takes at most {LINE_TO_UNIT} characters"
 
 
@@ -78,6 +79,9 @@ class Console:
             self._after_cr = byte == 0x0D
             if byte in _ENDS:
                 self._end_line()
+            elif byte == _CANCEL:
+                self._prompt_shown = self._prompt_shown or self._for_person  # what was echoed stands there
+                self._forget_line()
             elif not self._line and not self._too_long:
                 self._begin_line(byte)
             else:
@@ -132,11 +136,14 @@ class Console:
         if self._for_person and 0x20 <= byte <= 0x7E:
             self._out.append(byte)
 
-    def _end_line(self) -> None:
-        line, too_long, person = bytes(self._line), self._too_long, self._for_person or not self._line
+    def _forget_line(self) -> None:
         self._line.clear()
         self._too_long = False
         self._for_person = False
+
+    def _end_line(self) -> None:
+        line, too_long, person = bytes(self._line), self._too_long, self._for_person or not self._line
+        self._forget_line()
         if person:
             self._answer_person(line, too_long)
         elif too_long:

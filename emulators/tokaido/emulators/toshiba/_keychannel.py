@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,8 +30,8 @@ _MS = 1_000_000
 _NO_ID = bytes(8)
 
 Header = dict[str, Any]
-Host = tuple[str, bytes]
-"""Public key and connection of a host: two connections under one key are two hosts."""
+Host = tuple[str, str]
+"""Client key and the name that a program gave itself: two programs under one key are two hosts."""
 
 
 class Device(Protocol):
@@ -77,7 +78,7 @@ class _RefusedError(Exception):
 @dataclass(slots=True)
 class _Draw:
     peer: bytes
-    client_key: str
+    host: Host
     request: bytes
     count: int
     until_ns: int
@@ -178,7 +179,7 @@ class KeyChannel:
         for draw in list(self._draws):
             if self._device.store.waiting or now_ns >= draw.until_ns:
                 self._draws.remove(draw)
-                self._hold((draw.client_key, draw.peer))
+                self._hold(draw.host)
                 self._offer(draw)
 
     # --- verbs ------------------------------------------------------------------------------------------------------
@@ -213,7 +214,7 @@ class KeyChannel:
         self._check_holder(request.host)
         self._hold(request.host)
         until_ns = self._device.now_ns + wait_ms * _MS
-        self._draws.append(_Draw(request.peer, request.client_key, request.id, count, until_ns))
+        self._draws.append(_Draw(request.peer, request.host, request.id, count, until_ns))
         self.serve_draws()
 
     def _ack(self, request: _Request) -> Header:
@@ -252,7 +253,7 @@ class KeyChannel:
     # --- one host at a time -----------------------------------------------------------------------------------------
 
     def _check_holder(self, host: Host) -> None:
-        waits = any((draw.client_key, draw.peer) == self._holder for draw in self._draws)
+        waits = any(draw.host == self._holder for draw in self._draws)
         held = waits or self._device.now_ns < self._held_until_ns
         if held and self._holder != host:
             raise _RefusedError("BUSY", "another host draws from this unit")
@@ -298,7 +299,10 @@ class _Request:
 
     @property
     def host(self) -> Host:
-        return self.client_key, self.peer
+        name = self.text("host")
+        if not re.fullmatch("[0-9a-f]{16}", name):
+            raise _RefusedError("MALFORMED", "host is 16 lower-case hexadecimal digits")
+        return self.client_key, name
 
     def text(self, member: str) -> str:
         value = self.header.get(member)

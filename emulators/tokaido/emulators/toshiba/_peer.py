@@ -99,13 +99,13 @@ class Peer:
         """Return, once, the messages for the peer."""
         messages, self._outbox = self._outbox, []
         if "peer_silent" in self._unit.faults:
-            messages = []
+            return []
         session = self._unit.blocks.session
-        if session is not None:
-            head = b"D" + session.token.encode()
-            while session.outbox:
-                messages.append(head + session.outbox.popleft())
-        return messages
+        return messages + (_outgoing(session) if session is not None else [])
+
+    def say_last_words(self, session: Session) -> None:
+        """Send what a session that ends still has to say: why a block was given up."""
+        self._outbox += _outgoing(session)
 
     def tick(self) -> None:
         """Say what is due."""
@@ -243,3 +243,10 @@ class Peer:
         ):
             opening.began_ns = opening.block_began_ns = unit.now_ns
             unit.blocks.begin_session(opening)
+
+
+def _outgoing(session: Session) -> list[bytes]:
+    head = b"D" + session.token.encode()
+    messages = [head + message for message in session.outbox]
+    session.outbox.clear()
+    return messages

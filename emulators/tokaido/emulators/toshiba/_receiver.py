@@ -67,6 +67,11 @@ class ReceiverModel(UnitModel):
         """The light that arrives, faults included."""
         return None if "light_lost" in self.faults else self.incoming
 
+    @property
+    def sees_slots(self) -> bool:
+        """Whether clicks can be told apart by slot: there is clock light, and the clock is locked to it."""
+        return self.light is not None and self.locked and "clock_unlocked" not in self.faults
+
     def efficiency(self, detector: int) -> float:
         """Detection efficiency at the present bias, 0 below breakdown."""
         over = self.settings[f"DET{detector}:BIAS"] - WORKING_BIAS_V
@@ -79,7 +84,7 @@ class ReceiverModel(UnitModel):
 
     # --- hardware ---------------------------------------------------------------------------------------------------
 
-    def _bodies(self) -> tuple[Body, ...]:
+    def bodies(self) -> tuple[Body, ...]:
         return (*self.detectors, self.interferometer)
 
     def _critical_bodies(self) -> tuple[Body, ...]:
@@ -99,7 +104,7 @@ class ReceiverModel(UnitModel):
         for i in (0, 1):
             self.settings[f"DET{i}:BIAS"] = 0.0
 
-    def _arm(self) -> None:
+    def arm(self) -> None:
         self.shutter_open = True
         self.locked = False
         for i in (0, 1):
@@ -108,7 +113,7 @@ class ReceiverModel(UnitModel):
     def _step_possible(self, step: str) -> bool:
         return step == "BIAS" or (self.light is not None and self.peer.reachable)
 
-    def _step_done(self, step: str) -> None:
+    def step_done(self, step: str) -> None:
         if step == "BIAS":
             first, second = (self.noise.around(f"DET{i}:DARK", DARK_RATE, 150, self.now_ns) for i in (0, 1))
             self._dark_rates = self.now_ns, first, second
@@ -154,7 +159,7 @@ class ReceiverModel(UnitModel):
             for detector in self.detectors:
                 detector.stuck = present
 
-    def _imagine_light(self) -> None:
+    def imagine_light(self) -> None:
         self.incoming = IMAGINED_LIGHT
 
     # --- readings ---------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ class TransmitterModel(UnitModel):
 
     # --- hardware ---------------------------------------------------------------------------------------------------
 
-    def _bodies(self) -> tuple[Body, ...]:
+    def bodies(self) -> tuple[Body, ...]:
         return (self.laser,)
 
     def _critical_bodies(self) -> tuple[Body, ...]:
@@ -68,14 +68,14 @@ class TransmitterModel(UnitModel):
         self.emitting = False
         self.settings["VOA:ATT"] = MAXIMUM_ATTENUATION_DB
 
-    def _arm(self) -> None:
+    def arm(self) -> None:
         self.emitting = True
         self.settings["VOA:ATT"] = self._working_attenuation
 
     def _step_possible(self, step: str) -> bool:
         return step == "BIAS" or self.peer.aligned_or_aligning
 
-    def _step_done(self, step: str) -> None:
+    def step_done(self, step: str) -> None:
         if step == "BIAS":
             self.calibrated_attenuation = self.settings["VOA:ATT"]
 
@@ -94,7 +94,7 @@ class TransmitterModel(UnitModel):
         elif name == "laser_warmup_failure":
             self.laser.stuck = present
 
-    def _imagine_light(self) -> None:
+    def imagine_light(self) -> None:
         pass  # it sends light and receives none
 
     # --- readings ---------------------------------------------------------------------------------------------------

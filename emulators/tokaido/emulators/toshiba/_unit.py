@@ -13,10 +13,11 @@ from tokaido.emulators.toshiba._commands import CommandTable, Setting
 from tokaido.emulators.toshiba._console import Console
 from tokaido.emulators.toshiba._faults import ModelFaults
 from tokaido.emulators.toshiba._instruments import Noise, Reading
-from tokaido.emulators.toshiba._keychannel import PSK_BYTES, KeyChannel
+from tokaido.emulators.toshiba._keychannel import KeyChannel
 from tokaido.emulators.toshiba._keystore import KeyStore
 from tokaido.emulators.toshiba._orders import Orders
 from tokaido.emulators.toshiba._peer import Peer
+from tokaido.emulators.toshiba._scene import prepare
 from tokaido.emulators.toshiba._states import (
     ALIGNING,
     DEGRADED_S,
@@ -177,37 +178,19 @@ class UnitModel(Box):
 
     def warm(self) -> None:
         """Be as a unit that has long been on: temperatures settled, state AUTH."""
-        for body in self._bodies():
+        for body in self.bodies():
             body.settle()
         self.enter(State.AUTH)
 
     def prepare(self, state: State | str) -> None:
         """Be in a state at once, temperatures settled, with an imagined peer, key and light that suit it."""
-        wanted = State(state)
-        for body in self._bodies():
-            body.settle()
-        self.peer.imagined = True
-        self._imagine_light()
-        if wanted in (*ALIGNING, State.STANDBY, *RUNNING):
-            self.blocks.load_psk(self.secret(PSK_BYTES))
-        self.make_safe()
-        if wanted in (State.STANDBY, *RUNNING):
-            self._arm()
-            for step in STEPS:
-                self._step_done(step)
-            self.aligned = True
-        if wanted in (State.ALIGN, State.REALIGN):
-            self.begin_alignment(wanted, State.RUN if wanted is State.REALIGN else State.STANDBY)
-        else:
-            self.enter(wanted)
-        if wanted in RUNNING:
-            self.blocks.imagine_session()
+        prepare(self, State(state))
 
     # --- time -------------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         regulated = self._state in POWERED
-        for body in self._bodies():
+        for body in self.bodies():
             body.advance(TICK_NS / 1e9, regulated=regulated)
         self.chassis.advance(TICK_NS / 1e9, regulated=regulated or self.chassis.offset > 0)
         if self._state in POWERED:
@@ -241,7 +224,7 @@ class UnitModel(Box):
                 pass
 
     def _warm_up(self) -> None:
-        if not all(body.in_range for body in self._bodies()):
+        if not all(body.in_range for body in self.bodies()):
             self._in_range_since_ns = None
             if self._spent_s() > self.WARMUP_LIMIT_S:
                 self.raise_alarm(self.TEMPERATURE_ALARM)
@@ -256,7 +239,7 @@ class UnitModel(Box):
             self._step_ns += TICK_NS
         if self._step_ns < STEP_S[STEPS[self._step]] * 1e9:
             return
-        self._step_done(STEPS[self._step])
+        self.step_done(STEPS[self._step])
         self._step_ns = 0
         if self._step + 1 < len(STEPS):
             self._step += 1
@@ -313,7 +296,7 @@ class UnitModel(Box):
         self._step = 0
         self._step_ns = 0
         self.enter(state)
-        self._arm()
+        self.arm()
 
     def make_safe(self) -> None:
         """Take the safe state of section 4, whatever the state; the unit is not aligned any more."""

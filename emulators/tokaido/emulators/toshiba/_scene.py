@@ -1,0 +1,33 @@
+"""A unit in any state at once, for who wants to try one state of one unit: its peer, key and light are imagined."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokaido.emulators.toshiba._keychannel import PSK_BYTES
+from tokaido.emulators.toshiba._states import ALIGNING, RUNNING, STEPS, State
+
+if TYPE_CHECKING:
+    from tokaido.emulators.toshiba._unit import UnitModel
+
+
+def prepare(unit: UnitModel, wanted: State) -> None:
+    """Put a unit into a state, temperatures settled, with an imagined peer, key and light that suit it."""
+    for body in unit.bodies():
+        body.settle()
+    unit.peer.imagined = True
+    unit.imagine_light()
+    if wanted in (*ALIGNING, State.STANDBY, *RUNNING):
+        unit.blocks.load_psk(unit.secret(PSK_BYTES))
+    unit.make_safe()
+    if wanted in (State.STANDBY, *RUNNING):
+        unit.arm()
+        for step in STEPS:
+            unit.step_done(step)
+        unit.aligned = True
+    if wanted in ALIGNING:
+        unit.begin_alignment(wanted, State.RUN if wanted is State.REALIGN else State.STANDBY)
+    else:
+        unit.enter(wanted)
+    if wanted in RUNNING:
+        unit.blocks.imagine_session()
