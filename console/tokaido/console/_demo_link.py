@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokaido.emulators import QkdLink
 
 POLL_S = 0.2
-EXCHANGE_TIMEOUT_S = 5.0
+EXCHANGE_TIMEOUT_S = 15.0
 """Deadline of one exchange; generous, for the emulation and this share the processor."""
 PATIENCE_S = 10.0
 """How much longer than the other end one end may need until it offers the same block."""
@@ -81,7 +81,7 @@ class End:
 
     def draw(self, limit: int) -> None:
         """Draw what waits, `limit` blocks at most, and commit it."""
-        for block in self.unit.key_blocks(0.05, limit=limit):
+        for block in self.unit.key_blocks(0.0, limit=limit):
             name = block.info.session, block.info.number
             with block:  # here a node would store the block; leaving commits it
                 if name in self.blocks:
