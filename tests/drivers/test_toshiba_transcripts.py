@@ -1,4 +1,4 @@
-"""The Toshiba-style drivers against golden transcripts: each line they send and each value they give, without an emulator."""
+"""The Toshiba-style drivers against golden transcripts: each line they send, each value they give, no emulator."""
 
 from __future__ import annotations
 

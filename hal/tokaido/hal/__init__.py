@@ -50,18 +50,18 @@ from tokaido.hal._roles import (
     UnitState,
 )
 from tokaido.hal._station import DeviceEntry, Station
+from tokaido.hal._stream import StreamTransport
 from tokaido.hal._trace import TraceRecord, trace
 from tokaido.hal._transport import NOT_MINE, Codec, LineCodec, NotMine, Request, Transport
 from tokaido.hal._values import Measured, Query, Setting, lacking, measured, query, setting
 
 if TYPE_CHECKING:
-    from tokaido.hal._curve import CurveKeyFiles, create_curve_keys
-    from tokaido.hal._zmq import ZmqTransport
-
     from tokaido.hal import aio
     from tokaido.hal._authenticator import AuthenticationPool, OneTimeAuthenticator
+    from tokaido.hal._curve import CurveKeyFiles, create_curve_keys
     from tokaido.hal._registry import DriverEntry, drivers, emulators
     from tokaido.hal._serial import SerialTransport
+    from tokaido.hal._zmq import ZmqTransport
 
 _LAZY = {
     "AuthenticationPool": "tokaido.hal._authenticator",
@@ -130,6 +130,7 @@ __all__ = [
     "Shutter",
     "StateError",
     "Station",
+    "StreamTransport",
     "SystemClock",
     "Telemetry",
     "TelemetryEvent",

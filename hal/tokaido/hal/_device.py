@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tokaido.hal._resources import Resource
-    from tokaido.hal._transport import Transport
+    from tokaido.hal._stream import StreamTransport
 
 T = TypeVar("T")
 
@@ -232,8 +232,8 @@ class Device(Valued):
 
     @property
     @abstractmethod
-    def transport(self) -> Transport[bytes]:
-        """The transport of the control resource, for what no declaration covers."""
+    def transport(self) -> StreamTransport:
+        """The transport of the control resource: `device.transport.query(...)` for what no declaration covers."""
 
     @abstractmethod
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:

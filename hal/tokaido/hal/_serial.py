@@ -9,7 +9,8 @@ from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._codec import NOT_MINE, Codec, Request, T
 from tokaido.hal._errors import ClosedError, DeviceError, DeviceTimeoutError, ProtocolError
 from tokaido.hal._ports import FOREIGN, Port, gone, open_port
-from tokaido.hal._transport import SLICE_S, Transport, logger
+from tokaido.hal._stream import StreamTransport
+from tokaido.hal._transport import SLICE_S
 
 if TYPE_CHECKING:
     from tokaido.hal._resources import Resource
@@ -21,7 +22,7 @@ LONGEST_DEBT_S = 2.0
 LISTEN_BYTES = 1 << 20
 
 
-class SerialTransport(Transport[bytes]):
+class SerialTransport(StreamTransport):
     """A stream of frames that end in the codec's terminator.
 
     What arrives unasked is handed to the codec and never taken for the reply. Where replies cannot be told apart
@@ -34,8 +35,7 @@ class SerialTransport(Transport[bytes]):
     def __init__(
         self, resource: Resource, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
     ) -> None:
-        super().__init__(resource, f"serial:{resource.address}", clock=clock, timeout_s=timeout_s)
-        self.codec = codec
+        super().__init__(resource, f"serial:{resource.address}", codec, clock=clock, timeout_s=timeout_s)
         self._correlated = getattr(codec, "correlated", False) is True
         self._port: Port | None = None
         self._buffer = bytearray()
@@ -43,27 +43,6 @@ class SerialTransport(Transport[bytes]):
         self._owed_until_ns = 0  # until when a reply to an earlier request may come; 0 if none is owed
         self._doubtful = False  # whether such a reply never came: the next one must come alone
         self._confidential = False
-
-    def query(self, text: str, timeout: float | None = None) -> str:
-        """Ask `text` and return the reply as text: the way through for what no declaration covers. It is logged.
-
-        Raises:
-            ValueError: The codec cannot carry this text.
-            TransportError: As `exchange`.
-        """
-        logger.info("%s %s: query %s", self.device, self.name, text)
-        return self.exchange(self.codec.request(text, repeatable=True), timeout)
-
-    def command(self, text: str, timeout: float | None = None) -> str:
-        """Command `text`, once, and return the reply as text. It is logged.
-
-        Raises:
-            ValueError: The codec cannot carry this text.
-            OutcomeUnknownError: The reply was lost.
-            TransportError: As `exchange`.
-        """
-        logger.info("%s %s: command %s", self.device, self.name, text)
-        return self.exchange(self.codec.request(text, repeatable=False), timeout)
 
     # --- opening and closing ------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import tokaido.hal as hal
 from tokaido.hal import Answer, measured, query, setting
-from tokaido.hal._transport import Transport
 
 
 class ToyPart(hal.Part):
@@ -46,7 +45,7 @@ class Toy(hal.Device):
         """It is always safe."""
 
     @property
-    def transport(self) -> Transport[bytes]:
+    def transport(self) -> hal.StreamTransport:
         """It has none."""
         raise hal.UnsupportedError("a toy has no transport")
 

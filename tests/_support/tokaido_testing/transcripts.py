@@ -45,7 +45,7 @@ class ReplayPeer:
             pending += os.read(self._master, 65_536)
             while b"\r" in pending:
                 line, _, pending = pending.partition(b"\r")
-                self._answer(line.decode("ascii"))
+                self._answer(line.decode("ascii").lstrip("\x18"))
 
     def _answer(self, line: str) -> None:
         if not self._exchanges or self._exchanges[0]["send"] != line:

@@ -22,6 +22,8 @@ from tokaido.hal import (
 )
 
 PROTOCOL: Final = "TQC1"
+CANCEL: Final = "\x18"
+"""Throws away half a line that somebody left behind (section 1)."""
 MAX_REQUEST: Final = 256
 MAX_LINE: Final = 2048
 KEPT_EVENTS: Final = 1000
@@ -76,7 +78,10 @@ class Console:
             return self._accept(frame, identifier, seal, text)
 
         return Request(
-            text=text, payload=f"{line}*{_seal(seal, line)}\r".encode("ascii"), accept=accept, repeatable=repeatable
+            text=text,
+            payload=f"{CANCEL}{line}*{_seal(seal, line)}\r".encode("ascii"),
+            accept=accept,
+            repeatable=repeatable,
         )
 
     def unsolicited(self, frame: bytes) -> None:

@@ -81,6 +81,7 @@ class KeyChannel:
         self._clock = clock
         self._timeout_s = timeout_s
         self._prefix = os.urandom(4)
+        self._host = os.urandom(8).hex()
         self._count = 0
         self._transport = self._connect()
 
@@ -127,7 +128,7 @@ class KeyChannel:
         deadline = hal.Deadline(self._clock, timeout)
         while True:
             wait_s = min(deadline.remaining_s, LONGEST_WAIT_S)
-            members = {"max": count, "wait_ms": round(1000 * wait_s)}
+            members = {"host": self._host, "max": count, "wait_ms": round(1000 * wait_s)}
             reply, payload = self._call("draw", members, timeout=wait_s + self._timeout_s, confidential=True)
             if len(reply.blocks) != len(payload) or len(reply.blocks) > count:
                 raise hal.ProtocolError(
@@ -162,7 +163,7 @@ class KeyChannel:
         )
 
     def _confirm(self, verb: Literal["ack", "commit"], info: KeyBlockInfo) -> None:
-        members = {"session": info.session, "number": info.number}
+        members = {"host": self._host, "session": info.session, "number": info.number}
         reply, _ = self._call(verb, members, repeatable=verb == "ack")
         if reply.state not in (("acked", "committed") if verb == "ack" else ("committed",)):
             raise hal.ProtocolError(f"the unit calls the block {reply.state!r}", device=self._device, command=verb)

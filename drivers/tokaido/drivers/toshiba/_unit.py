@@ -190,7 +190,6 @@ class ToshibaUnit(hal.Unit):
 
     def _check_identity(self) -> None:
         """Ask who is there, after every opening: the first unit, or the one that was asked for, and no other."""
-        self._console.serial_number = ""
         self._console.forget_sequence()
         found = self._identify(self._query("IDN?"))
         expected = self._expected_serial_number
