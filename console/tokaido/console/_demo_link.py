@@ -175,7 +175,7 @@ class LinkRun:
             ("transmitter", self.progress.transmitter, first),
             ("receiver", self.progress.receiver, second),
         ):
-            shown = ", ".join(resource.partition("?")[0] for resource in resources.values())
+            shown = ", ".join(resource.partition("?")[0] for resource in (resources["control"], resources["keys"]))
             self._view.say(f"{side} {serial} on {shown}")
         return tx, rx
 
