@@ -155,6 +155,8 @@ class Device(Valued):
     optional_resources: ClassVar[frozenset[str]] = frozenset()
     """Names that may be left out; what needs them then raises `UnsupportedError`."""
     capabilities: ClassVar[frozenset[Enum]] = frozenset()
+    protocol: ClassVar[str] = ""
+    """Name of the wire protocol that the driver speaks; its page is in docs/protocols."""
 
     def __init__(
         self,

@@ -18,7 +18,8 @@ PROTOCOL: Final = "TQK1"
 PRESHARED_KEY_BYTES: Final = 4096
 MAX_HEADER: Final = 65_536
 MAX_OFFERS: Final = 16
-LONGEST_WAIT_S: Final = 30.0
+LONGEST_WAIT_S: Final = 2.0
+"""Longest that a unit is asked to wait with its answer, although it would wait for 30 s: a lost one costs no more."""
 RENEWAL_S: Final = 10.0
 _EVENT_ID: Final = bytes(8)
 
@@ -129,7 +130,12 @@ class KeyChannel:
         while True:
             wait_s = min(deadline.remaining_s, LONGEST_WAIT_S)
             members = {"host": self._host, "max": count, "wait_ms": round(1000 * wait_s)}
-            reply, payload = self._call("draw", members, timeout=wait_s + self._timeout_s, confidential=True)
+            try:
+                reply, payload = self._call("draw", members, timeout=wait_s + self._timeout_s, confidential=True)
+            except hal.DeviceTimeoutError:
+                if deadline.passed:
+                    raise
+                continue  # an offer changes nothing in the unit and may be asked for again
             if len(reply.blocks) != len(payload) or len(reply.blocks) > count:
                 raise hal.ProtocolError(
                     f"{len(reply.blocks)} blocks announced and {len(payload)} sent", device=self._device, command="draw"

@@ -24,6 +24,7 @@ class ToshibaUnit(hal.Unit):
         "keys": frozenset({"zmq"}),
     }
     optional_resources: ClassVar[frozenset[str]] = frozenset({"keys"})
+    protocol: ClassVar[str] = "TQC1, TQK1"
     model: ClassVar[str]
     """What the unit calls its model in `IDN?`."""
 
