@@ -49,7 +49,6 @@ from tokaido.hal._roles import (
     Unit,
     UnitState,
 )
-from tokaido.hal._station import DeviceEntry, Station
 from tokaido.hal._stream import StreamTransport
 from tokaido.hal._trace import TraceRecord, trace
 from tokaido.hal._transport import NOT_MINE, Codec, LineCodec, NotMine, Request, Transport
@@ -61,14 +60,17 @@ if TYPE_CHECKING:
     from tokaido.hal._curve import CurveKeyFiles, create_curve_keys
     from tokaido.hal._registry import DriverEntry, drivers, emulators
     from tokaido.hal._serial import SerialTransport
+    from tokaido.hal._station import DeviceEntry, Station
     from tokaido.hal._zmq import ZmqTransport
 
 _LAZY = {
     "AuthenticationPool": "tokaido.hal._authenticator",
     "CurveKeyFiles": "tokaido.hal._curve",
+    "DeviceEntry": "tokaido.hal._station",
     "DriverEntry": "tokaido.hal._registry",
     "OneTimeAuthenticator": "tokaido.hal._authenticator",
     "SerialTransport": "tokaido.hal._serial",
+    "Station": "tokaido.hal._station",
     "ZmqTransport": "tokaido.hal._zmq",
     "create_curve_keys": "tokaido.hal._curve",
     "drivers": "tokaido.hal._registry",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Self, final
 
@@ -74,6 +72,9 @@ class KeyMaterial:
         """
         if len(nonce) < 16:
             raise KeyMaterialError(f"a nonce of {len(nonce)} bytes is too short", remedy="Take 16 random bytes or more")
+        import hashlib  # noqa: PLC0415 - loads OpenSSL, 5 ms
+        import hmac  # noqa: PLC0415
+
         with self.reveal() as view:
             return hmac.new(nonce, view, hashlib.sha256).hexdigest()
 
