@@ -190,7 +190,8 @@ def test_a_unit_that_was_restarted_proves_itself_again(rig: Rig) -> None:
     rig.programs[0].data("PWR OFF")
     rig.pass_time(1)
     rig.programs[0].data("PWR ON")
-    rig.until(lambda: rig.states[0] == "STANDBY", 120)
+    rig.until(lambda: rig.states[0] == "ALIGN", 12)
+    rig.until(lambda: rig.states[0] == "STANDBY", 90)
     assert int(rig.programs[0].data("AUTH:LEFT?")) < left
 
 
@@ -209,6 +210,16 @@ def test_an_eavesdropper_is_caught_and_no_key_comes_out(basis: Any, alarm: str) 
     for program in rig.programs:
         assert alarm in program.active()
         assert program.active() <= {alarm, "QBER_HIGH"}
+
+
+def test_too_few_statistics_are_a_warning_and_no_attack() -> None:
+    rig = Rig(fibre=Fibre(length_km=45, loss_db=14.5))
+    rig.order("BLK 100000")
+    rig.run()
+    rig.until(lambda: all("NO_KEY" in program.active() for program in rig.programs), 5)
+    rig.pass_time(2)
+    assert all(program.active() <= {"NO_KEY", "QBER_HIGH"} for program in rig.programs)
+    assert rig.waiting == (0, 0)
 
 
 def test_an_altered_tag_holds_both_units(rig: Rig) -> None:

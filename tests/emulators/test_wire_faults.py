@@ -162,6 +162,17 @@ def test_messages_meet_the_faults_too(unit: Emulator) -> None:
         assert keys.socket.poll(500)
 
 
+def test_a_fault_in_the_device_is_begun_and_mended_from_its_handle(unit: Emulator, line: serial.Serial) -> None:
+    unit.provoke("cover_opened")
+    assert line.read_until(b"\n").startswith(b"!000001 RAISED TAMPER ")
+    assert list(unit.model_faults) == ["cover_opened"]
+    assert b"REFUSED" in ask_port(line, "#000001 SEC ACK")
+    unit.mend("cover_opened")
+    line.write((seal("TKTX0001", "#000002 SEC ACK") + "\r").encode())
+    assert line.read_until(b"\n").startswith(b"!000002 CLEARED TAMPER ")
+    assert line.read_until(b"\n").startswith(b"=000002 OK")
+
+
 # --- the faults themselves ------------------------------------------------------------------------------------------
 
 
@@ -178,7 +189,7 @@ def test_the_same_seed_strikes_the_same_pieces() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_can_meet_every_piece(kind: str) -> None:
-    faults = Faults(0)
+    faults = Faults(0, ["cover_opened"])
     direction = "to_unit" if kind in ("wrong_id", "alarm") else "from_unit"
     faults.add(kind, direction=direction)  # type: ignore[arg-type]
     for piece in ([b""], [b"x"], [b"\r\n"], [b"=000001 OK\r\n"], [b"12345678", b"{}"], [b"12345678", b"", b"k"]):
@@ -196,6 +207,7 @@ def test_every_kind_can_meet_every_piece(kind: str) -> None:
         {"kind": "split", "port": "keys"},
         {"kind": "drop", "probability": 1.5},
         {"kind": "latency", "seconds": -1},
+        {"kind": "alarm", "direction": "to_unit", "provokes": "earthquake"},
     ],
 )
 def test_a_fault_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:

@@ -64,6 +64,7 @@ class DistillingEnd(Generic[D]):
         """The session that this end distils for."""
         self.distiller: D | None = None
         self._sifted = 0
+        self._outcomes: list[BlockOutcome] = []
         self._asked_ns: int | None = None
 
     def follow(self) -> None:
@@ -90,8 +91,10 @@ class DistillingEnd(Generic[D]):
         if session is None or distiller is None:
             return False
         moved = False
+        self._gather(distiller)
         while session.inbox:
             distiller.receive(session.inbox.popleft())
+            self._gather(distiller)
             self._asked_ns = None
             moved = True
         outgoing = distiller.outgoing()
@@ -127,28 +130,41 @@ class DistillingEnd(Generic[D]):
     def _drop(self) -> None:
         if self.distiller is not None:
             self.distiller.close()
-            for result in self.distiller.results():
-                if isinstance(result, AcceptedBlock):
-                    result.key.wipe()
+            self._gather(self.distiller)
+            for outcome in self._outcomes:
+                if outcome.key is not None:
+                    outcome.key.wipe()
+        self._outcomes = []
         self.distiller = None
         self.session = None
         self._sifted = 0
         self._asked_ns = None
 
-    def _hand_over(self, session: Session, distiller: D) -> None:
-        statistics = distiller.statistics
+    def _gather(self, distiller: D) -> None:
+        """Note the blocks that ended, with the figures of that moment: the next block begins at once."""
         results = distiller.results()
+        if results:
+            knows_qber = isinstance(distiller, ReceiverDistiller)
+            statistics = distiller.statistics
+            self._outcomes += [outcome_of(result, statistics, knows_qber=knows_qber) for result in results]
+
+    def _hand_over(self, session: Session, distiller: D) -> None:
+        outcomes, self._outcomes = self._outcomes, []
         with self._shared.lock:
             if distiller.session:
                 session.name(distiller.session)
-            for result in results:
-                self._unit.blocks.block_ended(session, outcome_of(result, statistics))
+            for outcome in outcomes:
+                self._unit.blocks.block_ended(session, outcome)
             if distiller.closed:
                 self._unit.blocks.block_ended(session, BlockOutcome("ended"))
 
 
-def outcome_of(result: BlockResult, statistics: DistillationStatistics) -> BlockOutcome:
-    """Return what a result of distillation means on the page: a key, an alarm, or nothing."""
+def outcome_of(result: BlockResult, statistics: DistillationStatistics, *, knows_qber: bool) -> BlockOutcome:
+    """Return what a result of distillation means on the page: a key, an alarm, or nothing.
+
+    `knows_qber`: whether the statistics hold the error rate of a block that was given up. The receiver corrects and
+    knows it; the transmitter's are of its last accepted block.
+    """
     if isinstance(result, AcceptedBlock):
         return BlockOutcome(
             "accepted",
@@ -164,16 +180,20 @@ def outcome_of(result: BlockResult, statistics: DistillationStatistics) -> Block
     if isinstance(result, QuarantinedBlock):
         verdict: Verdict = "AUTH_MISMATCH" if result.reason is AbortReason.AUTH_MISMATCH else "QUARANTINE"
         return BlockOutcome(verdict, number=result.number)
+    qber = statistics.qber_key if knows_qber else math.nan
     if result.reason is AbortReason.NO_KEY:
-        return _without_key(result, statistics)
+        return _without_key(result, qber, statistics.qber_check)
     verdict = _VERDICTS.get(result.reason, "dropped")
-    qber = statistics.qber_key if verdict == "QBER_ABORT" else math.nan
+    qber = qber if verdict == "QBER_ABORT" else math.nan
     return BlockOutcome(verdict, number=result.number, qber=qber, qber_check=statistics.qber_check)
 
 
-def _without_key(result: AbortedBlock, statistics: DistillationStatistics) -> BlockOutcome:
-    """Tell a phase error too high from statistics too few: the former leaves nothing of an endless block either."""
-    qber, check = statistics.qber_key, statistics.qber_check
-    asymptotic = 1 - _F * shannon(qber) - shannon(min(check, 0.5)) if qber < 0.5 else 0.0
+def _without_key(result: AbortedBlock, qber: float, check: float) -> BlockOutcome:
+    """Tell a phase error too high from statistics too few: the former leaves nothing of an endless block either.
+
+    Where the error rate of the key basis is not known, that of the check basis stands for it.
+    """
+    known = check if math.isnan(qber) else qber
+    asymptotic = 1 - _F * shannon(min(known, 0.5)) - shannon(min(check, 0.5))
     verdict: Verdict = "NO_KEY" if asymptotic > 0 else "PHASE_ERROR_ABORT"
     return BlockOutcome(verdict, number=result.number, qber=qber, qber_check=check)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Literal
 from tokaido.hal._errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Direction = Literal["to_unit", "from_unit"]
 Port = Literal["control", "keys"]
@@ -77,9 +77,15 @@ class Fault:
 
 
 class Faults:
-    """The faults of one emulator's wires. Safe to use from any thread."""
+    """The faults of one emulator's wires. Safe to use from any thread.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: Decides which pieces are struck, and what happens to them.
+        provocable: Names of the model faults that an `alarm` may begin.
+    """
+
+    def __init__(self, seed: int, provocable: Sequence[str] = ()) -> None:
+        self._provocable = tuple(provocable)
         self.random = random.Random(f"faults/{seed}")
         self._lock = threading.Lock()
         self._present: list[Fault] = []
@@ -116,6 +122,9 @@ class Faults:
             raise ConfigurationError(f"{kind} happens on the way to the unit", remedy="Give direction='to_unit'")
         if kind == "split" and port == "keys":
             raise ConfigurationError("a message is never split", remedy="Take truncate, or port='control'")
+        if kind == "alarm" and provokes not in self._provocable:
+            known = ", ".join(self._provocable) or "none"
+            raise ConfigurationError(f"the model has no fault {provokes!r}", remedy=f"Choose one of: {known}")
         if not 0 <= probability <= 1 or math.isnan(seconds) or seconds < 0:
             raise ConfigurationError("a probability lies in 0 to 1, and a time is not negative")
         fault = Fault(kind, direction, port, probability, count, match, seconds, size, provokes, _owner=self)

@@ -93,7 +93,7 @@ class Emulator:
     ) -> None:
         self.model = model
         """The device model. Hold `lock` to touch it."""
-        self.faults = Faults(seed)
+        self.faults = Faults(seed, model.FAULTS)
         """Faults on the wires."""
         self.resources: UnitResources = {"control": "", "keys": ""}
         """What a driver opens: `control` and `keys`."""

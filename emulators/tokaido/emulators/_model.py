@@ -24,6 +24,9 @@ class DeviceModel(ABC):
     MESSAGE_PORTS: ClassVar[Sequence[str]] = ()
     """Names of the ports that carry multipart messages."""
 
+    FAULTS: ClassVar[Sequence[str]] = ()
+    """Names of the faults that `provoke` knows."""
+
     serial_number: str
     """Serial number of the emulated box."""
 

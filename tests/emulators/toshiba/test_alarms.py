@@ -143,6 +143,27 @@ def test_a_security_alarm_outlives_a_power_cycle() -> None:
     assert program.data("STAT?") == "AUTH"
 
 
+def test_a_cold_unit_that_was_tampered_with_warms_up_after_the_acknowledgement() -> None:
+    model = TransmitterModel()
+    program = Program(model)
+    model.provoke("cover_opened")
+    program.data("PWR ON")
+    program.pass_time(20)
+    assert program.data("STAT?") == "SECURITY_HOLD"
+    assert program.active() == {"TAMPER"}
+    model.faults.remove("cover_opened")
+    program.data("PWR OFF")
+    program.data("PWR ON")
+    program.pass_time(3)
+    model.provoke("cover_opened")
+    model.faults.remove("cover_opened")
+    program.data("SEC ACK")
+    assert program.data("STAT?") == "WARMUP"
+    program.pass_time(60)
+    assert program.data("STAT?") == "AUTH"
+    assert program.active() == set()
+
+
 def test_security_goes_before_a_fault_and_the_fault_is_not_forgotten() -> None:
     model = TransmitterModel()
     model.prepare("RUN")

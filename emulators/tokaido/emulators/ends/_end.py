@@ -26,8 +26,8 @@ class SharedModel:
 
     Args:
         model: The device model.
-        now: Returns the emulated time in ns; None when somebody else advances the model.
-        speed: Emulated ns per ns of the clock, when no `now` is given and the clock drives the model.
+        clock: Drives the model; None when somebody else advances it.
+        speed: Emulated ns per ns of the clock.
     """
 
     def __init__(self, model: DeviceModel, *, clock: Clock | None = None, speed: float = 1.0) -> None:

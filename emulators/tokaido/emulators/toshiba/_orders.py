@@ -188,7 +188,7 @@ class Orders:
             self._unit.alarms.clear(code)
         self._unit.store.release_locked()
         if self._unit.state is State.SECURITY_HOLD:
-            self._unit.enter_checked(State.AUTH)
+            self._unit.enter_checked(State.AUTH if self._unit.warmed else State.WARMUP)
 
     def _refuse_while_causes_last(self, codes: list[str]) -> None:
         lasting = [code for code in codes if self._unit.cause_lasts(code)]

@@ -182,7 +182,8 @@ class Peer:
 
     def _hello(self, body: dict[str, Any]) -> None:
         theirs = bytes.fromhex(body["nonce"])
-        if self._unit.state in RUNNING or self._unit.state in (State.FAULT, State.SECURITY_HOLD):
+        held = self._unit.state in (State.FAULT, State.SECURITY_HOLD)
+        if held or self._unit.blocks.session is not None:  # whose tags come from the same pads
             return
         if len(theirs) == 16 and self._unit.blocks.pool is not None:
             if not self._nonce:
@@ -223,7 +224,12 @@ class Peer:
         unit = self._unit
         block_bits, intensities, probabilities = body["settings"]
         token = str(body["token"])
-        if unit.SIDE != "receiver" or unit.state not in RUNNING or unit.blocks.pool is None or unit.blocks.store_full:
+        if (
+            unit.SIDE != "receiver"
+            or unit.state not in RUNNING
+            or not unit.blocks.can_authenticate
+            or unit.blocks.store_full
+        ):
             return
         if block_bits != unit.settings["BLK"] or len(token) != 16:
             return

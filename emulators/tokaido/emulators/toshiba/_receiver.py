@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tokaido.emulators.toshiba._commands import COMMON, RECEIVER
+from tokaido.emulators.toshiba._faults import MODEL_FAULTS
 from tokaido.emulators.toshiba._instruments import Reading, no_data
 from tokaido.emulators.toshiba._states import ALIGNING, RUNNING, State
 from tokaido.emulators.toshiba._thermal import Body
@@ -42,6 +43,7 @@ class ReceiverModel(UnitModel):
     MODEL = "T12-RX"
     SIDE = "receiver"
     SERIAL_NUMBER = "TKRX0001"
+    FAULTS = tuple(MODEL_FAULTS["receiver"])
     ROWS = COMMON + RECEIVER
     WARMUP_LIMIT_S = 600.0
     TEMPERATURE_ALARM = "DET_TEMP"

@@ -15,6 +15,7 @@ def prepare(unit: UnitModel, wanted: State) -> None:
     """Put a unit into a state, temperatures settled, with an imagined peer, key and light that suit it."""
     for body in unit.bodies():
         body.settle()
+    unit.warmed = wanted not in (State.OFF, State.SELFTEST, State.WARMUP, State.ZEROIZE)
     unit.peer.imagined = True
     unit.imagine_light()
     if wanted in (*ALIGNING, State.STANDBY, *RUNNING):

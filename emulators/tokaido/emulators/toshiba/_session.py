@@ -59,7 +59,10 @@ class Session:
     """Session id, 16 hexadecimal digits, once both ends of the distillation have said hello."""
     inbox: deque[bytes] = field(default_factory=deque, repr=False)
     outbox: deque[bytes] = field(default_factory=deque, repr=False)
-    block_began_ns: int = 0
+    block_began_ns: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.block_began_ns = self.began_ns
 
     def name(self, distillation: str) -> None:
         """Take the id from that of the distillation, which its tags vouch for."""

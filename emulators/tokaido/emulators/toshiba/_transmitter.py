@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tokaido.emulators.toshiba._commands import COMMON, TRANSMITTER, Refusal
+from tokaido.emulators.toshiba._faults import MODEL_FAULTS
 from tokaido.emulators.toshiba._instruments import Reading, no_data
 from tokaido.emulators.toshiba._states import POWERED, State
 from tokaido.emulators.toshiba._thermal import Body
@@ -25,6 +26,7 @@ class TransmitterModel(UnitModel):
     MODEL = "T12-TX"
     SIDE = "transmitter"
     SERIAL_NUMBER = "TKTX0001"
+    FAULTS = tuple(MODEL_FAULTS["transmitter"])
     ROWS = COMMON + TRANSMITTER
     WARMUP_LIMIT_S = 300.0
     TEMPERATURE_ALARM = "LASER_TEMP"

@@ -77,6 +77,8 @@ class UnitModel(Box):
         self._step_ns = 0
         self.lease_ends_ns = 0
         self.aligned = False
+        self.warmed = False
+        """Whether a warm-up was completed since the unit was switched on."""
         self.chassis = Body(31.0, 600.0, settled_within=20.0)
         self.store = KeyStore()
         self.console = Console(self)
@@ -232,6 +234,7 @@ class UnitModel(Box):
         if self._in_range_since_ns is None:
             self._in_range_since_ns = self._now_ns
         if (self._now_ns - self._in_range_since_ns) / 1e9 >= IN_RANGE_S:
+            self.warmed = True
             self.enter_checked(State.AUTH)
 
     def _align(self) -> None:
@@ -273,10 +276,13 @@ class UnitModel(Box):
             self.make_safe()
         if state is State.SELFTEST:
             self.blocks.forget_measurements()
+        if state in (State.OFF, State.SELFTEST):
+            self.warmed = False
         self._state = state
         self._since_ns = self._now_ns
         self._in_range_since_ns = None
         if state is State.AUTH:
+            self.warmed = True
             self.peer.forget_proof()
         if state not in (*RUNNING, State.REALIGN):
             self.alarms.clear("RATE_LOW")
@@ -354,7 +360,7 @@ class UnitModel(Box):
     def _follow_alarms(self) -> None:
         if "cover_opened" in self.faults:
             self.raise_alarm("TAMPER")
-        if self._state not in (State.SELFTEST, State.WARMUP, State.FAULT) and self._too_far_off():
+        if self.warmed and self._state is not State.FAULT and self._too_far_off():
             self.raise_alarm(self.TEMPERATURE_ALARM)
         self._follow_hardware()
         warm = self.chassis.temperature > (43.0 if "CHASSIS_TEMP" in self.alarms else 45.0)
