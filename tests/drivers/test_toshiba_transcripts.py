@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from enum import Enum
 from typing import Any
 
 import pytest
 
 import tokaido.hal as hal
+from tokaido.drivers.toshiba import _console
 from tokaido_testing.transcripts import TRANSCRIPTS, ReplayPeer, load
 
 NAMES = sorted(f"toshiba/{path.stem}" for path in (TRANSCRIPTS / "toshiba").glob("*.toml"))
@@ -36,7 +36,7 @@ def test_driver_says_and_understands_exactly_the_transcript(name: str, monkeypat
     steps = [exchange for exchange in transcript["exchange"] if any(verb in exchange for verb in VERBS)]
     assert steps[0]["open"]
     first_id = int(transcript["first_id"], 16)
-    monkeypatch.setattr(secrets, "randbelow", lambda _limit: first_id)
+    monkeypatch.setattr(_console, "first_id", lambda: first_id)
     with ReplayPeer(steps) as peer:
         role = {"toshiba.transmitter": hal.Transmitter, "toshiba.receiver": hal.Receiver}[transcript["unit"]]
         with role.open(transcript["unit"], control=f"serial:{peer.port}?baudrate=115200", timeout=2) as device:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 import pytest
 
 import tokaido.hal as hal
+from tokaido.drivers.toshiba import _console
 from tokaido_testing.transcripts import ReplayPeer, load
 
 GOOD = """
@@ -77,7 +77,7 @@ def test_what_is_no_toml_says_where() -> None:
 
 def test_a_device_is_opened_on_first_use_as_its_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = load("toshiba/transmitter-off")["exchange"][:2]
-    monkeypatch.setattr(secrets, "randbelow", lambda _limit: 0x00A000)
+    monkeypatch.setattr(_console, "first_id", lambda: 0x00A000)
     with ReplayPeer(steps) as peer:
         path = tmp_path / "lab.toml"
         path.write_text(GOOD.format(port=peer.port))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import zlib
 from collections import deque
 from typing import Final
@@ -56,7 +56,7 @@ class Console:
         self.events_lost = 0
         """Alarm lines that were sent and never arrived whole, by their sequence numbers."""
         self._last_sequence: int | None = None
-        self._next_id = secrets.randbelow(1 << 24)
+        self._next_id = first_id()
 
     def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
         """Return the request that says `text` ("LAS:POW?", "KEY START").
@@ -130,6 +130,11 @@ class Console:
                 text=found[5],
             )
         )
+
+
+def first_id() -> int:
+    """Return the id of the first request: random, so that no reply of an earlier program can match."""
+    return int.from_bytes(os.urandom(3), "big")
 
 
 def _line(frame: bytes) -> str:
