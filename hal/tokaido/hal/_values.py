@@ -138,7 +138,7 @@ class Setting(Measured[T]):
             low, high = self.range
             if not low <= value <= high:
                 raise RangeError(
-                    f"{self.name} takes {low:g} to {high:g} {self.unit}".rstrip() + f", not {value!r}",
+                    f"{self.name} takes {low:.10g} to {high:.10g} {self.unit}".rstrip() + f", not {value!r}",
                     remedy="Nothing was sent",
                 )
         return value
