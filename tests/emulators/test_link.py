@@ -214,7 +214,9 @@ def test_an_eavesdropper_is_caught_and_no_key_comes_out(basis: Any, alarm: str) 
 
 def test_too_few_statistics_are_a_warning_and_no_attack() -> None:
     rig = Rig(fibre=Fibre(length_km=45, loss_db=14.5))
-    rig.order("BLK 100000")
+    rig.order("BLK 300000", "BAS 0.82")
+    for command in ("MU:SIG 0.5", "PRB:DEC 0.27", "PRB:VAC 0.13"):
+        rig.programs[0].data(command)
     rig.run()
     rig.until(lambda: all("NO_KEY" in program.active() for program in rig.programs), 5)
     rig.pass_time(2)
