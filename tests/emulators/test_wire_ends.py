@@ -14,6 +14,7 @@ import serial
 import zmq
 
 from tokaido.emulators import Emulator, launch
+from tokaido.emulators.toshiba import TransmitterModel
 from tokaido.hal._curve import create_curve_keys, load_curve_public
 from tokaido.hal._errors import ConfigurationError
 from tokaido_testing.console import KeyClient, ask_port, open_port, seal
@@ -76,6 +77,15 @@ def test_closing_leaves_nothing_behind() -> None:
         unit.close()
         assert not link.parent.exists()
     assert footprint() == before
+
+
+def test_closing_erases_the_keys() -> None:
+    with launch("toshiba.transmitter") as unit:
+        model = unit.model
+        assert isinstance(model, TransmitterModel)
+        with unit.lock:
+            model.load_psk(bytes(4096))
+    assert model.blocks.pool is None
 
 
 def test_a_directory_of_the_caller_is_left_as_it_was(tmp_path: Path) -> None:

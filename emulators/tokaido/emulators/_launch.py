@@ -109,6 +109,7 @@ class Emulator:
         self._stack = ExitStack()
         place = OwnDirectory(directory)
         self._stack.callback(place.remove)
+        self._stack.callback(model.forget_secrets)
         try:
             self._plug_in(place.path, clock, seed)
         except BaseException:

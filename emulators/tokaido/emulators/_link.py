@@ -328,8 +328,7 @@ class QkdLink:
         for end in self._ends:
             end.close()
         for unit in (self.transmitter_model, self.receiver_model):
-            unit.store.erase()
-            unit.blocks.forget_psk()
+            unit.forget_secrets()
 
     def __enter__(self) -> Self:
         return self

@@ -74,3 +74,6 @@ class DeviceModel(ABC):
         Raises:
             ConfigurationError: This model has no such fault.
         """
+
+    def forget_secrets(self) -> None:  # noqa: B027 - a device may have none
+        """Erase every key: the emulator ends."""

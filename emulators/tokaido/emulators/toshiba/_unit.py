@@ -121,6 +121,11 @@ class UnitModel(Box):
         """Return, once, what the key channel has to send."""
         return self.keychannel.take()
 
+    def forget_secrets(self) -> None:
+        """Erase every key block and the pre-shared key."""
+        self.store.erase()
+        self.blocks.forget_psk()
+
     def provoke(self, fault: str) -> None:
         """Begin a fault of tokaido.emulators.toshiba's fault table at once."""
         self.faults.add(fault)
