@@ -28,6 +28,15 @@ class Box(DeviceModel):
     TEMPERATURE_LIMIT: ClassVar[float]
     """Deviation of a critical body, in degC, beyond which the alarm comes."""
 
+    def identity(self) -> dict[str, str]:
+        """Vendor, model, serial number and firmware."""
+        return {
+            "vendor": self.VENDOR,
+            "model": self.MODEL,
+            "serial_number": self.serial_number,
+            "firmware": self.FIRMWARE,
+        }
+
     @abstractmethod
     def bodies(self) -> tuple[Body, ...]:
         """Everything whose temperature must settle."""

@@ -11,6 +11,7 @@ from tokaido.emulators.toshiba._commands import Refusal
 
 if TYPE_CHECKING:
     from tokaido.emulators.toshiba._alarms import AlarmLine
+    from tokaido.emulators.toshiba._states import State
 
 LINE_TO_UNIT = 256
 LINE_FROM_UNIT = 2048
@@ -34,7 +35,7 @@ class Device(Protocol):
         ...
 
     @property
-    def state_name(self) -> str:
+    def state(self) -> State:
         """State, for the prompt."""
         ...
 
@@ -161,7 +162,7 @@ class Console:
         self._send(f"{body}*{seal(serial, body)}")
 
     def _prompt(self) -> None:
-        self._out += f"{self._device.serial_number} {self._device.state_name}> ".encode("ascii")
+        self._out += f"{self._device.serial_number} {self._device.state}> ".encode("ascii")
         self._prompt_shown = True
 
     def _leave_prompt(self) -> None:

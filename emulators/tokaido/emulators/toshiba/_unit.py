@@ -141,11 +141,6 @@ class UnitModel(Box):
         return self._state
 
     @property
-    def state_name(self) -> str:
-        """State, for the prompt of the console."""
-        return str(self._state)
-
-    @property
     def step(self) -> str:
         """Step of the alignment, or an empty text."""
         return STEPS[self._step] if self._state in ALIGNING else ""
@@ -171,15 +166,6 @@ class UnitModel(Box):
     def load_psk(self, key: bytes) -> None:
         """Take the pre-shared key."""
         self.blocks.load_psk(key)
-
-    def identity(self) -> dict[str, str]:
-        """Vendor, model, serial number and firmware."""
-        return {
-            "vendor": self.VENDOR,
-            "model": self.MODEL,
-            "serial_number": self.serial_number,
-            "firmware": self.FIRMWARE,
-        }
 
     # --- for the one who sets up a scene ----------------------------------------------------------------------------
 
