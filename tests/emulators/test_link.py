@@ -149,6 +149,21 @@ def test_units_with_different_block_lengths_have_no_session() -> None:
     rig.order("KEY START")
     rig.pass_time(5)
     assert (rig.tx.session_id, rig.rx.session_id) == (None, None)
+    assert [program.active() for program in rig.programs] == [{"SETTINGS_MISMATCH"}, {"SETTINGS_MISMATCH"}]
+    rig.order("KEY STOP")
+    rig.programs[0].data("BLK 200000")
+    rig.order("KEY START")
+    rig.until(lambda: rig.tx.session_id is not None and rig.rx.session_id is not None, 5)
+    rig.pass_time(1)
+    assert [program.active() for program in rig.programs] == [set(), set()]
+
+
+def test_the_secret_rate_of_the_first_block_counts_from_its_session(rig: Rig) -> None:
+    rig.until(lambda: min(rig.waiting) >= 1, 5)
+    bits = rig.rx.store.oldest(1)[0][0].bits
+    rates = [float(program.data("RATE:SEC?").partition("@")[0]) for program in rig.programs]
+    assert all(bits / 5 < rate < bits / 0.1 for rate in rates)
+    assert rates[0] == pytest.approx(rates[1], rel=0.5)
 
 
 def test_a_full_store_begins_no_new_block_and_is_no_low_rate(rig: Rig) -> None:

@@ -35,7 +35,9 @@ MAX_STEP_NS = 200_000_000
 PUMP_S = 0.05
 """Wall time after which messages wait for the next step, so that the boxes' own time goes on."""
 AHEAD_NS = 2_000_000_000
-"""Emulated time that may pass while messages wait; then the link catches up first."""
+"""Emulated time that may pass while messages wait; then it creeps until the link has caught up."""
+CREEP_NS = 5_000_000
+"""Longest step of emulated time while it creeps; the boxes' consoles and waiting draws go on."""
 _IDLE_S = 0.005
 
 
@@ -234,7 +236,8 @@ class QkdLink:
         last_ns = start_ns = self._clock.monotonic_ns()
         while not self._closing.is_set():
             now_ns = self._clock.monotonic_ns()
-            step_ns = min(int((now_ns - last_ns) * speed), MAX_STEP_NS)
+            longest_ns = CREEP_NS if self._behind_ns > AHEAD_NS else MAX_STEP_NS
+            step_ns = min(int((now_ns - last_ns) * speed), longest_ns)
             last_ns = now_ns
             if step_ns > 0:
                 self.step(step_ns, pump_s=PUMP_S)
@@ -251,7 +254,7 @@ class QkdLink:
             pump_s: Wall time after which messages wait for the next step; by default they are all carried now.
         """
         self._expose(step_ns)
-        done = self._pump(None if self._behind_ns > AHEAD_NS else pump_s)
+        done = self._pump(pump_s)
         self._behind_ns = 0 if done else self._behind_ns + step_ns
         self._now_ns += step_ns
         if done:

@@ -31,6 +31,7 @@ PAGE = {
     "LOS": ("MAJOR", "DEGRADED", ""),
     "SYNC_LOSS": ("MAJOR", "DEGRADED", ""),
     "PEER_UNREACHABLE": ("MAJOR", None, ""),
+    "SETTINGS_MISMATCH": ("MINOR", None, ""),
     "KEYSTORE_FULL": ("MAJOR", None, ""),
     "LEASE_EXPIRED": ("MINOR", "STANDBY", "LSE"),
     "CHASSIS_TEMP": ("WARNING", None, ""),

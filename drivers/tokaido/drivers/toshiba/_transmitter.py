@@ -44,7 +44,7 @@ class Transmitter(ToshibaUnit, hal.Transmitter):
     """Control the mean photon number of the decoy state, 0.01 to 0.5, below the signal's."""
     vacuum_mean_photon_number = setting(float, "MU:VAC", unit="photon/pulse", range=(0, 0.01), states=hal.SETUP)
     """Control the mean photon number of the vacuum state, 0 to 0.01, below the decoy's."""
-    decoy_probability = setting(float, "PRB:DEC", unit="", range=(0.001, 0.5), states=hal.SETUP)
-    """Control the probability of the decoy state, 0.001 to 0.5."""
+    decoy_probability = setting(float, "PRB:DEC", unit="", range=(0.001, 0.6), states=hal.SETUP)
+    """Control the probability of the decoy state, 0.001 to 0.6."""
     vacuum_probability = setting(float, "PRB:VAC", unit="", range=(0.001, 0.4), states=hal.SETUP)
     """Control the probability of the vacuum state, 0.001 to 0.4."""

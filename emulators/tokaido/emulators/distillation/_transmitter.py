@@ -227,6 +227,7 @@ class TransmitterDistiller(Distiller):
             self._open_frame()
             return
         self._totals.leaked_bits += self._leak
+        self._totals.qber_key = self._counts.qber_key
         length = finite_key(self.settings, self._counts, self._leak)
         self._output_bits = self._check_key(length.bits, length.reason)
         n = self._bits.size

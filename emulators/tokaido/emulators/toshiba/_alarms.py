@@ -65,6 +65,7 @@ ALARMS = {
         AlarmKind("LOS", "MAJOR", "no clock light"),
         AlarmKind("SYNC_LOSS", "MAJOR", "the clock is not locked"),
         AlarmKind("PEER_UNREACHABLE", "MAJOR", "the peer does not answer on the classical channel"),
+        AlarmKind("SETTINGS_MISMATCH", "MINOR", "the peer distils blocks of another length"),
         AlarmKind("KEYSTORE_FULL", "MAJOR", "64 key blocks wait to be drawn"),
         AlarmKind("LEASE_EXPIRED", "MINOR", "no request within the lease: safe state"),
         AlarmKind("CHASSIS_TEMP", "WARNING", "the chassis is too warm"),

@@ -213,7 +213,7 @@ TRANSMITTER: tuple[Command, ...] = (
     Setting("MU:DEC", "mean photon number of the decoy state", 0.01, 0.5, 0.13, "photon/pulse"),
     Setting("MU:VAC", "mean photon number of the vacuum state", 0, 0.01, 0.001, "photon/pulse"),
     Query("PRB:SIG", "probability of the signal state", "", ".10g"),
-    Setting("PRB:DEC", "probability of the decoy state", 0.001, 0.5, 0.27),
+    Setting("PRB:DEC", "probability of the decoy state", 0.001, 0.6, 0.27),
     Setting("PRB:VAC", "probability of the vacuum state", 0.001, 0.4, 0.13),
 )
 

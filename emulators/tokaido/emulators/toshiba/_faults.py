@@ -22,6 +22,7 @@
 | `verification_failure` | both | `EC_FAIL` | a block whose verification failed |
 | `few_statistics` | both | `NO_KEY` | a block too small for a key |
 | `peer_silent` | both | `PEER_UNREACHABLE` | nothing of the peer arrives any more |
+| `peer_otherwise` | both | `SETTINGS_MISMATCH` | the peer is set to blocks of another length |
 | `keystore_full` | both | `KEYSTORE_FULL` | the store counts as full |
 | `lease_lost` | both | `LEASE_EXPIRED` | the lease ends at once (a lease of 5 s is set when it was off) |
 | `chassis_hot` | both | `CHASSIS_TEMP` | the chassis drifts to 50 degC |
@@ -53,6 +54,7 @@ _BOTH = {
     "verification_failure": "EC_FAIL",
     "few_statistics": "NO_KEY",
     "peer_silent": "PEER_UNREACHABLE",
+    "peer_otherwise": "SETTINGS_MISMATCH",
     "keystore_full": "KEYSTORE_FULL",
     "lease_lost": "LEASE_EXPIRED",
     "chassis_hot": "CHASSIS_TEMP",

@@ -35,7 +35,7 @@ class Peer:
         self._heard_ns: int | None = None
         self._due_since_ns: int | None = None
         self._next_ns = {"status": 0, "hello": 0, "open": 0}
-        self._last_status: tuple[object, ...] = ()
+        self._last_status: dict[str, object] = {}
         self._nonce = b""
         self._proofs: dict[bytes, bytes] = {}
         self._verified: set[bytes] = set()
@@ -67,6 +67,14 @@ class Peer:
         if self._due_since_ns is None:
             self._due_since_ns = self._unit.now_ns
         return self._unit.now_ns - max(self._due_since_ns, self._heard_ns or 0) >= SILENCE_NS
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether both boxes would exchange keys and the peer is set to blocks of another length."""
+        if self._unit.state not in RUNNING:
+            return False
+        theirs = self.status.get("block_bits", self._unit.settings["BLK"])
+        return "peer_otherwise" in self._unit.faults or (self.running and theirs != self._unit.settings["BLK"])
 
     @property
     def running(self) -> bool:
@@ -112,15 +120,16 @@ class Peer:
         unit = self._unit
         if unit.state not in POWERED or self.imagined:
             return
-        status = (
-            str(unit.state),
-            unit.aligned,
-            unit.blocks.store_full,
-            unit.blocks.session.token if unit.blocks.session else None,
-        )
+        status: dict[str, object] = {
+            "state": str(unit.state),
+            "aligned": unit.aligned,
+            "full": unit.blocks.store_full,
+            "session": unit.blocks.session.token if unit.blocks.session else None,
+            "block_bits": int(unit.settings["BLK"]),
+        }
         if status != self._last_status or self._due("status", STATUS_NS):
             self._last_status = status
-            self._say("status", state=status[0], aligned=status[1], full=status[2], session=status[3])
+            self._say("status", **status)
         if unit.state is State.AUTH and unit.blocks.pool is not None and self._due("hello", HELLO_NS):
             self._say("hello", nonce=self._nonce.hex())
         if unit.blocks.session is not None and self.status and self._session_over(unit.blocks.session):

@@ -357,6 +357,7 @@ class UnitModel(Box):
         warm = self.chassis.temperature > (43.0 if "CHASSIS_TEMP" in self.alarms else 45.0)
         self.alarms.follow("CHASSIS_TEMP", warm, self._now_ns)
         self.alarms.follow("PEER_UNREACHABLE", self.peer.overdue, self._now_ns)
+        self.alarms.follow("SETTINGS_MISMATCH", self.peer.disagrees, self._now_ns)
         self.alarms.follow("AUTH_KEY_LOW", self.blocks.auth_key_low, self._now_ns)
         self.alarms.follow("KEYSTORE_FULL", self.blocks.store_full, self._now_ns)
         self.blocks.follow_rate()
