@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,21 +64,16 @@ def opened(text: str, *, trace: bool = False) -> Iterator[Device]:
     A one-shot command must not switch a laser off by ending. With `trace`, the bytes on the wire go to stderr, those of
     the opening included.
     """
-    from tokaido.hal._registry import load_driver, parse_resources  # noqa: PLC0415 - the trace begins before connect
-
     entry = parse_device(text)
-    kind = load_driver(entry.driver, hal.Device)
-    with ExitStack() as stack:
-        device = kind(
-            parse_resources(entry.driver, kind, entry.resources),
-            name=entry.name,
-            serial_number=entry.serial_number,
-            timeout_s=entry.timeout,
-        )
-        stack.callback(device.close)
-        if trace:
-            stack.enter_context(hal.trace(device.transport, lambda record: print(record, file=sys.stderr)))
-        device.connect(entry.timeout)
+    with hal.Device.open(
+        entry.driver,
+        name=entry.name,
+        serial_number=entry.serial_number,
+        timeout=entry.timeout,
+        clock=hal.SYSTEM_CLOCK,
+        trace=(lambda record: print(record, file=sys.stderr)) if trace else None,
+        **entry.resources,
+    ) as device:
         yield device
 
 

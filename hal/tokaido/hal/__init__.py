@@ -19,6 +19,7 @@ from tokaido.hal._errors import (
     DeviceBusyError,
     DeviceError,
     DeviceTimeoutError,
+    InterlockError,
     KeyMaterialError,
     NotConnectedError,
     NotFreshError,
@@ -50,11 +51,24 @@ from tokaido.hal._roles import (
     UnitState,
 )
 from tokaido.hal._stream import StreamTransport
+from tokaido.hal._switch import (
+    BootMode,
+    LightInterlock,
+    OpticalSwitch,
+    PortState,
+    Side,
+    SwitchCapability,
+    SwitchPort,
+    SwitchSize,
+)
 from tokaido.hal._trace import TraceRecord, trace
 from tokaido.hal._transport import NOT_MINE, Codec, LineCodec, NotMine, Request, Transport
 from tokaido.hal._values import Measured, Query, Setting, lacking, measured, query, setting
 
 if TYPE_CHECKING:
+    from tokaido.hal._scpi import ScpiCodec
+    from tokaido.hal._visa import VisaTransport
+
     from tokaido.hal import aio
     from tokaido.hal._authenticator import AuthenticationPool, OneTimeAuthenticator
     from tokaido.hal._curve import CurveKeyFiles, create_curve_keys
@@ -69,8 +83,10 @@ _LAZY = {
     "DeviceEntry": "tokaido.hal._station",
     "DriverEntry": "tokaido.hal._registry",
     "OneTimeAuthenticator": "tokaido.hal._authenticator",
+    "ScpiCodec": "tokaido.hal._scpi",
     "SerialTransport": "tokaido.hal._serial",
     "Station": "tokaido.hal._station",
+    "VisaTransport": "tokaido.hal._visa",
     "ZmqTransport": "tokaido.hal._zmq",
     "create_curve_keys": "tokaido.hal._curve",
     "drivers": "tokaido.hal._registry",
@@ -89,6 +105,7 @@ __all__ = [
     "Answer",
     "AuthenticationError",
     "AuthenticationPool",
+    "BootMode",
     "Capability",
     "Clock",
     "ClosedError",
@@ -104,10 +121,12 @@ __all__ = [
     "DeviceTimeoutError",
     "DriverEntry",
     "Identity",
+    "InterlockError",
     "KeyBlock",
     "KeyBlockInfo",
     "KeyMaterial",
     "KeyMaterialError",
+    "LightInterlock",
     "LimitStatus",
     "LineCodec",
     "Measured",
@@ -115,8 +134,10 @@ __all__ = [
     "NotFreshError",
     "NotMine",
     "OneTimeAuthenticator",
+    "OpticalSwitch",
     "OutcomeUnknownError",
     "Part",
+    "PortState",
     "ProtocolError",
     "Quality",
     "Query",
@@ -126,13 +147,18 @@ __all__ = [
     "RefusedError",
     "Request",
     "Resource",
+    "ScpiCodec",
     "SerialTransport",
     "Setting",
     "Severity",
     "Shutter",
+    "Side",
     "StateError",
     "Station",
     "StreamTransport",
+    "SwitchCapability",
+    "SwitchPort",
+    "SwitchSize",
     "SystemClock",
     "Telemetry",
     "TelemetryEvent",
@@ -145,6 +171,7 @@ __all__ = [
     "UnitState",
     "UnsupportedError",
     "ValueTypeError",
+    "VisaTransport",
     "WrongDeviceError",
     "ZmqTransport",
     "aio",

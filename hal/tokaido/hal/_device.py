@@ -12,12 +12,13 @@ from tokaido.hal._readings import Quality, Reading, Telemetry
 from tokaido.hal._values import Measured, Query, Setting, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from enum import Enum
     from types import TracebackType
 
     from tokaido.hal._resources import Resource
     from tokaido.hal._stream import StreamTransport
+    from tokaido.hal._trace import TraceRecord
 
 T = TypeVar("T")
 
@@ -182,6 +183,7 @@ class Device(Valued):
         serial_number: str = "",
         timeout: float = 1.0,
         clock: Clock = SYSTEM_CLOCK,
+        trace: Callable[[TraceRecord], None] | None = None,
         **resources: str | Resource,
     ) -> Self:
         """Find a driver, connect it to its resources and return it as this role.
@@ -192,6 +194,7 @@ class Device(Valued):
             serial_number: If given, any other box is refused.
             timeout: Deadline of one exchange, and of connecting, in s.
             clock: Where time comes from.
+            trace: Called with every record of the control transport, from the first byte on.
             resources: By name, for example control="serial:/dev/qkd/TKTX0001?baudrate=115200".
 
         Raises:
@@ -210,14 +213,16 @@ class Device(Valued):
             clock=clock,
         )
         try:
-            device.connect(timeout)
+            if trace is not None:
+                device.transport.add_sink(trace)
+            device._connect(timeout)
         except BaseException:
             device.close()
             raise
         return device
 
     @abstractmethod
-    def connect(self, timeout: float | None = None) -> None:
+    def _connect(self, timeout: float | None = None) -> None:
         """Open the transports and learn who is there. Sends queries only."""
 
     @abstractmethod

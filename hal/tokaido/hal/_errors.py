@@ -99,6 +99,10 @@ class StateError(RefusedError):
     """The command is not allowed in the state that the device is in."""
 
 
+class InterlockError(RefusedError):
+    """A declared interlock forbids it; nothing was sent."""
+
+
 class NotFreshError(DeviceError):
     """The device has no fresh value to give."""
 

@@ -121,6 +121,7 @@ class Station:
                 serial_number=entry.serial_number,
                 timeout=entry.timeout,
                 clock=self._clock,
+                trace=None,
                 **entry.resources,
             )
             self._open[name] = device

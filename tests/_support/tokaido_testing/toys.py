@@ -31,7 +31,7 @@ class Toy(hal.Device):
         self._answers = answers
         self._sent: list[str] = []
 
-    def connect(self, timeout: float | None = None) -> None:
+    def _connect(self, timeout: float | None = None) -> None:
         """There is nothing to connect."""
 
     def close(self) -> None:

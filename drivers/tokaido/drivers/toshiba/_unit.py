@@ -158,7 +158,7 @@ class ToshibaUnit(hal.Unit):
         """Get vendor, model, serial number and firmware."""
         return self._identify(self._query("IDN?"))
 
-    def connect(self, timeout: float | None = None) -> None:
+    def _connect(self, timeout: float | None = None) -> None:
         """Open the console and check who is there. Sends one query. The key channel is opened when it is first used."""
         self._control.open(timeout)
 

@@ -1,0 +1,300 @@
+"""The role of an optical switch: which input is joined to which output, verified after every change."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from tokaido.hal._clock import Deadline
+from tokaido.hal._device import Device
+from tokaido.hal._errors import DeviceError, InterlockError, RangeError, RefusedError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tokaido.hal._readings import Reading
+
+logger = logging.getLogger("tokaido.hal.interlock")
+
+POLL_S = 0.005
+"""How often the map is read while a change settles."""
+
+
+class Side(Enum):
+    """Which side of a switch a port is on."""
+
+    INPUT = "in"
+    OUTPUT = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchPort:
+    """One port, counted from 1 on its own side, whatever the vendor counts."""
+
+    side: Side
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.side.value} {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSize:
+    """How many ports a switch has on either side."""
+
+    inputs: int
+    outputs: int
+
+
+class PortState(Enum):
+    """What a port is fit for."""
+
+    ENABLED = "ENABLED"
+    DISABLED = "DISABLED"
+    """Its shutter is closed."""
+    FAILED = "FAILED"
+
+
+class BootMode(Enum):
+    """Which map a switch has after power came back."""
+
+    DARK = "DARK"
+    """None."""
+    RESTORE = "RESTORE"
+    """The one that was saved."""
+    AUTOSAVE = "AUTOSAVE"
+    """The last one."""
+
+
+class SwitchCapability(Enum):
+    """What a switch can that not every switch can."""
+
+    DISCONNECT = "leave an input without an output"
+    PORT_STATES = "states and shutters of ports"
+    POWER_MONITORS = "power monitors"
+    BOOT_MODE = "boot mode"
+
+
+@dataclass(frozen=True, slots=True)
+class LightInterlock:
+    """No classical power onto a single-photon port: declared once, enforced where the command is given."""
+
+    name: str
+    classical_inputs: frozenset[int]
+    """Inputs that may carry classical light."""
+    shuttered: Mapping[int, Callable[[], bool]]
+    """For each output that leads to a single-photon receiver, whether that receiver is shuttered now."""
+
+
+class OpticalSwitch(Device):
+    """A switch that joins inputs to outputs, one to one. Its safe state is its map as it stands: darkness cuts others.
+
+    Every change is checked before it is sent, and read back within `settle_timeout` after it. Ports are counted from 1
+    on either side; a driver translates where its vendor counts otherwise.
+    """
+
+    settle_timeout: float = 1.0
+    """How long a change may take to show, in s."""
+
+    @abstractmethod
+    def size(self) -> SwitchSize:
+        """Ask how many inputs and outputs there are."""
+
+    @abstractmethod
+    def connections(self) -> dict[int, int]:
+        """Ask for the whole map: output by input."""
+
+    @abstractmethod
+    def _add(self, pairs: Mapping[int, int]) -> None:
+        """Join these inputs to these outputs, which are free. One command."""
+
+    @abstractmethod
+    def _remove(self, pairs: Mapping[int, int]) -> None:
+        """Part these pairs, which are joined. One command."""
+
+    @abstractmethod
+    def _replace(self, pairs: Mapping[int, int]) -> None:
+        """Make this the whole map. One command."""
+
+    def connect(self, input: int, output: int, *, force: str = "") -> None:  # noqa: A002 - the word users type
+        """Join an input to an output that are both free, or already joined to each other.
+
+        Args:
+            input: From 1.
+            output: From 1.
+            force: Why an interlock may be overruled; it is logged. Empty: it may not.
+
+        Raises:
+            RangeError: The switch has no such port; nothing was sent.
+            RefusedError: One of the ports is joined to another; nothing was sent.
+            InterlockError: Classical light would reach a single-photon receiver; nothing was sent.
+            DeviceError: The switch refused, or its map did not become this within `settle_timeout`.
+            OutcomeUnknownError: The reply was lost; read `connections`.
+        """
+        self._check_pairs({input: output})
+        present = self.connections()
+        if present.get(input) == output:
+            return
+        taken = {o: i for i, o in present.items()}
+        if input in present or output in taken:
+            which = (
+                f"input {input} is joined to output {present[input]}"
+                if input in present
+                else (f"output {output} is joined to input {taken[output]}")
+            )
+            raise RefusedError(
+                f"{which}; nothing was sent",
+                device=self.name,
+                command=f"connect {input} to {output}",
+                remedy="Disconnect it first, or replace the whole map",
+            )
+        self._check_interlocks({input: output}, force)
+        self._add({input: output})
+        self._verify({**present, input: output}, f"connect {input} to {output}")
+
+    def disconnect(self, *inputs: int) -> None:
+        """Part these inputs from their outputs. Inputs that are free stay so.
+
+        Raises:
+            RangeError: The switch has no such input; nothing was sent.
+            UnsupportedError: Every input of this switch always has an output.
+            DeviceError: The switch refused, or its map did not become this within `settle_timeout`.
+        """
+        self._check_inputs(inputs)
+        present = self.connections()
+        pairs = {i: present[i] for i in inputs if i in present}
+        if pairs:
+            self._require(SwitchCapability.DISCONNECT)
+            self._remove(pairs)
+            self._verify({i: o for i, o in present.items() if i not in pairs}, f"disconnect {sorted(pairs)}")
+
+    def disconnect_all(self) -> None:
+        """Part every pair."""
+        self._require(SwitchCapability.DISCONNECT)
+        self.replace({})
+
+    def replace(self, connections: Mapping[int, int], *, force: str = "") -> None:
+        """Make `connections` (output by input) the whole map, at once.
+
+        Raises:
+            RangeError: A port does not exist, or an output stands twice; nothing was sent.
+            InterlockError: Classical light would reach a single-photon receiver; nothing was sent.
+            DeviceError: The switch refused, or its map did not become this within `settle_timeout`.
+            OutcomeUnknownError: The reply was lost; read `connections`.
+        """
+        wanted = dict(connections)
+        self._check_pairs(wanted)
+        if len(set(wanted.values())) != len(wanted):
+            raise RangeError(f"an output stands twice in {wanted}", device=self.name, remedy="Nothing was sent")
+        self._check_interlocks(wanted, force)
+        self._replace(wanted)
+        self._verify(wanted, "replace")
+
+    def port_states(self) -> dict[SwitchPort, PortState]:
+        """Ask for the state of every port.
+
+        Raises:
+            UnsupportedError: This switch has none to tell.
+        """
+        raise self._lacks(SwitchCapability.PORT_STATES)
+
+    def set_port_enabled(self, port: SwitchPort, enabled: bool) -> None:  # noqa: ARG002 - for switches that have it
+        """Open or close the shutter of one port, and verify it.
+
+        Raises:
+            UnsupportedError: This switch has no port shutters.
+        """
+        raise self._lacks(SwitchCapability.PORT_STATES)
+
+    def port_powers(self) -> dict[SwitchPort, Reading[float]]:
+        """Ask for the optical power in dBm at every port that has a monitor.
+
+        Raises:
+            UnsupportedError: This switch has no monitors.
+        """
+        raise self._lacks(SwitchCapability.POWER_MONITORS)
+
+    def boot_mode(self) -> BootMode:
+        """Ask which map the switch will have after power came back.
+
+        Raises:
+            UnsupportedError: This switch has no choice.
+        """
+        raise self._lacks(SwitchCapability.BOOT_MODE)
+
+    def set_boot_mode(self, mode: BootMode) -> None:  # noqa: ARG002 - for switches that have it
+        """Choose which map the switch will have after power came back, and verify it.
+
+        Raises:
+            UnsupportedError: This switch has no choice.
+        """
+        raise self._lacks(SwitchCapability.BOOT_MODE)
+
+    def add_interlock(self, interlock: LightInterlock) -> None:
+        """Enforce an interlock from now on. A station does this for those that its file declares."""
+        self._interlocks = (*self._interlocks, interlock)
+
+    _interlocks: tuple[LightInterlock, ...] = ()
+
+    def apply_safe_state(self) -> None:
+        """Leave the map as it is."""
+
+    # --- checks -----------------------------------------------------------------------------------------------------
+
+    def _check_inputs(self, inputs: Iterable[int]) -> None:
+        size = self.size()
+        for number in inputs:
+            if isinstance(number, bool) or not 1 <= number <= size.inputs:
+                raise RangeError(
+                    f"there is no input {number!r}",
+                    device=self.name,
+                    remedy=f"It has 1 to {size.inputs}; nothing was sent",
+                )
+
+    def _check_pairs(self, pairs: Mapping[int, int]) -> None:
+        self._check_inputs(pairs)
+        outputs = self.size().outputs
+        for number in pairs.values():
+            if isinstance(number, bool) or not 1 <= number <= outputs:
+                raise RangeError(
+                    f"there is no output {number!r}",
+                    device=self.name,
+                    remedy=f"It has 1 to {outputs}; nothing was sent",
+                )
+
+    def _check_interlocks(self, pairs: Mapping[int, int], force: str) -> None:
+        for interlock in self._interlocks:
+            for source, target in pairs.items():
+                is_shuttered = interlock.shuttered.get(target)
+                if source not in interlock.classical_inputs or is_shuttered is None or is_shuttered():
+                    continue
+                what = f"input {source} may carry classical light and output {target} leads to a single-photon receiver"
+                if not force:
+                    raise InterlockError(
+                        f"interlock {interlock.name}: {what} that is not shuttered; nothing was sent",
+                        device=self.name,
+                        remedy="Close the receiver's shutter, or force it with a reason",
+                    )
+                logger.warning("%s: interlock %s FORCED (%s): %s", self.name, interlock.name, force, what)
+
+    def _verify(self, wanted: Mapping[int, int], command: str) -> None:
+        deadline = Deadline(self._clock, self.settle_timeout)
+        while (found := self.connections()) != wanted:
+            if deadline.passed:
+                raise DeviceError(
+                    f"the map was to be {dict(wanted)} and is {found} after {deadline.elapsed_s:.3f} s",
+                    device=self.name,
+                    command=command,
+                    remedy="Look at port_states(), or allow it more settle_timeout",
+                )
+            self._clock.wait(POLL_S)
+
+    def _require(self, capability: SwitchCapability) -> None:
+        if capability not in self.capabilities:
+            raise self._lacks(capability)
+
+    def _lacks(self, capability: SwitchCapability) -> UnsupportedError:
+        return UnsupportedError(f"this switch cannot: {capability.value}", device=self.name)
