@@ -13,7 +13,6 @@ from tokaido.hal._values import Measured, Query, Setting, measured, query, setti
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
 
     from tokaido.hal._alarms import Alarm, AlarmEvent
     from tokaido.hal._keys import KeyBlock, KeyMaterial
@@ -202,14 +201,6 @@ class Unit(Device):
                     remedy="Look at alarms() for what holds it, or wait longer",
                 )
             self._clock.wait(min(poll, timeout - elapsed_s))
-
-    def wait_until_leaves(self, states: AbstractSet[UnitState], *, timeout: float, poll: float = 0.1) -> UnitState:
-        """Wait until the unit is in none of `states` and return the state it went to.
-
-        Raises:
-            DeviceTimeoutError: It was in one of them all the time.
-        """
-        return self.wait_for(*(state for state in UnitState if state not in states), timeout=timeout, poll=poll)
 
 
 class Transmitter(Unit):

@@ -1,0 +1,164 @@
+"""A unit's life through its driver: power, waiting, alarms, lease, stream, draw, safe state."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from pathlib import Path
+
+import pytest
+
+import tokaido.hal as hal
+from tokaido.drivers.toshiba._keychannel import KeyChannel
+from tokaido.emulators import launch
+from tokaido.emulators._launch import Emulator
+from tokaido.hal import UnitState
+
+
+def prepare(emulator: Emulator, state: str) -> None:
+    """Bring the model into a state, with an imagined peer."""
+    with emulator.lock:
+        emulator.model.prepare(state)  # type: ignore[attr-defined]
+
+
+def test_a_cold_unit_warms_up_and_waits_for_its_key() -> None:
+    with (
+        launch("toshiba.transmitter", speed=100) as emulator,
+        hal.Transmitter.open("toshiba.transmitter", **emulator.resources) as tx,
+    ):
+        assert tx.state() is UnitState.OFF
+        with pytest.raises(hal.StateError, match="OFF"):
+            tx.start()
+        tx.power_on()
+        assert tx.wait_for(UnitState.AUTH, timeout=10) is UnitState.AUTH
+        assert not tx.preshared_key_loaded()
+        tx.load_preshared_key(hal.KeyMaterial(secrets.token_bytes(4096)))
+        assert tx.preshared_key_loaded()
+        with pytest.raises(hal.DeviceTimeoutError, match="still in AUTH"):
+            tx.wait_for(UnitState.RUN, timeout=0.3)
+        tx.zeroise(tx.identity().serial_number)
+        assert tx.wait_for(UnitState.OFF, timeout=5) is UnitState.OFF
+        assert not tx.preshared_key_loaded()
+
+
+def test_waiting_for_what_cannot_come_ends_at_once_and_says_why(emulator: Emulator, tx: hal.Transmitter) -> None:
+    prepare(emulator, "STANDBY")
+    emulator.provoke("cover_opened")
+    with pytest.raises(hal.StateError, match="TAMPER"):
+        tx.wait_for(UnitState.RUN, timeout=30)
+    with pytest.raises(hal.RefusedError):
+        tx.acknowledge_security()
+    emulator.mend("cover_opened")
+    tx.acknowledge_security()
+    assert tx.state() is not UnitState.SECURITY_HOLD
+
+
+def test_alarms_come_unasked_and_in_order(emulator: Emulator, tx: hal.Transmitter) -> None:
+    assert tx.alarm_events() == ()
+    emulator.provoke("cover_opened")
+    events = tx.alarm_events(timeout=2)
+    assert [(event.raised, event.code, event.severity) for event in events] == [(True, "TAMPER", hal.Severity.CRITICAL)]
+    active = {alarm.code: alarm for alarm in tx.alarms()}
+    assert active["TAMPER"].latched
+
+
+def test_a_host_that_falls_silent_loses_its_lease_and_the_unit_goes_safe() -> None:
+    with (
+        launch("toshiba.transmitter", speed=20, warm=True) as emulator,
+        hal.Transmitter.open("toshiba.transmitter", **emulator.resources) as tx,
+    ):
+        prepare(emulator, "RUN")
+        with pytest.raises(hal.RangeError):
+            tx.set_lease(2)
+        tx.set_lease(20)
+        assert tx.emitting()
+        hal.SYSTEM_CLOCK.wait(1.5)  # 30 emulated s
+        assert not tx.emitting()
+        assert tx.attenuation == 60
+        assert tx.state() is UnitState.STANDBY
+        assert "LEASE_EXPIRED" in {alarm.code for alarm in tx.alarms()}
+
+
+def test_the_telemetry_stream_counts_its_events(emulator: Emulator, tx: hal.Transmitter) -> None:
+    prepare(emulator, "RUN")
+    events = []
+    for event in tx.telemetry_stream(0.1, timeout=2):
+        events.append(event)
+        if event.sequence == 2:
+            emulator.provoke("cover_opened")
+        if event.alarm is not None:
+            break
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    assert all(event.lost == 0 for event in events)
+    assert events[0].state is UnitState.RUN
+    assert events[0].values["attenuation"] == pytest.approx(tx.attenuation) or tx.attenuation == 60
+    alarm = events[-1].alarm
+    assert alarm is not None
+    assert alarm.code == "TAMPER"
+
+
+def test_events_that_were_lost_are_counted(emulator: Emulator, tx: hal.Transmitter) -> None:
+    emulator.faults.add("drop", direction="from_unit", port="keys", match=b'"seq": 3')
+    events = list(itertools.islice(tx.telemetry_stream(0.1, timeout=2), 4))
+    emulator.faults.clear()
+    assert [event.sequence for event in events] == [1, 2, 4, 5]
+    assert [event.lost for event in events] == [0, 0, 1, 0]
+
+
+def test_one_host_draws_at_a_time(emulator: Emulator, tx: hal.Transmitter) -> None:
+    """The console is exclusive by itself; the key channel is what two programs could share."""
+    keys = hal.Resource.parse(emulator.resources["keys"])
+    other = KeyChannel(keys, "other", "TKTX0001", clock=hal.SYSTEM_CLOCK, timeout_s=1.0)
+    assert list(tx.key_blocks(0)) == []
+    with pytest.raises(hal.DeviceBusyError, match="another host"):
+        list(other.key_blocks(0, None))
+    assert list(tx.key_blocks(0)) == []
+    other.close()
+
+
+@pytest.mark.parametrize(("on_exit", "emits"), [("safe", False), ("keep", True)])
+def test_a_station_leaves_its_devices_as_it_says(emulator: Emulator, on_exit: str, emits: bool, tmp_path: Path) -> None:
+    prepare(emulator, "RUN")
+    path = tmp_path / "lab.toml"
+    path.write_text(
+        f'[station]\non_exit = "{on_exit}"\n[devices.alice]\ndriver = "toshiba.transmitter"\n'
+        f'control = "{emulator.resources["control"]}"\n'
+    )
+    with hal.Station.from_file(path) as station:
+        assert station.device("alice", hal.Transmitter).emitting()
+    with hal.Transmitter.open("toshiba.transmitter", **emulator.resources) as tx:
+        assert tx.emitting() is emits
+
+
+def test_a_station_that_cannot_make_its_devices_safe_says_so(emulator: Emulator) -> None:
+    station = hal.Station.from_text(
+        f'[devices.alice]\ndriver = "toshiba.transmitter"\ntimeout = 0.3\ncontrol = "{emulator.resources["control"]}"\n'
+    )
+    station.device("alice", hal.Transmitter)
+    emulator.unplug()
+    with pytest.raises(hal.TokaidoError, match="alice"):
+        station.close()
+    emulator.replug()
+
+
+def test_the_asyncio_face_reads_sets_and_commands(emulator: Emulator) -> None:
+    async def run() -> None:
+        async with hal.aio.open(hal.Transmitter.open, "toshiba.transmitter", **emulator.resources) as tx:
+            await tx.set(hal.Transmitter.attenuation, 12.5)
+            assert await tx.get(hal.Transmitter.attenuation) == 12.5
+            assert await tx.ask(hal.Transmitter.state) is UnitState.AUTH
+            assert (await tx.telemetry())[hal.Transmitter.attenuation].value == 12.5
+            with pytest.raises(hal.StateError):
+                await tx.call(hal.Transmitter.start)
+
+    asyncio.run(run())
+
+
+def test_a_trace_shows_the_wire_from_the_first_byte(emulator: Emulator) -> None:
+    records: list[hal.TraceRecord] = []
+    with hal.Transmitter.open("toshiba.transmitter", trace=records.append, control=emulator.resources["control"]) as tx:
+        assert tx.transport.query("VOA:ATT?") == "35"
+    texts = [(record.direction, record.text) for record in records]
+    assert "IDN?" in texts[0][1]
+    assert ("<", True) in {(direction, "OK 35*" in text) for direction, text in texts}
