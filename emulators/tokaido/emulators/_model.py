@@ -26,6 +26,12 @@ class DeviceModel(ABC):
 
     FAULTS: ClassVar[Sequence[str]] = ()
     """Names of the faults that `provoke` knows."""
+    wire_ends: ClassVar[Sequence[str]] = ("pty", "emu")
+    """What may carry the port `control`: some of `tokaido.emulators.WIRE_ENDS`, the usual one first."""
+    BAUD_RATE: ClassVar[int] = 115200
+    """What its serial line is set to, 8 bits, no parity, 1 stop bit."""
+    service_request_enable: int = 0
+    """Bits of the status byte that request service (IEEE 488.2, 11.3.2)."""
 
     serial_number: str
     """Serial number of the emulated box."""
@@ -59,13 +65,17 @@ class DeviceModel(ABC):
             KeyError: There is no such stream port.
         """
 
-    @abstractmethod
     def receive_message(self, peer: bytes, client_key: str, frames: list[bytes]) -> None:
-        """Take one message at the message port: from which connection, under which public key (z85), and its frames."""
+        """Take one message at the message port: from which connection, under which public key (z85), and its frames.
 
-    @abstractmethod
+        Raises:
+            KeyError: There is no message port.
+        """
+        raise KeyError(f"no message port for {len(frames)} frames of {client_key or peer.hex()}")
+
     def take_messages(self) -> list[Message]:
         """Return, once, the messages that the message port has to send, oldest first."""
+        return []
 
     @abstractmethod
     def provoke(self, fault: str) -> None:
@@ -77,3 +87,22 @@ class DeviceModel(ABC):
 
     def forget_secrets(self) -> None:  # noqa: B027 - a device may have none
         """Erase every key: the emulator ends."""
+
+    # --- what a message end asks for besides bytes (IEEE 488.1: serial poll, device clear, trigger) -------------------
+
+    def due_ns(self) -> int | None:
+        """Return when the model next does something unasked, in ns since it came up; None if nobody waits for it."""
+        return None
+
+    def status_byte(self, *, message_available: bool) -> int:
+        """Return the status byte as a serial poll finds it, with the master summary status in bit 6."""
+        return 0x10 if message_available else 0
+
+    def clear_device(self) -> None:  # noqa: B027 - a device may have nothing to clear
+        """Forget input that was not parsed and output that was not sent (IEEE 488.2, 5.8); nothing else changes."""
+
+    def trigger(self) -> None:  # noqa: B027 - a device may know none
+        """Do what a group execute trigger does."""
+
+    def query_error(self, code: int) -> None:  # noqa: B027 - a device may have no error queue
+        """Take note that a reply was not read (-410) or that there was none to read (-420)."""

@@ -1,0 +1,247 @@
+"""How a SCPI instrument works through its messages (IEEE 488.2-1992 chapter 6)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from tokaido.emulators._model import DeviceModel
+from tokaido.emulators._scpi_status import OPC, Dialect, ErrorQueue, ScpiError, Status
+from tokaido.emulators._scpi_syntax import CommandTree, Parameters, parse_unit, split
+from tokaido.hal._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_INPUT: Final = 64 * 1024
+"""Longest message in bytes; more without a terminator is an input buffer overrun."""
+MAX_OUTPUT: Final = 1024 * 1024
+"""Longest reply to one message in bytes; more is a deadlock (IEEE 488.2, 6.3.1.7)."""
+
+
+class ScpiCore(DeviceModel):
+    """Takes messages apart, executes them in order, and keeps the status; it knows no command yet.
+
+    Args:
+        serial_number: `SERIAL_NUMBER` of the class for want of it.
+        seed: For what is random.
+    """
+
+    STREAM_PORTS = ("control",)
+    wire_ends: ClassVar[Sequence[str]] = ("tcp", "hislip", "visa", "pty", "emu", "asrl")
+    dialect: ClassVar[Dialect] = Dialect()
+    SERIAL_NUMBER: ClassVar[str] = "000001"
+    _tree: ClassVar[CommandTree]
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._tree = CommandTree(cls)
+
+    def __init__(self, serial_number: str | None = None, *, seed: int = 0) -> None:
+        self.serial_number = self.SERIAL_NUMBER if serial_number is None else serial_number
+        self.seed = seed
+        self.status = Status(ErrorQueue(self.dialect))
+        """Status registers and error queue."""
+        self.provoked: set[str] = set()
+        """Model faults that are present; see `FAULTS`."""
+        self._now_ns = 0
+        self._busy_until_ns = 0
+        self._busy = False
+        self._opc_armed = False
+        self._input = bytearray()
+        self._overrun = False
+        self._messages: deque[str] = deque()
+        self._units: deque[str] | None = None  # what is left of the message that is being executed
+        self._path = ""
+        self._replies: list[str] = []
+        self._output = bytearray()
+        self.reset()
+
+    # --- what a model declares --------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Take the state that *RST gives (IEEE 488.2, 10.32); also called when the instrument comes up."""
+
+    @abstractmethod
+    def identity(self) -> str:
+        """Return the four fields of *IDN?, joined by commas (IEEE 488.2, 10.14)."""
+
+    def self_test(self) -> int:
+        """Return 0 if the self-test passes (IEEE 488.2, 10.38)."""
+        return 0
+
+    def operation_complete(self) -> None:
+        """Take over what the operation that just ended has brought about."""
+
+    def begin_operation(self, duration_ns: int) -> None:
+        """Begin an overlapped operation, or lengthen the one that runs: *OPC, *OPC? and *WAI wait for its end."""
+        self._busy_until_ns = max(self._busy_until_ns, self._now_ns + duration_ns)
+        self._busy = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether an operation is pending."""
+        return self._busy
+
+    # --- DeviceModel ------------------------------------------------------------------------------------------------
+
+    @property
+    def now_ns(self) -> int:
+        """Time in ns since the instrument came up."""
+        return self._now_ns
+
+    @property
+    def service_request_enable(self) -> int:  # type: ignore[override]
+        """Bits of the status byte that request service, as *SRE set them."""
+        return self.status.service_enable
+
+    def advance(self, to_ns: int) -> None:
+        """Let time pass; what waited for the end of an operation goes on at that very moment."""
+        if to_ns < self._now_ns:
+            raise ValueError(f"{to_ns} ns lies in the past of {self._now_ns} ns")
+        while self._busy and self._busy_until_ns <= to_ns:
+            self._now_ns = self._busy_until_ns
+            self._end_operation()
+        self._now_ns = to_ns
+
+    def due_ns(self) -> int | None:
+        """Return when the pending operation ends."""
+        return self._busy_until_ns if self._busy else None
+
+    def receive(self, port: str, data: bytes) -> None:
+        """Take bytes; LF, CR or both end a message."""
+        if port != "control":
+            raise KeyError(port)
+        self._input += data
+        if b"\n" not in data and b"\r" not in data:
+            self._check_overrun()
+            return
+        *lines, rest = bytes(self._input).replace(b"\r", b"\n").split(b"\n")
+        self._input = bytearray(rest)
+        for line in lines:
+            if self._overrun:  # the end of what was too long
+                self._overrun = False
+            elif line.strip():
+                self._messages.append(line.decode("latin-1"))
+        self._check_overrun()
+        self._execute()
+
+    def take(self, port: str) -> bytes:
+        """Return, once, the replies that wait."""
+        if port != "control":
+            raise KeyError(port)
+        output, self._output = bytes(self._output), bytearray()
+        return output
+
+    def provoke(self, fault: str) -> None:
+        """Begin a model fault; `provoked` then has it."""
+        if fault not in self.FAULTS:
+            raise ConfigurationError(f"there is no fault {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")
+        self.provoked.add(fault)
+
+    def status_byte(self, *, message_available: bool) -> int:
+        """Return the status byte with the master summary status in bit 6."""
+        return self.status.byte(message_available=message_available or bool(self._output or self._replies))
+
+    def clear_device(self) -> None:
+        """Forget input, output and what *OPC, *OPC? and *WAI wait for (IEEE 488.2, 5.8); the operation goes on."""
+        self._input.clear()
+        self._output.clear()
+        self._messages.clear()
+        self._replies.clear()
+        self._units = None
+        self._overrun = self._opc_armed = False
+
+    def trigger(self) -> None:
+        """Do nothing; an instrument that has *TRG overrides it."""
+
+    def query_error(self, code: int) -> None:
+        """Queue -410 or -420 and forget the output."""
+        self._output.clear()
+        self.error(code)
+
+    def error(self, code: int, info: str = "", *, text: str | None = None) -> None:
+        """Queue an error that no command raised, such as -240 of a motor."""
+        self._note(ScpiError(code, info, text=text))
+
+    # --- execution --------------------------------------------------------------------------------------------------
+
+    def _check_overrun(self) -> None:
+        if len(self._input) > MAX_INPUT:
+            self._input.clear()
+            if not self._overrun:
+                self.error(-363)
+            self._overrun = True
+
+    def _note(self, error: ScpiError) -> None:
+        self.status.add_error(error.code, error.message)
+
+    def _end_operation(self) -> None:
+        self._busy = False
+        self.operation_complete()
+        if self._busy:
+            return
+        if self._opc_armed:
+            self._opc_armed = False
+            self.status.event |= OPC
+        self._execute()
+
+    def _execute(self) -> None:
+        """Execute messages until there are none, or one waits for the end of an operation."""
+        while True:
+            if self._units is None:
+                if not self._messages:
+                    return
+                self._units = deque(split(self._messages.popleft(), ";"))
+                self._path = ""
+            while self._units:
+                if self._busy and self._waits(self._units[0]):
+                    return
+                self._execute_unit(self._units.popleft())
+            self._finish_message()
+
+    def _waits(self, unit: str) -> bool:
+        word = unit.strip().upper()
+        return word in ("*WAI", "*OPC?") or (word == "*OPC" and self.dialect.opc_blocks)
+
+    def _finish_message(self) -> None:
+        self._units = None
+        if self._replies:
+            reply = self.dialect.join.join(self._replies).encode("latin-1") + self.dialect.terminator
+            self._replies.clear()
+            if len(reply) + len(self._output) > MAX_OUTPUT:
+                self.query_error(-430)
+            else:
+                self._output += reply
+
+    def _execute_unit(self, text: str) -> None:
+        if not text.strip():
+            return
+        try:
+            reply = self._call(text)
+        except ScpiError as error:
+            self._note(error)
+            if -200 < error.code <= -100 and self.dialect.stop_after_command_error and self._units is not None:
+                self._units.clear()
+            return
+        if reply is not None:
+            self._replies.append(reply)
+
+    def _call(self, text: str) -> str | None:
+        header, arguments = parse_unit(text)
+        if header[0] == ":":
+            if not self.dialect.leading_colon:
+                raise ScpiError(-113, header[:40])
+        elif header[0] != "*" and self._path:
+            header = f"{self._path}:{header}"
+        if header[0] != "*":  # path memory: common commands leave it alone (SCPI-99 volume 1, 6.2.4)
+            self._path = header.rpartition(":")[0]
+        entry, suffixes = self._tree.find(header)
+        if len(arguments) > entry.most:
+            raise ScpiError(-108, header[:40])
+        if len(arguments) < entry.least:
+            raise ScpiError(-109, header[:40])
+        reply: str | None = getattr(self, entry.method)(Parameters(arguments, suffixes))
+        return reply
