@@ -148,21 +148,19 @@ def open_port(resource: Resource, deadline: Deadline) -> Port:
         if mark and scheme == "socket":
             return _open_socket(resource.address, deadline)
         if mark and scheme in SLOW_SCHEMES:
-            port = _within(deadline, lambda: _pyserial(resource, scheme), lambda late: late.close())
-            return PyserialPort(
-                port, lambda: threading.Thread(target=_quietly, args=(port.close,), daemon=True).start()
-            )
+            port = within(deadline, lambda: _pyserial(resource, scheme), lambda late: late.close())
+            return PyserialPort(port, lambda: threading.Thread(target=quietly, args=(port.close,), daemon=True).start())
         port = _pyserial(resource, scheme if mark else "")
-        fd = _descriptor(port, scheme)
+        fd = descriptor(port, scheme)
         if fd is None:
             return PyserialPort(port, port.close)
-        return DescriptorPort(fd, lambda: _release(fd, port.close))
+        return DescriptorPort(fd, lambda: release(fd, port.close))
     except TokaidoError:
         raise
     except (ValueError, LookupError) as error:
         raise ConfigurationError(f"the port refuses its settings: {error}", remedy="See the resource") from error
     except FOREIGN as error:
-        raise _explained(error, resource.address) from error
+        raise explained(error, resource.address) from error
 
 
 def gone(what: str) -> NotConnectedError:
@@ -193,7 +191,7 @@ def _pyserial(resource: Resource, scheme: str) -> Any:
     try:
         port.open()
     except BaseException:
-        _quietly(port.close)  # some URLs leave a connection behind
+        quietly(port.close)  # some URLs leave a connection behind
         raise
     return port
 
@@ -208,7 +206,7 @@ def _nothing() -> None:
     pass
 
 
-def _descriptor(port: Any, scheme: str) -> int | None:
+def descriptor(port: Any, scheme: str) -> int | None:
     """Return the file descriptor of a port that has one and does nothing of its own with what passes."""
     if scheme == "spy":
         return None
@@ -240,7 +238,8 @@ def _is_pseudo(fd: int) -> bool:
     return stat.S_ISCHR(status.st_mode) and 136 <= os.major(status.st_rdev) <= 143  # Unix98 pseudo-terminals on Linux
 
 
-def _release(fd: int, close: Callable[[], None]) -> None:
+def release(fd: int, close: Callable[[], None]) -> None:
+    """Give back the terminal device `fd`, throwing away what it has not taken yet."""
     with suppress(*FOREIGN):  # a socket, or a port that is unplugged
         termios.tcflush(fd, termios.TCOFLUSH)  # else closing waits for a device that takes no bytes
     with suppress(*FOREIGN):
@@ -259,7 +258,7 @@ def _open_socket(address: str, deadline: Deadline) -> Port:
     return DescriptorPort(connection.fileno(), connection.close)
 
 
-def _within(deadline: Deadline, work: Callable[[], Any], discard: Callable[[Any], object]) -> Any:
+def within(deadline: Deadline, work: Callable[[], Any], discard: Callable[[Any], object]) -> Any:
     """Return `work()`, done in a thread and waited for until the deadline; what comes later is discarded."""
     done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
     abandoned = threading.Event()
@@ -273,7 +272,7 @@ def _within(deadline: Deadline, work: Callable[[], Any], discard: Callable[[Any]
         done.put((result, None))
         if abandoned.is_set():
             with suppress(Empty):
-                _quietly(lambda: discard(done.get_nowait()[0]))
+                quietly(lambda: discard(done.get_nowait()[0]))
 
     threading.Thread(target=run, name="open port", daemon=True).start()
     try:
@@ -283,14 +282,15 @@ def _within(deadline: Deadline, work: Callable[[], Any], discard: Callable[[Any]
         with suppress(Empty):  # it may have come in between
             result, error = done.get_nowait()
             if error is None:
-                _quietly(lambda: discard(result))
+                quietly(lambda: discard(result))
         raise gone("the port did not open within the deadline") from None
     if error is not None:
         raise error
     return result
 
 
-def _quietly(close: Callable[[], object]) -> None:
+def quietly(close: Callable[[], object]) -> None:
+    """Close what may be broken already."""
     with suppress(*FOREIGN, RuntimeError):  # pyserial joins a thread that it may not have started
         close()
 
@@ -298,7 +298,8 @@ def _quietly(close: Callable[[], object]) -> None:
 # --- what went wrong --------------------------------------------------------------------------------------------------
 
 
-def _explained(error: Exception, address: str) -> TokaidoError:
+def explained(error: Exception, address: str) -> TokaidoError:
+    """Return our error for one that came up when the serial port `address` was opened."""
     code = getattr(error, "errno", None)
     if code is None and error.args and isinstance(error.args[0], int):
         code = error.args[0]  # termios.error

@@ -1,4 +1,4 @@
-"""Where a device is: `serial:/dev/ttyUSB0?baudrate=115200`, `zmq:tcp://192.0.2.7:5560?server_key_file=alice.key&...`."""
+"""Where a device is: `serial:/dev/ttyUSB0?baudrate=115200`, `visa:TCPIP::192.0.2.7::5025::SOCKET`, `zmq:tcp://...`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from tokaido.hal._codec import Codec
     from tokaido.hal._serial import SerialTransport
+    from tokaido.hal._visa import VisaTransport
     from tokaido.hal._zmq import ZmqTransport
 
-Kind = Literal["serial", "zmq"]
+Kind = Literal["serial", "visa", "zmq"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Resource:
     kind: Kind
     """Which transport carries it."""
     address: str
-    """Port, pyserial URL or ZeroMQ endpoint."""
+    """Port, pyserial URL, VISA resource string or ZeroMQ endpoint."""
     options: dict[str, str] = field(default_factory=dict, hash=False)
     """What else the transport should know, checked and with files as absolute paths."""
 
@@ -75,7 +76,7 @@ class Resource:
         mistakes += _KINDS[kind].check(address, options)
         if mistakes:
             raise ConfigurationError(f"resource {text!r} is wrong", mistakes=tuple(mistakes))
-        return cls("serial" if kind == "serial" else "zmq", address, options)
+        return cls(_KINDS[kind].name, address, options)
 
     def __str__(self) -> str:
         address, mark, own = self.address.partition("?")
@@ -90,11 +91,11 @@ class Resource:
 
 def open_transport(
     resource: Resource, codec: Codec | None = None, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
-) -> SerialTransport | ZmqTransport:
+) -> SerialTransport | VisaTransport | ZmqTransport:
     """Return the transport for `resource`, not opened yet. A stream needs a codec, messages need none.
 
     Raises:
-        ConfigurationError: A serial resource has no codec, or the resource cannot be used.
+        ConfigurationError: A serial or VISA resource has no codec, or the resource cannot be used.
     """
     if resource.kind == "zmq":
         from tokaido.hal._zmq import ZmqTransport  # noqa: PLC0415 - loaded by those who use it
@@ -102,6 +103,10 @@ def open_transport(
         return ZmqTransport(resource, clock=clock, timeout_s=timeout_s)
     if codec is None:
         raise ConfigurationError(f"{resource} carries a stream", remedy="Give the codec of the device's line protocol")
+    if resource.kind == "visa":
+        from tokaido.hal._visa import VisaTransport  # noqa: PLC0415 - loaded by those who use it
+
+        return VisaTransport(resource, codec, clock=clock, timeout_s=timeout_s)
     from tokaido.hal._serial import SerialTransport  # noqa: PLC0415 - loaded by those who use it
 
     return SerialTransport(resource, codec, clock=clock, timeout_s=timeout_s)
@@ -120,6 +125,7 @@ class _Option:
 
 @dataclass(frozen=True, slots=True)
 class _KindRules:
+    name: Kind
     options: dict[str, _Option]
     check: Callable[[str, dict[str, str]], list[str]]
 
@@ -144,6 +150,10 @@ def _file_name(value: str) -> str:
     return "should be a file name" if any(ord(character) < 32 for character in value) else ""
 
 
+def _backend(value: str) -> str:
+    return "" if "@" in value or "/" in value else "should be @ and a name, or a file"
+
+
 def _check_serial(address: str, _options: dict[str, str]) -> list[str]:
     if not address:
         return ["port: is missing; for example serial:/dev/ttyUSB0"]
@@ -152,6 +162,23 @@ def _check_serial(address: str, _options: dict[str, str]) -> list[str]:
         if not host or not _is_port(port):
             return ["port: a socket has a host and a port; for example serial:socket://192.0.2.7:4001"]
     return []
+
+
+def _check_visa(address: str, options: dict[str, str]) -> list[str]:
+    kind, _, rest = address.partition("::")
+    interface = kind.upper().rstrip("0123456789")
+    if interface.startswith("ASRL"):
+        return [] if kind[4:] else ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
+    mistakes = [f"{key}: belongs to a serial line (ASRL), and this is none" for key in _LINE_OPTIONS if key in options]
+    if interface not in ("TCPIP", "USB", "GPIB", "VXI", "PXI", "VICP", "PRLGX-TCPIP") or not rest:
+        return [
+            "resource: should be a VISA resource string; for example visa:TCPIP::192.0.2.7::5025::SOCKET",
+            *mistakes,
+        ]
+    words = rest.split("::")
+    if words[-1].upper() == "SOCKET" and not (len(words) == 3 and words[0] and _is_port(words[1])):
+        mistakes.append("resource: a socket has a host and a port; for example visa:TCPIP::192.0.2.7::5025::SOCKET")
+    return mistakes
 
 
 def _check_zmq(address: str, options: dict[str, str]) -> list[str]:
@@ -196,14 +223,23 @@ _SERIAL_OPTIONS: Final = {
     "rtscts": _FLAG,
     "timeout": _TIMEOUT,
 }
+_LINE_OPTIONS: Final = {
+    "baud_rate": _Option(_whole_number, "38400"),
+    "data_bits": _Option(_one_of("5", "6", "7", "8"), "8"),
+    "parity": _Option(_one_of("N", "E", "O", "M", "S"), "N"),
+    "stop_bits": _Option(_one_of("1", "1.5", "2"), "1"),
+    "flow_control": _Option(_one_of("none", "xon_xoff", "rts_cts", "dtr_dsr"), "none"),
+}
+_VISA_OPTIONS: Final = {"backend": _Option(_backend, "@py"), **_LINE_OPTIONS, "timeout": _TIMEOUT}
 _ZMQ_OPTIONS: Final = {
     "server_key_file": _Option(_file_name, "alice.key", is_file=True),
     "client_key_file": _Option(_file_name, "node.key_secret", is_file=True),
     "timeout": _TIMEOUT,
 }
 _KINDS: Final = {
-    "serial": _KindRules(_SERIAL_OPTIONS, _check_serial),
-    "zmq": _KindRules(_ZMQ_OPTIONS, _check_zmq),
+    "serial": _KindRules("serial", _SERIAL_OPTIONS, _check_serial),
+    "visa": _KindRules("visa", _VISA_OPTIONS, _check_visa),
+    "zmq": _KindRules("zmq", _ZMQ_OPTIONS, _check_zmq),
 }
 # What pyserial's own URLs understand; of the URLs of others nothing is known.
 _URL_OPTIONS: Final = {

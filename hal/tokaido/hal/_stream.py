@@ -44,6 +44,7 @@ class StreamTransport(Transport[bytes], ABC):
         self._owed_until_ns = 0  # until when a reply to an earlier request may come; 0 if none is owed
         self._doubtful = False  # whether such a reply never came: the next one must come alone
         self._confidential = False
+        self._slice_s = SLICE_S
 
     # --- what a caller uses -------------------------------------------------------------------------------------------
 
@@ -214,7 +215,7 @@ class StreamTransport(Transport[bytes], ABC):
                 raise DeviceTimeoutError("the device takes no bytes", remedy="Check its power and the flow control")
             if self._closed:
                 raise ClosedError("the transport was closed")
-            port.writable(min(deadline.remaining_s, SLICE_S))
+            port.writable(min(deadline.remaining_s, self._slice_s))
 
     def _next_frame(self, deadline: Deadline) -> bytes:
         while True:
@@ -231,7 +232,7 @@ class StreamTransport(Transport[bytes], ABC):
 
     def _wait(self, seconds: float) -> bool:
         """Wait up to `seconds`, but not longer than a slice, and return whether something can be read."""
-        if self._open_port().ready(min(seconds, SLICE_S)):
+        if self._open_port().ready(min(seconds, self._slice_s)):
             return True
         if self._closed:
             raise ClosedError("the transport was closed")

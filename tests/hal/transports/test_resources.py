@@ -27,6 +27,18 @@ from tokaido.hal._resources import Resource
         ),
         ("serial:rfc2217://lab:2217%3Ftimeout=3?timeout=1", "rfc2217://lab:2217?timeout=3", {"timeout": "1"}),
         ("serial:emu://tx1?seed=7&timeout=1", "emu://tx1?seed=7", {"timeout": "1"}),
+        (
+            "visa:TCPIP::192.0.2.7::5025::SOCKET?timeout=2.5",
+            "TCPIP::192.0.2.7::5025::SOCKET",
+            {"timeout": "2.5"},
+        ),
+        (
+            "visa:ASRL/dev/qkd/OXC0001::INSTR?baud_rate=38400&flow_control=rts_cts&backend=@ivi",
+            "ASRL/dev/qkd/OXC0001::INSTR",
+            {"baud_rate": "38400", "flow_control": "rts_cts", "backend": "@ivi"},
+        ),
+        ("visa:TCPIP::lab::hislip0,4880::INSTR", "TCPIP::lab::hislip0,4880::INSTR", {}),
+        ("visa:GPIB0::7::INSTR?backend=/opt/visa.so@ivi", "GPIB0::7::INSTR", {"backend": "/opt/visa.so@ivi"}),
         ("zmq:inproc://tx1", "inproc://tx1", {}),
     ],
 )
@@ -47,7 +59,15 @@ def test_files_lie_beside_the_station_file() -> None:
     ("text", "mistakes"),
     [
         ("/dev/ttyUSB0", []),
-        ("visa:GPIB0::7", []),
+        ("gpib:7", []),
+        ("visa:", ["resource: should be a VISA resource string"]),
+        ("visa:192.0.2.7::5025::SOCKET", ["resource: should be a VISA resource string"]),
+        ("visa:ASRL", ["resource: names no port"]),
+        ("visa:TCPIP::lab::SOCKET?backend=py", ["backend: should be @ and a name", "resource: a socket has a host"]),
+        (
+            "visa:TCPIP::lab::5025::SOCKET?baud_rate=9600&flow_control=yes",
+            ["flow_control: should", "baud_rate: belongs to a serial line", "flow_control: belongs"],
+        ),
         ("serial:", ["port: is missing"]),
         ("serial:/dev/ttyUSB0?baudrat=9600", ["baudrat: serial has no such option"]),
         ("serial:socket://lab:4001?speed=3", ["speed: serial has no such option"]),
@@ -96,7 +116,7 @@ def test_any_address_and_any_file_name_come_back(path: str, file: str, scheme: s
 
 @given(st.text())
 def test_no_text_makes_the_parser_raise_anything_but_its_own_error(text: str) -> None:
-    for prefix in ("", "serial:", "zmq:", "serial:socket://", "zmq:tcp://a:1?"):
+    for prefix in ("", "serial:", "visa:", "visa:TCPIP::", "zmq:", "serial:socket://", "zmq:tcp://a:1?"):
         try:
             Resource.parse(prefix + text)
         except ConfigurationError:

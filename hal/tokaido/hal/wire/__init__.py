@@ -1,0 +1,1 @@
+"""Framing of public standards, for drivers and emulators alike. Everything here is a pure function of bytes or text."""
