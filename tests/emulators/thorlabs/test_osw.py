@@ -24,7 +24,7 @@ def test_it_tells_its_state_type_and_name_and_sets_in_silence() -> None:
     assert ask(model, "S 2") == ""
     assert ask(model, "S?") == "2\r\n"
     assert ask(model, "T?") == "1\r\n"
-    assert ask(model, "I?") == "OSW12-1550E 1.0.2\r\n"
+    assert ask(model, "I?") == "OSW12-1550E V1.2\r\n"
 
 
 @pytest.mark.parametrize(

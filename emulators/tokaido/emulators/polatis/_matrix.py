@@ -65,7 +65,7 @@ class MatrixSwitchModel(ScpiModel):
         secrets: Secrets = "os",  # noqa: ARG002 - every model takes it
         inputs: int = 24,
         outputs: int = 24,
-        product: str = "I-VST-{inputs}x{outputs}-LU1-DMHNS",
+        product: str = "OST-{inputs}x{outputs}-LU1-DMHNS",
         firmware: str = "6.5.2.18",
         on_conflict: Literal["error", "steal"] = "error",
         unconnected: Literal["", "0"] = "",

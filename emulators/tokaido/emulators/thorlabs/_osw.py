@@ -66,7 +66,7 @@ class OswSwitchModel(DeviceModel):
         seed: int = 0,
         secrets: Secrets = "os",  # noqa: ARG002 - every model takes it
         model: str = "OSW12-1550E",
-        firmware: str = "1.0.2",
+        firmware: str = "V1.2",
         board_type: str = "",
         state: int = BAR,
         stale: Literal["first", "time", "never"] = "first",
