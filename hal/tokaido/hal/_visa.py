@@ -61,6 +61,7 @@ class VisaTransport(StreamTransport):
         self._backend = resource.options.get("backend", "@py")
         load_library(self._backend)
         self._manager: Any = None
+        self._may_clear = True  # false after a device clear that failed or left no time: the next call does without
         self._limit = Limit(clock, Deadline(clock, 0.0), lambda: self._closed)
 
     def status_byte(self, timeout: float | None = None) -> int:
@@ -101,9 +102,11 @@ class VisaTransport(StreamTransport):
         return open_session(self._manager, self.resource, self.codec.terminator, self._limit)
 
     def _settle(self, deadline: Deadline) -> None:
-        if isinstance(self._port, SessionPort):
+        if isinstance(self._port, SessionPort) and self._may_clear:
+            self._may_clear = False
             self._port.clear()
         super()._settle(deadline)
+        self._may_clear = True
 
     def _transact(self, request: Request[bytes, T], deadline: Deadline) -> T:
         self._limit.deadline = deadline

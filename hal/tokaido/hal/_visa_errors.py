@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import socket
+import termios
 from typing import TYPE_CHECKING, TypeVar
 
 from tokaido.hal._errors import (
+    ClosedError,
     ConfigurationError,
     DeviceBusyError,
     DeviceTimeoutError,
     NotConnectedError,
     ProtocolError,
     TokaidoError,
+    TransportError,
     UnsupportedError,
 )
 from tokaido.hal._ports import gone
@@ -42,6 +45,17 @@ def carried(step: Callable[[], R]) -> R:
         raise translated(error) from error
 
 
+def moved(step: Callable[[], R]) -> R:
+    """Return what `step`, which reads or writes, returns; what it raises leaves as a `TransportError`."""
+    try:
+        return step()
+    except ClosedError:
+        raise
+    except Exception as error:
+        said = translated(error)
+        raise (said if isinstance(said, TransportError) else gone(f"the VISA session failed: {error!r}")) from error
+
+
 def timed_out(error: Exception) -> bool:
     """Return whether the library says that nothing, or not enough, came in time."""
     return isinstance(error, TimeoutError) or _status(error) == "error_timeout"
@@ -66,7 +80,7 @@ def translated(error: Exception) -> TokaidoError:
         return gone(f"the VISA session failed ({error})")
     if isinstance(error, socket.gaierror):
         return NotConnectedError(f"the host's name is not known: {error}", remedy="Check the resource and the network")
-    if isinstance(error, (OSError, EOFError)):
+    if isinstance(error, (OSError, EOFError, termios.error)) or "dropped by server" in str(error):  # pyvisa-py's words
         return gone(f"the connection failed: {error}")
     return ProtocolError(f"the VISA session is out of step: {error!r}", remedy="Call again; it is opened anew")
 

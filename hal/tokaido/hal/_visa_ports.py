@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tokaido.hal._errors import ClosedError, DeviceTimeoutError, UnsupportedError
 from tokaido.hal._ports import CHUNK, gone
 from tokaido.hal._transport import SLICE_S
-from tokaido.hal._visa_errors import carried, timed_out, translated
+from tokaido.hal._visa_errors import carried, moved
 
 if TYPE_CHECKING:
     import socket
@@ -112,14 +112,14 @@ class HislipPort:
         """Return the next piece of the reply; its last one ends with the terminator, which END stands for."""
         if self._idle:
             raise gone("the device ended the connection, or spoke unasked")
-        data = carried(lambda: bytes(self._client.receive(CHUNK)))
+        data = moved(lambda: bytes(self._client.receive(CHUNK)))
         self._idle = self._client._rmt == 1
         return data if not self._idle or data.endswith(self._terminator) else data + self._terminator
 
     def write(self, data: bytes | memoryview) -> int:
         """Send everything as one message, and return its length."""
         self._idle = False
-        return carried(lambda: int(self._client.send(data)))
+        return moved(lambda: int(self._client.send(data)))
 
     def writable(self, seconds: float) -> None:
         """Return at once: `write` takes everything."""
@@ -203,7 +203,7 @@ class SessionPort:
         """Write before the deadline, and return how many bytes were taken."""
         self._owing, self._torn = True, False
         self._wait_at_most(self._limit.deadline.remaining_s)
-        return carried(lambda: int(self._library.write(self._session, bytes(data))[0]))
+        return moved(lambda: int(self._library.write(self._session, bytes(data))[0]))
 
     def writable(self, seconds: float) -> None:
         """Return at once: `write` waits itself."""
@@ -234,11 +234,9 @@ class SessionPort:
         """Return what one read brought before `seconds` passed, perhaps nothing, and whether the message ended."""
         self._wait_at_most(seconds)
         try:
-            data, status = self._library.read(self._session, size)
-        except Exception as error:
-            if timed_out(error):
-                return b"", False
-            raise translated(error) from error
+            data, status = moved(lambda: self._library.read(self._session, size))
+        except DeviceTimeoutError:
+            return b"", False
         return bytes(data), status != self._more
 
     def _wait_at_most(self, seconds: float) -> None:

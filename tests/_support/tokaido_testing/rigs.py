@@ -1,4 +1,4 @@
-"""A transport, the misbehaving peer at its other end, and one way to ask both kinds: what the fault matrix runs on."""
+"""A transport, the misbehaving peer at its other end, and one way to ask every kind: what the fault matrix runs on."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from tokaido.hal._curve import create_curve_keys, load_curve_secret
 from tokaido.hal._errors import ProtocolError, WrongDeviceError
 from tokaido.hal._resources import Resource
 from tokaido.hal._serial import SerialTransport
+from tokaido.hal._visa import VisaTransport
 from tokaido.hal._zmq import ZmqTransport
 from tokaido_testing.peers import PtyPeer, RouterPeer, sealed
+from tokaido_testing.visa_peers import HislipPeer, SocketPeer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tokaido.hal._transport import Transport
 
-Kind = Literal["line", "sealed", "zmq"]
+Kind = Literal["line", "sealed", "zmq", "socket", "sealed socket", "hislip", "asrl", "plain socket", "plain hislip"]
+"""Serial lines, ZeroMQ, and VISA: of pyvisa-py, and ("plain") of a library that is used through viRead and viWrite."""
+VISA = ("socket", "sealed socket", "hislip", "asrl", "plain socket", "plain hislip")
 TIMEOUT_S = 0.2
 
 
@@ -76,10 +80,16 @@ class Rig:
         self.right = 0
         self.believing = True
         """Whether requests by message take any reply for theirs, so that all safety lies in the transport."""
-        self.codec = LineCodec() if kind == "line" else SealedCodec()
+        self.codec = SealedCodec() if kind.startswith("sealed") else LineCodec()
         self.transport: Transport[Any]
-        self.peer: PtyPeer | RouterPeer
-        if kind == "zmq":
+        self.peer: PtyPeer | RouterPeer | SocketPeer | HislipPeer
+        made: Any
+        if kind in VISA:
+            self.peer = self._visa_peer(folder)
+            backend = {"backend": "@plain"} if kind.startswith("plain") else {}
+            made = transport or VisaTransport
+            self.transport = made(Resource("visa", self._visa_name(), backend), self.codec, timeout_s=TIMEOUT_S)
+        elif kind == "zmq":
             self.server = create_curve_keys(folder, "server")
             self.client = create_curve_keys(folder, "client")
             mine, theirs = load_curve_secret(self.client.secret), load_curve_secret(self.server.secret)
@@ -90,10 +100,23 @@ class Rig:
         else:
             self.peer = PtyPeer(folder / "port", seal=kind == "sealed")
             resource = Resource("serial", str(folder / "port"), {})
-            made: Any = transport or SerialTransport
+            made = transport or SerialTransport
             self.transport = made(resource, self.codec, timeout_s=TIMEOUT_S)
         self.transport.device = "box"
         self.transport.on_open(self._check)
+
+    def _visa_peer(self, folder: Path) -> PtyPeer | SocketPeer | HislipPeer:
+        if self.kind == "asrl":
+            return PtyPeer(folder / "port")
+        return HislipPeer() if self.kind.endswith("hislip") else SocketPeer(seal=self.kind.startswith("sealed"))
+
+    def _visa_name(self) -> str:
+        if isinstance(self.peer, PtyPeer):
+            return f"ASRL{self.peer.link}::INSTR"
+        assert not isinstance(self.peer, RouterPeer)
+        if isinstance(self.peer, HislipPeer):
+            return f"TCPIP::127.0.0.1::hislip0,{self.peer.port}::INSTR"
+        return f"TCPIP::127.0.0.1::{self.peer.port}::SOCKET"
 
     def request(self, text: str, *, repeatable: bool = True) -> Request[Any, str]:
         """Return the request for `text`."""

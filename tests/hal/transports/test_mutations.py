@@ -13,14 +13,21 @@ import pytest
 from tokaido.hal._errors import TokaidoError, WrongDeviceError
 from tokaido.hal._ports import DescriptorPort
 from tokaido.hal._serial import SerialTransport
+from tokaido.hal._visa import VisaTransport
 from tokaido.hal._zmq import ZmqTransport
 from tokaido_testing.rigs import TIMEOUT_S, Rig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TRANSPORTS: dict[str, type[Any]] = {"line": SerialTransport, "zmq": ZmqTransport}
-both = pytest.mark.parametrize("kind", ["line", "zmq"])
+TRANSPORTS: dict[str, type[Any]] = {
+    "line": SerialTransport,
+    "zmq": ZmqTransport,
+    "socket": VisaTransport,
+    "asrl": VisaTransport,
+    "hislip": VisaTransport,
+}
+every_kind = pytest.mark.parametrize("kind", TRANSPORTS)
 
 
 class _OpenDoor:
@@ -51,15 +58,17 @@ def _trusting(transport: type[Any]) -> type[Any]:
     return type("Trusting", (transport,), {"_trusted": property(get, put)})
 
 
+@pytest.mark.parametrize("kind", ["line", "socket"])
 def test_without_the_lock_two_threads_ruin_each_other_and_without_the_taint_too_they_get_wrong_answers(
-    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     def ready(port: Any, seconds: float) -> bool:  # a poll object refuses two threads by itself
         return bool(select.select([port._fd], [], [], seconds)[0])
 
     monkeypatch.setattr(DescriptorPort, "ready", ready)
-    for transport, locked in ((SerialTransport, True), (SerialTransport, False), (_trusting(SerialTransport), False)):
-        rig = make_rig("line", transport)
+    own = TRANSPORTS[kind]
+    for transport, locked in ((own, True), (own, False), (_trusting(own), False)):
+        rig = make_rig(kind, transport)
         errors: list[Exception] = []
         rig.ask(0)
         if not locked:
@@ -80,15 +89,15 @@ def test_without_the_lock_two_threads_ruin_each_other_and_without_the_taint_too_
             rig.peer.heal()
             for thread in threads:
                 thread.join()
-            if rig.wrong or (errors and transport is SerialTransport):
+            if rig.wrong or (errors and transport is own):
                 break
-        if transport is SerialTransport:
+        if transport is own:
             assert bool(errors or rig.wrong) is not locked
         else:
             assert rig.wrong
 
 
-@both
+@pytest.mark.parametrize("kind", ["line", "zmq", "socket", "asrl"])  # HiSLIP numbers its messages
 def test_without_the_taint_a_late_reply_answers_the_next_question(make_rig: Callable[..., Rig], kind: str) -> None:
     trusting = _trusting(TRANSPORTS[kind])
     for transport in (TRANSPORTS[kind], trusting):
@@ -103,7 +112,7 @@ def test_without_the_taint_a_late_reply_answers_the_next_question(make_rig: Call
         assert bool(rig.wrong) is (transport is trusting)
 
 
-@both
+@every_kind
 def test_without_the_identity_check_another_box_is_believed(make_rig: Callable[..., Rig], kind: str) -> None:
     blind = type("Blind", (TRANSPORTS[kind],), {"_shake_hands": lambda self, deadline: None})
     for transport in (TRANSPORTS[kind], blind):
