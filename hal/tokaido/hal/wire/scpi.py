@@ -78,9 +78,15 @@ def decode_errors(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def split_replies(line: str) -> list[str]:
-    """Return the replies to the queries of one message, which semicolons part (IEEE 488.2, 8.4.1), quoted ones kept."""
+    """Return the replies to the queries of one message, which semicolons part (IEEE 488.2, 8.4.1), quoted ones kept.
+
+    Raises:
+        ProtocolError: A quotation mark is missing, so that the line was cut.
+    """
     if '"' not in line:
         return line.split(";")
+    if line.count('"') % 2:
+        raise ProtocolError(f"a text that does not end: {line[-60:]!r}")
     replies = [""]
     for index, part in enumerate(line.split('"')):
         if index % 2:  # within quotation marks
