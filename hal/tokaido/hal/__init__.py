@@ -34,6 +34,7 @@ from tokaido.hal._errors import (
     ValueTypeError,
     WrongDeviceError,
 )
+from tokaido.hal._interlocks import LightInterlock
 from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
 from tokaido.hal._readings import LimitStatus, Quality, Reading, Telemetry
 from tokaido.hal._resources import Resource
@@ -51,10 +52,9 @@ from tokaido.hal._roles import (
     UnitState,
 )
 from tokaido.hal._stream import StreamTransport
-from tokaido.hal._switch import (
+from tokaido.hal._switch import OpticalSwitch
+from tokaido.hal._switch_values import (
     BootMode,
-    LightInterlock,
-    OpticalSwitch,
     PortState,
     Side,
     SwitchCapability,
@@ -66,15 +66,15 @@ from tokaido.hal._transport import NOT_MINE, Codec, LineCodec, NotMine, Request,
 from tokaido.hal._values import Measured, Query, Setting, lacking, measured, query, setting
 
 if TYPE_CHECKING:
-    from tokaido.hal._scpi import ScpiCodec
-    from tokaido.hal._visa import VisaTransport
-
     from tokaido.hal import aio
     from tokaido.hal._authenticator import AuthenticationPool, OneTimeAuthenticator
     from tokaido.hal._curve import CurveKeyFiles, create_curve_keys
+    from tokaido.hal._line_device import LineDevice, SilentCodec
     from tokaido.hal._registry import DriverEntry, drivers, emulators
+    from tokaido.hal._scpi import ScpiCodec
     from tokaido.hal._serial import SerialTransport
     from tokaido.hal._station import DeviceEntry, Station
+    from tokaido.hal._visa import VisaTransport
     from tokaido.hal._zmq import ZmqTransport
 
 _LAZY = {
@@ -82,9 +82,11 @@ _LAZY = {
     "CurveKeyFiles": "tokaido.hal._curve",
     "DeviceEntry": "tokaido.hal._station",
     "DriverEntry": "tokaido.hal._registry",
+    "LineDevice": "tokaido.hal._line_device",
     "OneTimeAuthenticator": "tokaido.hal._authenticator",
     "ScpiCodec": "tokaido.hal._scpi",
     "SerialTransport": "tokaido.hal._serial",
+    "SilentCodec": "tokaido.hal._line_device",
     "Station": "tokaido.hal._station",
     "VisaTransport": "tokaido.hal._visa",
     "ZmqTransport": "tokaido.hal._zmq",
@@ -129,6 +131,7 @@ __all__ = [
     "LightInterlock",
     "LimitStatus",
     "LineCodec",
+    "LineDevice",
     "Measured",
     "NotConnectedError",
     "NotFreshError",
@@ -153,6 +156,7 @@ __all__ = [
     "Severity",
     "Shutter",
     "Side",
+    "SilentCodec",
     "StateError",
     "Station",
     "StreamTransport",

@@ -2,91 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
-from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokaido.hal._clock import Deadline
 from tokaido.hal._device import Device
-from tokaido.hal._errors import DeviceError, InterlockError, RangeError, RefusedError, UnsupportedError
+from tokaido.hal._errors import (
+    DeviceError,
+    OutcomeUnknownError,
+    RangeError,
+    RefusedError,
+    TokaidoError,
+    TransportError,
+    UnsupportedError,
+    WrongDeviceError,
+)
+from tokaido.hal._switch_values import BootMode, PortState, SwitchCapability, SwitchPort, SwitchSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from tokaido.hal._interlocks import LightInterlock
     from tokaido.hal._readings import Reading
 
-logger = logging.getLogger("tokaido.hal.interlock")
+T = TypeVar("T")
 
 POLL_S = 0.005
 """How often the map is read while a change settles."""
-
-
-class Side(Enum):
-    """Which side of a switch a port is on."""
-
-    INPUT = "in"
-    OUTPUT = "out"
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchPort:
-    """One port, counted from 1 on its own side, whatever the vendor counts."""
-
-    side: Side
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.side.value} {self.number}"
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchSize:
-    """How many ports a switch has on either side."""
-
-    inputs: int
-    outputs: int
-
-
-class PortState(Enum):
-    """What a port is fit for."""
-
-    ENABLED = "ENABLED"
-    DISABLED = "DISABLED"
-    """Its shutter is closed."""
-    FAILED = "FAILED"
-
-
-class BootMode(Enum):
-    """Which map a switch has after power came back."""
-
-    DARK = "DARK"
-    """None."""
-    RESTORE = "RESTORE"
-    """The one that was saved."""
-    AUTOSAVE = "AUTOSAVE"
-    """The last one."""
-
-
-class SwitchCapability(Enum):
-    """What a switch can that not every switch can."""
-
-    DISCONNECT = "leave an input without an output"
-    PORT_STATES = "states and shutters of ports"
-    POWER_MONITORS = "power monitors"
-    BOOT_MODE = "boot mode"
-
-
-@dataclass(frozen=True, slots=True)
-class LightInterlock:
-    """No classical power onto a single-photon port: declared once, enforced where the command is given."""
-
-    name: str
-    classical_inputs: frozenset[int]
-    """Inputs that may carry classical light."""
-    shuttered: Mapping[int, Callable[[], bool]]
-    """For each output that leads to a single-photon receiver, whether that receiver is shuttered now."""
 
 
 class OpticalSwitch(Device):
@@ -201,10 +144,11 @@ class OpticalSwitch(Device):
         """
         raise self._lacks(SwitchCapability.PORT_STATES)
 
-    def set_port_enabled(self, port: SwitchPort, enabled: bool) -> None:  # noqa: ARG002 - for switches that have it
-        """Open or close the shutter of one port, and verify it.
+    def set_port_enabled(self, port: SwitchPort, enabled: bool, *, force: str = "") -> None:  # noqa: ARG002 - for switches that have it
+        """Open or close the shutter of one port, and verify it. The interlocks watch over opening.
 
         Raises:
+            InterlockError: Classical light would reach a single-photon receiver; nothing was sent.
             UnsupportedError: This switch has no port shutters.
         """
         raise self._lacks(SwitchCapability.PORT_STATES)
@@ -232,6 +176,28 @@ class OpticalSwitch(Device):
             UnsupportedError: This switch has no choice.
         """
         raise self._lacks(SwitchCapability.BOOT_MODE)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all that the switch tells, ready for JSON, with its map and the states of its ports."""
+        record = super().snapshot()
+        record["connections"] = connections = dict[str, Any]()
+        asked: dict[str, Callable[[], Any]] = {
+            "size": lambda: asdict(self.size()),
+            "outputs_by_input": lambda: {str(i): o for i, o in sorted(self.connections().items())},
+        }
+        if SwitchCapability.PORT_STATES in self.capabilities:
+            asked["port_states"] = lambda: {str(port): state.value for port, state in self.port_states().items()}
+        if SwitchCapability.POWER_MONITORS in self.capabilities:
+            asked["port_powers_dbm"] = lambda: {str(port): power.value for port, power in self.port_powers().items()}
+        if SwitchCapability.BOOT_MODE in self.capabilities:
+            asked["boot_mode"] = lambda: self.boot_mode().value
+        for key, ask in asked.items():
+            try:
+                connections[key] = ask()
+            except TokaidoError as error:
+                record["errors"].append(f"{key}: {error}")
+                connections[key] = None
+        return record
 
     def add_interlock(self, interlock: LightInterlock) -> None:
         """Enforce an interlock from now on. A station does this for those that its file declares."""
@@ -267,29 +233,37 @@ class OpticalSwitch(Device):
 
     def _check_interlocks(self, pairs: Mapping[int, int], force: str) -> None:
         for interlock in self._interlocks:
-            for source, target in pairs.items():
-                is_shuttered = interlock.shuttered.get(target)
-                if source not in interlock.classical_inputs or is_shuttered is None or is_shuttered():
-                    continue
-                what = f"input {source} may carry classical light and output {target} leads to a single-photon receiver"
-                if not force:
-                    raise InterlockError(
-                        f"interlock {interlock.name}: {what} that is not shuttered; nothing was sent",
-                        device=self.name,
-                        remedy="Close the receiver's shutter, or force it with a reason",
-                    )
-                logger.warning("%s: interlock %s FORCED (%s): %s", self.name, interlock.name, force, what)
+            interlock.check(self.name, pairs, force)
 
     def _verify(self, wanted: Mapping[int, int], command: str) -> None:
+        self._read_back(self.connections, dict(wanted), "the map", command)
+
+    def _read_back(self, read: Callable[[], T], wanted: T, what: str, command: str) -> None:
+        """Read until it is what it was to become; a lost reply to the question is no reason to give up early."""
         deadline = Deadline(self._clock, self.settle_timeout)
-        while (found := self.connections()) != wanted:
-            if deadline.passed:
-                raise DeviceError(
-                    f"the map was to be {dict(wanted)} and is {found} after {deadline.elapsed_s:.3f} s",
-                    device=self.name,
-                    command=command,
-                    remedy="Look at port_states(), or allow it more settle_timeout",
-                )
+        while True:
+            try:
+                found = read()
+            except WrongDeviceError:
+                raise
+            except TransportError as error:
+                if deadline.passed:
+                    raise OutcomeUnknownError(
+                        f"a command was sent and {what} could not be read after it ({error.what})",
+                        device=self.name,
+                        command=command,
+                        remedy="It may or may not have been carried out: read the state, then decide",
+                    ) from error
+            else:
+                if found == wanted:
+                    return
+                if deadline.passed:
+                    raise DeviceError(
+                        f"{what} was to be {wanted} and is {found} after {deadline.elapsed_s:.3f} s",
+                        device=self.name,
+                        command=command,
+                        remedy="Look at port_states(), or allow it more settle_timeout",
+                    )
             self._clock.wait(POLL_S)
 
     def _require(self, capability: SwitchCapability) -> None:

@@ -1,0 +1,211 @@
+"""Devices with one control port that carries lines: what their drivers need not say again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+
+from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
+from tokaido.hal._codec import NOT_MINE, LineCodec, NotMine, Request
+from tokaido.hal._device import Answer, Device, Identity
+from tokaido.hal._errors import DeviceError, TokaidoError, WrongDeviceError
+from tokaido.hal._resources import Resource, open_transport
+from tokaido.hal._stream import StreamTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokaido.hal._codec import Codec
+
+V = TypeVar("V")
+
+_BY_VISA: Final[dict[tuple[str, str], tuple[str, str]]] = {
+    ("rtscts", "1"): ("flow_control", "rts_cts"),
+    ("rtscts", "0"): ("flow_control", "none"),
+}
+_NAMES_BY_VISA: Final = {"baudrate": "baud_rate", "bytesize": "data_bits", "stopbits": "stop_bits"}
+
+
+class LineDevice(Device, ABC):
+    """A device with one resource, `control`, over which a line asks and a line answers.
+
+    A driver names it behind its role: `class Selector(hal.OpticalSwitch, hal.LineDevice)`. The box must be the one that
+    was asked for, or the first one seen; it is asked again after every reopening, before anything else is.
+    """
+
+    serial_line: ClassVar[Mapping[str, str]] = {}
+    """How a serial line is set where the resource does not say, for example {"baudrate": "38400"}."""
+    min_gap: float = 0.0
+    """How long to leave the device alone after an exchange before the next one, in s."""
+
+    @abstractmethod
+    def _codec(self) -> Codec:
+        """Return the line protocol; `_on_serial_line` says whether a serial line carries it."""
+
+    @abstractmethod
+    def identity(self) -> Identity:
+        """Ask the device who it is."""
+
+    def _learn(self, found: Identity) -> None:
+        """Make sure that `found` is a device of this driver, and ask what must be known first. Queries only.
+
+        Raises:
+            WrongDeviceError: It is not.
+        """
+
+    def _is_box(self, found: Identity, serial_number: str) -> bool:
+        """Return whether this is the box of that serial number."""
+        return found.serial_number == serial_number
+
+    def __init__(
+        self,
+        resources: Mapping[str, Resource],
+        *,
+        name: str = "",
+        serial_number: str = "",
+        timeout_s: float = 1.0,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        super().__init__(resources, name=name, serial_number=serial_number, timeout_s=timeout_s, clock=clock)
+        resource = resources["control"]
+        self._on_serial_line = _is_serial(resource)
+        if self._on_serial_line:
+            resource = _with_defaults(resource, self.serial_line)
+        transport = open_transport(resource, self._codec(), clock=clock, timeout_s=timeout_s)
+        if not isinstance(transport, StreamTransport):
+            raise TypeError(f"{type(self).__name__} takes a resource that carries no lines: {resource.kind}")
+        self._control = transport
+        self._control.device = self.name
+        self._control.on_open(self._greet)
+        self._seen: Identity | None = None
+        self._rested_ns = 0  # until when the device is to be left alone
+
+    @property
+    def transport(self) -> StreamTransport:
+        """The control transport: `device.transport.query("...")` for what no declaration covers."""
+        return self._control
+
+    def close(self) -> None:
+        """Disconnect; changes nothing in the device."""
+        self._control.close()
+
+    def _connect(self, timeout: float | None = None) -> None:
+        self._control.open(timeout)
+
+    def _greet(self) -> None:
+        found, wanted = self.identity(), self._expected_serial_number
+        seen = self._seen or found
+        who = (found.vendor, found.model, found.serial_number)
+        if who != (seen.vendor, seen.model, seen.serial_number) or (wanted and not self._is_box(found, wanted)):
+            expected = f"{seen.vendor} {seen.model} {wanted or seen.serial_number}".strip()
+            raise WrongDeviceError(
+                f"expected {expected} and found {' '.join(who).strip()}",
+                device=self.name,
+                transport=self._control.name,
+                remedy="Check the cabling and the resource",
+            )
+        self._learn(found)
+        self._seen = found
+
+    # --- exchanges ----------------------------------------------------------------------------------------------------
+
+    def _query(self, text: str) -> str:
+        return self._exchange(self._control.codec.request(text, repeatable=True))
+
+    def _read(self, text: str, decode: Callable[[str], V]) -> V:
+        """Return the answer to a question, decoded; what cannot be decoded is a `ProtocolError` that says all."""
+        plain = self._control.codec.request(text, repeatable=True)
+
+        def accept(frame: bytes) -> V | NotMine:
+            line = plain.accept(frame)
+            return line if line is NOT_MINE else decode(line)
+
+        return self._exchange(Request(text, plain.payload, accept))
+
+    def _command(self, text: str) -> str:
+        return self._exchange(self._control.codec.request(text, repeatable=False))
+
+    def _exchange(self, request: Request[bytes, V]) -> V:
+        if self.min_gap > 0:
+            self._clock.wait((self._rested_ns - self._clock.monotonic_ns()) / NS_PER_S)
+        try:
+            return self._control.exchange(request)
+        finally:
+            self._rested_ns = self._clock.monotonic_ns() + round(self.min_gap * NS_PER_S)
+
+    def _ask(self, command: str) -> Answer:
+        return Answer(self._query(f"{command}?"))
+
+    def _order(self, command: str, text: str) -> Answer:
+        self._command(f"{command} {text}")
+        return self._ask(command)
+
+    def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:
+        answers: dict[str, Answer | TokaidoError] = {}
+        for command in {value.command for value in self.values().values() if value.command}:
+            try:
+                answers[command] = self._ask(command)
+            except DeviceError as error:
+                answers[command] = error
+        return answers
+
+
+class SilentCodec:
+    """Lines of a device that answers questions and is silent to commands: a question is sent right behind each command.
+
+    That makes one exchange of it, with a reply that proves the device still listens. A line before that reply which
+    is none is the device's own complaint, and becomes `DeviceError`. A text that ends in "?" is a question.
+    """
+
+    correlated = False
+
+    def __init__(
+        self, question: str, is_answer: Callable[[str], bool], *, command_end: str, reply_end: str = "\n"
+    ) -> None:
+        self._lines = LineCodec(reply_end, max_frame=4096)
+        self._question = question
+        self._is_answer = is_answer
+        self._end = command_end
+        self.terminator = self._lines.terminator
+        self.max_frame = self._lines.max_frame
+
+    def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
+        """Return the request for a question, or for a command, whose value is the answer to the question behind it.
+
+        Raises:
+            ValueError: The text is not one line of printable ASCII.
+        """
+        plain = self._lines.request(text, repeatable=repeatable)
+        if text.endswith("?"):
+            return replace(plain, payload=f"{text}{self._end}".encode("ascii"))
+        complaints: list[str] = []
+
+        def accept(frame: bytes) -> str | NotMine:
+            line = plain.accept(frame)
+            if isinstance(line, str) and not self._is_answer(line):
+                complaints.append(line)
+                return NOT_MINE
+            if isinstance(line, str) and complaints:
+                raise DeviceError(f"the device says {complaints[0]!r}", code=complaints[0], command=text)
+            return line
+
+        payload = f"{text}{self._end}{self._question}{self._end}".encode("ascii")
+        return Request(text, payload, accept, repeatable=repeatable)
+
+    def unsolicited(self, frame: bytes) -> None:
+        """Drop the frame: a late reply, or noise."""
+
+
+def _is_serial(resource: Resource) -> bool:
+    if resource.kind == "serial":
+        return not resource.address.startswith("socket://")
+    return resource.kind == "visa" and resource.address.upper().startswith("ASRL")
+
+
+def _with_defaults(resource: Resource, settings: Mapping[str, str]) -> Resource:
+    if resource.kind == "visa":
+        settings = dict(
+            _BY_VISA.get(item, (_NAMES_BY_VISA.get(item[0], item[0]), item[1])) for item in settings.items()
+        )
+    return replace(resource, options={**settings, **resource.options})
