@@ -1,0 +1,77 @@
+"""The DiCon 1xN module: docs/protocols/dicon.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import tokaido.hal as hal
+from tokaido.hal import query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PARKED = 0
+
+
+class Selector(hal.OpticalSwitch, hal.LineDevice):
+    """A DiCon 1xN module on its serial line: input 1, the common port, and outputs 1 to N, its channels."""
+
+    resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {"control": frozenset({"serial", "visa"})}
+    serial_line: ClassVar[Mapping[str, str]] = {"baudrate": "115200"}
+    protocol: ClassVar[str] = "DiCon 1xN"
+    capabilities = frozenset({hal.SwitchCapability.DISCONNECT})
+
+    channel = query(int, "I1")
+    """Get the channel that the common port is joined to; 0 is parked."""
+
+    def identity(self) -> hal.Identity:
+        """Get the text of `ID?` as the model; serial number and firmware stand in it somewhere, or do not."""
+        return hal.Identity(vendor="DiCon", model=self._query("ID?"), serial_number="", firmware="")
+
+    def size(self) -> hal.SwitchSize:
+        """Get 1 input and the number of channels, as `CF?` said at the last opening."""
+        if not self._channels:
+            self._control.open()
+        return hal.SwitchSize(1, self._channels)
+
+    def connections(self) -> dict[int, int]:
+        """Get {1: channel}, or nothing if parked."""
+        return self._read("I1?", self._map)
+
+    def _add(self, pairs: Mapping[int, int]) -> None:
+        self._replace(pairs)
+
+    def _remove(self, pairs: Mapping[int, int]) -> None:  # noqa: ARG002 - there is one at most
+        self._command("PK")
+
+    def _replace(self, pairs: Mapping[int, int]) -> None:
+        self._command(f"I1 {pairs[1]}" if pairs else "PK")
+
+    def _map(self, text: str) -> dict[int, int]:
+        channel = int(text)
+        if not PARKED <= channel <= self._channels:
+            raise hal.ProtocolError(f"channel {channel} of 1 to {self._channels}")
+        return {1: channel} if channel != PARKED else {}
+
+    # --- opening ------------------------------------------------------------------------------------------------------
+
+    _channels = 0
+
+    def _codec(self) -> hal.Codec:
+        return hal.SilentCodec("I1?", str.isdecimal, command_end="\r")
+
+    def _is_box(self, found: hal.Identity, serial_number: str) -> bool:
+        return serial_number in found.model.replace(",", " ").split()
+
+    def _learn(self, found: hal.Identity) -> None:
+        text = self._query("CF?")
+        _, comma, channels = text.partition(",")
+        if not comma or not channels.strip().isdecimal() or int(channels) < 1:
+            raise hal.WrongDeviceError(
+                f"{found.model[:60]!r} answers {text[:60]!r} to CF?, which no DiCon 1xN module does",
+                device=self.name,
+                remedy="Check the cabling and the resource",
+            )
+        if self._channels not in (0, int(channels)):
+            raise hal.WrongDeviceError(f"had {self._channels} channels and has {int(channels)}", device=self.name)
+        self._channels = int(channels)

@@ -1,0 +1,174 @@
+"""The Polatis matrix switch over SCPI: docs/protocols/polatis.md."""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import tokaido.hal as hal
+from tokaido.drivers.polatis._ports import (
+    all_ports,
+    decode_fields,
+    decode_identity,
+    decode_pairs,
+    decode_peer,
+    decode_powers,
+    encode_pairs,
+    encode_ports,
+    number_of,
+)
+from tokaido.hal._scpi import ScpiCodec, ScpiDialect, drain_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+logger = logging.getLogger("tokaido.drivers.polatis")
+
+MONITORS_PER_QUERY: Final = 256
+PORT_STATES: Final = {"D": hal.PortState.DISABLED, "E": hal.PortState.ENABLED, "F": hal.PortState.FAILED}
+BOOT_MODES: Final = {
+    "DARK": hal.BootMode.DARK,
+    "REST": hal.BootMode.RESTORE,
+    "AUT": hal.BootMode.AUTOSAVE,
+    "AUTO": hal.BootMode.AUTOSAVE,
+}
+"""By the first four letters of a reply, which may come in the short or the long form."""
+VENDORS: Final = re.compile(r"polatis|huber *\+ *suhner", re.IGNORECASE)
+SIZE_IN_MODEL: Final = re.compile(r"-(\d+)x(\d+)-", re.IGNORECASE)
+
+
+class MatrixSwitch(hal.OpticalSwitch, hal.LineDevice):
+    """A Polatis matrix switch over SCPI: TCP port 5025, or a serial line at 38400 baud."""
+
+    resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {"control": frozenset({"serial", "visa"})}
+    serial_line: ClassVar[Mapping[str, str]] = {"baudrate": "38400"}
+    protocol: ClassVar[str] = "Polatis SCPI"
+    capabilities = frozenset(hal.SwitchCapability)
+
+    # --- the map ------------------------------------------------------------------------------------------------------
+
+    def connections(self) -> dict[int, int]:
+        """Get the whole map: output by input, in one query."""
+        size = self.size()
+        return self._read(":OXC:SWIT:CONN:STAT?", lambda text: decode_pairs(text, size))
+
+    def peer(self, port: hal.SwitchPort) -> hal.SwitchPort | None:
+        """Get the port that a port is joined to, or None if it is free."""
+        size = self.size()
+        question = f":OXC:SWIT:CONN:PORT? {number_of(port, size)}"
+        return self._read(question, lambda text: decode_peer(text, size))
+
+    def _add(self, pairs: Mapping[int, int]) -> None:
+        self._command(f":OXC:SWIT:CONN:ADD {encode_pairs(pairs, self.size())}")
+
+    def _remove(self, pairs: Mapping[int, int]) -> None:
+        self._command(f":OXC:SWIT:CONN:SUB {encode_pairs(pairs, self.size())}")
+
+    def _replace(self, pairs: Mapping[int, int]) -> None:
+        self._command(f":OXC:SWIT:CONN:ONLY {encode_pairs(pairs, self.size())}" if pairs else ":OXC:SWIT:DISC:ALL")
+
+    # --- ports --------------------------------------------------------------------------------------------------------
+
+    def port_states(self) -> dict[hal.SwitchPort, hal.PortState]:
+        """Get the state of every port, in one query."""
+        ports = all_ports(self.size())
+        return dict(zip(ports, self._states("", len(ports)), strict=True))
+
+    def set_port_enabled(self, port: hal.SwitchPort, enabled: bool, *, force: str = "") -> None:
+        """Open or close the shutter of one port, and read its state back. Interlocks watch over opening."""
+        listed = encode_ports([port], self.size())
+        if enabled and self._interlocks:
+            on_side = 0 if port.side is hal.Side.INPUT else 1
+            joined = {pair[0]: pair[1] for pair in self.connections().items() if pair[on_side] == port.number}
+            self._check_interlocks(joined, force)
+        command = f":OXC:SWIT:PORT:{'ENAB' if enabled else 'DIS'} {listed}"
+        self._command(command)
+        wanted = hal.PortState.ENABLED if enabled else hal.PortState.DISABLED
+        self._read_back(lambda: self._states(f" {listed}", 1)[0], wanted, f"the state of {port}", command)
+
+    def port_powers(self) -> dict[hal.SwitchPort, hal.Reading[float]]:
+        """Get the power in dBm at every output, at most 256 of them in one query.
+
+        Raises:
+            UnsupportedError: This model has no monitors.
+        """
+        size = self.size()
+        self._require(hal.SwitchCapability.POWER_MONITORS)
+        outputs = [port for port in all_ports(size) if port.side is hal.Side.OUTPUT]
+        return {
+            port: reading
+            for start in range(0, len(outputs), MONITORS_PER_QUERY)
+            for port, reading in self._powers(outputs[start : start + MONITORS_PER_QUERY])
+        }
+
+    def _powers(self, ports: list[hal.SwitchPort]) -> Iterator[tuple[hal.SwitchPort, hal.Reading[float]]]:
+        question = f":PMON:POW? {encode_ports(ports, self.size())}"
+        powers = self._read(question, lambda text: decode_powers(text, len(ports)))
+        utc_ns = self._clock.utc_ns()
+        for port, power in zip(ports, powers, strict=True):
+            yield port, hal.Reading(value=power, unit="dBm", utc_ns=utc_ns, age_s=0.0, quality=hal.Quality.GOOD)
+
+    def _states(self, listed: str, count: int) -> list[hal.PortState]:
+        return self._read(
+            f":OXC:SWIT:PORT:STAT?{listed}", lambda text: [PORT_STATES[field] for field in decode_fields(text, count)]
+        )
+
+    # --- after power loss ---------------------------------------------------------------------------------------------
+
+    def boot_mode(self) -> hal.BootMode:
+        """Get which map the switch will have after power came back."""
+        return self._read(":OXC:BOOT:MODE?", lambda text: BOOT_MODES[text.strip('"').upper()[:4]])
+
+    def set_boot_mode(self, mode: hal.BootMode) -> None:
+        """Choose it, and read it back."""
+        word = next(word for word, meant in BOOT_MODES.items() if meant is mode)
+        self._command(f":OXC:BOOT:MODE {word}")
+        self._read_back(self.boot_mode, mode, "the boot mode", f":OXC:BOOT:MODE {word}")
+
+    # --- who it is ----------------------------------------------------------------------------------------------------
+
+    _size: hal.SwitchSize | None = None
+
+    def identity(self) -> hal.Identity:
+        """Get vendor, product code, serial number and firmware."""
+        return self._read("*IDN?", decode_identity)
+
+    def size(self) -> hal.SwitchSize:
+        """Get the numbers of inputs and outputs, as the switch gave them at the last opening."""
+        while self._size is None:
+            self._control.open()
+        return self._size
+
+    def _codec(self) -> hal.Codec:
+        if self._on_serial_line:
+            return ScpiCodec(ScpiDialect(command_end="\r\n", reply_end="\r"))
+        return ScpiCodec(ScpiDialect(command_end="\n", reply_end="\n"))
+
+    def _learn(self, found: hal.Identity) -> None:
+        """Check that it is a Polatis of one size, and read away errors that are not ours."""
+        said = self._query(":OXC:SWIT:SIZE?") if VENDORS.search(found.vendor) else ""
+        numbers = [int(field) for field in said.split(",") if field.strip().isdecimal()]
+        if len(numbers) != 2 or min(numbers) < 1:
+            raise self._wrong(f"found {found.vendor} {found.model}, size {said[:20]!r}, which is no Polatis switch")
+        size = hal.SwitchSize(*numbers)
+        in_model = SIZE_IN_MODEL.search(found.model)
+        if in_model and (int(in_model[1]), int(in_model[2])) != (size.inputs, size.outputs):
+            raise self._wrong(f"its product code is {found.model} and its size {said}")
+        self._size = size
+        if found.model.upper().startswith("I-OST"):  # what this one model lacks, of what its family has
+            vars(self)["capabilities"] = type(self).capabilities - {hal.SwitchCapability.POWER_MONITORS}
+        for code, text in drain_errors(self._control):
+            logger.info("%s: an error of somebody else's was in the queue: %d, %r", self.name, code, text)
+
+    def _wrong(self, what: str) -> hal.WrongDeviceError:
+        return hal.WrongDeviceError(what, device=self.name, remedy="Check the cabling and the resource")
+
+    def _command(self, text: str) -> str:
+        try:
+            return super()._command(text)
+        except hal.DeviceError:
+            with suppress(hal.TransportError, hal.DeviceError):  # what the refusal left is not the next command's
+                drain_errors(self._control)
+            raise

@@ -1,0 +1,76 @@
+"""The switches' drivers against golden transcripts: each line they send, each value they give, no emulator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tokaido.hal as hal
+from tokaido_testing.switch_transcripts import LinePeer, argument, plain
+from tokaido_testing.transcripts import TRANSCRIPTS, load
+
+FAMILIES = ("polatis", "dicon", "thorlabs")
+NAMES = [f"{family}/{path.stem}" for family in FAMILIES for path in sorted((TRANSCRIPTS / family).glob("*.toml"))]
+LINES = {
+    "serial": ("serial:{}", "visa:ASRL{}::INSTR"),
+    "tcp": ("serial:socket://{}", "visa:TCPIP::{}::SOCKET"),
+}
+CASES = [
+    pytest.param(name, line, resource, id=f"{name}-{resource.partition('{')[0]}")
+    for name in NAMES
+    for line in load(name)["endings"]
+    for resource in LINES[line]
+]
+
+
+def steps_of(transcript: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """Return the exchanges of the driver, one list for each step; what is for the emulator alone is left out."""
+    steps: list[list[dict[str, Any]]] = []
+    for exchange in transcript["exchange"]:
+        if any(verb in exchange for verb in ("open", "get", "do")):
+            steps.append([exchange])
+        elif exchange.get("same"):
+            steps[-1].append(exchange)
+    return steps
+
+
+def perform(switch: hal.OpticalSwitch, step: dict[str, Any]) -> object:
+    """Do what a user of the driver does in one step."""
+    if "get" in step:
+        return getattr(switch, step["get"])
+    return getattr(switch, step["do"])(*(argument(given, step["do"]) for given in step.get("args", ())))
+
+
+@pytest.mark.parametrize(("name", "line", "resource"), CASES)
+def test_driver_says_and_understands_exactly_the_transcript(name: str, line: str, resource: str) -> None:
+    transcript = load(name)
+    steps = steps_of(transcript)
+    assert steps[0][0]["open"]
+    exchanges = [exchange for step in steps for exchange in step]
+    with LinePeer(exchanges, transcript["endings"][line], tcp=line == "tcp") as peer:
+        address = peer.address.replace(":", "::") if resource.startswith("visa:TCPIP") else peer.address
+        with hal.OpticalSwitch.open(transcript["unit"], control=resource.format(address), timeout=2) as switch:
+            for step in (exchanges[0] for exchanges in steps[1:]):
+                if "raises" in step:
+                    with pytest.raises(getattr(hal, step["raises"])):
+                        perform(switch, step)
+                    continue
+                got = perform(switch, step)
+                if "returns" in step:
+                    assert plain(got) == step["returns"], step
+                assert peer.unexpected == []
+        assert peer.left_over == []
+        assert peer.unexpected == []
+
+
+def test_a_peer_that_knows_only_its_transcript_refuses_another_line() -> None:
+    """The positive control: the peer does notice what is not in the transcript."""
+    transcript = load("dicon/selector")
+    with (
+        LinePeer(transcript["exchange"][2:3], transcript["endings"]["serial"]) as peer,
+        pytest.raises(hal.DeviceTimeoutError),
+        hal.OpticalSwitch.open("dicon.selector", control=f"serial:{peer.address}", timeout=0.3) as switch,
+    ):
+        switch.connections()
+    assert peer.unexpected == ["CF?"]
