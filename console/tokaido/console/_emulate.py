@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
 
 import tokaido.hal as hal
 from tokaido.console._emulate_plan import EmulatedDevice, EmulatedLink, read_plan
@@ -70,7 +71,8 @@ def _serve_link(stack: ExitStack, link: EmulatedLink) -> None:
         )
     )
     for emulator, unit in zip((running.transmitter, running.receiver), units, strict=True):
-        _place(stack, emulator, unit)
+        emulator.move(_places(unit))
+        _tell(emulator, unit)
     key = "loaded into both units" if link.load_preshared_key else f"{running.preshared_key_file}, for both units"
     print(f"link {link.name}: {link.length_km:g} km, {link.loss_db:g} dB, settings {link.settings}")
     print_facts([("from, to", f"{units[0].name}, {units[1].name}"), ("pre-shared key", key)])
@@ -80,9 +82,9 @@ def _serve_alone(stack: ExitStack, device: EmulatedDevice) -> None:
     from tokaido.emulators import launch  # noqa: PLC0415
 
     serial = device.options.get("serial_number", device.name.upper())
-    directory = _own_directory(stack, {serial: device})
     options = {**device.options, "serial_number": serial}
-    _place(stack, stack.enter_context(launch(device.driver, directory=directory, **options)), device)
+    emulator = launch(device.driver, resources=_places(device), **options)
+    _tell(stack.enter_context(emulator), device)
 
 
 def _own_directory(stack: ExitStack, devices: dict[str, EmulatedDevice]) -> Path:
@@ -95,37 +97,16 @@ def _own_directory(stack: ExitStack, devices: dict[str, EmulatedDevice]) -> Path
     return directory
 
 
-def _place(stack: ExitStack, emulator: Emulator, device: EmulatedDevice) -> None:
-    """Bring an emulator's console and key channel to where the station file says they are."""
-    emulator.keys.unplug()
-    emulator.keys.endpoint = device.endpoint
-    emulator.keys.replug()
-    try:
-        if not device.port.parent.exists():
-            device.port.parent.mkdir(parents=True)
-            stack.callback(_remove_folder, device.port.parent)
-        temporary = device.port.with_name(f".{device.port.name}.new")
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(emulator.control.link)
-        temporary.replace(device.port)
-    except OSError as error:
-        raise hal.ConfigurationError(
-            f"devices.{device.name}.control: {device.port} cannot be made: {error.strerror}"
-        ) from error
-    stack.callback(_remove, device.port, emulator.control.link)
+def _places(device: EmulatedDevice) -> dict[str, str]:
+    """Return where the station file says that a device is."""
+    server, client = device.server_keys.with_suffix(".key"), device.client_keys.with_suffix(".key_secret")
+    keys = f"zmq:{device.endpoint}?server_key_file={quote(str(server))}&client_key_file={quote(str(client))}"
+    return {"control": f"serial:{quote(str(device.port))}", "keys": keys}
+
+
+def _tell(emulator: Emulator, device: EmulatedDevice) -> None:
     print(f"device {device.name}: {emulator.serial_number}, {device.driver}")
     print_facts([("control", f"serial:{device.port}"), ("keys", f"zmq:{device.endpoint}")])
-
-
-def _remove(port: Path, target: Path) -> None:
-    with suppress(OSError):
-        if port.readlink() == target:  # and not what somebody else put there since
-            port.unlink()
-
-
-def _remove_folder(folder: Path) -> None:
-    with suppress(OSError):  # somebody keeps something in it
-        folder.rmdir()
 
 
 def _ensure_keys(device: EmulatedDevice) -> None:

@@ -6,26 +6,29 @@ import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 from urllib.parse import quote
 
 from tokaido.emulators._faults import Faults
-from tokaido.emulators.ends._end import SharedModel
+from tokaido.emulators._plugs import Plug, choose_end, make_end, make_room
+from tokaido.emulators.ends._wire import SharedModel
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._curve import CurveKeyFiles, create_curve_keys, load_curve_public, load_curve_secret
 from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._resources import Resource
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from typing_extensions import TypedDict as ClosedTypedDict
 
     from tokaido.emulators._model import DeviceModel
+    from tokaido.emulators._plugs import ControlEnd
     from tokaido.emulators._secrets import Secrets
-    from tokaido.emulators.ends._pty import PtyEnd
-    from tokaido.emulators.ends._zmq import ZmqEnd
+    from tokaido.emulators.ends import PtyEnd, ZmqEnd
+    from tokaido.emulators.ends.hislip import Profile
     from tokaido.emulators.toshiba._faults import ModelFaults
 
 GROUP = "tokaido.emulators"
@@ -56,8 +59,13 @@ if TYPE_CHECKING:  # closed, so that both checkers take **unit.resources for not
         control: str
         keys: str
 
+    class ControlResources(ClosedTypedDict, closed=True):
+        """What a driver of a device without a key channel opens."""
+
+        control: str
+
 else:
-    UnitResources = dict
+    UnitResources = ControlResources = dict
 
 
 class OwnDirectory:
@@ -75,7 +83,7 @@ class OwnDirectory:
 
 
 class Emulator:
-    """One emulated device on its wires: a console on a pseudo-terminal, a key channel on ZeroMQ with CURVE.
+    """One emulated device on its wires: a control port on any wire end, and a key channel on ZeroMQ with CURVE.
 
     It runs until `close`, which leaves no thread, descriptor, socket, link or file behind. Close it, or use it as a
     context manager.
@@ -86,55 +94,102 @@ class Emulator:
         directory: Where the link and the key files are made; None for a folder that is removed at the end.
         clock: Times the faults.
         seed: Decides which pieces the faults strike.
+        impostor: The other box that answers under the fault `wrong_id`; one of the same class for want of it.
+        wire_end: What carries the control port, one of `WIRE_ENDS`.
+        resources: Where to appear, by port: `serial:/tmp/lab/alice`, `zmq:tcp://127.0.0.1:5560?server_key_file=...`.
+        pace_baud: Bits per second of a serial line; None for one that takes no time.
+        hislip_profile: "lenient", or "strict" with service requests and interruptions.
+
+    Raises:
+        ConfigurationError: The model has no such wire end, or a place is taken.
     """
 
+    resources: UnitResources
+    """What a driver opens: `control`, and `keys` if there is a key channel."""
+
     def __init__(
-        self, model: DeviceModel, shared: SharedModel, directory: Path | str | None, *, clock: Clock, seed: int
+        self,
+        model: DeviceModel,
+        shared: SharedModel,
+        directory: Path | str | None,
+        *,
+        clock: Clock,
+        seed: int,
+        impostor: DeviceModel | None = None,
+        wire_end: str | None = None,
+        resources: Mapping[str, str] | None = None,
+        pace_baud: int | None = None,
+        hislip_profile: Profile = "lenient",
     ) -> None:
         self.model = model
         """The device model. Hold `lock` to touch it."""
         self.faults = Faults(seed, model.FAULTS)
         """Faults on the wires."""
-        self.resources: UnitResources = {"control": "", "keys": ""}
-        """What a driver opens: `control` and `keys`."""
         self.client_keys: CurveKeyFiles
-        """CURVE identity of the one host that may connect."""
+        """CURVE identity of the one host that may connect, if there is a key channel."""
         self.server_keys: CurveKeyFiles
-        """CURVE identity of the device."""
-        self.control: PtyEnd
-        """The console's wire end."""
+        """CURVE identity of the device, if there is a key channel."""
         self.keys: ZmqEnd
-        """The key channel's wire end."""
+        """The key channel's wire end, if there is one."""
+        self.end: ControlEnd
+        """The control port's wire end."""
         self._shared = shared
         self._stack = ExitStack()
+        places = dict(resources or {})
+        if unknown := set(places) - {*model.STREAM_PORTS, *model.MESSAGE_PORTS}:
+            raise ConfigurationError(f"{type(model).__name__} has no port {', '.join(sorted(unknown))}")
+        self.wire_end = choose_end(model, wire_end, places.get("control"))
+        """What carries the control port, one of `WIRE_ENDS`."""
         place = OwnDirectory(directory)
         self._stack.callback(place.remove)
         self._stack.callback(model.forget_secrets)
+        serial = model.serial_number
+        other = impostor or type(model)(f"{serial[:20]}-X9", seed=seed)  # type: ignore[call-arg]
+        common: dict[str, Any] = {"faults": self.faults, "clock": clock, "impostor": other}
+        plug = Plug(shared, place.path, self._stack, pace_baud, hislip_profile, common)
         try:
-            self._plug_in(place.path, clock, seed)
+            found = {"control": self._plug_in_control(plug, places.get("control"))}
+            if "keys" in model.MESSAGE_PORTS:
+                found["keys"] = self._plug_in_keys(plug, places.get("keys"))
         except BaseException:
             self._stack.close()
             raise
+        self.resources = cast("UnitResources", found)
 
-    def _plug_in(self, directory: Path, clock: Clock, seed: int) -> None:
-        from tokaido.emulators.ends import PtyEnd, ZmqEnd  # noqa: PLC0415 - zmq is loaded when it is needed
+    def _plug_in_control(self, plug: Plug, place: str | None) -> str:
+        self.end, tell = make_end(self.wire_end, plug, place)
+        try:
+            self.end.start()
+        except OSError as error:
+            raise ConfigurationError(f"{place or self.wire_end} cannot be had: {error.strerror}") from error
+        self._stack.callback(self.end.close)
+        return tell()
+
+    def _plug_in_keys(self, plug: Plug, place: str | None) -> str:
+        from tokaido.emulators.ends import ZmqEnd  # noqa: PLC0415 - zmq is loaded when it is needed
 
         serial = self.model.serial_number
-        impostor = type(self.model)(f"{serial[:20]}-X9", seed=seed)  # type: ignore[call-arg]
-        self.server_keys = self._identity(directory, serial)
-        self.client_keys = self._identity(directory, f"{serial}-host")
-        common: dict[str, Any] = {"faults": self.faults, "clock": clock, "impostor": impostor}
-        self.control = PtyEnd(self._shared, directory / serial, **common)
+        endpoint = "tcp://127.0.0.1:0"
+        if place is None:
+            self.server_keys = self._identity(plug.directory, serial)
+            self.client_keys = self._identity(plug.directory, f"{serial}-host")
+        else:
+            resource = Resource.parse(place)
+            endpoint = resource.address
+            server, client = (Path(resource.options[name]) for name in ("server_key_file", "client_key_file"))
+            self.server_keys = self._identity(server.parent, server.stem)
+            self.client_keys = self._identity(client.parent, client.stem)
         clients = [load_curve_public(self.client_keys.public)]
-        self.keys = ZmqEnd(self._shared, load_curve_secret(self.server_keys.secret), clients, **common)
-        for end in (self.control, self.keys):
-            self._stack.callback(end.close)
-            end.start()
-        server, client = (quote(str(path)) for path in (self.server_keys.public, self.client_keys.secret))
-        self.resources = {
-            "control": f"serial:{quote(str(self.control.link))}?baudrate=115200",
-            "keys": f"zmq:{self.keys.endpoint}?server_key_file={server}&client_key_file={client}",
-        }
+        secret = load_curve_secret(self.server_keys.secret)
+        self.keys = ZmqEnd(plug.shared, secret, clients, endpoint=endpoint, **plug.common)
+        try:
+            self.keys.start()
+        except OSError as error:
+            raise ConfigurationError(f"{endpoint} cannot be bound: {error.strerror}") from error
+        self._stack.callback(self.keys.close)
+        server_file, client_file = (quote(str(path)) for path in (self.server_keys.public, self.client_keys.secret))
+        own = f"zmq:{self.keys.endpoint}?server_key_file={server_file}&client_key_file={client_file}"
+        return own if place is None else place
 
     def _identity(self, directory: Path, name: str) -> CurveKeyFiles:
         files = CurveKeyFiles(directory / f"{name}.key", directory / f"{name}.key_secret")
@@ -143,6 +198,19 @@ class Emulator:
         self._stack.callback(files.public.unlink, missing_ok=True)
         self._stack.callback(files.secret.unlink, missing_ok=True)
         return create_curve_keys(directory, name)
+
+    @property
+    def control(self) -> PtyEnd:
+        """The console's pseudo-terminal.
+
+        Raises:
+            ConfigurationError: The control port is on another wire end; see `end`.
+        """
+        from tokaido.emulators.ends import PtyEnd  # noqa: PLC0415 - when first needed
+
+        if not isinstance(self.end, PtyEnd):
+            raise ConfigurationError(f"the control port is on {self.wire_end!r}", remedy="Take `end`")
+        return self.end
 
     @property
     def lock(self) -> threading.RLock:
@@ -179,12 +247,29 @@ class Emulator:
             self.model_faults.remove(fault)
 
     def unplug(self) -> None:
-        """Pull the plug of the console: the terminal and its link vanish."""
-        self.control.unplug()
+        """Pull the plug of the control port: its terminal and link, or its listener and connections, vanish."""
+        self.end.unplug()
 
     def replug(self) -> None:
-        """Put it back: a new terminal under the same name."""
-        self.control.replug()
+        """Put it back, at the same place."""
+        self.end.replug()
+
+    def move(self, resources: Mapping[str, str]) -> None:
+        """Appear at other places from now on: `control` on a pseudo-terminal's link, `keys` at another endpoint.
+
+        Raises:
+            ConfigurationError: A place cannot be had.
+        """
+        if "control" in resources:
+            link = Path(Resource.parse(resources["control"]).address).expanduser().absolute()
+            make_room(link, self._stack)
+            self._stack.callback(self.end.close)  # before the folder is removed
+            self.control.move(link)
+        if "keys" in resources:
+            self.keys.unplug()
+            self.keys.endpoint = Resource.parse(resources["keys"]).address
+            self.keys.replug()
+        self.resources = cast("UnitResources", {**self.resources, **resources})
 
     def close(self) -> None:
         """End the emulator. May be called again."""
@@ -202,14 +287,63 @@ class Emulator:
         return f"<Emulator {self.serial_number} {self.resources['control']}>"
 
 
-def launch(
-    name: str,
+class InstrumentEmulator(Emulator):
+    """An emulated device without a key channel."""
+
+    resources: ControlResources  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleVariableOverride]
+    """What a driver opens."""
+
+
+@overload
+def launch(  # type: ignore[overload-overlap]  # a name that is a plain str may be any device's
+    name: Literal["toshiba.transmitter", "toshiba.receiver"],
     *,
+    wire_end: str | None = None,
+    resources: Mapping[str, str] | None = None,
     serial_number: str | None = None,
     seed: int = 0,
     speed: float = 1.0,
     warm: bool = False,
     secrets: Secrets = "os",
+    pace_baud: int | None = None,
+    hislip_profile: Profile = "lenient",
+    directory: Path | str | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    **options: object,
+) -> Emulator: ...
+
+
+@overload
+def launch(
+    name: str,
+    *,
+    wire_end: str | None = None,
+    resources: Mapping[str, str] | None = None,
+    serial_number: str | None = None,
+    seed: int = 0,
+    speed: float = 1.0,
+    warm: bool = False,
+    secrets: Secrets = "os",
+    pace_baud: int | None = None,
+    hislip_profile: Profile = "lenient",
+    directory: Path | str | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    **options: object,
+) -> InstrumentEmulator: ...
+
+
+def launch(
+    name: str,
+    *,
+    wire_end: str | None = None,
+    resources: Mapping[str, str] | None = None,
+    serial_number: str | None = None,
+    seed: int = 0,
+    speed: float = 1.0,
+    warm: bool = False,
+    secrets: Secrets = "os",
+    pace_baud: int | None = None,
+    hislip_profile: Profile = "lenient",
     directory: Path | str | None = None,
     clock: Clock = SYSTEM_CLOCK,
     **options: object,
@@ -218,11 +352,16 @@ def launch(
 
     Args:
         name: An emulator's name, such as "toshiba.transmitter".
+        wire_end: What carries its control port: one of those that its model has (`wire_ends`), by default the first.
+            "tcp" and "hislip" are plain, as such instruments are: on the loopback interface, and never with keys.
+        resources: Where to appear, by port; by default at places that are free.
         serial_number: Its serial number; the model has one for want of it.
         seed: Decides everything that is random and no secret.
         speed: Emulated seconds per second of the clock.
         warm: Begin as a unit that has long been on: state AUTH, temperatures settled.
         secrets: "os", or "seeded" for keys that are the same in every run and marked insecure.
+        pace_baud: Bits per second of its serial line; by default it takes no time.
+        hislip_profile: "lenient", or "strict" with service requests and interruptions (IVI-6.1).
         directory: Where the console's link and the key files appear; one of its own, removed at the end, by default.
         clock: Drives the device.
         options: Passed to the model.
@@ -230,7 +369,21 @@ def launch(
     Raises:
         ConfigurationError: There is no such emulator, or an option does not fit.
     """
-    model = model_class(name)(serial_number, seed=seed, secrets=secrets, **options)
+    build = model_class(name)
+    model = build(serial_number, seed=seed, secrets=secrets, **options)
     if warm:
         model.warm()  # type: ignore[attr-defined]
-    return Emulator(model, SharedModel(model, clock=clock, speed=speed), directory, clock=clock, seed=seed)
+    impostor = build(f"{model.serial_number[:20]}-X9", seed=seed, **options)
+    kind = Emulator if "keys" in model.MESSAGE_PORTS else InstrumentEmulator
+    return kind(
+        model,
+        SharedModel(model, clock=clock, speed=speed),
+        directory,
+        clock=clock,
+        seed=seed,
+        impostor=impostor,
+        wire_end=wire_end,
+        resources=resources,
+        pace_baud=pace_baud,
+        hislip_profile=hislip_profile,
+    )

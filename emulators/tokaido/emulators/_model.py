@@ -27,7 +27,7 @@ class DeviceModel(ABC):
     FAULTS: ClassVar[Sequence[str]] = ()
     """Names of the faults that `provoke` knows."""
     wire_ends: ClassVar[Sequence[str]] = ("pty", "emu")
-    """What may carry the port `control`: some of `tokaido.emulators.WIRE_ENDS`, the usual one first."""
+    """What may carry the port `control`: some of `WIRE_ENDS` in `_plugs`, the usual one first."""
     BAUD_RATE: ClassVar[int] = 115200
     """What its serial line is set to, 8 bits, no parity, 1 stop bit."""
     service_request_enable: int = 0
@@ -93,6 +93,11 @@ class DeviceModel(ABC):
     def due_ns(self) -> int | None:
         """Return when the model next does something unasked, in ns since it came up; None if nobody waits for it."""
         return None
+
+    @property
+    def occupied(self) -> bool:
+        """Whether a message that was taken still has to be carried out, so that the next one's reply would wait."""
+        return False
 
     def status_byte(self, *, message_available: bool) -> int:
         """Return the status byte as a serial poll finds it, with the master summary status in bit 6."""

@@ -14,6 +14,8 @@ from tokaido.hal._errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokaido.emulators._secrets import Secrets
+
 MAX_INPUT: Final = 64 * 1024
 """Longest message in bytes; more without a terminator is an input buffer overrun."""
 MAX_OUTPUT: Final = 1024 * 1024
@@ -26,6 +28,7 @@ class ScpiCore(DeviceModel):
     Args:
         serial_number: `SERIAL_NUMBER` of the class for want of it.
         seed: For what is random.
+        secrets: Where secrets come from; it has none.
     """
 
     STREAM_PORTS = ("control",)
@@ -38,9 +41,10 @@ class ScpiCore(DeviceModel):
         super().__init_subclass__(**kwargs)
         cls._tree = CommandTree(cls)
 
-    def __init__(self, serial_number: str | None = None, *, seed: int = 0) -> None:
+    def __init__(self, serial_number: str | None = None, *, seed: int = 0, secrets: Secrets = "os") -> None:
         self.serial_number = self.SERIAL_NUMBER if serial_number is None else serial_number
         self.seed = seed
+        self.insecure = secrets == "seeded"
         self.status = Status(ErrorQueue(self.dialect))
         """Status registers and error queue."""
         self.provoked: set[str] = set()
@@ -109,6 +113,11 @@ class ScpiCore(DeviceModel):
     def due_ns(self) -> int | None:
         """Return when the pending operation ends."""
         return self._busy_until_ns if self._busy else None
+
+    @property
+    def occupied(self) -> bool:
+        """Whether a message waits for the end of an operation."""
+        return self._units is not None or bool(self._messages)
 
     def receive(self, port: str, data: bytes) -> None:
         """Take bytes; LF, CR or both end a message."""

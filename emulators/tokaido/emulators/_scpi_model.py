@@ -47,6 +47,7 @@ class ScpiModel(ScpiCore):
     Args:
         serial_number: `SERIAL_NUMBER` of the class for want of it.
         seed: For what is random.
+        secrets: Where secrets come from; it has none.
     """
 
     # --- IEEE 488.2, chapter 10: the thirteen mandatory common commands ---------------------------------------------

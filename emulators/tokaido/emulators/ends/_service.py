@@ -1,0 +1,44 @@
+"""Service requests and serial polls: RQS, which a status byte alone does not know (IEEE 488.2, 11.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tokaido.emulators._model import DeviceModel
+
+RQS: Final = 0x40
+MAV: Final = 0x10
+
+
+class ServiceRequest:
+    """Requests service whenever an enabled bit of the status byte rises, until a serial poll. Call it under the lock.
+
+    Args:
+        model: Whose status byte.
+    """
+
+    def __init__(self, model: DeviceModel) -> None:
+        self._model = model
+        self._reasons = 0
+        self._requesting = False
+
+    def new_request(self, *, message_available: bool = False) -> int | None:
+        """Return the status byte if there is a new reason to request service, else None."""
+        status = self._model.status_byte(message_available=message_available)
+        reasons = status & self._model.service_request_enable & ~RQS
+        new = reasons & ~self._reasons
+        self._reasons = reasons
+        if not new:
+            return None
+        self._requesting = True
+        return status | RQS
+
+    def poll(self, *, message_available: bool) -> int:
+        """Return the status byte with RQS in bit 6, and end the request (IEEE 488.2, 11.3.2.1)."""
+        self.new_request(message_available=message_available)
+        status = self._model.status_byte(message_available=message_available) & ~RQS
+        if self._requesting:
+            self._requesting = False
+            status |= RQS
+        return status

@@ -1,0 +1,222 @@
+"""What happens on the way between a client and a model: faults, delays, a line's pace, a pulled plug. No thread yet."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from tokaido.emulators._faults import Direction, Fate, Fault, Faults, Port, fate
+from tokaido.hal._clock import NS_PER_S, Clock
+
+if TYPE_CHECKING:
+    from tokaido.emulators._model import DeviceModel
+
+POLL_S: Final = 0.01
+"""How often an idle end looks at its model, s on the wall."""
+BITS_PER_BYTE: Final = 10
+"""On a serial line: a start bit, 8 data bits, a stop bit."""
+
+
+class SharedModel:
+    """A model, the one lock around it, and the time that it lives in.
+
+    Args:
+        model: The device model.
+        clock: Drives the model; None when somebody else advances it.
+        speed: Emulated ns per ns of the clock.
+    """
+
+    def __init__(self, model: DeviceModel, *, clock: Clock | None = None, speed: float = 1.0) -> None:
+        self.model = model
+        self.lock = threading.RLock()
+        self._clock = clock
+        self._speed = speed
+        self._start_ns = clock.monotonic_ns() if clock is not None else 0
+        self._origin_ns = model.now_ns
+
+    def catch_up(self) -> None:
+        """Advance the model to the present, if the clock drives it. Call it under the lock."""
+        if self._clock is not None:
+            passed_ns = self._clock.monotonic_ns() - self._start_ns
+            self.model.advance(max(self._origin_ns + int(passed_ns * self._speed), self.model.now_ns))
+
+    def due_s(self) -> float:
+        """Return after how many s on the wall the model does something unasked; infinite if nobody waits for it."""
+        due_ns = self.model.due_ns()
+        if due_ns is None or self._clock is None:
+            return float("inf")
+        passed_ns = self._clock.monotonic_ns() - self._start_ns
+        return max((due_ns - self._origin_ns) / self._speed - passed_ns, 0) / NS_PER_S
+
+
+class Wire(ABC):
+    """Carries one port of a shared model in pieces, each of which may meet faults.
+
+    Args:
+        shared: The model.
+        port: Which of its ports.
+        faults: Faults on this wire.
+        clock: Times the delays of the faults.
+        impostor: The other box that answers under the fault `wrong_id`.
+        pace_baud: Bits per second of a serial line; None for one that takes no time.
+    """
+
+    def __init__(
+        self,
+        shared: SharedModel,
+        port: Port,
+        faults: Faults,
+        clock: Clock,
+        impostor: DeviceModel,
+        *,
+        pace_baud: int | None = None,
+    ) -> None:
+        self._shared = shared
+        self._port: Final = port
+        self._faults = faults
+        self._clock = clock
+        self._impostor = impostor
+        self._pace_baud = pace_baud
+        self._closing = threading.Event()
+        self._delayed: dict[Direction, deque[tuple[int, Fate, list[bytes]]]] = {
+            "to_unit": deque(),
+            "from_unit": deque(),
+        }
+        self._line_free_ns: dict[Direction, int] = {"to_unit": 0, "from_unit": 0}
+        self._hang: tuple[Fault, float] | None = None
+        self._replug_ns: float | None = None
+
+    # --- one round --------------------------------------------------------------------------------------------------
+
+    def _replug_when_due(self) -> None:
+        if self._replug_ns is not None and self._clock.monotonic_ns() >= self._replug_ns:
+            self._replug_now()
+
+    def _hangs(self) -> bool:
+        """Whether nothing is carried now."""
+        if self._hang is None:
+            return False
+        fault, until_ns = self._hang
+        if self._clock.monotonic_ns() < until_ns and not fault.removed:
+            return True
+        self._hang = None
+        return False
+
+    def _exchange(self) -> None:
+        """Deliver what is due, let time pass, and deliver what the model says to it."""
+        self._deliver_due("to_unit")
+        with self._shared.lock:
+            self._shared.catch_up()
+        self._collect()
+        self._deliver_due("from_unit")
+        if self._delayed["to_unit"] and self._hang is None:  # what waited for the model to finish something
+            self._deliver_due("to_unit")
+
+    def _next_due_s(self) -> float:
+        now_ns = self._clock.monotonic_ns()
+        due_s = [POLL_S, self._shared.due_s()]
+        for direction, pieces in self._delayed.items():
+            if pieces and not (direction == "to_unit" and pieces[0][0] <= now_ns and self._shared.model.occupied):
+                due_s.append(max(pieces[0][0] - now_ns, 0) / NS_PER_S)
+        return min(due_s)
+
+    def _meet(self, direction: Direction, piece: list[bytes]) -> None:
+        """Let a piece meet the faults; what is left of it is delivered, now or later, in order."""
+        content = self._content(piece)
+        struck = self._faults.strike(self._port, direction, b"\x00".join(content))
+        result = fate(content, struck, self._faults.random) if struck else Fate([(0.0, content)])
+        now_ns = self._clock.monotonic_ns()
+        waiting = self._delayed[direction]
+        for delay_s, frames in result.parts:
+            due_ns = now_ns + round(delay_s * NS_PER_S) + self._line_ns(direction, frames, now_ns)
+            waiting.append((max(due_ns, waiting[-1][0]) if waiting else due_ns, result, self._rebuilt(piece, frames)))
+        if result.hang is not None:
+            self._hang = result.hang, now_ns + result.hang.seconds * NS_PER_S
+        if result.unplug_s is not None:
+            self._unplug_now()
+            self._replug_ns = now_ns + result.unplug_s * NS_PER_S
+
+    def _line_ns(self, direction: Direction, frames: list[bytes], now_ns: int) -> int:
+        """Return how long the line takes, in ns, until the last bit of these bytes has passed."""
+        if self._pace_baud is None or not self._paced(direction):
+            return 0
+        bits = sum(map(len, frames)) * BITS_PER_BYTE
+        free_ns = max(self._line_free_ns[direction], now_ns) + bits * NS_PER_S // self._pace_baud
+        self._line_free_ns[direction] = free_ns
+        return free_ns - now_ns
+
+    def _paced(self, _direction: Direction) -> bool:
+        """Whether the pieces of this direction wait here for the line; an end may pace bytes by itself."""
+        return True
+
+    def _deliver_due(self, direction: Direction) -> None:
+        waiting = self._delayed[direction]
+        while waiting and self._hang is None and waiting[0][0] <= self._clock.monotonic_ns():
+            if direction == "from_unit":
+                self._emit(waiting.popleft()[2])
+                continue
+            with self._shared.lock:
+                self._shared.catch_up()
+                if not self._may_give(waiting[0][2]):
+                    self._collect()
+                    if not self._may_give(waiting[0][2]):
+                        return
+                _, result, frames = waiting.popleft()
+                for name in result.provokes:
+                    self._shared.model.provoke(name)
+                target = self._impostor if result.wrong_id else self._shared.model
+                self._give(target, frames)
+                if result.wrong_id or not self._may_mix():
+                    self._collect_from(target)
+
+    def _collect(self) -> None:
+        with self._shared.lock:
+            self._collect_from(self._shared.model)
+
+    def _collect_from(self, target: DeviceModel) -> None:
+        for piece in self._take(target):
+            self._meet("from_unit", piece)
+
+    def _lose_what_is_on_its_way(self) -> None:
+        for waiting in self._delayed.values():
+            waiting.clear()
+
+    # --- what each end does its own way -----------------------------------------------------------------------------
+
+    def _may_give(self, _piece: list[bytes]) -> bool:
+        """Whether the model may have this piece yet; called under the lock."""
+        return True
+
+    def _may_mix(self) -> bool:
+        """Whether replies to several pieces may be collected at once: there is only one asker."""
+        return True
+
+    def _content(self, piece: list[bytes]) -> list[bytes]:
+        """Return the part of a piece that faults may touch."""
+        return piece
+
+    def _rebuilt(self, _piece: list[bytes], content: list[bytes]) -> list[bytes]:
+        """Return a piece with its content replaced."""
+        return content
+
+    @abstractmethod
+    def _give(self, model: DeviceModel, piece: list[bytes]) -> None:
+        """Hand a piece to the model."""
+
+    @abstractmethod
+    def _take(self, model: DeviceModel) -> list[list[bytes]]:
+        """Return the pieces that the model has to send."""
+
+    @abstractmethod
+    def _emit(self, piece: list[bytes]) -> None:
+        """Send a piece to the outside."""
+
+    @abstractmethod
+    def _unplug_now(self) -> None:
+        """Pull the plug."""
+
+    @abstractmethod
+    def _replug_now(self) -> None:
+        """Put the plug back."""
