@@ -44,7 +44,9 @@ class StreamTransport(Transport[bytes], ABC):
         self._owed_until_ns = 0  # until when a reply to an earlier request may come; 0 if none is owed
         self._doubtful = False  # whether such a reply never came: the next one must come alone
         self._confidential = False
-        self._slice_s = SLICE_S
+        self._deadline = Deadline(clock, 0.0)  # of the exchange that is running, or was last
+        self._opaque = False  # whether the port cannot tell how many bytes of a write that failed have left
+        self._slice_s = SLICE_S  # longest single wait
 
     # --- what a caller uses -------------------------------------------------------------------------------------------
 
@@ -84,6 +86,7 @@ class StreamTransport(Transport[bytes], ABC):
                 self._owed_until_ns = 0
 
     def _connect(self, deadline: Deadline) -> None:
+        self._deadline = deadline
         self._clear()
         self._port = self._dial(deadline)
 
@@ -126,6 +129,7 @@ class StreamTransport(Transport[bytes], ABC):
     def _prepare(self, deadline: Deadline) -> None:
         if not self._buffer and not self._open_port().ready(0.0):
             return
+        self._deadline = deadline
         start_s = deadline.elapsed_s
         while True:
             if self._open_port().ready(0.0):
@@ -141,9 +145,9 @@ class StreamTransport(Transport[bytes], ABC):
                 return  # a device that talks all the time; its reply can be told apart
 
     def _transact(self, request: Request[bytes, T], deadline: Deadline) -> T:
+        self._deadline = deadline
         self._confidential = request.confidential
-        debt_s = min(deadline.timeout_s, LONGEST_DEBT_S) + min(deadline.remaining_s, LONGEST_DEBT_S)
-        self._owed_until_ns = self.clock.monotonic_ns() + int(debt_s * NS_PER_S)
+        self._sent = self._opaque
         try:
             self._write(request.payload, deadline)
             while True:
@@ -157,13 +161,13 @@ class StreamTransport(Transport[bytes], ABC):
                 if value is not NOT_MINE:
                     if self._doubtful:
                         self._confirm(request, deadline)
-                    self._owed_until_ns = 0
                     return value
                 self.codec.unsolicited(frame)
-        except Exception as error:
-            if not isinstance(error, DeviceTimeoutError):
-                self._owed_until_ns = 0  # something came, or the line is gone
-            raise
+        except BaseException as error:
+            if isinstance(error, DeviceTimeoutError) or not isinstance(error, Exception):
+                debt_s = min(deadline.remaining_s, LONGEST_DEBT_S) + min(deadline.timeout_s, LONGEST_DEBT_S)
+                self._owed_until_ns = self.clock.monotonic_ns() + int(debt_s * NS_PER_S)
+            raise  # if it was anything else, something came, or the line is gone
         finally:
             self._confidential = False
 
@@ -184,6 +188,7 @@ class StreamTransport(Transport[bytes], ABC):
         self._doubtful = deadline.passed
 
     def _hear(self, deadline: Deadline) -> None:
+        self._deadline = deadline
         while not self._buffer and not self._wait(deadline.remaining_s):
             if deadline.passed:
                 return
@@ -218,17 +223,18 @@ class StreamTransport(Transport[bytes], ABC):
             port.writable(min(deadline.remaining_s, self._slice_s))
 
     def _next_frame(self, deadline: Deadline) -> bytes:
-        while True:
-            frame = self._cut()
-            if frame is not None:
-                return frame
-            while not self._wait(deadline.remaining_s):
-                if deadline.passed:
-                    part = f"; {len(self._buffer)} bytes of one came" if self._buffer else ""
-                    raise DeviceTimeoutError(f"no reply{part}", remedy="Check that the device is on and not busy")
-            self._fill()
-            if deadline.passed:
-                raise DeviceTimeoutError("only foreign lines and no reply", remedy="Check who else talks on this line")
+        frame = self._cut() if self._buffer else None
+        while frame is None:
+            left_s = deadline.remaining_s
+            if self._wait(left_s):
+                if left_s <= 0:
+                    raise DeviceTimeoutError("only foreign lines and no reply", remedy="Check who else talks here")
+                self._fill()
+                frame = self._cut()
+            elif deadline.passed:
+                part = f"; {len(self._buffer)} bytes of one came" if self._buffer else ""
+                raise DeviceTimeoutError(f"no reply{part}", remedy="Check that the device is on and not busy")
+        return frame
 
     def _wait(self, seconds: float) -> bool:
         """Wait up to `seconds`, but not longer than a slice, and return whether something can be read."""

@@ -10,7 +10,7 @@ import threading
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
+from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, NotConnectedError, TokaidoError, UnsupportedError
 from tokaido.hal._ports import (
     POLL_S,
@@ -31,7 +31,8 @@ from tokaido.hal._visa_ports import LONGEST_TIMEOUT_MS, HislipPort, Limit, Sessi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.hal._codec import Codec, Request, T
+    from tokaido.hal._clock import Deadline
+    from tokaido.hal._codec import Codec
     from tokaido.hal._resources import Resource
 
 CLOSING_S = 0.2
@@ -62,7 +63,7 @@ class VisaTransport(StreamTransport):
         load_library(self._backend)
         self._manager: Any = None
         self._may_clear = True  # false after a device clear that failed or left no time: the next call does without
-        self._limit = Limit(clock, Deadline(clock, 0.0), lambda: self._closed)
+        self._limit = Limit(clock, lambda: self._deadline, lambda: self._closed)
 
     def status_byte(self, timeout: float | None = None) -> int:
         """Return the status byte (IEEE 488.2, 11.2) by a serial poll or its like, beside any message.
@@ -76,7 +77,7 @@ class VisaTransport(StreamTransport):
 
     def _poll(self, deadline: Deadline) -> int:
         self._ensure_open(deadline)
-        self._limit.deadline = deadline
+        self._deadline = deadline
         try:
             return self._guarded(self._ask_status)
         except NotConnectedError:
@@ -90,8 +91,8 @@ class VisaTransport(StreamTransport):
         raise UnsupportedError("a stream has no status byte of its own", remedy="Ask *STB?")
 
     def _dial(self, deadline: Deadline) -> Port:
-        self._limit.deadline = deadline
         port: Port = within(deadline, self._dial_at_leisure, lambda late: late.close())
+        self._opaque = not isinstance(port, DescriptorPort)
         whole = isinstance(port, SessionPort) and not port.streaming
         self._slice_s = math.inf if whole else SLICE_S
         return port
@@ -107,11 +108,6 @@ class VisaTransport(StreamTransport):
             self._port.clear()
         super()._settle(deadline)
         self._may_clear = True
-
-    def _transact(self, request: Request[bytes, T], deadline: Deadline) -> T:
-        self._limit.deadline = deadline
-        self._sent = not isinstance(self._port, DescriptorPort)  # only a descriptor tells how much it took
-        return super()._transact(request, deadline)
 
 
 def load_library(backend: str) -> None:
@@ -175,7 +171,7 @@ def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, o
     kind = resource.address.upper()
     if kind.startswith("ASRL"):
         _take(resource.address, owned)
-    timeout_ms = min(math.ceil(limit.deadline.remaining_s * 1000) + 1, LONGEST_TIMEOUT_MS)
+    timeout_ms = min(math.ceil(limit.remaining_s * 1000) + 1, LONGEST_TIMEOUT_MS)
     session, _ = manager.open_bare_resource(resource.address, open_timeout=timeout_ms)
     owned.callback(_close_session, library, session)
     if kind.startswith("ASRL"):

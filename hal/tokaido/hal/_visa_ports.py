@@ -25,14 +25,19 @@ LONGEST_TIMEOUT_MS = 0xFFFF_FFFE
 class Limit:
     """Until when the present exchange may last, for what blocks in the library below."""
 
-    def __init__(self, clock: Clock, deadline: Deadline, is_closed: Callable[[], bool]) -> None:
+    def __init__(self, clock: Clock, deadline: Callable[[], Deadline], is_closed: Callable[[], bool]) -> None:
         self.clock = clock
-        self.deadline = deadline
+        self._deadline = deadline
         self._is_closed = is_closed
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds left of the present exchange, never negative."""
+        return self._deadline().remaining_s
 
     def check(self, what: str) -> None:
         """Raise `DeviceTimeoutError` saying `what` after the deadline, `ClosedError` after closing."""
-        if self.deadline.passed:
+        if self._deadline().passed:
             raise DeviceTimeoutError(what, remedy="Check that the device is on and not busy")
         if self._is_closed():
             raise ClosedError("the transport was closed")
@@ -63,7 +68,7 @@ class BoundSocket:
             try:
                 count = self._socket.recv_into(buffer, size)
             except BlockingIOError:
-                if not self.ready(min(self._limit.deadline.remaining_s, SLICE_S)):
+                if not self.ready(min(self._limit.remaining_s, SLICE_S)):
                     self._limit.check("the rest of a reply did not come")
                 continue
             if not count:
@@ -77,7 +82,7 @@ class BoundSocket:
             try:
                 left = left[self._socket.send(left) :]
             except BlockingIOError:
-                if not self._writer.poll(math.ceil(min(self._limit.deadline.remaining_s, SLICE_S) * 1000)):
+                if not self._writer.poll(math.ceil(min(self._limit.remaining_s, SLICE_S) * 1000)):
                     self._limit.check("the device takes no bytes")
 
     def settimeout(self, _seconds: float | None) -> None:
@@ -193,7 +198,7 @@ class SessionPort:
         """Return what waits and, of a stream, the rest of its line."""
         data, self._ahead = self._ahead, b""
         if self.streaming and data and not data.endswith(self._terminator[-1:]):
-            rest, _ = self._read(CHUNK, self._limit.deadline.remaining_s)
+            rest, _ = self._read(CHUNK, self._limit.remaining_s)
             if not rest:
                 raise DeviceTimeoutError("the rest of a line did not come", remedy="Check the line; call again")
             data += rest
@@ -202,7 +207,7 @@ class SessionPort:
     def write(self, data: bytes | memoryview) -> int:
         """Write before the deadline, and return how many bytes were taken."""
         self._owing, self._torn = True, False
-        self._wait_at_most(self._limit.deadline.remaining_s)
+        self._wait_at_most(self._limit.remaining_s)
         return moved(lambda: int(self._library.write(self._session, bytes(data))[0]))
 
     def writable(self, seconds: float) -> None:
@@ -210,7 +215,7 @@ class SessionPort:
 
     def status_byte(self) -> int:
         """Return the status byte (VPP-4.3, viReadSTB)."""
-        self._wait_at_most(self._limit.deadline.remaining_s)
+        self._wait_at_most(self._limit.remaining_s)
         return carried(lambda: int(self._library.read_stb(self._session)[0]))
 
     def clear(self) -> None:
@@ -219,7 +224,7 @@ class SessionPort:
         A message-based device keeps an unread reply while no session is open. Its settings stay as they are.
         """
         if not self.streaming:
-            self._wait_at_most(self._limit.deadline.remaining_s)
+            self._wait_at_most(self._limit.remaining_s)
             try:
                 carried(lambda: self._library.clear(self._session))
             except UnsupportedError:
