@@ -26,7 +26,7 @@ class TablePeer(ReplayPeer):
         self.answering = True
 
     def _answer(self, line: str) -> None:
-        text, _, seal = line.removeprefix("\x18").removeprefix("#").rpartition("*")
+        text, _, seal = line.rpartition("\x18")[2].removeprefix("#").rpartition("*")
         request_id, _, command = text.partition(" ")
         secret = "" if command == "IDN?" else self.serial_number
         if seal != f"{zlib.crc32(f'{secret}#{text}'.encode()):08X}":

@@ -54,7 +54,7 @@ def test_a_device_is_named_by_station_file_and_name(tmp_path: Path) -> None:
         ("missing.toml#alice", "cannot be read"),
         ("toshiba.transmitter@parallel:/dev/a", "serial:"),
         ("toshiba.transmitter@serial:/dev/a,control=serial:/dev/b", "given twice"),
-        ("toshiba.nothing@serial:/dev/a", "Installed are: toshiba.receiver, toshiba.transmitter"),
+        ("toshiba.nothing@serial:/dev/a", "toshiba.receiver, toshiba.transmitter"),
         ("toshiba.transmitter@zmq:inproc://x", "takes serial here, not zmq"),
         ("toshiba.transmitter@serial:/dev/a?baud=1", "no such option"),
     ],

@@ -53,7 +53,7 @@ def test_identify_says_who_answers_and_why_others_do_not(links: Path, plug: Plug
     assert answers["a"]["driver"] == "toshiba.transmitter"
     assert answers["b"]["driver"] == "toshiba.receiver"
     assert answers["b"]["serial_number"] == "TKRX0001"
-    assert answers["c"] == {"error": "toshiba.receiver: no reply"}
+    assert "toshiba.receiver: no reply" in answers["c"]["error"]
 
 
 def test_plain_lines_name_the_port_and_the_answer(links: Path, plug: Plug, capsys: Capture) -> None:

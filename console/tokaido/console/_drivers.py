@@ -11,8 +11,6 @@ from tokaido.console._output import print_json, print_table
 if TYPE_CHECKING:
     from tokaido.hal import DriverEntry
 
-ROLES = (hal.Transmitter, hal.Receiver)
-
 
 def list_drivers(*, as_json: bool) -> None:
     """Print the drivers that are installed."""
@@ -46,7 +44,7 @@ def describe(entry: DriverEntry, emulator: DriverEntry | None) -> dict[str, Any]
     }
     try:
         kind: Any = resolve_name(entry.target)
-        facts["role"] = next((role.__name__ for role in ROLES if issubclass(kind, role)), "Device")
+        facts["role"] = hal.role_name(kind)
         facts["transports"] = sorted({way for ways in kind.resource_kinds.values() for way in ways})
         facts["protocol"] = getattr(kind, "protocol", "")
     except (ImportError, AttributeError, TypeError) as error:
@@ -55,12 +53,11 @@ def describe(entry: DriverEntry, emulator: DriverEntry | None) -> dict[str, Any]
 
 
 def _wire_ends(emulator: DriverEntry | None) -> list[str]:
-    """Return what carries the emulated device to the outside: a pty for bytes, ZeroMQ for messages."""
+    """Return what can carry the emulated device's control port, as `launch` takes it; the default comes first."""
     if emulator is None:
         return []
     try:
         model: Any = resolve_name(emulator.target)
     except (ImportError, AttributeError):
         return []
-    ends = ["pty"] if getattr(model, "STREAM_PORTS", ()) else []
-    return [*ends, "zmq"] if getattr(model, "MESSAGE_PORTS", ()) else ends
+    return list(getattr(model, "wire_ends", ()))

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from tokaido.hal._authenticator import AuthenticationPool, OneTimeAuthenticator
     from tokaido.hal._curve import CurveKeyFiles, create_curve_keys
     from tokaido.hal._line_device import LineDevice, SilentCodec
-    from tokaido.hal._registry import DriverEntry, drivers, emulators
+    from tokaido.hal._registry import DriverEntry, drivers, emulators, role_name
     from tokaido.hal._scpi import ScpiCodec
     from tokaido.hal._serial import SerialTransport
     from tokaido.hal._station import DeviceEntry, Station
@@ -93,6 +93,7 @@ _LAZY = {
     "create_curve_keys": "tokaido.hal._curve",
     "drivers": "tokaido.hal._registry",
     "emulators": "tokaido.hal._registry",
+    "role_name": "tokaido.hal._registry",
 }
 
 __all__ = [
@@ -185,6 +186,7 @@ __all__ = [
     "lacking",
     "measured",
     "query",
+    "role_name",
     "setting",
     "trace",
 ]
