@@ -64,7 +64,11 @@ class LinePeer:
             self.unexpected.append(line)
             return
         for reply in self._exchanges.pop(0)["reply"]:
-            os.write(self._master, self._start + reply.encode("ascii") + self._reply_end)
+            self.say(reply)
+
+    def say(self, reply: str) -> None:
+        """Send one line."""
+        os.write(self._master, self._start + reply.encode("ascii") + self._reply_end)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 import tokaido.hal as hal
@@ -19,6 +20,7 @@ class Selector(hal.OpticalSwitch, hal.LineDevice):
     resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {"control": frozenset({"serial", "visa"})}
     serial_line: ClassVar[Mapping[str, str]] = {"baudrate": "115200"}
     protocol: ClassVar[str] = "DiCon 1xN"
+    settle_timeout: float = 3.0
     capabilities = frozenset({hal.SwitchCapability.DISCONNECT})
 
     channel = query(int, "I1")
@@ -42,10 +44,11 @@ class Selector(hal.OpticalSwitch, hal.LineDevice):
         self._replace(pairs)
 
     def _remove(self, pairs: Mapping[int, int]) -> None:  # noqa: ARG002 - there is one at most
-        self._command("PK")
+        self._replace({})
 
     def _replace(self, pairs: Mapping[int, int]) -> None:
-        self._command(f"I1 {pairs[1]}" if pairs else "PK")
+        with suppress(hal.OutcomeUnknownError):  # the map that is read back decides
+            self._command(f"I1 {pairs[1]}" if pairs else "PK")
 
     def _map(self, text: str) -> dict[int, int]:
         channel = int(text)
