@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from tokaido.emulators._launch import InstrumentEmulator
 from tokaido.emulators._scpi_model import Parameters, ScpiError, ScpiModel, command
+from tokaido.emulators.ends import SharedModel
+from tokaido.hal._clock import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    import threading
+
+
+IDENTITY = "TOKAIDO,VOA-1,000001,1.0"
 
 
 class Attenuator(ScpiModel):
@@ -65,3 +76,46 @@ class Attenuator(ScpiModel):
 
     def trigger(self) -> None:
         self.triggers += 1
+
+
+def launch_voa(wire_end: str | None = None, **options: Any) -> InstrumentEmulator:
+    """Start the attenuator, as `launch` does with one that is installed."""
+    clock = options.setdefault("clock", SYSTEM_CLOCK)
+    model = Attenuator(options.pop("serial_number", None))
+    shared = SharedModel(model, clock=clock)
+    directory = options.pop("directory", None)
+    return InstrumentEmulator(model, shared, directory, seed=3, wire_end=wire_end, **options)
+
+
+class JumpingClock:
+    """A clock on which every wait is over at once."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns
+
+    def utc_ns(self) -> int:
+        return self.now_ns
+
+    def wait(self, seconds: float, event: threading.Event | None = None) -> bool:
+        self.now_ns += max(round(seconds * 1e9), 1)
+        return event is not None and event.is_set()
+
+
+def open_serial(voa: InstrumentEmulator) -> Any:
+    import serial
+
+    return serial.serial_for_url(voa.resources["control"].removeprefix("serial:").partition("?")[0], 115200, timeout=1)
+
+
+def ask(voa: InstrumentEmulator, question: str) -> str:
+    """Ask at a serial end."""
+    with open_serial(voa) as line:
+        line.write(question.encode() + b"\n")
+        return str(line.read_until(b"\n").decode().strip())
+
+
+def hislip_port(voa: InstrumentEmulator) -> int:
+    return int(voa.resources["control"].partition("hislip0,")[2].partition("::")[0])

@@ -159,10 +159,10 @@ class Wire(ABC):
                 continue
             with self._shared.lock:
                 self._shared.catch_up()
+                if not self._may_mix():
+                    self._collect()  # what answers to an earlier piece
                 if not self._may_give(waiting[0][2]):
-                    self._collect()
-                    if not self._may_give(waiting[0][2]):
-                        return
+                    return
                 _, result, frames = waiting.popleft()
                 for name in result.provokes:
                     self._shared.model.provoke(name)

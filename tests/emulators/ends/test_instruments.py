@@ -1,0 +1,195 @@
+"""One instrument on every wire end, with plain clients: PyVISA, pyserial and sockets, written without this project."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import serial
+
+import tokaido.hal as hal
+from tokaido.emulators._launch import launch
+from tokaido.emulators._plugs import WIRE_ENDS
+from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._resources import open_transport
+from tokaido_testing.voa import IDENTITY, ask, launch_voa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.emulators._launch import InstrumentEmulator
+
+VISA_ENDS = ("tcp", "hislip", "visa", "asrl")
+
+
+# --- the same instrument everywhere ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", VISA_ENDS)
+def test_a_plain_pyvisa_script_works(end: str, open_visa: Callable[[InstrumentEmulator], Any]) -> None:
+    with launch_voa(end) as voa:
+        instrument = open_visa(voa)
+        assert instrument.query("*IDN?") == IDENTITY
+        instrument.write("INP:ATT 12.5")
+        assert instrument.query("INP:ATT?;*OPC?") == "12.50;1"
+        instrument.write("INP:ATT 99")
+        assert instrument.query("SYST:ERR?") == '-222,"Data out of range;99"'
+        assert instrument.query("DIAG:TRAC? 100000") == "x" * 100_000
+
+
+@pytest.mark.parametrize("end", ["pty", "emu"])
+def test_a_plain_terminal_program_works(end: str) -> None:
+    with launch_voa(end) as voa:
+        assert ask(voa, "*IDN?") == IDENTITY
+        assert ask(voa, "INP:ATT 12.5;*OPC?;:INP:ATT?") == "1;12.50"
+        assert voa.resources["control"].endswith("?baudrate=115200")
+
+
+def test_a_raw_socket_is_also_a_serial_url() -> None:
+    with launch_voa("tcp") as voa:
+        port = voa.resources["control"].split("::")[2]
+        with serial.serial_for_url(f"socket://127.0.0.1:{port}", timeout=1) as line:
+            line.write(b"*IDN?\r\n")
+            assert line.read_until(b"\n").decode().strip() == IDENTITY
+
+
+@pytest.mark.parametrize("end", WIRE_ENDS)
+def test_the_projects_own_transports_open_the_resource(end: str) -> None:
+    codec = hal.LineCodec("\n")
+    with launch_voa(end) as voa:
+        resource = hal.Resource.parse(voa.resources["control"])
+        transport = open_transport(resource, codec)
+        try:
+            assert transport.query("*IDN?").strip() == IDENTITY  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
+        finally:
+            transport.close()
+
+
+@pytest.mark.parametrize("end", WIRE_ENDS)
+def test_closing_leaves_nothing_behind(end: str) -> None:
+    def footprint() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    launch_voa(end).close()  # what is loaded once stays
+    before = footprint()
+    for _ in range(3):
+        voa = launch_voa(end)
+        voa.close()
+        voa.close()
+    assert footprint() == before
+
+
+@pytest.mark.parametrize("end", WIRE_ENDS)
+def test_it_appears_where_it_is_told_to_and_vanishes_from_there(end: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    place = {
+        "pty": f"serial:{tmp_path}/lab/voa?baudrate=9600",
+        "asrl": f"visa:ASRL{tmp_path}/lab/voa::INSTR",
+        "emu": "serial:emu://lab-voa",
+        "tcp": f"visa:TCPIP::127.0.0.1::{port}::SOCKET",
+        "hislip": f"visa:TCPIP::127.0.0.1::hislip0,{port}::INSTR",
+        "visa": "visa:USB0::0x1313::0x80e0::M001::INSTR?backend=@tokaido",
+    }[end]
+    for _ in range(2):
+        with launch_voa(resources={"control": place}) as voa:
+            assert (voa.wire_end, voa.resources) == (end, {"control": place})
+            with pytest.raises(ConfigurationError):
+                launch_voa(resources={"control": place}).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "place"),
+    [
+        (None, "visa:TCPIP::0.0.0.0::5025::SOCKET"),
+        (None, "visa:TCPIP::192.0.2.7::hislip0::INSTR"),
+        (None, "visa:TCPIP::192.0.2.7::inst0::INSTR"),
+        (None, "serial:rfc2217://127.0.0.1:4000"),
+        ("pty", "serial:emu://x"),
+        ("floppy", None),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_remedy(end: str | None, place: str | None) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        launch_voa(end, resources={} if place is None else {"control": place})
+    assert error.value.remedy
+
+
+def test_a_device_with_keys_has_no_plain_listener(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tokaido.emulators.toshiba import TransmitterModel
+
+    monkeypatch.setattr(TransmitterModel, "wire_ends", ("pty", "emu", "tcp", "hislip", "visa"))
+    for end in ("tcp", "hislip", "visa"):
+        with pytest.raises(ConfigurationError, match=end):
+            launch("toshiba.transmitter", wire_end=end)
+    with pytest.raises(ConfigurationError, match="floppy"):
+        launch_voa("pty", resources={"floppy": "serial:/tmp/x"})
+
+
+def test_a_unit_on_emu_is_driven_like_one_on_a_terminal() -> None:
+    with launch("toshiba.transmitter", wire_end="emu", warm=True) as unit:
+        assert unit.resources["control"].startswith("serial:emu://TKTX0001")
+        with hal.Transmitter.open("toshiba.transmitter", **unit.resources) as tx:
+            assert tx.identity().serial_number == "TKTX0001"
+            tx.attenuation = 12.5
+            assert tx.attenuation == 12.5
+        with pytest.raises(ConfigurationError, match="emu"):
+            _ = unit.control
+
+
+def test_a_unit_appears_where_its_resources_say(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    for name in ("box", "host"):
+        hal.create_curve_keys(tmp_path, name)
+    places = {
+        "control": f"serial:{tmp_path}/alice",
+        "keys": f"zmq:tcp://127.0.0.1:{port}?server_key_file={tmp_path}/box.key"
+        f"&client_key_file={tmp_path}/host.key_secret",
+    }
+    with launch("toshiba.transmitter", resources=places, warm=True) as unit:
+        assert dict(unit.resources) == places
+        with hal.Transmitter.open("toshiba.transmitter", **unit.resources) as tx:
+            assert tx.identity().serial_number == "TKTX0001"
+        unit.move({"control": f"serial:{tmp_path}/bob"})
+        assert not (tmp_path / "alice").is_symlink()
+        with hal.Transmitter.open("toshiba.transmitter", **unit.resources) as tx:
+            assert tx.identity().serial_number == "TKTX0001"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"{name}.key{kind}" for name in ("box", "host") for kind in ("", "_secret")
+    ]
+
+
+# --- TCP ------------------------------------------------------------------------------------------------------------
+
+
+def test_each_of_two_tcp_clients_gets_its_own_replies_even_while_the_instrument_is_busy() -> None:
+    with launch_voa("tcp") as voa:
+        port = int(voa.resources["control"].split("::")[2])
+        with socket.create_connection(("127.0.0.1", port)) as one, socket.create_connection(("127.0.0.1", port)) as two:
+            one.settimeout(2)
+            two.settimeout(2)
+            one.sendall(b"INP:ATT 5;*OPC?;:SYST:VERS?\n*ID")  # and the beginning of another line
+            time.sleep(0.005)
+            two.sendall(b"INP:ATT?\n")
+            assert two.recv(100) == b"5.00\n"
+            assert one.recv(100) == b"1;1999.0\n"
+            one.sendall(b"N?\n")
+            assert one.recv(100) == f"{IDENTITY}\n".encode()
+
+
+def test_a_tcp_client_that_leaves_in_the_middle_does_no_harm() -> None:
+    with launch_voa("tcp") as voa:
+        port = int(voa.resources["control"].split("::")[2])
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port)) as rude:
+                rude.sendall(b"DIAG:TRAC? 1000000\n*IDN")
+        with socket.create_connection(("127.0.0.1", port)) as polite:
+            polite.settimeout(3)
+            polite.sendall(b"SYST:VERS?\n")
+            assert polite.recv(100) == b"1999.0\n"
