@@ -155,7 +155,8 @@ class Device(Valued):
     """Which kinds of resource the driver takes under which name, for example {"control": {"serial"}}."""
     optional_resources: ClassVar[frozenset[str]] = frozenset()
     """Names that may be left out; what needs them then raises `UnsupportedError`."""
-    capabilities: ClassVar[frozenset[Enum]] = frozenset()
+    capabilities: frozenset[Enum] = frozenset()
+    """What this device has that not every device of its role has; ask the opened device, since models differ."""
     protocol: ClassVar[str] = ""
     """Name of the wire protocol that the driver speaks; its page is in docs/protocols."""
 

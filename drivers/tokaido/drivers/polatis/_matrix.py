@@ -158,7 +158,7 @@ class MatrixSwitch(hal.OpticalSwitch, hal.LineDevice):
             raise self._wrong(f"its product code is {found.model} and its size {said}")
         self._size = size
         if found.model.upper().startswith("I-OST"):  # what this one model lacks, of what its family has
-            vars(self)["capabilities"] = type(self).capabilities - {hal.SwitchCapability.POWER_MONITORS}
+            self.capabilities = type(self).capabilities - {hal.SwitchCapability.POWER_MONITORS}
         for code, text in drain_errors(self._control):
             logger.info("%s: an error of somebody else's was in the queue: %d, %r", self.name, code, text)
 
