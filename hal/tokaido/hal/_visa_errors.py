@@ -37,18 +37,18 @@ WRONG = (
 GARBLED_LINE = ("error_serial_parity", "error_serial_framing", "error_serial_overrun")
 
 
-def carried(step: Callable[[], R]) -> R:
+def carried(step: Callable[..., R], *arguments: object) -> R:
     """Return what `step` returns; whatever a VISA library raises leaves as ours."""
     try:
-        return step()
+        return step(*arguments)
     except Exception as error:
         raise translated(error) from error
 
 
-def moved(step: Callable[[], R]) -> R:
+def moved(step: Callable[..., R], *arguments: object) -> R:
     """Return what `step`, which reads or writes, returns; what it raises leaves as a `TransportError`."""
     try:
-        return step()
+        return step(*arguments)
     except ClosedError:
         raise
     except Exception as error:

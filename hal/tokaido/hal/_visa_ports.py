@@ -117,14 +117,14 @@ class HislipPort:
         """Return the next piece of the reply; its last one ends with the terminator, which END stands for."""
         if self._idle:
             raise gone("the device ended the connection, or spoke unasked")
-        data = moved(lambda: bytes(self._client.receive(CHUNK)))
+        data = bytes(moved(self._client.receive, CHUNK))
         self._idle = self._client._rmt == 1
         return data if not self._idle or data.endswith(self._terminator) else data + self._terminator
 
     def write(self, data: bytes | memoryview) -> int:
         """Send everything as one message, and return its length."""
         self._idle = False
-        return moved(lambda: int(self._client.send(data)))
+        return int(moved(self._client.send, data))
 
     def writable(self, seconds: float) -> None:
         """Return at once: `write` takes everything."""
@@ -133,7 +133,7 @@ class HislipPort:
         """Return the status byte (IVI-6.1, AsyncStatusQuery)."""
         if self._async.ready(0.0):  # an unread AsyncInterrupted or AsyncServiceRequest would answer for the status
             raise gone("the asynchronous channel is out of step")
-        return carried(lambda: int(self._client.async_status_query()))
+        return int(carried(self._client.async_status_query))
 
     def close(self) -> None:
         """Close both channels."""
@@ -183,7 +183,8 @@ class SessionPort:
         if self.streaming:
             self._ahead = self._read(1, seconds)[0]
         elif not self._owing:
-            self._limit.clock.wait(seconds)
+            if seconds > 0:
+                self._limit.clock.wait(seconds)
         elif self._torn:
             raise DeviceTimeoutError("no whole reply", remedy="Check that the device is on and not busy")
         else:
@@ -208,7 +209,7 @@ class SessionPort:
         """Write before the deadline, and return how many bytes were taken."""
         self._owing, self._torn = True, False
         self._wait_at_most(self._limit.remaining_s)
-        return moved(lambda: int(self._library.write(self._session, bytes(data))[0]))
+        return int(moved(self._library.write, self._session, bytes(data))[0])
 
     def writable(self, seconds: float) -> None:
         """Return at once: `write` waits itself."""
@@ -216,7 +217,7 @@ class SessionPort:
     def status_byte(self) -> int:
         """Return the status byte (VPP-4.3, viReadSTB)."""
         self._wait_at_most(self._limit.remaining_s)
-        return carried(lambda: int(self._library.read_stb(self._session)[0]))
+        return int(carried(self._library.read_stb, self._session)[0])
 
     def clear(self) -> None:
         """Empty the device's buffers (IEEE 488.2, 5.8), if it sends messages and the library can.
@@ -226,7 +227,7 @@ class SessionPort:
         if not self.streaming:
             self._wait_at_most(self._limit.remaining_s)
             try:
-                carried(lambda: self._library.clear(self._session))
+                carried(self._library.clear, self._session)
             except UnsupportedError:
                 return
 
@@ -239,7 +240,7 @@ class SessionPort:
         """Return what one read brought before `seconds` passed, perhaps nothing, and whether the message ended."""
         self._wait_at_most(seconds)
         try:
-            data, status = moved(lambda: self._library.read(self._session, size))
+            data, status = moved(self._library.read, self._session, size)
         except DeviceTimeoutError:
             return b"", False
         return bytes(data), status != self._more
@@ -251,4 +252,4 @@ class SessionPort:
             self._timeout_ms = wait_ms
 
     def _set(self, attribute: Any, value: Any) -> None:
-        carried(lambda: self._library.set_attribute(self._session, attribute, value))
+        carried(self._library.set_attribute, self._session, attribute, value)

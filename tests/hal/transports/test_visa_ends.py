@@ -1,0 +1,43 @@
+"""VISA sessions with the wire ends of the emulators: a HiSLIP server of both profiles, and the in-process library."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokaido import emulators
+from tokaido.hal._errors import DeviceTimeoutError, RefusedError
+from tokaido.hal._resources import Resource
+from tokaido.hal._scpi import ScpiCodec, drain_errors
+from tokaido.hal._visa import VisaTransport
+
+ENDS = [
+    ("hislip", "lenient", ""),
+    ("hislip", "strict", ""),
+    ("tcp", "lenient", ""),
+    ("visa", "lenient", ""),
+    ("visa", "lenient", "visa:TCPIP::oxc::5025::SOCKET?backend=@tokaido"),
+    ("visa", "lenient", "visa:ASRL7::INSTR?backend=@tokaido"),
+]
+
+
+@pytest.mark.parametrize(("end", "profile", "name"), ENDS)
+def test_one_switch_on_every_end_answers_refuses_and_recovers(end: str, profile: str, name: str) -> None:
+    with (
+        emulators.launch(
+            "polatis.matrix",
+            wire_end=end,
+            hislip_profile="strict" if profile == "strict" else "lenient",
+            resources={"control": name} if name else None,
+        ) as switch,
+        VisaTransport(Resource.parse(switch.resources["control"]), ScpiCodec(), timeout_s=0.5) as transport,
+    ):
+        for _ in range(3):
+            assert "24x24" in transport.query("*IDN?")
+            assert transport.command(":OXC:SWIT:CONN:ONLY (@1),(@25)") == ""
+            with pytest.raises(RefusedError) as caught:
+                transport.command(":OXC:SWIT:CONN:ADD (@1),(@99)")
+            assert caught.value.code == "-222"
+            with pytest.raises(DeviceTimeoutError):
+                transport.query("NO:SUCH?", 0.1)
+            assert [code for code, _ in drain_errors(transport)] == [-113]
+            assert transport.query(":OXC:SWIT:CONN:STAT?") == "(@1),(@25)"
