@@ -1,4 +1,4 @@
-"""Faults on the wire: named, seeded, directional, and removable while everything runs.
+"""Faults on the wire: named, seeded, directional, and removable while everything runs; the same on every wire end.
 
 | kind | stream | messages | what it does to a piece (a line or a chunk; a message) |
 |---|---|---|---|
@@ -13,6 +13,8 @@
 | `wrong_id` | yes | yes | lets another box answer: same kind, another serial number (direction `to_unit`) |
 | `endless` | yes | yes | puts `size` bytes without an end in its place |
 | `alarm` | yes | yes | begins the model fault `provokes` just before it (direction `to_unit`) |
+
+On HiSLIP and on VISA within the process, where a reply ends with an END, one that has lost the end of its line has none.
 """
 
 from __future__ import annotations
