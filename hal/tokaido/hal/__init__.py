@@ -34,7 +34,6 @@ from tokaido.hal._errors import (
     ValueTypeError,
     WrongDeviceError,
 )
-from tokaido.hal._interlocks import LightInterlock
 from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
 from tokaido.hal._readings import LimitStatus, Quality, Reading, Telemetry
 from tokaido.hal._resources import Resource
@@ -51,16 +50,6 @@ from tokaido.hal._roles import (
     Unit,
     UnitState,
 )
-from tokaido.hal._stream import StreamTransport
-from tokaido.hal._switch import OpticalSwitch
-from tokaido.hal._switch_values import (
-    BootMode,
-    PortState,
-    Side,
-    SwitchCapability,
-    SwitchPort,
-    SwitchSize,
-)
 from tokaido.hal._trace import TraceRecord, trace
 from tokaido.hal._transport import NOT_MINE, Codec, LineCodec, NotMine, Request, Transport
 from tokaido.hal._values import Measured, Query, Setting, lacking, measured, query, setting
@@ -69,25 +58,45 @@ if TYPE_CHECKING:
     from tokaido.hal import aio
     from tokaido.hal._authenticator import AuthenticationPool, OneTimeAuthenticator
     from tokaido.hal._curve import CurveKeyFiles, create_curve_keys
+    from tokaido.hal._interlocks import LightInterlock
     from tokaido.hal._line_device import LineDevice, SilentCodec
     from tokaido.hal._registry import DriverEntry, drivers, emulators, role_name
     from tokaido.hal._scpi import ScpiCodec
     from tokaido.hal._serial import SerialTransport
     from tokaido.hal._station import DeviceEntry, Station
+    from tokaido.hal._stream import StreamTransport
+    from tokaido.hal._switch import OpticalSwitch
+    from tokaido.hal._switch_values import (
+        BootMode,
+        PortState,
+        Side,
+        SwitchCapability,
+        SwitchPort,
+        SwitchSize,
+    )
     from tokaido.hal._visa import VisaTransport
     from tokaido.hal._zmq import ZmqTransport
 
 _LAZY = {
     "AuthenticationPool": "tokaido.hal._authenticator",
+    "BootMode": "tokaido.hal._switch_values",
     "CurveKeyFiles": "tokaido.hal._curve",
     "DeviceEntry": "tokaido.hal._station",
     "DriverEntry": "tokaido.hal._registry",
+    "LightInterlock": "tokaido.hal._interlocks",
     "LineDevice": "tokaido.hal._line_device",
     "OneTimeAuthenticator": "tokaido.hal._authenticator",
+    "OpticalSwitch": "tokaido.hal._switch",
+    "PortState": "tokaido.hal._switch_values",
     "ScpiCodec": "tokaido.hal._scpi",
     "SerialTransport": "tokaido.hal._serial",
+    "Side": "tokaido.hal._switch_values",
     "SilentCodec": "tokaido.hal._line_device",
     "Station": "tokaido.hal._station",
+    "StreamTransport": "tokaido.hal._stream",
+    "SwitchCapability": "tokaido.hal._switch_values",
+    "SwitchPort": "tokaido.hal._switch_values",
+    "SwitchSize": "tokaido.hal._switch_values",
     "VisaTransport": "tokaido.hal._visa",
     "ZmqTransport": "tokaido.hal._zmq",
     "create_curve_keys": "tokaido.hal._curve",
