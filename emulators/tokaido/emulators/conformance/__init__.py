@@ -1,0 +1,30 @@
+"""One suite per role that every driver must pass, on every wire end of its emulator and under every fault on the wire.
+
+A driver's author imports it into a test module, and pytest collects it:
+
+```python
+from tokaido.emulators.conformance import suite
+
+TestAcme = suite("acme.switch")
+```
+
+It needs an emulator that is registered under the driver's name, and pytest.
+"""
+
+from __future__ import annotations
+
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "tokaido.emulators.conformance is made for pytest, which is not installed: pip install pytest", name="pytest"
+    ) from error
+
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{name}" for name in ("_rig", "_questions", "_faulty", "_contract", "_switch", "_unit"))
+)
+
+from tokaido.emulators.conformance._plan import FAULTS, Summary, WireFault  # noqa: E402 - their asserts are to explain
+from tokaido.emulators.conformance._suite import suite  # noqa: E402
+
+__all__ = ["FAULTS", "Summary", "WireFault", "suite"]

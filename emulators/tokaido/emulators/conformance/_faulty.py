@@ -1,0 +1,123 @@
+"""What is asked of every driver while the wire is bad: the right value or a `TokaidoError`, and nothing twice."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tokaido.hal as hal
+from tokaido.emulators.conformance._questions import Asking
+from tokaido.emulators.conformance._rig import OVERRUN_S, Rig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.emulators.conformance._plan import WireFault
+
+
+class UnderFaults(Asking):
+    """Tests with faults. A test of one kind runs both ways at once, each with an emulator and a driver of its own."""
+
+    def test_under_a_fault_on_the_wire(self, wire_end: str, kind: str) -> None:
+        """No wrong value, no foreign exception, no overrun, nothing carried out twice; and soon well again."""
+        if kind == "wrong_id":
+            with Rig(self.plan, wire_end) as rig:
+                self.skip_if_alike(rig)
+        faults = [fault for fault in self.plan.faults_at(wire_end) if fault.kind == kind]
+        with ThreadPoolExecutor(2 * len(faults)) as pool:
+            runs = [
+                (fault, pool.submit(self._run, check, wire_end, fault))
+                for fault in faults
+                for check in (self.check_values, self.check_orders)
+            ]
+            for fault, run in runs:
+                error = run.exception()
+                if error is not None:
+                    error.add_note(f"under {fault} at {wire_end}")
+                    raise error
+
+    def _run(self, check: Callable[[Rig, WireFault], None], wire_end: str, fault: WireFault) -> None:
+        with Rig(self.plan, wire_end) as rig:
+            check(rig, fault)
+
+    def check_values(self, rig: Rig, fault: WireFault) -> None:
+        """Under the fault a value is right or does not come; soon after it every value comes."""
+        questions = self.questions(rig)
+        for question in questions:
+            assert self.ask(rig, question), f"{question.name} must be told before the fault comes"
+        struck = rig.strike(fault)
+        seen = [(question, *self.answer(rig, question)) for question in questions[:2]]
+        assert any(one.fired for one in struck), "the fault met nothing"
+        rig.end(fault, struck)
+        last = questions[-1]
+        most = rig.patience(fault)
+        assert any(self.ask(rig, last, fault) for _ in range(most)), f"call {most} after a fault must succeed"
+        questions = self.questions(rig)
+        for question in questions:
+            assert self.ask(rig, question, fault), f"{question.name} must be told after the fault"
+        now = {question.name: question.truth() for question in questions}
+        for question, got, truths in seen:
+            if not isinstance(got, hal.TokaidoError):
+                right = got in (*truths, now.get(question.name))  # an alarm may have changed it for good
+                rig.compare(question.name, got, right, fault, truth=truths[0])
+
+    def check_orders(self, rig: Rig, fault: WireFault) -> None:
+        """A command is written once; what was confirmed is true; what was surely not sent has changed nothing."""
+        orders = self.orders(rig)
+        order = next(orders, None)
+        if order is None:  # nothing can be set
+            return
+        before = order.truth()
+        struck = rig.strike(fault)
+        with rig.listening() as written:
+            result = rig.call(order.carry_out, exchanges=order.exchanges)
+        rig.end(fault, struck)
+        assert any(one.fired for one in struck), "the fault met nothing"
+        self.check_written_once(order, written)
+        truth = self.truth_after(rig, order)
+        if not isinstance(result, hal.TokaidoError):
+            right = truth == order.wanted or fault.kind == "alarm"
+            rig.compare(order.name, order.wanted, right, fault, truth=truth)
+        elif not isinstance(result, (hal.OutcomeUnknownError, hal.DeviceError)):
+            right = truth == before or fault.kind == "alarm"
+            rig.compare(f"{order.name} raised {type(result).__name__} and", before, right, truth=truth)
+        if fault.kind == "alarm":  # the device may have gone to a state in which nothing can be set
+            return
+        again = next(orders)
+        results = [rig.call(again.carry_out, exchanges=again.exchanges) for _ in range(rig.patience(fault))]
+        assert not isinstance(results[-1], hal.TokaidoError), f"it does not recover: {results[-1]}"
+        truth = again.truth()
+        rig.compare(again.name, again.wanted, truth == again.wanted, fault, truth=truth)
+
+    def test_another_box_at_the_same_place_is_refused(self, rig: Rig) -> None:
+        """Where the protocol tells boxes apart, another one raises `WrongDeviceError` until the first is back."""
+        fault = next((fault for fault in self.plan.faults if fault.kind == "wrong_id"), None)
+        if fault is None:
+            pytest.skip("no boxes are changed")
+        self.skip_if_alike(rig)
+        struck = rig.strike(fault)
+        results = [rig.call(rig.device.identity)]
+        hal.SYSTEM_CLOCK.wait(2 * self.plan.lasts_s["unplug"])
+        results += [rig.call(rig.device.identity) for _ in range(3)]
+        assert all(isinstance(result, hal.TokaidoError) for result in results), results
+        assert isinstance(results[-1], hal.WrongDeviceError), results[-1]
+        rig.end(fault, struck)
+        rig.call(rig.device.identity)
+        assert rig.device.identity() == rig.identity
+
+    def test_an_error_says_where_and_after_how_long(self, rig: Rig) -> None:
+        """An error names device, transport, command and elapsed time, and says what to do."""
+        rig.emulator.faults.add("drop", direction="from_unit", port="control")
+        error = rig.call(rig.device.identity)
+        assert isinstance(error, hal.TransportError)
+        assert error.device == rig.device.name
+        assert error.transport
+        assert error.command
+        assert error.remedy
+        assert error.elapsed_s is not None
+        assert 0 < error.elapsed_s < self.plan.timeout + OVERRUN_S
+        text = str(error)
+        for part in (error.device, error.transport, error.command, f"after {error.elapsed_s:.3f} s", error.remedy):
+            assert part in text

@@ -1,0 +1,121 @@
+"""What a suite is run on: a driver, its emulator, wire ends, faults; and what it counted."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from tokaido.emulators._faults import KINDS, Direction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_SAME_AS_ANOTHER: Final = ("disconnect",)
+_INWARD_ONLY: Final = ("wrong_id", "alarm")
+BELIEVED: Final = frozenset({("garble", "to_unit"), ("garble", "from_unit"), ("duplicate", "to_unit")})
+"""Faults that a protocol without checksums and names gives a driver no way to see: another question or answer comes,
+or an answer too many, later than the next question."""
+UNENDED: Final = frozenset({("truncate", "to_unit"), ("endless", "to_unit")})
+"""Faults that leave a line without its end in the device, which takes the next call's line for the rest of it.
+
+A driver must not end that line itself: what is left of a cut command might be another command."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireFault:
+    """One kind of fault on the wire, and the way on which it strikes."""
+
+    kind: str
+    direction: Direction
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.direction}"
+
+    @property
+    def believed(self) -> bool:
+        """Whether plain text gives no way to see it."""
+        return (self.kind, self.direction) in BELIEVED
+
+    @property
+    def unended(self) -> bool:
+        """Whether it leaves a line without its end in a device that speaks plain text."""
+        return (self.kind, self.direction) in UNENDED
+
+
+FAULTS: Final = tuple(
+    WireFault(kind, direction)
+    for kind in KINDS
+    if kind not in _SAME_AS_ANOTHER
+    for direction in ("to_unit", "from_unit")
+    if not (kind in _INWARD_ONLY and direction == "from_unit")
+)
+"""The fault matrix: every kind that is no other's second name, on both ways where both are possible."""
+
+
+class Summary:
+    """What one suite counted in this process. Safe to use from any thread."""
+
+    def __init__(self, driver: str) -> None:
+        self.driver = driver
+        self.exchanges = 0
+        """Calls whose outcome was compared with the truth: values that came, and settings that were confirmed."""
+        self.errors = 0
+        """Calls that ended with a `TokaidoError`, as they may under a fault."""
+        self.wrong = 0
+        """Values and settings that were not the truth."""
+        self.undetectable = 0
+        """Wrong values under faults that the driver's protocol gives no way to see: text garbled without a checksum."""
+        self.foreign = 0
+        """Exceptions that are no `TokaidoError`."""
+        self._lock = threading.Lock()
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Count one of the above."""
+        with self._lock:
+            setattr(self, name, getattr(self, name) + by)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.driver}: {self.exchanges} outcomes compared: {self.wrong} wrong, {self.foreign} foreign exceptions,"
+            f" {self.errors} typed errors, {self.undetectable} wrong in a way that the protocol cannot show"
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a suite runs on. See `suite` for the meaning of each field."""
+
+    driver: str
+    emulator: str
+    options: Mapping[str, Any]
+    wire_ends: tuple[str, ...]
+    faults: tuple[WireFault, ...]
+    timeout: float
+    seed: int
+    alarm: str
+    is_query: Callable[[str], bool]
+    summary: Summary = field(repr=False)
+
+    def faults_at(self, wire_end: str) -> tuple[WireFault, ...]:
+        """Return the faults at one wire end.
+
+        On `emu` the reply comes within the write, so a plug that is pulled under the reply fails the write: then no
+        driver could know that its command had arrived.
+        """
+        return tuple(fault for fault in self.faults if (wire_end, str(fault)) != ("emu", "unplug-from_unit"))
+
+    @property
+    def lasts_s(self) -> dict[str, float]:
+        """How long each kind of fault holds things back, in s."""
+        return {"split": 0.01, "unplug": 0.05, "latency": 1.3 * self.timeout, "hang": 1.3 * self.timeout}
+
+
+def ends_of(model: Any, kinds: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """Return the wire ends of a model that carry a kind of resource which a driver takes as `control`."""
+    ends: Sequence[str] = model.wire_ends
+    return tuple(end for end in ends if RESOURCE_KINDS.get(end, "visa") in kinds.get("control", ()))
+
+
+RESOURCE_KINDS: Final = {"pty": "serial", "emu": "serial"}
+"""Kind of resource that leads to a wire end, where it is not VISA."""

@@ -1,0 +1,189 @@
+"""One emulated device, its driver, and a witness who compares what the driver says with the truth."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, runtime_checkable
+
+import tokaido.hal as hal
+from tokaido.emulators._launch import Emulator, launch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import TracebackType
+
+    from tokaido.emulators._faults import Fault
+    from tokaido.emulators.conformance._plan import Plan, WireFault
+
+T = TypeVar("T")
+
+OVERRUN_S = 0.6
+"""What a busy machine may add to a deadline, in s."""
+SETTLED_S = 1.0
+"""How long the witness waits for the truth to become what was promised, in s."""
+ENDLESS_BYTES = 70_000
+
+
+@runtime_checkable
+class HasLight(Protocol):
+    """A device model that knows where light goes."""
+
+    def light_path(self, input: int, /) -> tuple[int, float] | None:  # noqa: A002 - the word users type
+        """Return the output that an input's light leaves by and the loss in dB, or None while it is dark."""
+        ...
+
+
+class Rig:
+    """An emulator at one wire end and the driver on it. `sent` holds what the driver wrote, one entry a write."""
+
+    def __init__(self, plan: Plan, wire_end: str) -> None:
+        self.plan = plan
+        self.summary = plan.summary
+        self.wire_end = wire_end
+        self.sent: list[str] = []
+        self._stack = ExitStack()
+        self.emulator: Emulator = self._stack.enter_context(self.launch())
+        self.device: hal.Device = self._stack.enter_context(self.open())
+        self.identity = self.device.identity()
+        self.correlated = getattr(self.device.transport.codec, "correlated", False) is True
+        """Whether a reply of this protocol says what it answers, so that a driver can tell a wrong one."""
+
+    def launch(self, serial_number: str | None = None) -> Emulator:
+        """Start another emulator of this kind."""
+        return launch(
+            self.plan.emulator,
+            wire_end=self.wire_end,
+            serial_number=serial_number,
+            seed=self.plan.seed,
+            **self.plan.options,
+        )
+
+    def reopen(self) -> hal.Device:
+        """Close the driver and open it anew."""
+        self.device.close()
+        self.device = self._stack.enter_context(self.open())
+        return self.device
+
+    def open(self, emulator: Emulator | None = None) -> hal.Device:
+        """Open the driver on this emulator, or on another."""
+        resources = dict((emulator or self.emulator).resources)
+        device = hal.Device.open(
+            self.plan.driver, timeout=self.plan.timeout, trace=self._note, **cast("dict[str, Any]", resources)
+        )
+        if isinstance(device, hal.OpticalSwitch):
+            device.settle_timeout = max(2 * self.plan.timeout, 0.2)
+        return device
+
+    def _note(self, record: hal.TraceRecord) -> None:
+        if record.direction == ">":
+            self.sent.append(record.text)
+
+    # --- calls ------------------------------------------------------------------------------------------------------
+
+    def call(self, what: Callable[[], T], *, exchanges: int = 1) -> T | hal.TokaidoError:
+        """Return what a call gives or the `TokaidoError` it raises; it must keep the deadlines of its exchanges."""
+        clock = hal.SYSTEM_CLOCK
+        limit_s = exchanges * self.plan.timeout + OVERRUN_S
+        start_ns = clock.monotonic_ns()
+        result: T | hal.TokaidoError
+        try:
+            result = what()
+        except hal.TokaidoError as error:
+            self.summary.count("errors")
+            result = error
+        except Exception:
+            self.summary.count("foreign")
+            raise
+        took_s = (clock.monotonic_ns() - start_ns) / hal.NS_PER_S
+        assert took_s < limit_s, f"took {took_s:.3f} s, and {limit_s:.3f} s were the most"
+        return result
+
+    def compare(self, what: str, got: object, right: bool, fault: WireFault | None = None, *, truth: object) -> None:
+        """Count an outcome; one that is wrong fails the test, unless the protocol cannot show it."""
+        self.summary.count("exchanges")
+        if right:
+            return
+        if fault is not None and fault.believed and not self.correlated:
+            self.summary.count("undetectable")
+            return
+        self.summary.count("wrong")
+        raise AssertionError(f"{what} is {got!r} and in truth {truth!r}")
+
+    @contextmanager
+    def listening(self) -> Generator[list[str]]:
+        """Give the list of what is written within the context."""
+        start = len(self.sent)
+        written: list[str] = []
+        try:
+            yield written
+        finally:
+            written += self.sent[start:]
+
+    # --- faults -----------------------------------------------------------------------------------------------------
+
+    def strike(self, fault: WireFault) -> list[Fault]:
+        """Let a fault strike the next pieces on the wire."""
+        kind, seconds = fault.kind, self.plan.lasts_s.get(fault.kind, 0.1)
+        add = self.emulator.faults.add
+        if kind == "alarm":
+            return [add(kind, direction="to_unit", port="control", provokes=self.plan.alarm, count=1)]
+        if kind == "wrong_id":  # nobody changes boxes without pulling a plug
+            pulled = add("unplug", direction="to_unit", port="control", seconds=self.plan.lasts_s["unplug"], count=1)
+            return [add(kind, direction="to_unit", port="control"), pulled]
+        return [
+            add(kind, direction=fault.direction, port="control", count=2, seconds=seconds, size=ENDLESS_BYTES),
+        ]
+
+    def end(self, fault: WireFault, struck: list[Fault]) -> None:
+        """End a fault, and wait until the plug is back and nothing is held back any more."""
+        for one in struck:
+            one.remove()
+        if fault.kind in ("unplug", "wrong_id"):
+            hal.SYSTEM_CLOCK.wait(2 * self.plan.lasts_s["unplug"])
+        if fault.kind == "latency":  # what is held back is still to come
+            hal.SYSTEM_CLOCK.wait(self.plan.lasts_s["latency"])
+        if fault.kind == "alarm":
+            provoked = getattr(self.emulator.model, "provoked", None)
+            if isinstance(provoked, set):
+                with self.emulator.lock:
+                    provoked.discard(self.plan.alarm)
+            else:
+                self.emulator.mend(self.plan.alarm)
+
+    def patience(self, fault: WireFault) -> int:
+        """Return which call after a fault must succeed at the latest."""
+        return 4 if fault.unended and not self.correlated else 2  # one is lost, and one waits for what it is owed
+
+    # --- the truth --------------------------------------------------------------------------------------------------
+
+    def light(self, inputs: int) -> dict[int, int] | None:
+        """Return which output each input's light leaves by now, or None if the model does not tell."""
+        model = self.emulator.model
+        if not isinstance(model, HasLight):
+            return None
+        with self.emulator.lock:
+            self.emulator._shared.catch_up()
+            paths = {i: model.light_path(i) for i in range(1, inputs + 1)}
+        return {i: path[0] for i, path in paths.items() if path is not None}
+
+    def close(self) -> None:
+        """End both."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def until(condition: Callable[[], bool], seconds: float = SETTLED_S) -> bool:
+    """Return whether a condition comes to hold within `seconds`."""
+    deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
+    while not condition():
+        if deadline.passed:
+            return False
+        hal.SYSTEM_CLOCK.wait(0.002)
+    return True

@@ -1,0 +1,107 @@
+"""What is asked of a QKD transmitter or receiver: its settings are the ones that were made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tokaido.hal as hal
+from tokaido.emulators.conformance._contract import Contract
+from tokaido.emulators.conformance._questions import Order, Question, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokaido.emulators.conformance._rig import Rig
+
+STEPS = 64
+"""In how many steps the range of a setting is gone through."""
+
+
+class UnitContract(Contract):
+    """Settings are given values that are all different, and read back; states and flags are asked."""
+
+    def questions(self, rig: Rig) -> list[Question]:
+        """Every setting of the unit and its parts whose value no other one has."""
+        found: dict[object, list[Question]] = {}
+        for owner, value in settings(rig.device):
+            try:
+                now = owner.read(value)
+            except hal.TokaidoError:
+                continue
+            name = f"{getattr(owner, 'path', '')}.{value.name}".lstrip(".")
+            ask = lambda owner=owner, value=value: owner.read(value)  # noqa: E731 - bound to this one
+            found.setdefault(now, []).append(Question(name, ask, lambda now=now: now))  # type: ignore[misc]
+        return [*super().questions(rig), *(same[0] for same in found.values() if len(same) == 1)]
+
+    def orders(self, rig: Rig) -> Iterator[Order]:
+        """One setting that the unit lets us set now, given ever other values within its range."""
+        for owner, value in settings(rig.device):
+            if value.kind is not float or value.range is None:
+                continue
+            try:
+                now = owner.read(value)
+                tried = [_step(value, i) for i in (STEPS // 2, STEPS // 2 + 1)]
+                for to in (*tried, now):
+                    owner.write(value, to)
+            except hal.TokaidoError:
+                continue
+            for i in range(2, STEPS):
+                wanted = _step(value, (i * 5) % STEPS)
+                yield Order(
+                    f"{value.name} = {wanted:g}",
+                    lambda owner=owner, value=value, to=wanted: owner.write(value, to),  # type: ignore[misc]
+                    wanted,
+                    lambda owner=owner, value=value, to=wanted: _read(owner, value, to),  # type: ignore[misc]
+                    once=f"{wanted:.10g}",
+                )
+            return
+
+    def state(self, rig: Rig) -> object:
+        """The state that the unit is in."""
+        assert isinstance(rig.device, hal.Unit)
+        return rig.device.state()
+
+    def test_states_and_flags_are_of_their_kind(self, rig: Rig) -> None:
+        """Every query gives its own type or a `TokaidoError`; the state is one of the role's."""
+        assert isinstance(rig.device, hal.Unit)
+        assert rig.device.state() in hal.UnitState
+        for base in type(rig.device).__mro__:
+            for query in [member for member in vars(base).values() if isinstance(member, hal.Query)]:
+                got = rig.call(lambda query=query: rig.device.ask(query))  # type: ignore[misc]
+                assert isinstance(got, (query.kind, hal.TokaidoError)), query.name
+
+    def test_what_its_state_forbids_is_refused(self, rig: Rig) -> None:
+        """Stopping a unit that does not run is a `RefusedError` and changes nothing."""
+        unit = rig.device
+        assert isinstance(unit, hal.Unit)
+        before = unit.state()
+        if before in hal.RUNNING:
+            return
+        outcome = rig.call(unit.stop)
+        assert isinstance(outcome, hal.RefusedError)
+        assert unit.state() is before
+
+    def test_the_safe_state_is_reached_on_request(self, rig: Rig) -> None:
+        """The role's safe state may be asked for in every state."""
+        rig.device.apply_safe_state()
+        if isinstance(rig.device, hal.Transmitter):
+            assert rig.device.emitting() is False
+        if isinstance(rig.device, hal.Receiver):
+            assert rig.device.shutter is hal.Shutter.CLOSED
+
+
+def _step(value: hal.Setting[Any], i: int) -> float:
+    low, high = value.range or (0.0, 1.0)
+    return round(low + (high - low) * (i + 0.5) / STEPS, 9)
+
+
+def _read(owner: Any, value: hal.Setting[Any], wanted: float) -> object:
+    """Return what is in force, or just `wanted` if the device holds it as nearly as it can."""
+    got = None
+    for _ in range(3):  # the line may still have to fall quiet
+        try:
+            got = owner.read(value)
+        except hal.TransportError:
+            continue
+        break
+    return wanted if isinstance(got, float) and value.confirms(wanted, got) else got

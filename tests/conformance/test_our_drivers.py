@@ -1,0 +1,33 @@
+"""Our drivers on every wire end of their emulators, under every fault: the suite that other people run on theirs."""
+
+from __future__ import annotations
+
+from tokaido.emulators.conformance import WireFault, suite
+
+SERIAL = ("pty", "emu", "asrl")
+QUICK = ("emu",)
+EIGHT = {"inputs": 8, "outputs": 8}
+SOME = tuple(WireFault(kind, "from_unit") for kind in ("drop", "latency", "split"))
+
+TestTransmitter = suite("toshiba.transmitter", options={"warm": True}, alarm="cover_opened")
+TestReceiver = suite("toshiba.receiver", options={"warm": True}, alarm="cover_opened")
+TestMatrix = suite("polatis.matrix", wire_ends=("tcp", "hislip", "visa"))
+TestMatrixOnSerialLines = suite("polatis.matrix", wire_ends=SERIAL, options={"terminator": "\r"})
+TestSelector = suite("dicon.selector")
+TestOsw = suite("thorlabs.osw")
+
+# what the manuals leave open
+
+TestMatrixThatSteals = suite(
+    "polatis.matrix",
+    wire_ends=QUICK,
+    faults=SOME,
+    options={"terminator": "\r", "on_conflict": "steal", "unconnected": "0", "product": "I-OST-8x8-LU1"} | EIGHT,
+)
+TestSelectorThatComplains = suite(
+    "dicon.selector", wire_ends=QUICK, faults=SOME, options={"error_reply": "ERROR", "channel_0": False, "channels": 4}
+)
+TestOswThatIsLate = suite(
+    "thorlabs.osw", wire_ends=QUICK, faults=SOME, options={"stale": "time", "model": "OSW22-1310E"}
+)
+TestOswThatIsQuick = suite("thorlabs.osw", wire_ends=QUICK, faults=SOME, options={"stale": "never"})
