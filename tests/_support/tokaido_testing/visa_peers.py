@@ -178,6 +178,8 @@ class HislipPeer(_TcpBox):
         self._pending: dict[socket.socket, bytes] = {}
         self._async: socket.socket | None = None
         self.status = 0x10
+        self.clears = 0
+        """How many device clears were begun."""
         super().__init__(serial_number)
 
     def _hear(self, connection: socket.socket, data: bytes) -> None:
@@ -204,6 +206,7 @@ class HislipPeer(_TcpBox):
             case 15:
                 self._send(connection, 16, payload=struct.pack("!Q", 1 << 20))
             case 19:
+                self.clears += 1
                 self._send(connection, 23)
             case 8:
                 self._send(connection, 9)

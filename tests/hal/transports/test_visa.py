@@ -373,6 +373,56 @@ def test_nothing_that_a_library_raises_gets_through(
     assert rig.wrong == []
 
 
+@pytest.mark.parametrize("kind", ["plain socket", "plain hislip"])
+def test_a_command_that_the_library_fails_to_write_may_have_left_all_the_same(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    rig = make_rig(kind)
+    rig.ask(1)
+    assert isinstance(rig.transport, VisaTransport)
+
+    def fail(session: Any, data: bytes) -> Any:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(rig.transport._manager.visalib, "write", fail)
+    with pytest.raises(OutcomeUnknownError):
+        rig.ask(2, repeatable=False)
+
+
+def test_a_device_that_keeps_an_unread_reply_is_cleared_before_the_next_question(
+    make_rig: Callable[..., Rig],
+) -> None:
+    rig = make_rig("plain hislip")
+    assert isinstance(rig.peer, HislipPeer)
+    rig.ask(1, 1.0)
+    assert rig.peer.clears == 0  # opening changes nothing
+    rig.peer.fault("drop")
+    with pytest.raises(DeviceTimeoutError):
+        rig.ask(2)
+    assert rig.ask(3, 1.0) == "3 BOX1"
+    assert rig.peer.clears == 1
+
+
+def test_what_a_read_lost_at_its_timeout_is_never_taken_for_a_reply(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig("plain hislip")
+    rig.ask(1)
+    assert isinstance(rig.transport, VisaTransport)
+    library: Any = rig.transport._manager.visalib
+    replies = iter([VisaIOError(StatusCode.error_timeout), (b"2 BOX1\n", StatusCode.success)])
+
+    def read(session: Any, count: int) -> Any:  # its first call times out early, having swallowed a "1"
+        reply = next(replies)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    monkeypatch.setattr(library, "read", read)
+    with pytest.raises(DeviceTimeoutError, match="no whole reply"):
+        rig.ask(12)
+
+
 def test_vxi11_goes_through_the_same_calls() -> None:
     pytest.importorskip("pyvisa_py.protocols.vxi11")
     deadline = Deadline(SYSTEM_CLOCK, 0.2)
