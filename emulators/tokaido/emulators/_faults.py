@@ -14,7 +14,7 @@
 | `endless` | yes | yes | puts `size` bytes without an end in its place |
 | `alarm` | yes | yes | begins the model fault `provokes` just before it (direction `to_unit`) |
 
-On HiSLIP and on VISA within the process, where a reply ends with an END, one that has lost the end of its line has none.
+On HiSLIP and on VISA within the process a reply ends with an END; one that has lost the end of its line has none.
 """
 
 from __future__ import annotations

@@ -145,6 +145,7 @@ class Emulator:
         self._stack.callback(model.forget_secrets)
         serial = model.serial_number
         other = impostor or type(model)(f"{serial[:20]}-X9", seed=seed)  # type: ignore[call-arg]
+        model.wire_end = other.wire_end = self.wire_end
         common: dict[str, Any] = {"faults": self.faults, "clock": clock, "impostor": other}
         plug = Plug(shared, place.path, self._stack, pace_baud, hislip_profile, common)
         try:

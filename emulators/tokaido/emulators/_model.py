@@ -28,6 +28,8 @@ class DeviceModel(ABC):
     """Names of the faults that `provoke` knows."""
     wire_ends: ClassVar[Sequence[str]] = ("pty", "emu")
     """What may carry the port `control`: some of `WIRE_ENDS` in `_plugs`, the usual one first."""
+    wire_end: str = ""
+    """What carries the port `control`; whoever plugs the box in says so, and a box may end its lines accordingly."""
     BAUD_RATE: ClassVar[int] = 115200
     """What its serial line is set to, 8 bits, no parity, 1 stop bit."""
     service_request_enable: int = 0

@@ -132,6 +132,8 @@ class ScpiCore(DeviceModel):
         for line in lines:
             if self._overrun:  # the end of what was too long
                 self._overrun = False
+            elif len(line) > MAX_INPUT:
+                self.error(-363)
             elif line.strip():
                 self._messages.append(line.decode("latin-1"))
         self._check_overrun()

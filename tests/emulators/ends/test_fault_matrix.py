@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pyvisa
 import serial
+from pyvisa.constants import StatusCode
 
 from tokaido.emulators._faults import KINDS
 from tokaido.emulators._plugs import WIRE_ENDS
@@ -121,7 +122,7 @@ class VisaAsker:
         try:
             data, _ = visa.read(self.instrument.session, 1 << 20)
         except pyvisa.VisaIOError as error:
-            if error.error_code != pyvisa.constants.StatusCode.error_timeout:
+            if error.error_code != StatusCode.error_timeout:
                 raise
             data = b""
         return bytes(data)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pyvisa
 import serial
 
 import tokaido.hal as hal
@@ -163,6 +164,40 @@ def test_a_unit_appears_where_its_resources_say(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"{name}.key{kind}" for name in ("box", "host") for kind in ("", "_secret")
     ]
+
+
+# --- HiSLIP with pyvisa-py ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["lenient", "strict"])
+def test_pyvisa_py_clears_and_polls_over_hislip(profile: Any, open_visa: Callable[[InstrumentEmulator], Any]) -> None:
+    with launch_voa("hislip", hislip_profile=profile) as voa:
+        instrument = open_visa(voa)
+        for _ in range(3):
+            assert instrument.query("*CLS;*ESE 32;*IDN?") == IDENTITY
+            assert instrument.read_stb() == 0
+            instrument.write("FOO")
+            assert instrument.read_stb() == 4 | 32
+            instrument.write("*IDN?")
+            assert instrument.read_stb() & 0x10
+            assert instrument.read() == IDENTITY  # pyvisa-py takes no unread reply while it clears
+            instrument.clear()
+            assert instrument.query("SYST:ERR?").startswith("-113")
+        instrument.write("DIAG:TRAC? " + " " * 3_000_000 + "3000000")  # longer than a SCPI input buffer
+        assert instrument.query("SYST:ERR?") == '-363,"Input buffer overrun"'
+
+
+def test_after_a_timeout_pyvisa_py_drops_the_late_reply_over_hislip(
+    open_visa: Callable[[InstrumentEmulator], Any],
+) -> None:
+    with launch_voa("hislip") as voa:
+        instrument = open_visa(voa)
+        voa.faults.add("latency", seconds=0.15, count=1)
+        instrument.timeout = 50
+        with pytest.raises(pyvisa.VisaIOError):
+            instrument.query("*IDN?")
+        instrument.timeout = 2000
+        assert instrument.query("SYST:VERS?") == "1999.0"
 
 
 # --- TCP ------------------------------------------------------------------------------------------------------------

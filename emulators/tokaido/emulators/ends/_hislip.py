@@ -52,7 +52,6 @@ class HislipEnd(End):
         """What a client last wanted of the front panel."""
         self._asker = ProgramMessage(0, 0, 0, b"")
         self._asked: dict[bytes, ProgramMessage] = {}
-        self._came: list[list[bytes]] = []
         self._service = ServiceRequest(shared.model)
 
     @property
@@ -88,15 +87,14 @@ class HislipEnd(End):
         if request is not None:
             self.server.request_service(request)
         self.server.service(timeout_s)
-        came, self._came = self._came, []
-        return came
+        return []  # what comes is carried at once, so that a status query finds it done
 
     # --- hislip.Instrument ------------------------------------------------------------------------------------------
 
     def receive(self, message: ProgramMessage) -> None:
         """Take a message."""
         data = message.data if message.data.endswith(ENDINGS) else message.data + b"\n"
-        self._came.append([data, self._token(message)])
+        self._carry([data, self._token(message)])
 
     def status_byte(self, _session: int, /, *, message_available: bool) -> int:
         """Return the status byte for a serial poll."""
@@ -104,17 +102,21 @@ class HislipEnd(End):
             self._shared.catch_up()
             return self._service.poll(message_available=message_available)
 
-    def clear(self, session: int) -> None:
-        """Forget what this client sent, and what the model wanted to say."""
-        self._came = [piece for piece in self._came if self._asked[piece[1]].session != session]
+    def clear(self, _session: int, /) -> None:
+        """Forget what was sent, and what the model wanted to say."""
         self._lose_what_is_on_its_way()
         with self._shared.lock:
             self._shared.catch_up()
             self._shared.model.clear_device()
 
+    def _carry(self, piece: list[bytes]) -> None:
+        self._meet("to_unit", piece)
+        if self.plugged:
+            self._exchange()
+
     def trigger(self, message: ProgramMessage) -> None:
         """Trigger the model once everything that came before was handed over."""
-        self._came.append([b"", self._token(message)])
+        self._carry([b"", self._token(message)])
 
     def interrupted(self, _session: int, /) -> None:
         """Tell the model that a reply was not read."""

@@ -25,6 +25,11 @@ MAX_OUTGOING: Final = 64 * 1024 * 1024
 _BACKLOG: Final = 16
 
 
+def _order(ready: tuple[selectors.SelectorKey, int]) -> bool:
+    channel: Channel | None = ready[0].data
+    return channel is not None and not channel.synchronous
+
+
 class Connections(ABC):
     """The channels of every client; what their messages mean is left to a subclass.
 
@@ -92,8 +97,11 @@ class Connections(ABC):
         self._selector.close()
 
     def _select(self, timeout_s: float) -> None:
-        """Wait up to `timeout_s` s for clients, and do what they ask."""
-        for key, events in self._selector.select(timeout_s):
+        """Wait up to `timeout_s` s for clients, and do what they ask.
+
+        Synchronous channels go first, so that a status query finds done what was sent before it.
+        """
+        for key, events in sorted(self._selector.select(timeout_s), key=_order):
             channel: Channel | None = key.data
             if channel is None:
                 self._accept()
