@@ -8,7 +8,7 @@ help:
 	@echo "make demo    set up, then run one emulated QKD link end to end"
 	@echo "make test    set up, then run the tests"
 	@echo "make check   set up, then ruff, mypy, basedpyright and import-linter"
-	@echo "make bench   set up, then measure every figure the README quotes"
+	@echo "make bench   set up, then measure every figure the README quotes, beside its peers"
 	@echo "make setup   make .venv alone"
 	@echo "make lock    pin the dependencies anew (needs uv)"
 
@@ -35,12 +35,19 @@ check: setup
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-bench: setup
+.bench-venv/.complete: requirements/bench.txt
+	@echo "setting up .bench-venv with the peers to measure beside (once; some minutes, 700 MB)"
+	@rm -rf .bench-venv && $(PYTHON) -m venv .bench-venv
+	@.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+bench: setup .bench-venv/.complete
 	@$(BIN)/python benchmarks/run.py
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/runtime.txt
 	uv pip compile pyproject.toml requirements/dev.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
+	uv pip compile requirements/bench.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/bench.txt
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .bench-venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

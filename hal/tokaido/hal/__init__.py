@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from tokaido.hal._interlocks import LightInterlock
     from tokaido.hal._line_device import LineDevice, SilentCodec
     from tokaido.hal._registry import DriverEntry, drivers, emulators, role_name
-    from tokaido.hal._scpi import ScpiCodec
+    from tokaido.hal._scpi import ScpiCodec, ScpiDialect, drain_errors
     from tokaido.hal._serial import SerialTransport
     from tokaido.hal._station import DeviceEntry, Station
     from tokaido.hal._stream import StreamTransport
@@ -89,6 +89,8 @@ _LAZY = {
     "OpticalSwitch": "tokaido.hal._switch",
     "PortState": "tokaido.hal._switch_values",
     "ScpiCodec": "tokaido.hal._scpi",
+    "ScpiDialect": "tokaido.hal._scpi",
+    "drain_errors": "tokaido.hal._scpi",
     "SerialTransport": "tokaido.hal._serial",
     "Side": "tokaido.hal._switch_values",
     "SilentCodec": "tokaido.hal._line_device",
@@ -161,6 +163,7 @@ __all__ = [
     "Request",
     "Resource",
     "ScpiCodec",
+    "ScpiDialect",
     "SerialTransport",
     "Setting",
     "Severity",
@@ -190,6 +193,7 @@ __all__ = [
     "ZmqTransport",
     "aio",
     "create_curve_keys",
+    "drain_errors",
     "drivers",
     "emulators",
     "lacking",

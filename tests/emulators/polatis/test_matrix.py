@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,11 @@ from tokaido.emulators.polatis import MatrixSwitchModel
 
 MS = 1_000_000
 OK = '0, "No error"'
+
+
+def box(**options: Any) -> MatrixSwitchModel:
+    """A switch of 24 by 24."""
+    return MatrixSwitchModel(**{"inputs": 24, "outputs": 24, **options})
 
 
 def ask(model: MatrixSwitchModel, line: str) -> str:
@@ -30,7 +36,7 @@ def do(model: MatrixSwitchModel, line: str) -> str:
 
 
 def test_it_answers_as_the_vendors_examples_do() -> None:
-    model = MatrixSwitchModel(product="I-OST-24x24-LU1-DMHNS")
+    model = box(product="I-OST-24x24-LU1-DMHNS")
     assert ask(model, "*IDN?") == "Polatis,I-OST-24x24-LU1-DMHNS,002414,6.5.2.18"
     assert ask(model, ":OXC:SWITch:SIZE?") == "24,24"
     assert ask(model, ":OXC:SWIT:CONN:STAT?") == "(@),(@)"
@@ -44,7 +50,7 @@ def test_it_answers_as_the_vendors_examples_do() -> None:
 
 
 def test_sub_takes_pairs_or_inputs_and_leaves_the_rest() -> None:
-    model = MatrixSwitchModel()
+    model = box()
     do(model, ":OXC:SWIT:CONN:ONLY (@1,2,3,4),(@31,32,33,34)")
     assert do(model, ":OXC:SWIT:CONN:SUB (@1),(@31)") == OK
     assert do(model, ":OXC:SWIT:CONN:SUB (@2,3),(@)") == OK
@@ -73,14 +79,14 @@ def test_sub_takes_pairs_or_inputs_and_leaves_the_rest() -> None:
     ],
 )
 def test_what_it_refuses_has_the_devices_own_code_and_changes_nothing(line: str, error: str) -> None:
-    model = MatrixSwitchModel()
+    model = box()
     do(model, ":OXC:SWIT:CONN:ADD (@5),(@31)")
     assert do(model, line) == error
     assert ask(model, ":OXC:SWIT:CONN:STAT?") == "(@5),(@31)"
 
 
 def test_a_taken_port_is_stolen_where_the_option_says_so() -> None:
-    model = MatrixSwitchModel(on_conflict="steal", unconnected="0")
+    model = box(on_conflict="steal", unconnected="0")
     do(model, ":OXC:SWIT:CONN:ADD (@5,6),(@31,32)")
     assert do(model, ":OXC:SWIT:CONN:ADD (@5),(@32)") == OK
     assert ask(model, ":OXC:SWIT:CONN:STAT?;PORT? 6") == '(@5),(@32);"0"'
@@ -88,7 +94,7 @@ def test_a_taken_port_is_stolen_where_the_option_says_so() -> None:
 
 
 def test_joining_again_what_is_joined_is_no_conflict_and_keeps_the_light() -> None:
-    model = MatrixSwitchModel()
+    model = box()
     do(model, ":OXC:SWIT:CONN:ADD (@5),(@31)")
     model.receive("control", b":OXC:SWIT:CONN:ADD (@5,6),(@31,32)\n")
     assert model.light_path(5) is not None
@@ -97,7 +103,7 @@ def test_joining_again_what_is_joined_is_no_conflict_and_keeps_the_light() -> No
 
 
 def test_opc_waits_until_the_light_is_there() -> None:
-    model = MatrixSwitchModel(seed=1)
+    model = box(seed=1)
     model.receive("control", b":OXC:SWIT:CONN:ADD (@1),(@27);*OPC?\r\n")
     model.advance(25 * MS - 1)
     assert model.take("control") == b""
@@ -125,20 +131,20 @@ def test_shutters_and_broken_ports_are_dark_and_told() -> None:
 
 
 def test_power_monitors_show_the_light_behind_the_loss() -> None:
-    model = MatrixSwitchModel(seed=4)
+    model = box(seed=4)
     model.optics.light_dbm[1] = -10.0
     do(model, ":OXC:SWIT:CONN:ADD (@1),(@25)")
     path = model.light_path(1)
     assert path is not None
     assert ask(model, ":PMON:POW? (@25,26)") == f"({-10 - path[1]:.1f},-60.0)"
     model.optics.light_dbm[2] = 3.0
-    looking = MatrixSwitchModel(input_detectors=True)
+    looking = box(input_detectors=True)
     looking.optics.light_dbm[2] = 3.0
     assert ask(looking, ":PMON:POW? (@1,2)") == "(-60.0,3.0)"
 
 
 def test_an_ost_model_has_no_power_monitors_and_no_model_answers_for_more_than_256() -> None:
-    assert do(MatrixSwitchModel(product="I-OST-24x24-LU1-DMHNS"), ":PMON:POW? (@25)") == '-113, "Undefined header;PMON"'
+    assert do(box(product="I-OST-24x24-LU1-DMHNS"), ":PMON:POW? (@25)") == '-113, "Undefined header;PMON"'
     big = MatrixSwitchModel(inputs=300, outputs=300)
     assert ask(big, ":PMON:POW? (@301:556)").count(",") == 255
     assert do(big, ":PMON:POW? (@301:557)") == '-222, "Data out of range;more than 256 ports"'
@@ -148,7 +154,7 @@ def test_an_ost_model_has_no_power_monitors_and_no_model_answers_for_more_than_2
     ("mode", "map_after"), [("DARK", "(@),(@)"), ("RESTore", "(@1),(@25)"), ("AUT", "(@1,2),(@25,26)")]
 )
 def test_the_boot_mode_decides_the_map_after_a_power_cycle(mode: str, map_after: str) -> None:
-    model = MatrixSwitchModel()
+    model = box()
     do(model, ":OXC:SWIT:CONN:ADD (@1),(@25)")
     assert do(model, f":OXC:BOOT:MODE {mode}") == OK
     do(model, ":OXC:SWIT:CONN:ADD (@2),(@26)")
@@ -161,7 +167,7 @@ def test_the_boot_mode_decides_the_map_after_a_power_cycle(mode: str, map_after:
 
 
 def test_the_error_queue_overflows_with_its_own_error() -> None:
-    model = MatrixSwitchModel()
+    model = box()
     for _ in range(30):
         ask(model, ":NONSENSE")
     errors = [ask(model, ":SYST:ERR?") for _ in range(21)]
@@ -170,7 +176,7 @@ def test_the_error_queue_overflows_with_its_own_error() -> None:
 
 
 def test_reset_parts_everything() -> None:
-    model = MatrixSwitchModel()
+    model = box()
     do(model, ":OXC:SWIT:CONN:ADD (@1),(@25);:OXC:SWIT:PORT:DIS (@3)")
     assert do(model, "*RST") == OK
     assert ask(model, ":OXC:SWIT:CONN:STAT?") == "(@),(@)"
@@ -178,7 +184,7 @@ def test_reset_parts_everything() -> None:
 
 
 def test_addresses_are_told_and_set_by_leading_fields() -> None:
-    model = MatrixSwitchModel()
+    model = box()
     before = ask(model, ":SYST:COMM:NETW:ADDR?")
     assert do(model, ":SYST:COMM:NETW2:ADDR 192.0.2.7,192.0.2.1") == OK
     assert ask(model, ":SYST:COMM:NETW2:ADDR?").startswith('IP="192.0.2.7" Gateway="192.0.2.1" Mask="255.255.255.0"')
@@ -188,7 +194,7 @@ def test_addresses_are_told_and_set_by_leading_fields() -> None:
 
 
 def test_what_comes_too_soon_after_another_message_is_lost() -> None:
-    model = MatrixSwitchModel(min_gap=0.1)
+    model = box(min_gap=0.1)
     model.receive("control", b"*IDN?\r\n")
     model.receive("control", b":OXC:SWIT:SIZE?\r\n")
     assert model.take("control").startswith(b"Polatis")
@@ -198,13 +204,13 @@ def test_what_comes_too_soon_after_another_message_is_lost() -> None:
 
 
 def test_a_serial_line_may_end_its_replies_with_cr_alone() -> None:
-    model = MatrixSwitchModel(terminator="\r")
+    model = box(terminator="\r")
     model.receive("control", b"*IDN?\r\n*OPC?\n")
     assert model.take("control").endswith(b",6.5.2.18\r1\r")
 
 
 def test_a_stuck_core_says_so() -> None:
-    model = MatrixSwitchModel()
+    model = box()
     model.provoke("stuck")
     assert do(model, ":OXC:SWIT:CONN:ADD (@1),(@25)") == '-240, "Hardware error;switch core"'
     assert do(model, ":OXC:SWIT:DISC:ALL") == OK, "nothing to move"
@@ -230,4 +236,4 @@ def test_any_map_is_told_as_it_was_set() -> None:
 )
 def test_an_option_that_does_not_fit_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(hal.ConfigurationError):
-        MatrixSwitchModel(**options)  # type: ignore[arg-type]
+        box(**options)

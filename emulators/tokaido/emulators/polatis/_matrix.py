@@ -26,6 +26,9 @@ BOOT_MODES: Final = {"DARK": "DARK", "RESTore": "REST", "AUTosave": "AUT"}
 Port = tuple[str, int]
 
 
+SERIAL_ENDS = ("pty", "emu", "asrl")
+
+
 class MatrixSwitchModel(ScpiModel):
     """A Polatis-style N x M matrix switch.
 
@@ -45,7 +48,7 @@ class MatrixSwitchModel(ScpiModel):
         input_detectors: Whether inputs have power monitors too.
         boot_mode: DARK, RESTORE or AUTOSAVE.
         min_gap: Time in s that must lie between two messages; one that comes sooner is lost.
-        terminator: What ends a reply: CRLF on TCP; one source says CR on its serial line.
+        terminator: What ends a reply; by default CR on a serial line, as one source says, and CR LF elsewhere.
 
     Raises:
         ConfigurationError: An option does not fit.
@@ -63,8 +66,8 @@ class MatrixSwitchModel(ScpiModel):
         *,
         seed: int = 0,
         secrets: Secrets = "os",  # noqa: ARG002 - every model takes it
-        inputs: int = 24,
-        outputs: int = 24,
+        inputs: int = 16,
+        outputs: int = 16,
         product: str = "OST-{inputs}x{outputs}-LU1-DMHNS",
         firmware: str = "6.5.2.18",
         on_conflict: Literal["error", "steal"] = "error",
@@ -72,12 +75,16 @@ class MatrixSwitchModel(ScpiModel):
         input_detectors: bool = False,
         boot_mode: Literal["DARK", "RESTORE", "AUTOSAVE"] = "AUTOSAVE",
         min_gap: float = 0.0,
-        terminator: str = "\r\n",
+        terminator: str | None = None,
     ) -> None:
         modes = {mode.upper(): short for mode, short in BOOT_MODES.items()}
         if not (1 <= inputs <= MAX_PORTS and 1 <= outputs <= MAX_PORTS and boot_mode in modes and min_gap >= 0):
             raise ConfigurationError(f"there is no {inputs}x{outputs} switch with {boot_mode=} and {min_gap=}")
-        if on_conflict not in ("error", "steal") or unconnected not in ("", "0") or not set(terminator) <= set("\r\n"):
+        if (
+            on_conflict not in ("error", "steal")
+            or unconnected not in ("", "0")
+            or not set(terminator or "") <= set("\r\n")
+        ):
             raise ConfigurationError(f"there is no switch with {on_conflict=}, {unconnected=} and {terminator=}")
         self.inputs = inputs
         self.outputs = outputs
@@ -94,7 +101,7 @@ class MatrixSwitchModel(ScpiModel):
         self._saved: dict[int, int] = {}
         self._min_gap_ns = round(min_gap * 1e9)
         self._last_ns = -self._min_gap_ns
-        self._ending = terminator.encode("ascii")
+        self._terminator = terminator
         super().__init__(serial, seed=seed)
 
     # --- light and power --------------------------------------------------------------------------------------------
@@ -134,7 +141,8 @@ class MatrixSwitchModel(ScpiModel):
 
     def take(self, port: str) -> bytes:
         """Return, once, the replies that wait."""
-        return super().take(port).replace(b"\r\n", self._ending)
+        ending = self._terminator or ("\r" if self.wire_end in SERIAL_ENDS else "\r\n")
+        return super().take(port).replace(b"\r\n", ending.encode("ascii"))
 
     # --- the map ----------------------------------------------------------------------------------------------------
 
