@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 _SAME_AS_ANOTHER: Final = ("disconnect",)
 _INWARD_ONLY: Final = ("wrong_id", "alarm")
-BELIEVED: Final = frozenset({("garble", "to_unit"), ("garble", "from_unit"), ("duplicate", "to_unit")})
+BELIEVED: Final = frozenset((kind, way) for kind in ("garble", "duplicate") for way in ("to_unit", "from_unit"))
 """Faults that a protocol without checksums and names gives a driver no way to see: another question or answer comes,
-or an answer too many, later than the next question."""
+or an answer too many, just after the next question."""
 UNENDED: Final = frozenset({("truncate", "to_unit"), ("endless", "to_unit")})
 """Faults that leave a line without its end in the device, which takes the next call's line for the rest of it.
 

@@ -46,6 +46,8 @@ class Asking:
     plan: ClassVar[Plan]
     summary: ClassVar[Summary]
     """What was counted so far, in this process."""
+    alarms_change_settings: ClassVar[bool] = False
+    """Whether a device of this role may, by itself, change what was set when it raises an alarm."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run each test on every wire end, and those that ask for a kind of fault under each."""

@@ -140,7 +140,7 @@ class Rig:
             one.remove()
         if fault.kind in ("unplug", "wrong_id"):
             hal.SYSTEM_CLOCK.wait(2 * self.plan.lasts_s["unplug"])
-        if fault.kind == "latency":  # what is held back is still to come
+        if fault.kind in ("latency", "endless"):  # what was held back, or does not end, is still to come
             hal.SYSTEM_CLOCK.wait(self.plan.lasts_s["latency"])
         if fault.kind == "alarm":
             provoked = getattr(self.emulator.model, "provoked", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import tokaido.hal as hal
@@ -23,8 +24,13 @@ CONTRACTS: tuple[tuple[type[hal.Device], type[Contract]], ...] = (
 """What is asked of each role, the most special first."""
 
 
-def _asks(text: str) -> bool:
-    return "?" in text
+_STATEMENT = re.compile(r";|\\r|\\n")
+"""What stands between the statements of one text on the wire, control characters escaped."""
+
+
+def only_asks(text: str) -> bool:
+    """Return whether every statement of a text is a question."""
+    return all("?" in statement for statement in _STATEMENT.split(text) if statement.strip())
 
 
 def suite(
@@ -37,7 +43,7 @@ def suite(
     timeout: float = 0.15,
     seed: int = 0,
     alarm: str = "",
-    is_query: Callable[[str], bool] = _asks,
+    is_query: Callable[[str], bool] = only_asks,
 ) -> type[Any]:
     """Return a class of tests that hold a driver to its role; bind it to a name that begins with `Test`.
 
@@ -50,7 +56,8 @@ def suite(
         timeout: Deadline of one exchange in s. Short ones make a quick suite; the driver itself needs 0.1.
         seed: Decides which pieces are struck and what is set.
         alarm: The model fault that `alarm` begins; the model's first one for want of it.
-        is_query: Whether a text on the wire, control characters escaped, asks and changes nothing.
+        is_query: Whether a text on the wire, control characters escaped, asks and changes nothing; by default, whether
+            there is a `?` in each of its statements, which `;`, CR or LF divide.
 
     Raises:
         ConfigurationError: There is no such driver or emulator, or no wire end suits both.

@@ -20,6 +20,8 @@ STEPS = 64
 class UnitContract(Contract):
     """Settings are given values that are all different, and read back; states and flags are asked."""
 
+    alarms_change_settings = True
+
     def questions(self, rig: Rig) -> list[Question]:
         """Every setting of the unit and its parts whose value no other one has."""
         found: dict[object, list[Question]] = {}
