@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import ExitStack
 from typing import NamedTuple
 
 HEADER = struct.Struct("!2sBBIQ")
@@ -64,13 +65,17 @@ class Client:
     """Both channels of one session."""
 
     def __init__(self, port: int, *, version: int = 0x0100, sub_address: bytes = b"hislip0") -> None:
-        self.sync = Channel(port)
-        self.sync.send(0, 0, version << 16 | 0x7878, sub_address)
-        self.greeting = self.sync.receive()
-        self.session = self.greeting.parameter & 0xFFFF
-        self.asynchronous = Channel(port)
-        self.asynchronous.send(17, 0, self.session)
-        self.async_greeting = self.asynchronous.receive()
+        with ExitStack() as opened:
+            self.sync = Channel(port)
+            opened.callback(self.sync.close)
+            self.sync.send(0, 0, version << 16 | 0x7878, sub_address)
+            self.greeting = self.sync.receive()
+            self.session = self.greeting.parameter & 0xFFFF
+            self.asynchronous = Channel(port)
+            opened.callback(self.asynchronous.close)
+            self.asynchronous.send(17, 0, self.session)
+            self.async_greeting = self.asynchronous.receive()
+            opened.pop_all()  # both channels are there: the owner closes them
         self.next_id = FIRST
         self.read = False
         """Whether the last reply was read to its end: the RMT flag of the next message."""

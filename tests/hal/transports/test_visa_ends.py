@@ -32,7 +32,7 @@ def test_one_switch_on_every_end_answers_refuses_and_recovers(end: str, profile:
         VisaTransport(Resource.parse(switch.resources["control"]), ScpiCodec(), timeout_s=0.5) as transport,
     ):
         for _ in range(3):
-            assert "24x24" in transport.query("*IDN?")
+            assert "16x16" in transport.query("*IDN?")
             assert transport.command(":OXC:SWIT:CONN:ONLY (@1),(@25)") == ""
             with pytest.raises(RefusedError) as caught:
                 transport.command(":OXC:SWIT:CONN:ADD (@1),(@99)")
