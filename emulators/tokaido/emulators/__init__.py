@@ -9,11 +9,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokaido.emulators._faults import KINDS, Fault, Faults
-    from tokaido.emulators._launch import Emulator, launch
+    from tokaido.emulators._launch import Emulator, InstrumentEmulator, launch
     from tokaido.emulators._link import QkdLink
     from tokaido.emulators._model import DeviceModel
+    from tokaido.emulators._plugs import WIRE_ENDS
+    from tokaido.emulators._scpi_model import Dialect, Parameters, ScpiError, ScpiModel, command
 
-__all__ = ["KINDS", "DeviceModel", "Emulator", "Fault", "Faults", "QkdLink", "launch"]
+__all__ = [
+    "KINDS",
+    "WIRE_ENDS",
+    "DeviceModel",
+    "Dialect",
+    "Emulator",
+    "Fault",
+    "Faults",
+    "InstrumentEmulator",
+    "Parameters",
+    "QkdLink",
+    "ScpiError",
+    "ScpiModel",
+    "command",
+    "launch",
+]
 
 _HOMES = {
     "KINDS": "_faults",
@@ -23,6 +40,13 @@ _HOMES = {
     "launch": "_launch",
     "QkdLink": "_link",
     "DeviceModel": "_model",
+    "WIRE_ENDS": "_plugs",
+    "InstrumentEmulator": "_launch",
+    "Dialect": "_scpi_model",
+    "Parameters": "_scpi_model",
+    "ScpiError": "_scpi_model",
+    "ScpiModel": "_scpi_model",
+    "command": "_scpi_model",
 }
 
 

@@ -245,7 +245,11 @@ class Emulator:
         """End a fault in the device itself."""
         with self._shared.lock:
             self._shared.catch_up()
-            self.model_faults.remove(fault)
+            provoked: set[str] | None = getattr(self.model, "provoked", None)
+            if provoked is None:
+                self.model_faults.remove(fault)
+            else:
+                provoked.discard(fault)
 
     def unplug(self) -> None:
         """Pull the plug of the control port: its terminal and link, or its listener and connections, vanish."""

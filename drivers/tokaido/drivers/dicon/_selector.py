@@ -28,7 +28,7 @@ class Selector(hal.OpticalSwitch, hal.LineDevice):
 
     def identity(self) -> hal.Identity:
         """Get the text of `ID?` as the model; serial number and firmware stand in it somewhere, or do not."""
-        return hal.Identity(vendor="DiCon", model=self._query("ID?"), serial_number="", firmware="")
+        return hal.Identity(vendor="DiCon", model=self._read("ID?", _name), serial_number="", firmware="")
 
     def size(self) -> hal.SwitchSize:
         """Get 1 input and the number of channels, as `CF?` said at the last opening."""
@@ -78,3 +78,10 @@ class Selector(hal.OpticalSwitch, hal.LineDevice):
         if self._channels not in (0, int(channels)):
             raise hal.WrongDeviceError(f"had {self._channels} channels and has {int(channels)}", device=self.name)
         self._channels = int(channels)
+
+
+def _name(text: str) -> str:
+    """Return who the box says it is; a bare number is the late answer to another question."""
+    if text.isdigit():
+        raise ValueError(f"a name was asked for, and {text} came")
+    return text

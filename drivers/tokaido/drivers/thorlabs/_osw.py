@@ -37,7 +37,7 @@ class OswSwitch(hal.OpticalSwitch, hal.LineDevice):
 
     def identity(self) -> hal.Identity:
         """Get model and firmware. The box tells no serial number."""
-        text = self._query("I?")
+        text = self._read("I?", _name)
         found = FIRMWARE.fullmatch(text)
         model, firmware = (found[1], found[2]) if found else (text, "")
         return hal.Identity(vendor="Thorlabs", model=model, serial_number="", firmware=firmware)
@@ -109,3 +109,10 @@ class OswSwitch(hal.OpticalSwitch, hal.LineDevice):
         if not self._model:
             self._control.open()
         return MAPS[self._model]
+
+
+def _name(text: str) -> str:
+    """Return who the box says it is; a bare number is the late answer to another question."""
+    if text.isdigit():
+        raise ValueError(f"a name was asked for, and {text} came")
+    return text

@@ -25,7 +25,7 @@ class UnderFaults(Asking):
         if kind == "wrong_id":
             with Rig(self.plan, wire_end) as rig:
                 self.skip_if_alike(rig)
-        faults = [fault for fault in self.plan.faults_at(wire_end) if fault.kind == kind]
+        faults = [fault for fault in self.plan.faults if fault.kind == kind]
         with ThreadPoolExecutor(2 * len(faults)) as pool:
             runs = [
                 (fault, pool.submit(self._run, check, wire_end, fault))

@@ -97,14 +97,6 @@ class Plan:
     is_query: Callable[[str], bool]
     summary: Summary = field(repr=False)
 
-    def faults_at(self, wire_end: str) -> tuple[WireFault, ...]:
-        """Return the faults at one wire end.
-
-        On `emu` the reply comes within the write, so a plug that is pulled under the reply fails the write: then no
-        driver could know that its command had arrived.
-        """
-        return tuple(fault for fault in self.faults if (wire_end, str(fault)) != ("emu", "unplug-from_unit"))
-
     @property
     def lasts_s(self) -> dict[str, float]:
         """How long each kind of fault holds things back, in s."""

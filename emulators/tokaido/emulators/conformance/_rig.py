@@ -143,12 +143,7 @@ class Rig:
         if fault.kind in ("latency", "endless"):  # what was held back, or does not end, is still to come
             hal.SYSTEM_CLOCK.wait(self.plan.lasts_s["latency"])
         if fault.kind == "alarm":
-            provoked = getattr(self.emulator.model, "provoked", None)
-            if isinstance(provoked, set):
-                with self.emulator.lock:
-                    provoked.discard(self.plan.alarm)
-            else:
-                self.emulator.mend(self.plan.alarm)
+            self.emulator.mend(self.plan.alarm)
 
     def patience(self, fault: WireFault) -> int:
         """Return which call after a fault must succeed at the latest."""

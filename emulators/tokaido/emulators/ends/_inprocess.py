@@ -143,7 +143,6 @@ class InProcessEnd(Wire):
                 if self.plugged:
                     self._meet("to_unit", [line])
             self._pump()
-            self._check(connection)
 
     def poll(self, connection: int) -> bytearray:
         """Return what has arrived by now; the caller holds `lock` and takes from it.
