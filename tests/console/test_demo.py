@@ -149,7 +149,9 @@ def test_a_demo_without_key_in_time_says_so_and_fails(capsys: Capture) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
-    code = "import sys; from tokaido.console import main; sys.exit(main())"
+    # A shell that runs the tests in the background has SIGINT ignored, and children inherit that.
+    listen = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{listen}; from tokaido.console import main; sys.exit(main())"
     with subprocess.Popen(
         [sys.executable, "-c", code, "demo"],
         stdout=subprocess.PIPE,
