@@ -129,6 +129,10 @@ class KeyBlockInfo:
     """Whether it was made with seeded secrets."""
     emulated: bool
     """Whether an emulator made it. Such keys agree at both ends and are not secret in the QKD sense."""
+    peer: str = ""
+    """Serial number of the unit at the other end of the QKD link that made it; empty if the unit does not say."""
+    path: str = ""
+    """Name of the path of that link; empty if the unit does not say."""
 
     @property
     def name(self) -> tuple[str, str, int]:

@@ -79,6 +79,31 @@ class TelemetryEvent:
     alarm: AlarmEvent | None
 
 
+@dataclass(frozen=True, slots=True)
+class LinkSelection:
+    """The QKD link that a unit is set to: a link is two units and the path between them."""
+
+    peer: str
+    """Serial number of the unit at the other end; empty for whoever is there."""
+    path: str
+    """Name of the path; empty together with `peer`."""
+    fence: int = 0
+    """Fencing number of the selection: the unit refuses a selection under a lower one, so that a coordinator whose
+    lease was taken over can change nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkKey:
+    """What a unit holds of a link's pre-shared key."""
+
+    peer: str
+    """As in `LinkSelection`."""
+    path: str
+    """As in `LinkSelection`."""
+    remaining_bits: int
+    """Authentication key that is left for this link."""
+
+
 class Unit(Device):
     """A QKD transmitter or receiver."""
 
@@ -155,8 +180,39 @@ class Unit(Device):
         """Return what the unit announced since the last call, after listening for `timeout` s."""
 
     @abstractmethod
-    def load_preshared_key(self, key: KeyMaterial) -> None:
-        """Load the key that both ends of the QKD link share from the start. There is no default."""
+    def link(self) -> LinkSelection:
+        """Ask which QKD link the unit is set to."""
+
+    @abstractmethod
+    def select_link(self, peer: str, path: str, *, fence: int | None = None) -> LinkSelection:
+        """Set the unit to a QKD link, and return the selection in force.
+
+        Every link has a pre-shared key, an authentication pool and sessions of its own. Selecting one undoes the
+        alignment and takes the safe state; from STANDBY the unit goes through AUTH and ALIGN to STANDBY by itself.
+
+        Args:
+            peer: Serial number of the other unit; empty (with an empty path) for whoever is there.
+            path: Name of the path, 1 to 24 of `A-Za-z0-9._-`.
+            fence: Fencing number of who orders it; None leaves the number in force.
+
+        Raises:
+            RefusedError: No pre-shared key is loaded for that link, or the fencing number is below the one in force.
+            StateError: The unit is not in one of the SETUP states.
+        """
+
+    @abstractmethod
+    def link_keys(self) -> tuple[LinkKey, ...]:
+        """Ask for which links a pre-shared key is loaded, and what is left of each."""
+
+    @abstractmethod
+    def load_preshared_key(self, key: KeyMaterial, *, peer: str = "", path: str = "") -> None:
+        """Load the key that both ends of a QKD link share from the start. There is no default.
+
+        Args:
+            key: The same at both ends, and of no other link.
+            peer: Serial number of the other unit of the link it is for; empty for the link that is selected.
+            path: Name of the link's path; empty together with `peer`.
+        """
 
     @abstractmethod
     def key_blocks(self, timeout: float, *, limit: int | None = None) -> Iterator[KeyBlock]:
@@ -239,7 +295,7 @@ class Detector(Part):
     """One single-photon detector of a receiver."""
 
     temperature: Measured[float] = measured(float, unit="degC")
-    """Measure the temperature of the detector."""
+    """Measure the temperature of the detector; in K where it sits in a cryostat."""
     efficiency: Measured[float] = measured(float, unit="")
     """Measure the detection efficiency at the present bias, a fraction."""
     count_rate: Measured[float] = measured(float, unit="1/s")
@@ -247,7 +303,7 @@ class Detector(Part):
     dark_count_rate: Measured[float] = measured(float, unit="1/s")
     """Measure the counts per second in the dark, at the last alignment."""
     bias: Setting[float] = setting(float, unit="V")
-    """Control the bias of the detector."""
+    """Control the bias of the detector; in uA where it is a superconducting nanowire."""
     gate_delay: Setting[float] = setting(float, unit="ps")
     """Control the delay of the detection gate."""
     dead_time: Setting[float] = setting(float, unit="ns")

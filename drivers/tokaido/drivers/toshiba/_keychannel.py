@@ -35,6 +35,8 @@ class _Offer(msgspec.Struct):
     eps: float
     insecure: bool
     emulated: bool
+    peer: str = ""
+    path: str = ""
 
 
 class _Reply(msgspec.Struct):
@@ -90,8 +92,8 @@ class KeyChannel:
         """Disconnect. The unit keeps what was not committed."""
         self._transport.close()
 
-    def load_preshared_key(self, key: KeyMaterial) -> None:
-        """Load the pre-shared key.
+    def load_preshared_key(self, key: KeyMaterial, peer: str = "", path: str = "") -> None:
+        """Load the pre-shared key of the link in force, or of the one that is named.
 
         Raises:
             KeyMaterialError: It has not exactly 4096 bytes.
@@ -103,7 +105,8 @@ class KeyChannel:
                 remedy="It is never padded or cut; make the same key of that size for both ends",
             )
         with key.reveal() as view:
-            reply, _ = self._call("load_psk", payload=[bytes(view)], repeatable=False)
+            link = {"peer": peer, "path": path} if peer or path else None
+            reply, _ = self._call("load_psk", link, payload=[bytes(view)], repeatable=False)
         if reply.loaded != PRESHARED_KEY_BYTES:
             raise hal.ProtocolError(f"the unit says that it loaded {reply.loaded} bytes", device=self._device)
 
@@ -166,6 +169,8 @@ class KeyChannel:
             eps=offer.eps,
             insecure=offer.insecure,
             emulated=offer.emulated,
+            peer="" if offer.peer == "-" else offer.peer,
+            path="" if offer.path == "-" else offer.path,
         )
 
     def _confirm(self, verb: Literal["ack", "commit"], info: KeyBlockInfo) -> None:

@@ -133,13 +133,26 @@ class ToshibaUnit(hal.Unit):
         self._console.events.clear()
         return events
 
-    def load_preshared_key(self, key: hal.KeyMaterial) -> None:
-        """Load the pre-shared key, exactly 4096 bytes, over the key channel.
+    def link(self) -> hal.LinkSelection:
+        """Get the QKD link that the unit is set to."""
+        return _selection(self._query("LNK?"))
+
+    def select_link(self, peer: str, path: str, *, fence: int | None = None) -> hal.LinkSelection:
+        """Set the unit to a QKD link. Allowed in OFF, WARMUP, AUTH and STANDBY."""
+        wanted = f"{peer or '-'},{path or '-'}"
+        return _selection(self._command(f"LNK {wanted}" if fence is None else f"LNK {wanted},{fence}"))
+
+    def link_keys(self) -> tuple[hal.LinkKey, ...]:
+        """Get for which links a pre-shared key is loaded."""
+        return tuple(_link_key(entry) for entry in self._query("LNK:LIST?").split(";") if entry)
+
+    def load_preshared_key(self, key: hal.KeyMaterial, *, peer: str = "", path: str = "") -> None:
+        """Load the pre-shared key of a link, exactly 4096 bytes, over the key channel.
 
         Raises:
             KeyMaterialError: The key is of another length; it is never padded or cut.
         """
-        self._keys().load_preshared_key(key)
+        self._keys().load_preshared_key(key, peer, path)
 
     def key_blocks(self, timeout: float, *, limit: int | None = None) -> Iterator[hal.KeyBlock]:
         """Draw key blocks, oldest first, until none comes for `timeout` s or `limit` were drawn."""
@@ -261,6 +274,22 @@ def _answer(text: str) -> Answer:
         return Answer(value, float(age))
     except ValueError:
         raise hal.ProtocolError(f"{text[:80]!r} has no age behind its @") from None
+
+
+def _selection(text: str) -> hal.LinkSelection:
+    fields = text.split(",")
+    if len(fields) != 3 or not fields[2].isdecimal():
+        raise hal.ProtocolError(f"{text[:80]!r} is no selection of a link")
+    peer, path = ("" if field == "-" else field for field in fields[:2])
+    return hal.LinkSelection(peer, path, int(fields[2]))
+
+
+def _link_key(entry: str) -> hal.LinkKey:
+    fields = entry.split(",")
+    if len(fields) != 3 or not fields[2].isdecimal():
+        raise hal.ProtocolError(f"{entry[:80]!r} is no link with a key")
+    peer, path = ("" if field == "-" else field for field in fields[:2])
+    return hal.LinkKey(peer, path, int(fields[2]))
 
 
 def _alarm(entry: str) -> hal.Alarm:
