@@ -104,6 +104,22 @@ class LinkKey:
     """Authentication key that is left for this link."""
 
 
+class Operation(Enum):
+    """Whether a part that can be switched takes part."""
+
+    ON = "ON"
+    OFF = "OFF"
+
+
+class SubChannel(Part):
+    """One wavelength of a unit that sends or receives several quantum channels at once."""
+
+    operation: Setting[Operation] = setting(Operation)
+    """Control whether the sub-channel is used. Those are used that both ends have switched on."""
+    wavelength: Measured[float] = measured(float, unit="nm")
+    """Measure the wavelength of the sub-channel in vacuum."""
+
+
 class Unit(Device):
     """A QKD transmitter or receiver."""
 
@@ -134,6 +150,11 @@ class Unit(Device):
     """Control how many key-basis bits are distilled together. Both ends must agree."""
     key_basis_probability: Setting[float] = setting(float, unit="")
     """Control the probability of the key basis at this end."""
+
+    @property
+    def sub_channels(self) -> Sequence[SubChannel]:
+        """The sub-channels of this unit, from 0; none for a unit of a single channel that has no such parts."""
+        return ()
 
     @abstractmethod
     def power_on(self) -> None:
@@ -291,6 +312,12 @@ class Transmitter(Unit):
     """Control the probability of the vacuum state."""
 
 
+    @property
+    def parts(self) -> Sequence[Part]:
+        """All parts of the transmitter."""
+        return self.sub_channels
+
+
 class Detector(Part):
     """One single-photon detector of a receiver."""
 
@@ -337,4 +364,4 @@ class Receiver(Unit):
     @property
     def parts(self) -> Sequence[Part]:
         """All parts of the receiver."""
-        return self.detectors
+        return (*self.sub_channels, *self.detectors)

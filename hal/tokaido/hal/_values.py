@@ -28,6 +28,7 @@ Unit = Literal[
     "K",
     "mA",
     "uA",
+    "nm",
     "A",
     "V",
     "Hz",
