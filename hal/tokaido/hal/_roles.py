@@ -311,7 +311,6 @@ class Transmitter(Unit):
     vacuum_probability: Setting[float] = setting(float, unit="")
     """Control the probability of the vacuum state."""
 
-
     @property
     def parts(self) -> Sequence[Part]:
         """All parts of the transmitter."""
