@@ -10,7 +10,7 @@ import random
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from tokaido.emulators._model import DeviceModel
+from tokaido.emulators._line_model import LineModel
 from tokaido.hal._errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,15 +18,13 @@ if TYPE_CHECKING:
 
 SETTLING_NS: Final = 10_000_000
 """How long no light passes after the mirror was told to move, in ns."""
-MAX_LINE: Final = 256
-"""Longest line in bytes; what is longer is thrown away to its end."""
 LOSS_DB: Final = (0.8, 1.5)
 PARKED: Final = 0
 """The channel that no light leaves by."""
 _SELECT = re.compile(r"I1 ([0-9]{1,4})")
 
 
-class SelectorModel(DeviceModel):
+class SelectorModel(LineModel):
     """One module: a common input and N channels. It comes up parked.
 
     Args:
@@ -42,11 +40,11 @@ class SelectorModel(DeviceModel):
         ConfigurationError: There is no such number of channels.
     """
 
-    STREAM_PORTS = ("control",)
     SERIAL_NUMBER: ClassVar[str] = "DC000001"
-    FAULTS = ("stuck",)
-    wire_ends = ("pty", "emu")
-    BAUD_RATE = 115200
+    FAULTS = ("stuck",)  # takes every command and moves nothing
+    COMMAND_END = b"\r"
+    IGNORED = b"\n"
+    REPLY_BEGIN = b"\n"
 
     def __init__(
         self,
@@ -61,21 +59,16 @@ class SelectorModel(DeviceModel):
     ) -> None:
         if not 1 <= channels <= 9999:
             raise ConfigurationError(f"a selector has 1 to 9999 channels, not {channels!r}")
-        self.serial_number = self.SERIAL_NUMBER if serial_number is None else serial_number
+        super().__init__(serial_number)
         self.inputs = 1
         self.outputs = channels
         self.identity = identity.format(channels=channels, serial_number=self.serial_number)
         self.channel_0 = channel_0
         self.error_reply = error_reply
-        self.provoked: set[str] = set()
-        """Model faults that are present; see `FAULTS`."""
         chance = random.Random(f"{seed}/{self.serial_number}/loss")
         self._loss_db = [round(chance.uniform(*LOSS_DB), 2) for _ in range(channels)]
         self._channel = PARKED
-        self._now_ns = 0
         self._moved_ns = -SETTLING_NS
-        self._line = bytearray()
-        self._out = bytearray()
 
     # --- light ------------------------------------------------------------------------------------------------------
 
@@ -89,48 +82,6 @@ class SelectorModel(DeviceModel):
         if input != 1 or self._channel == PARKED or self._now_ns - self._moved_ns < SETTLING_NS:
             return None
         return self._channel, self._loss_db[self._channel - 1]
-
-    # --- DeviceModel ------------------------------------------------------------------------------------------------
-
-    @property
-    def now_ns(self) -> int:
-        """Time in ns since the module came up."""
-        return self._now_ns
-
-    def advance(self, to_ns: int) -> None:
-        """Let time pass until `to_ns`; raises ValueError for the past."""
-        if to_ns < self._now_ns:
-            raise ValueError(f"{to_ns} ns lies in the past of {self._now_ns} ns")
-        self._now_ns = to_ns
-
-    def receive(self, port: str, data: bytes) -> None:
-        """Take bytes; CR ends a command, and a LF is nothing."""
-        if port not in self.STREAM_PORTS:
-            raise KeyError(port)
-        for byte in data:
-            if byte == 0x0A:
-                continue
-            if byte != 0x0D:
-                self._line.append(byte)
-                del self._line[MAX_LINE + 1 :]
-                continue
-            line, self._line = bytes(self._line), bytearray()
-            if line.strip() and (reply := self._answer(line.decode("latin-1"))):
-                self._out += b"\n" + reply.encode("latin-1") + b"\r\n"
-
-    def take(self, port: str) -> bytes:
-        """Return, once, what it has to send."""
-        if port not in self.STREAM_PORTS:
-            raise KeyError(port)
-        sent = bytes(self._out)
-        self._out.clear()
-        return sent
-
-    def provoke(self, fault: str) -> None:
-        """Begin a model fault: `stuck` takes every command and moves nothing."""
-        if fault not in self.FAULTS:
-            raise ConfigurationError(f"there is no fault {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")
-        self.provoked.add(fault)
 
     # --- commands ---------------------------------------------------------------------------------------------------
 

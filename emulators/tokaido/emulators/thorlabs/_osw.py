@@ -10,7 +10,7 @@ import random
 import re
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from tokaido.emulators._model import DeviceModel
+from tokaido.emulators._line_model import LineModel
 from tokaido.hal._errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ SETTLING_NS: Final = 1_000_000
 """How long no light passes after the mirrors were told to move, in ns."""
 STALE_NS: Final = 100_000_000
 """How long after a change a reply to `S?` may still be the old state, in ns: what drivers in the field wait for."""
-MAX_LINE: Final = 256
-"""Longest line in bytes; what is longer is thrown away to its end."""
 LOSS_DB: Final = (0.8, 1.5)
 BAR: Final = 1
 """State in which input 1 leads to output 1."""
@@ -34,7 +32,7 @@ _PATHS: Final[dict[int, dict[int, dict[int, int]]]] = {
 _MODEL = re.compile(r"OSW([12])2-\d{3,4}E")
 
 
-class OswSwitchModel(DeviceModel):
+class OswSwitchModel(LineModel):
     """One OSW-E. It holds its state without power, so it comes up as it was left.
 
     Args:
@@ -53,11 +51,9 @@ class OswSwitchModel(DeviceModel):
         ConfigurationError: There is no such model, state or staleness.
     """
 
-    STREAM_PORTS = ("control",)
     SERIAL_NUMBER: ClassVar[str] = "OSW000001"
-    FAULTS = ("stuck",)
-    wire_ends = ("pty", "emu")
-    BAUD_RATE = 115200
+    FAULTS = ("stuck",)  # takes every command and moves nothing
+    COMMAND_END = b"\n"
 
     def __init__(
         self,
@@ -78,7 +74,7 @@ class OswSwitchModel(DeviceModel):
                 f"there is no {model!r} in state {state!r} with stale={stale!r}",
                 remedy="Choose OSW12-1550E, OSW22-1310E and the like; 1 or 2; first, time or never",
             )
-        self.serial_number = self.SERIAL_NUMBER if serial_number is None else serial_number
+        super().__init__(serial_number)
         self.model = model
         self.firmware = firmware
         self.inputs = int(found[1])
@@ -86,16 +82,11 @@ class OswSwitchModel(DeviceModel):
         self.board_type = board_type or found[1]
         self.stale = stale
         self.error_reply = error_reply
-        self.provoked: set[str] = set()
-        """Model faults that are present; see `FAULTS`."""
         chance = random.Random(f"{seed}/{self.serial_number}/loss")
         self._loss_db = {(i, o): round(chance.uniform(*LOSS_DB), 2) for i in range(1, self.inputs + 1) for o in (1, 2)}
         self._state = state
         self._state_before = state
-        self._now_ns = 0
         self._moved_ns = -STALE_NS
-        self._line = bytearray()
-        self._out = bytearray()
 
     # --- light ------------------------------------------------------------------------------------------------------
 
@@ -110,46 +101,6 @@ class OswSwitchModel(DeviceModel):
         if output is None or self._now_ns - self._moved_ns < SETTLING_NS:
             return None
         return output, self._loss_db[input, output]
-
-    # --- DeviceModel ------------------------------------------------------------------------------------------------
-
-    @property
-    def now_ns(self) -> int:
-        """Time in ns since the switch came up."""
-        return self._now_ns
-
-    def advance(self, to_ns: int) -> None:
-        """Let time pass until `to_ns`; raises ValueError for the past."""
-        if to_ns < self._now_ns:
-            raise ValueError(f"{to_ns} ns lies in the past of {self._now_ns} ns")
-        self._now_ns = to_ns
-
-    def receive(self, port: str, data: bytes) -> None:
-        """Take bytes; LF ends a command."""
-        if port not in self.STREAM_PORTS:
-            raise KeyError(port)
-        for byte in data:
-            if byte != 0x0A:
-                self._line.append(byte)
-                del self._line[MAX_LINE + 1 :]
-                continue
-            line, self._line = bytes(self._line), bytearray()
-            if line.strip() and (reply := self._answer(line.removesuffix(b"\r").decode("latin-1"))):
-                self._out += reply.encode("latin-1") + b"\r\n"
-
-    def take(self, port: str) -> bytes:
-        """Return, once, what it has to send."""
-        if port not in self.STREAM_PORTS:
-            raise KeyError(port)
-        sent = bytes(self._out)
-        self._out.clear()
-        return sent
-
-    def provoke(self, fault: str) -> None:
-        """Begin a model fault: `stuck` takes every command and moves nothing."""
-        if fault not in self.FAULTS:
-            raise ConfigurationError(f"there is no fault {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")
-        self.provoked.add(fault)
 
     # --- commands ---------------------------------------------------------------------------------------------------
 
