@@ -323,3 +323,45 @@ def test_open_reference_vectors() -> None:
         if lim["sX0"] is not None:
             assert result.vacuum_events == pytest.approx(lim["sX0"], rel=1e-4, abs=1e-6), where
             assert result.single_photon_events == pytest.approx(lim["sX1"], rel=1e-4), where
+
+
+# --- NEC-style units: which spans make key with blocks of 1e6 sifted bits, as they are delivered --------------------
+
+
+def block_key(name: str, loss: float, settings: Literal["published", "short-block"]) -> float:
+    """Secret bits of a block of 1e6 key-basis bits when counts are as expected."""
+    link = preset(name, settings=settings, channel_loss_db=loss)
+    seconds = block_duration(link, 1e6)
+    return finite_key_rate(link, seconds * link.clock_rate_hz) * seconds
+
+
+@pytest.mark.parametrize("settings", ["published", "short-block"])
+@pytest.mark.parametrize("loss", [10.0, 14.5, 18.0, 22.8, 25.0, 28.0])
+def test_nanowires_make_key_of_a_short_block_from_10_to_28_db(
+    loss: float, settings: Literal["published", "short-block"]
+) -> None:
+    assert block_key("nec-sspd", loss, settings) > 350e3
+
+
+def test_photodiodes_make_key_of_a_short_block_up_to_22_db_and_none_at_24() -> None:
+    keys = [block_key("nec-apd", loss, "short-block") for loss in (10.0, 14.5, 18.0, 20.0, 22.0, 24.0)]
+    assert keys == sorted(keys, reverse=True)
+    assert keys[3] > 90e3
+    assert keys[4] > 35e3
+    assert keys[5] == 0
+
+
+def test_a_short_block_of_nanowires_is_what_the_line_was_planned_with() -> None:
+    link = preset("nec-sspd", settings="short-block", channel_loss_db=28.6)
+    assert block_duration(link, 1e6) == pytest.approx(11.6, rel=0.01)
+    assert block_key("nec-sspd", 28.6, "short-block") == pytest.approx(357e3, rel=0.01)
+    assert block_key("nec-sspd", 22.8, "short-block") == pytest.approx(367e3, rel=0.01)
+
+
+def test_a_dead_time_of_1_us_holds_photodiodes_below_a_million_counts_a_second() -> None:
+    rates = [
+        expected.live * expected.mean_gain * 1.25e9
+        for expected in (expected_gains(preset("nec-apd", channel_loss_db=loss)) for loss in (0.0, 10.0, 14.5))
+    ]
+    assert 0.9e6 < rates[0] < 1e6
+    assert rates[2] == pytest.approx(0.46e6, rel=0.05)

@@ -20,8 +20,27 @@ def test_presets_hold_the_published_numbers() -> None:
     assert short.channel_loss_db == 10.0
 
 
+@pytest.mark.parametrize("name", ["nec-sspd", "nec-apd"])
+def test_nec_style_presets_hold_what_their_units_are_delivered_with(name: str) -> None:
+    short = preset(name, settings="short-block", channel_loss_db=22.8)
+    assert short.clock_rate_hz == 1.25e9
+    assert short.intensities == (0.50, 0.20, 0.001)
+    assert short.probabilities == (0.50, 0.40, 0.10)
+    assert short.key_basis_probability_transmitter == short.key_basis_probability_receiver == 0.78
+    assert preset(name, channel_loss_db=22.8).intensities == (0.40, 0.15, 0.0)
+
+
+def test_nanowires_and_photodiodes_differ_in_what_makes_their_reach() -> None:
+    wire, diode = (preset(name, channel_loss_db=22.8) for name in ("nec-sspd", "nec-apd"))
+    assert wire.dark_count_probability * wire.clock_rate_hz == pytest.approx(100)
+    assert diode.dark_count_probability == 3e-6
+    assert (wire.detector_efficiency, diode.detector_efficiency) == (0.5, 0.15)
+    assert (wire.afterpulse_probability, diode.afterpulse_probability) == (0.0, 0.03)
+    assert (wire.dead_gates, diode.dead_gates) == (50, 1250)
+
+
 def test_unknown_presets_are_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="'t13'"):
+    with pytest.raises(ValueError, match=r"'t13'.*'t12', 'nec-sspd', 'nec-apd'"):
         preset("t13", channel_loss_db=1.0)
     with pytest.raises(ValueError, match="short-block"):
         preset("t12", settings="fast", channel_loss_db=1.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
