@@ -105,8 +105,8 @@ def test_no_command_is_carried_out_twice(
     emulator: Emulator, tx: hal.Transmitter, kind: str, direction: Direction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: Counter[str] = Counter()
-    orders = type(emulator.model._orders)  # type: ignore[attr-defined]
-    carry_out = orders.carry_out
+    interpreter = type(emulator.model.interpreter)  # type: ignore[attr-defined]
+    carry_out = interpreter.carry_out
 
     def spy(self: object, name: str, argument: str | None, *, person: bool) -> str:
         text: str = carry_out(self, name, argument, person=person)
@@ -114,7 +114,7 @@ def test_no_command_is_carried_out_twice(
             done[f"{name} {argument}"] += 1
         return text
 
-    monkeypatch.setattr(orders, "carry_out", spy)
+    monkeypatch.setattr(interpreter, "carry_out", spy)
     sent: list[float] = []
     for number in range(4):
         value = 10 + number + 0.25
@@ -272,16 +272,16 @@ def test_a_wrong_curve_key_is_an_authentication_error(emulator: Emulator) -> Non
 
 def test_opening_and_closing_changes_nothing_in_the_unit(emulator: Emulator) -> None:
     before = snapshot_of_settings(emulator)
-    orders = emulator.model._orders  # type: ignore[attr-defined]
+    interpreter = emulator.model.interpreter  # type: ignore[attr-defined]
     seen: list[str] = []
-    carry_out = orders.carry_out
+    carry_out = interpreter.carry_out
 
     def spy(name: str, argument: str | None, *, person: bool) -> str:
         seen.append(name if argument is None else f"{name} {argument}")
         text: str = carry_out(name, argument, person=person)
         return text
 
-    orders.carry_out = spy
+    interpreter.carry_out = spy
     with hal.Transmitter.open("toshiba.transmitter", **emulator.resources):
         pass
     assert seen

@@ -14,14 +14,14 @@ from tokaido.emulators.distillation import (
     ReceiverDistiller,
     TransmitterDistiller,
 )
-from tokaido.emulators.toshiba._session import BlockOutcome, Session, Verdict, shannon
+from tokaido.emulators.units import BlockOutcome, Session, Verdict, shannon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators.distillation import BlockResult, DistillationStatistics
     from tokaido.emulators.ends._end import SharedModel
-    from tokaido.emulators.toshiba._unit import UnitModel
+    from tokaido.emulators.units import UnitModel
     from tokaido.hal._authenticator import AuthenticationPool
 
 D = TypeVar("D", TransmitterDistiller, ReceiverDistiller)
@@ -160,7 +160,7 @@ class DistillingEnd(Generic[D]):
 
 
 def outcome_of(result: BlockResult, statistics: DistillationStatistics, *, knows_qber: bool) -> BlockOutcome:
-    """Return what a result of distillation means on the page: a key, an alarm, or nothing.
+    """Return what a result of distillation means to the unit: a key, an alarm, or nothing.
 
     `knows_qber`: whether the statistics hold the error rate of a block that was given up. The receiver corrects and
     knows it; the transmitter's are of its last accepted block.

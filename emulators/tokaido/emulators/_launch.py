@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokaido.emulators._secrets import Secrets
     from tokaido.emulators.ends import PtyEnd, ZmqEnd
     from tokaido.emulators.ends.hislip import Profile
-    from tokaido.emulators.toshiba._faults import ModelFaults
+    from tokaido.emulators.units import ModelFaults
 
 GROUP = "tokaido.emulators"
 """Entry point group: the name of an emulated device, and the class of its model."""
@@ -225,7 +225,7 @@ class Emulator:
 
     @property
     def model_faults(self) -> ModelFaults:
-        """Faults in the device itself (see `tokaido.emulators.toshiba`); hold `lock` while you change them.
+        """Faults in the device itself (see `tokaido.emulators.units`); hold `lock` while you change them.
 
         Raises:
             ConfigurationError: This model has none.

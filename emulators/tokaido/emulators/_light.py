@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tokaido.emulators.optics import Conditions, Drift, QuantumChannel
-from tokaido.emulators.toshiba._receiver import EFFICIENCY, Light
+from tokaido.emulators.optics import (
+    Conditions,
+    DetectorCounts,
+    Drift,
+    Exposure,
+    QuantumChannel,
+    ReceiverRecord,
+    TransmitterRecord,
+)
+from tokaido.emulators.units import Light, of_detector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from tokaido.emulators.optics import Exposure, Fibre, InterceptResend, LinkParameters
-    from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
-    from tokaido.emulators.toshiba._session import Session
+    from numpy.typing import NDArray
+
+    from tokaido.emulators.optics import Fibre, InterceptResend, LinkParameters
+    from tokaido.emulators.units import ReceiverUnit, Session, TransmitterUnit
 
 CLOCK_LIGHT_DBM: Final = -1.0
 """Power of the clock light where it enters the fibre."""
@@ -55,15 +64,15 @@ class QuantumPath:
         """Whether somebody shines bright light into the receiver."""
         self._physics = physics
         self._secret = secret
-        self._channel: QuantumChannel | None = None
-        self._count_rates = (0.0, 0.0)
+        self._channels: list[QuantumChannel] = []
+        self._count_rates: tuple[float, ...] = ()
 
     @property
     def loss_db(self) -> float:
         """Loss of the fibre as it is now, in dB."""
         return self.fibre.total_loss_db + self.extra_loss_db
 
-    def advance(self, seconds: float, receiver: ReceiverModel) -> None:
+    def advance(self, seconds: float, receiver: ReceiverUnit) -> None:
         """Let the path drift, and let the receiver's controllers act on it."""
         self.drift.advance(seconds, phase_locked=receiver.locked)
         steps, receiver.aligned_steps = receiver.aligned_steps, []
@@ -75,7 +84,7 @@ class QuantumPath:
             elif step == "PHASE":
                 self.drift.trim_phase(-self.drift.phase_error_rad)
 
-    def light(self, transmitter: TransmitterModel) -> Light | None:
+    def light(self, transmitter: TransmitterUnit) -> Light | None:
         """Return what the receiver's instruments see of the light, or None in the dark."""
         if self.cut or not transmitter.sends_light:
             return None
@@ -88,51 +97,95 @@ class QuantumPath:
             bright=self.bright,
         )
 
-    def begin(self, session: Session, transmitter: TransmitterModel, receiver: ReceiverModel) -> None:
+    def begin(self, session: Session, transmitter: TransmitterUnit, receiver: ReceiverUnit) -> None:
         """Set the optics as the boxes are set for a session; slots count from 0."""
         parameters = replace(
             self.parameters,
             intensities=session.intensities,
             probabilities=session.probabilities,
-            key_basis_probability_transmitter=transmitter.settings["BAS"],
-            key_basis_probability_receiver=receiver.settings["BAS"],
+            key_basis_probability_transmitter=transmitter.settings["key_basis_probability"],
+            key_basis_probability_receiver=receiver.settings["key_basis_probability"],
             channel_loss_db=self.fibre.total_loss_db,
-            dead_time_s=max(receiver.settings[f"DET{i}:DEAD"] for i in (0, 1)) * 1e-9,
         )
-        self._channel = QuantumChannel(parameters, physics=self._physics, secret=self._secret)
+        self._channels = []
+        for channel in range(min(transmitter.channels, receiver.channels)):
+            dead_ns = max(receiver.settings[of_detector(i, "dead_time")] for i in _detectors(channel))
+            optics = replace(parameters, dead_time_s=dead_ns * 1e-9)
+            self._channels.append(QuantumChannel(optics, physics=self._physics, secret=self._secret))
 
     def rest(self) -> None:
         """Be without a session."""
-        self._channel = None
-        self._count_rates = (0.0, 0.0)
+        self._channels = []
+        self._count_rates = ()
 
-    def conditions(self, transmitter: TransmitterModel, receiver: ReceiverModel) -> Conditions:
-        """Return the conditions that light meets now. Call it with both units held."""
-        efficiency = sum(receiver.efficiency(i) for i in (0, 1)) / 2
-        detuned_db = 10 * math.log10(EFFICIENCY / efficiency) if efficiency else 100.0
+    def conditions(self, transmitter: TransmitterUnit, receiver: ReceiverUnit) -> list[Conditions]:
+        """Return the conditions that the light of each sub-channel meets now. Call it with both units held."""
+        return [self._conditions(transmitter, receiver, channel) for channel in range(receiver.channels)]
+
+    def _conditions(self, transmitter: TransmitterUnit, receiver: ReceiverUnit, channel: int) -> Conditions:
+        efficiency = sum(receiver.efficiency(i) for i in _detectors(channel)) / 2
+        detuned_db = 10 * math.log10(receiver.WORKING_EFFICIENCY / efficiency) if efficiency else 100.0
+        follows_polarisation = "POL" in receiver.ALIGNMENT  # a receiver without the step does not depend on it
         return Conditions(
             laser_on=transmitter.sends_light,
             shutter_open=receiver.shutter_open and not self.cut,
             extra_loss_db=self.extra_loss_db + transmitter.excess_attenuation + detuned_db,
             phase_error_rad=self.drift.phase_error_rad,
-            polarisation_error_rad=self.drift.polarisation_error_rad,
-            delay_offset_ps=self.drift.delay_offset_ps + receiver.delay_offset_ps,
+            polarisation_error_rad=self.drift.polarisation_error_rad if follows_polarisation else 0.0,
+            delay_offset_ps=self.drift.delay_offset_ps + receiver.delay_offset_ps(channel),
             eavesdropper=self.eavesdropper,
         )
 
-    def expose(self, step_ns: int, conditions: Conditions) -> list[Exposure]:
-        """Return the detections of `step_ns`, in exposures that are kind to memory. Needs no unit held."""
-        if self._channel is None:
+    def expose(self, step_ns: int, conditions: Sequence[Conditions]) -> list[Exposure]:
+        """Return the detections of `step_ns`, in exposures that are kind to memory. Needs no unit held.
+
+        The slots of n sub-channels are counted together: n k + c is slot k of sub-channel c.
+        """
+        if not self._channels:
             return []
         exposures: list[Exposure] = []
-        clicks = [0, 0]
+        clicks = [0] * (2 * len(self._channels))
         pulses = round(step_ns * self.parameters.clock_rate_hz / 1e9)
         longest = max(round(_LONGEST_NS * self.parameters.clock_rate_hz / 1e9), 1)
         while pulses > 0:
-            exposure = self._channel.expose(min(pulses, longest), conditions)
-            pulses -= exposure.pulses
-            for i in (0, 1):
-                clicks[i] += exposure.counts.clicks[i]
-            exposures.append(exposure)
-        self._count_rates = clicks[0] / (step_ns / 1e9), clicks[1] / (step_ns / 1e9)
+            now = min(pulses, longest)
+            pulses -= now
+            parts = [stream.expose(now, met) for stream, met in zip(self._channels, conditions, strict=False)]
+            for channel, part in enumerate(parts):
+                for i, count in zip(_detectors(channel), part.counts.clicks, strict=True):
+                    clicks[i] += count
+            exposures.append(parts[0] if len(parts) == 1 else _interleaved(parts))
+        self._count_rates = tuple(count / (step_ns / 1e9) for count in clicks)
         return exposures
+
+
+def _detectors(channel: int) -> tuple[int, int]:
+    return 2 * channel, 2 * channel + 1
+
+
+def _interleaved(parts: Sequence[Exposure]) -> Exposure:
+    """Return the records of several sub-channels as one, in the order of their common slots."""
+    slots = np.concatenate([len(parts) * part.receiver.slots + channel for channel, part in enumerate(parts)])
+    order = np.argsort(slots)
+
+    def joined(column: Callable[[Exposure], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        return np.concatenate([column(part) for part in parts])[order]
+
+    return Exposure(
+        TransmitterRecord(
+            slots=slots[order],
+            basis=joined(lambda part: part.transmitter.basis),
+            bit=joined(lambda part: part.transmitter.bit),
+            intensity=joined(lambda part: part.transmitter.intensity),
+        ),
+        ReceiverRecord(
+            slots=slots[order],
+            basis=joined(lambda part: part.receiver.basis),
+            bit=joined(lambda part: part.receiver.bit),
+        ),
+        pulses=sum(part.pulses for part in parts),
+        counts=DetectorCounts(
+            (sum(part.counts.clicks[0] for part in parts), sum(part.counts.clicks[1] for part in parts)),
+            sum(part.counts.coincidences for part in parts),
+        ),
+    )

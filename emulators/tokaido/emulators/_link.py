@@ -18,7 +18,7 @@ from tokaido.emulators._secrets import Secrets, secret_source
 from tokaido.emulators.distillation import ReceiverDistiller, TransmitterDistiller
 from tokaido.emulators.ends._end import SharedModel
 from tokaido.emulators.optics import FIELD_FIBRE, preset
-from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
+from tokaido.emulators.units import of_detector
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tokaido.emulators.optics import Fibre, InterceptResend, LinkParameters, PresetSettings
-    from tokaido.emulators.toshiba._unit import UnitModel
+    from tokaido.emulators.units import ReceiverUnit, TransmitterUnit, UnitModel
 
 Side = Literal["transmitter", "receiver"]
-PSK_BYTES = 4096
 MAX_STEP_NS = 200_000_000
 """Longest step of emulated time: what the machine cannot keep up with makes emulated time slower, not coarser."""
 PUMP_S = 0.05
@@ -60,8 +59,8 @@ class QkdLink:
 
     def __init__(
         self,
-        transmitter: TransmitterModel,
-        receiver: ReceiverModel,
+        transmitter: TransmitterUnit,
+        receiver: ReceiverUnit,
         *,
         fibre: Fibre = FIELD_FIBRE,
         parameters: LinkParameters | None = None,
@@ -115,7 +114,7 @@ class QkdLink:
         directory: Path | str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> Self:
-        """Start a link with both units on their wires, and run it. Close it, or use it as a context manager.
+        """Start a link of Toshiba-style units on their wires, and run it. Close it, or use it as a context manager.
 
         Args:
             fibre: What joins the units.
@@ -131,6 +130,8 @@ class QkdLink:
             directory: Where consoles, key files and the pre-shared key appear; by default one that is removed.
             clock: The wall clock.
         """
+        from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel  # noqa: PLC0415 - a link is of any units
+
         optics = parameters or preset("t12", settings=settings, channel_loss_db=fibre.total_loss_db)
         transmitter = TransmitterModel(serial_numbers[0], seed=seed, secrets=secrets)
         receiver = ReceiverModel(serial_numbers[1], seed=seed, secrets=secrets)
@@ -155,7 +156,7 @@ class QkdLink:
 
     def _make_preshared_key(self, directory: Path, *, load: bool) -> None:
         path = directory / "preshared.key"
-        key = os.urandom(PSK_BYTES)
+        key = os.urandom(self.transmitter_model.PSK_BYTES)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(key)
         self._stack.callback(path.unlink, missing_ok=True)
@@ -343,15 +344,20 @@ class QkdLink:
 
 
 def _set_up(
-    transmitter: TransmitterModel, receiver: ReceiverModel, optics: LinkParameters, block_bits: int | None
+    transmitter: TransmitterUnit, receiver: ReceiverUnit, optics: LinkParameters, block_bits: int | None
 ) -> None:
     """Set two units as their optics are built."""
     signal, decoy, vacuum = optics.intensities
-    transmitter.settings |= {"MU:SIG": signal, "MU:DEC": decoy, "MU:VAC": vacuum}
-    transmitter.settings |= {"PRB:DEC": optics.probabilities[1], "PRB:VAC": optics.probabilities[2]}
-    transmitter.settings["BAS"] = optics.key_basis_probability_transmitter
-    receiver.settings["BAS"] = optics.key_basis_probability_receiver
-    for i in (0, 1):
-        receiver.settings[f"DET{i}:DEAD"] = optics.dead_time_s * 1e9
+    transmitter.settings |= {
+        "signal_mean_photon_number": signal,
+        "decoy_mean_photon_number": decoy,
+        "vacuum_mean_photon_number": vacuum,
+        "decoy_probability": optics.probabilities[1],
+        "vacuum_probability": optics.probabilities[2],
+        "key_basis_probability": optics.key_basis_probability_transmitter,
+    }
+    receiver.settings["key_basis_probability"] = optics.key_basis_probability_receiver
+    for i in range(len(receiver.detectors)):
+        receiver.settings[of_detector(i, "dead_time")] = optics.dead_time_s * 1e9
     if block_bits is not None:
-        transmitter.settings["BLK"] = receiver.settings["BLK"] = float(block_bits)
+        transmitter.settings["block_bits"] = receiver.settings["block_bits"] = float(block_bits)

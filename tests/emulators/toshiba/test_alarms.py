@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tokaido.emulators.toshiba import MODEL_FAULTS, ReceiverModel, TransmitterModel
+from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
+from tokaido.emulators.units import MODEL_FAULTS
 from tokaido.hal._errors import ConfigurationError
 from tokaido_testing.console import Program, seal
 

@@ -3,9 +3,7 @@
 Their control protocol is an invention of this project; see that page for what is claimed and what is not.
 """
 
-from tokaido.emulators.toshiba._faults import MODEL_FAULTS
 from tokaido.emulators.toshiba._receiver import ReceiverModel
-from tokaido.emulators.toshiba._states import State
 from tokaido.emulators.toshiba._transmitter import TransmitterModel
 
-__all__ = ["MODEL_FAULTS", "ReceiverModel", "State", "TransmitterModel"]
+__all__ = ["ReceiverModel", "TransmitterModel"]

@@ -1,7 +1,7 @@
-"""The commands of both units as tables: what each takes, where it is allowed, and what HELP says about it.
+"""The commands of both units as tables: what each takes, what it stands for, and what HELP says about it.
 
-One row a command, in the order of docs/protocols/toshiba.md section 6. The state machine gives the values; this file
-knows only names, units of measure, limits and states.
+One row a command, in the order of docs/protocols/toshiba.md section 6. The state machine gives the values and says
+where an order is allowed; this file knows only names, units of measure and limits, and which neutral name each has.
 """
 
 from __future__ import annotations
@@ -10,41 +10,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.toshiba._states import ANY, RUNNING, SETUP, State, where
+from tokaido.emulators.units import ORDERS, Refusal, of_detector, setting_allowed
 
 if TYPE_CHECKING:
-    from tokaido.emulators.toshiba._states import States
+    from tokaido.emulators.units import OrderName
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _INTEGER = re.compile(r"[+-]?\d+")
-
-
-class Refusal(Exception):  # noqa: N818 - the page's word; it is an answer
-    """The unit says no; nothing was carried out."""
-
-    NUMBERS = {  # noqa: RUF012 - a table of the page
-        "CHECKSUM": 10,
-        "SYNTAX": 11,
-        "TOO_LONG": 12,
-        "ID_REUSED": 13,
-        "UNKNOWN": 20,
-        "ARGUMENT": 21,
-        "RANGE": 22,
-        "STATE": 30,
-        "NO_DATA": 31,
-        "REFUSED": 32,
-        "INTERNAL": 40,
-    }
-
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(text)
-        self.name = name
-        self.text = text
-
-    @property
-    def number(self) -> int:
-        """Number of the error in the page's table (section 3)."""
-        return self.NUMBERS[self.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +24,13 @@ class Query:
     """A command that asks; allowed in any state, changes nothing."""
 
     name: str
+    quantity: str
+    """Neutral name of what it asks for; empty for an answer that is put together."""
     meaning: str
     unit: str = ""
     digits: str = ".10g"
     telemetry: bool = True
     """Whether `TEL?` lists it."""
-
-    @property
-    def states(self) -> States:
-        """Every state."""
-        return ANY
-
-    @property
-    def takes(self) -> str:
-        """Nothing."""
-        return ""
 
     @property
     def help(self) -> str:
@@ -79,6 +43,8 @@ class Setting:
     """A value that is ordered and asked for under one name."""
 
     name: str
+    quantity: str
+    """Its neutral name."""
     meaning: str
     low: float
     high: float
@@ -86,7 +52,6 @@ class Setting:
     unit: str = ""
     integer: bool = False
     or_zero: bool = False
-    states: States = SETUP
 
     @property
     def takes(self) -> str:
@@ -97,7 +62,7 @@ class Setting:
     @property
     def help(self) -> str:
         """Its line in HELP."""
-        return f"{self.name:<12} {self.takes:<22} in {where(self.states)}: {self.meaning}"
+        return f"{self.name:<12} {self.takes:<22} in {setting_allowed(self.quantity)}: {self.meaning}"
 
     def parse(self, argument: str) -> float:
         """Return the number that was ordered.
@@ -118,9 +83,10 @@ class Choice:
     """A setting that is one of some words."""
 
     name: str
+    quantity: str
+    """Its neutral name."""
     meaning: str
     words: tuple[str, ...]
-    states: States = SETUP
 
     @property
     def takes(self) -> str:
@@ -130,7 +96,7 @@ class Choice:
     @property
     def help(self) -> str:
         """Its line in HELP."""
-        return f"{self.name:<12} {self.takes:<22} in {where(self.states)}: {self.meaning}"
+        return f"{self.name:<12} {self.takes:<22} in {setting_allowed(self.quantity)}: {self.meaning}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +105,9 @@ class Order:
 
     name: str
     word: str
+    order: OrderName
+    """Its neutral name."""
     meaning: str
-    states: States
-    allowed: str = ""
-    """How a STATE error names the states, where a list of them does not say it."""
 
     @property
     def text(self) -> str:
@@ -150,96 +115,110 @@ class Order:
         return f"{self.name} {self.word}".strip()
 
     @property
-    def takes(self) -> str:
-        """Its word."""
-        return self.word
-
-    @property
     def help(self) -> str:
         """Its line in HELP."""
-        return f"{self.text:<35} in {self.allowed or where(self.states)}: {self.meaning}"
+        return f"{self.text:<35} in {ORDERS[self.order]}: {self.meaning}"
 
 
 Command = Query | Setting | Choice | Order
 
 
-_NOT_ZEROIZE = tuple(state for state in State if state is not State.ZEROIZE)
-
 COMMON: tuple[Command, ...] = (
-    Query("IDN", "vendor, model, serial number, firmware, protocol", telemetry=False),
-    Query("STAT", "state, and the step of an alignment", telemetry=False),
-    Query("ALM", "last alarm line; code, severity, age and latch of active alarms", telemetry=False),
-    Query("TEL", "all readings and settings", telemetry=False),
-    Query("UPT", "time since the console came up", "s", ".1f"),
-    Order("PWR", "ON", "begin the self-test", (State.OFF,)),
-    Order("PWR", "OFF", "stop, safe state, off", _NOT_ZEROIZE, "any state but ZEROIZE"),
-    Order("KEY", "START", "begin to exchange keys", (State.STANDBY,)),
-    Order("KEY", "STOP", "end the key session", (*RUNNING, State.REALIGN)),
-    Order("ALN", "START", "realign", (State.STANDBY,)),
-    Order("SAFE", "", "safe state", ANY),
-    Order("FLT", "CLR", "clear latched faults", (State.FAULT,)),
-    Order(
-        "SEC", "ACK", "clear latched security alarms", (State.SECURITY_HOLD,), "SECURITY_HOLD, or latched QUARANTINE"
+    Query("IDN", "", "vendor, model, serial number, firmware, protocol", telemetry=False),
+    Query("STAT", "", "state, and the step of an alignment", telemetry=False),
+    Query("ALM", "", "last alarm line; code, severity, age and latch of active alarms", telemetry=False),
+    Query("TEL", "", "all readings and settings", telemetry=False),
+    Query("UPT", "uptime", "time since the console came up", "s", ".1f"),
+    Order("PWR", "ON", "power_on", "begin the self-test"),
+    Order("PWR", "OFF", "power_off", "stop, safe state, off"),
+    Order("KEY", "START", "start", "begin to exchange keys"),
+    Order("KEY", "STOP", "stop", "end the key session"),
+    Order("ALN", "START", "align", "realign"),
+    Order("SAFE", "", "apply_safe_state", "safe state"),
+    Order("FLT", "CLR", "clear_fault", "clear latched faults"),
+    Order("SEC", "ACK", "acknowledge_security", "clear latched security alarms"),
+    Order("SEC", "ZEROIZE", "zeroise", "erase every key; needs ,<serial number>"),
+    Setting("LSE", "lease", "dead-man lease", 5, 3600, 0, "s", or_zero=True),
+    Setting(
+        "BLK",
+        "block_bits",
+        "key-basis bits that are distilled together",
+        100_000,
+        20_000_000,
+        10_000_000,
+        "bit",
+        integer=True,
     ),
-    Order("SEC", "ZEROIZE", "erase every key; needs ,<serial number>", ANY),
-    Setting("LSE", "dead-man lease", 5, 3600, 0, "s", or_zero=True, states=ANY),
-    Setting("BLK", "key-basis bits that are distilled together", 100_000, 20_000_000, 10_000_000, "bit", integer=True),
-    Setting("BAS", "probability of the key basis at this unit", 0.5, 0.99, 0.82),
-    Query("QBER", "error rate in the key basis, last block", "", ".5f"),
-    Query("QBER:CHK", "error rate in the check basis, last block", "", ".5f"),
-    Query("RATE:SIFT", "sifted key-basis rate, last second", "bit/s", ".0f"),
-    Query("RATE:SEC", "secret rate, last block", "bit/s", ".0f"),
-    Query("EC:EFF", "reconciliation efficiency, last block", "", ".4f"),
-    Query("AUTH:LEFT", "authentication key that is left", "bit", ".0f"),
-    Query("PSK", "whether a pre-shared key is loaded", "", ".0f"),
-    Query("KEYS", "key blocks that wait; committed since power-on"),
-    Query("SES", "session id"),
-    Query("CHS:TEMP", "chassis temperature", "degC", ".2f"),
+    Setting("BAS", "key_basis_probability", "probability of the key basis at this unit", 0.5, 0.99, 0.82),
+    Query("QBER", "qber", "error rate in the key basis, last block", "", ".5f"),
+    Query("QBER:CHK", "qber_check", "error rate in the check basis, last block", "", ".5f"),
+    Query("RATE:SIFT", "sifted_rate", "sifted key-basis rate, last second", "bit/s", ".0f"),
+    Query("RATE:SEC", "secret_rate", "secret rate, last block", "bit/s", ".0f"),
+    Query("EC:EFF", "reconciliation_efficiency", "reconciliation efficiency, last block", "", ".4f"),
+    Query("AUTH:LEFT", "authentication_key_remaining", "authentication key that is left", "bit", ".0f"),
+    Query("PSK", "preshared_key_loaded", "whether a pre-shared key is loaded", "", ".0f"),
+    Query("KEYS", "", "key blocks that wait; committed since power-on"),
+    Query("SES", "session", "session id"),
+    Query("CHS:TEMP", "chassis_temperature", "chassis temperature", "degC", ".2f"),
 )
 
 TRANSMITTER: tuple[Command, ...] = (
-    Query("EMI", "whether the laser emits", "", ".0f"),
-    Query("LAS:POW", "power at the laser monitor", "dBm", ".2f"),
-    Query("LAS:BIAS", "laser bias current", "mA", ".2f"),
-    Query("LAS:TEMP", "laser temperature", "degC", ".3f"),
-    Query("LAS:TEC", "current of the thermoelectric cooler", "A", ".3f"),
-    Query("IM:EXT", "extinction of the intensity modulator", "dB", ".2f"),
-    Query("MON:POW", "mean power behind the attenuator", "dBm", ".2f"),
-    Query("CLK:RATE", "pulse rate", "Hz", ".0f"),
-    Query("RNG", "health of the random generator", "", ".0f"),
-    Setting("VOA:ATT", "attenuator behind the laser", 0, 60, 35, "dB"),
-    Setting("IM:BIAS", "bias of the intensity modulator", -10, 10, 3.2, "V"),
-    Setting("MU:SIG", "mean photon number of the signal state", 0.05, 1, 0.5, "photon/pulse"),
-    Setting("MU:DEC", "mean photon number of the decoy state", 0.01, 0.5, 0.13, "photon/pulse"),
-    Setting("MU:VAC", "mean photon number of the vacuum state", 0, 0.01, 0.001, "photon/pulse"),
-    Query("PRB:SIG", "probability of the signal state", "", ".10g"),
-    Setting("PRB:DEC", "probability of the decoy state", 0.001, 0.6, 0.27),
-    Setting("PRB:VAC", "probability of the vacuum state", 0.001, 0.4, 0.13),
+    Query("EMI", "emitting", "whether the laser emits", "", ".0f"),
+    Query("LAS:POW", "laser_power", "power at the laser monitor", "dBm", ".2f"),
+    Query("LAS:BIAS", "laser_bias_current", "laser bias current", "mA", ".2f"),
+    Query("LAS:TEMP", "laser_temperature", "laser temperature", "degC", ".3f"),
+    Query("LAS:TEC", "laser_cooler_current", "current of the thermoelectric cooler", "A", ".3f"),
+    Query("IM:EXT", "modulator_extinction", "extinction of the intensity modulator", "dB", ".2f"),
+    Query("MON:POW", "monitor_power", "mean power behind the attenuator", "dBm", ".2f"),
+    Query("CLK:RATE", "clock_rate", "pulse rate", "Hz", ".0f"),
+    Query("RNG", "random_generator_healthy", "health of the random generator", "", ".0f"),
+    Setting("VOA:ATT", "attenuation", "attenuator behind the laser", 0, 60, 35, "dB"),
+    Setting("IM:BIAS", "modulator_bias", "bias of the intensity modulator", -10, 10, 3.2, "V"),
+    Setting(
+        "MU:SIG", "signal_mean_photon_number", "mean photon number of the signal state", 0.05, 1, 0.5, "photon/pulse"
+    ),
+    Setting(
+        "MU:DEC", "decoy_mean_photon_number", "mean photon number of the decoy state", 0.01, 0.5, 0.13, "photon/pulse"
+    ),
+    Setting(
+        "MU:VAC", "vacuum_mean_photon_number", "mean photon number of the vacuum state", 0, 0.01, 0.001, "photon/pulse"
+    ),
+    Query("PRB:SIG", "signal_probability", "probability of the signal state", "", ".10g"),
+    Setting("PRB:DEC", "decoy_probability", "probability of the decoy state", 0.001, 0.6, 0.27),
+    Setting("PRB:VAC", "vacuum_probability", "probability of the vacuum state", 0.001, 0.4, 0.13),
 )
 
 
 def _detector(i: int) -> tuple[Command, ...]:
     return (
-        Query(f"DET{i}:TEMP", f"temperature of detector {i}", "degC", ".3f"),
-        Setting(f"DET{i}:BIAS", f"bias of detector {i}", 0, 70, 0, "V"),
-        Setting(f"DET{i}:DLY", f"gate delay of detector {i}", 0, 1000, 0, "ps"),
-        Setting(f"DET{i}:DEAD", f"dead time of detector {i}", 0, 1000, 10, "ns"),
-        Query(f"DET{i}:EFF", f"efficiency of detector {i} at the present bias", "", ".4f"),
-        Query(f"DET{i}:CNT", f"count rate of detector {i}, last second", "1/s", ".0f"),
-        Query(f"DET{i}:DARK", f"dark count rate of detector {i} at the last alignment", "1/s", ".0f"),
+        Query(f"DET{i}:TEMP", of_detector(i, "temperature"), f"temperature of detector {i}", "degC", ".3f"),
+        Setting(f"DET{i}:BIAS", of_detector(i, "bias"), f"bias of detector {i}", 0, 70, 0, "V"),
+        Setting(f"DET{i}:DLY", of_detector(i, "gate_delay"), f"gate delay of detector {i}", 0, 1000, 0, "ps"),
+        Setting(f"DET{i}:DEAD", of_detector(i, "dead_time"), f"dead time of detector {i}", 0, 1000, 10, "ns"),
+        Query(
+            f"DET{i}:EFF", of_detector(i, "efficiency"), f"efficiency of detector {i} at the present bias", "", ".4f"
+        ),
+        Query(f"DET{i}:CNT", of_detector(i, "count_rate"), f"count rate of detector {i}, last second", "1/s", ".0f"),
+        Query(
+            f"DET{i}:DARK",
+            of_detector(i, "dark_count_rate"),
+            f"dark count rate of detector {i} at the last alignment",
+            "1/s",
+            ".0f",
+        ),
     )
 
 
 RECEIVER: tuple[Command, ...] = (
-    Choice("SHT", "shutter at the quantum input", ("OPEN", "CLOSED")),
+    Choice("SHT", "shutter", "shutter at the quantum input", ("OPEN", "CLOSED")),
     *_detector(0),
     *_detector(1),
-    Query("IFM:TEMP", "interferometer temperature", "degC", ".3f"),
-    Query("IFM:PHS", "phase error that the servo sees", "rad", ".4f"),
-    Query("VIS", "interference visibility", "", ".4f"),
-    Query("CLK:POW", "clock light received", "dBm", ".2f"),
-    Query("LOSS", "loss of the channel, from the clock light", "dB", ".2f"),
-    Query("CLK:LOCK", "whether the clock is locked", "", ".0f"),
+    Query("IFM:TEMP", "interferometer_temperature", "interferometer temperature", "degC", ".3f"),
+    Query("IFM:PHS", "interferometer_phase", "phase error that the servo sees", "rad", ".4f"),
+    Query("VIS", "visibility", "interference visibility", "", ".4f"),
+    Query("CLK:POW", "clock_power", "clock light received", "dBm", ".2f"),
+    Query("LOSS", "channel_loss", "loss of the channel, from the clock light", "dB", ".2f"),
+    Query("CLK:LOCK", "clock_locked", "whether the clock is locked", "", ".0f"),
 )
 
 
@@ -277,6 +256,6 @@ class CommandTable:
             if row.name.startswith(prefix):
                 if isinstance(row, Setting | Choice):
                     unit = getattr(row, "unit", "")
-                    lines.append(Query(row.name, row.meaning, unit).help)
+                    lines.append(Query(row.name, row.quantity, row.meaning, unit).help)
                 lines.append(row.help)
         return lines

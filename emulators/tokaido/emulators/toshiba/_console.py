@@ -7,11 +7,10 @@ import zlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
-from tokaido.emulators.toshiba._commands import Refusal
+from tokaido.emulators.units import Refusal
 
 if TYPE_CHECKING:
-    from tokaido.emulators.toshiba._alarms import AlarmLine
-    from tokaido.emulators.toshiba._states import State
+    from tokaido.emulators.units import AlarmChange, State
 
 LINE_TO_UNIT = 256
 LINE_FROM_UNIT = 2048
@@ -21,6 +20,20 @@ _REQUEST = re.compile(r"#([0-9A-F]{6}) ")
 _FIELDS = re.compile(r"(\S+)(?: (\S+))?")
 _ENDS = b"\r\n"
 _CANCEL = 0x18
+ERROR_NUMBERS = {
+    "CHECKSUM": 10,
+    "SYNTAX": 11,
+    "TOO_LONG": 12,
+    "ID_REUSED": 13,
+    "UNKNOWN": 20,
+    "ARGUMENT": 21,
+    "RANGE": 22,
+    "STATE": 30,
+    "NO_DATA": 31,
+    "REFUSED": 32,
+    "INTERNAL": 40,
+}
+"""The errors of section 3."""
 _TOO_LONG = f"a line takes at most {LINE_TO_UNIT} characters"
 
 
@@ -63,7 +76,7 @@ class Console:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._out = bytearray()
-        self._alarm_lines: list[AlarmLine] = []
+        self._alarm_lines: list[str] = []
         self._line = bytearray()
         self._too_long = False
         self._after_cr = False
@@ -96,9 +109,12 @@ class Console:
         self._out.clear()
         return sent
 
-    def tell_alarm(self, line: AlarmLine) -> None:
-        """Take an alarm line, to be sent between two lines."""
-        self._alarm_lines.append(line)
+    def tell_alarm(self, change: AlarmChange) -> None:
+        """Take a change of an alarm, whose line is sent between two lines."""
+        kind = change.kind
+        self._alarm_lines.append(
+            f"!{change.seq & 0xFFFFFF:06X} {change.change} {kind.code} {kind.severity} {kind.text}"
+        )
 
     def send_alarms(self) -> None:
         """Put the alarm lines that wait between the lines."""
@@ -108,7 +124,7 @@ class Console:
         prompted = self._prompt_shown
         self._leave_prompt()
         for line in lines:
-            self._send_sealed(line.body)
+            self._send_sealed(line)
         if prompted:
             self._prompt()
 
@@ -187,7 +203,7 @@ class Console:
                 argument = words[1] if len(words) == 2 else None
                 self._out += self._lines(self._device.carry_out(words[0], argument, person=True) or "OK")
         except Refusal as refusal:
-            self._send(f"error {refusal.number} {refusal.name}: {refusal.text}")
+            self._send(f"error {ERROR_NUMBERS[refusal.name]} {refusal.name}: {refusal.text}")
         self.send_alarms()
         self._prompt()
 
@@ -234,7 +250,7 @@ class Console:
 
     @staticmethod
     def _error(request: str, refusal: Refusal) -> str:
-        return f"={request} ERR {refusal.number} {refusal.name} {refusal.text}"
+        return f"={request} ERR {ERROR_NUMBERS[refusal.name]} {refusal.name} {refusal.text}"
 
     # --- repeats ----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Alarms of a unit: what is active, what is latched, and the lines that tell it (docs/protocols/toshiba.md 5)."""
+"""Alarms of a unit: what is active, what is latched, and who is told of a change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Severity = Literal["CRITICAL", "MAJOR", "MINOR", "WARNING"]
 
@@ -16,8 +16,8 @@ class Latch(Enum):
     """What ends an alarm."""
 
     NONE = "when its cause is gone"
-    FAULT = "FLT CLR"
-    SECURITY = "SEC ACK"
+    FAULT = "faults are cleared"
+    SECURITY = "security alarms are acknowledged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,26 @@ class AlarmKind:
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmLine:
-    """One change, before it is sealed."""
+class AlarmChange:
+    """An alarm that was raised or cleared."""
 
     seq: int
+    """Number of the change, counted from 1 since the unit came up."""
     change: Literal["RAISED", "CLEARED"]
     kind: AlarmKind
 
+
+@dataclass(frozen=True, slots=True)
+class ActiveAlarm:
+    """An alarm that is active."""
+
+    kind: AlarmKind
+    since_ns: int
+
     @property
-    def body(self) -> str:
-        """The line up to its seal."""
-        return f"!{self.seq:06X} {self.change} {self.kind.code} {self.kind.severity} {self.kind.text}"
+    def latched(self) -> bool:
+        """Whether it stays after its cause is gone."""
+        return self.kind.latch is not Latch.NONE
 
 
 ALARMS = {
@@ -71,15 +80,21 @@ ALARMS = {
         AlarmKind("CHASSIS_TEMP", "WARNING", "the chassis is too warm"),
     )
 }
-"""All alarms of both units, by code."""
+"""The alarms that every unit has, by code, transmitters and receivers together."""
 
 
 class AlarmBook:
-    """The active alarms; every change is told to the listeners at once."""
+    """The active alarms; every change is told to the listeners at once.
 
-    def __init__(self, *listeners: Callable[[AlarmLine], None]) -> None:
+    Args:
+        kinds: The unit's alarms by code.
+        listeners: Are told of every change.
+    """
+
+    def __init__(self, kinds: Mapping[str, AlarmKind], *listeners: Callable[[AlarmChange], None]) -> None:
+        self.kinds = kinds
         self.seq = 0
-        """Number of the last line, counted since the unit was switched on."""
+        """Number of the last change."""
         self._active: dict[str, int] = {}
         self._listeners = listeners
 
@@ -101,24 +116,19 @@ class AlarmBook:
         """Raise while there is a cause, and clear without one unless the alarm is latched."""
         if cause:
             self.raise_(code, now_ns)
-        elif ALARMS[code].latch is Latch.NONE:
+        elif self.kinds[code].latch is Latch.NONE:
             self.clear(code)
 
     def latched(self, latch: Latch) -> list[str]:
         """Active alarms that end in this way, oldest first."""
-        return [code for code in self._active if ALARMS[code].latch is latch]
+        return [code for code in self._active if self.kinds[code].latch is latch]
 
-    def listing(self, now_ns: int) -> str:
-        """Answer of `ALM?`: the last number, then code, severity, age in s and latch of every active alarm."""
-        rows = [f"{self.seq & 0xFFFFFF:06X}"]
-        for code, since_ns in self._active.items():
-            kind = ALARMS[code]
-            latched = int(kind.latch is not Latch.NONE)
-            rows.append(f"{code},{kind.severity},{(now_ns - since_ns) / 1e9:.1f},{latched}")
-        return ";".join(rows)
+    def active(self) -> list[ActiveAlarm]:
+        """Return the active alarms, oldest first."""
+        return [ActiveAlarm(self.kinds[code], since_ns) for code, since_ns in self._active.items()]
 
     def _note(self, change: Literal["RAISED", "CLEARED"], code: str) -> None:
-        self.seq = (self.seq + 1) & 0xFFFFFF
-        line = AlarmLine(self.seq, change, ALARMS[code])
+        self.seq += 1
+        told = AlarmChange(self.seq, change, self.kinds[code])
         for listener in self._listeners:
-            listener(line)
+            listener(told)

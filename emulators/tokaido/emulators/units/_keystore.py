@@ -1,4 +1,4 @@
-"""The key blocks of a unit, from their birth to their commit (docs/protocols/toshiba.md section 10)."""
+"""The key blocks of a unit, from their birth to their commit."""
 
 from __future__ import annotations
 

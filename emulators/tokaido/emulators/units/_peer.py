@@ -1,6 +1,6 @@
 """What a unit says to its peer on the classical channel: who is there, proof of the same key, and sessions.
 
-This channel belongs to the two boxes alone (docs/protocols/toshiba.md, introduction). A message is one letter and a
+This channel belongs to the two boxes alone. A message is one letter and a
 body: `J` and a JSON object, or `D`, the 16 digits of a session's token, and a message of distillation.
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from tokaido.emulators.toshiba._session import Session
-from tokaido.emulators.toshiba._states import POWERED, RUNNING, State
+from tokaido.emulators.units._session import Session
+from tokaido.emulators.units._states import POWERED, RUNNING, State
 from tokaido.hal._authenticator import OneTimeAuthenticator
 from tokaido.hal._errors import AuthenticationError, KeyMaterialError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.emulators.toshiba._unit import UnitModel
+    from tokaido.emulators.units._unit import UnitModel
 
 STATUS_NS: Final = 250_000_000
 HELLO_NS: Final = 1_000_000_000
@@ -73,8 +73,8 @@ class Peer:
         """Whether both boxes would exchange keys and the peer is set to blocks of another length."""
         if self._unit.state not in RUNNING:
             return False
-        theirs = self.status.get("block_bits", self._unit.settings["BLK"])
-        return "peer_otherwise" in self._unit.faults or (self.running and theirs != self._unit.settings["BLK"])
+        theirs = self.status.get("block_bits", self._unit.settings["block_bits"])
+        return "peer_otherwise" in self._unit.faults or (self.running and theirs != self._unit.settings["block_bits"])
 
     @property
     def running(self) -> bool:
@@ -125,7 +125,7 @@ class Peer:
             "aligned": unit.aligned,
             "full": unit.blocks.store_full,
             "session": unit.blocks.session.token if unit.blocks.session else None,
-            "block_bits": int(unit.settings["BLK"]),
+            "block_bits": int(unit.settings["block_bits"]),
         }
         if status != self._last_status or self._due("status", STATUS_NS):
             self._last_status = status
@@ -240,7 +240,7 @@ class Peer:
             or unit.blocks.store_full
         ):
             return
-        if block_bits != unit.settings["BLK"] or len(token) != 16:
+        if block_bits != unit.settings["block_bits"] or len(token) != 16:
             return
         unit.blocks.begin_session(
             Session(token, unit.now_ns, int(block_bits), tuple(intensities), tuple(probabilities))

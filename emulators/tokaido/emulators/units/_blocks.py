@@ -8,13 +8,13 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.toshiba._instruments import Reading, no_data
-from tokaido.emulators.toshiba._session import BlockOutcome, Session
+from tokaido.emulators.units._readings import Reading, no_data
+from tokaido.emulators.units._session import BlockOutcome, Session
 from tokaido.hal._authenticator import AuthenticationPool
 from tokaido.hal._keys import KeyBlockInfo, KeyMaterial
 
 if TYPE_CHECKING:
-    from tokaido.emulators.toshiba._unit import UnitModel
+    from tokaido.emulators.units._unit import UnitModel
 
 LOW_BLOCKS = 16
 TAGS_PER_BLOCK = 2
@@ -103,12 +103,12 @@ class Blocks:
 
     def session_settings(self) -> tuple[int, tuple[float, float, float], tuple[float, float, float]] | None:
         """Return what a transmitter proposes: block length, intensities, probabilities; None for a receiver."""
-        settings = self._unit.settings
-        if "MU:SIG" not in settings:
+        if self._unit.SIDE != "transmitter":
             return None
-        decoy, vacuum = settings["PRB:DEC"], settings["PRB:VAC"]
-        intensities = settings["MU:SIG"], settings["MU:DEC"], settings["MU:VAC"]
-        return int(settings["BLK"]), intensities, (1 - decoy - vacuum, decoy, vacuum)
+        settings = self._unit.settings
+        signal, decoy, vacuum = (settings[f"{state}_mean_photon_number"] for state in ("signal", "decoy", "vacuum"))
+        decoys, vacuums = settings["decoy_probability"], settings["vacuum_probability"]
+        return int(settings["block_bits"]), (signal, decoy, vacuum), (1 - decoys - vacuums, decoys, vacuums)
 
     def begin_session(self, session: Session) -> None:
         """Begin a session that the peer agreed to."""
@@ -124,7 +124,7 @@ class Blocks:
 
     def imagine_session(self) -> None:
         """Be in a session with an imagined peer."""
-        session = Session("0" * 16, self._unit.now_ns, int(self._unit.settings["BLK"]), (0, 0, 0), (0, 0, 0))
+        session = Session("0" * 16, self._unit.now_ns, int(self._unit.settings["block_bits"]), (0, 0, 0), (0, 0, 0))
         session.name(f"{self._unit.seed}")
         self.begin_session(session)
         self._reference = IMAGINED_RATE
@@ -145,11 +145,11 @@ class Blocks:
         if outcome.key is not None:
             self._store(session.id, outcome, outcome.key)
             seconds = max((now_ns - session.block_began_ns) / 1e9, 1e-3)
-            self._measure("RATE:SEC", outcome.key.bits / seconds)
+            self._measure("secret_rate", outcome.key.bits / seconds)
         session.block_began_ns = now_ns
-        self._measure("QBER", outcome.qber)
-        self._measure("QBER:CHK", outcome.qber_check)
-        self._measure("EC:EFF", outcome.efficiency)
+        self._measure("qber", outcome.qber)
+        self._measure("qber_check", outcome.qber_check)
+        self._measure("reconciliation_efficiency", outcome.efficiency)
         self._follow_qber(outcome.qber)
         if outcome.verdict == "accepted":
             self._unit.alarms.clear("EC_FAIL")
@@ -231,7 +231,7 @@ class Blocks:
         if not self._unit.running or self.session is None:
             return 0.0
         if self._unit.peer.imagined:
-            rate = self._unit.noise.around("RATE:SIFT", IMAGINED_RATE, 0.01 * IMAGINED_RATE, self._unit.now_ns)
+            rate = self._unit.noise.around("sifted_rate", IMAGINED_RATE, 0.01 * IMAGINED_RATE, self._unit.now_ns)
         else:
             rate = self._rate_of_notes()
         return rate * (0.01 if "rate_drop" in self._unit.faults else 1.0)
@@ -263,13 +263,13 @@ class Blocks:
             Refusal: NO_DATA, before the first block.
         """
         match name:
-            case "RATE:SIFT":
+            case "sifted_rate":
                 return Reading(self.sifted_rate)
-            case "AUTH:LEFT":
+            case "authentication_key_remaining":
                 return Reading(float(self.auth_left))
-            case "PSK":
+            case "preshared_key_loaded":
                 return Reading(float(self.pool is not None))
-            case "QBER" | "QBER:CHK" | "RATE:SEC" | "EC:EFF":
+            case "qber" | "qber_check" | "secret_rate" | "reconciliation_efficiency":
                 if name not in self._measured:
                     raise no_data("no block was finished yet")
                 measured_ns, value = self._measured[name]

@@ -1,12 +1,12 @@
-"""Faults in a unit itself, by name, so that every alarm of the page can be reached (docs/protocols/toshiba.md 5).
+"""Faults in a unit itself, by name, so that every alarm can be reached.
 
 | fault | unit | alarm | how |
 |---|---|---|---|
-| `laser_temperature_runaway` | transmitter | `LASER_TEMP` | the cooler drives the laser 3 degC off |
+| `laser_temperature_runaway` | transmitter | `LASER_TEMP` | the cooler drives the laser far off its set point |
 | `laser_warmup_failure` | transmitter | `LASER_TEMP` | the cooler is dead: warm-up never ends |
 | `laser_power_loss` | transmitter | `LASER_POWER` | the laser monitor falls to -12 dBm while emitting |
 | `rng_failure` | transmitter | `RNG_FAIL` | the health test of the random generator fails |
-| `detector_temperature_runaway` | receiver | `DET_TEMP` | detector 0 is driven 5 degC off |
+| `detector_temperature_runaway` | receiver | `DET_TEMP` | detector 0 is driven far off its set point |
 | `detector_warmup_failure` | receiver | `DET_TEMP` | the coolers are dead: warm-up never ends |
 | `detector_blinding` | receiver | `DETECTOR_BLINDING` | bright light on a detector |
 | `light_lost` | receiver | `LOS` | the clock light is gone |
@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Literal
 from tokaido.hal._errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 Side = Literal["transmitter", "receiver"]
 
@@ -76,7 +76,7 @@ MODEL_FAULTS: dict[Side, dict[str, str]] = {
         **_BOTH,
     },
 }
-"""For each unit, its faults and the alarm that each one leads to."""
+"""For each side, its faults and the alarm that each one leads to."""
 
 ONCE = {
     "qber_abort",
@@ -92,10 +92,23 @@ ONCE = {
 
 
 class ModelFaults:
-    """The faults of one unit that are present now."""
+    """The faults of one unit that are present now.
 
-    def __init__(self, side: Side, begun: Callable[[str], None], ended: Callable[[str], None]) -> None:
-        self._known = MODEL_FAULTS[side]
+    Args:
+        side: Which unit it is.
+        known: Its faults, and the alarm that each one leads to.
+        begun: Told the name of a fault that begins.
+        ended: Told the name of a fault that ends.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        known: Mapping[str, str],
+        begun: Callable[[str], None],
+        ended: Callable[[str], None],
+    ) -> None:
+        self._known = known
         self._side = side
         self._begun = begun
         self._ended = ended

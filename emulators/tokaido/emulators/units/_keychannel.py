@@ -1,35 +1,30 @@
-"""The key channel of a unit, without its sockets (docs/protocols/toshiba.md sections 8 to 11)."""
+"""The key channel of a unit, without its sockets: verbs, draws, subscriptions."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from tokaido.emulators.toshiba._states import PSK_STATES, where
+from tokaido.emulators.units._readings import Refusal
+from tokaido.emulators.units._states import PSK_STATES, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators._model import Message
-    from tokaido.emulators.toshiba._alarms import AlarmLine
-    from tokaido.emulators.toshiba._keystore import KeyStore
-    from tokaido.emulators.toshiba._states import State
+    from tokaido.emulators.units._alarms import AlarmChange
+    from tokaido.emulators.units._keyformat import Header, KeyFormat
+    from tokaido.emulators.units._keystore import KeyStore
+    from tokaido.emulators.units._states import State
     from tokaido.hal._keys import KeyBlockInfo
 
-PROTOCOL = "TQK1"
-MAX_FRAMES = 64
-MAX_HEADER = 64 * 1024
-PSK_BYTES = 4096
 HOLD_NS = 10_000_000_000
 SUBSCRIPTION_S = 30
 MAX_QUEUED = 1000
 _MS = 1_000_000
-_NO_ID = bytes(8)
 
-Header = dict[str, Any]
 Host = tuple[str, str]
 """Client key and the name that a program gave itself: two programs under one key are two hosts."""
 
@@ -37,6 +32,7 @@ Host = tuple[str, str]
 class Device(Protocol):
     """What the key channel needs of the unit behind it."""
 
+    PSK_BYTES: ClassVar[int]
     serial_number: str
     store: KeyStore
 
@@ -64,15 +60,8 @@ class Device(Protocol):
         ...
 
     def telemetry(self) -> dict[str, float | str | None]:
-        """What `TEL?` lists."""
+        """Return the values of the telemetry stream."""
         ...
-
-
-class _RefusedError(Exception):
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
 
 
 @dataclass(slots=True)
@@ -93,10 +82,16 @@ class _Subscription:
 
 
 class KeyChannel:
-    """Requests in, replies and events out."""
+    """Requests in, replies and events out.
 
-    def __init__(self, device: Device) -> None:
+    Args:
+        device: The unit.
+        form: How messages are written.
+    """
+
+    def __init__(self, device: Device, form: KeyFormat) -> None:
         self._device = device
+        self._form = form
         self._out: deque[Message] = deque()
         self._draws: list[_Draw] = []
         self._holder: Host | None = None
@@ -115,24 +110,24 @@ class KeyChannel:
 
     def receive(self, peer: bytes, client_key: str, frames: list[bytes]) -> None:
         """Take one message. Without a usable id there is nothing to answer, and nothing is."""
-        if not frames or len(frames[0]) != 8 or frames[0] == _NO_ID:
+        request_id = self._form.request_id(frames)
+        if request_id is None:
             return
-        request = _Request(peer, client_key, frames[0], {}, frames[2:])
         try:
-            request.header = _header(frames)
+            request = _Request(peer, client_key, request_id, *self._form.decode(frames))
             verb = request.header["verb"]
             if verb not in self._verbs:
-                raise _RefusedError("UNKNOWN", f"there is no verb {verb[:40]!r}")
+                raise Refusal("UNKNOWN", f"there is no verb {verb[:40]!r}")
             if verb != "hello":
                 self._check_serial_number(request.header)
             if request.payload and verb != "load_psk":
-                raise _RefusedError("MALFORMED", f"{verb} takes no payload")
+                raise Refusal("MALFORMED", f"{verb} takes no payload")
             members = self._verbs[verb](request)
-        except _RefusedError as refusal:
-            self._reply(peer, request.id, {"ok": False, "code": refusal.code, "text": refusal.text})
+        except Refusal as refusal:
+            self._reply(peer, request_id, {"ok": False, "code": refusal.name, "text": refusal.text})
             return
         if members is not None:
-            self._reply(peer, request.id, {"ok": True, **members})
+            self._reply(peer, request_id, {"ok": True, **members})
 
     def take(self) -> list[Message]:
         """Return, once, what is to be sent."""
@@ -161,14 +156,14 @@ class KeyChannel:
                     },
                 )
 
-    def tell_alarm(self, line: AlarmLine) -> None:
+    def tell_alarm(self, change: AlarmChange) -> None:
         """Send an alarm change to every subscriber."""
         members = {
             "event": "alarm",
-            "change": line.change,
-            "code": line.kind.code,
-            "severity": line.kind.severity,
-            "text": line.kind.text,
+            "change": change.change,
+            "code": change.kind.code,
+            "severity": change.kind.severity,
+            "text": change.kind.text,
         }
         for peer, subscription in self._subscriptions.items():
             self._event(peer, subscription, members)
@@ -185,9 +180,10 @@ class KeyChannel:
     # --- verbs ------------------------------------------------------------------------------------------------------
 
     def _hello(self, request: _Request) -> Header:
-        if request.text("protocol") != PROTOCOL:
-            raise _RefusedError("RANGE", f"this unit speaks {PROTOCOL}")
-        return {"protocol": PROTOCOL, **self._device.identity(), "emulated": True}
+        protocol = self._form.PROTOCOL
+        if request.text("protocol") != protocol:
+            raise Refusal("RANGE", f"this unit speaks {protocol}")
+        return {"protocol": protocol, **self._device.identity(), "emulated": True}
 
     def _status(self, _: _Request) -> Header:
         store = self._device.store
@@ -200,13 +196,14 @@ class KeyChannel:
 
     def _load_psk(self, request: _Request) -> Header:
         if len(request.payload) != 1:
-            raise _RefusedError("MALFORMED", "load_psk takes one payload frame")
+            raise Refusal("MALFORMED", "load_psk takes one payload frame")
         if self._device.state not in PSK_STATES:
-            raise _RefusedError("STATE", f"{self._device.state}: load_psk is allowed in {where(PSK_STATES)}")
-        if len(request.payload[0]) != PSK_BYTES:
-            raise _RefusedError("PSK_SIZE", f"the pre-shared key has {PSK_BYTES} bytes, not {len(request.payload[0])}")
+            raise Refusal("STATE", f"{self._device.state}: load_psk is allowed in {where(PSK_STATES)}")
+        size = self._device.PSK_BYTES
+        if len(request.payload[0]) != size:
+            raise Refusal("PSK_SIZE", f"the pre-shared key has {size} bytes, not {len(request.payload[0])}")
         self._device.load_psk(request.payload[0])
-        return {"loaded": PSK_BYTES}
+        return {"loaded": size}
 
     def _draw(self, request: _Request) -> None:
         count = request.integer("max", 1, 16)
@@ -222,7 +219,7 @@ class KeyChannel:
         self._check_holder(request.host)
         state = self._device.store.ack(name)
         if state is None:
-            raise _RefusedError("NO_BLOCK", f"there is no block {name[0]}/{name[1]}")
+            raise Refusal("NO_BLOCK", f"there is no block {name[0]}/{name[1]}")
         self._hold(request.host)
         return {"state": state}
 
@@ -231,9 +228,9 @@ class KeyChannel:
         self._check_holder(request.host)
         state = self._device.store.commit(name)
         if state is None:
-            raise _RefusedError("NO_BLOCK", f"there is no block {name[0]}/{name[1]}")
+            raise Refusal("NO_BLOCK", f"there is no block {name[0]}/{name[1]}")
         if state == "not acked":
-            raise _RefusedError("NOT_ACKED", f"block {name[0]}/{name[1]} was not acknowledged")
+            raise Refusal("NOT_ACKED", f"block {name[0]}/{name[1]} was not acknowledged")
         self._hold(request.host)
         return {"state": state}
 
@@ -256,7 +253,7 @@ class KeyChannel:
         waits = any(draw.host == self._holder for draw in self._draws)
         held = waits or self._device.now_ns < self._held_until_ns
         if held and self._holder != host:
-            raise _RefusedError("BUSY", "another host draws from this unit")
+            raise Refusal("BUSY", "another host draws from this unit")
 
     def _hold(self, host: Host) -> None:
         self._holder = host
@@ -271,22 +268,22 @@ class KeyChannel:
         self._reply(draw.peer, draw.request, {"ok": True, "blocks": listed}, payload)
 
     def _reply(self, peer: bytes, request: bytes, members: Header, payload: list[bytes] | None = None) -> None:
-        self._out.append((peer, [request, self._encode(members), *(payload or [])]))
+        self._out.append((peer, self._form.encode(request, self._signed(members), payload or [])))
 
     def _event(self, peer: bytes, subscription: _Subscription, members: Header) -> None:
         subscription.seq += 1
         if len(self._out) < MAX_QUEUED:
-            self._out.append((peer, [_NO_ID, self._encode({**members, "seq": subscription.seq})]))
+            self._out.append((peer, self._form.encode(None, self._signed({**members, "seq": subscription.seq}))))
 
-    def _encode(self, members: Header) -> bytes:
-        return json.dumps({**members, "serial_number": self._device.serial_number}).encode()
+    def _signed(self, members: Header) -> Header:
+        return {**members, "serial_number": self._device.serial_number}
 
     def _check_serial_number(self, header: Header) -> None:
         given = header.get("serial_number")
         if not isinstance(given, str):
-            raise _RefusedError("MALFORMED", "the header lacks serial_number")
+            raise Refusal("MALFORMED", "the header lacks serial_number")
         if given != self._device.serial_number:
-            raise _RefusedError("WRONG_UNIT", f"this is {self._device.serial_number}")
+            raise Refusal("WRONG_UNIT", f"this is {self._device.serial_number}")
 
 
 @dataclass(slots=True)
@@ -301,34 +298,22 @@ class _Request:
     def host(self) -> Host:
         name = self.text("host")
         if not re.fullmatch("[0-9a-f]{16}", name):
-            raise _RefusedError("MALFORMED", "host is 16 lower-case hexadecimal digits")
+            raise Refusal("MALFORMED", "host is 16 lower-case hexadecimal digits")
         return self.client_key, name
 
     def text(self, member: str) -> str:
         value = self.header.get(member)
         if not isinstance(value, str):
-            raise _RefusedError("MALFORMED", f"{member} must be a string")
+            raise Refusal("MALFORMED", f"{member} must be a string")
         return value
 
     def integer(self, member: str, low: int, high: int | None = None) -> int:
         value = self.header.get(member)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise _RefusedError("MALFORMED", f"{member} must be an integer")
+            raise Refusal("MALFORMED", f"{member} must be an integer")
         if value < low or (high is not None and value > high):
-            raise _RefusedError("RANGE", f"{member} lies in {low} to {'any' if high is None else high}")
+            raise Refusal("RANGE", f"{member} lies in {low} to {'any' if high is None else high}")
         return value
-
-
-def _header(frames: list[bytes]) -> Header:
-    if not 2 <= len(frames) <= MAX_FRAMES or len(frames[1]) > MAX_HEADER:
-        raise _RefusedError("MALFORMED", "a request has an id, a header of at most 64 KiB, and at most 64 frames")
-    try:
-        header = json.loads(frames[1].decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise _RefusedError("MALFORMED", "the header is not JSON in UTF-8") from None
-    if not isinstance(header, dict) or not isinstance(header.get("verb"), str):
-        raise _RefusedError("MALFORMED", "the header is not an object with a verb")
-    return header
 
 
 def _public(info: KeyBlockInfo) -> Header:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.toshiba._keychannel import PSK_BYTES
-from tokaido.emulators.toshiba._states import ALIGNING, RUNNING, STEPS, State
+from tokaido.emulators.units._states import ALIGNING, RUNNING, State
 
 if TYPE_CHECKING:
-    from tokaido.emulators.toshiba._unit import UnitModel
+    from tokaido.emulators.units._unit import UnitModel
 
 
 def prepare(unit: UnitModel, wanted: State) -> None:
@@ -19,11 +18,11 @@ def prepare(unit: UnitModel, wanted: State) -> None:
     unit.peer.imagined = True
     unit.imagine_light()
     if wanted in (*ALIGNING, State.STANDBY, *RUNNING):
-        unit.blocks.load_psk(unit.secret(PSK_BYTES))
+        unit.blocks.load_psk(unit.secret(unit.PSK_BYTES))
     unit.make_safe()
     if wanted in (State.STANDBY, *RUNNING):
         unit.arm()
-        for step in STEPS:
+        for step in unit.ALIGNMENT:
             unit.step_done(step)
         unit.aligned = True
     if wanted in ALIGNING:

@@ -1,14 +1,26 @@
-"""Readings: a value with its age, and small noise that a seed decides."""
+"""Readings: a value with its age, the refusal in its place, and small noise that a seed decides."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 
-from tokaido.emulators.toshiba._commands import Refusal
-
 NOISE_NS = 100_000_000
 """A reading asked for again within this time is the same reading."""
+
+
+class Refusal(Exception):  # noqa: N818 - the word of the wire contracts; it is an answer
+    """The unit says no; nothing was carried out.
+
+    Args:
+        name: Kind of the refusal, as the wire contracts name it: `STATE`, `NO_DATA`, `REFUSED`, `RANGE` and so on.
+        text: The reason, for a person.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +29,6 @@ class Reading:
 
     value: float | str
     age_s: float | None = None
-
-    def text(self, digits: str) -> str:
-        """Return the value in its page form: `0.0312`, `0.0312@12.5`, `OPEN`."""
-        shown = self.value if isinstance(self.value, str) else _plain(format(self.value, digits))
-        return shown if self.age_s is None else f"{shown}@{self.age_s:.1f}"
-
-
-def _plain(number: str) -> str:
-    return number.removeprefix("-") if float(number) == 0 else number
 
 
 def no_data(why: str) -> Refusal:

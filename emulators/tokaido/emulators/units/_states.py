@@ -1,4 +1,4 @@
-"""The states of a unit and the groups of them that the commands name (docs/protocols/toshiba.md section 4)."""
+"""The states of a unit, the groups of them that orders and settings name, and how long the passing ones last."""
 
 from __future__ import annotations
 
@@ -32,11 +32,7 @@ SETUP: States = (State.OFF, State.WARMUP, State.AUTH, State.STANDBY)
 POWERED: States = tuple(state for state in State if state not in {State.OFF, State.ZEROIZE, State.UPDATE})
 ALIGNING: States = (State.ALIGN, State.REALIGN)
 PSK_STATES: States = (State.OFF, State.SELFTEST, State.WARMUP, State.AUTH)
-"""Where `load_psk` is allowed: setup but STANDBY, and SELFTEST (section 8)."""
-
-STEP_S = {"BIAS": 4.0, "POL": 8.0, "SYNC": 6.0, "DELAY": 8.0, "PHASE": 8.0, "GATES": 6.0}
-"""Steps of an alignment and how long each takes, in s; 40 s in all."""
-STEPS = tuple(STEP_S)
+"""Where a pre-shared key may be loaded: setup but STANDBY, and SELFTEST."""
 
 SELFTEST_S = 2.0
 IN_RANGE_S = 5.0

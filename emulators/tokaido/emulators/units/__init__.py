@@ -1,0 +1,53 @@
+"""What every emulated unit is, whoever made it: states, alarms, keys, sessions, and the hardware of either side.
+
+A vendor's family subclasses `TransmitterUnit` and `ReceiverUnit`: it gives the rating plate (class attributes), what
+speaks at the control port (`ControlPort`), how messages of the key channel are written (`KeyFormat`), and what its
+hardware has beyond this. Settings and readings have the names of the roles in `tokaido.hal`; a family maps those of
+its own protocol onto them.
+"""
+
+from tokaido.emulators.units._alarms import ALARMS, ActiveAlarm, AlarmBook, AlarmChange, AlarmKind, Latch
+from tokaido.emulators.units._box import ControlPort
+from tokaido.emulators.units._faults import MODEL_FAULTS, ModelFaults
+from tokaido.emulators.units._keyformat import Header, KeyFormat
+from tokaido.emulators.units._orders import ORDERS, Allowed, OrderName, setting_allowed
+from tokaido.emulators.units._readings import Reading, Refusal, no_data
+from tokaido.emulators.units._receiver import Light, ReceiverUnit, of_detector
+from tokaido.emulators.units._session import BlockOutcome, Session, Verdict, shannon
+from tokaido.emulators.units._states import POWERED, State
+from tokaido.emulators.units._thermal import Body
+from tokaido.emulators.units._transmitter import TransmitterUnit
+from tokaido.emulators.units._unit import UnitModel
+
+__all__ = [
+    "ALARMS",
+    "MODEL_FAULTS",
+    "ORDERS",
+    "POWERED",
+    "ActiveAlarm",
+    "AlarmBook",
+    "AlarmChange",
+    "AlarmKind",
+    "Allowed",
+    "BlockOutcome",
+    "Body",
+    "ControlPort",
+    "Header",
+    "KeyFormat",
+    "Latch",
+    "Light",
+    "ModelFaults",
+    "OrderName",
+    "Reading",
+    "ReceiverUnit",
+    "Refusal",
+    "Session",
+    "State",
+    "TransmitterUnit",
+    "UnitModel",
+    "Verdict",
+    "no_data",
+    "of_detector",
+    "setting_allowed",
+    "shannon",
+]

@@ -1,0 +1,154 @@
+"""What units do differently: their rating plate, their ports, and the hardware behind the state machine."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from tokaido.emulators._model import DeviceModel
+from tokaido.emulators.units._alarms import ALARMS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokaido.emulators._model import Message
+    from tokaido.emulators.units._alarms import AlarmChange, AlarmKind
+    from tokaido.emulators.units._faults import Side
+    from tokaido.emulators.units._keychannel import KeyChannel
+    from tokaido.emulators.units._keyformat import KeyFormat
+    from tokaido.emulators.units._thermal import Body
+
+
+class ControlPort(Protocol):
+    """What speaks a vendor's control protocol at the port `control`."""
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes that arrive."""
+        ...
+
+    def take(self) -> bytes:
+        """Return, once, what is to be sent."""
+        ...
+
+    def tell_alarm(self, change: AlarmChange) -> None:
+        """Take a change of an alarm; what is done with it is the protocol's affair."""
+        ...
+
+
+class Box(DeviceModel):
+    """The rating plate and the hardware of one unit, as its state machine sees them.
+
+    A vendor's family gives the constants and the two ports; a transmitter and a receiver give the hardware.
+    """
+
+    STREAM_PORTS = ("control",)
+    MESSAGE_PORTS = ("keys",)
+    VENDOR: ClassVar[str]
+    MODEL: ClassVar[str]
+    FIRMWARE: ClassVar[str]
+    SIDE: ClassVar[Side]
+    SERIAL_NUMBER: ClassVar[str]
+    """Serial number for want of another."""
+    ALARMS: ClassVar[Mapping[str, AlarmKind]] = ALARMS
+    """The alarms of this unit, by code."""
+    MODEL_FAULTS: ClassVar[Mapping[str, str]]
+    """The faults of this unit, and the alarm that each one leads to."""
+    ALIGNMENT: ClassVar[Mapping[str, float]]
+    """Steps of an alignment in their order, and how long each one takes in s: of BIAS (the first), POL, SYNC, DELAY,
+    PHASE and GATES, those that the unit needs."""
+    KEY_FORMAT: ClassVar[KeyFormat]
+    """How the messages of the key channel are written."""
+    PSK_BYTES: ClassVar[int] = 4096
+    """Length of a pre-shared key."""
+    WARMUP_LIMIT_S: ClassVar[float]
+    TEMPERATURE_ALARM: ClassVar[str]
+    TEMPERATURE_LIMIT: ClassVar[float]
+    """Deviation of a critical body beyond which the alarm comes."""
+    RUNAWAY: ClassVar[float]
+    """How far the fault of a runaway temperature drives a body off its set point."""
+
+    control: ControlPort
+    keychannel: KeyChannel
+    channels: int = 1
+    """Sub-channels: each is a stream of pulses of its own, with two detectors. A unit that has several says so before
+    it is initialised as a unit."""
+
+    def identity(self) -> dict[str, str]:
+        """Vendor, model, serial number and firmware."""
+        return {
+            "vendor": self.VENDOR,
+            "model": self.MODEL,
+            "serial_number": self.serial_number,
+            "firmware": self.FIRMWARE,
+        }
+
+    @abstractmethod
+    def _delivery(self) -> dict[str, float]:
+        """Return the settings at delivery, by their neutral name."""
+
+    @abstractmethod
+    def _build_control(self) -> ControlPort:
+        """Return what speaks at the port `control`."""
+
+    @abstractmethod
+    def telemetry(self) -> dict[str, float | str | None]:
+        """Return the values of the telemetry stream, under the names of the vendor's protocol; None for no value."""
+
+    def receive(self, port: str, data: bytes) -> None:
+        """Take bytes that arrive at the control port."""
+        self._stream(port).receive(data)
+
+    def take(self, port: str) -> bytes:
+        """Return, once, what the control port has to send."""
+        return self._stream(port).take()
+
+    def receive_message(self, peer: bytes, client_key: str, frames: list[bytes]) -> None:
+        """Take one message at the key channel."""
+        self.keychannel.receive(peer, client_key, frames)
+
+    def take_messages(self) -> list[Message]:
+        """Return, once, what the key channel has to send."""
+        return self.keychannel.take()
+
+    def _stream(self, port: str) -> ControlPort:
+        return {"control": self.control}[port]
+
+    @abstractmethod
+    def bodies(self) -> tuple[Body, ...]:
+        """Everything whose temperature must settle."""
+
+    @abstractmethod
+    def _critical_bodies(self) -> tuple[Body, ...]:
+        """Everything whose temperature may raise the temperature alarm."""
+
+    @abstractmethod
+    def _go_safe(self) -> None:
+        """Bring the hardware into the safe state."""
+
+    @abstractmethod
+    def arm(self) -> None:
+        """Leave the safe state: an alignment begins."""
+
+    @abstractmethod
+    def _step_possible(self, step: str) -> bool:
+        """Whether this step of the alignment can go on."""
+
+    @abstractmethod
+    def step_done(self, step: str) -> None:
+        """Take over what a step of the alignment found."""
+
+    @abstractmethod
+    def _servo_moved(self) -> None:
+        """Take over what the servo found."""
+
+    @abstractmethod
+    def _follow_hardware(self) -> None:
+        """Raise and clear the alarms of this unit's hardware."""
+
+    @abstractmethod
+    def _hardware_fault(self, name: str, *, present: bool) -> None:
+        """Begin or end a fault of this unit's hardware."""
+
+    @abstractmethod
+    def imagine_light(self) -> None:
+        """Suppose light that suits every state."""

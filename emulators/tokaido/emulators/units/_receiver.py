@@ -1,0 +1,233 @@
+"""The receiver's hardware: shutter, detectors, interferometer, clock; and the light that it sees."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tokaido.emulators.units._faults import MODEL_FAULTS
+from tokaido.emulators.units._readings import Reading, no_data
+from tokaido.emulators.units._states import ALIGNING, RUNNING, State
+from tokaido.emulators.units._unit import UnitModel
+
+if TYPE_CHECKING:
+    from tokaido.emulators.units._thermal import Body
+
+DARK_NS = 500_000_000
+"""How long the clock light must be gone until that is called a loss."""
+_OF_DETECTOR = re.compile(r"detectors\[(\d+)\]\.(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """What of the light the receiver's own instruments see."""
+
+    clock_power_dbm: float
+    loss_db: float
+    phase_error_rad: float = 0.02
+    visibility: float = 0.985
+    count_rates: tuple[float, ...] = ()
+    """Clicks of each detector, 1/s; none for detectors that see only their dark counts."""
+    bright: bool = False
+    """Whether so much light falls on a detector that it is no single-photon detector any more."""
+
+
+def of_detector(i: int, what: str) -> str:
+    """Return the neutral name of a setting or reading of one detector: `detectors[0].bias`."""
+    return f"detectors[{i}].{what}"
+
+
+class ReceiverUnit(UnitModel):
+    """A receiver of any vendor. It knows what its detectors, clock and servo see, and what the peer tells it."""
+
+    SIDE = "receiver"
+    MODEL_FAULTS = MODEL_FAULTS["receiver"]
+    FAULTS = tuple(MODEL_FAULTS)
+    TEMPERATURE_ALARM = "DET_TEMP"
+    WORKING_BIAS: ClassVar[float]
+    """Detector bias that an alignment sets, in the vendor's unit of measure."""
+    WORKING_EFFICIENCY: ClassVar[float]
+    """Detection efficiency at that bias."""
+    DARK_RATE: ClassVar[float]
+    """Dark counts of one detector, 1/s."""
+
+    def __init__(self, serial_number: str | None = None, **options: object) -> None:
+        self.detectors = self._build_detectors()
+        self.interferometer = self._build_interferometer()
+        self.incoming: Light | None = None
+        """The light that arrives, or None in the dark."""
+        self.shutter_open = False
+        self.locked = False
+        self.aligned_steps: list[str] = []
+        """Steps that were done since they were last taken from here; the bench moves its optics by them."""
+        self._dark_since_ns: int | None = 0
+        self._dark_rates: tuple[int, list[float]] | None = None
+        super().__init__(serial_number, **options)  # type: ignore[arg-type]
+
+    @abstractmethod
+    def _build_detectors(self) -> tuple[Body, ...]:
+        """Return the detectors as bodies with a temperature: two for each sub-channel, that of bit 0 first."""
+
+    @abstractmethod
+    def _build_interferometer(self) -> Body:
+        """Return the interferometer as a body with a temperature."""
+
+    @abstractmethod
+    def efficiency_at(self, bias: float) -> float:
+        """Return the detection efficiency at a bias, 0 where the detector does not count."""
+
+    # --- light ------------------------------------------------------------------------------------------------------
+
+    @property
+    def light(self) -> Light | None:
+        """The light that arrives, faults included."""
+        return None if "light_lost" in self.faults else self.incoming
+
+    @property
+    def sees_slots(self) -> bool:
+        """Whether clicks can be told apart by slot: there is clock light, and the clock is locked to it."""
+        return self.light is not None and self.locked and "clock_unlocked" not in self.faults
+
+    def efficiency(self, detector: int) -> float:
+        """Return the efficiency of one detector at its present bias."""
+        return self.efficiency_at(self.settings[of_detector(detector, "bias")])
+
+    def delay_offset_ps(self, _channel: int) -> float:
+        """Return how far the detection of a sub-channel is off that of the last alignment, in ps."""
+        return 0.0
+
+    # --- hardware ---------------------------------------------------------------------------------------------------
+
+    def bodies(self) -> tuple[Body, ...]:
+        return (*self.detectors, self.interferometer)
+
+    def _critical_bodies(self) -> tuple[Body, ...]:
+        return self.detectors
+
+    def put(self, name: str, value: float | str) -> None:
+        """Put a setting into force; a shutter that is closed by hand undoes the alignment."""
+        if name == "shutter":
+            self.shutter_open = value == "OPEN"
+            self.aligned = self.aligned and self.shutter_open
+        else:
+            super().put(name, value)
+
+    def _go_safe(self) -> None:
+        self.shutter_open = False
+        self.locked = False
+        self._bias_detectors(0.0)
+
+    def arm(self) -> None:
+        self.shutter_open = True
+        self.locked = False
+        self._bias_detectors(self.WORKING_BIAS)
+
+    def _bias_detectors(self, bias: float) -> None:
+        for i in range(len(self.detectors)):
+            self.settings[of_detector(i, "bias")] = bias
+
+    def _step_possible(self, step: str) -> bool:
+        return step == "BIAS" or (self.light is not None and self.peer.reachable)
+
+    def step_done(self, step: str) -> None:
+        if step == "BIAS":
+            self._dark_rates = self.now_ns, [self._dark_rate(i) for i in range(len(self.detectors))]
+        elif step == "SYNC":
+            self.locked = True
+        self.aligned_steps.append(step)
+
+    def _dark_rate(self, i: int) -> float:
+        return self.noise.around(of_detector(i, "dark_count_rate"), self.DARK_RATE, self.DARK_RATE / 140, self.now_ns)
+
+    def _servo_moved(self) -> None:
+        self.aligned_steps.append("PHASE")
+
+    def _follow_hardware(self) -> None:
+        light = self.light
+        if "detector_blinding" in self.faults or (light is not None and light.bright and self.shutter_open):
+            self.raise_alarm("DETECTOR_BLINDING")
+        if light is not None:
+            self._dark_since_ns = None
+        elif self._dark_since_ns is None:
+            self._dark_since_ns = self.now_ns
+            self.locked = False
+        needed = self.state in (*ALIGNING, *RUNNING) or (self.state is State.STANDBY and self.aligned)
+        dark_ns = -1 if self._dark_since_ns is None else self.now_ns - self._dark_since_ns
+        self.alarms.follow("LOS", needed and dark_ns >= DARK_NS, self.now_ns)
+        if self.aligned and light is not None:
+            self.locked = "clock_unlocked" not in self.faults
+        unlocked = needed and self.aligned and light is not None and not self.locked
+        self.alarms.follow("SYNC_LOSS", unlocked, self.now_ns)
+
+    def cause_lasts(self, code: str) -> bool:
+        """Whether the cause of a latched alarm is still there; bright light is one."""
+        bright = self.light is not None and self.light.bright
+        return (code == "DETECTOR_BLINDING" and bright) or super().cause_lasts(code)
+
+    def _out_of_limits(self) -> set[str]:
+        return super()._out_of_limits() | {code for code in ("LOS", "SYNC_LOSS") if code in self.alarms}
+
+    def _hardware_fault(self, name: str, *, present: bool) -> None:
+        if name == "detector_temperature_runaway":
+            self.detectors[0].offset = self.RUNAWAY if present else 0.0
+        elif name == "detector_warmup_failure":
+            for detector in self.detectors:
+                detector.stuck = present
+
+    def imagine_light(self) -> None:
+        self.incoming = Light(-15.5, 14.5, count_rates=(640_000.0,) * len(self.detectors))
+
+    # --- readings ---------------------------------------------------------------------------------------------------
+
+    def reading(self, name: str) -> Reading:
+        """Return a reading of this unit; NO_DATA in the dark for what only light shows."""
+        if detector := _OF_DETECTOR.fullmatch(name):
+            return self._detector_reading(name, int(detector[1]), detector[2])
+        light, now_ns, noise = self.light, self.now_ns, self.noise
+        match name:
+            case "shutter":
+                return Reading("OPEN" if self.shutter_open else "CLOSED")
+            case "interferometer_temperature":
+                return Reading(noise.around(name, self.interferometer.temperature, 0.004, now_ns))
+            case "clock_locked":
+                return Reading(float(self.sees_slots))
+            case "interferometer_phase" | "visibility" | "clock_power" | "channel_loss":
+                if light is None or (name in ("interferometer_phase", "visibility") and not self.shutter_open):
+                    raise no_data("no light")
+                value, sigma = {
+                    "interferometer_phase": (light.phase_error_rad, 0.004),
+                    "visibility": (light.visibility, 0.0005),
+                    "clock_power": (light.clock_power_dbm, 0.02),
+                    "channel_loss": (light.loss_db, 0.02),
+                }[name]
+                return Reading(noise.around(name, value, sigma, now_ns))
+            case _:
+                return super().reading(name)
+
+    def _detector_reading(self, name: str, i: int, what: str) -> Reading:
+        now_ns, noise = self.now_ns, self.noise
+        match what:
+            case "temperature":
+                return Reading(noise.around(name, self.detectors[i].temperature, 0.01, now_ns))
+            case "efficiency":
+                efficiency = self.efficiency(i)
+                return Reading(noise.around(name, efficiency, 0.0004, now_ns) if efficiency else 0.0)
+            case "count_rate":
+                return Reading(self._count_rate(name, i))
+            case "dark_count_rate":
+                if self._dark_rates is None:
+                    raise no_data("the dark counts are measured by an alignment")
+                measured_ns, rates = self._dark_rates
+                return Reading(rates[i], (now_ns - measured_ns) / 1e9)
+            case _:
+                raise KeyError(name)
+
+    def _count_rate(self, name: str, i: int) -> float:
+        if not self.efficiency(i):
+            return 0.0
+        light = self.light
+        seen = light.count_rates if light is not None and self.shutter_open else ()
+        rate = (seen[i] if i < len(seen) else 0.0) or self.DARK_RATE
+        return max(self.noise.around(name, rate, rate**0.5, self.now_ns), 0.0)

@@ -1,0 +1,158 @@
+"""The transmitter's hardware: laser, attenuator, random generator."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from tokaido.emulators.units._faults import MODEL_FAULTS
+from tokaido.emulators.units._readings import Reading, Refusal, no_data
+from tokaido.emulators.units._states import State
+from tokaido.emulators.units._unit import UnitModel
+
+if TYPE_CHECKING:
+    from tokaido.emulators.units._thermal import Body
+
+PHOTON_ENERGY_J = 1.2816e-19
+"""At 1550 nm: h c / lambda."""
+_DARK_STATES = (State.OFF, State.FAULT, State.SECURITY_HOLD, State.ZEROIZE)
+
+
+class TransmitterUnit(UnitModel):
+    """A transmitter of any vendor. It knows what it sends and what the peer tells it, and no more."""
+
+    SIDE = "transmitter"
+    MODEL_FAULTS = MODEL_FAULTS["transmitter"]
+    FAULTS = tuple(MODEL_FAULTS)
+    TEMPERATURE_ALARM = "LASER_TEMP"
+    CLOCK_RATE_HZ: ClassVar[float]
+    """Pulses per second of every sub-channel."""
+    LASER_POWER_DBM: ClassVar[float]
+    LASER_POWER_LIMITS_DBM: ClassVar[tuple[float, float]]
+    """What the laser monitor may show while the laser emits."""
+    LASER_POWER_LOSS_DB: ClassVar[float]
+    """What the fault of a lost laser power takes."""
+    LASER_BIAS_MA: ClassVar[float]
+    MAXIMUM_ATTENUATION_DB: ClassVar[float]
+    SHOWN_BY_EMISSION: ClassVar[frozenset[str]] = frozenset({"laser_power", "monitor_power"})
+    """Readings that only an emitting laser shows."""
+
+    def __init__(self, serial_number: str | None = None, **options: object) -> None:
+        self.laser = self._build_laser()
+        self.emitting = False
+        """Whether the laser emits."""
+        super().__init__(serial_number, **options)  # type: ignore[arg-type]
+        self._working_attenuation = self.settings["attenuation"]
+        self.calibrated_attenuation = self._working_attenuation
+        """Attenuation at the last alignment, in dB; the mean photon numbers hold at this one."""
+
+    @abstractmethod
+    def _build_laser(self) -> Body:
+        """Return the laser as a body with a temperature."""
+
+    @property
+    def excess_attenuation(self) -> float:
+        """Attenuation over that of the last alignment, in dB: what every photon number is off by."""
+        return self.settings["attenuation"] - self.calibrated_attenuation
+
+    @property
+    def sends_light(self) -> bool:
+        """Whether light leaves the box: the laser emits and nothing holds the unit."""
+        return self.emitting and self.state not in _DARK_STATES
+
+    def put(self, name: str, value: float | str) -> None:
+        """Put a setting into force; the decoy intensity must lie between those of vacuum and signal."""
+        after = {**self.settings, name: value}
+        signal, decoy, vacuum = (float(after[f"{s}_mean_photon_number"]) for s in ("signal", "decoy", "vacuum"))
+        if not vacuum < decoy < signal:
+            raise Refusal("REFUSED", "the decoy intensity must be below the signal's and above the vacuum's")
+        if not decoy + vacuum < signal:
+            raise Refusal("REFUSED", "the signal intensity must exceed decoy and vacuum together")
+        super().put(name, value)
+        if name == "attenuation":
+            self._working_attenuation = float(value)
+
+    # --- hardware ---------------------------------------------------------------------------------------------------
+
+    def bodies(self) -> tuple[Body, ...]:
+        return (self.laser,)
+
+    def _critical_bodies(self) -> tuple[Body, ...]:
+        return (self.laser,)
+
+    def _go_safe(self) -> None:
+        self.emitting = False
+        self.settings["attenuation"] = self.MAXIMUM_ATTENUATION_DB
+
+    def arm(self) -> None:
+        self.emitting = True
+        self.settings["attenuation"] = self._working_attenuation
+
+    def _step_possible(self, step: str) -> bool:
+        return step == "BIAS" or self.peer.aligned_or_aligning
+
+    def step_done(self, step: str) -> None:
+        if step == "BIAS":
+            self.calibrated_attenuation = self.settings["attenuation"]
+
+    def _servo_moved(self) -> None:
+        pass  # a bias is held; nothing of it is seen from outside
+
+    def _follow_hardware(self) -> None:
+        if "rng_failure" in self.faults:
+            self.raise_alarm("RNG_FAIL")
+        low, high = self.LASER_POWER_LIMITS_DBM
+        if self.emitting and not low <= self._laser_power() <= high:
+            self.raise_alarm("LASER_POWER")
+
+    def _hardware_fault(self, name: str, *, present: bool) -> None:
+        if name == "laser_temperature_runaway":
+            self.laser.offset = self.RUNAWAY if present else 0.0
+        elif name == "laser_warmup_failure":
+            self.laser.stuck = present
+
+    def imagine_light(self) -> None:
+        pass  # it sends light and receives none
+
+    # --- readings ---------------------------------------------------------------------------------------------------
+
+    def _laser_power(self) -> float:
+        power = self.LASER_POWER_DBM - (self.LASER_POWER_LOSS_DB if "laser_power_loss" in self.faults else 0.0)
+        return self.noise.around("laser_power", power, 0.01, self.now_ns)
+
+    def _mean_photon_number(self) -> float:
+        of = self.settings
+        decoy, vacuum = of["decoy_probability"], of["vacuum_probability"]
+        signals = of["signal_mean_photon_number"] * (1 - decoy - vacuum)
+        return signals + of["decoy_mean_photon_number"] * decoy + of["vacuum_mean_photon_number"] * vacuum
+
+    def _monitor_power(self) -> float:
+        milliwatts = 1e3 * self._mean_photon_number() * PHOTON_ENERGY_J * self.CLOCK_RATE_HZ * self.channels
+        power = 10 * math.log10(milliwatts) - self.excess_attenuation
+        return self.noise.around("monitor_power", power, 0.03, self.now_ns)
+
+    def reading(self, name: str) -> Reading:
+        """Return a reading of this unit; NO_DATA for what only an emitting laser shows."""
+        if name in self.SHOWN_BY_EMISSION and not self.emitting:
+            raise no_data("the laser does not emit")
+        now_ns, noise = self.now_ns, self.noise
+        match name:
+            case "emitting":
+                return Reading(float(self.emitting))
+            case "laser_power":
+                return Reading(self._laser_power())
+            case "laser_bias_current":
+                return Reading(noise.around(name, self.LASER_BIAS_MA, 0.05, now_ns) if self.emitting else 0.0)
+            case "laser_temperature":
+                return Reading(noise.around(name, self.laser.temperature, 0.002, now_ns))
+            case "monitor_power":
+                return Reading(self._monitor_power())
+            case "clock_rate":
+                return Reading(self.CLOCK_RATE_HZ)
+            case "random_generator_healthy":
+                return Reading(float("rng_failure" not in self.faults and "RNG_FAIL" not in self.alarms))
+            case "signal_probability":
+                return Reading(round(1 - self.settings["decoy_probability"] - self.settings["vacuum_probability"], 9))
+            case _:
+                return super().reading(name)
