@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from tokaido.emulators._model import DeviceModel
-from tokaido.emulators._scpi_status import OPC, Dialect, ErrorQueue, ScpiError, Status
+from tokaido.emulators._scpi_status import OPC, Dialect, ErrorQueue, ScpiError, Status, event_bit
 from tokaido.emulators._scpi_syntax import CommandTree, Parameters, parse_unit, split
 from tokaido.hal._errors import ConfigurationError
 
@@ -34,6 +34,7 @@ class ScpiCore(DeviceModel):
     STREAM_PORTS = ("control",)
     wire_ends: ClassVar[Sequence[str]] = ("tcp", "hislip", "visa", "pty", "emu", "asrl")
     dialect: ClassVar[Dialect] = Dialect()
+    max_input: ClassVar[int] = MAX_INPUT
     SERIAL_NUMBER: ClassVar[str] = "000001"
     _tree: ClassVar[CommandTree]
 
@@ -79,6 +80,10 @@ class ScpiCore(DeviceModel):
     def operation_complete(self) -> None:
         """Take over what the operation that just ended has brought about."""
 
+    def takes_whole(self, message: str) -> bool:  # noqa: ARG002 - for a model that has such messages
+        """Take a message that is none of IEEE 488.2, and return whether it was one; see `carry_out` and `send_reply`."""
+        return False
+
     def begin_operation(self, duration_ns: int) -> None:
         """Begin an overlapped operation, or lengthen the one that runs: *OPC, *OPC? and *WAI wait for its end."""
         self._busy_until_ns = max(self._busy_until_ns, self._now_ns + duration_ns)
@@ -88,6 +93,41 @@ class ScpiCore(DeviceModel):
     def busy(self) -> bool:
         """Whether an operation is pending."""
         return self._busy
+
+    # --- what a model may do with a message that it takes whole -----------------------------------------------------
+
+    def carry_out(self, message: str, room: int) -> tuple[list[str], ScpiError | None]:
+        """Carry out a message at once, up to its first error, which sets its event bit and is not queued.
+
+        Args:
+            message: Nothing in it waits for the end of an operation.
+            room: Most characters of its replies, semicolons between them included; more is an error -430.
+
+        Returns:
+            The replies up to there, and the error.
+        """
+        self._path = ""
+        replies: list[str] = []
+        for unit in split(message, ";"):
+            try:
+                reply = self._call(unit) if unit.strip() else None
+                if reply is not None:
+                    room -= len(reply) + 1
+                    if room < 0:
+                        raise ScpiError(-430)
+                    replies.append(reply)
+            except ScpiError as error:
+                self.status.event |= event_bit(error.code)
+                return replies, error
+        return replies, None
+
+    def send_reply(self, reply: str) -> None:
+        """Send a reply; one that is longer than all that may wait is an error -430 instead."""
+        line = reply.encode("latin-1") + self.dialect.terminator
+        if len(line) + len(self._output) > MAX_OUTPUT:
+            self.query_error(-430)
+        else:
+            self._output += line
 
     # --- DeviceModel ------------------------------------------------------------------------------------------------
 
@@ -132,7 +172,7 @@ class ScpiCore(DeviceModel):
         for line in lines:
             if self._overrun:  # the end of what was too long
                 self._overrun = False
-            elif len(line) > MAX_INPUT:
+            elif len(line) > self.max_input:
                 self.error(-363)
             elif line.strip():
                 self._messages.append(line.decode("latin-1"))
@@ -180,7 +220,7 @@ class ScpiCore(DeviceModel):
     # --- execution --------------------------------------------------------------------------------------------------
 
     def _check_overrun(self) -> None:
-        if len(self._input) > MAX_INPUT:
+        if len(self._input) > self.max_input:
             self._input.clear()
             if not self._overrun:
                 self.error(-363)
@@ -205,7 +245,10 @@ class ScpiCore(DeviceModel):
             if self._units is None:
                 if not self._messages:
                     return
-                self._units = deque(split(self._messages.popleft(), ";"))
+                message = self._messages.popleft()
+                if self.takes_whole(message):
+                    continue
+                self._units = deque(split(message, ";"))
                 self._path = ""
             while self._units:
                 if self._busy and self._waits(self._units[0]):
@@ -220,12 +263,9 @@ class ScpiCore(DeviceModel):
     def _finish_message(self) -> None:
         self._units = None
         if self._replies:
-            reply = self.dialect.join.join(self._replies).encode("latin-1") + self.dialect.terminator
+            reply = self.dialect.join.join(self._replies)
             self._replies.clear()
-            if len(reply) + len(self._output) > MAX_OUTPUT:
-                self.query_error(-430)
-            else:
-                self._output += reply
+            self.send_reply(reply)
 
     def _execute_unit(self, text: str) -> None:
         if not text.strip():
@@ -249,6 +289,10 @@ class ScpiCore(DeviceModel):
             header = f"{self._path}:{header}"
         if header[0] != "*":  # path memory: common commands leave it alone (SCPI-99 volume 1, 6.2.4)
             self._path = header.rpartition(":")[0]
+        return self._invoke(header, arguments)
+
+    def _invoke(self, header: str, arguments: tuple[str, ...]) -> str | None:
+        """Carry out the command of a whole header and return its reply; a model with more commands overrides it."""
         entry, suffixes = self._tree.find(header)
         if len(arguments) > entry.most:
             raise ScpiError(-108, header[:40])

@@ -12,6 +12,7 @@ from typing import Final, Literal
 ERRORS: Final = {
     0: "No error",
     -100: "Command error",
+    -101: "Invalid character",
     -102: "Syntax error",
     -103: "Invalid separator",
     -104: "Data type error",
@@ -25,6 +26,7 @@ ERRORS: Final = {
     -221: "Settings conflict",
     -222: "Data out of range",
     -224: "Illegal parameter value",
+    -230: "Data corrupt or stale",
     -240: "Hardware error",
     -310: "System error",
     -350: "Queue overflow",

@@ -1,0 +1,1 @@
+"""Emulated NEC-style units, after docs/protocols/nec.md."""
