@@ -1,0 +1,303 @@
+"""What stands on the bench: elements with named ports, and how light passes each of them."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
+
+from tokaido.hal._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokaido.emulators.optics import Fibre
+
+Band = Literal["quantum", "clock"]
+"""Which light: the weak pulses, or the bright pulses that the receiver's clock follows."""
+BANDS: Final[tuple[Band, ...]] = ("quantum", "clock")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Light goes on: it leaves by `port`, weaker by `loss_db` dB."""
+
+    port: str
+    loss_db: float
+    mark: object = 0
+    """Changes whenever this way was another one, or none, since it was last asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Light ends here, for a reason that a person reads."""
+
+    reason: str
+    arrived: bool = False
+    """Whether it ends because this is a unit, which is where light is to go."""
+
+
+@runtime_checkable
+class SwitchModel(Protocol):
+    """What a device model must have to stand on the bench as a switch."""
+
+    inputs: int
+    outputs: int
+
+    def light_path(self, input: int) -> tuple[int, float] | None:  # noqa: A002 - the word users type
+        """Return the output (from 1) that an input's light leaves by now and the loss in dB, or None while dark."""
+        ...
+
+
+class Element(ABC):
+    """Something that light enters and leaves by ports.
+
+    Args:
+        name: Of letters, digits, `_` and `-`.
+
+    Raises:
+        ConfigurationError: The name has another form.
+    """
+
+    def __init__(self, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"{name!r} is no name for something on the bench", remedy="Take letters, digits, _ and -"
+            )
+        self.name = name
+
+    @property
+    @abstractmethod
+    def ports(self) -> Sequence[str]:
+        """Every port by its full name."""
+
+    @property
+    def described(self) -> str:
+        """The ports as a person reads them."""
+        return ", ".join(self.ports)
+
+    @abstractmethod
+    def follow(self, port: str, band: Band) -> Way | Stop:
+        """Return where light of this band goes that enters by this port."""
+
+    def excludes(self, port: str) -> Sequence[str]:
+        """Return the ports that must be free while this one is joined."""
+        del port
+        return ()
+
+
+class UnitPlace(Element):
+    """A unit: port `alice` carries all its light; or `alice.quantum` and `alice.clock` carry one band each."""
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The line, and the two separate ports."""
+        return self.name, f"{self.name}.quantum", f"{self.name}.clock"
+
+    def follow(self, port: str, band: Band) -> Stop:
+        """Light ends in a unit; its filters let each band through at its own port alone."""
+        own = port in (self.name, f"{self.name}.{band}")
+        return Stop("" if own else f"{port} takes no {band} light", arrived=own)
+
+    def excludes(self, port: str) -> tuple[str, ...]:
+        """The line and the separate ports are two ways to build a unit."""
+        return self.ports[1:] if port == self.name else (self.name,)
+
+
+class FibreOnBench(Element):
+    """A fibre with its ends `A.a` and `A.b`, and what happens to it. Each mishap can be taken back.
+
+    Args:
+        name: Its name: what a path is called by.
+        fibre: Length and loss.
+    """
+
+    def __init__(self, name: str, fibre: Fibre) -> None:
+        super().__init__(name)
+        self.fibre = fibre
+        self.broken = False
+        """Whether it is cut."""
+        self.bend_loss_db = 0.0
+        """What a bend costs, in dB."""
+        self.background = 0.0
+        """Chance per gate, both detectors together, of a click by stray or Raman light at a receiver it leads to."""
+        self.bright = False
+        """Whether light in it blinds a receiver it leads to."""
+        self._breaks = 0
+
+    @property
+    def ports(self) -> tuple[str, str]:
+        """Both ends."""
+        return f"{self.name}.a", f"{self.name}.b"
+
+    @property
+    def loss_db(self) -> float:
+        """Loss from end to end as it is now, in dB."""
+        return self.fibre.total_loss_db + self.bend_loss_db
+
+    def follow(self, port: str, band: Band) -> Way | Stop:
+        """Return the other end, unless the fibre is cut."""
+        del band
+        if self.broken:
+            return Stop(f"{self.name} is cut")
+        first, second = self.ports
+        return Way(second if port == first else first, self.loss_db, self._breaks)
+
+    def cut(self) -> None:
+        """Cut it: no light passes until `mend`."""
+        self._breaks += not self.broken
+        self.broken = True
+
+    def mend(self) -> None:
+        """Splice it as it was."""
+        self.broken = False
+
+    def bend(self, loss_db: float) -> None:
+        """Bend it so that it costs `loss_db` dB on top of its own; 0 straightens it.
+
+        Raises:
+            ConfigurationError: The loss is not 0 to 100 dB.
+        """
+        if not 0 <= loss_db <= 100:
+            raise ConfigurationError(f"a bend costs 0 to 100 dB, not {loss_db!r}")
+        self.bend_loss_db = loss_db
+
+    def light(self, background: float, *, bright: bool = False) -> None:
+        """Let stray or Raman light into it, which leaves by both ends; 0 takes it away.
+
+        Args:
+            background: Chance per gate, both detectors together, of a click at a receiver that the light comes to.
+            bright: Whether it is so strong that it blinds detectors.
+
+        Raises:
+            ConfigurationError: The chance is not 0 to 1.
+        """
+        if not 0 <= background < 1:
+            raise ConfigurationError(f"background is a chance per gate, 0 to 1, not {background!r}")
+        self.background = background
+        self.bright = bright
+
+
+class Panel(Element):
+    """A patch panel: `P.front1` leads to `P.back1`, and so on.
+
+    Args:
+        name: Its name.
+        positions: How many.
+        loss_db: Loss of a position in dB; its connectors have theirs from the joins.
+    """
+
+    def __init__(self, name: str, positions: int, loss_db: float = 0.0) -> None:
+        super().__init__(name)
+        self._loss_db = loss_db
+        self._other: dict[str, str] = {}
+        for number in range(1, positions + 1):
+            front, back = f"{name}.front{number}", f"{name}.back{number}"
+            self._other |= {front: back, back: front}
+        self.positions = positions
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Front and back of every position."""
+        return tuple(self._other)
+
+    @property
+    def described(self) -> str:
+        """The ports as a person reads them."""
+        return f"{self.name}.front1 to front{self.positions}, {self.name}.back1 to back{self.positions}"
+
+    def follow(self, port: str, band: Band) -> Way:
+        """Return the other side."""
+        del band
+        return Way(self._other[port], self._loss_db)
+
+
+class Multiplexer(Element):
+    """Joins the separate ports of a unit onto one line: `M.quantum` and `M.clock` to `M.line`, and back.
+
+    Args:
+        name: Its name.
+        loss_db: Loss of either band in dB.
+    """
+
+    def __init__(self, name: str, loss_db: float) -> None:
+        super().__init__(name)
+        self._loss_db = loss_db
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The line and one port for each band."""
+        return f"{self.name}.line", *(f"{self.name}.{band}" for band in BANDS)
+
+    def follow(self, port: str, band: Band) -> Way | Stop:
+        """Return where a band goes; at the other band's port it is filtered out."""
+        line, own = f"{self.name}.line", f"{self.name}.{band}"
+        if port == line:
+            return Way(own, self._loss_db)
+        return Way(line, self._loss_db) if port == own else Stop(f"{port} takes no {band} light")
+
+
+class SwitchPlace(Element):
+    """A switch: `west.in1` to `west.inN` and `west.out1` to `west.outM`, as its model's mirrors stand.
+
+    Mirrors do not mind which way light goes, so light that enters by an output leaves by its input. `look` notes how
+    they stand; what changed between two looks is remembered for each input, also if it changed back.
+
+    Args:
+        name: Its name.
+        model: What knows how the mirrors stand.
+    """
+
+    def __init__(self, name: str, model: SwitchModel) -> None:
+        super().__init__(name)
+        self.model = model
+        self._map: dict[int, tuple[int, float]] = {}
+        self._inputs: dict[int, int] = {}
+        self._changes: dict[int, int] = {}
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Every input, then every output."""
+        sides = (("in", self.model.inputs), ("out", self.model.outputs))
+        return tuple(f"{self.name}.{side}{n}" for side, number in sides for n in range(1, number + 1))
+
+    @property
+    def described(self) -> str:
+        """The ports as a person reads them."""
+        model = self.model
+        return f"{self.name}.in1 to in{model.inputs}, {self.name}.out1 to out{model.outputs}"
+
+    def look(self) -> bool:
+        """Note how the mirrors stand now; return whether that changed. Hold the model."""
+        found: dict[int, tuple[int, float]] = {}
+        for number in range(1, self.model.inputs + 1):
+            path = self.model.light_path(number)
+            if path is not None:
+                found[number] = path
+        if found == self._map:
+            return False
+        for number in found.keys() | self._map.keys():
+            if found.get(number) != self._map.get(number):
+                self._changes[number] = self._changes.get(number, 0) + 1
+        self._map = found
+        self._inputs = {output: number for number, (output, _) in found.items()}
+        return True
+
+    def follow(self, port: str, band: Band) -> Way | Stop:
+        """Return where light goes as the mirrors stood at the last look."""
+        del band
+        side, number = self._place(port)
+        entered = number if side == "in" else self._inputs.get(number)
+        path = None if entered is None else self._map.get(entered)
+        if entered is None or path is None:
+            return Stop(f"{self.name} lets no light through at {port}")
+        output, loss_db = path
+        left = f"{self.name}.out{output}" if side == "in" else f"{self.name}.in{entered}"
+        return Way(left, loss_db, self._changes.get(entered, 0))
+
+    def _place(self, port: str) -> tuple[str, int]:
+        where = port.removeprefix(f"{self.name}.")
+        side = where.rstrip("0123456789")
+        return side, int(where[len(side) :])
