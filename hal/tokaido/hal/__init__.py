@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from tokaido.hal._authenticator import AuthenticationPool, OneTimeAuthenticator
     from tokaido.hal._curve import CurveKeyFiles, create_curve_keys
     from tokaido.hal._interlocks import LightInterlock
+    from tokaido.hal._key_channel import KeyChannel
     from tokaido.hal._line_device import LineDevice, SilentCodec
     from tokaido.hal._registry import DriverEntry, drivers, emulators, role_name
     from tokaido.hal._scpi import ScpiCodec, ScpiDialect, drain_errors
@@ -87,6 +88,7 @@ _LAZY = {
     "CurveKeyFiles": "tokaido.hal._curve",
     "DeviceEntry": "tokaido.hal._station",
     "DriverEntry": "tokaido.hal._registry",
+    "KeyChannel": "tokaido.hal._key_channel",
     "LightInterlock": "tokaido.hal._interlocks",
     "LineDevice": "tokaido.hal._line_device",
     "OneTimeAuthenticator": "tokaido.hal._authenticator",
@@ -142,6 +144,7 @@ __all__ = [
     "InterlockError",
     "KeyBlock",
     "KeyBlockInfo",
+    "KeyChannel",
     "KeyMaterial",
     "KeyMaterialError",
     "LightInterlock",

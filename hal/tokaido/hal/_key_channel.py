@@ -1,0 +1,385 @@
+"""Key channels over ZeroMQ: drawing key blocks, loading pre-shared keys, the telemetry stream.
+
+What every unit's key channel does is here; how a family writes its messages is what a driver adds. The verbs, their
+members and their refusals are those of docs/protocols/toshiba.md, sections 8 to 12.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
+
+import msgspec
+
+from tokaido.hal._alarms import AlarmEvent, Severity
+from tokaido.hal._clock import NS_PER_S, Clock, Deadline
+from tokaido.hal._codec import NOT_MINE, NotMine, Request, T
+from tokaido.hal._errors import (
+    DeviceBusyError,
+    DeviceError,
+    DeviceTimeoutError,
+    KeyMaterialError,
+    ProtocolError,
+    RangeError,
+    RefusedError,
+    StateError,
+    TokaidoError,
+    WrongDeviceError,
+)
+from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
+from tokaido.hal._roles import TelemetryEvent, UnitState
+from tokaido.hal._zmq import ZmqTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tokaido.hal._resources import Resource
+
+H = TypeVar("H")
+
+PRESHARED_KEY_BYTES: Final = 4096
+MAX_HEADER: Final = 65_536
+MAX_OFFERS: Final = 16
+LONGEST_WAIT_S: Final = 2.0
+"""Longest that a unit is asked to wait with its answer, although it would wait for 30 s: a lost one costs no more."""
+RENEWAL_S: Final = 10.0
+EVENT: Final = 0
+"""The number of what answers no request."""
+
+
+class _Offer(msgspec.Struct):
+    """One block of a `draw` reply."""
+
+    session: str
+    number: int
+    bits: int
+    method: str
+    bound: str
+    eps: float
+    insecure: bool
+    emulated: bool
+    peer: str = ""
+    path: str = ""
+
+
+class _Reply(msgspec.Struct):
+    """The header of any reply; members that a verb does not have stay at their defaults."""
+
+    ok: bool
+    serial_number: str = ""
+    code: str = ""
+    text: str = ""
+    protocol: str = ""
+    loaded: int = -1
+    state: str = ""
+    blocks: list[_Offer] = []
+    lease_s: float = 0.0
+
+
+class _Event(msgspec.Struct):
+    """The header of an event of the telemetry stream."""
+
+    event: Literal["telemetry", "alarm"]
+    serial_number: str
+    seq: int
+    uptime_ms: int = 0
+    state: str = ""
+    values: dict[str, float | str | None] = {}
+    change: str = ""
+    code: str = ""
+    severity: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call(Request[list[bytes], T]):
+    """A request that is written, and so gets its number, when it is sent."""
+
+    write: Callable[[], list[bytes]] = field(kw_only=True)
+
+
+class _KeyTransport(ZmqTransport):
+    """Writes each request when its turn has come, so that numbers go up on a connection whoever was first to call."""
+
+    def _transact(self, request: Request[list[bytes], T], deadline: Deadline) -> T:
+        if isinstance(request, _Call):
+            request = replace(request, payload=request.write())
+        value: T = super()._transact(request, deadline)
+        return value
+
+
+class KeyChannel(ABC):
+    """Draws key blocks, loads pre-shared keys and hears the telemetry stream of one unit.
+
+    A driver says how its family writes a message: `protocol`, `_pack`, `_unpack` and `_decode`. A request has a number
+    that no other request of this object has and that goes up on every connection; a reply has its request's.
+    """
+
+    protocol: ClassVar[str]
+    """What `hello` asks for and the unit must confirm, for example "TQK1"."""
+
+    @abstractmethod
+    def _pack(self, number: int, header: dict[str, Any]) -> list[bytes]:
+        """Return the frames of a request, its payload left out."""
+
+    @abstractmethod
+    def _unpack(self, frames: list[bytes]) -> tuple[int, bytes, list[bytes]] | None:
+        """Return number (`EVENT` for an event), header and payload of a message, or None for what is not ours.
+
+        Raises:
+            ProtocolError: It is no message of this protocol.
+        """
+
+    @abstractmethod
+    def _decode(self, header: bytes, kind: type[H]) -> H:
+        """Return the header as `kind`. A `ValueError`, which msgspec's errors are, says that it is none."""
+
+    def __init__(self, resource: Resource, device: str, serial_number: str, *, clock: Clock, timeout_s: float) -> None:
+        self._resource = resource
+        self._device = device
+        self._serial_number = serial_number
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._host = os.urandom(8).hex()
+        self._numbers = itertools.count(1)
+        self._transport = self._connect()
+
+    def close(self) -> None:
+        """Disconnect. The unit keeps what was not committed."""
+        self._transport.close()
+
+    def load_preshared_key(self, key: KeyMaterial, peer: str = "", path: str = "") -> None:
+        """Load the pre-shared key of the link in force, or of the one that is named.
+
+        Raises:
+            KeyMaterialError: It has not exactly 4096 bytes.
+        """
+        if len(key) != PRESHARED_KEY_BYTES:
+            raise KeyMaterialError(
+                f"a pre-shared key has exactly {PRESHARED_KEY_BYTES} bytes, this one {len(key)}",
+                device=self._device,
+                remedy="It is never padded or cut; make the same key of that size for both ends",
+            )
+        with key.reveal() as view:
+            link = {"peer": peer, "path": path} if peer or path else None
+            reply, _ = self._call("load_psk", link, payload=[bytes(view)], repeatable=False)
+        if reply.loaded != PRESHARED_KEY_BYTES:
+            raise ProtocolError(f"the unit says that it loaded {reply.loaded} bytes", device=self._device)
+
+    # --- key blocks ---------------------------------------------------------------------------------------------------
+
+    def key_blocks(self, timeout: float, limit: int | None) -> Iterator[KeyBlock]:
+        """Draw key blocks until none comes for `timeout` s or `limit` were drawn."""
+        handed_out: dict[tuple[str, str, int], KeyBlock] = {}
+        while limit is None or len(handed_out) < limit:
+            uncommitted = sum(not block.committed for block in handed_out.values())
+            if uncommitted >= MAX_OFFERS:
+                return  # the unit offers no more before some of these are committed
+            fresh = self._draw(uncommitted + 1, timeout, handed_out)
+            if fresh is None:
+                return
+            block = KeyBlock(fresh[0], fresh[1], lambda info=fresh[0]: self._confirm("commit", info))  # type: ignore[misc]
+            self._confirm("ack", block.info)
+            handed_out[block.info.name] = block
+            yield block
+
+    def _draw(
+        self, count: int, timeout: float, known: Mapping[tuple[str, str, int], KeyBlock]
+    ) -> tuple[KeyBlockInfo, KeyMaterial] | None:
+        """Return the oldest block that is not known yet, waiting up to `timeout` s for it."""
+        deadline = Deadline(self._clock, timeout)
+        while True:
+            wait_s = min(deadline.remaining_s, LONGEST_WAIT_S)
+            members = {"host": self._host, "max": count, "wait_ms": round(1000 * wait_s)}
+            try:
+                reply, payload = self._call("draw", members, timeout=wait_s + self._timeout_s, confidential=True)
+            except DeviceTimeoutError:
+                if deadline.passed:
+                    raise
+                continue  # an offer changes nothing in the unit and may be asked for again
+            if len(reply.blocks) != len(payload) or len(reply.blocks) > count:
+                raise ProtocolError(
+                    f"{len(reply.blocks)} blocks announced and {len(payload)} sent", device=self._device, command="draw"
+                )
+            for offer, data in zip(reply.blocks, payload, strict=True):
+                info = self._info(offer, data)
+                if info.name not in known:
+                    return info, KeyMaterial(data, insecure=info.insecure)
+            if deadline.passed:
+                return None
+            if reply.blocks:  # only what is known already: the unit does not wait then
+                self._clock.wait(min(0.05, deadline.remaining_s))
+
+    def _info(self, offer: _Offer, data: bytes) -> KeyBlockInfo:
+        if offer.bits != 8 * len(data) or not data or offer.number < 0 or not offer.session:
+            raise ProtocolError(
+                f"block {offer.session}/{offer.number} is announced with {offer.bits} bit and has {8 * len(data)}",
+                device=self._device,
+                command="draw",
+            )
+        return KeyBlockInfo(
+            serial_number=self._serial_number,
+            session=offer.session,
+            number=offer.number,
+            bits=offer.bits,
+            method=offer.method,
+            bound=offer.bound,
+            eps=offer.eps,
+            insecure=offer.insecure,
+            emulated=offer.emulated,
+            peer="" if offer.peer == "-" else offer.peer,
+            path="" if offer.path == "-" else offer.path,
+        )
+
+    def _confirm(self, verb: Literal["ack", "commit"], info: KeyBlockInfo) -> None:
+        members = {"host": self._host, "session": info.session, "number": info.number}
+        reply, _ = self._call(verb, members, repeatable=verb == "ack")
+        if reply.state not in (("acked", "committed") if verb == "ack" else ("committed",)):
+            raise ProtocolError(f"the unit calls the block {reply.state!r}", device=self._device, command=verb)
+
+    # --- telemetry ----------------------------------------------------------------------------------------------------
+
+    def telemetry_stream(self, interval: float, timeout: float, names: Mapping[str, str]) -> Iterator[TelemetryEvent]:
+        """Subscribe on a connection of its own; `names` maps the unit's names of values to ours."""
+        if not 0.1 <= interval <= 60:
+            raise RangeError(f"an interval lasts 0.1 to 60 s, not {interval!r}", remedy="Nothing was sent")
+        waiting: deque[_Event] = deque()
+        transport = self._connect(waiting)
+        try:
+            last = 0
+            renewed_ns = None
+            quiet = Deadline(self._clock, timeout)
+            while not quiet.passed:
+                now_ns = self._clock.monotonic_ns()
+                if renewed_ns is None or now_ns - renewed_ns > RENEWAL_S * NS_PER_S:
+                    self._call("subscribe", {"interval_ms": round(1000 * interval)}, transport=transport)
+                    renewed_ns = now_ns
+                if not waiting:
+                    transport.listen(min(quiet.remaining_s, 1.0))
+                while waiting:
+                    event = waiting.popleft()
+                    yield _telemetry_event(event, last, names)
+                    last = event.seq
+                    quiet = Deadline(self._clock, timeout)
+        finally:
+            transport.close()
+
+    def _keep(self, frames: list[bytes], events: deque[_Event]) -> None:
+        """Keep an event of this unit; drop anything else that answers nobody."""
+        try:
+            message = self._unpack(frames)
+            if message is None:
+                return
+            number, header, payload = message
+            if number != EVENT or payload or len(header) > MAX_HEADER:
+                return
+            event = self._decode(header, _Event)
+        except (ValueError, ProtocolError, RecursionError):
+            return
+        if event.serial_number == self._serial_number:
+            events.append(event)
+
+    # --- an exchange --------------------------------------------------------------------------------------------------
+
+    def _connect(self, events: deque[_Event] | None = None) -> ZmqTransport:
+        transport = _KeyTransport(self._resource, clock=self._clock, timeout_s=self._timeout_s)
+        transport.device = self._device
+        transport.on_open(lambda: self._hello(transport))
+        if events is not None:
+            transport.unsolicited = lambda frames: self._keep(frames, events)
+        return transport
+
+    def _hello(self, transport: ZmqTransport) -> None:
+        reply, _ = self._call("hello", {"protocol": self.protocol}, transport=transport, anybody=True)
+        if reply.serial_number != self._serial_number or reply.protocol != self.protocol:
+            raise WrongDeviceError(
+                f"the control port is {self._serial_number}'s and the keys are {reply.serial_number}'s "
+                f"({reply.protocol})",
+                device=self._device,
+                transport=transport.name,
+                remedy="Give the key channel of the same unit",
+            )
+
+    def _call(
+        self,
+        verb: str,
+        members: Mapping[str, Any] | None = None,
+        *,
+        payload: list[bytes] | None = None,
+        repeatable: bool = True,
+        confidential: bool = False,
+        timeout: float | None = None,
+        transport: ZmqTransport | None = None,
+        anybody: bool = False,
+    ) -> tuple[_Reply, list[bytes]]:
+        """Do one exchange and raise what the unit refuses."""
+        number = EVENT
+        header: dict[str, Any] = {"verb": verb, **(members or {})}
+        if not anybody:
+            header["serial_number"] = self._serial_number
+
+        def write() -> list[bytes]:
+            nonlocal number
+            number = next(self._numbers)
+            return [*self._pack(number, header), *(payload or [])]
+
+        def accept(frames: list[bytes]) -> tuple[_Reply, list[bytes]] | NotMine:
+            message = self._unpack(frames)
+            if message is None or message[0] != number:
+                return NOT_MINE
+            if len(message[1]) > MAX_HEADER:
+                raise ProtocolError(f"a header of {len(message[1])} bytes")
+            try:
+                reply = self._decode(message[1], _Reply)
+            except (ValueError, RecursionError) as error:
+                raise ProtocolError(f"the header is none of this protocol: {error}") from None
+            if not anybody and reply.serial_number != self._serial_number:
+                raise ProtocolError("the reply is another unit's")
+            return reply, message[2]
+
+        request = _Call(
+            text=verb,
+            payload=[],
+            accept=accept,
+            repeatable=repeatable,
+            confidential=confidential or payload is not None,
+            write=write,
+        )
+        reply, rest = (transport or self._transport).exchange(request, timeout)
+        if not reply.ok:
+            raise self._refusal(verb, reply)
+        return reply, rest
+
+    def _refusal(self, verb: str, reply: _Reply) -> TokaidoError:
+        what = f"the unit refused: {reply.code}, {reply.text}"
+        name = self._transport.name
+        if reply.code == "BUSY":
+            return DeviceBusyError(
+                what, device=self._device, transport=name, command=verb, remedy="Wait until the other host is done"
+            )
+        if reply.code == "WRONG_UNIT":
+            return WrongDeviceError(what, device=self._device, transport=name, command=verb)
+        refused = ("RANGE", "PSK_SIZE", "NO_BLOCK", "NOT_ACKED")
+        kind = StateError if reply.code == "STATE" else RefusedError if reply.code in refused else DeviceError
+        return kind(what, code=reply.code, device=self._device, transport=name, command=verb)
+
+
+def _telemetry_event(event: _Event, last: int, names: Mapping[str, str]) -> TelemetryEvent:
+    alarm = None
+    if event.event == "alarm":
+        if event.severity not in Severity.__members__:
+            raise ProtocolError(f"an alarm of severity {event.severity!r}")
+        alarm = AlarmEvent(event.seq, event.change == "RAISED", event.code, Severity(event.severity), event.text)
+    return TelemetryEvent(
+        sequence=event.seq,
+        lost=max(event.seq - last - 1, 0),
+        uptime_s=event.uptime_ms / 1000,
+        state=UnitState(event.state) if event.state in UnitState.__members__ else None,
+        values={names[name]: value for name, value in event.values.items() if name in names},
+        alarm=alarm,
+    )
