@@ -1,0 +1,263 @@
+"""What both NEC-style units have in common: docs/protocols/nec.md, section 4.1."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+
+import tokaido.hal as hal
+from tokaido.drivers.nec import _texts
+from tokaido.drivers.nec._seal import WHO, SealedMessages
+from tokaido.hal import Answer, Identity, UnitState, measured, query, setting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tokaido.drivers.nec._keychannel import KeyChannel
+
+T = TypeVar("T")
+
+VENDOR: Final = "NEC-STYLE"
+SERIAL_NUMBERS: Final = re.compile(r"[A-Z0-9-]{4,24}")
+ALARM_POLL_S: Final = 0.1
+"""How long to leave the unit alone between two looks at its alarm log."""
+
+
+class NecUnit(hal.Unit, hal.LineDevice):
+    """The commands and readings that transmitter and receiver share."""
+
+    resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {
+        "control": frozenset({"visa"}),
+        "keys": frozenset({"zmq"}),
+    }
+    optional_resources: ClassVar[frozenset[str]] = frozenset({"keys"})
+    protocol: ClassVar[str] = "NQC1, NQK1"
+    models: ClassVar[re.Pattern[str]]
+    """What the unit may call its model in `*IDN?`; the group `channels` is the number of its sub-channels."""
+
+    state = query(UnitState, "UNIT:STAT", field=0)
+    """Get the state."""
+    alignment_step = query(str, "UNIT:STAT", field=1)
+    """Get the step of the alignment that runs: BIAS, SYNC, DELAY or PHASE; NONE outside it."""
+    preshared_key_loaded = query(bool, "KEY:PSK")
+    """Get whether a pre-shared key is loaded for the link in force."""
+    session = query(str, "KEY:SESS")
+    """Get the id of the key session, or "-"."""
+    key_blocks_waiting = query(int, "KEY:COUN", field=0)
+    """Get how many key blocks wait to be drawn."""
+    key_blocks_committed = query(int, "KEY:COUN", field=1)
+    """Get how many key blocks were committed since power-on."""
+
+    qber = measured(float, "FETC:QBER", unit="", operational=(0, 0.06), absolute=(0, 0.11))
+    """Measure the error rate in the key basis over the last block, a fraction."""
+    qber_check = measured(float, "FETC:QBER:CHEC", unit="", operational=(0, 0.06), absolute=(0, 0.11))
+    """Measure the error rate in the check basis over the last block, a fraction."""
+    sifted_rate = measured(float, "FETC:RATE:SIFT", unit="bit/s")
+    """Measure the sifted rate of the key basis over the last second."""
+    secret_rate = measured(float, "FETC:RATE:SECR", unit="bit/s")
+    """Measure the secret rate over the last block."""
+    reconciliation_efficiency = measured(float, "FETC:EFF", unit="", operational=(1, 1.25))
+    """Measure the reconciliation efficiency f over the last block."""
+    authentication_key_remaining = measured(float, "KEY:AUTH", unit="bit")
+    """Measure the authentication key that is left for the link in force."""
+    chassis_temperature = measured(float, "FETC:TEMP:CHAS", unit="degC", operational=(0, 45))
+    """Measure the temperature of the chassis."""
+    uptime = measured(float, "UNIT:UPT", unit="s")
+    """Measure the time since the control port came up."""
+    block_bits = setting(int, "KEY:BLOC", unit="bit", range=(100_000, 20_000_000), states=hal.SETUP)
+    """Control the key-basis bits that are distilled together, 1e5 to 2e7. Both units must agree."""
+    key_basis_probability = setting(float, "KEY:BAS", unit="", range=(0.5, 0.99), states=hal.SETUP)
+    """Control the probability of the key basis at this unit, 0.5 to 0.99."""
+
+    capabilities = frozenset(
+        {hal.Capability.KEY_CHANNEL, hal.Capability.TELEMETRY_STREAM, hal.Capability.DEAD_MAN_LEASE}
+    )
+
+    # --- commands -----------------------------------------------------------------------------------------------------
+
+    def power_on(self) -> None:
+        """Leave OFF. Allowed in OFF."""
+        self._command("UNIT:POW ON")
+
+    def power_off(self) -> None:
+        """Stop and switch off. Allowed in every state but ZEROIZE."""
+        self._command("UNIT:POW OFF")
+
+    def start(self) -> None:
+        """Begin to exchange keys, after an alignment if the unit is not aligned. Allowed in STANDBY."""
+        self._command("KEY:STAR")
+
+    def stop(self) -> None:
+        """End the key session; the open block is wiped. Allowed in RUN, TRACK, DEGRADED and REALIGN."""
+        self._command("KEY:STOP")
+
+    def align(self) -> None:
+        """Realign. Allowed in STANDBY."""
+        self._command("CAL:STAR")
+
+    def apply_safe_state(self) -> None:
+        """Go to the safe state. Allowed in every state."""
+        self._command("UNIT:SAFE")
+
+    def clear_fault(self) -> None:
+        """Leave FAULT for SELFTEST; refused while the cause lasts. Allowed in FAULT."""
+        self._command("FAUL:CLE")
+
+    def acknowledge_security(self) -> None:
+        """Clear latched security alarms; SECURITY_HOLD leads to AUTH. Refused while a cause lasts."""
+        self._command("SEC:ACKN")
+
+    def zeroise(self, serial_number: str) -> None:
+        """Erase every key in the unit. Allowed in every state; takes the unit's own serial number."""
+        self._command(f"SEC:ZER {_texts.quoted(serial_number)}")
+
+    def set_lease(self, seconds: float) -> None:
+        """Set the dead-man lease, 5 to 3600 s; 0 ends it. Every later exchange renews it."""
+        if seconds != 0 and not 5 <= seconds <= 3600:
+            raise hal.RangeError(
+                f"a lease lasts 5 to 3600 s, or 0 for none, not {seconds!r}", remedy="Nothing was sent"
+            )
+        self._command(f"UNIT:LEAS {seconds:g}")
+
+    def lease_remaining(self) -> float:
+        """Get the time in s after which the unit will go to its safe state; 0 when there is no lease."""
+        return self._read("UNIT:LEAS?", _texts.lease_remaining)
+
+    # --- alarms and links ---------------------------------------------------------------------------------------------
+
+    def alarms(self) -> tuple[hal.Alarm, ...]:
+        """Get the alarms that are active."""
+        return self._read("STAT:ALAR?", _texts.alarms)[1]
+
+    def alarm_events(self, timeout: float = 0.0) -> tuple[hal.AlarmEvent, ...]:
+        """Get what the unit logged since the last call (the first call: since opening), waiting up to `timeout` s.
+
+        The unit keeps the last 64 changes. A gap in `sequence` is what was lost.
+        """
+        deadline = hal.Deadline(self._clock, timeout)
+        while True:
+            events = self._logged()
+            if events or deadline.passed:
+                return events
+            self._clock.wait(min(ALARM_POLL_S, deadline.remaining_s))
+
+    def _logged(self) -> tuple[hal.AlarmEvent, ...]:
+        known = self._alarm_number or 0
+        last, events = self._read(f"STAT:ALAR:LOG? {known}", _texts.alarm_log)
+        if last < known:  # it was switched off and on, and counts anew
+            last, events = self._read("STAT:ALAR:LOG? 0", _texts.alarm_log)
+        self._alarm_number = last
+        return events
+
+    def link(self) -> hal.LinkSelection:
+        """Get the QKD link that the unit is set to."""
+        return self._read("LINK:SEL?", _texts.selection)
+
+    def select_link(self, peer: str, path: str, *, fence: int | None = None) -> hal.LinkSelection:
+        """Set the unit to a QKD link. Allowed in OFF, WARMUP, AUTH and STANDBY."""
+        wanted = ",".join([_texts.quoted(peer), _texts.quoted(path), *([] if fence is None else [str(fence)])])
+        return _texts.selection(self._command(f"LINK:SEL {wanted};:LINK:SEL?"))
+
+    def link_keys(self) -> tuple[hal.LinkKey, ...]:
+        """Get for which links a pre-shared key is loaded."""
+        return self._read("LINK:LIST?", _texts.link_keys)
+
+    # --- the key channel ----------------------------------------------------------------------------------------------
+
+    def load_preshared_key(self, key: hal.KeyMaterial, *, peer: str = "", path: str = "") -> None:
+        """Load the pre-shared key of a link, exactly 4096 bytes, over the key channel.
+
+        Raises:
+            KeyMaterialError: The key is of another length; it is never padded or cut.
+        """
+        self._keys().load_preshared_key(key, peer, path)
+
+    def key_blocks(self, timeout: float, *, limit: int | None = None) -> Iterator[hal.KeyBlock]:
+        """Draw key blocks, oldest first, until none comes for `timeout` s or `limit` were drawn."""
+        return self._keys().key_blocks(timeout, limit)
+
+    def telemetry_stream(self, interval: float, timeout: float) -> Iterator[hal.TelemetryEvent]:
+        """Subscribe to readings every `interval` s, 0.1 to 60, until nothing comes for `timeout` s."""
+        names = {
+            f"{prefix}{value.command}": path + name
+            for owner, path, prefix in self._owners()
+            for name, value in owner.values().items()
+            if value.command
+        }
+        return self._keys().telemetry_stream(interval, timeout, names)
+
+    def _keys(self) -> KeyChannel:
+        if self._channel is None:
+            if "keys" not in self._resources:
+                raise hal.UnsupportedError(
+                    f"{self.name} was opened without its key channel", remedy='Give a resource keys="zmq:..."'
+                )
+            from tokaido.drivers.nec._keychannel import KeyChannel  # noqa: PLC0415 - ZeroMQ, when first needed
+
+            self._model()
+            self._channel = KeyChannel(
+                self._resources["keys"],
+                self.name,
+                self._sealed.serial_number,
+                clock=self._clock,
+                timeout_s=self._timeout_s,
+            )
+        return self._channel
+
+    # --- who it is ----------------------------------------------------------------------------------------------------
+
+    _sealed: SealedMessages
+    _found: re.Match[str] | None = None
+    _alarm_number: int | None = None  # of the last change that was handed on, or of the last one before opening
+    _channel: KeyChannel | None = None
+
+    def identity(self) -> Identity:
+        """Get vendor, model, serial number and firmware."""
+        return self._read(WHO, _texts.identity)
+
+    def close(self) -> None:
+        """Disconnect; changes nothing in the unit."""
+        if self._channel is not None:
+            self._channel.close()
+        super().close()
+
+    def _codec(self) -> hal.Codec:
+        self._sealed = SealedMessages()
+        return self._sealed
+
+    def _learn(self, found: Identity) -> None:
+        """Check what it is, seal with its serial number from now on, and ask how far its alarm log is."""
+        model = self.models.fullmatch(found.model)
+        if found.vendor != VENDOR or model is None or not SERIAL_NUMBERS.fullmatch(found.serial_number):
+            raise hal.WrongDeviceError(
+                f"expected {VENDOR} {self.models.pattern} and found {found.vendor} {found.model} {found.serial_number}",
+                device=self.name,
+                transport=self._control.name,
+                remedy="Check the cabling and the resource",
+            )
+        self._sealed.serial_number = found.serial_number
+        self._found = model
+        if self._alarm_number is None:
+            self._alarm_number = self._read("STAT:ALAR?", _texts.alarms)[0]
+
+    def _model(self) -> re.Match[str]:
+        """Return the model's name as the unit gave it at the last opening, taken apart."""
+        while self._found is None:
+            self._control.open()
+        return self._found
+
+    # --- exchanges ----------------------------------------------------------------------------------------------------
+
+    def ask(self, value: hal.Query[T]) -> T:
+        """Ask for a state or flag."""
+        own: hal.Query[T] = getattr(type(self), value.name)
+        return self._read(f"{own.command}?", lambda text: own.decode(_texts.plain(text)))
+
+    def _ask(self, command: str) -> Answer:
+        return self._read(f"{command}?", _texts.answer)
+
+    def _order(self, command: str, text: str) -> Answer:
+        return _texts.answer(self._command(f"{command} {text};:{command}?"))
+
+    def _ask_all(self) -> Mapping[str, Answer | hal.TokaidoError]:
+        return self._read("FETC:ALL?", _texts.report)
