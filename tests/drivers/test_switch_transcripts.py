@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import tokaido.hal as hal
-from tokaido_testing.switch_transcripts import LinePeer, argument, plain
-from tokaido_testing.transcripts import TRANSCRIPTS, load
+from tokaido_testing.switch_transcripts import argument, plain
+from tokaido_testing.transcripts import TRANSCRIPTS, LinePeer, driver_steps, load
 
 FAMILIES = ("polatis", "dicon", "thorlabs")
 NAMES = [f"{family}/{path.stem}" for family in FAMILIES for path in sorted((TRANSCRIPTS / family).glob("*.toml"))]
@@ -24,17 +24,6 @@ CASES = [
 ]
 
 
-def steps_of(transcript: dict[str, Any]) -> list[list[dict[str, Any]]]:
-    """Return the exchanges of the driver, one list for each step; what is for the emulator alone is left out."""
-    steps: list[list[dict[str, Any]]] = []
-    for exchange in transcript["exchange"]:
-        if any(verb in exchange for verb in ("open", "get", "do")):
-            steps.append([exchange])
-        elif exchange.get("same"):
-            steps[-1].append(exchange)
-    return steps
-
-
 def perform(switch: hal.OpticalSwitch, step: dict[str, Any]) -> object:
     """Do what a user of the driver does in one step."""
     if "get" in step:
@@ -45,7 +34,7 @@ def perform(switch: hal.OpticalSwitch, step: dict[str, Any]) -> object:
 @pytest.mark.parametrize(("name", "line", "resource"), CASES)
 def test_driver_says_and_understands_exactly_the_transcript(name: str, line: str, resource: str) -> None:
     transcript = load(name)
-    steps = steps_of(transcript)
+    steps = driver_steps(transcript, ("open", "get", "do"))
     assert steps[0][0]["open"]
     exchanges = [exchange for step in steps for exchange in step]
     with LinePeer(exchanges, transcript["endings"][line], tcp=line == "tcp") as peer:

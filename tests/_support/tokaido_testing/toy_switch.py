@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import tokaido.hal as hal
-from tokaido_testing.switch_transcripts import LinePeer
+from tokaido_testing.transcripts import LinePeer
 
 
 class ToySwitch(hal.OpticalSwitch):
