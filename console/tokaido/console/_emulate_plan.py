@@ -67,7 +67,7 @@ class Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a station file and return what to emulate: devices with a table `emulator`, and those of links.
+    """Read a station file and return what to emulate: devices and links with a table `emulator`, and their units.
 
     Raises:
         ConfigurationError: With every mistake in it.
@@ -76,7 +76,9 @@ def read_plan(path: Path) -> Plan:
     reader = _Reader(station)
     plan = reader.plan()
     if not plan.devices and not reader.mistakes:
-        reader.mistakes.append("devices: none is emulated; add a table [devices.NAME.emulator], or [links.NAME]")
+        reader.mistakes.append(
+            "devices: none is emulated; add a table [devices.NAME.emulator], or [links.NAME.emulator]"
+        )
     if reader.mistakes:
         count = len(reader.mistakes)
         raise hal.ConfigurationError(
@@ -99,8 +101,6 @@ _DEVICE_KEYS: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "speed": (_number(0.001), "a number of emulated s per s, from 0.001"),
 }
 _LINK_KEYS: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
-    "transmitter": (lambda value: isinstance(value, str), "the name of a device"),
-    "receiver": (lambda value: isinstance(value, str), "the name of a device"),
     "length_km": (_number(0), "a number of km"),
     "loss_db": (_number(0), "a number of dB"),
     "settings": (lambda value: value in SETTINGS, f"one of {', '.join(SETTINGS)}"),
@@ -118,14 +118,14 @@ class _Reader:
 
     def plan(self) -> Plan:
         """Return the plan, as far as it could be read."""
-        tables = {name: self._table(f"links.{name}", table) for name, table in self._station.links.items()}
-        in_links = {name for table in tables.values() for name in (table.get("transmitter"), table.get("receiver"))}
+        links = [link for link in self._station.links.values() if link.emulator]
+        in_links = {name for link in links for name in (link.transmitter, link.receiver)}
         plan = Plan()
         for name, entry in self._station.devices.items():
             if (entry.emulator or name in in_links) and (device := self._device(entry)) is not None:
                 plan.devices[name] = device
-        for name, table in tables.items():
-            self._link(plan, name, table)
+        for link in links:
+            self._link(plan, link)
         self._check_places(plan)
         return plan
 
@@ -159,24 +159,17 @@ class _Reader:
             options["serial_number"] = serial
         return EmulatedDevice(entry.name, entry.driver, Path(control.address), keys.address, server, client, options)
 
-    def _link(self, plan: Plan, name: str, table: Mapping[str, Any]) -> None:
-        where = f"links.{name}"
-        found = self._checked(where, table, _LINK_KEYS)
+    def _link(self, plan: Plan, link: hal.LinkEntry) -> None:
+        name, where = link.name, f"links.{link.name}"
+        found = self._checked(f"{where}.emulator", link.emulator, _LINK_KEYS)
         self.mistakes += [
-            f"{where}: {key} is missing"
-            for key in ("transmitter", "receiver", "length_km", "loss_db")
-            if key not in table
+            f"{where}.emulator: {key} is missing" for key in ("length_km", "loss_db") if key not in link.emulator
         ]
         units: list[EmulatedDevice] = []
-        for side, driver in ROLES.items():
-            unit = found.get(side)
-            if unit is None:
-                continue
-            if unit not in self._station.devices:
-                self.mistakes.append(f"{where}.{side}: there is no device {unit!r}")
-            elif self._station.devices[unit].driver != driver:
+        for (side, driver), unit in zip(ROLES.items(), (link.transmitter, link.receiver), strict=True):
+            if self._station.devices[unit].driver != driver:
                 self.mistakes.append(f"{where}.{side}: {unit} is no {driver}")
-            elif any(unit in (link.transmitter.name, link.receiver.name) for link in plan.links):
+            elif any(unit in (other.transmitter.name, other.receiver.name) for other in plan.links):
                 self.mistakes.append(f"{where}.{side}: {unit} is in another link already")
             elif unit in plan.devices:
                 units.append(plan.devices[unit])
@@ -223,9 +216,3 @@ class _Reader:
             else:
                 found[key] = value
         return found
-
-    def _table(self, where: str, value: object) -> Mapping[str, Any]:
-        if isinstance(value, dict):
-            return value
-        self.mistakes.append(f"{where}: must be a table, not {value!r}")
-        return {}

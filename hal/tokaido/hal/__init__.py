@@ -21,6 +21,10 @@ from tokaido.hal._errors import (
     DeviceTimeoutError,
     InterlockError,
     KeyMaterialError,
+    LeaseError,
+    LeaseHeldError,
+    LeaseLostError,
+    MoveError,
     NotConnectedError,
     NotFreshError,
     OutcomeUnknownError,
@@ -64,7 +68,10 @@ if TYPE_CHECKING:
     from tokaido.hal._curve import CurveKeyFiles, create_curve_keys
     from tokaido.hal._interlocks import LightInterlock
     from tokaido.hal._key_channel import KeyChannel
+    from tokaido.hal._leases import Lease, LeaseBook, LeaseInfo
     from tokaido.hal._line_device import LineDevice, SilentCodec
+    from tokaido.hal._links import Link, LinkEntry, LinkLoss
+    from tokaido.hal._move_report import MoveReport, MoveStep
     from tokaido.hal._registry import DriverEntry, drivers, emulators, role_name
     from tokaido.hal._scpi import ScpiCodec, ScpiDialect, drain_errors
     from tokaido.hal._serial import SerialTransport
@@ -89,8 +96,16 @@ _LAZY = {
     "DeviceEntry": "tokaido.hal._station",
     "DriverEntry": "tokaido.hal._registry",
     "KeyChannel": "tokaido.hal._key_channel",
+    "Lease": "tokaido.hal._leases",
+    "LeaseBook": "tokaido.hal._leases",
+    "LeaseInfo": "tokaido.hal._leases",
     "LightInterlock": "tokaido.hal._interlocks",
     "LineDevice": "tokaido.hal._line_device",
+    "Link": "tokaido.hal._links",
+    "LinkEntry": "tokaido.hal._links",
+    "LinkLoss": "tokaido.hal._links",
+    "MoveReport": "tokaido.hal._move_report",
+    "MoveStep": "tokaido.hal._move_report",
     "OneTimeAuthenticator": "tokaido.hal._authenticator",
     "OpticalSwitch": "tokaido.hal._switch",
     "PortState": "tokaido.hal._switch_values",
@@ -147,13 +162,25 @@ __all__ = [
     "KeyChannel",
     "KeyMaterial",
     "KeyMaterialError",
+    "Lease",
+    "LeaseBook",
+    "LeaseError",
+    "LeaseHeldError",
+    "LeaseInfo",
+    "LeaseLostError",
     "LightInterlock",
     "LimitStatus",
     "LineCodec",
     "LineDevice",
+    "Link",
+    "LinkEntry",
     "LinkKey",
+    "LinkLoss",
     "LinkSelection",
     "Measured",
+    "MoveError",
+    "MoveReport",
+    "MoveStep",
     "NotConnectedError",
     "NotFreshError",
     "NotMine",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tokaido.hal._interlocks import InterlockEntry
+    from tokaido.hal._links import Link, LinkEntry
     from tokaido.hal._resources import Resource
     from tokaido.hal._roles import Receiver
     from tokaido.hal._switch import OpticalSwitch
@@ -46,7 +47,8 @@ class Station:
     A station file has a table `station` (`name`, and `on_exit` = "safe" or "keep") and a table `devices.NAME` for each
     device (`driver`, `control`, `keys`, `serial_number`, `timeout`). Files named in resources are taken relative to it.
     A table `interlocks.NAME` (`switch`, `classical_inputs`, `single_photon_outputs`) keeps classical light from a
-    receiver that is not shuttered.
+    receiver that is not shuttered. A table `links.NAME` (`transmitter`, `receiver`, `lease_file`, and a table
+    `paths.PATH` with a list of [input, output] for each switch) makes a QKD link, which `link` returns.
     """
 
     def __init__(
@@ -55,17 +57,20 @@ class Station:
         devices: Mapping[str, DeviceEntry],
         *,
         on_exit: OnExit = "safe",
-        links: Mapping[str, Mapping[str, Any]] | None = None,
+        links: Mapping[str, LinkEntry] | None = None,
         interlocks: Iterable[InterlockEntry] = (),
+        bench: Mapping[str, Any] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.name = name
         self.devices = dict(devices)
         self.on_exit: OnExit = on_exit
         self.links = dict(links or {})
-        """The tables `links`, for whoever emulates this station."""
+        """The QKD links, as the tables `links` declare them; `link` returns one with its devices."""
         self.interlocks = tuple(interlocks)
         """Bound to their switches when these are opened."""
+        self.bench = dict(bench or {})
+        """The table `bench`, unread: the optics, for whoever emulates this station."""
         self._clock = clock
         self._open: dict[str, Device] = {}
 
@@ -113,6 +118,7 @@ class Station:
             on_exit=station.on_exit,
             links=station.links,
             interlocks=station.interlocks,
+            bench=station.bench,
             clock=clock,
         )
 
@@ -135,6 +141,30 @@ class Station:
         if not isinstance(role, type) or not isinstance(device, role):
             raise ConfigurationError(f"{name} is a {type(device).__name__}, not a {getattr(role, '__name__', role)}")
         return cast("D", device)
+
+    def link(self, name: str) -> Link:
+        """Return a QKD link with its units and switches, opened on first use: `station.link("field")`.
+
+        Raises:
+            ConfigurationError: The station has none of that name.
+            TransportError: A device of it could not be reached.
+        """
+        from tokaido.hal._links import Link  # noqa: PLC0415 - roles, which only links need
+        from tokaido.hal._roles import Receiver, Transmitter  # noqa: PLC0415
+        from tokaido.hal._switch import OpticalSwitch  # noqa: PLC0415
+
+        entry = self.links.get(name)
+        if entry is None:
+            raise ConfigurationError(
+                f"station {self.name} has no link {name!r}", remedy=f"It has {', '.join(self.links) or 'none'}"
+            )
+        return Link(
+            entry,
+            self.device(entry.transmitter, Transmitter),
+            self.device(entry.receiver, Receiver),
+            {switch: self.device(switch, OpticalSwitch) for switch in entry.switches},
+            clock=self._clock,
+        )
 
     def _opened(self, entry: DeviceEntry) -> Device:
         device = Device.open(

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokaido.hal._device import Device
 from tokaido.hal._errors import ConfigurationError
 from tokaido.hal._interlocks import InterlockEntry, read_interlock
+from tokaido.hal._link_file import LinkReader
 from tokaido.hal._registry import drivers, load_driver
 from tokaido.hal._resources import Resource
 from tokaido.hal._station import DeviceEntry, OnExit
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tokaido.hal._links import LinkEntry
 
 
 class StationTables(NamedTuple):
@@ -22,8 +25,9 @@ class StationTables(NamedTuple):
     name: str
     on_exit: OnExit
     devices: dict[str, DeviceEntry]
-    links: dict[str, Any]
+    links: dict[str, LinkEntry]
     interlocks: tuple[InterlockEntry, ...]
+    bench: dict[str, Any]
 
 
 class StationReader:
@@ -37,7 +41,7 @@ class StationReader:
 
     def station(self, tables: dict[str, Any]) -> StationTables:
         """Return what the tables say."""
-        self._unknown(tables, (), ("station", "devices", "links", "interlocks"))
+        self._unknown(tables, (), ("station", "devices", "links", "interlocks", "bench"))
         head = self._table(tables, (), "station")
         self._unknown(head, ("station",), ("name", "on_exit"))
         name = self._text(head, ("station",), "name", "station")
@@ -50,15 +54,27 @@ class StationReader:
         }
         if not devices and "devices" not in tables:
             self._mistake(("devices",), "there is none; add a table [devices.NAME] with driver and control")
-        links = self._table(tables, (), "links")
         kinds = {key: self._kinds.get(entry.driver) for key, entry in devices.items()}
+        links = {
+            key: LinkReader(key, kinds, self._base, self._mistake).entry(
+                self._table(self._table(tables, (), "links"), ("links",), key)
+            )
+            for key in self._table(tables, (), "links")
+        }
         interlocks = tuple(
             read_interlock(
                 key, self._table(self._table(tables, (), "interlocks"), ("interlocks",), key), kinds, self._mistake
             )
             for key in self._table(tables, (), "interlocks")
         )
-        return StationTables(name, "keep" if on_exit == "keep" else "safe", devices, links, interlocks)
+        return StationTables(
+            name=name,
+            on_exit="keep" if on_exit == "keep" else "safe",
+            devices=devices,
+            links=links,
+            interlocks=interlocks,
+            bench=self._table(tables, (), "bench"),
+        )
 
     def _device(self, name: str, table: dict[str, Any]) -> DeviceEntry:
         path = ("devices", name)
@@ -139,7 +155,7 @@ class StationReader:
         inside, table_line = wanted == "", 0
         for number, line in enumerate(self._lines, 1):
             if found := header.match(line):
-                name = found[1].replace('"', "").replace(" ", "")
+                name = re.sub(r"\s*\.\s*", ".", found[1].replace('"', ""))
                 if name == ".".join(path):
                     return number
                 inside = name == wanted

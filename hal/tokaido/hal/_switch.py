@@ -130,11 +130,59 @@ class OpticalSwitch(Device):
         """
         wanted = dict(connections)
         self._check_pairs(wanted)
-        if len(set(wanted.values())) != len(wanted):
-            raise RangeError(f"an output stands twice in {wanted}", device=self.name, remedy="Nothing was sent")
+        self._check_outputs_once(wanted)
         self._check_interlocks(wanted, force)
         self._replace(wanted)
         self._verify(wanted, "replace")
+
+    def reroute(self, part: Iterable[int], join: Mapping[int, int], *, force: str = "") -> None:
+        """Part some inputs and join others, with one command, and leave every other connection alone.
+
+        The command carries the whole map as it was read just before. What another client changes between that reading
+        and the command is undone by it, unnoticed: who moves light on a shared switch does it under a lease.
+
+        Args:
+            part: Inputs to part from their outputs. Inputs that are free stay so.
+            join: Output by input; ports that are free, or become so by `part`, or are joined so already.
+            force: Why an interlock may be overruled; it is logged. Empty: it may not.
+
+        Raises:
+            RangeError: A port does not exist, or an output stands twice; nothing was sent.
+            RefusedError: A port is joined to another that is not parted; nothing was sent.
+            InterlockError: Classical light would reach a single-photon receiver; nothing was sent.
+            UnsupportedError: An input would be left without an output, and this switch cannot; nothing was sent.
+            DeviceError: The switch refused, or its map did not become this within `settle_timeout`.
+            OutcomeUnknownError: The reply was lost; read `connections`.
+        """
+        parted, joined = frozenset(part), dict(join)
+        self._check_inputs(parted)
+        self._check_pairs(joined)
+        self._check_outputs_once(joined)
+        command = f"part {sorted(parted)}, join {joined}"
+        present = self.connections()
+        kept = {i: o for i, o in present.items() if i not in parted}
+        taken = {o: i for i, o in kept.items()}
+        for source, target in joined.items():
+            if kept.get(source, target) != target or taken.get(target, source) != source:
+                busy = (
+                    f"input {source} is joined to output {kept[source]}"
+                    if kept.get(source, target) != target
+                    else f"output {target} is joined to input {taken[target]}"
+                )
+                raise RefusedError(
+                    f"{busy}; nothing was sent",
+                    device=self.name,
+                    command=command,
+                    remedy="Whose connection is it? Part it first",
+                )
+        wanted = {**kept, **joined}
+        if wanted == present:
+            return
+        if not wanted.keys() >= present.keys():
+            self._require(SwitchCapability.DISCONNECT)
+        self._check_interlocks({i: o for i, o in joined.items() if present.get(i) != o}, force)
+        self._replace(wanted)
+        self._verify(wanted, command)
 
     def port_states(self) -> dict[SwitchPort, PortState]:
         """Ask for the state of every port.
@@ -230,6 +278,10 @@ class OpticalSwitch(Device):
                     device=self.name,
                     remedy=f"It has 1 to {outputs}; nothing was sent",
                 )
+
+    def _check_outputs_once(self, pairs: Mapping[int, int]) -> None:
+        if len(set(pairs.values())) != len(pairs):
+            raise RangeError(f"an output stands twice in {dict(pairs)}", device=self.name, remedy="Nothing was sent")
 
     def _check_interlocks(self, pairs: Mapping[int, int], force: str) -> None:
         for interlock in self._interlocks:

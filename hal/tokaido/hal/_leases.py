@@ -1,0 +1,237 @@
+"""Leases with fencing numbers, so that two programs never order the same devices at the same time."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
+from tokaido.hal._errors import LeaseError, LeaseHeldError, LeaseLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+LARGEST_FENCE = 2**53 - 1
+"""Units take no higher one."""
+BUSY_S = 5.0
+"""How long to wait for another program's transaction, each of which takes milliseconds."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS fence (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);
+INSERT OR IGNORE INTO fence VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS lease (
+    name TEXT PRIMARY KEY, holder TEXT NOT NULL, number INTEGER NOT NULL, boot TEXT NOT NULL, end_ns INTEGER NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseInfo:
+    """Who holds a lease."""
+
+    name: str
+    holder: str
+    fence: int
+    remaining_s: float
+    """How long still, in s, unless it is renewed."""
+
+
+class LeaseBook:
+    """Leases in one SQLite file, for all programs of one machine.
+
+    Every lease comes with a fencing number. One count serves all names of the file and only ever goes up: over
+    restarts, crashes and expiry; it is on disk before `acquire` returns. Time is the machine's monotonic clock, so that
+    no step of the wall clock lengthens or shortens a lease; after a reboot all are free, and the count goes on.
+
+    What fencing can do: a QKD unit remembers the highest number that it was ordered with and refuses a lower one, so
+    that a program that was frozen beyond the end of its lease sets no unit to another link behind its successor's back.
+    What it cannot do: an optical switch knows no numbers, and a unit's other orders carry none. Between the look at the
+    lease and such an order remains a window; a program frozen just there for longer than its lease still sends that one
+    order when it wakes up, and none after it. The successor reads the maps again and finds it out.
+    """
+
+    def __init__(self, path: str | Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.path = Path(path)
+        self._clock = clock
+
+    def acquire(self, name: str | Iterable[str], holder: str, seconds: float) -> Lease:
+        """Take the lease of one name, or of several at once under one number: all of them or none.
+
+        Args:
+            name: What is to be held, such as "link.field" or ["device.alice", "device.west"].
+            holder: Who holds it, for others to read.
+            seconds: How long, unless it is renewed.
+
+        Raises:
+            LeaseHeldError: Somebody holds one of them; names him and how long still.
+            LeaseError: The file cannot be read or written.
+        """
+        names = (name,) if isinstance(name, str) else tuple(sorted(set(name)))
+        if not names or not all(names) or not 0 < seconds <= 86_400:
+            raise LeaseError(f"a lease has a name and lasts up to 86400 s, not {names!r} for {seconds!r} s")
+        with self._transaction() as database:
+            for held in names:
+                found = self._find(database, held)
+                if found is not None:
+                    raise LeaseHeldError(
+                        f"{held} is held by {found.holder} (number {found.fence}) for {found.remaining_s:.1f} s still",
+                        holder=found.holder,
+                        remaining_s=found.remaining_s,
+                        remedy="Wait for it to be released; if its holder has died it ends by itself",
+                    )
+            database.execute("UPDATE fence SET number = number + 1")
+            (number,) = database.execute("SELECT number FROM fence").fetchone()
+            if number > LARGEST_FENCE:
+                raise LeaseError(f"{self.path} has used up its fencing numbers")
+            end_ns = self._clock.monotonic_ns() + round(seconds * NS_PER_S)
+            database.executemany(
+                "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)",
+                [(held, holder, number, _boot_id(), end_ns) for held in names],
+            )
+        return Lease(self, names, holder, number, seconds)
+
+    def inspect(self, name: str) -> LeaseInfo | None:
+        """Return who holds a lease now; None if nobody does.
+
+        Raises:
+            LeaseError: The file cannot be read.
+        """
+        if not self.path.exists():
+            return None
+        with self._transaction() as database:
+            return self._find(database, name)
+
+    def skip_to(self, number: int) -> None:
+        """Let the next fencing number be above `number`: for a file that was lost while units remember higher ones.
+
+        Raises:
+            LeaseError: It is no fencing number, or the file cannot be written.
+        """
+        if not 0 <= number < LARGEST_FENCE:
+            raise LeaseError(f"a fencing number lies in 0 to {LARGEST_FENCE}, not {number!r}")
+        with self._transaction() as database:
+            database.execute("UPDATE fence SET number = max(number, ?)", (number,))
+
+    def _find(self, database: sqlite3.Connection, name: str) -> LeaseInfo | None:
+        row = database.execute("SELECT holder, number, boot, end_ns FROM lease WHERE name = ?", (name,)).fetchone()
+        if row is None or row[2] != _boot_id():
+            return None
+        remaining_ns = row[3] - self._clock.monotonic_ns()
+        return LeaseInfo(name, row[0], row[1], remaining_ns / NS_PER_S) if remaining_ns > 0 else None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection of this call's own, which no thread or fork shares, and commit to the disk at the end."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            with closing(sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)) as database:
+                # FULL, and the directory too: else a power loss could bring the old journal, and the old number, back.
+                database.execute("PRAGMA synchronous = EXTRA")
+                database.execute("BEGIN IMMEDIATE")
+                try:
+                    if database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+                        for statement in _SCHEMA.split(";"):
+                            database.execute(statement)
+                    yield database
+                except BaseException:
+                    database.execute("ROLLBACK")
+                    raise
+                database.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            raise LeaseError(
+                f"the lease book {self.path} cannot be used: {error}",
+                remedy="It needs a local disk with room, and a folder that this program may write to",
+            ) from error
+
+
+class Lease:
+    """A lease that was acquired. As a context manager it is released at the end."""
+
+    def __init__(self, book: LeaseBook, names: tuple[str, ...], holder: str, fence: int, seconds: float) -> None:
+        self._book = book
+        self.names = names
+        """What it holds."""
+        self.holder = holder
+        """Who holds it."""
+        self.fence = fence
+        """Its fencing number: higher than that of every lease of this book before."""
+        self.seconds = seconds
+        """How long it lasts from `acquire` or `renew`, in s."""
+
+    def check(self) -> float:
+        """Return how long the lease lasts still, in s.
+
+        Raises:
+            LeaseLostError: It ran out, or somebody else has taken it.
+            LeaseError: The file cannot be read.
+        """
+        with self._book._transaction() as database:
+            return self._remaining(database)
+
+    def renew(self) -> None:
+        """Let it last `seconds` from now.
+
+        Raises:
+            LeaseLostError: It ran out, or somebody else has taken it.
+            LeaseError: The file cannot be written.
+        """
+        with self._book._transaction() as database:
+            self._remaining(database)
+            self._prolong(database)
+
+    def keep(self) -> None:
+        """Check the lease, and renew it if less than half of its time is left: what precedes every order.
+
+        Raises:
+            LeaseLostError: It ran out, or somebody else has taken it.
+            LeaseError: The file cannot be read or written.
+        """
+        with self._book._transaction() as database:
+            if self._remaining(database) < self.seconds / 2:
+                self._prolong(database)
+
+    def release(self) -> None:
+        """Give it back. What was lost already stays with whoever has it.
+
+        Raises:
+            LeaseError: The file cannot be written; the lease then ends by itself.
+        """
+        with self._book._transaction() as database:
+            database.executemany(
+                "DELETE FROM lease WHERE name = ? AND number = ?", [(name, self.fence) for name in self.names]
+            )
+
+    def _remaining(self, database: sqlite3.Connection) -> float:
+        left: list[float] = []
+        for name in self.names:
+            found = self._book._find(database, name)
+            if found is None or found.fence != self.fence:
+                why = "ran out" if found is None else f"was taken over by {found.holder} under number {found.fence}"
+                raise LeaseLostError(
+                    f"the lease of {name}, held by {self.holder} under number {self.fence}, {why}",
+                    remedy="Order nothing any more; acquire it anew and read every device first",
+                )
+            left.append(found.remaining_s)
+        return min(left)
+
+    def _prolong(self, database: sqlite3.Connection) -> None:
+        end_ns = self._book._clock.monotonic_ns() + round(self.seconds * NS_PER_S)
+        database.executemany("UPDATE lease SET end_ns = ? WHERE name = ?", [(end_ns, name) for name in self.names])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _boot_id() -> str:
+    """Return what is another after every start of the machine, as its monotonic clock is."""
+    return BOOT_ID.read_text(encoding="ascii").strip()
