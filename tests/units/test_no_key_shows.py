@@ -13,8 +13,8 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import QkdLink
+from tokaido.emulators.conformance._leaks import LeakScanner
 from tokaido.emulators.optics import Fibre
-from tokaido_testing.leaks import LeakScanner
 
 
 def test_the_scan_finds_a_planted_key_in_every_form() -> None:

@@ -21,10 +21,15 @@ except ModuleNotFoundError as error:
     ) from error
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{name}" for name in ("_rig", "_questions", "_faulty", "_contract", "_switch", "_unit"))
+    *(
+        f"{__name__}.{name}"
+        for name in ("_rig", "_questions", "_faulty", "_contract", "_switch", "_unit", "_key_rig", "_keys")
+    )
 )
 
-from tokaido.emulators.conformance._plan import FAULTS, Summary, WireFault  # noqa: E402 - their asserts are to explain
+from tokaido.emulators.conformance._key_rig import HasKeys  # noqa: E402 - their asserts are to explain
+from tokaido.emulators.conformance._plan import FAULTS, Summary, WireFault  # noqa: E402
+from tokaido.emulators.conformance._rig import HasLight  # noqa: E402
 from tokaido.emulators.conformance._suite import suite  # noqa: E402
 
-__all__ = ["FAULTS", "Summary", "WireFault", "suite"]
+__all__ = ["FAULTS", "HasKeys", "HasLight", "Summary", "WireFault", "suite"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators.conformance._questions import Asking
-from tokaido.emulators.conformance._rig import OVERRUN_S, Rig
+from tokaido.emulators.conformance._rig import OVERRUN_S, Rig, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,18 +25,14 @@ class UnderFaults(Asking):
         if kind == "wrong_id":
             with Rig(self.plan, wire_end) as rig:
                 self.skip_if_alike(rig)
-        faults = [fault for fault in self.plan.faults if fault.kind == kind]
-        with ThreadPoolExecutor(2 * len(faults)) as pool:
-            runs = [
-                (fault, pool.submit(self._run, check, wire_end, fault))
-                for fault in faults
+        side_by_side(
+            {
+                f"{check.__name__} under {fault} at {wire_end}": partial(self._run, check, wire_end, fault)
+                for fault in self.plan.faults
+                if fault.kind == kind
                 for check in (self.check_values, self.check_orders)
-            ]
-            for fault, run in runs:
-                error = run.exception()
-                if error is not None:
-                    error.add_note(f"under {fault} at {wire_end}")
-                    raise error
+            }
+        )
 
     def _run(self, check: Callable[[Rig, WireFault], None], wire_end: str, fault: WireFault) -> None:
         with Rig(self.plan, wire_end) as rig:

@@ -59,7 +59,7 @@ class Summary:
     def __init__(self, driver: str) -> None:
         self.driver = driver
         self.exchanges = 0
-        """Calls whose outcome was compared with the truth: values that came, and settings that were confirmed."""
+        """Outcomes compared with the truth: values that came, settings that were confirmed, key blocks handed out."""
         self.errors = 0
         """Calls that ended with a `TokaidoError`, as they may under a fault."""
         self.wrong = 0

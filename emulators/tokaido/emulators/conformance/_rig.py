@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, runtime_checkable
 
@@ -9,10 +10,10 @@ import tokaido.hal as hal
 from tokaido.emulators._launch import Emulator, launch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
     from types import TracebackType
 
-    from tokaido.emulators._faults import Fault
+    from tokaido.emulators._faults import Fault, Port
     from tokaido.emulators.conformance._plan import Plan, WireFault
 
 T = TypeVar("T")
@@ -41,6 +42,10 @@ class Rig:
         self.summary = plan.summary
         self.wire_end = wire_end
         self.sent: list[str] = []
+        self.raised: list[hal.TokaidoError] = []
+        """Every error that a call ended with."""
+        self.places: dict[str, str] = {}
+        """Resources that the driver opens instead of the emulator's own, by name."""
         self._stack = ExitStack()
         self.emulator: Emulator = self._stack.enter_context(self.launch())
         self.device: hal.Device = self._stack.enter_context(self.open())
@@ -66,7 +71,7 @@ class Rig:
 
     def open(self, emulator: Emulator | None = None) -> hal.Device:
         """Open the driver on this emulator, or on another."""
-        resources = dict((emulator or self.emulator).resources)
+        resources = dict(emulator.resources) if emulator else {**self.emulator.resources, **self.places}
         device = hal.Device.open(
             self.plan.driver, timeout=self.plan.timeout, trace=self._note, **cast("dict[str, Any]", resources)
         )
@@ -90,6 +95,7 @@ class Rig:
             result = what()
         except hal.TokaidoError as error:
             self.summary.count("errors")
+            self.raised.append(error)
             result = error
         except Exception:
             self.summary.count("foreign")
@@ -121,17 +127,25 @@ class Rig:
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
-    def strike(self, fault: WireFault) -> list[Fault]:
-        """Let a fault strike the next pieces on the wire."""
+    def strike(self, fault: WireFault, port: Port = "control", probability: float = 1.0) -> list[Fault]:
+        """Let a fault strike the next pieces on the wire, or some of them."""
         kind, seconds = fault.kind, self.plan.lasts_s.get(fault.kind, 0.1)
         add = self.emulator.faults.add
         if kind == "alarm":
-            return [add(kind, direction="to_unit", port="control", provokes=self.plan.alarm, count=1)]
-        if kind == "wrong_id":  # nobody changes boxes without pulling a plug
+            return [add(kind, direction="to_unit", port=port, provokes=self.plan.alarm, count=1)]
+        if kind == "wrong_id" and port == "control":  # nobody changes boxes without pulling a plug
             pulled = add("unplug", direction="to_unit", port="control", seconds=self.plan.lasts_s["unplug"], count=1)
             return [add(kind, direction="to_unit", port="control"), pulled]
         return [
-            add(kind, direction=fault.direction, port="control", count=2, seconds=seconds, size=ENDLESS_BYTES),
+            add(
+                kind,
+                direction=fault.direction,
+                port=port,
+                probability=probability,
+                count=2,
+                seconds=seconds,
+                size=ENDLESS_BYTES,
+            )
         ]
 
     def end(self, fault: WireFault, struck: list[Fault]) -> None:
@@ -182,3 +196,14 @@ def until(condition: Callable[[], bool], seconds: float = SETTLED_S) -> bool:
             return False
         hal.SYSTEM_CLOCK.wait(0.002)
     return True
+
+
+def side_by_side(works: Mapping[str, Callable[[], None]]) -> None:
+    """Do every work in a thread of its own, and raise the first error there was, with the name of its work."""
+    with ThreadPoolExecutor(max(len(works), 1)) as pool:
+        runs = {name: pool.submit(work) for name, work in works.items()}
+        for name, run in runs.items():
+            error = run.exception()
+            if error is not None:
+                error.add_note(name)
+                raise error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tokaido.hal as hal
 from tokaido.emulators._launch import model_class
 from tokaido.emulators.conformance._contract import Contract
+from tokaido.emulators.conformance._keys import KeyContract
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault, ends_of
 from tokaido.emulators.conformance._switch import SwitchContract
 from tokaido.emulators.conformance._unit import UnitContract
@@ -81,4 +82,6 @@ def suite(
         summary=Summary(driver),
     )
     contract = next(contract for role, contract in CONTRACTS if issubclass(kind, role))
+    if contract is UnitContract and "keys" in kind.resource_kinds:
+        contract = KeyContract
     return type("Conformance", (contract,), {"plan": plan, "summary": plan.summary, "__doc__": f"{driver} as its role"})

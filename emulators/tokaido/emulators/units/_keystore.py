@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 CAPACITY = 64
 """Key blocks that may wait; with these no new block is begun."""
+REMEMBERED = 1000
+"""How much of what hosts said is remembered."""
 
 Name = tuple[str, int]
 """Session and number of a block."""
@@ -29,6 +32,8 @@ class KeyStore:
         self._waiting: dict[Name, _Waiting] = {}
         self._committed: set[Name] = set()
         self._locked: dict[Name, _Waiting] = {}
+        self.told: deque[tuple[str, str, int]] = deque(maxlen=REMEMBERED)
+        """What hosts said of blocks, oldest first: "ack" or "commit", session, number."""
 
     @property
     def waiting(self) -> int:
@@ -65,6 +70,7 @@ class KeyStore:
 
     def ack(self, name: Name) -> Literal["acked", "committed"] | None:
         """Note that a block arrived; None when there never was one of this name."""
+        self.told.append(("ack", *name))
         if name in self._committed:
             return "committed"
         if name not in self._waiting:
@@ -74,6 +80,7 @@ class KeyStore:
 
     def commit(self, name: Name) -> Literal["committed", "not acked"] | None:
         """Overwrite a block that was acknowledged; None when there never was one of this name."""
+        self.told.append(("commit", *name))
         if name in self._committed:
             return "committed"
         if name not in self._waiting:
