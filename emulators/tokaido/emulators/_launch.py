@@ -301,7 +301,7 @@ class InstrumentEmulator(Emulator):
 
 @overload
 def launch(  # type: ignore[overload-overlap]  # a name that is a plain str may be any device's
-    name: Literal["toshiba.transmitter", "toshiba.receiver"],
+    name: Literal["toshiba.transmitter", "toshiba.receiver", "nec.transmitter", "nec.receiver"],
     *,
     wire_end: str | None = None,
     resources: Mapping[str, str] | None = None,
@@ -358,7 +358,8 @@ def launch(
     Args:
         name: An emulator's name, such as "toshiba.transmitter".
         wire_end: What carries its control port: one of those that its model has (`wire_ends`), by default the first.
-            "tcp" and "hislip" are plain, as such instruments are: on the loopback interface, and never with keys.
+            "tcp" and "hislip" are plain, as such instruments are: on the loopback interface, and never with keys, which
+            have a port of their own under CURVE.
         resources: Where to appear, by port; by default at places that are free.
         serial_number: Its serial number; the model has one for want of it.
         seed: Decides everything that is random and no secret.

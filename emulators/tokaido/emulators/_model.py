@@ -28,6 +28,9 @@ class DeviceModel(ABC):
     """Names of the faults that `provoke` knows."""
     wire_ends: ClassVar[Sequence[str]] = ("pty", "emu")
     """What may carry the port `control`: some of `WIRE_ENDS` in `_plugs`, the usual one first."""
+    plain_control: ClassVar[bool] = False
+    """Whether the port `control` of a device with a key channel may be on a wire end that neither hides nor
+    authenticates anything; no key and no pre-shared key ever goes over it."""
     wire_end: str = ""
     """What carries the port `control`; whoever plugs the box in says so, and a box may end its lines accordingly."""
     BAUD_RATE: ClassVar[int] = 115200

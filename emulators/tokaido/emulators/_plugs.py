@@ -34,7 +34,7 @@ WIRE_ENDS: Final = ("pty", "emu", "tcp", "hislip", "visa", "asrl")
 | `asrl` | a pseudo-terminal, reached through VISA | `visa:ASRL/path::INSTR` |
 """
 PLAIN: Final = ("tcp", "hislip", "visa", "asrl")
-"""Ends that instruments have; a device with a key channel has none of them."""
+"""Ends that instruments have; a device with a key channel has one of them only if its contract says so."""
 _numbers = itertools.count(2)
 
 
@@ -59,8 +59,9 @@ def choose_end(model: DeviceModel, wire_end: str | None, place: str | None) -> s
     """
     there = None if place is None else end_of(Resource.parse(place))
     end = wire_end or there or model.wire_ends[0]
-    if end not in model.wire_ends or (end in PLAIN and "keys" in model.MESSAGE_PORTS):
-        known = ", ".join(name for name in model.wire_ends if name not in PLAIN or "keys" not in model.MESSAGE_PORTS)
+    plain = model.plain_control or "keys" not in model.MESSAGE_PORTS
+    if end not in model.wire_ends or (end in PLAIN and not plain):
+        known = ", ".join(name for name in model.wire_ends if name not in PLAIN or plain)
         raise ConfigurationError(f"{type(model).__name__} has no wire end {end!r}", remedy=f"Choose one of: {known}")
     if there is not None and there != end:
         raise ConfigurationError(f"{place} is no place for the wire end {end!r}", remedy=f"Take {there!r}")

@@ -81,7 +81,7 @@ class ScpiCore(DeviceModel):
         """Take over what the operation that just ended has brought about."""
 
     def takes_whole(self, message: str) -> bool:  # noqa: ARG002 - for a model that has such messages
-        """Take a message that is none of IEEE 488.2, and return whether it was one; see `carry_out` and `send_reply`."""
+        """Take a message that is none of IEEE 488.2 and return whether it was; see `carry_out` and `send_reply`."""
         return False
 
     def begin_operation(self, duration_ns: int) -> None:

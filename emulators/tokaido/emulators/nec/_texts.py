@@ -1,0 +1,44 @@
+"""How values look on the wire: numbers, words, quoted texts, readings with their age."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tokaido.emulators._scpi_status import ScpiError
+
+if TYPE_CHECKING:
+    from tokaido.emulators.units import Reading
+
+NO_VALUE: Final = "9.91E37"
+"""What stands for a value that cannot be given (SCPI-99 volume 1, 7.2.1.5: not a number)."""
+
+
+def number(value: float, digits: str = ".10g") -> str:
+    """Return a number, never "-0"."""
+    shown = format(value, digits)
+    return shown.removeprefix("-") if float(shown) == 0 else shown
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotation marks, those inside doubled (IEEE 488.2, 8.7.8)."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def reading_text(reading: Reading, digits: str) -> str:
+    """Return a reading: `0.0312`, `0.0312,12.5` if it is 12.5 s old, `OPEN`."""
+    if isinstance(reading.value, str):
+        return reading.value
+    shown = number(reading.value, digits)
+    return shown if reading.age_s is None else f"{shown},{reading.age_s:.1f}"
+
+
+def text_of(argument: str, called: str) -> str:
+    """Return what stands between the quotation marks of a parameter.
+
+    Raises:
+        ScpiError: -104 it is no text.
+    """
+    mark = argument[:1]
+    if mark not in ('"', "'") or len(argument) < 2 or argument[-1] != mark:
+        raise ScpiError(-104, f"{called} takes a text in quotation marks")
+    return argument[1:-1].replace(mark * 2, mark)
