@@ -1,4 +1,4 @@
-"""Emulated devices: models, their wire ends, faults, and the link that joins two units over a fibre.
+"""Emulated devices: models, their wire ends, faults, and the bench that joins them with emulated optics.
 
 Nothing here is imported before it is used, so `import tokaido.emulators` is cheap.
 """
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._plugs import WIRE_ENDS
     from tokaido.emulators._scpi_model import Dialect, Parameters, ScpiError, ScpiModel, command
+    from tokaido.emulators.bench import Bench
 
 __all__ = [
     "KINDS",
     "WIRE_ENDS",
+    "Bench",
     "DeviceModel",
     "Dialect",
     "Emulator",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Bench": "bench",
     "KINDS": "_faults",
     "Fault": "_faults",
     "Faults": "_faults",

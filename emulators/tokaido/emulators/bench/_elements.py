@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
 
@@ -12,7 +13,7 @@ from tokaido.hal._errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokaido.emulators.optics import Fibre
+    from tokaido.emulators.optics import Fibre, InterceptResend
 
 Band = Literal["quantum", "clock"]
 """Which light: the weak pulses, or the bright pulses that the receiver's clock follows."""
@@ -26,8 +27,10 @@ class Way:
 
     port: str
     loss_db: float
-    mark: object = 0
-    """Changes whenever this way was another one, or none, since it was last asked for."""
+    mark: int = 0
+    """Counts how often this way was interrupted or another one."""
+    diversions: int = 0
+    """Counts how often light at either port had another way meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ class FibreOnBench(Element):
         """Chance per gate, both detectors together, of a click by stray or Raman light at a receiver it leads to."""
         self.bright = False
         """Whether light in it blinds a receiver it leads to."""
+        self.eavesdropper: InterceptResend | None = None
+        """Who intercepts and resends pulses in it."""
         self._breaks = 0
 
     @property
@@ -254,8 +259,9 @@ class SwitchPlace(Element):
         super().__init__(name)
         self.model = model
         self._map: dict[int, tuple[int, float]] = {}
-        self._inputs: dict[int, int] = {}
-        self._changes: dict[int, int] = {}
+        self._changes: Counter[int] = Counter()
+        self._partners: dict[tuple[str, int], int] = {}  # the last one that light went to, in the dark too
+        self._diversions: Counter[tuple[str, int]] = Counter()
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -279,23 +285,24 @@ class SwitchPlace(Element):
         if found == self._map:
             return False
         for number in found.keys() | self._map.keys():
-            if found.get(number) != self._map.get(number):
-                self._changes[number] = self._changes.get(number, 0) + 1
+            self._changes[number] += found.get(number) != self._map.get(number)
+        for number, (output, _) in found.items():
+            for port, partner in ((("in", number), output), (("out", output), number)):
+                self._diversions[port] += self._partners.get(port, partner) != partner
+                self._partners[port] = partner
         self._map = found
-        self._inputs = {output: number for number, (output, _) in found.items()}
         return True
 
     def follow(self, port: str, band: Band) -> Way | Stop:
         """Return where light goes as the mirrors stood at the last look."""
         del band
         side, number = self._place(port)
-        entered = number if side == "in" else self._inputs.get(number)
-        path = None if entered is None else self._map.get(entered)
-        if entered is None or path is None:
-            return Stop(f"{self.name} lets no light through at {port}")
-        output, loss_db = path
-        left = f"{self.name}.out{output}" if side == "in" else f"{self.name}.in{entered}"
-        return Way(left, loss_db, self._changes.get(entered, 0))
+        for entered, (output, loss_db) in self._map.items():
+            if number == (entered if side == "in" else output):
+                left = f"{self.name}.out{output}" if side == "in" else f"{self.name}.in{entered}"
+                diversions = self._diversions["in", entered] + self._diversions["out", output]
+                return Way(left, loss_db, self._changes[entered], diversions)
+        return Stop(f"{self.name} lets no light through at {port}")
 
     def _place(self, port: str) -> tuple[str, int]:
         where = port.removeprefix(f"{self.name}.")

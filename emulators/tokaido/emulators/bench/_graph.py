@@ -112,6 +112,7 @@ class Graph:
         hops: list[Hop] = []
         fibres: list[str] = []
         marks: list[object] = []
+        diversions: list[int] = []
         left: set[str] = set()
         while not reason:
             if here in left:
@@ -137,8 +138,9 @@ class Graph:
                 length_km = element.fibre.length_km
             hops.append(Hop(element.name, there, way.port, way.loss_db, length_km))
             marks.append((element.name, way.mark))
+            diversions.append(way.diversions)
             here = way.port
-        return LightPath(start, band, here, reason, tuple(hops), tuple(fibres), tuple(marks))
+        return LightPath(start, band, here, reason, tuple(hops), tuple(fibres), tuple(marks), tuple(diversions))
 
     def _owner(self, port: str) -> Element:
         if port in self._owners:

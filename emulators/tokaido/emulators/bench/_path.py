@@ -46,6 +46,8 @@ class LightPath:
     """Names of the fibres that it passed, in this order."""
     marks: tuple[object, ...] = field(default=(), repr=False)
     """Equal for two traces of one path only if nothing on it was moved or interrupted between them."""
+    diversions: tuple[int, ...] = field(default=(), repr=False)
+    """Equal for two traces of one path only if light at no switch on it went another way between them."""
 
     @property
     def arrives(self) -> bool:

@@ -1,0 +1,246 @@
+"""The bench: devices on their wires, joined by emulated optics, in a time of their own."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+from tokaido.emulators.bench._classical import ClassicalChannel
+from tokaido.emulators.bench._lighting import Lighting
+from tokaido.emulators.bench._pace import Pace, Passed
+from tokaido.emulators.bench._plant import Plant
+from tokaido.emulators.bench._pulses import built_as
+from tokaido.emulators.bench._sessions import Sessions
+from tokaido.emulators.bench._set_up import make_preshared_key, set_up
+from tokaido.emulators.units import ANYBODY, Link, parse_link
+from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
+from tokaido.hal._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from types import TracebackType
+
+    from tokaido.emulators._secrets import Secrets
+    from tokaido.emulators.optics import LinkParameters
+
+
+class Bench(Plant):
+    """Units, switches and fibres, joined so that light really follows the switch.
+
+    Put devices and fibres on it, join their ports, and `start` it, or let time pass with `step`. Close it, or use it as
+    a context manager.
+
+    Args:
+        seed: Decides everything that is random and no secret.
+        speed: Emulated seconds per second, if the machine can.
+        secrets: "os", or "seeded" for keys that are the same in every run and marked insecure.
+        directory: Where consoles and key files appear; by default a folder that is removed at the end.
+        clock: The wall clock.
+
+    Raises:
+        ConfigurationError: The speed is not 0 to 1000.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        speed: float = 10.0,
+        secrets: Secrets = "os",
+        directory: Path | str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        if not 0 < speed <= 1000:
+            raise ConfigurationError(f"speed is 0 to 1000 emulated seconds per second, not {speed!r}")
+        super().__init__(seed=seed, speed=speed, secrets=secrets, directory=directory, clock=clock)
+        self._parameters: dict[tuple[str, str], LinkParameters] = {}
+        self._preshared: dict[tuple[str, str, str], tuple[Path, bytes]] = {}
+        self._lighting = Lighting(self._graph, self._transmitters, self._receivers, seed)
+        self._sessions = Sessions(self._lighting, self._transmitters, self._receivers, self._parameters, seed)
+        self._channel = ClassicalChannel(self._units, self._lighting, clock)
+        self._behind_ns = 0
+        self._pace = Pace(self._pass, clock=clock, speed=speed, name="Bench")
+
+    # --- what an operator does --------------------------------------------------------------------------------------
+
+    def set_up(
+        self,
+        transmitter: str,
+        receiver: str,
+        settings: LinkParameters | None = None,
+        *,
+        block_bits: int | None = None,
+    ) -> None:
+        """Set the intensities, probabilities and dead times of a pair of units, and say what their optics are built of.
+
+        Args:
+            transmitter: Name of the transmitter.
+            receiver: Name of the receiver.
+            settings: What to set them to; by default what suits short blocks and the receiver's kind.
+            block_bits: Key-basis bits of a block, at both units; as they are for want of it.
+
+        Raises:
+            ConfigurationError: There is no such transmitter or receiver.
+        """
+        first, second = self._pair(transmitter, receiver)
+        optics = settings
+        if optics is None:
+            path = self.path(transmitter, receiver)
+            optics = built_as(second.model, path.loss_db if path is not None else 0.0)
+        with first.shared.lock, second.shared.lock:
+            set_up(first.model, second.model, optics, block_bits)
+            if settings is not None:
+                self._parameters[transmitter, receiver] = settings
+
+    def preshared_key(self, transmitter: str, receiver: str, path: str = "-", *, load: bool = False) -> Path:
+        """Return the file of the pre-shared key of a link, mode 0600; it is made when it is first asked for.
+
+        Args:
+            transmitter: Name of the transmitter.
+            receiver: Name of the receiver.
+            path: Path of the link; "-" for the link at delivery, which is whoever is there.
+            load: Whether to load it into both units too, as their operators would.
+
+        Raises:
+            ConfigurationError: There is no such transmitter or receiver.
+            Refusal: A unit does not take it.
+        """
+        first, second = self._pair(transmitter, receiver)
+        serials = first.model.serial_number, second.model.serial_number
+        name = transmitter, receiver, path
+        if name not in self._preshared:
+            parse_link(serials[0] if path != "-" else "-", path)
+            file = self._folder() / (f"{transmitter}-{receiver}-{path}.psk" if path != "-" else "preshared.key")
+            while file.exists():
+                file = file.with_stem(f"{file.stem}-{transmitter}-{receiver}")
+            self._preshared[name] = file, make_preshared_key(file, first.model.PSK_BYTES)
+            self._stack.callback(file.unlink, missing_ok=True)
+        file, key = self._preshared[name]
+        if load:
+            self.load_preshared_key(transmitter, receiver, key, path)
+        return file
+
+    def load_preshared_key(self, transmitter: str, receiver: str, key: bytes, path: str = "-") -> None:
+        """Load the same pre-shared key into both units of a link, as their operators would.
+
+        Raises:
+            ConfigurationError: There is no such transmitter or receiver.
+            Refusal: A unit does not take it.
+        """
+        first, second = self._pair(transmitter, receiver)
+        for place, peer in ((first, second), (second, first)):
+            link = ANYBODY if path == "-" else Link(peer.model.serial_number, path)
+            with place.shared.lock:
+                place.model.load_psk(key, link)
+
+    # --- who listens and meddles ------------------------------------------------------------------------------------
+
+    @property
+    def tamper(self) -> Callable[[str, bytes], Iterable[bytes]] | None:
+        """Who sits on the classical channel: takes the sender's name and a message, returns what arrives instead."""
+        return self._channel.tamper
+
+    @tamper.setter
+    def tamper(self, tamper: Callable[[str, bytes], Iterable[bytes]] | None) -> None:
+        self._channel.tamper = tamper
+
+    def isolate(self, unit: str) -> None:
+        """Cut a unit off the classical channel, until `reconnect`."""
+        self._channel.isolated.add(unit)
+
+    def reconnect(self, unit: str) -> None:
+        """Put a unit back on the classical channel."""
+        self._channel.isolated.discard(unit)
+
+    @property
+    def on_exposure(self) -> Callable[[str, str, int], None] | None:
+        """Told of every exposure: the session's token, the id of the path, and how many pulses."""
+        return self._sessions.on_exposure
+
+    @on_exposure.setter
+    def on_exposure(self, listener: Callable[[str, str, int], None] | None) -> None:
+        self._sessions.on_exposure = listener
+
+    # --- time -------------------------------------------------------------------------------------------------------
+
+    @property
+    def emulated_s(self) -> float:
+        """Emulated time in s since the bench was made; while it runs, exact to what the wall clock tells."""
+        return self._pace.emulated_ns / NS_PER_S
+
+    @property
+    def wall_s(self) -> float:
+        """Time that the bench has run, in s."""
+        return self._pace.wall_s
+
+    @property
+    def speed(self) -> float:
+        """Emulated seconds per second, over the last steps."""
+        return self._pace.speed
+
+    def start(self) -> None:
+        """Let time pass by itself, in a thread."""
+        self._pace.start()
+
+    def step(self, step_ns: int) -> None:
+        """Let `step_ns` of emulated time pass, and carry every message.
+
+        Raises:
+            ConfigurationError: The bench was started, and time passes by itself.
+        """
+        if self._pace.running:
+            raise ConfigurationError("time passes by itself on this bench", remedy="Step a bench that was not started")
+        self._pace.step(step_ns, None)
+
+    def _pass(self, step_ns: int, pump_s: float | None) -> Passed:
+        to_ns = self._now_ns + step_ns
+        for shared in self._by_hand:
+            with shared.lock:
+                shared.catch_up()
+                shared.model.advance(shared.model.now_ns + step_ns)
+        self._look()
+        for place in self._units.values():
+            place.end.follow()
+        with self._holding(), self._joining:
+            self._lighting.follow()
+            self._lighting.shine(step_ns / NS_PER_S)
+            shots = self._sessions.aim()
+        self._sessions.expose(shots, step_ns)
+        done = self._channel.pump(pump_s)
+        self._behind_ns = 0 if done else self._behind_ns + step_ns
+        self._now_ns = to_ns
+        for place in self._units.values():
+            if done:
+                place.end.note_sifted(to_ns)
+            with place.shared.lock:
+                place.model.advance(to_ns)
+        for place in self._units.values():
+            place.end.give_up_if_stalled()
+        return Passed(to_ns, self._behind_ns, busy=bool(shots) or not done)
+
+    def _holding(self) -> ExitStack:
+        """Hold every unit."""
+        stack = ExitStack()
+        for place in self._units.values():
+            stack.enter_context(place.shared.lock)
+        return stack
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop the bench, its devices and its wires, and erase their keys. May be called again."""
+        self._pace.stop()
+        self._stack.close()
+        for place in self._units.values():
+            place.end.close()
+            place.model.forget_secrets()
+        self._preshared.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

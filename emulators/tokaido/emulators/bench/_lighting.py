@@ -1,0 +1,174 @@
+"""Where light goes: from every transmitter through the graph to the receiver that it comes to, and what is seen."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from tokaido.emulators.bench._elements import FibreOnBench
+from tokaido.emulators.bench._pulses import click_chance, understands
+from tokaido.emulators.bench._quantum_path import QuantumPath
+from tokaido.emulators.units import Light
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokaido.emulators.bench._graph import Graph
+    from tokaido.emulators.bench._path import LightPath
+    from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace
+    from tokaido.emulators.optics import InterceptResend
+
+CLOCK_LIGHT_DBM: Final = -1.0
+"""Power of the clock light where it leaves a transmitter."""
+STRAY: Final = Light(0.0, 0.0, visibility=0.0, bright=True, path="stray")
+"""What a receiver sees of bright light that is no transmitter's."""
+
+
+class Lighting:
+    """Follows light through the graph, and lets the receivers see it.
+
+    Args:
+        graph: What is joined to what.
+        transmitters: By name.
+        receivers: By name.
+        seed: Decides the drift.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        transmitters: Mapping[str, TransmitterPlace],
+        receivers: Mapping[str, ReceiverPlace],
+        seed: int,
+    ) -> None:
+        self._graph = graph
+        self._transmitters = transmitters
+        self._receivers = receivers
+        self._seed = seed
+        self._stray: dict[str, tuple[float, bool]] = {}
+
+    def fibres(self) -> list[FibreOnBench]:
+        """Return the fibres on the bench."""
+        return [element for element in self._graph.elements.values() if isinstance(element, FibreOnBench)]
+
+    # --- following --------------------------------------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Trace the light of every transmitter anew, as the switches stood at their last look."""
+        for place in self._transmitters.values():
+            quantum, clock = self._graph.trace(place.name, "quantum"), self._graph.trace(place.name, "clock")
+            before = place.quantum, place.clock
+            place.steady = all(
+                old is not None and old.end == new.end and old.marks == new.marks
+                for old, new in zip(before, (quantum, clock), strict=True)
+            )
+            place.quantum, place.clock = quantum, clock
+
+    def source_of(self, receiver: ReceiverPlace) -> tuple[TransmitterPlace, LightPath] | None:
+        """Return whose clock light leads to a receiver, whether it shines or not, and by which path."""
+        for place in self._transmitters.values():
+            if place.clock is not None and place.clock.unit == receiver.name:
+                return place, place.clock
+        return None
+
+    def pulses_to(self, receiver: ReceiverPlace) -> TransmitterPlace | None:
+        """Return whose pulses lead to a receiver, whether it sends or not."""
+        for place in self._transmitters.values():
+            if place.quantum is not None and place.quantum.unit == receiver.name:
+                return place
+        return None
+
+    def eavesdropper(self, path: LightPath) -> InterceptResend | None:
+        """Return the first who listens on a path."""
+        on_path = (fibre for fibre in self.fibres() if fibre.name in path.fibres)
+        return next((fibre.eavesdropper for fibre in on_path if fibre.eavesdropper is not None), None)
+
+    # --- what receivers see -----------------------------------------------------------------------------------------
+
+    def shine(self, seconds: float) -> None:
+        """Let light fall on every receiver, as it is after `seconds` s. Call it with every unit held."""
+        self._stray = self._follow_stray_light()
+        for receiver in self._receivers.values():
+            self._shine_on(receiver, seconds)
+
+    def background(self, receiver: ReceiverPlace, sender: TransmitterPlace | None) -> float:
+        """Return the chance per gate of a click by light that is not `sender`'s. Call it with every unit held."""
+        stray, _ = self._stray.get(receiver.name, (0.0, False))
+        other = self.pulses_to(receiver)
+        if other is None or other is sender or not other.model.sends_light or other.quantum is None:
+            return stray
+        return 1 - (1 - stray) * (1 - click_chance(other.model, receiver.model, other.quantum.loss_db))
+
+    def _follow_stray_light(self) -> dict[str, tuple[float, bool]]:
+        """Return the chance per gate that stray light clicks, and whether it is bright, by the receiver it leads to."""
+        found: dict[str, tuple[float, bool]] = {}
+        for fibre in self.fibres():
+            if not fibre.background and not fibre.bright:
+                continue
+            for port in fibre.ports:
+                unit = self._graph.trace(port, "quantum").unit
+                chance, bright = found.get(unit, (0.0, False))
+                found[unit] = 1 - (1 - chance) * (1 - fibre.background), bright or fibre.bright
+        return found
+
+    def _shine_on(self, receiver: ReceiverPlace, seconds: float) -> None:
+        model = receiver.model
+        background, bright = self._stray.get(receiver.name, (0.0, False))
+        source = self.source_of(receiver)
+        if source is None or not source[0].model.sends_light or not understands(model, source[0].model):
+            model.aligned_steps.clear()
+            if receiver.path is not None:
+                receiver.path.advance(seconds, model)
+            model.incoming = STRAY if bright else None
+            return
+        transmitter, clock = source
+        way = transmitter.model.serial_number, clock.id
+        if way != receiver.way:
+            self._turn_to(receiver, way, clock)
+        elif clock.diversions != receiver.diversions:
+            self.slip(receiver)
+        receiver.diversions = clock.diversions
+        path = receiver.paths[way]
+        path.advance(seconds, model)
+        model.incoming = Light(
+            clock_power_dbm=CLOCK_LIGHT_DBM - clock.loss_db,
+            loss_db=clock.loss_db,
+            phase_error_rad=path.drift.phase_error_rad,
+            visibility=path.visibility,
+            count_rates=receiver.count_rates or self._unsorted_rates(receiver, background),
+            bright=bright,
+            source=way[0],
+            path=way[1],
+        )
+
+    def slip(self, receiver: ReceiverPlace) -> None:
+        """Let a receiver lose its count of slots: other light came to it meanwhile. Call it with the unit held."""
+        if receiver.path is not None:
+            receiver.path.numbered = False
+        receiver.model.way_changed()
+
+    def _turn_to(self, receiver: ReceiverPlace, way: tuple[str, str], clock: LightPath) -> None:
+        """Let a receiver's light come another way, to which it is not aligned."""
+        if way in receiver.paths:
+            receiver.paths[way].stray()
+        else:
+            names = "/".join((receiver.model.serial_number, *way))
+            rng = np.random.default_rng([self._seed, zlib.crc32(names.encode())])
+            receiver.paths[way] = QuantumPath(rng, clock.length_km)
+        receiver.way = way
+
+    def _unsorted_rates(self, receiver: ReceiverPlace, background: float) -> tuple[float, ...]:
+        """Return what the detectors count of light that belongs to no session: half of it each."""
+        model = receiver.model
+        sender = self.pulses_to(receiver)
+        if not model.shutter_open or sender is None or sender.quantum is None or not sender.model.sends_light:
+            return ()
+        dark = model.DARK_RATE
+        chance = click_chance(sender.model, model, sender.quantum.loss_db)
+        chance = 1 - (1 - chance) * (1 - background)
+        rate = dark - math.log1p(-min(chance, 0.5)) * sender.model.CLOCK_RATE_HZ / 2
+        lit = [i // 2 in sender.model.channels_on for i in range(len(model.detectors))]
+        return tuple(rate if on else dark for on in lit)

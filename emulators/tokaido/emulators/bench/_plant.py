@@ -1,0 +1,254 @@
+"""What stands on the bench, on its wires or bare, and what is joined to what."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from tokaido.emulators._launch import Emulator, InstrumentEmulator, OwnDirectory, model_class
+from tokaido.emulators._secrets import Secrets, secret_source
+from tokaido.emulators.bench._elements import FibreOnBench, Multiplexer, Panel, SwitchModel, SwitchPlace, UnitPlace
+from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB, Graph
+from tokaido.emulators.bench._places import ReceiverPlace, SharedSwitch, TransmitterPlace
+from tokaido.emulators.ends._wire import SharedModel
+from tokaido.emulators.optics import Fibre
+from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
+from tokaido.hal._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tokaido.emulators._model import DeviceModel
+    from tokaido.emulators.bench._elements import Band, Element
+    from tokaido.emulators.bench._graph import Join
+    from tokaido.emulators.bench._path import LightPath
+    from tokaido.emulators.bench._places import UnitPlaceOnBench
+    from tokaido.hal._clock import Clock
+
+
+class Plant:
+    """Devices and fibres, and the joins of their ports.
+
+    Args:
+        seed: Decides everything that is random and no secret.
+        speed: Emulated seconds per second of the switches that are on wires.
+        secrets: Where the units' secrets come from.
+        directory: Where consoles and key files appear; None for a folder that is removed at the end.
+        clock: The wall clock.
+    """
+
+    def __init__(
+        self, *, seed: int, speed: float, secrets: Secrets, directory: Path | str | None, clock: Clock
+    ) -> None:
+        self.seed = seed
+        """Decides everything that is random and no secret."""
+        self.secrets: Secrets = secrets
+        """Where the units' secrets come from."""
+        self.devices: dict[str, Emulator] = {}
+        """The devices on their wires, by name."""
+        self.fibres: dict[str, FibreOnBench] = {}
+        """The fibres, by name."""
+        self._clock = clock
+        self._switch_speed = speed
+        self._graph = Graph()
+        self._joining = threading.RLock()
+        self._transmitters: dict[str, TransmitterPlace] = {}
+        self._receivers: dict[str, ReceiverPlace] = {}
+        self._units: dict[str, UnitPlaceOnBench] = {}
+        self._others: list[SharedModel] = []
+        self._by_hand: list[SharedModel] = []
+        self._now_ns = 0
+        self._directory = directory
+        self._place: OwnDirectory | None = None
+        self._stack = ExitStack()
+
+    # --- what stands on it ------------------------------------------------------------------------------------------
+
+    def device(
+        self,
+        name: str,
+        driver: str,
+        *,
+        serial_number: str | None = None,
+        warm: bool = False,
+        wire_end: str | None = None,
+        resources: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Emulator:
+        """Put a device on the bench and on its wires, and return its emulator. Its ports are named after it.
+
+        Args:
+            name: Its name on the bench.
+            driver: An emulator's name, such as "toshiba.transmitter".
+            serial_number: Its serial number; the model has one for want of it.
+            warm: Begin as a unit that has long been on: state AUTH, temperatures settled.
+            wire_end: What carries its control port; see `launch`.
+            resources: Where to appear, by port; by default at places that are free.
+            options: Passed to the model.
+
+        Raises:
+            ConfigurationError: There is no such emulator, a name or serial number is taken, or an option does not fit.
+        """
+        build = model_class(driver)
+        model = build(serial_number, seed=self.seed, secrets=self.secrets, **options)
+        impostor = build(f"{model.serial_number[:20]}-X9", seed=self.seed, **options)
+        shared = self._put(name, model, by_hand=False)
+        if warm:
+            model.warm()  # type: ignore[attr-defined]
+        kind = Emulator if "keys" in model.MESSAGE_PORTS else InstrumentEmulator
+        emulator = kind(
+            model,
+            shared,
+            self._folder(),
+            clock=self._clock,
+            seed=self.seed,
+            impostor=impostor,
+            wire_end=wire_end,
+            resources=resources,
+        )
+        self._stack.callback(emulator.close)
+        self.devices[name] = emulator
+        return emulator
+
+    def add(self, name: str, model: DeviceModel) -> None:
+        """Put a model without wires on the bench; its time passes in the steps of the bench.
+
+        Raises:
+            ConfigurationError: The name or a unit's serial number is taken, or the time of a unit has passed already.
+        """
+        self._put(name, model, by_hand=True)
+
+    def fibre(
+        self,
+        name: str,
+        *,
+        length_km: float,
+        loss_db: float | None = None,
+        loss_db_per_km: float | None = None,
+    ) -> FibreOnBench:
+        """Put a fibre on the bench, with its loss either in all or per km; its ends are `A.a` and `A.b`.
+
+        Raises:
+            ConfigurationError: The name is taken, or the loss is given twice or not at all.
+        """
+        try:
+            fibre = Fibre(length_km=length_km, loss_db=loss_db, loss_db_per_km=loss_db_per_km)
+        except ValueError as error:
+            raise ConfigurationError(f"fibre {name}: {error}") from error
+        place = FibreOnBench(name, fibre)
+        self._add(place)
+        self.fibres[name] = place
+        return place
+
+    def panel(self, name: str, positions: int, loss_db: float = 0.0) -> None:
+        """Put a patch panel on the bench: `P.front1` leads to `P.back1`. Its connectors have their loss by `join`."""
+        self._add(Panel(name, positions, loss_db))
+
+    def multiplexer(self, name: str, loss_db: float = 0.5) -> None:
+        """Put a multiplexer on the bench, which joins `M.quantum` and `M.clock` onto `M.line`; loss in dB a band."""
+        self._add(Multiplexer(name, loss_db))
+
+    def _put(self, name: str, model: DeviceModel, *, by_hand: bool) -> SharedModel:
+        if isinstance(model, TransmitterUnit | ReceiverUnit):
+            return self._put_unit(name, model)
+        clock = None if by_hand else self._clock
+        shared: SharedModel
+        if isinstance(model, SwitchModel):
+            place = SwitchPlace(name, model)
+            self._add(place)
+            shared = SharedSwitch(model, place, clock, self._switch_speed)
+        else:
+            shared = SharedModel(model, clock=clock, speed=self._switch_speed)
+        (self._by_hand if by_hand else self._others).append(shared)
+        return shared
+
+    def _put_unit(self, name: str, model: TransmitterUnit | ReceiverUnit) -> SharedModel:
+        for other, place in self._units.items():
+            if place.model.serial_number == model.serial_number:
+                raise ConfigurationError(
+                    f"{name} and {other} both have the serial number {model.serial_number}",
+                    remedy="Give each unit one of its own",
+                )
+        if model.now_ns > self._now_ns:
+            raise ConfigurationError(f"{name} was used before; its time has passed", remedy="Put a new model here")
+        self._add(UnitPlace(name))
+        model.advance(self._now_ns)
+        if isinstance(model, TransmitterUnit):
+            raw = secret_source(self.secrets, self.seed, model.serial_number, "raw")
+            self._units[name] = self._transmitters[name] = TransmitterPlace(name, model, raw)
+        else:
+            self._units[name] = self._receivers[name] = ReceiverPlace(name, model)
+        return self._units[name].shared
+
+    def _add(self, element: Element) -> None:
+        with self._joining:
+            self._graph.add(element)
+
+    def _folder(self) -> Path:
+        if self._place is None:
+            self._place = OwnDirectory(self._directory)
+            self._stack.callback(self._place.remove)
+        return self._place.path
+
+    # --- joins and light --------------------------------------------------------------------------------------------
+
+    def join(self, one: str, other: str, loss_db: float = CONNECTOR_LOSS_DB) -> None:
+        """Join two ports with a connector of `loss_db` dB.
+
+        Raises:
+            ConfigurationError: There is no such port, or it is joined, or cannot be while another one is.
+        """
+        with self._joining:
+            self._graph.join(one, other, loss_db)
+
+    def unjoin(self, port: str) -> str:
+        """Pull the connector at a port and return the port that it was joined to.
+
+        Raises:
+            ConfigurationError: There is no such port, or it is not joined.
+        """
+        with self._joining:
+            return self._graph.unjoin(port)
+
+    @property
+    def joins(self) -> tuple[Join, ...]:
+        """The joins that there are: both ports, and the loss in dB."""
+        with self._joining:
+            return self._graph.joins
+
+    def trace(self, start: str, band: Band = "quantum") -> LightPath:
+        """Follow light of a band that leaves a port, or a unit, to where it ends now.
+
+        Raises:
+            ConfigurationError: There is no such port or band.
+        """
+        self._look()
+        with self._joining:
+            return self._graph.trace(start, band)
+
+    def path(self, transmitter: str, receiver: str) -> LightPath | None:
+        """Return the way that pulses take now from a transmitter to a receiver, or None if they do not get there.
+
+        Raises:
+            ConfigurationError: There is no such transmitter or receiver.
+        """
+        self._pair(transmitter, receiver)
+        path = self.trace(transmitter)
+        return path if path.unit == receiver else None
+
+    def _look(self) -> None:
+        for shared in (*self._others, *self._by_hand):
+            with shared.lock:
+                shared.catch_up()
+
+    def _pair(self, transmitter: str, receiver: str) -> tuple[TransmitterPlace, ReceiverPlace]:
+        for name, sides, side in (
+            (transmitter, self._transmitters, "transmitter"),
+            (receiver, self._receivers, "receiver"),
+        ):
+            if name not in sides:
+                known = f"There are: {', '.join(sides)}" if sides else f"Put a {side} on the bench first"
+                raise ConfigurationError(f"there is no {side} {name!r} on the bench", remedy=known)
+        return self._transmitters[transmitter], self._receivers[receiver]

@@ -1,0 +1,105 @@
+"""One way from a transmitter to a receiver: how it drifts, what the receiver's alignment does, what light meets."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from tokaido.emulators.optics import Conditions, Drift, DriftSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tokaido.emulators.optics import InterceptResend
+    from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
+
+VISIBILITY: Final = 0.985
+"""Of two interferometers in order."""
+ASTRAY_PS: Final = (200.0, 450.0)
+"""How far the pulses of a way that nobody followed are off the middle of the gates (assumed)."""
+
+
+class QuantumPath:
+    """The drift of one way, and the trims of the one receiver that it leads to.
+
+    It begins astray: the receiver was never aligned to it.
+
+    Args:
+        rng: Decides the drift.
+        length_km: Length of its fibres.
+    """
+
+    def __init__(self, rng: np.random.Generator, length_km: float) -> None:
+        self.drift = Drift(rng, DriftSettings(length_km=length_km))
+        """Phase, delay and polarisation against what the receiver is aligned to."""
+        self.numbered = False
+        """Whether both ends give the slots the same numbers: the step DELAY was done over this way."""
+        self._rng = rng
+        self.stray()
+
+    def stray(self) -> None:
+        """Go on unfollowed: polarisation and phase are anyhow, the delay is far off, and slots are not counted."""
+        self.numbered = False
+        self.drift.trim_polarisation(self._rng.uniform(-math.pi / 2, math.pi / 2))
+        self.drift.trim_phase(self._rng.uniform(-math.pi, math.pi))
+        self.drift.trim_delay(self._rng.uniform(*ASTRAY_PS) * self._rng.choice((-1, 1)) - self.drift.delay_offset_ps)
+
+    def advance(self, seconds: float, receiver: ReceiverUnit) -> None:
+        """Drift for `seconds` s while the receiver's controllers act."""
+        self.drift.advance(seconds, phase_locked=receiver.locked)
+        for step in receiver.aligned_steps:
+            if step == "POL":
+                self.drift.trim_polarisation(-self.drift.polarisation_error_rad)
+            elif step == "DELAY":
+                self.drift.trim_delay(-self.drift.delay_offset_ps)
+                self.numbered = True
+            elif step == "PHASE":
+                self.drift.trim_phase(-self.drift.phase_error_rad)
+        receiver.aligned_steps.clear()
+
+    @property
+    def visibility(self) -> float:
+        """What the receiver's monitor shows of the interference, 0 to 1."""
+        return VISIBILITY * abs(math.cos(self.drift.phase_error_rad))
+
+    def conditions(
+        self,
+        transmitter: TransmitterUnit,
+        receiver: ReceiverUnit,
+        channel: int,
+        *,
+        arrives: bool,
+        extra_loss_db: float,
+        background: float,
+        eavesdropper: InterceptResend | None,
+    ) -> Conditions:
+        """Return what the light of one sub-channel meets now. Call it with both units held.
+
+        Args:
+            transmitter: Who sends.
+            receiver: Who detects.
+            channel: The sub-channel, from 0.
+            arrives: Whether the pulses come to the receiver.
+            extra_loss_db: Loss on top of that of the session's beginning, in dB.
+            background: Chance per gate of a click by light that is not the transmitter's.
+            eavesdropper: Who listens on the way.
+        """
+        efficiency = sum(receiver.efficiency(i) for i in detectors_of(channel)) / 2
+        detuned_db = 10 * math.log10(receiver.WORKING_EFFICIENCY / efficiency) if efficiency else 100.0
+        minds_polarisation = "POL" in receiver.ALIGNMENT  # a receiver without the step does not depend on it
+        return Conditions(
+            laser_on=transmitter.sends_light and arrives,
+            shutter_open=receiver.shutter_open,
+            extra_loss_db=extra_loss_db + transmitter.excess_attenuation + detuned_db,
+            phase_error_rad=self.drift.phase_error_rad + receiver.phase_offset_rad,
+            polarisation_error_rad=self.drift.polarisation_error_rad if minds_polarisation else 0.0,
+            delay_offset_ps=self.drift.delay_offset_ps + receiver.delay_offset_ps(channel),
+            frame_misaligned=not self.numbered,
+            background=background if receiver.shutter_open else 0.0,
+            eavesdropper=eavesdropper,
+        )
+
+
+def detectors_of(channel: int) -> tuple[int, int]:
+    """Return the detectors of a sub-channel, that of bit 0 first."""
+    return 2 * channel, 2 * channel + 1
