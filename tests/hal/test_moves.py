@@ -1,0 +1,391 @@
+"""A link is moved whole or not at all, and no switch moves under light."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+import tokaido.hal as hal
+from tokaido_testing.toy_link import PATHS, Fault, Kind, World
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+CALLS = {"alice": 30, "bob": 28, "west": 10, "east": 10}
+"""How often a good move asks each device."""
+STEPS = ["check", "prepare", "fence", "switch", "verify", "light", "align", "start"]
+
+
+class QuickLease(hal.Lease):
+    """A lease that nobody contends for, so that hundreds of moves need no disk."""
+
+    def check(self) -> float:
+        return self.seconds
+
+    def keep(self) -> None:
+        """It is kept."""
+
+    renew = release = keep
+
+
+class QuickBook(hal.LeaseBook):
+    """Gives such leases."""
+
+    def __init__(self) -> None:
+        super().__init__("/nowhere")
+        self._fence = 0
+
+    def acquire(self, name: Any, holder: str, seconds: float) -> hal.Lease:
+        self._fence += 1
+        return QuickLease(self, (name,) if isinstance(name, str) else tuple(name), holder, self._fence, seconds)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def book(tmp_path: Path, world: World) -> hal.LeaseBook:
+    return hal.LeaseBook(tmp_path / "leases.sqlite", clock=world.clock)
+
+
+def move(world: World, to: str, leases: hal.LeaseBook, **options: Any) -> hal.MoveReport:
+    """Move with patience for a test."""
+    return world.link().move(to, leases=leases, **{"light_timeout": 1, "align_timeout": 2, "start_timeout": 2} | options)
+
+
+# --- a good move ------------------------------------------------------------------------------------------------------
+
+
+def test_the_order_of_a_good_move(world: World, book: hal.LeaseBook) -> None:
+    steps: list[str] = []
+    assert world.link().path() == "A"
+    report = move(world, "B", book, on_step=steps.append)
+    first, second = sorted(world.log[6:8])
+    assert world.log[:6] == [
+        ("alice", "stop"),
+        ("bob", "stop"),
+        ("alice", "safe"),
+        ("bob", "safe"),
+        ("alice", "select RX-1 B 1"),
+        ("bob", "select TX-1 A 1"),
+    ]
+    assert (first, second) == (("east", "replace"), ("west", "replace"))
+    assert world.log[8:] == [("bob", "select TX-1 B 1"), ("alice", "start"), ("bob", "start")]
+    assert world.violations == []
+    assert world.shown() == {
+        "alice": ("RX-1", "B"),
+        "bob": ("TX-1", "B"),
+        "west": {1: 2, 5: 5},
+        "east": {4: 1, 6: 6},
+    }
+    assert world.runs()
+    assert world.link().path() == "B"
+    assert (report.link, report.from_path, report.to_path, report.fence) == ("field", "A", "B", 1)
+    assert [step.name for step in report.steps] == steps == STEPS
+    assert book.inspect("link.field") is None
+
+
+def test_each_step_takes_the_time_of_the_station_s_clock(world: World, book: hal.LeaseBook) -> None:
+    world.settle_s = 0.025
+    report = move(world, "B", book)
+    seconds = {step.name: step.seconds for step in report.steps}
+    assert 0.025 <= seconds["switch"] <= 0.060  # both at once: a clock that all share goes on in both threads' waits
+    assert 0.35 <= seconds["align"] <= 0.6
+    assert report.seconds == pytest.approx(sum(seconds.values()))
+
+
+def test_it_never_goes_back_by_itself_and_goes_back_by_order(world: World, book: hal.LeaseBook) -> None:
+    world.whole = {"B"}
+    move(world, "B", book)
+    world.whole = {"A", "B"}
+    world.clock.wait(10_000)
+    assert world.link().path() == "B"
+    assert move(world, "A", book).from_path == "B"
+    assert world.link().path() == "A"
+    assert world.runs()
+    assert world.violations == []
+
+
+def test_units_that_did_not_run_are_not_started_unless_it_is_said(world: World, book: hal.LeaseBook) -> None:
+    for unit in world.units.values():
+        unit.state = "STANDBY"
+    report = move(world, "B", book)
+    assert [step.name for step in report.steps] == STEPS[:-1]
+    assert not world.runs()
+    move(world, "A", book, start=True)
+    assert world.runs()
+    move(world, "B", book, start=False)
+    assert not world.runs()
+    assert world.violations == []
+
+
+def test_units_are_drained_before_they_are_stopped(world: World, book: hal.LeaseBook) -> None:
+    drained: list[tuple[str, int]] = []
+    move(world, "B", book, drain=lambda unit: drained.append((unit.name, len(world.log))))
+    assert drained == [("alice", 0), ("bob", 0)]
+
+
+@pytest.mark.parametrize("state", ["WARMUP", "AUTH", "ALIGN", "REALIGN"])
+def test_a_link_is_moved_out_of_states_in_which_it_waits(state: str, world: World, book: hal.LeaseBook) -> None:
+    world.whole = {"B"}
+    for unit in world.units.values():
+        unit.state, unit.aligned, unit.bright = state, False, state in ("ALIGN", "REALIGN")
+    if state == "WARMUP":
+        with pytest.raises(hal.MoveError, match="step light failed: no clock light"):
+            move(world, "B", book)
+    else:
+        move(world, "B", book)
+        assert world.link().path() == "B"
+    assert world.violations == []
+
+
+# --- what is refused before anything is touched -----------------------------------------------------------------------
+
+
+def spoil_key(world: World) -> None:
+    world.units["bob"].links.remove(("TX-1", "B"))
+
+
+def spoil_state(world: World) -> None:
+    world.units["alice"].state = "SECURITY_HOLD"
+
+
+def spoil_output(world: World) -> None:
+    world.maps["west"] = {1: 1, 7: 2}
+
+
+def spoil_input(world: World) -> None:
+    world.maps["east"] = {3: 1, 4: 8}
+
+
+def spoil_fence(world: World) -> None:
+    world.units["bob"].fence = 9
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "match"),
+    [
+        (spoil_key, hal.RefusedError, r"link with TX-1 over B; nothing was touched \[device bob"),
+        (spoil_state, hal.StateError, r"SECURITY_HOLD; nothing was touched \[device alice"),
+        (spoil_output, hal.RefusedError, r"input 7 to output 2; nothing was touched \[device west"),
+        (spoil_input, hal.RefusedError, r"input 4 to output 8; nothing was touched \[device east"),
+        (spoil_fence, hal.RefusedError, r"number 9, and this move has 1; nothing was touched \[device bob.*skip_to"),
+    ],
+)
+def test_what_does_not_allow_it_is_found_before_anything_is_touched(
+    spoil: Callable[[World], None], error: type[Exception], match: str, world: World, book: hal.LeaseBook
+) -> None:
+    spoil(world)
+    with pytest.raises(error, match=match):
+        move(world, "B", book)
+    assert world.log == []
+    assert book.inspect("link.field") is None
+
+
+def test_a_path_or_a_lease_file_that_is_missing_is_told(world: World) -> None:
+    with pytest.raises(hal.ConfigurationError, match=r"no path 'C'. It has A, B"):
+        world.link().move("C")
+    with pytest.raises(hal.ConfigurationError, match="lease_file"):
+        world.link().move("B")
+    assert world.counts.total() == 0
+
+
+def test_ports_that_a_switch_does_not_have_are_refused(world: World, book: hal.LeaseBook) -> None:
+    wide = {"A": PATHS["A"], "B": {"west": ((1, 9),), "east": ((4, 1),)}}
+    with pytest.raises(hal.RefusedError, match="output 9 of a switch with 8 inputs"):
+        world.link(wide).move("B", leases=book)
+    assert world.log == []
+
+
+def test_a_device_of_another_link_s_move_is_not_touched(world: World, book: hal.LeaseBook) -> None:
+    book.acquire("device.west", "another link", 30)
+    with pytest.raises(hal.LeaseHeldError, match="another link"):
+        move(world, "B", book)
+    assert world.counts.total() == 0
+
+
+# --- what shows on the switches ---------------------------------------------------------------------------------------
+
+
+def test_a_path_is_named_only_if_it_is_the_one(world: World) -> None:
+    link = world.link()
+    assert link.path() == "A"
+    world.maps["west"] = {1: 2}
+    assert link.path() is None  # half of each
+    world.maps["east"] = {4: 1}
+    assert link.path() == "B"
+    world.maps["west"] = {}
+    assert link.path() is None
+
+
+# --- the loss of light ------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_is_noticed_by_its_alarm_or_by_a_stuck_receiver(world: World) -> None:
+    link = world.link()
+    with pytest.raises(hal.DeviceTimeoutError, match="did not lose its light"):
+        link.wait_for_loss(1)
+    world.whole = {"B"}
+    loss = link.wait_for_loss(1)
+    assert (loss.reason, loss.state, loss.alarms[0].code) == ("LOS", hal.UnitState.RUN, "LOS")
+    world.units["bob"].state = "FAULT"
+    assert link.wait_for_loss(1).reason == "FAULT"
+
+
+def test_a_lost_reply_is_no_loss_of_light(world: World) -> None:
+    world.fault = Fault("bob", 0, "timeout")
+    with pytest.raises(hal.DeviceTimeoutError, match="did not lose its light"):
+        world.link().wait_for_loss(1)
+    world.fault = Fault("bob", world.counts["bob"] + 1, "dead")
+    with pytest.raises(hal.NotConnectedError):
+        world.link().wait_for_loss(10)
+
+
+# --- failures ---------------------------------------------------------------------------------------------------------
+
+
+def test_no_light_on_the_new_path_brings_everything_back(world: World, book: hal.LeaseBook) -> None:
+    world.whole = {"A"}
+    before = world.shown()
+    with pytest.raises(hal.MoveError, match="step light failed: no clock light.*everything is as it was") as caught:
+        move(world, "B", book)
+    error = caught.value
+    assert (error.step, error.rolled_back, error.restarted, error.unrestored) == ("light", True, True, {})
+    assert [step.name for step in error.steps] == STEPS[:6]
+    assert world.shown() == before
+    assert world.runs()
+    assert {unit.fence for unit in world.units.values()} == {1}
+    assert world.violations == []
+    assert book.inspect("link.field") is None
+
+
+def test_no_light_on_either_path_leaves_units_that_align_when_it_comes(world: World, book: hal.LeaseBook) -> None:
+    world.whole = set()
+    with pytest.raises(hal.MoveError, match="align by themselves when light comes") as caught:
+        move(world, "B", book)
+    assert (caught.value.rolled_back, caught.value.restarted) == (True, False)
+    world.whole = {"A"}
+    for _ in range(3):
+        world.clock.wait(1)
+        world.receiver.state()
+    assert world.receiver.state() is hal.UnitState.STANDBY
+
+
+def test_light_of_before_the_move_does_not_count(
+    world: World, book: hal.LeaseBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        type(world.receiver), "_ask_all", lambda self: {"CLK:POW": hal.Answer("-20", age_s=30.0)}, raising=True
+    )
+    with pytest.raises(hal.MoveError, match="no clock light"):
+        move(world, "B", book)
+
+
+def test_a_unit_that_gets_stuck_ends_the_wait_at_once(world: World, book: hal.LeaseBook) -> None:
+    world.blind = True
+
+    def get_stuck(step: str) -> None:
+        if step == "light":
+            world.units["bob"].state = "FAULT"
+
+    with pytest.raises(hal.MoveError, match="FAULT") as caught:
+        move(world, "B", book, on_step=get_stuck)
+    assert not caught.value.rolled_back
+    assert "bob" in caught.value.unrestored
+    assert world.violations == []
+
+
+def test_an_error_of_the_caller_s_own_is_rolled_back_too(world: World, book: hal.LeaseBook) -> None:
+    before = world.shown()
+    for step in STEPS[1:]:
+
+        def fail(name: str, step: str = step) -> None:
+            if name == step:
+                raise ZeroDivisionError(step)
+
+        with pytest.raises(hal.MoveError) as caught:
+            move(world, "B", book, on_step=fail)
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+        assert caught.value.step == step
+        assert caught.value.rolled_back
+        assert world.shown() == before
+        assert world.runs()
+    assert world.violations == []
+
+
+def test_an_interruption_is_rolled_back_and_goes_on_as_itself(world: World, book: hal.LeaseBook) -> None:
+    def interrupt(name: str) -> None:
+        if name == "verify":
+            raise KeyboardInterrupt
+
+    before = world.shown()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        move(world, "B", book, on_step=interrupt)
+    assert "everything is as it was" in caught.value.__notes__[0]
+    assert world.shown() == before
+    assert world.runs()
+
+
+def test_a_failed_drain_touches_nothing(world: World, book: hal.LeaseBook) -> None:
+    def drain(unit: hal.Unit) -> None:
+        raise hal.DeviceTimeoutError("no key channel")
+
+    with pytest.raises(hal.MoveError, match="step prepare failed: no key channel") as caught:
+        move(world, "B", book, drain=drain)
+    assert (caught.value.rolled_back, caught.value.restarted) == (True, True)
+    assert world.log == []
+    assert world.runs()
+
+
+def test_a_good_move_makes_as_many_calls_as_are_made_to_fail_below(world: World) -> None:
+    move(world, "B", QuickBook())
+    assert dict(world.counts) == CALLS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("device", "index"), [(device, i) for device, count in CALLS.items() for i in range(count)])
+def test_whatever_call_fails_it_is_whole_or_as_before_or_told(device: str, index: int, kind: Kind) -> None:
+    world, book = World(), QuickBook()
+    before = world.shown()
+    world.fault = Fault(device, index, kind)
+    try:
+        move(world, "B", book)
+    except hal.MoveError as error:
+        check_told(world, before, error, device if kind.startswith("dead") else "")
+    except hal.TokaidoError:
+        assert world.log == []
+        assert (world.shown(), world.runs()) == (before, True)
+    else:
+        assert world.link().path() == "B" or kind.startswith("dead")
+        assert [world.shown()[unit][1] for unit in ("alice", "bob")] == ["B", "B"]
+        assert world.runs()
+    assert world.violations == []
+    world.fault = None  # whatever it was is mended: another move makes it whole
+    move(world, "B", book, start=True)
+    assert world.link().path() == "B"
+    assert {name: pairs[name] for pairs in (world.maps,) for name in pairs} == {
+        "west": {1: 2, 5: 5},
+        "east": {4: 1, 6: 6},
+    }
+    assert world.runs()
+    assert world.violations == []
+
+
+def check_told(world: World, before: dict[str, Any], error: hal.MoveError, dead: str) -> None:
+    """See that the error tells exactly what is not as it was."""
+    after = world.shown()
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed <= set(error.unrestored)
+    assert set(error.unrestored) - changed <= {dead}
+    assert error.rolled_back == (not error.unrestored)
+    if not dead:
+        assert error.rolled_back
+        assert error.restarted
+        assert world.runs()
+    if error.restarted:
+        assert world.runs()
+    if error.unrestored:  # then no light goes where it should not
+        assert not (world.units["alice"].bright and world.lit()) or dead in ("alice", "bob")
