@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -23,7 +24,7 @@ from tokaido_testing.visa_peers import HislipPeer
 def sealed_codec() -> SealedMessages:
     codec = SealedMessages()
     codec.serial_number = "TKNT0001"
-    codec._next_id = 0x00A000
+    codec._ids = itertools.count(0x00A000)
     return codec
 
 
@@ -58,7 +59,7 @@ def test_a_reply_that_was_cut_is_never_a_value(length: int) -> None:
 
 def test_ids_count_up_and_wrap() -> None:
     codec = sealed_codec()
-    codec._next_id = 0xFFFFFF
+    codec._ids = itertools.count(0xFFFFFF)
     ids = [codec.request("UNIT:STAT?", repeatable=True).payload[8:14] for _ in range(2)]
     assert ids == [b"FFFFFF", b"000000"]
 

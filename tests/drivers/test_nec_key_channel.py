@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tokaido.hal as hal
@@ -273,6 +273,8 @@ def test_events_do_not_answer_requests(keys: KeyBox, tx: hal.Transmitter) -> Non
 
 
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=4))
+@example([b'{"x":' + b"[" * 50_000])
+@example([b"\x81\xa1x" + b"\x91" * 50_000])
 def test_no_message_makes_either_channel_raise_what_is_not_ours(frames: list[bytes]) -> None:
     for kind in (KeyChannel, JsonKeyChannel):
         channel = kind(hal.Resource.parse("zmq:inproc://nobody"), "tx", "TKNT0001", clock=hal.SYSTEM_CLOCK,

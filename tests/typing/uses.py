@@ -7,6 +7,7 @@ bad use that became acceptable fails the check.
 from typing import assert_type
 
 import tokaido.hal as hal
+from tokaido.drivers import nec
 from tokaido.drivers.toshiba import Receiver, Transmitter
 
 
@@ -30,6 +31,27 @@ def good(tx: hal.Transmitter, rx: hal.Receiver, driver: Transmitter, receiver: R
     assert before is hal.UnitState.STANDBY
     tx.start()
     assert tx.state() is hal.UnitState.RUN  # not narrowed: a state is a call
+
+
+def good_parts(tx: nec.Transmitter, rx: nec.Receiver, unit: hal.Unit) -> None:
+    assert_type(tx.sub_channels[0].power, float)
+    assert_type(tx.sub_channels[0].operation, hal.Operation)
+    assert_type(unit.sub_channels[0].wavelength, float)
+    assert_type(rx.sub_channels[0].visibility, float)
+    assert_type(rx.detectors[0].bias, float)
+    assert_type(rx.interferometer_set_point, float)
+    assert_type(tx.random_generator_healthy(), bool)
+    tx.sub_channels[2].operation = hal.Operation.ON
+    rx.detectors[0].bias = 18
+    rx.interferometer_set_point = 30.125
+
+
+def bad_parts(tx: nec.Transmitter, rx: nec.Receiver, unit: hal.Unit) -> None:
+    tx.sub_channels[0].power = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    tx.sub_channels[0].operation = "ON"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    _ = unit.sub_channels[0].power  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    rx.sub_channels[0].count_rate = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    rx.interferometer_setpoint = 30.0  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def good_async(station: hal.Station) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import zlib
@@ -34,7 +35,7 @@ class SealedMessages:
     def __init__(self) -> None:
         self.serial_number = ""
         """The unit's; empty until it has said who it is."""
-        self._next_id = first_id()
+        self._ids = itertools.count(first_id())  # two threads never get the same one
 
     def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
         """Return the request that says `text` ("CHAN1:POW?", "KEY:STAR"); its value is what the unit replied to it.
@@ -47,8 +48,7 @@ class SealedMessages:
                 f"{text[:80]!r} is no message of this protocol",
                 remedy=f"Printable ASCII, at most {MAX_MESSAGE - OVERHEAD} characters",
             )
-        identifier = f"{self._next_id:06X}"
-        self._next_id = (self._next_id + 1) % (1 << 24)
+        identifier = f"{next(self._ids) % (1 << 24):06X}"
         serial_number = "" if text == WHO else self.serial_number
         message = f"SEAL? #H{identifier},#H{seal(serial_number, identifier, text)};{text}\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import zlib
@@ -56,7 +57,7 @@ class Console:
         self.events_lost = 0
         """Alarm lines that were sent and never arrived whole, by their sequence numbers."""
         self._last_sequence: int | None = None
-        self._next_id = first_id()
+        self._ids = itertools.count(first_id())  # two threads never get the same one
 
     def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
         """Return the request that says `text` ("LAS:POW?", "KEY START").
@@ -69,8 +70,7 @@ class Console:
                 f"{text[:80]!r} is no command of this protocol",
                 remedy=f"Printable ASCII without '*', at most {MAX_REQUEST - 17} characters",
             )
-        identifier = f"{self._next_id:06X}"
-        self._next_id = (self._next_id + 1) % (1 << 24)
+        identifier = f"{next(self._ids) % (1 << 24):06X}"
         seal = "" if text == "IDN?" else self.serial_number
         line = f"#{identifier} {text}"
 
