@@ -1,4 +1,4 @@
-"""One emulated unit on its wires, and its driver."""
+"""One emulated unit on its wires, and its driver, for every vendor."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators import launch
 from tokaido.emulators._launch import Emulator
+from tokaido_testing.unit_vendors import VENDORS, Vendor
 
 TIMEOUT_S = 0.4
 
 
+@pytest.fixture(params=VENDORS, ids=[vendor.name for vendor in VENDORS])
+def vendor(request: pytest.FixtureRequest) -> Vendor:
+    """Whose units are tried."""
+    found: Vendor = request.param
+    return found
+
+
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
+def emulator(vendor: Vendor) -> Iterator[Emulator]:
     """A warm transmitter, alone."""
-    with launch("toshiba.transmitter", serial_number="TKTX0001", seed=3, warm=True) as emulator:
+    serial_number, _ = vendor.serial_numbers
+    with launch(vendor.transmitter, serial_number=serial_number, seed=3, warm=True) as emulator:
         yield emulator
 
 
 @pytest.fixture
-def tx(emulator: Emulator) -> Iterator[hal.Transmitter]:
+def tx(vendor: Vendor, emulator: Emulator) -> Iterator[hal.Transmitter]:
     """Its driver."""
-    with hal.Transmitter.open("toshiba.transmitter", timeout=TIMEOUT_S, **emulator.resources) as tx:
+    with hal.Transmitter.open(vendor.transmitter, timeout=TIMEOUT_S, **emulator.resources) as tx:
         yield tx

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import tokaido.hal as hal
-from tokaido.drivers.toshiba._keychannel import KeyChannel
 from tokaido.emulators import launch
 from tokaido.emulators._launch import Emulator
 from tokaido.hal import UnitState
+from tokaido_testing.unit_vendors import Vendor
 
 
 def prepare(emulator: Emulator, state: str) -> None:
@@ -22,10 +22,10 @@ def prepare(emulator: Emulator, state: str) -> None:
         emulator.model.prepare(state)  # type: ignore[attr-defined]
 
 
-def test_a_cold_unit_warms_up_and_waits_for_its_key() -> None:
+def test_a_cold_unit_warms_up_and_waits_for_its_key(vendor: Vendor) -> None:
     with (
-        launch("toshiba.transmitter", speed=100) as emulator,
-        hal.Transmitter.open("toshiba.transmitter", **emulator.resources) as tx,
+        launch(vendor.transmitter, speed=100) as emulator,
+        hal.Transmitter.open(vendor.transmitter, **emulator.resources) as tx,
     ):
         assert tx.state() is UnitState.OFF
         with pytest.raises(hal.StateError, match="OFF"):
@@ -63,10 +63,10 @@ def test_alarms_come_unasked_and_in_order(emulator: Emulator, tx: hal.Transmitte
     assert active["TAMPER"].latched
 
 
-def test_a_host_that_falls_silent_loses_its_lease_and_the_unit_goes_safe() -> None:
+def test_a_host_that_falls_silent_loses_its_lease_and_the_unit_goes_safe(vendor: Vendor) -> None:
     with (
-        launch("toshiba.transmitter", speed=20, warm=True) as emulator,
-        hal.Transmitter.open("toshiba.transmitter", **emulator.resources) as tx,
+        launch(vendor.transmitter, speed=20, warm=True) as emulator,
+        hal.Transmitter.open(vendor.transmitter, **emulator.resources) as tx,
     ):
         prepare(emulator, "RUN")
         with pytest.raises(hal.RangeError):
@@ -99,19 +99,20 @@ def test_the_telemetry_stream_counts_its_events(emulator: Emulator, tx: hal.Tran
     assert alarm.code == "TAMPER"
 
 
-def test_events_that_were_lost_are_counted(emulator: Emulator, tx: hal.Transmitter) -> None:
-    emulator.faults.add("drop", direction="from_unit", port="keys", match=b'"seq": 3')
+def test_events_that_were_lost_are_counted(vendor: Vendor, emulator: Emulator, tx: hal.Transmitter) -> None:
+    emulator.faults.add("drop", direction="from_unit", port="keys", match=vendor.third_event)
     events = list(itertools.islice(tx.telemetry_stream(0.1, timeout=2), 4))
     emulator.faults.clear()
     assert [event.sequence for event in events] == [1, 2, 4, 5]
     assert [event.lost for event in events] == [0, 0, 1, 0]
 
 
-def test_one_host_draws_at_a_time(emulator: Emulator, tx: hal.Transmitter) -> None:
-    """The console is exclusive by itself; the key channel is what two programs could share."""
+def test_one_host_draws_at_a_time(vendor: Vendor, emulator: Emulator, tx: hal.Transmitter) -> None:
+    """Whoever has the control port to itself, the key channel is what two programs could share."""
     keys = hal.Resource.parse(emulator.resources["keys"])
-    other = KeyChannel(keys, "other", "TKTX0001", clock=hal.SYSTEM_CLOCK, timeout_s=1.0)
     assert list(tx.key_blocks(0)) == []
+    channel = type(tx._keys())  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    other = channel(keys, "other", vendor.serial_numbers[0], clock=hal.SYSTEM_CLOCK, timeout_s=1.0)
     with pytest.raises(hal.DeviceBusyError, match="another host"):
         list(other.key_blocks(0, None))
     assert list(tx.key_blocks(0)) == []
@@ -119,22 +120,25 @@ def test_one_host_draws_at_a_time(emulator: Emulator, tx: hal.Transmitter) -> No
 
 
 @pytest.mark.parametrize(("on_exit", "emits"), [("safe", False), ("keep", True)])
-def test_a_station_leaves_its_devices_as_it_says(emulator: Emulator, on_exit: str, emits: bool, tmp_path: Path) -> None:
+def test_a_station_leaves_its_devices_as_it_says(
+    vendor: Vendor, emulator: Emulator, on_exit: str, emits: bool, tmp_path: Path
+) -> None:
     prepare(emulator, "RUN")
     path = tmp_path / "lab.toml"
     path.write_text(
-        f'[station]\non_exit = "{on_exit}"\n[devices.alice]\ndriver = "toshiba.transmitter"\n'
+        f'[station]\non_exit = "{on_exit}"\n[devices.alice]\ndriver = "{vendor.transmitter}"\n'
         f'control = "{emulator.resources["control"]}"\n'
     )
     with hal.Station.from_file(path) as station:
         assert station.device("alice", hal.Transmitter).emitting()
-    with hal.Transmitter.open("toshiba.transmitter", **emulator.resources) as tx:
+    with hal.Transmitter.open(vendor.transmitter, **emulator.resources) as tx:
         assert tx.emitting() is emits
 
 
-def test_a_station_that_cannot_make_its_devices_safe_says_so(emulator: Emulator) -> None:
+def test_a_station_that_cannot_make_its_devices_safe_says_so(vendor: Vendor, emulator: Emulator) -> None:
     station = hal.Station.from_text(
-        f'[devices.alice]\ndriver = "toshiba.transmitter"\ntimeout = 0.3\ncontrol = "{emulator.resources["control"]}"\n'
+        f'[devices.alice]\ndriver = "{vendor.transmitter}"\ntimeout = 0.3\n'
+        f'control = "{emulator.resources["control"]}"\n'
     )
     station.device("alice", hal.Transmitter)
     emulator.unplug()
@@ -143,9 +147,9 @@ def test_a_station_that_cannot_make_its_devices_safe_says_so(emulator: Emulator)
     emulator.replug()
 
 
-def test_the_asyncio_face_reads_sets_and_commands(emulator: Emulator) -> None:
+def test_the_asyncio_face_reads_sets_and_commands(vendor: Vendor, emulator: Emulator) -> None:
     async def run() -> None:
-        async with hal.aio.open(hal.Transmitter.open, "toshiba.transmitter", **emulator.resources) as tx:
+        async with hal.aio.open(hal.Transmitter.open, vendor.transmitter, **emulator.resources) as tx:
             await tx.set(hal.Transmitter.attenuation, 12.5)
             assert await tx.get(hal.Transmitter.attenuation) == 12.5
             assert await tx.ask(hal.Transmitter.state) is UnitState.AUTH
@@ -156,10 +160,10 @@ def test_the_asyncio_face_reads_sets_and_commands(emulator: Emulator) -> None:
     asyncio.run(run())
 
 
-def test_a_trace_shows_the_wire_from_the_first_byte(emulator: Emulator) -> None:
+def test_a_trace_shows_the_wire_from_the_first_byte(vendor: Vendor, emulator: Emulator) -> None:
     records: list[hal.TraceRecord] = []
-    with hal.Transmitter.open("toshiba.transmitter", trace=records.append, control=emulator.resources["control"]) as tx:
-        assert tx.transport.query("VOA:ATT?") == "35"
+    with hal.Transmitter.open(vendor.transmitter, trace=records.append, control=emulator.resources["control"]) as tx:
+        assert tx.transport.query(vendor.attenuation) == "35"
     texts = [(record.direction, record.text) for record in records]
     assert "IDN?" in texts[0][1]
-    assert ("<", True) in {(direction, "OK 35*" in text) for direction, text in texts}
+    assert ("<", True) in {(direction, vendor.attenuation_is_35 in text) for direction, text in texts}

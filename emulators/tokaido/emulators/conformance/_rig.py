@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, runtime_checkable
 
 import tokaido.hal as hal
@@ -23,6 +23,8 @@ OVERRUN_S = 0.6
 SETTLED_S = 1.0
 """How long the witness waits for the truth to become what was promised, in s."""
 ENDLESS_BYTES = 70_000
+OPENINGS = 3
+"""How often a rig tries to reach its emulator."""
 
 
 @runtime_checkable
@@ -70,11 +72,15 @@ class Rig:
         return self.device
 
     def open(self, emulator: Emulator | None = None) -> hal.Device:
-        """Open the driver on this emulator, or on another."""
+        """Open the driver on this emulator, or on another; a busy machine may need more than one short deadline."""
         resources = dict(emulator.resources) if emulator else {**self.emulator.resources, **self.places}
-        device = hal.Device.open(
-            self.plan.driver, timeout=self.plan.timeout, trace=self._note, **cast("dict[str, Any]", resources)
-        )
+        options = {"timeout": self.plan.timeout, "trace": self._note, **resources}
+        for _ in range(OPENINGS - 1):
+            with suppress(hal.NotConnectedError, hal.DeviceTimeoutError):
+                device = hal.Device.open(self.plan.driver, **cast("dict[str, Any]", options))
+                break
+        else:
+            device = hal.Device.open(self.plan.driver, **cast("dict[str, Any]", options))
         if isinstance(device, hal.OpticalSwitch):
             device.settle_timeout = max(2 * self.plan.timeout, 0.2)
         return device
