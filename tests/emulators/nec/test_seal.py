@@ -212,6 +212,12 @@ def test_another_text_under_a_remembered_id_is_refused(box: Sealed) -> None:
     assert box.attenuation == 3
 
 
+def test_a_refusal_has_the_seal_that_its_request_calls_for_but_for_that_of_the_seal_itself(box: Sealed) -> None:
+    box.line(request("000001", "SOUR:ATT?"))
+    assert box.line(request("000001", "*IDN?", "")) == reply("000001", '115,"Id reused"', "")
+    assert box.line(request("000002", "*IDN?")) == reply("000002", '110,"Seal does not match"')
+
+
 def test_requests_are_forgotten_after_30_s(box: Sealed) -> None:
     box.line(request("000001", "SOUR:ATT 3"))
     box.wait(30)

@@ -66,14 +66,14 @@ class SealedMessages:
     def _answer(self, request: str, seal: str, rest: str) -> str:
         serial_number = "" if rest == IDENTIFY else self._serial_number
         if seal != checksum(serial_number, request, rest):
-            return self._refuse(request, 110, "Seal does not match")
+            return self._refuse(self._serial_number, request, 110, "Seal does not match")
         self._renew_lease()
         now_ns = self._panel.now_ns
         for remembered in self._memory:
             if remembered.id == request and now_ns - remembered.at_ns <= MEMORY_NS:
                 if remembered.rest == rest:
                     return remembered.reply
-                return self._refuse(request, 115, "Id reused")
+                return self._refuse(serial_number, request, 115, "Id reused")
         error = ScpiError(-101) if _FOREIGN.search(rest) else None
         replies: list[str] = []
         if error is not None:
@@ -84,9 +84,9 @@ class SealedMessages:
         self._memory.append(_Remembered(now_ns, request, rest, reply))
         return reply
 
-    def _refuse(self, request: str, code: int, text: str) -> str:
+    def _refuse(self, serial_number: str, request: str, code: int, text: str) -> str:
         self._panel.status.event |= event_bit(code)
-        return sealed_reply(self._serial_number, request, ScpiError(code, text=text), [])
+        return sealed_reply(serial_number, request, ScpiError(code, text=text), [])
 
 
 def checksum(serial_number: str, request: str, rest: str) -> str:
