@@ -53,16 +53,16 @@ class Yard:
         }
         for name, model in {**self.units, **self.switches}.items():
             self.bench.add(name, model)
-        for number, (name, tx, rx) in enumerate((("A", "alice", "bob"), ("B", "carol", "dave")), 1):
-            self.bench.fibre(name, length_km=20, loss_db=LOSS_DB)
+        for number, (fibre, tx, rx) in enumerate((("A", "alice", "bob"), ("B", "carol", "dave")), 1):
+            self.bench.fibre(fibre, length_km=20, loss_db=LOSS_DB)
             self.bench.join(tx, f"west.in{number}")
-            self.bench.join(f"west.out{number}", f"{name}.a")
-            self.bench.join(f"{name}.b", f"east.in{number}")
+            self.bench.join(f"west.out{number}", f"{fibre}.a")
+            self.bench.join(f"{fibre}.b", f"east.in{number}")
             self.bench.join(f"east.out{number}", rx)
             self.bench.set_up(tx, rx, PARAMETERS, block_bits=BLOCK_BITS)
             self.bench.load_preshared_key(tx, rx, bytes([number]) * 4096, "main")
-            for unit, peer in ((tx, rx), (rx, tx)):
-                self.units[unit].orders.select_link(Link(self.units[peer].serial_number, "main"), None, called="LNK")
+            for name, peer in ((tx, rx), (rx, tx)):
+                self.units[name].orders.select_link(Link(self.units[peer].serial_number, "main"), None, called="LNK")
         for unit in self.units.values():
             unit.warm()
 

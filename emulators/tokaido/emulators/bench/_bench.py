@@ -146,7 +146,13 @@ class Bench(Plant):
         self._channel.tamper = tamper
 
     def isolate(self, unit: str) -> None:
-        """Cut a unit off the classical channel, until `reconnect`."""
+        """Cut a unit off the classical channel, until `reconnect`.
+
+        Raises:
+            ConfigurationError: There is no such unit.
+        """
+        if unit not in self._units:
+            raise ConfigurationError(f"there is no unit {unit!r} on the bench")
         self._channel.isolated.add(unit)
 
     def reconnect(self, unit: str) -> None:
@@ -180,7 +186,8 @@ class Bench(Plant):
         return self._pace.speed
 
     def start(self) -> None:
-        """Let time pass by itself, in a thread."""
+        """Let time pass by itself, in a thread. Devices must be on the bench; fibres and joins may change later."""
+        self._started = True
         self._pace.start()
 
     def step(self, step_ns: int) -> None:

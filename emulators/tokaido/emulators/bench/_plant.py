@@ -60,6 +60,7 @@ class Plant:
         self._others: list[SharedModel] = []
         self._by_hand: list[SharedModel] = []
         self._now_ns = 0
+        self._started = False
         self._directory = directory
         self._place: OwnDirectory | None = None
         self._stack = ExitStack()
@@ -151,6 +152,8 @@ class Plant:
         self._add(Multiplexer(name, loss_db))
 
     def _put(self, name: str, model: DeviceModel, *, by_hand: bool) -> SharedModel:
+        if self._started:
+            raise ConfigurationError(f"{name} comes too late", remedy="Put devices on a bench before it is started")
         if isinstance(model, TransmitterUnit | ReceiverUnit):
             return self._put_unit(name, model)
         clock = None if by_hand else self._clock
