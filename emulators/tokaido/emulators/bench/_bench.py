@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tokaido.emulators._secrets import Secrets
-    from tokaido.emulators.optics import LinkParameters
+    from tokaido.emulators.optics import LinkParameters, PresetSettings
 
 
 class Bench(Plant):
@@ -64,34 +64,44 @@ class Bench(Plant):
 
     # --- what an operator does --------------------------------------------------------------------------------------
 
+    def build(self, transmitter: str, receiver: str, parameters: LinkParameters) -> None:
+        """Say what the optics of a pair of units are built of, where that is not what the receiver's kind is built as.
+
+        Intensities, probabilities and loss are left out of account: the units and the path have them.
+
+        Raises:
+            ConfigurationError: There is no such transmitter or receiver.
+        """
+        self._pair(transmitter, receiver)
+        self._parameters[transmitter, receiver] = parameters
+
     def set_up(
         self,
         transmitter: str,
         receiver: str,
         settings: LinkParameters | None = None,
         *,
+        preset: PresetSettings = "short-block",
         block_bits: int | None = None,
     ) -> None:
-        """Set the intensities, probabilities and dead times of a pair of units, and say what their optics are built of.
+        """Set intensities, probabilities and dead times of a pair of units.
 
         Args:
             transmitter: Name of the transmitter.
             receiver: Name of the receiver.
-            settings: What to set them to; by default what suits short blocks and the receiver's kind.
+            settings: What to set them to, which is also what their optics are built of (see `build`).
+            preset: Name of the settings that are taken for want of these.
             block_bits: Key-basis bits of a block, at both units; as they are for want of it.
 
         Raises:
             ConfigurationError: There is no such transmitter or receiver.
         """
         first, second = self._pair(transmitter, receiver)
-        optics = settings
-        if optics is None:
-            path = self.path(transmitter, receiver)
-            optics = built_as(second.model, path.loss_db if path is not None else 0.0)
+        if settings is not None:
+            self.build(transmitter, receiver, settings)
+        optics = settings or built_as(second.model, 0.0, preset)
         with first.shared.lock, second.shared.lock:
             set_up(first.model, second.model, optics, block_bits)
-            if settings is not None:
-                self._parameters[transmitter, receiver] = settings
 
     def preshared_key(self, transmitter: str, receiver: str, path: str = "-", *, load: bool = False) -> Path:
         """Return the file of the pre-shared key of a link, mode 0600; it is made when it is first asked for.
