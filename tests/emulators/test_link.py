@@ -2,85 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokaido.emulators import QkdLink
 from tokaido.emulators.distillation import _messages as messages
-from tokaido.emulators.optics import Fibre, InterceptResend, preset
-from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
-from tokaido_testing.console import Program
+from tokaido.emulators.optics import Fibre, InterceptResend
+from tokaido_testing.links import Rig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from tokaido.emulators._link import Side
-
-STEP_NS = 100_000_000
-FIBRE = Fibre(length_km=20, loss_db=6.0)
-BLOCK_BITS = 200_000
-PARAMETERS = dataclasses.replace(
-    preset("t12", settings="short-block", channel_loss_db=FIBRE.total_loss_db),
-    intensities=(0.35, 0.13, 0.001),
-    probabilities=(0.20, 0.50, 0.30),
-    key_basis_probability_transmitter=0.55,
-    key_basis_probability_receiver=0.55,
-)
-"""Settings that leave about 60 kbit of key in a block of 2e5 bits: see the finite-key functions of the optics."""
-
-
-class Rig:
-    """A link whose time passes when it is told to, and a program at either console."""
-
-    def __init__(self, *, psk: tuple[bytes, bytes] | None = None, fibre: Fibre = FIBRE, **options: Any) -> None:
-        options = {"seed": 11, "secrets": "seeded", **options}
-        self.tx = TransmitterModel(seed=options["seed"], secrets=options["secrets"])
-        self.rx = ReceiverModel(seed=options["seed"], secrets=options["secrets"])
-        self.programs = Program(self.tx), Program(self.rx)
-        self.order("BLK 200000", "BAS 0.55")
-        for command in ("MU:SIG 0.35", "MU:DEC 0.13", "PRB:DEC 0.5", "PRB:VAC 0.3"):
-            self.programs[0].data(command)
-        self.link = QkdLink(self.tx, self.rx, fibre=fibre, parameters=PARAMETERS, **options)
-        keys = psk or (bytes(range(256)) * 16,) * 2
-        for unit, key in zip((self.tx, self.rx), keys, strict=True):
-            unit.warm()
-            unit.load_psk(key)
-
-    def order(self, *commands: str) -> None:
-        for command in commands:
-            for program in self.programs:
-                program.data(command)
-
-    def pass_time(self, seconds: float) -> None:
-        for _ in range(round(seconds * 1e9 / STEP_NS)):
-            self.link.step(STEP_NS)
-
-    def until(self, condition: Callable[[], bool], limit_s: float) -> None:
-        for _ in range(round(limit_s * 1e9 / STEP_NS)):
-            if condition():
-                return
-            self.link.step(STEP_NS)
-        assert condition(), (self.states, [program.active() for program in self.programs])
-
-    @property
-    def states(self) -> tuple[str, str]:
-        return str(self.tx.state), str(self.rx.state)
-
-    @property
-    def waiting(self) -> tuple[int, int]:
-        return self.tx.store.waiting, self.rx.store.waiting
-
-    def run(self) -> Rig:
-        self.until(lambda: self.states == ("STANDBY", "STANDBY"), 60)
-        self.order("KEY START")
-        self.until(lambda: self.tx.session_id is not None and self.rx.session_id is not None, 5)
-        return self
-
-    def digests(self, unit: TransmitterModel | ReceiverModel) -> dict[tuple[str, int], str]:
-        nonce = bytes(16)
-        return {(info.session, info.number): key.digest(nonce) for info, key in unit.store.oldest(64)}
+    from collections.abc import Iterable
 
 
 @pytest.fixture
@@ -191,7 +122,7 @@ def test_different_preshared_keys_hold_both_units() -> None:
 
 def test_a_unit_waits_in_auth_for_a_peer_without_a_key() -> None:
     rig = Rig()
-    rig.rx.blocks.forget_psk()
+    rig.rx.links.erase()
     rig.pass_time(10)
     assert rig.states == ("AUTH", "AUTH")
     assert [program.active() for program in rig.programs] == [set(), set()]
@@ -240,7 +171,7 @@ def test_too_few_statistics_are_a_warning_and_no_attack() -> None:
 
 
 def test_an_altered_tag_holds_both_units(rig: Rig) -> None:
-    def alter(side: Side, message: bytes) -> Iterable[bytes]:
+    def alter(side: str, message: bytes) -> Iterable[bytes]:
         if side == "transmitter" and message_kind(message) is messages.TranscriptTag:
             return [message[:-1] + bytes([message[-1] ^ 1])]
         return [message]
@@ -255,7 +186,7 @@ def test_an_altered_tag_holds_both_units(rig: Rig) -> None:
 def test_an_accept_that_is_lost_locks_the_block_away(rig: Rig) -> None:
     lost: list[bytes] = []
 
-    def lose_one(side: Side, message: bytes) -> Iterable[bytes]:
+    def lose_one(side: str, message: bytes) -> Iterable[bytes]:
         if side == "receiver" and not lost and message_kind(message) is messages.Accept:
             lost.append(message)
             return []
@@ -278,7 +209,7 @@ def test_altered_messages_never_make_keys_that_differ(rig: Rig) -> None:
 
     chance = random.Random(4)
 
-    def alter(_side: Side, message: bytes) -> Iterable[bytes]:
+    def alter(_side: str, message: bytes) -> Iterable[bytes]:
         if chance.random() < 0.003:
             place = chance.randrange(1, len(message))
             message = message[:place] + bytes([message[place] ^ 1 << chance.randrange(8)]) + message[place + 1 :]
@@ -294,12 +225,12 @@ def test_altered_messages_never_make_keys_that_differ(rig: Rig) -> None:
 
 
 def test_bright_light_is_noticed(rig: Rig) -> None:
-    rig.link.path.bright = True
+    rig.link.fibre.light(0.0, bright=True)
     rig.pass_time(0.3)
     assert rig.states[1] == "SECURITY_HOLD"
     assert "DETECTOR_BLINDING" in rig.programs[1].active()
     assert rig.programs[1].ask("SEC ACK").startswith("ERR 32 REFUSED")
-    rig.link.path.bright = False
+    rig.link.fibre.light(0.0)
     rig.pass_time(0.2)
     rig.programs[1].data("SEC ACK")
 

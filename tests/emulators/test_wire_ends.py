@@ -85,7 +85,7 @@ def test_closing_erases_the_keys() -> None:
         assert isinstance(model, TransmitterModel)
         with unit.lock:
             model.load_psk(bytes(4096))
-    assert model.blocks.pool is None
+    assert model.links.pool is None
 
 
 def test_a_directory_of_the_caller_is_left_as_it_was(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class DistillingEnd(Generic[D]):
     def follow(self) -> None:
         """Begin or end with the unit's session."""
         with self._shared.lock:
-            session, pool = self._unit.blocks.session, self._unit.blocks.pool
+            session, pool = self._unit.blocks.session, self._unit.links.pool
             if session is self.session:
                 return
             self._drop()

@@ -20,7 +20,7 @@ from tokaido.emulators.optics import (
 from tokaido.emulators.units import Light, of_detector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,6 +57,8 @@ class QuantumPath:
         self.drift = Drift(physics)
         self.cut = False
         """Whether the fibre is cut."""
+        self.way = ""
+        """Name of the way that the light takes; another name is another way, and slots are counted anew."""
         self.extra_loss_db = 0.0
         """Loss that came on top of the fibre's own, in dB."""
         self.eavesdropper: InterceptResend | None = None
@@ -64,7 +66,7 @@ class QuantumPath:
         """Whether somebody shines bright light into the receiver."""
         self._physics = physics
         self._secret = secret
-        self._channels: list[QuantumChannel] = []
+        self._streams: dict[int, QuantumChannel] = {}  # by sub-channel
         self._count_rates: tuple[float, ...] = ()
 
     @property
@@ -95,6 +97,8 @@ class QuantumPath:
             visibility=VISIBILITY * abs(math.cos(self.drift.phase_error_rad)),
             count_rates=self._count_rates,
             bright=self.bright,
+            source=transmitter.serial_number,
+            path=self.way,
         )
 
     def begin(self, session: Session, transmitter: TransmitterUnit, receiver: ReceiverUnit) -> None:
@@ -107,20 +111,20 @@ class QuantumPath:
             key_basis_probability_receiver=receiver.settings["key_basis_probability"],
             channel_loss_db=self.fibre.total_loss_db,
         )
-        self._channels = []
-        for channel in range(min(transmitter.channels, receiver.channels)):
+        self._streams = {}
+        for channel in sorted({*transmitter.channels_on} & {*receiver.channels_on}):
             dead_ns = max(receiver.settings[of_detector(i, "dead_time")] for i in _detectors(channel))
             optics = replace(parameters, dead_time_s=dead_ns * 1e-9)
-            self._channels.append(QuantumChannel(optics, physics=self._physics, secret=self._secret))
+            self._streams[channel] = QuantumChannel(optics, physics=self._physics, secret=self._secret)
 
     def rest(self) -> None:
         """Be without a session."""
-        self._channels = []
+        self._streams = {}
         self._count_rates = ()
 
-    def conditions(self, transmitter: TransmitterUnit, receiver: ReceiverUnit) -> list[Conditions]:
-        """Return the conditions that the light of each sub-channel meets now. Call it with both units held."""
-        return [self._conditions(transmitter, receiver, channel) for channel in range(receiver.channels)]
+    def conditions(self, transmitter: TransmitterUnit, receiver: ReceiverUnit) -> dict[int, Conditions]:
+        """Return what the light of each sub-channel in use meets now. Call it with both units held."""
+        return {channel: self._conditions(transmitter, receiver, channel) for channel in self._streams}
 
     def _conditions(self, transmitter: TransmitterUnit, receiver: ReceiverUnit, channel: int) -> Conditions:
         efficiency = sum(receiver.efficiency(i) for i in _detectors(channel)) / 2
@@ -130,28 +134,28 @@ class QuantumPath:
             laser_on=transmitter.sends_light,
             shutter_open=receiver.shutter_open and not self.cut,
             extra_loss_db=self.extra_loss_db + transmitter.excess_attenuation + detuned_db,
-            phase_error_rad=self.drift.phase_error_rad,
+            phase_error_rad=self.drift.phase_error_rad + receiver.phase_offset_rad,
             polarisation_error_rad=self.drift.polarisation_error_rad if follows_polarisation else 0.0,
             delay_offset_ps=self.drift.delay_offset_ps + receiver.delay_offset_ps(channel),
             eavesdropper=self.eavesdropper,
         )
 
-    def expose(self, step_ns: int, conditions: Sequence[Conditions]) -> list[Exposure]:
+    def expose(self, step_ns: int, conditions: Mapping[int, Conditions]) -> list[Exposure]:
         """Return the detections of `step_ns`, in exposures that are kind to memory. Needs no unit held.
 
-        The slots of n sub-channels are counted together: n k + c is slot k of sub-channel c.
+        The slots of n sub-channels are counted together: n k + c is slot k of the c-th of them.
         """
-        if not self._channels:
+        if not self._streams:
             return []
         exposures: list[Exposure] = []
-        clicks = [0] * (2 * len(self._channels))
+        clicks = [0] * (2 * max(self._streams) + 2)
         pulses = round(step_ns * self.parameters.clock_rate_hz / 1e9)
         longest = max(round(_LONGEST_NS * self.parameters.clock_rate_hz / 1e9), 1)
         while pulses > 0:
             now = min(pulses, longest)
             pulses -= now
-            parts = [stream.expose(now, met) for stream, met in zip(self._channels, conditions, strict=False)]
-            for channel, part in enumerate(parts):
+            parts = [stream.expose(now, conditions[channel]) for channel, stream in self._streams.items()]
+            for channel, part in zip(self._streams, parts, strict=True):
                 for i, count in zip(_detectors(channel), part.counts.clicks, strict=True):
                     clicks[i] += count
             exposures.append(parts[0] if len(parts) == 1 else _interleaved(parts))

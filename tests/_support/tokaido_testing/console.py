@@ -69,6 +69,43 @@ class Program:
         self.model.advance(self.model.now_ns + round(seconds * 1e9))
 
 
+class Host:
+    """A host's connection to the key channel of a device model in process."""
+
+    _ids = count(1)
+
+    def __init__(
+        self, model: DeviceModel, peer: bytes = b"one", key: str = "client", name: str = "00000000000000aa"
+    ) -> None:
+        self.model = model
+        self.peer = peer
+        self.key = key
+        self.name = name
+
+    def send(self, *frames: bytes) -> bytes:
+        request = next(self._ids).to_bytes(8, "big")
+        self.model.receive_message(self.peer, self.key, [request, *frames])
+        return request
+
+    def take(self) -> list[tuple[bytes, dict[str, Any], list[bytes]]]:
+        return [(f[0], json.loads(f[1]), f[2:]) for peer, f in self.model.take_messages() if peer == self.peer]
+
+    def ask(self, verb: str, *payload: bytes, **members: object) -> dict[str, Any]:
+        header = {"verb": verb, "serial_number": self.model.serial_number, "host": self.name, **members}
+        request = self.send(json.dumps(header).encode(), *payload)
+        replies = [message for message in self.take() if message[0] == request]
+        assert len(replies) == 1
+        _, reply, self.payload = replies[0]
+        assert reply["serial_number"] == self.model.serial_number
+        return reply
+
+    def code(self, verb: str, *payload: bytes, **members: object) -> str:
+        reply = self.ask(verb, *payload, **members)
+        assert reply["ok"] is False
+        assert reply["text"]
+        return str(reply["code"])
+
+
 class KeyClient:
     """A plain pyzmq DEALER under CURVE."""
 

@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import json
-from itertools import count
-from typing import Any
 
 import pytest
 
 from tokaido.emulators.toshiba import TransmitterModel
 from tokaido.hal._keys import KeyBlockInfo, KeyMaterial
-from tokaido_testing.console import Program
+from tokaido_testing.console import Host, Program
 
 SERIAL = "TKTX0001"
 NONCE = bytes(16)
-
-
-class Host:
-    """A host's connection to the key channel of a model."""
-
-    _ids = count(1)
-
-    def __init__(
-        self, model: TransmitterModel, peer: bytes = b"one", key: str = "client", name: str = "00000000000000aa"
-    ) -> None:
-        self.model = model
-        self.peer = peer
-        self.key = key
-        self.name = name
-
-    def send(self, *frames: bytes) -> bytes:
-        request = next(self._ids).to_bytes(8, "big")
-        self.model.receive_message(self.peer, self.key, [request, *frames])
-        return request
-
-    def take(self) -> list[tuple[bytes, dict[str, Any], list[bytes]]]:
-        return [(f[0], json.loads(f[1]), f[2:]) for peer, f in self.model.take_messages() if peer == self.peer]
-
-    def ask(self, verb: str, *payload: bytes, **members: object) -> dict[str, Any]:
-        header = {"verb": verb, "serial_number": self.model.serial_number, "host": self.name, **members}
-        request = self.send(json.dumps(header).encode(), *payload)
-        replies = [message for message in self.take() if message[0] == request]
-        assert len(replies) == 1
-        _, reply, self.payload = replies[0]
-        assert reply["serial_number"] == self.model.serial_number
-        return reply
-
-    def code(self, verb: str, *payload: bytes, **members: object) -> str:
-        reply = self.ask(verb, *payload, **members)
-        assert reply["ok"] is False
-        assert reply["text"]
-        return str(reply["code"])
 
 
 @pytest.fixture
@@ -133,8 +94,8 @@ def test_other_refusals(host: Host) -> None:
     assert host.code("ack", session="00", number=0) == "NO_BLOCK"
 
 
-def test_status(host: Host) -> None:
-    give(host.model, 0)
+def test_status(model: TransmitterModel, host: Host) -> None:
+    give(model, 0)
     reply = host.ask("status")
     assert (reply["state"], reply["waiting"], reply["committed"]) == ("RUN", 1, 0)
     assert reply["session"] == Program(host.model).data("SES?")
@@ -169,7 +130,7 @@ def test_a_key_loaded_again_goes_on_where_it_was() -> None:
     model.warm()
     host, program = Host(model), Program(model)
     host.ask("load_psk", bytes(range(256)) * 16)
-    pool = model.blocks.pool
+    pool = model.links.pool
     assert pool is not None
     pool._spend()
     left = program.data("AUTH:LEFT?")
@@ -200,6 +161,8 @@ def test_blocks_are_offered_oldest_first_until_they_are_committed(model: Transmi
         "eps": 1e-10,
         "insecure": False,
         "emulated": True,
+        "peer": "-",
+        "path": "-",
     }
 
 

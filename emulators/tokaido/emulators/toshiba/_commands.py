@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.units import ORDERS, Refusal, of_detector, setting_allowed
+from tokaido.emulators.units import MAX_FENCE, ORDERS, Refusal, of_detector, parse_link, setting_allowed
 
 if TYPE_CHECKING:
-    from tokaido.emulators.units import OrderName
+    from tokaido.emulators.units import Link, OrderName
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _INTEGER = re.compile(r"[+-]?\d+")
@@ -100,6 +100,40 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkChoice:
+    """The setting that says which QKD link is in force (section 12)."""
+
+    name: str
+    meaning: str
+    quantity = "link"
+    takes = "peer,path[,fence]"
+
+    @property
+    def help(self) -> str:
+        """Its line in HELP."""
+        return f"{self.name:<12} {self.takes:<22} in {setting_allowed(self.quantity)}: {self.meaning}"
+
+    def parse(self, argument: str) -> tuple[Link, int | None]:
+        """Return the link and the fencing number, if there is one.
+
+        Raises:
+            Refusal: ARGUMENT when there are more or fewer fields or the number is none, RANGE for names of another
+                form or a number outside its limits.
+        """
+        fields = argument.split(",")
+        if not 2 <= len(fields) <= 3:
+            raise Refusal("ARGUMENT", f"{self.name} takes {self.takes}")
+        if len(fields) == 2:
+            return parse_link(*fields), None
+        if not _INTEGER.fullmatch(fields[2]):
+            raise Refusal("ARGUMENT", f"{self.name} takes an integer as fence")
+        link = parse_link(*fields[:2])
+        if len(fields[2]) > 20 or not 0 <= int(fields[2]) <= MAX_FENCE:
+            raise Refusal("RANGE", f"{self.name} takes a fence of 0 to {MAX_FENCE}")
+        return link, int(fields[2])
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """A command that makes the unit do something."""
 
@@ -120,7 +154,7 @@ class Order:
         return f"{self.text:<35} in {ORDERS[self.order]}: {self.meaning}"
 
 
-Command = Query | Setting | Choice | Order
+Command = Query | Setting | Choice | LinkChoice | Order
 
 
 COMMON: tuple[Command, ...] = (
@@ -157,6 +191,8 @@ COMMON: tuple[Command, ...] = (
     Query("EC:EFF", "reconciliation_efficiency", "reconciliation efficiency, last block", "", ".4f"),
     Query("AUTH:LEFT", "authentication_key_remaining", "authentication key that is left", "bit", ".0f"),
     Query("PSK", "preshared_key_loaded", "whether a pre-shared key is loaded", "", ".0f"),
+    LinkChoice("LNK", "select a QKD link; asked: peer, path, fence"),
+    Query("LNK:LIST", "", "links that have a pre-shared key: peer, path, bit of authentication key", telemetry=False),
     Query("KEYS", "", "key blocks that wait; committed since power-on"),
     Query("SES", "session", "session id"),
     Query("CHS:TEMP", "chassis_temperature", "chassis temperature", "degC", ".2f"),
@@ -229,7 +265,7 @@ class CommandTable:
         self.rows = rows
         self.queries = {row.name: row for row in rows if not isinstance(row, Order)}
         """Everything that can be asked, by its name without `?`."""
-        self.settings = {row.name: row for row in rows if isinstance(row, Setting | Choice)}
+        self.settings = {row.name: row for row in rows if isinstance(row, Setting | Choice | LinkChoice)}
         self.orders: dict[str, dict[str, Order]] = {}
         for row in rows:
             if isinstance(row, Order):
@@ -254,7 +290,7 @@ class CommandTable:
         lines: list[str] = []
         for row in self.rows:
             if row.name.startswith(prefix):
-                if isinstance(row, Setting | Choice):
+                if isinstance(row, Setting | Choice | LinkChoice):
                     unit = getattr(row, "unit", "")
                     lines.append(Query(row.name, row.quantity, row.meaning, unit).help)
                 lines.append(row.help)

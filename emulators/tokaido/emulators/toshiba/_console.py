@@ -196,12 +196,12 @@ class Console:
                 raise Refusal("TOO_LONG", _TOO_LONG)
             if not all(0x20 <= byte <= 0x7E for byte in line):
                 raise Refusal("SYNTAX", "a line holds printable ASCII only")
-            words = line.decode("ascii").upper().split()
+            words = line.decode("ascii").split()
             if len(words) > 2:
                 raise Refusal("SYNTAX", "a command and at most one argument")
             if words:
                 argument = words[1] if len(words) == 2 else None
-                self._out += self._lines(self._device.carry_out(words[0], argument, person=True) or "OK")
+                self._out += self._lines(self._device.carry_out(words[0].upper(), argument, person=True) or "OK")
         except Refusal as refusal:
             self._send(f"error {ERROR_NUMBERS[refusal.name]} {refusal.name}: {refusal.text}")
         self.send_alarms()

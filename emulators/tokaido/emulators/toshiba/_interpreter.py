@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.toshiba._commands import Choice, Query
+from tokaido.emulators.toshiba._commands import Choice, LinkChoice, Query
 from tokaido.emulators.units import Reading, Refusal
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Interpreter:
         Raises:
             Refusal: It was not carried out.
         """
+        if person and argument is not None and name != "LNK":  # whose paths have capitals and small letters
+            argument = argument.upper()
         if name == "HELP" and person:
             return "\n".join(self._table.help(argument or "")) or f"no command begins with {argument}"
         if name.endswith("?"):
@@ -77,6 +79,10 @@ class Interpreter:
                 return " ".join(f"{key}={text}" for key, text in self._listed())
             case "LSE":
                 return f"{unit.settings['lease']:.10g},{round(unit.lease_left_s, 1):.10g}"
+            case "LNK":
+                return f"{unit.links.in_force.peer},{unit.links.in_force.path},{unit.links.fence}"
+            case "LNK:LIST":
+                return ";".join(f"{link.peer},{link.path},{bits}" for link, bits in unit.links.remaining().items())
             case "KEYS":
                 return f"{unit.store.waiting},{unit.store.committed}"
             case _:
@@ -94,7 +100,7 @@ class Interpreter:
     def _listed(self) -> list[tuple[str, str]]:
         listed: list[tuple[str, str]] = []
         for row in self._table.queries.values():
-            if isinstance(row, Query) and not row.telemetry:
+            if isinstance(row, LinkChoice) or (isinstance(row, Query) and not row.telemetry):
                 continue
             try:
                 listed.append((row.name, self._ask(row.name)))
@@ -118,9 +124,13 @@ class Interpreter:
 
     # --- ordering ---------------------------------------------------------------------------------------------------
 
-    def _set(self, row: Setting | Choice, argument: str | None) -> str:
+    def _set(self, row: Setting | Choice | LinkChoice, argument: str | None) -> str:
         if argument is None:
             raise Refusal("ARGUMENT", f"{row.name} takes {row.takes}")
+        if isinstance(row, LinkChoice):
+            link, fence = row.parse(argument)
+            self._unit.orders.select_link(link, fence, called=row.name)
+            return self._ask(row.name)
         value: float | str = argument
         if not isinstance(row, Choice):
             value = row.parse(argument)

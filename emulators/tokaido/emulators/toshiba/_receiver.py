@@ -22,6 +22,7 @@ class ReceiverModel(ToshibaUnit, ReceiverUnit):
     WORKING_BIAS = 54.0
     WORKING_EFFICIENCY = 0.205
     DARK_RATE = 21_000.0
+    OPTICS = "t12"
 
     def _build_detectors(self) -> tuple[Body, ...]:
         return Body(-30.0, 11.8, settled_within=0.5), Body(-30.0, 11.6, settled_within=0.5)

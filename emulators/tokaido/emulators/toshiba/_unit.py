@@ -19,6 +19,7 @@ class ToshibaUnit(UnitModel):
 
     VENDOR = "TOSHIBA-STYLE"
     FIRMWARE = "1.0.0"
+    PULSES = "t12"
     KEY_FORMAT = ToshibaKeyFormat()
     ALIGNMENT: ClassVar[Mapping[str, float]] = {
         "BIAS": 4.0,

@@ -10,6 +10,7 @@ from tokaido.emulators.units._alarms import ALARMS, ActiveAlarm, AlarmBook, Alar
 from tokaido.emulators.units._box import ControlPort
 from tokaido.emulators.units._faults import MODEL_FAULTS, ModelFaults
 from tokaido.emulators.units._keyformat import Header, KeyFormat
+from tokaido.emulators.units._links import ANYBODY, MAX_FENCE, Link, parse_link
 from tokaido.emulators.units._orders import ORDERS, Allowed, OrderName, setting_allowed
 from tokaido.emulators.units._readings import Reading, Refusal, no_data
 from tokaido.emulators.units._receiver import Light, ReceiverUnit, of_detector
@@ -21,6 +22,8 @@ from tokaido.emulators.units._unit import UnitModel
 
 __all__ = [
     "ALARMS",
+    "ANYBODY",
+    "MAX_FENCE",
     "MODEL_FAULTS",
     "ORDERS",
     "POWERED",
@@ -36,6 +39,7 @@ __all__ = [
     "KeyFormat",
     "Latch",
     "Light",
+    "Link",
     "ModelFaults",
     "OrderName",
     "Reading",
@@ -48,6 +52,7 @@ __all__ = [
     "Verdict",
     "no_data",
     "of_detector",
+    "parse_link",
     "setting_allowed",
     "shannon",
 ]

@@ -1,20 +1,18 @@
-"""What a unit has to do with keys: the pre-shared key, the session, the blocks that end, and their figures."""
+"""What a unit has to do with keys: the session, the blocks that end, and their figures."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import math
 from collections import deque
 from typing import TYPE_CHECKING
 
 from tokaido.emulators.units._readings import Reading, no_data
 from tokaido.emulators.units._session import BlockOutcome, Session
-from tokaido.hal._authenticator import AuthenticationPool
-from tokaido.hal._keys import KeyBlockInfo, KeyMaterial
+from tokaido.hal._keys import KeyBlockInfo
 
 if TYPE_CHECKING:
     from tokaido.emulators.units._unit import UnitModel
+    from tokaido.hal._keys import KeyMaterial
 
 LOW_BLOCKS = 16
 TAGS_PER_BLOCK = 2
@@ -40,59 +38,33 @@ class Blocks:
 
     def __init__(self, unit: UnitModel) -> None:
         self._unit = unit
-        self.pool: AuthenticationPool | None = None
-        """One-time pads of the pre-shared key, or None when none is loaded."""
-        self._fingerprint = b""
-        self._spent: dict[bytes, int] = {}
-        self._salt = unit.secret(16)
         self.session: Session | None = None
         self._qber_degrades = False
         self.forget_measurements()
 
-    # --- the pre-shared key -----------------------------------------------------------------------------------------
-
-    def load_psk(self, key: bytes) -> None:
-        """Take the pre-shared key. One that was here before goes on where its pads were left, so none is used twice."""
-        fingerprint = hmac.new(self._salt, key, hashlib.sha256).digest()
-        if self.pool is not None and fingerprint == self._fingerprint:
-            return
-        self.forget_psk()
-        self._fingerprint = fingerprint
-        material = KeyMaterial(key, insecure=self._unit.insecure)
-
-        def persist(index: int) -> None:
-            self._spent[fingerprint] = index
-
-        resume_at = self._spent.get(fingerprint, 0)
-        self.pool = AuthenticationPool(material, end=self._unit.SIDE, persist=persist, resume_at=resume_at)
-        self._unit.peer.forget_proof()
-
-    def forget_psk(self) -> None:
-        """Erase the pre-shared key and what is left of it."""
-        self.end_session()
-        if self.pool is not None:
-            self.pool.close()
-            self.pool = None
+    # --- authentication key ------------------------------------------------------------------------------------------
 
     @property
     def auth_left(self) -> int:
-        """Authentication key that is left, in bit."""
-        if self.pool is None:
+        """Authentication key that is left for the link in force, in bit."""
+        pool = self._unit.links.pool
+        if pool is None:
             return 0
-        bits = self.pool.remaining_bits
+        bits = pool.remaining_bits
         return min(bits, 60 * 128) if "authentication_key_low" in self._unit.faults else bits
 
     @property
     def auth_key_low(self) -> bool:
         """Whether a loaded key lasts for less than 16 blocks, or (without one) a fault says so."""
-        if self.pool is None:
+        if self._unit.links.pool is None:
             return "authentication_key_low" in self._unit.faults
         return self.auth_left < LOW_BLOCKS * 2 * TAGS_PER_BLOCK * 128
 
     @property
     def can_authenticate(self) -> bool:
         """Whether a session makes sense: there is authentication key for one block."""
-        return self.pool is not None and self.pool.remaining_tags >= TAGS_PER_BLOCK
+        pool = self._unit.links.pool
+        return pool is not None and pool.remaining_tags >= TAGS_PER_BLOCK
 
     @property
     def store_full(self) -> bool:
@@ -162,6 +134,7 @@ class Blocks:
             self._unit.raise_alarm(outcome.verdict)
 
     def _store(self, session: str, outcome: BlockOutcome, key: KeyMaterial) -> None:
+        link = self._unit.links.in_force
         info = KeyBlockInfo(
             serial_number=self._unit.serial_number,
             session=session,
@@ -172,6 +145,8 @@ class Blocks:
             eps=outcome.eps,
             insecure=key.insecure or self._unit.insecure,
             emulated=True,
+            peer=link.peer if link.named else "",
+            path=link.path if link.named else "",
         )
         self._unit.store.add(info, key)
         self._unit.keychannel.serve_draws()
@@ -268,7 +243,7 @@ class Blocks:
             case "authentication_key_remaining":
                 return Reading(float(self.auth_left))
             case "preshared_key_loaded":
-                return Reading(float(self.pool is not None))
+                return Reading(float(self._unit.links.pool is not None))
             case "qber" | "qber_check" | "secret_rate" | "reconciliation_efficiency":
                 if name not in self._measured:
                     raise no_data("no block was finished yet")

@@ -38,7 +38,8 @@ class ControlPort(Protocol):
 class Box(DeviceModel):
     """The rating plate and the hardware of one unit, as its state machine sees them.
 
-    A vendor's family gives the constants and the two ports; a transmitter and a receiver give the hardware.
+    A vendor's family gives the constants and the two ports; a transmitter and a receiver give the hardware. A constant
+    that is no `ClassVar` may be the box's own, where a family builds boxes with options.
     """
 
     STREAM_PORTS = ("control",)
@@ -53,6 +54,8 @@ class Box(DeviceModel):
     """The alarms of this unit, by code."""
     MODEL_FAULTS: ClassVar[Mapping[str, str]]
     """The faults of this unit, and the alarm that each one leads to."""
+    PULSES: ClassVar[str]
+    """Kind of pulses that it sends or detects; units of one kind understand each other."""
     ALIGNMENT: ClassVar[Mapping[str, float]]
     """Steps of an alignment in their order, and how long each one takes in s: of BIAS (the first), POL, SYNC, DELAY,
     PHASE and GATES, those that the unit needs."""
@@ -60,11 +63,11 @@ class Box(DeviceModel):
     """How the messages of the key channel are written."""
     PSK_BYTES: ClassVar[int] = 4096
     """Length of a pre-shared key."""
-    WARMUP_LIMIT_S: ClassVar[float]
     TEMPERATURE_ALARM: ClassVar[str]
-    TEMPERATURE_LIMIT: ClassVar[float]
+    WARMUP_LIMIT_S: float
+    TEMPERATURE_LIMIT: float
     """Deviation of a critical body beyond which the alarm comes."""
-    RUNAWAY: ClassVar[float]
+    RUNAWAY: float
     """How far the fault of a runaway temperature drives a body off its set point."""
 
     control: ControlPort
@@ -72,6 +75,11 @@ class Box(DeviceModel):
     channels: int = 1
     """Sub-channels: each is a stream of pulses of its own, with two detectors. A unit that has several says so before
     it is initialised as a unit."""
+
+    @property
+    def channels_on(self) -> tuple[int, ...]:
+        """The sub-channels that are switched on, from 0."""
+        return tuple(range(self.channels))
 
     def identity(self) -> dict[str, str]:
         """Vendor, model, serial number and firmware."""

@@ -7,8 +7,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from tokaido.emulators.units._links import parse_link
 from tokaido.emulators.units._readings import Refusal
-from tokaido.emulators.units._states import PSK_STATES, where
+from tokaido.emulators.units._states import OTHER_PSK_STATES, PSK_STATES, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.units._alarms import AlarmChange
     from tokaido.emulators.units._keyformat import Header, KeyFormat
     from tokaido.emulators.units._keystore import KeyStore
+    from tokaido.emulators.units._links import Link, Links
     from tokaido.emulators.units._states import State
     from tokaido.hal._keys import KeyBlockInfo
 
@@ -35,6 +37,7 @@ class Device(Protocol):
     PSK_BYTES: ClassVar[int]
     serial_number: str
     store: KeyStore
+    links: Links
 
     @property
     def now_ns(self) -> int:
@@ -55,8 +58,8 @@ class Device(Protocol):
         """Vendor, model, serial number and firmware."""
         ...
 
-    def load_psk(self, key: bytes) -> None:
-        """Take the pre-shared key."""
+    def load_psk(self, key: bytes, link: Link | None = None) -> None:
+        """Take the pre-shared key of a link, by default of the one in force; may raise `Refusal`."""
         ...
 
     def telemetry(self) -> dict[str, float | str | None]:
@@ -197,12 +200,14 @@ class KeyChannel:
     def _load_psk(self, request: _Request) -> Header:
         if len(request.payload) != 1:
             raise Refusal("MALFORMED", "load_psk takes one payload frame")
-        if self._device.state not in PSK_STATES:
-            raise Refusal("STATE", f"{self._device.state}: load_psk is allowed in {where(PSK_STATES)}")
+        link = request.link
+        states = PSK_STATES if link in (None, self._device.links.in_force) else OTHER_PSK_STATES
+        if self._device.state not in states:
+            raise Refusal("STATE", f"{self._device.state}: load_psk is allowed in {where(states)}")
         size = self._device.PSK_BYTES
         if len(request.payload[0]) != size:
             raise Refusal("PSK_SIZE", f"the pre-shared key has {size} bytes, not {len(request.payload[0])}")
-        self._device.load_psk(request.payload[0])
+        self._device.load_psk(request.payload[0], link)
         return {"loaded": size}
 
     def _draw(self, request: _Request) -> None:
@@ -301,6 +306,13 @@ class _Request:
             raise Refusal("MALFORMED", "host is 16 lower-case hexadecimal digits")
         return self.client_key, name
 
+    @property
+    def link(self) -> Link | None:
+        """The link that is named, or None if none is."""
+        if "peer" not in self.header and "path" not in self.header:
+            return None
+        return parse_link(self.text("peer"), self.text("path"))
+
     def text(self, member: str) -> str:
         value = self.header.get(member)
         if not isinstance(value, str):
@@ -326,4 +338,6 @@ def _public(info: KeyBlockInfo) -> Header:
         "eps": info.eps,
         "insecure": info.insecure,
         "emulated": info.emulated,
+        "peer": info.peer or "-",
+        "path": info.path or "-",
     }

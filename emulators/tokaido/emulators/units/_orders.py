@@ -10,6 +10,7 @@ from tokaido.emulators.units._readings import Refusal
 from tokaido.emulators.units._states import ANY, RUNNING, SETUP, State, where
 
 if TYPE_CHECKING:
+    from tokaido.emulators.units._links import Link
     from tokaido.emulators.units._states import States
     from tokaido.emulators.units._unit import UnitModel
 
@@ -113,6 +114,24 @@ class Orders:
         """
         self._check(setting_allowed(name), called)
         self._unit.put(name, value)
+
+    def select_link(self, link: Link, fence: int | None, *, called: str) -> None:
+        """Put a link into force: safe state, no alignment, and a new proof under that link's key.
+
+        Args:
+            link: The link.
+            fence: Fencing number of who orders it; None leaves the number in force.
+            called: How the vendor's protocol names the order, for the text of a refusal.
+
+        Raises:
+            Refusal: STATE or REFUSED.
+        """
+        self._check(setting_allowed("link"), called)
+        self._unit.links.select(link, fence)
+        self._unit.peer.forget()
+        self._unit.make_safe()
+        if self._unit.state is State.STANDBY:
+            self._unit.enter(State.AUTH)
 
     def _check(self, allowed: Allowed, called: str, *, also: bool = False) -> None:
         state = self._unit.state

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from tokaido.emulators.units._links import SERIAL_NUMBER
 from tokaido.emulators.units._session import Session
 from tokaido.emulators.units._states import POWERED, RUNNING, State
 from tokaido.hal._authenticator import OneTimeAuthenticator
@@ -37,7 +38,7 @@ class Peer:
         self._next_ns = {"status": 0, "hello": 0, "open": 0}
         self._last_status: dict[str, object] = {}
         self._nonce = b""
-        self._proofs: dict[bytes, bytes] = {}
+        self._proofs: dict[tuple[str, bytes], bytes] = {}
         self._verified: set[bytes] = set()
         self._opening: Session | None = None
         self.status: dict[str, Any] = {}
@@ -60,7 +61,7 @@ class Peer:
     @property
     def overdue(self) -> bool:
         """Whether an answer has been due for 3 s."""
-        due = self._unit.state in _DUE_STATES or (self._unit.state is State.AUTH and self._unit.blocks.pool is not None)
+        due = self._unit.state in _DUE_STATES or (self._unit.state is State.AUTH and self._unit.links.pool is not None)
         if not due or (self.imagined and "peer_silent" not in self._unit.faults):
             self._due_since_ns = None
             return False
@@ -92,6 +93,15 @@ class Peer:
     def store_full(self) -> bool:
         """Whether the peer begins no new block."""
         return bool(self.status.get("full"))
+
+    def forget(self) -> None:
+        """Know nothing of the peer: the unit was set to a link, and it may be another box."""
+        self._heard_ns = None
+        self._due_since_ns = None
+        self._last_status = {}
+        self._opening = None
+        self.status = {}
+        self.forget_proof()
 
     def forget_proof(self) -> None:
         """Ask for a new proof: the unit enters AUTH, or its key changed."""
@@ -130,14 +140,14 @@ class Peer:
         if status != self._last_status or self._due("status", STATUS_NS):
             self._last_status = status
             self._say("status", **status)
-        if unit.state is State.AUTH and unit.blocks.pool is not None and self._due("hello", HELLO_NS):
+        if unit.state is State.AUTH and unit.links.pool is not None and self._due("hello", HELLO_NS):
             self._say("hello", nonce=self._nonce.hex())
         if unit.blocks.session is not None and self.status and self._session_over(unit.blocks.session):
             unit.blocks.end_session()
         if unit.SIDE == "transmitter" and unit.blocks.session is None and unit.state in RUNNING and self.running:
             settings = unit.blocks.session_settings()
             if (
-                unit.blocks.pool is not None
+                unit.links.pool is not None
                 and not unit.blocks.store_full
                 and settings is not None
                 and self._due("open", HELLO_NS)
@@ -158,7 +168,11 @@ class Peer:
         return True
 
     def _say(self, kind: str, **members: object) -> None:
-        self._outbox.append(b"J" + json.dumps({"kind": kind, **members}).encode())
+        self._outbox.append(self._written(kind, **members))
+
+    def _written(self, kind: str, **members: object) -> bytes:
+        sender = {"from": self._unit.serial_number, "path": self._unit.links.in_force.path}
+        return b"J" + json.dumps({"kind": kind, **sender, **members}).encode()
 
     # --- what comes in ----------------------------------------------------------------------------------------------
 
@@ -174,6 +188,8 @@ class Peer:
             return
         try:
             body = json.loads(message[1:])
+            if not self._meant_for_us(body):
+                return
             take = {"status": self._status, "hello": self._hello, "proof": self._proof, "open": self._open}
             take["opened"] = self._opened
             take[body["kind"]](body)
@@ -181,48 +197,59 @@ class Peer:
             return
         self._heard_ns = self._unit.now_ns
 
+    def _meant_for_us(self, body: dict[str, Any]) -> bool:
+        """Whether a message is of the link in force: of its peer and its path; under no named link, of anybody."""
+        link, sender = self._unit.links.in_force, body["from"]
+        if not SERIAL_NUMBER.fullmatch(sender):
+            return False
+        return not link.named or link == (sender, body["path"])
+
     def _status(self, body: dict[str, Any]) -> None:
         self.status = body
 
-    def _transcript(self, theirs: bytes, side: str) -> bytes:
-        mine = self._nonce
-        nonces = mine + theirs if self._unit.SIDE == "transmitter" else theirs + mine
-        return b"tokaido unit proof|" + side.encode() + b"|" + nonces
+    def _transcript(self, sender: str, theirs: bytes, side: str) -> bytes:
+        """Return what a proof is a tag of: whose it is, both boxes, the path, and the transmitter's nonce first."""
+        ours, other = (self._unit.serial_number, self._nonce), (sender, theirs)
+        transmitter, receiver = (ours, other) if self._unit.SIDE == "transmitter" else (other, ours)
+        names = "|".join((side, transmitter[0], receiver[0], self._unit.links.in_force.path))
+        return b"tokaido unit proof|" + names.encode() + b"|" + transmitter[1] + receiver[1]
 
     def _hello(self, body: dict[str, Any]) -> None:
         theirs = bytes.fromhex(body["nonce"])
         held = self._unit.state in (State.FAULT, State.SECURITY_HOLD)
         if held or self._unit.blocks.session is not None:  # whose tags come from the same pads
             return
-        if len(theirs) == 16 and self._unit.blocks.pool is not None:
+        if len(theirs) == 16 and self._unit.links.pool is not None:
             if not self._nonce:
                 self._nonce = self._secret(16)
-            self._prove(theirs)
+            self._prove(body["from"], theirs)
 
-    def _prove(self, theirs: bytes) -> None:
+    def _prove(self, sender: str, theirs: bytes) -> None:
         """Send the proof for this pair of nonces; one pad is spent on it however often it is asked for."""
-        pool = self._unit.blocks.pool
+        pool = self._unit.links.pool
         if pool is None:
             return
-        if theirs not in self._proofs:
+        asked = sender, theirs
+        if asked not in self._proofs:
             try:
-                index, tag = OneTimeAuthenticator(pool).tag(self._transcript(theirs, self._unit.SIDE))
+                index, tag = OneTimeAuthenticator(pool).tag(self._transcript(sender, theirs, self._unit.SIDE))
             except KeyMaterialError:
                 return
-            members = {"kind": "proof", "nonce": self._nonce.hex(), "yours": theirs.hex(), "index": index}
-            self._proofs[theirs] = b"J" + json.dumps({**members, "tag": tag.hex()}).encode()
-        self._outbox.append(self._proofs[theirs])
+            nonces = {"nonce": self._nonce.hex(), "yours": theirs.hex()}
+            self._proofs[asked] = self._written("proof", **nonces, index=index, tag=tag.hex())
+        self._outbox.append(self._proofs[asked])
 
     def _proof(self, body: dict[str, Any]) -> None:
         theirs, tag = bytes.fromhex(body["nonce"]), bytes.fromhex(body["tag"])
-        pool = self._unit.blocks.pool
+        pool = self._unit.links.pool
         if pool is None or bytes.fromhex(body["yours"]) != self._nonce or theirs in self._verified:
             return
         other = "receiver" if self._unit.SIDE == "transmitter" else "transmitter"
-        if theirs not in self._proofs:
-            self._prove(theirs)
+        sender = body["from"]
+        if (sender, theirs) not in self._proofs:
+            self._prove(sender, theirs)
         try:
-            OneTimeAuthenticator(pool).verify(int(body["index"]), self._transcript(theirs, other), tag)
+            OneTimeAuthenticator(pool).verify(int(body["index"]), self._transcript(sender, theirs, other), tag)
         except AuthenticationError:
             self._unit.raise_alarm("AUTH_MISMATCH")
         else:

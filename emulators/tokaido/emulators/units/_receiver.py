@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from tokaido.emulators.units._faults import MODEL_FAULTS
 from tokaido.emulators.units._readings import Reading, no_data
@@ -32,6 +32,15 @@ class Light:
     """Clicks of each detector, 1/s; none for detectors that see only their dark counts."""
     bright: bool = False
     """Whether so much light falls on a detector that it is no single-photon detector any more."""
+    source: str = ""
+    """Serial number of the transmitter that it comes from; empty if that is left open."""
+    path: str = ""
+    """Any name of the way that it takes."""
+
+    @property
+    def way(self) -> tuple[str, str]:
+        """Where it comes from, and which way."""
+        return self.source, self.path
 
 
 def of_detector(i: int, what: str) -> str:
@@ -46,18 +55,20 @@ class ReceiverUnit(UnitModel):
     MODEL_FAULTS = MODEL_FAULTS["receiver"]
     FAULTS = tuple(MODEL_FAULTS)
     TEMPERATURE_ALARM = "DET_TEMP"
-    WORKING_BIAS: ClassVar[float]
+    WORKING_BIAS: float
     """Detector bias that an alignment sets, in the vendor's unit of measure."""
-    WORKING_EFFICIENCY: ClassVar[float]
+    WORKING_EFFICIENCY: float
     """Detection efficiency at that bias."""
-    DARK_RATE: ClassVar[float]
+    OPTICS: str
+    """Preset of the optics that it and a transmitter of its kind are built of (`tokaido.emulators.optics.preset`)."""
+    DARK_RATE: float
     """Dark counts of one detector, 1/s."""
 
     def __init__(self, serial_number: str | None = None, **options: object) -> None:
         self.detectors = self._build_detectors()
         self.interferometer = self._build_interferometer()
-        self.incoming: Light | None = None
-        """The light that arrives, or None in the dark."""
+        self._incoming: Light | None = None
+        self._counted: tuple[str, str] | None = None  # the way of the light by whose clock slots are counted
         self.shutter_open = False
         self.locked = False
         self.aligned_steps: list[str] = []
@@ -81,14 +92,48 @@ class ReceiverUnit(UnitModel):
     # --- light ------------------------------------------------------------------------------------------------------
 
     @property
+    def incoming(self) -> Light | None:
+        """The light that arrives, or None in the dark. Light that takes another way makes the clock slip at once."""
+        return self._incoming
+
+    @incoming.setter
+    def incoming(self, light: Light | None) -> None:
+        self._incoming = light
+        self._follow_way()
+
+    @property
     def light(self) -> Light | None:
         """The light that arrives, faults included."""
-        return None if "light_lost" in self.faults else self.incoming
+        return None if "light_lost" in self.faults else self._incoming
 
     @property
     def sees_slots(self) -> bool:
         """Whether clicks can be told apart by slot: there is clock light, and the clock is locked to it."""
-        return self.light is not None and self.locked and "clock_unlocked" not in self.faults
+        light = self.light
+        counts = light is not None and light.way == self._counted
+        return counts and self.locked and "clock_unlocked" not in self.faults
+
+    def way_changed(self) -> None:
+        """Take note that the light took another way meanwhile, though it may be on its old one again."""
+        if self._counted is not None:
+            self._slip()
+
+    def _follow_way(self) -> None:
+        light = self.light
+        if light is not None and self._counted is not None and light.way != self._counted:
+            self._slip()
+
+    def _slip(self) -> None:
+        """Lose the count of slots: what is counted from now on agrees with nothing of the peer."""
+        self._counted = None
+        self.locked = False
+        self.aligned = False
+        if self.running:
+            self.begin_alignment(State.REALIGN, State.RUN)
+        elif self.state in ALIGNING:
+            self.begin_alignment(self.state, self.goal)
+        else:
+            self.make_safe()
 
     def efficiency(self, detector: int) -> float:
         """Return the efficiency of one detector at its present bias."""
@@ -96,6 +141,11 @@ class ReceiverUnit(UnitModel):
 
     def delay_offset_ps(self, _channel: int) -> float:
         """Return how far the detection of a sub-channel is off that of the last alignment, in ps."""
+        return 0.0
+
+    @property
+    def phase_offset_rad(self) -> float:
+        """How far the interferometer itself is off the phase of the last alignment, in rad; the way's comes on top."""
         return 0.0
 
     # --- hardware ---------------------------------------------------------------------------------------------------
@@ -117,11 +167,13 @@ class ReceiverUnit(UnitModel):
     def _go_safe(self) -> None:
         self.shutter_open = False
         self.locked = False
+        self._counted = None
         self._bias_detectors(0.0)
 
     def arm(self) -> None:
         self.shutter_open = True
         self.locked = False
+        self._counted = None
         self._bias_detectors(self.WORKING_BIAS)
 
     def _bias_detectors(self, bias: float) -> None:
@@ -129,13 +181,20 @@ class ReceiverUnit(UnitModel):
             self.settings[of_detector(i, "bias")] = bias
 
     def _step_possible(self, step: str) -> bool:
-        return step == "BIAS" or (self.light is not None and self.peer.reachable)
+        if step == "BIAS":
+            return True
+        light, link = self.light, self.links.in_force
+        if light is None or not self.peer.reachable:
+            return False
+        correlates = not link.named or light.source in ("", link.peer)  # with the frames that the peer speaks of
+        return step != "DELAY" or correlates
 
     def step_done(self, step: str) -> None:
         if step == "BIAS":
             self._dark_rates = self.now_ns, [self._dark_rate(i) for i in range(len(self.detectors))]
-        elif step == "SYNC":
+        elif step == "SYNC" and self.light is not None:
             self.locked = True
+            self._counted = self.light.way
         self.aligned_steps.append(step)
 
     def _dark_rate(self, i: int) -> float:
@@ -145,6 +204,7 @@ class ReceiverUnit(UnitModel):
         self.aligned_steps.append("PHASE")
 
     def _follow_hardware(self) -> None:
+        self._follow_way()
         light = self.light
         if "detector_blinding" in self.faults or (light is not None and light.bright and self.shutter_open):
             self.raise_alarm("DETECTOR_BLINDING")

@@ -18,7 +18,7 @@ def prepare(unit: UnitModel, wanted: State) -> None:
     unit.peer.imagined = True
     unit.imagine_light()
     if wanted in (*ALIGNING, State.STANDBY, *RUNNING):
-        unit.blocks.load_psk(unit.secret(unit.PSK_BYTES))
+        unit.load_psk(unit.secret(unit.PSK_BYTES))
     unit.make_safe()
     if wanted in (State.STANDBY, *RUNNING):
         unit.arm()

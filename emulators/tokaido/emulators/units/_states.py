@@ -32,7 +32,9 @@ SETUP: States = (State.OFF, State.WARMUP, State.AUTH, State.STANDBY)
 POWERED: States = tuple(state for state in State if state not in {State.OFF, State.ZEROIZE, State.UPDATE})
 ALIGNING: States = (State.ALIGN, State.REALIGN)
 PSK_STATES: States = (State.OFF, State.SELFTEST, State.WARMUP, State.AUTH)
-"""Where a pre-shared key may be loaded: setup but STANDBY, and SELFTEST."""
+"""Where the pre-shared key of the link in force may be loaded: setup but STANDBY, and SELFTEST."""
+OTHER_PSK_STATES: States = (State.OFF, *POWERED)
+"""Where that of another link may be loaded."""
 
 SELFTEST_S = 2.0
 IN_RANGE_S = 5.0

@@ -26,15 +26,15 @@ class TransmitterUnit(UnitModel):
     MODEL_FAULTS = MODEL_FAULTS["transmitter"]
     FAULTS = tuple(MODEL_FAULTS)
     TEMPERATURE_ALARM = "LASER_TEMP"
-    CLOCK_RATE_HZ: ClassVar[float]
+    CLOCK_RATE_HZ: float
     """Pulses per second of every sub-channel."""
-    LASER_POWER_DBM: ClassVar[float]
-    LASER_POWER_LIMITS_DBM: ClassVar[tuple[float, float]]
+    LASER_POWER_DBM: float
+    LASER_POWER_LIMITS_DBM: tuple[float, float]
     """What the laser monitor may show while the laser emits."""
-    LASER_POWER_LOSS_DB: ClassVar[float]
+    LASER_POWER_LOSS_DB: float
     """What the fault of a lost laser power takes."""
-    LASER_BIAS_MA: ClassVar[float]
-    MAXIMUM_ATTENUATION_DB: ClassVar[float]
+    LASER_BIAS_MA: float
+    MAXIMUM_ATTENUATION_DB: float
     SHOWN_BY_EMISSION: ClassVar[frozenset[str]] = frozenset({"laser_power", "monitor_power"})
     """Readings that only an emitting laser shows."""
 
@@ -128,7 +128,7 @@ class TransmitterUnit(UnitModel):
         return signals + of["decoy_mean_photon_number"] * decoy + of["vacuum_mean_photon_number"] * vacuum
 
     def _monitor_power(self) -> float:
-        milliwatts = 1e3 * self._mean_photon_number() * PHOTON_ENERGY_J * self.CLOCK_RATE_HZ * self.channels
+        milliwatts = 1e3 * self._mean_photon_number() * PHOTON_ENERGY_J * self.CLOCK_RATE_HZ * len(self.channels_on)
         power = 10 * math.log10(milliwatts) - self.excess_attenuation
         return self.noise.around("monitor_power", power, 0.03, self.now_ns)
 

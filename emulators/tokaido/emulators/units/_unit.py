@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from tokaido.emulators._secrets import Secrets, secret_source
 from tokaido.emulators.units._alarms import AlarmBook, Latch
 from tokaido.emulators.units._blocks import Blocks
@@ -11,6 +9,7 @@ from tokaido.emulators.units._box import Box
 from tokaido.emulators.units._faults import ModelFaults
 from tokaido.emulators.units._keychannel import KeyChannel
 from tokaido.emulators.units._keystore import KeyStore
+from tokaido.emulators.units._links import SERIAL_NUMBER, Link, Links
 from tokaido.emulators.units._orders import Orders
 from tokaido.emulators.units._peer import Peer
 from tokaido.emulators.units._readings import Noise, Reading
@@ -33,7 +32,6 @@ TICK_NS = 50_000_000
 SERVO_EVERY_S = 20.0
 SERVO_S = 1.0
 _SAFE_STATES = (State.OFF, State.FAULT, State.SECURITY_HOLD, State.ZEROIZE)
-_SERIAL = re.compile(r"[A-Z0-9-]{4,24}")
 
 
 class UnitModel(Box):
@@ -50,7 +48,7 @@ class UnitModel(Box):
 
     def __init__(self, serial_number: str | None = None, *, seed: int = 0, secrets: Secrets = "os") -> None:
         serial = self.SERIAL_NUMBER if serial_number is None else serial_number
-        if not _SERIAL.fullmatch(serial):
+        if not SERIAL_NUMBER.fullmatch(serial):
             raise ConfigurationError(f"{serial!r} is no serial number", remedy="Give 4 to 24 of A-Z, 0-9 and -")
         self.serial_number = serial
         self.seed = seed
@@ -63,7 +61,7 @@ class UnitModel(Box):
         self._state = State.OFF
         self._since_ns = 0
         self._in_range_since_ns: int | None = None
-        self._goal = State.STANDBY
+        self.goal = State.STANDBY
         self._step = 0
         self._step_ns = 0
         self.lease_ends_ns = 0
@@ -77,6 +75,7 @@ class UnitModel(Box):
         self.keychannel = KeyChannel(self, self.KEY_FORMAT)
         self.alarms = AlarmBook(self.ALARMS, self.control.tell_alarm, self.keychannel.tell_alarm)
         self.faults = ModelFaults(self.SIDE, self.MODEL_FAULTS, self._fault_begun, self._fault_ended)
+        self.links = Links(self.SIDE, insecure=self.insecure, secret=self.secret)
         self.blocks = Blocks(self)
         self.peer = Peer(self, self.secret)
 
@@ -97,9 +96,10 @@ class UnitModel(Box):
         self._now_ns = to_ns
 
     def forget_secrets(self) -> None:
-        """Erase every key block and the pre-shared key."""
+        """Erase every key block and the pre-shared keys of all links."""
         self.store.erase()
-        self.blocks.forget_psk()
+        self.blocks.end_session()
+        self.links.erase()
 
     def provoke(self, fault: str) -> None:
         """Begin a fault of the unit at once."""
@@ -136,9 +136,16 @@ class UnitModel(Box):
         """Time after which the unit goes to its safe state if nothing is heard, in s; 0 when there is no lease."""
         return max(self.lease_ends_ns - self._now_ns, 0) / 1e9 if self.settings["lease"] else 0.0
 
-    def load_psk(self, key: bytes) -> None:
-        """Take the pre-shared key."""
-        self.blocks.load_psk(key)
+    def load_psk(self, key: bytes, link: Link | None = None) -> None:
+        """Take the pre-shared key of a link, by default of the one in force.
+
+        Raises:
+            Refusal: RANGE; see `Links.load`.
+        """
+        link = link or self.links.in_force
+        if self.links.load(link, key) and link == self.links.in_force:
+            self.blocks.end_session()
+            self.peer.forget_proof()
 
     # --- for the one who sets up a scene ----------------------------------------------------------------------------
 
@@ -178,7 +185,7 @@ class UnitModel(Box):
                 self.enter(State.WARMUP)
             case State.WARMUP:
                 self._warm_up()
-            case State.AUTH if self.blocks.pool is not None and (self.peer.proved or self.peer.imagined):
+            case State.AUTH if self.links.pool is not None and (self.peer.proved or self.peer.imagined):
                 self.begin_alignment(State.ALIGN, State.STANDBY)
             case State.ALIGN | State.REALIGN:
                 self._align()
@@ -214,7 +221,7 @@ class UnitModel(Box):
             return
         self.aligned = True
         self.blocks.alignment_done()
-        self.enter(self._goal)
+        self.enter(self.goal)
 
     def _run(self) -> None:
         out_of_limits = bool(self._out_of_limits())
@@ -263,7 +270,7 @@ class UnitModel(Box):
     def begin_alignment(self, state: State, goal: State) -> None:
         """Enter ALIGN or REALIGN, to go on to `goal`."""
         self.aligned = False
-        self._goal = goal
+        self.goal = goal
         self._step = 0
         self._step_ns = 0
         self.enter(state)

@@ -1,0 +1,144 @@
+"""The QKD links of a unit: which one is in force, and a pre-shared key with its one-time pads for each.
+
+A link is two units and the named path between them. Its key, its pads and its sessions are its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tokaido.emulators.units._readings import Refusal
+from tokaido.hal._authenticator import AuthenticationPool
+from tokaido.hal._keys import KeyMaterial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.emulators.units._faults import Side
+
+MAX_LINKS: Final = 32
+"""Links that may have a pre-shared key at the same time."""
+MAX_FENCE: Final = 2**53 - 1
+SERIAL_NUMBER: Final = re.compile(r"[A-Z0-9-]{4,24}")
+_PATH: Final = re.compile(r"[A-Za-z0-9._-]{1,24}")
+
+
+class Link(NamedTuple):
+    """One link, as one of its units names it."""
+
+    peer: str
+    """Serial number of the other unit, or "-" for whoever is there."""
+    path: str
+    """Name of the path, or "-" together with the peer."""
+
+    @property
+    def named(self) -> bool:
+        """Whether it names a peer."""
+        return self.peer != "-"
+
+
+ANYBODY: Final = Link("-", "-")
+"""The link at delivery: whoever is there."""
+
+
+def parse_link(peer: str, path: str) -> Link:
+    """Return the link of these names.
+
+    Raises:
+        Refusal: RANGE, when one has another form.
+    """
+    link = Link(peer, path)
+    if link == ANYBODY:
+        return link
+    if not SERIAL_NUMBER.fullmatch(peer):
+        raise Refusal("RANGE", "peer is a serial number, 4 to 24 of A-Z0-9-, or - together with the path")
+    if path == "-" or not _PATH.fullmatch(path):
+        raise Refusal("RANGE", "path is 1 to 24 of A-Za-z0-9._-, or - together with the peer")
+    return link
+
+
+class Links:
+    """The links of one unit. No pad is ever used twice, whatever is loaded, selected and erased.
+
+    Args:
+        side: Which end of its links the unit is.
+        insecure: Whether keys are marked so.
+        secret: Where secret bytes come from.
+    """
+
+    def __init__(self, side: Side, *, insecure: bool, secret: Callable[[int], bytes]) -> None:
+        self._side: Final = side
+        self._insecure = insecure
+        self._salt = secret(16)
+        self._pools: dict[Link, AuthenticationPool] = {}
+        self._loaded: dict[Link, bytes] = {}
+        self._owners: dict[bytes, Link] = {}  # for ever: another box may have spent pads of a key that was erased here
+        self._spent: dict[bytes, int] = {}
+        self.in_force = ANYBODY
+        self.fence = 0
+        """Fencing number of the selection in force."""
+
+    @property
+    def pool(self) -> AuthenticationPool | None:
+        """One-time pads of the link in force, or None when it has no pre-shared key."""
+        return self._pools.get(self.in_force)
+
+    def remaining(self) -> dict[Link, int]:
+        """Return the links that have a pre-shared key, and the authentication key that is left for each, in bit."""
+        return {link: pool.remaining_bits for link, pool in self._pools.items()}
+
+    def select(self, link: Link, fence: int | None) -> None:
+        """Put a link into force.
+
+        Raises:
+            Refusal: REFUSED, for a fencing number below the one in force or for want of a pre-shared key.
+        """
+        if fence is not None and fence < self.fence:
+            raise Refusal("REFUSED", f"fencing number {fence} is below {self.fence}")
+        if link.named and link not in self._pools:
+            raise Refusal("REFUSED", f"no pre-shared key is loaded for {link.peer} over {link.path}")
+        self.in_force = link
+        self.fence = self.fence if fence is None else fence
+
+    def load(self, link: Link, key: bytes) -> bool:
+        """Take the pre-shared key of a link and return whether it is another than before.
+
+        A key that the link had earlier goes on where its pads were left.
+
+        Raises:
+            Refusal: RANGE, for a key that another link has or had, or for one link too many.
+        """
+        fingerprint = hmac.new(self._salt, key, hashlib.sha256).digest()
+        if self._loaded.get(link) == fingerprint:
+            return False
+        owner = self._owners.get(fingerprint, link)
+        if owner != link:
+            tense = "is" if self._loaded.get(owner) == fingerprint else "was"
+            raise Refusal("RANGE", f"this pre-shared key {tense} loaded for another link")
+        if link not in self._pools and len(self._pools) >= MAX_LINKS:
+            raise Refusal("RANGE", f"pre-shared keys of {MAX_LINKS} links are loaded, and there is no room for more")
+        if link in self._pools:
+            self._pools[link].close()
+        self._owners[fingerprint] = link
+        self._loaded[link] = fingerprint
+
+        def persist(index: int) -> None:
+            self._spent[fingerprint] = index
+
+        self._pools[link] = AuthenticationPool(
+            KeyMaterial(key, insecure=self._insecure),
+            end=self._side,
+            persist=persist,
+            resume_at=self._spent.get(fingerprint, 0),
+        )
+        return True
+
+    def erase(self) -> None:
+        """Erase the pre-shared keys of all links and what is left of them; the link in force stays."""
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
+        self._loaded.clear()
