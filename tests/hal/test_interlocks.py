@@ -77,6 +77,8 @@ def classical_light_is_kept_away() -> None:
         switch.connect(1, 3)
     with pytest.raises(hal.InterlockError, match="nothing was sent"):
         switch.replace({4: 1, 2: 3})
+    with pytest.raises(hal.InterlockError, match="nothing was sent"):
+        switch.reroute([4], {2: 3})
     assert switch.told == []
 
 

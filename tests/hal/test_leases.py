@@ -12,7 +12,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.hal import _leases
-from tokaido_testing.toy_link import ToyClock
+from tokaido_testing.toy_clock import ToyClock
 
 
 @pytest.fixture

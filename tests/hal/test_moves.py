@@ -4,41 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
 
 import pytest
 
 import tokaido.hal as hal
-from tokaido_testing.toy_link import PATHS, Fault, Kind, World
+from tokaido_testing.moves import check_whole, move
+from tokaido_testing.toy_link import PATHS, Fault, World
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
-CALLS = {"alice": 30, "bob": 28, "west": 10, "east": 10}
-"""How often a good move asks each device."""
 STEPS = ["check", "prepare", "fence", "switch", "verify", "light", "align", "start"]
-
-
-class QuickLease(hal.Lease):
-    """A lease that nobody contends for, so that hundreds of moves need no disk."""
-
-    def check(self) -> float:
-        return self.seconds
-
-    def keep(self) -> None:
-        """It is kept."""
-
-    renew = release = keep
-
-
-class QuickBook(hal.LeaseBook):
-    """Gives such leases."""
-
-    def __init__(self) -> None:
-        super().__init__("/nowhere")
-        self._fence = 0
-
-    def acquire(self, name: Any, holder: str, seconds: float) -> hal.Lease:
-        self._fence += 1
-        return QuickLease(self, (name,) if isinstance(name, str) else tuple(name), holder, self._fence, seconds)
 
 
 @pytest.fixture
@@ -49,11 +22,6 @@ def world() -> World:
 @pytest.fixture
 def book(tmp_path: Path, world: World) -> hal.LeaseBook:
     return hal.LeaseBook(tmp_path / "leases.sqlite", clock=world.clock)
-
-
-def move(world: World, to: str, leases: hal.LeaseBook, **options: Any) -> hal.MoveReport:
-    """Move with patience for a test."""
-    return world.link().move(to, leases=leases, **{"light_timeout": 1, "align_timeout": 2, "start_timeout": 2} | options)
 
 
 # --- a good move ------------------------------------------------------------------------------------------------------
@@ -140,6 +108,23 @@ def test_a_link_is_moved_out_of_states_in_which_it_waits(state: str, world: Worl
         move(world, "B", book)
         assert world.link().path() == "B"
     assert world.violations == []
+
+
+def test_a_station_gives_the_link_of_its_file(world: World, tmp_path: Path) -> None:
+    station = hal.Station(
+        "otemachi",
+        {},
+        links={"field": hal.LinkEntry("field", "alice", "bob", PATHS, lease_file=tmp_path / "leases.sqlite")},
+        clock=world.clock,
+    )
+    devices: dict[str, hal.Device] = {"alice": world.transmitter, "bob": world.receiver, **world.switches}
+    station.devices.update({name: hal.DeviceEntry(name, "toy", {}) for name in devices})
+    station._open.update(devices)
+    link = station.link("field")
+    assert (link.transmitter, link.receiver, dict(link.paths)) == (world.transmitter, world.receiver, PATHS)
+    assert link.move("B").fence == 1
+    check_whole(world, "B")
+    assert (tmp_path / "leases.sqlite").exists()
 
 
 # --- what is refused before anything is touched -----------------------------------------------------------------------
@@ -242,150 +227,3 @@ def test_a_lost_reply_is_no_loss_of_light(world: World) -> None:
     world.fault = Fault("bob", world.counts["bob"] + 1, "dead")
     with pytest.raises(hal.NotConnectedError):
         world.link().wait_for_loss(10)
-
-
-# --- failures ---------------------------------------------------------------------------------------------------------
-
-
-def test_no_light_on_the_new_path_brings_everything_back(world: World, book: hal.LeaseBook) -> None:
-    world.whole = {"A"}
-    before = world.shown()
-    with pytest.raises(hal.MoveError, match="step light failed: no clock light.*everything is as it was") as caught:
-        move(world, "B", book)
-    error = caught.value
-    assert (error.step, error.rolled_back, error.restarted, error.unrestored) == ("light", True, True, {})
-    assert [step.name for step in error.steps] == STEPS[:6]
-    assert world.shown() == before
-    assert world.runs()
-    assert {unit.fence for unit in world.units.values()} == {1}
-    assert world.violations == []
-    assert book.inspect("link.field") is None
-
-
-def test_no_light_on_either_path_leaves_units_that_align_when_it_comes(world: World, book: hal.LeaseBook) -> None:
-    world.whole = set()
-    with pytest.raises(hal.MoveError, match="align by themselves when light comes") as caught:
-        move(world, "B", book)
-    assert (caught.value.rolled_back, caught.value.restarted) == (True, False)
-    world.whole = {"A"}
-    for _ in range(3):
-        world.clock.wait(1)
-        world.receiver.state()
-    assert world.receiver.state() is hal.UnitState.STANDBY
-
-
-def test_light_of_before_the_move_does_not_count(
-    world: World, book: hal.LeaseBook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        type(world.receiver), "_ask_all", lambda self: {"CLK:POW": hal.Answer("-20", age_s=30.0)}, raising=True
-    )
-    with pytest.raises(hal.MoveError, match="no clock light"):
-        move(world, "B", book)
-
-
-def test_a_unit_that_gets_stuck_ends_the_wait_at_once(world: World, book: hal.LeaseBook) -> None:
-    world.blind = True
-
-    def get_stuck(step: str) -> None:
-        if step == "light":
-            world.units["bob"].state = "FAULT"
-
-    with pytest.raises(hal.MoveError, match="FAULT") as caught:
-        move(world, "B", book, on_step=get_stuck)
-    assert not caught.value.rolled_back
-    assert "bob" in caught.value.unrestored
-    assert world.violations == []
-
-
-def test_an_error_of_the_caller_s_own_is_rolled_back_too(world: World, book: hal.LeaseBook) -> None:
-    before = world.shown()
-    for step in STEPS[1:]:
-
-        def fail(name: str, step: str = step) -> None:
-            if name == step:
-                raise ZeroDivisionError(step)
-
-        with pytest.raises(hal.MoveError) as caught:
-            move(world, "B", book, on_step=fail)
-        assert isinstance(caught.value.__cause__, ZeroDivisionError)
-        assert caught.value.step == step
-        assert caught.value.rolled_back
-        assert world.shown() == before
-        assert world.runs()
-    assert world.violations == []
-
-
-def test_an_interruption_is_rolled_back_and_goes_on_as_itself(world: World, book: hal.LeaseBook) -> None:
-    def interrupt(name: str) -> None:
-        if name == "verify":
-            raise KeyboardInterrupt
-
-    before = world.shown()
-    with pytest.raises(KeyboardInterrupt) as caught:
-        move(world, "B", book, on_step=interrupt)
-    assert "everything is as it was" in caught.value.__notes__[0]
-    assert world.shown() == before
-    assert world.runs()
-
-
-def test_a_failed_drain_touches_nothing(world: World, book: hal.LeaseBook) -> None:
-    def drain(unit: hal.Unit) -> None:
-        raise hal.DeviceTimeoutError("no key channel")
-
-    with pytest.raises(hal.MoveError, match="step prepare failed: no key channel") as caught:
-        move(world, "B", book, drain=drain)
-    assert (caught.value.rolled_back, caught.value.restarted) == (True, True)
-    assert world.log == []
-    assert world.runs()
-
-
-def test_a_good_move_makes_as_many_calls_as_are_made_to_fail_below(world: World) -> None:
-    move(world, "B", QuickBook())
-    assert dict(world.counts) == CALLS
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("device", "index"), [(device, i) for device, count in CALLS.items() for i in range(count)])
-def test_whatever_call_fails_it_is_whole_or_as_before_or_told(device: str, index: int, kind: Kind) -> None:
-    world, book = World(), QuickBook()
-    before = world.shown()
-    world.fault = Fault(device, index, kind)
-    try:
-        move(world, "B", book)
-    except hal.MoveError as error:
-        check_told(world, before, error, device if kind.startswith("dead") else "")
-    except hal.TokaidoError:
-        assert world.log == []
-        assert (world.shown(), world.runs()) == (before, True)
-    else:
-        assert world.link().path() == "B" or kind.startswith("dead")
-        assert [world.shown()[unit][1] for unit in ("alice", "bob")] == ["B", "B"]
-        assert world.runs()
-    assert world.violations == []
-    world.fault = None  # whatever it was is mended: another move makes it whole
-    move(world, "B", book, start=True)
-    assert world.link().path() == "B"
-    assert {name: pairs[name] for pairs in (world.maps,) for name in pairs} == {
-        "west": {1: 2, 5: 5},
-        "east": {4: 1, 6: 6},
-    }
-    assert world.runs()
-    assert world.violations == []
-
-
-def check_told(world: World, before: dict[str, Any], error: hal.MoveError, dead: str) -> None:
-    """See that the error tells exactly what is not as it was."""
-    after = world.shown()
-    changed = {name for name in before if after[name] != before[name]}
-    assert changed <= set(error.unrestored)
-    assert set(error.unrestored) - changed <= {dead}
-    assert error.rolled_back == (not error.unrestored)
-    if not dead:
-        assert error.rolled_back
-        assert error.restarted
-        assert world.runs()
-    if error.restarted:
-        assert world.runs()
-    if error.unrestored:  # then no light goes where it should not
-        assert not (world.units["alice"].bright and world.lit()) or dead in ("alice", "bob")

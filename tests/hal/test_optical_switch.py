@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 import tokaido.hal as hal
+from tokaido.emulators import launch
 from tokaido_testing.toy_switch import ToySwitch
 
 
@@ -26,6 +27,66 @@ def test_a_pair_is_made_parted_and_replaced(switch: ToySwitch) -> None:
     assert switch.connections() == {1: 6, 4: 1}
     switch.disconnect_all()
     assert switch.connections() == {}
+
+
+def test_light_is_rerouted_by_one_command_that_leaves_others_alone(switch: ToySwitch) -> None:
+    switch.replace({1: 5, 2: 6, 4: 1})
+    switch.reroute([1, 3], {2: 6, 3: 5})
+    assert switch.connections() == {2: 6, 3: 5, 4: 1}
+    switch.reroute([3], {})
+    assert switch.connections() == {2: 6, 4: 1}
+    switch.reroute([1], {2: 6})
+    assert switch.told == ["replace {1: 5, 2: 6, 4: 1}", "replace {2: 6, 4: 1, 3: 5}", "replace {2: 6, 4: 1}"]
+
+
+@pytest.mark.parametrize(
+    ("part", "join", "error", "match"),
+    [
+        ([1], {3: 6}, hal.RefusedError, "output 6 is joined to input 2; nothing was sent"),
+        ([1], {2: 5}, hal.RefusedError, "input 2 is joined to output 6; nothing was sent"),
+        ([5], {}, hal.RangeError, "no input 5"),
+        ([1], {3: 7}, hal.RangeError, "no output 7"),
+        ([1], {3: 1, 4: 1}, hal.RangeError, "an output stands twice"),
+    ],
+)
+def test_a_reroute_that_would_harm_others_is_refused_before_anything_is_sent(
+    part: list[int], join: dict[int, int], error: type[Exception], match: str, switch: ToySwitch
+) -> None:
+    switch.replace({1: 5, 2: 6})
+    with pytest.raises(error, match=match):
+        switch.reroute(part, join)
+    assert switch.connections() == {1: 5, 2: 6}
+    assert len(switch.told) == 1
+
+
+def test_a_reroute_is_read_back_and_heeds_what_a_switch_cannot(
+    switch: ToySwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch.replace({1: 5})
+    monkeypatch.setattr(ToySwitch, "capabilities", frozenset())
+    with pytest.raises(hal.UnsupportedError, match="leave an input without an output"):
+        switch.reroute([1], {2: 5})
+    switch.reroute([1], {1: 6})
+    switch.arrange(settles_after=1000)
+    with pytest.raises(hal.DeviceError, match=r"was to be \{1: 5\} and is \{1: 6\}"):
+        switch.reroute([1], {1: 5})
+
+
+@pytest.mark.parametrize("driver", ["polatis.matrix", "dicon.selector", "thorlabs.osw"])
+def test_every_switch_of_ours_can_be_rerouted(driver: str) -> None:
+    with launch(driver, wire_end="emu") as box, hal.OpticalSwitch.open(driver, **box.resources) as switch:
+        size = switch.size()
+        if size.inputs == 1:
+            switch.reroute([], {1: 1})
+            switch.reroute([1], {1: 2})
+            assert switch.connections() == {1: 2}
+            return
+        before = switch.connections()
+        crossed = {1: 2, 2: 1} if before != {1: 2, 2: 1} else {1: 1, 2: 2}
+        others = {3: 3, 4: 4} if size.inputs > 2 else {}
+        switch.replace({1: crossed[2], 2: crossed[1], **others})
+        switch.reroute([1, 2], crossed)
+        assert switch.connections() == {**crossed, **others}
 
 
 def test_what_is_so_already_is_not_told_again(switch: ToySwitch) -> None:

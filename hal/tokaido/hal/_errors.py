@@ -208,4 +208,4 @@ class MoveError(TokaidoError):
         self.unrestored = dict(unrestored)
         """What could not be brought back, by device."""
         self.restarted = restarted
-        """Whether keys are exchanged again; None if they were not exchanged before."""
+        """Whether keys are known to be exchanged again; None if they were not exchanged before."""

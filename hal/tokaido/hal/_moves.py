@@ -224,14 +224,15 @@ class Move:
     def parking(self) -> tuple[str, str]:
         """The link that the receiver waits on: with the same transmitter, over a path that this one is not set to.
 
-        It is the one that the receiver is set to, unless that is the target (a move was left in the middle) or belongs
-        to another transmitter, whom it could meet there.
+        It is the one that the receiver is set to already; or, if that is the target (a move was left in the middle) or
+        belongs to another transmitter, whom it could meet there, one that the transmitter is not set to now; or none.
         """
         peer = self.serials[0]
-        present = self.selected[1]
-        paths = [present.path] if present.peer == peer else []
-        paths += [path for path in self.link.paths if (peer, path) in self.receiver_links]
-        away = [path for path in paths if path != self.to]
+        now, transmitter = self.selected[1], self.selected[0]
+        if now.peer == peer and now.path != self.to:
+            return now.peer, now.path
+        met = {self.to, transmitter.path if transmitter.peer == self.serials[1] else self.to}
+        away = [path for path in self.link.paths if (peer, path) in self.receiver_links and path not in met]
         return (peer, away[0]) if away else ("", "")
 
     def take_target(self, orders: Orders, side: int) -> None:

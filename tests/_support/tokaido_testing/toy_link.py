@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import tokaido.hal as hal
 from tokaido.hal import Answer, UnitState, measured, query, setting
+from tokaido_testing.toy_clock import ToyClock
 
 T = TypeVar("T")
 
@@ -26,25 +27,6 @@ STRANGERS = {"west": {5: 5}, "east": {6: 6}}
 ALIGN_S = 0.35
 
 Kind = Literal["refused", "timeout", "unknown, done", "unknown, not done", "dead", "dead, done"]
-
-
-class ToyClock:
-    """A clock that goes on only when somebody waits."""
-
-    def __init__(self, start_s: float = 1000.0) -> None:
-        self._now_ns = round(start_s * 1e9)
-        self._lock = threading.Lock()
-
-    def monotonic_ns(self) -> int:
-        return self._now_ns
-
-    def utc_ns(self) -> int:
-        return self._now_ns
-
-    def wait(self, seconds: float, event: threading.Event | None = None) -> bool:
-        with self._lock:
-            self._now_ns += max(round(seconds * 1e9), 1)
-        return event is not None and event.is_set()
 
 
 @dataclass
@@ -132,7 +114,7 @@ class World:
         for name, told in units.items():
             told["links"] = [tuple(link) for link in told["links"]]
             self.units[name] = ToyUnit(**told)
-        self.maps = {name: {i: o for i, o in pairs} for name, pairs in maps.items()}
+        self.maps = {name: dict(pairs) for name, pairs in maps.items()}
 
     # --- what a call meets --------------------------------------------------------------------------------------------
 
@@ -215,7 +197,10 @@ def _toy_of(role: type[hal.Device], *has: str) -> Any:
 
 
 if TYPE_CHECKING:
-    _Transmitter, _Receiver, _Unit, _Device = hal.Transmitter, hal.Receiver, hal.Unit, hal.Device
+    from tokaido.hal import Device as _Device
+    from tokaido.hal import Receiver as _Receiver
+    from tokaido.hal import Transmitter as _Transmitter
+    from tokaido.hal import Unit as _Unit
 else:
     _Transmitter, _Receiver, _Unit, _Device = (
         _toy_of(hal.Transmitter),
@@ -360,7 +345,10 @@ class ToyReceiver(_WiredUnit, _Receiver):
     clock_locked = query(bool, "CLK:LOCK")
     shutter = setting(hal.Shutter, "SHT")
     clock_power = measured(float, "CLK:POW", unit="dBm")
-    detectors = ()
+
+    @property
+    def detectors(self) -> tuple[hal.Detector, ...]:
+        return ()
 
 
 class ToyLinkSwitch(_Wired, hal.OpticalSwitch):
