@@ -235,3 +235,11 @@ def test_drivers_are_listed_without_being_imported() -> None:
     names = [entry.name for entry in hal.drivers()]
     assert "toshiba.transmitter" in names
     assert all(entry.distribution for entry in hal.drivers())
+
+
+def test_the_station_file_of_the_how_to_is_right() -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "fail-over.md"
+    text = page.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    station = hal.Station.from_text(text, base=Path("/etc/tokaido"))
+    assert list(station.links["field"].paths) == ["A", "B"]
+    assert station.on_exit == "keep"

@@ -34,9 +34,9 @@ class QuickBook(hal.LeaseBook):
 
 def move(world: World, to: str, leases: hal.LeaseBook, **options: Any) -> hal.MoveReport:
     """Move with patience for a test."""
-    return world.link().move(
-        to, leases=leases, **{"light_timeout": 1, "align_timeout": 2, "start_timeout": 2} | options
-    )
+    patience = dict[str, Any](light_timeout=1, align_timeout=2, start_timeout=2)
+    patience.update(options)
+    return world.link().move(to, leases=leases, **patience)
 
 
 def check_whole(world: World, path: str) -> None:
