@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tokaido.emulators.nec import ReceiverModel, TransmitterModel
+from tokaido.emulators.nec._texts import number
 from tokaido.hal._errors import ConfigurationError
 from tokaido_testing.sealed import Instrument, request
 
@@ -183,6 +184,10 @@ def test_header_goes_before_parameters_range_before_state_and_state_before_reaso
 )
 def test_what_is_ordered_is_in_force(tx: Instrument, order: str, question: str, answer: str) -> None:
     assert tx.data(f"{order};:{question}") == answer
+
+
+def test_no_number_is_minus_nought() -> None:
+    assert [number(value, ".2f") for value in (-0.001, 0.0, -0.01, 3.0)] == ["0.00", "0.00", "-0.01", "3.00"]
 
 
 def test_a_message_after_a_mistyped_header_is_thrown_away(tx: Instrument) -> None:

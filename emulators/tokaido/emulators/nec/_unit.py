@@ -13,7 +13,7 @@ from tokaido.hal._errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tokaido.emulators.nec._commands import Command
-    from tokaido.emulators.units import AlarmChange, ControlPort, State
+    from tokaido.emulators.units import AlarmChange, ControlPort
 
 MAX_CHANNELS: Final = 8
 ON_AT_DELIVERY: Final = 2
@@ -43,6 +43,7 @@ class NecUnit(UnitModel):
 
     VENDOR = "NEC-STYLE"
     FIRMWARE = "1.0.0"
+    PULSES = "time-bin"
     KEY_FORMAT = NecKeyFormat()
     ALIGNMENT = {"BIAS": 4.0, "SYNC": 6.0, "DELAY": 8.0, "PHASE": 12.0}  # noqa: RUF012
     wire_ends = ("tcp", "hislip", "visa")
@@ -126,11 +127,6 @@ class NecUnit(UnitModel):
     def query_error(self, code: int) -> None:
         """Take note that a reply was not read, or that there was none to read."""
         self.panel.query_error(code)
-
-    def enter(self, state: State) -> None:
-        """Enter a state, however short; the status registers see every one."""
-        super().enter(state)
-        self.panel.follow()
 
     def _tick(self) -> None:
         super()._tick()
