@@ -9,8 +9,21 @@ QUICK = ("emu",)
 EIGHT = {"inputs": 8, "outputs": 8}
 SOME = tuple(WireFault(kind, "from_unit") for kind in ("drop", "latency", "split"))
 
-TestTransmitter = suite("toshiba.transmitter", options={"warm": True}, alarm="cover_opened")
-TestReceiver = suite("toshiba.receiver", options={"warm": True}, alarm="cover_opened")
+WARM = {"warm": True}
+
+TestTransmitter = suite("toshiba.transmitter", options=WARM, alarm="cover_opened")
+TestReceiver = suite("toshiba.receiver", options=WARM, alarm="cover_opened")
+TestTimeBinTransmitter = suite("nec.transmitter", options=WARM, alarm="cover_opened")
+TestTimeBinReceiver = suite("nec.receiver", options=WARM, alarm="cover_opened")
+TestTimeBinReceiverWithPhotodiodes = suite(
+    "nec.receiver", wire_ends=("visa",), faults=SOME, options=WARM | {"detectors": "avalanche"}
+)
+TestTimeBinTransmitterOfOneSubChannel = suite(
+    "nec.transmitter",
+    wire_ends=("hislip",),
+    faults=SOME,
+    options=WARM | {"sub_channels": 1, "hislip_profile": "strict"},
+)
 TestMatrix = suite("polatis.matrix", wire_ends=("tcp", "hislip", "visa"))
 TestMatrixOnSerialLines = suite("polatis.matrix", wire_ends=SERIAL, options={"terminator": "\r"})
 TestSelector = suite("dicon.selector")

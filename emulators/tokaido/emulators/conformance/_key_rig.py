@@ -15,14 +15,14 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators.conformance._leaks import LeakScanner
 from tokaido.emulators.conformance._plan import WireFault
-from tokaido.emulators.conformance._rig import Rig
+from tokaido.emulators.conformance._rig import OPENINGS, Rig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from tokaido.emulators.conformance._plan import Plan
 
-TIMEOUT_S = 0.3
+TIMEOUT_S = 0.4
 """Deadline of one exchange at the least, in s: a lost connection is made and authenticated anew within it."""
 BLOCK_BYTES = 512
 LONG_BYTES = 16
@@ -156,6 +156,11 @@ class KeyRig(Rig):
         if not isinstance(outcome, hal.TokaidoError):
             self.confirmed.add(name)
         return outcome
+
+    def begin(self, count: int) -> None:
+        """Fill the store, and draw one block: the key channel is connected then, however busy the machine is."""
+        self.fill(count)
+        assert any(self.draw() for _ in range(OPENINGS)), "it must draw before the fault comes"
 
     def commit_at_last(self, block: hal.KeyBlock, name: Name) -> None:
         """Commit a block, and once more if that failed, as a host does that stored it."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators.conformance._key_rig import DRAWING, KeyRig, Name, overheard
+from tokaido.emulators.conformance._key_rig import DRAWING, LONG_BYTES, KeyRig, Name, overheard
 from tokaido.emulators.conformance._plan import WireFault
 from tokaido.emulators.conformance._proxy import SPOILS, TcpProxy
 from tokaido.emulators.conformance._rig import side_by_side
@@ -144,6 +144,19 @@ class KeyContract(UnitContract):
         assert keyed.unit.preshared_key_loaded()
         keyed.check_nothing_shows([])
 
+    def test_a_preshared_key_is_sent_once(self, keyed: KeyRig) -> None:
+        """When the unit's answer is lost, nobody knows what became of it, and the driver says so."""
+        keyed.begin(1)
+        key = keyed.fresh_key(keyed.model.PSK_BYTES)
+        faults = keyed.emulator.faults
+        tap = faults.add("latency", direction="to_unit", port="keys", seconds=0, match=bytes(key.reveal()[:LONG_BYTES]))
+        faults.add("drop", port="keys", count=1)
+        outcome = keyed.call(lambda: keyed.unit.load_preshared_key(key))
+        assert isinstance(outcome, hal.OutcomeUnknownError), outcome
+        assert tap.fired == 1
+        assert keyed.unit.preshared_key_loaded()
+        keyed.check_nothing_shows([])
+
     def test_a_link_is_selected_only_with_a_key_of_its_own(self, keyed: KeyRig) -> None:
         """A link is refused before its key is loaded, and so is one under a lower fencing number: nothing changes."""
         unit = keyed.unit
@@ -189,8 +202,7 @@ class KeyContract(UnitContract):
     def check_keys(self, fault: WireFault, heard: Sequence[str] = ()) -> None:
         """Let a fault meet what a draw says first, a commit, and any message; draw before, under and after it."""
         with self.key_rig() as keyed:
-            keyed.fill(BLOCKS)
-            assert keyed.draw()
+            keyed.begin(BLOCKS)
             with self._struck(keyed, fault) as struck:
                 self._draw_twice(keyed, fault)
                 assert any(one.fired for one in struck), "the fault met nothing"
@@ -231,8 +243,7 @@ class KeyContract(UnitContract):
             with TcpProxy(int(port)) as proxy:
                 keyed.places["keys"] = place.replace(f":{port}", f":{proxy.port}", 1)
                 keyed.reopen()
-                keyed.fill(BLOCKS)
-                assert keyed.draw()
+                keyed.begin(BLOCKS)
                 proxy.spoil(how, direction)
                 self._draw_twice(keyed, f"{how}-{direction}")
                 keyed.check_recovery(how)

@@ -148,8 +148,7 @@ class Blocks:
             peer=link.peer if link.named else "",
             path=link.path if link.named else "",
         )
-        self._unit.store.add(info, key)
-        self._unit.keychannel.serve_draws()
+        self._unit.add_key_block(info, key)
 
     def _follow_qber(self, qber: float) -> None:
         if math.isnan(qber):

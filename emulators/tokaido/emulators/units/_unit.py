@@ -5,11 +5,11 @@ from __future__ import annotations
 from tokaido.emulators._secrets import Secrets, secret_source
 from tokaido.emulators.units._alarms import AlarmBook, Latch
 from tokaido.emulators.units._blocks import Blocks
-from tokaido.emulators.units._box import Box
 from tokaido.emulators.units._faults import ModelFaults
 from tokaido.emulators.units._keychannel import KeyChannel
+from tokaido.emulators.units._keyholder import KeyHolder
 from tokaido.emulators.units._keystore import KeyStore
-from tokaido.emulators.units._links import SERIAL_NUMBER, Link, Links
+from tokaido.emulators.units._links import SERIAL_NUMBER, Links
 from tokaido.emulators.units._orders import Orders
 from tokaido.emulators.units._peer import Peer
 from tokaido.emulators.units._readings import Noise, Reading
@@ -34,7 +34,7 @@ SERVO_S = 1.0
 _SAFE_STATES = (State.OFF, State.FAULT, State.SECURITY_HOLD, State.ZEROIZE)
 
 
-class UnitModel(Box):
+class UnitModel(KeyHolder):
     """One box: its state, its alarms, its settings, its keys.
 
     Args:
@@ -95,12 +95,6 @@ class UnitModel(Box):
             self._tick()
         self._now_ns = to_ns
 
-    def forget_secrets(self) -> None:
-        """Erase every key block and the pre-shared keys of all links."""
-        self.store.erase()
-        self.blocks.end_session()
-        self.links.erase()
-
     def provoke(self, fault: str) -> None:
         """Begin a fault of the unit at once."""
         self.faults.add(fault)
@@ -135,17 +129,6 @@ class UnitModel(Box):
     def lease_left_s(self) -> float:
         """Time after which the unit goes to its safe state if nothing is heard, in s; 0 when there is no lease."""
         return max(self.lease_ends_ns - self._now_ns, 0) / 1e9 if self.settings["lease"] else 0.0
-
-    def load_psk(self, key: bytes, link: Link | None = None) -> None:
-        """Take the pre-shared key of a link, by default of the one in force.
-
-        Raises:
-            Refusal: RANGE; see `Links.load`.
-        """
-        link = link or self.links.in_force
-        if self.links.load(link, key) and link == self.links.in_force:
-            self.blocks.end_session()
-            self.peer.forget_proof()
 
     # --- for the one who sets up a scene ----------------------------------------------------------------------------
 

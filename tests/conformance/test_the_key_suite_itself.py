@@ -1,0 +1,347 @@
+"""The suite sees what may go wrong with keys: each of these breaks a driver, and the test that must notice it does."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+import tokaido.hal as hal
+from tokaido.drivers.toshiba import Transmitter
+from tokaido.drivers.toshiba._keychannel import KeyChannel
+from tokaido.emulators.conformance import HasKeys, Summary, WireFault, suite
+from tokaido.emulators.units import _keychannel
+from tokaido.emulators.units._keyholder import KeyHolder
+
+MUTANT = "toshiba.transmitter"
+AUTHOR = logging.getLogger("acme.driver")
+
+Breaking = Callable[[pytest.MonkeyPatch], None]
+
+
+def put_to(test: str, *arguments: object) -> Summary:
+    """Run one test or check of the key channel's suite, and return what it counted."""
+    made = suite(MUTANT, wire_ends=["emu"], options={"warm": True}, alarm="cover_opened")
+    check = getattr(made(), test)
+    if "keyed" in inspect.signature(check).parameters:
+        with made().key_rig() as keyed:
+            check(keyed)
+    else:
+        check(*arguments)
+    summary: Summary = made.summary
+    return summary
+
+
+def wrap(name: str, change: Callable[[KeyChannel, Callable[..., Any]], Callable[..., Any]]) -> Breaking:
+    """Return what puts another method in the place of one of the key channel's."""
+
+    def broken(patch: pytest.MonkeyPatch) -> None:
+        right = getattr(KeyChannel, name)
+        patch.setattr(
+            KeyChannel, name, lambda self, *args, **options: change(self, right.__get__(self))(*args, **options)
+        )
+
+    return broken
+
+
+def each(change: Callable[[hal.KeyBlock], Iterator[hal.KeyBlock]]) -> Breaking:
+    """Return what lets a driver hand out something else for each block."""
+
+    def draws(_: KeyChannel, draw: Callable[..., Iterator[hal.KeyBlock]]) -> Callable[..., Iterator[hal.KeyBlock]]:
+        return lambda *args: (given for block in draw(*args) for given in change(block))
+
+    return wrap("key_blocks", draws)
+
+
+def confirming(change: Callable[[Callable[..., None], str, hal.KeyBlockInfo], None]) -> Breaking:
+    """Return what lets a driver acknowledge and commit in another way."""
+    return wrap("_confirm", lambda _, confirm: lambda verb, info: change(confirm, verb, info))
+
+
+def hands_out_twice(block: hal.KeyBlock) -> Iterator[hal.KeyBlock]:
+    yield block
+    yield block
+
+
+def hands_out_another_key(block: hal.KeyBlock) -> Iterator[hal.KeyBlock]:
+    altered = bytearray(block.key.reveal())
+    altered[len(altered) // 2] ^= 1
+    yield hal.KeyBlock(block.info, hal.KeyMaterial(altered), block.commit)
+
+
+def commits_before_it_is_told(block: hal.KeyBlock) -> Iterator[hal.KeyBlock]:
+    block.commit()
+    yield block
+
+
+def commits_twice(confirm: Callable[..., None], verb: str, info: hal.KeyBlockInfo) -> None:
+    confirm(verb, info)
+    if verb == "commit":
+        confirm(verb, info)
+
+
+def never_commits(confirm: Callable[..., None], verb: str, info: hal.KeyBlockInfo) -> None:
+    if verb == "ack":
+        confirm(verb, info)
+
+
+def acknowledges_late(confirm: Callable[..., None], verb: str, info: hal.KeyBlockInfo) -> None:
+    if verb == "commit":
+        confirm("ack", info)
+        confirm(verb, info)
+
+
+def forgets_what_it_handed_out(patch: pytest.MonkeyPatch) -> None:
+    draw = KeyChannel._draw
+    patch.setattr(KeyChannel, "_draw", lambda self, count, timeout, known: draw(self, 1, timeout, {}))
+
+
+def newest_first(patch: pytest.MonkeyPatch) -> None:
+    blocks = KeyChannel.key_blocks
+    patch.setattr(KeyChannel, "key_blocks", lambda self, timeout, limit: reversed(list(blocks(self, timeout, limit))))
+
+
+def pads(patch: pytest.MonkeyPatch) -> None:
+    load = KeyChannel.load_preshared_key
+
+    def padded(self: KeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
+        load(self, hal.KeyMaterial(bytes(key.reveal()).ljust(4096, b"\0")[:4096]), peer, path)
+
+    patch.setattr(KeyChannel, "load_preshared_key", padded)
+
+
+def asks_the_unit_for_the_size(patch: pytest.MonkeyPatch) -> None:
+    def load(self: KeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
+        try:
+            self._call("load_psk", payload=[bytes(key.reveal())], repeatable=False)
+        except hal.RefusedError as error:
+            raise hal.KeyMaterialError(error.what) from error
+
+    patch.setattr(KeyChannel, "load_preshared_key", load)
+
+
+def loads_again_by_itself(patch: pytest.MonkeyPatch) -> None:
+    load = KeyChannel.load_preshared_key
+
+    def stubborn(self: KeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
+        try:
+            load(self, key, peer, path)
+        except hal.OutcomeUnknownError:
+            load(self, key, peer, path)
+
+    patch.setattr(KeyChannel, "load_preshared_key", stubborn)
+
+
+def loads_for_the_link_in_force(patch: pytest.MonkeyPatch) -> None:
+    load = KeyChannel.load_preshared_key
+    patch.setattr(KeyChannel, "load_preshared_key", lambda self, key, peer="", path="": load(self, key))
+
+
+def leaves_the_fence_out(patch: pytest.MonkeyPatch) -> None:
+    select = Transmitter.select_link
+
+    def selects(self: Transmitter, peer: str, path: str, *, fence: int | None = None) -> hal.LinkSelection:
+        return select(self, peer, path)
+
+    patch.setattr(Transmitter, "select_link", selects)
+
+
+def swallows_a_refusal(patch: pytest.MonkeyPatch) -> None:
+    select = Transmitter.select_link
+
+    def selects(self: Transmitter, peer: str, path: str, *, fence: int | None = None) -> hal.LinkSelection:
+        try:
+            return select(self, peer, path, fence=fence)
+        except hal.RefusedError:
+            return hal.LinkSelection(peer, path)
+
+    patch.setattr(Transmitter, "select_link", selects)
+
+
+ORDER = "test_blocks_come_oldest_first_and_are_committed_once"
+AGAIN = "test_what_was_not_committed_is_offered_again"
+ONCE = "test_no_block_comes_twice_from_one_iterator"
+SIZE = "test_a_preshared_key_of_another_size_is_refused_before_anything_is_sent"
+LOAD = "test_a_preshared_key_is_sent_once"
+LINKS = "test_a_link_is_selected_only_with_a_key_of_its_own"
+BROKEN: list[tuple[Breaking, str]] = [
+    (each(hands_out_twice), ORDER),
+    (each(hands_out_twice), ONCE),
+    (each(hands_out_another_key), ORDER),
+    (each(commits_before_it_is_told), ORDER),
+    (each(commits_before_it_is_told), AGAIN),
+    (confirming(commits_twice), ORDER),
+    (confirming(never_commits), ORDER),
+    (confirming(acknowledges_late), ORDER),
+    (forgets_what_it_handed_out, ONCE),
+    (newest_first, ORDER),
+    (pads, SIZE),
+    (asks_the_unit_for_the_size, SIZE),
+    (loads_again_by_itself, LOAD),
+    (loads_for_the_link_in_force, LINKS),
+    (leaves_the_fence_out, LINKS),
+    (swallows_a_refusal, LINKS),
+]
+
+
+@pytest.mark.parametrize("test", [ORDER, AGAIN, ONCE, SIZE, LOAD, LINKS])
+def test_a_driver_that_is_right_passes(test: str) -> None:
+    summary = put_to(test)
+    assert summary.wrong == summary.foreign == 0
+
+
+@pytest.mark.parametrize(("broken", "test"), BROKEN)
+def test_a_driver_that_is_wrong_about_keys_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, broken: Breaking, test: str
+) -> None:
+    broken(monkeypatch)
+    with pytest.raises((AssertionError, hal.RefusedError)):
+        put_to(test)
+
+
+# --- on a bad wire --------------------------------------------------------------------------------------------------
+
+
+def test_a_driver_that_believes_another_box_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one has no blocks, and says so; here it does not look whom a request is for."""
+    monkeypatch.setattr(_keychannel.KeyChannel, "_check_serial_number", lambda *_: None)
+    other = WireFault("wrong_id", "to_unit")
+    assert put_to("check_keys", other).wrong == 0
+    decode = KeyChannel._decode
+
+    def believing(self: KeyChannel, header: bytes, kind: type[Any]) -> Any:
+        return msgspec.structs.replace(decode(self, header, kind), serial_number=self._serial_number)
+
+    monkeypatch.setattr(KeyChannel, "_decode", believing)
+    with pytest.raises(AssertionError, match="what waits"):
+        put_to("check_keys", other)
+
+
+def test_a_driver_that_takes_a_foreign_reply_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ids and without a new connection after a failure, a late reply answers the next request for ever."""
+    late = WireFault("latency", "from_unit")
+    pack, unpack, sent = KeyChannel._pack, KeyChannel._unpack, [0]
+
+    def packs(self: KeyChannel, number: int, header: dict[str, Any]) -> list[bytes]:
+        sent[0] = number
+        return pack(self, number, header)
+
+    def unpacks(self: KeyChannel, frames: list[bytes]) -> tuple[int, bytes, list[bytes]] | None:
+        found = unpack(self, frames)
+        return found and (sent[0], *found[1:])
+
+    def carry(self: Any, request: Any, deadline: Any) -> object:
+        if not self._trusted and self._socket is None:
+            self._reopen(deadline)
+        self._trusted = True
+        return self._transact(request, deadline)
+
+    monkeypatch.setattr(KeyChannel, "_pack", packs)
+    monkeypatch.setattr(KeyChannel, "_unpack", unpacks)
+    monkeypatch.setattr(hal.ZmqTransport, "_carry", carry)
+    with pytest.raises(AssertionError):
+        put_to("check_keys", late)
+
+
+def test_a_driver_that_sends_a_commit_again_by_itself_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = WireFault("drop", "from_unit")
+    confirm = KeyChannel._confirm
+
+    def stubborn(self: KeyChannel, verb: Any, info: hal.KeyBlockInfo) -> None:
+        for _ in range(3):
+            try:
+                return confirm(self, verb, info)
+            except hal.DeviceTimeoutError:
+                continue
+        return confirm(self, verb, info)
+
+    monkeypatch.setattr(KeyChannel, "_confirm", stubborn)
+    with pytest.raises(AssertionError, match="too often"):
+        put_to("check_keys", lost)
+
+
+def test_a_driver_that_gives_up_after_a_broken_connection_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    reopen = hal.ZmqTransport._reopen
+
+    def once(self: Any, deadline: Any) -> None:
+        if self.generation:
+            raise hal.NotConnectedError("the connection was lost")
+        reopen(self, deadline)
+
+    monkeypatch.setattr(hal.ZmqTransport, "_reopen", once)
+    with pytest.raises(AssertionError, match="second call"):
+        put_to("check_keys_below", "garble", "from_unit")
+
+
+def test_a_driver_that_lets_an_exception_of_its_library_out_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raw(*_: object) -> object:
+        raise KeyError("a mistake")
+
+    made = suite(MUTANT, wire_ends=["emu"], options={"warm": True})
+    monkeypatch.setattr(KeyChannel, "_info", raw)
+    with pytest.raises(KeyError):
+        made().check_keys(WireFault("drop", "to_unit"))
+    assert made.summary.foreign == 1
+
+
+# --- what shows -----------------------------------------------------------------------------------------------------
+
+
+def shows_in_repr(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(hal.KeyMaterial, "__repr__", lambda self: f"<KeyMaterial {bytes(self._buffer).hex()}>")
+
+
+def shows_in_a_log(patch: pytest.MonkeyPatch) -> None:
+    def logging_too(block: hal.KeyBlock) -> Iterator[hal.KeyBlock]:
+        AUTHOR.debug("drew %r", bytes(block.key.reveal()))
+        yield block
+
+    each(logging_too)(patch)
+
+
+def shows_in_an_error(patch: pytest.MonkeyPatch) -> None:
+    def load(self: KeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
+        raise hal.KeyMaterialError(f"{bytes(key.reveal()).hex()} has another size")
+
+    patch.setattr(KeyChannel, "load_preshared_key", load)
+
+
+def shows_in_a_trace(patch: pytest.MonkeyPatch) -> None:
+    record = hal.ZmqTransport._record
+
+    def plain(self: Any, direction: Any, content: Any, *, confidential: bool) -> None:
+        record(self, direction, b"".join(content), confidential=False)
+
+    patch.setattr(hal.ZmqTransport, "_record", plain)
+
+
+def shows_in_the_output(patch: pytest.MonkeyPatch) -> None:
+    def printing(block: hal.KeyBlock) -> Iterator[hal.KeyBlock]:
+        print(list(block.key.reveal()))
+        yield block
+
+    each(printing)(patch)
+
+
+@pytest.mark.parametrize(
+    "broken", [shows_in_repr, shows_in_a_log, shows_in_an_error, shows_in_a_trace, shows_in_the_output]
+)
+def test_a_driver_that_shows_a_key_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], broken: Breaking
+) -> None:
+    broken(monkeypatch)
+    with pytest.raises(AssertionError, match="key bytes show"):
+        put_to("test_no_byte_of_a_key_shows", capfd)
+
+
+def test_a_model_whose_store_cannot_be_filled_is_skipped_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = suite(MUTANT, wire_ends=["emu"])
+    with made().key_rig() as keyed:
+        assert isinstance(keyed.emulator.model, HasKeys)
+        monkeypatch.delattr(KeyHolder, "add_key_block")
+        with pytest.raises(pytest.skip.Exception, match="add_key_block"):
+            _ = keyed.model
