@@ -98,6 +98,7 @@ def test_ends_that_disagree_end_the_demonstration_non_zero(monkeypatch: pytest.M
 
 def test_the_published_settings_are_shown_for_what_they_are() -> None:
     expected = _demo.expect(14.5, 10_000_000)
+    assert expected.published_asymptotic_bps is not None
     assert 0.5 < expected.published_asymptotic_bps / _demo.MEASURED_BPS < 2
     assert expected.published_first_key_s is not None
     assert expected.published_first_key_s > 60

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+import tokaido.hal as hal
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -36,19 +38,41 @@ class Scenario(StrEnum):
     """What `tokaido demo` can show."""
 
     LINK = "link"
+    SWITCH = "switch"
+
+
+class VendorStyle(StrEnum):
+    """Whose style the emulated units have."""
+
+    TOSHIBA = "toshiba"
+    NEC = "nec"
 
 
 @app.command()
 def demo(
-    scenario: Annotated[Scenario, typer.Option(help="What to show: link, the Tokyo field link.")] = Scenario.LINK,
+    scenario: Annotated[
+        Scenario,
+        typer.Option(help="What to show: link, the Tokyo field link; or switch, a fibre that is cut and another one."),
+    ] = Scenario.LINK,
+    vendor: Annotated[
+        VendorStyle, typer.Option(help="Whose style the units of the scenario switch have.")
+    ] = VendorStyle.TOSHIBA,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the emulated physics; key bits never depend on it.")] = 1,
     seconds: Annotated[float, typer.Option(min=1, help="Give up after so many seconds.")] = 120,
 ) -> None:
-    """Run one emulated QKD link until both ends hold the same key."""
-    from tokaido.console._demo import run_demo  # noqa: PLC0415
+    """Run emulated QKD links until both ends hold the same key."""
+    if scenario is Scenario.SWITCH:
+        from tokaido.console._demo_failover import run_switch_demo  # noqa: PLC0415
 
-    raise typer.Exit(run_demo(scenario.value, as_json=as_json, seed=seed, seconds=seconds))
+        raise typer.Exit(run_switch_demo(vendor.value, as_json=as_json, seed=seed, seconds=seconds))
+    if vendor is not VendorStyle.TOSHIBA:
+        raise hal.ConfigurationError(
+            "the scenario link is the Toshiba link of the Tokyo QKD network", remedy="Add --scenario switch"
+        )
+    from tokaido.console._demo import run_link_demo  # noqa: PLC0415
+
+    raise typer.Exit(run_link_demo(as_json=as_json, seed=seed, seconds=seconds))
 
 
 @app.command()

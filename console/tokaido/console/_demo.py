@@ -1,4 +1,4 @@
-"""The command `demo`: one emulated QKD link, from two units without a key to the same key at both ends."""
+"""The scenario `link`: one emulated QKD link, from two units without a key to the same key at both ends."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from tokaido.console._signals import terminated_as_interrupt
 
 if TYPE_CHECKING:
     from tokaido.console._demo_link import Outcome, View
+    from tokaido.emulators.optics import LinkParameters
 
 LINK: Final = "tokyo-field"
 WANTED_BLOCKS: Final = 2
 BLOCK_BITS: Final = 10_000_000
 SPEED: Final = 100.0
 """As fast as the machine can: what it cannot keep up with makes emulated time slower, not coarser."""
+T12_CLOCK_HZ: Final = 1e9
 MEASURED_BPS: Final = 304_000
 """Mean secret rate of the Toshiba link in the Tokyo QKD network: Sasaki et al., Opt. Express 19, 10387 (2011)."""
 
@@ -31,8 +33,8 @@ class Expected:
 
     asymptotic_bps: float
     """At the settings that run, key basis alone."""
-    published_asymptotic_bps: float
-    """At the published settings, with both bases keyed as published."""
+    published_asymptotic_bps: float | None
+    """At the published settings, with both bases keyed as published; None where none are published."""
     published_first_key_s: float | None
     """No block shorter than this gives key at the published settings; None if none does."""
     block_s: float
@@ -40,23 +42,27 @@ class Expected:
     eps: float
 
 
-def expect(loss_db: float, block_bits: int) -> Expected:
-    """Return what to expect of the T12 system over `loss_db` dB."""
+def expect(loss_db: float, block_bits: int, parameters: LinkParameters | None = None) -> Expected:
+    """Return what to expect of the T12 system over `loss_db` dB, or of a system of these parameters."""
     from tokaido.emulators import optics  # noqa: PLC0415 - numpy, when first needed
 
-    short = optics.preset("t12", settings="short-block", channel_loss_db=loss_db)
-    published = optics.preset("t12", settings="published", channel_loss_db=loss_db)
+    short = parameters or optics.preset("t12", settings="short-block", channel_loss_db=loss_db)
+    asymptotic = first_key = None
+    if short.clock_rate_hz == T12_CLOCK_HZ:
+        published = optics.preset("t12", settings="published", channel_loss_db=loss_db)
+        asymptotic = optics.asymptotic_rate(published, keyed_bases="both")
+        first_key = optics.first_key_time(published)
     return Expected(
         asymptotic_bps=optics.asymptotic_rate(short),
-        published_asymptotic_bps=optics.asymptotic_rate(published, keyed_bases="both"),
-        published_first_key_s=optics.first_key_time(published),
+        published_asymptotic_bps=asymptotic,
+        published_first_key_s=first_key,
         block_s=optics.block_duration(short, block_bits),
-        eps=published.eps_sec,
+        eps=short.eps_sec,
     )
 
 
-def run_demo(scenario: str, *, as_json: bool, seed: int, seconds: float) -> int:
-    """Run a scenario and return 0 if both ends of every link hold the same key, else 1."""
+def run_link_demo(*, as_json: bool, seed: int, seconds: float) -> int:
+    """Run the field link and return 0 if both ends hold the same key, else raise."""
     deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
     nonce = secrets.token_bytes(16)
     with terminated_as_interrupt():
@@ -64,8 +70,8 @@ def run_demo(scenario: str, *, as_json: bool, seed: int, seconds: float) -> int:
     wall_s = deadline.elapsed_s
     length_km, loss_db = fibre
     if as_json:
-        link = record(outcome, expected, length_km=length_km, loss_db=loss_db)
-        print_json({"scenario": scenario, "seed": seed, "links": [link], "wall_s": round(wall_s, 3)})
+        link = record(LINK, outcome, expected, length_km=length_km, loss_db=loss_db)
+        print_json({"scenario": "link", "seed": seed, "links": [link], "wall_s": round(wall_s, 3)})
     else:
         conclude(outcome, expected, wall_s)
     if not outcome.agree:
@@ -107,11 +113,12 @@ def _introduce(view: View, expected: Expected, length_km: float, loss_db: float)
     )
 
 
-def record(outcome: Outcome, expected: Expected, *, length_km: float, loss_db: float) -> dict[str, Any]:
-    """Return what came out, ready for JSON."""
+def record(name: str, outcome: Outcome, expected: Expected, *, length_km: float, loss_db: float) -> dict[str, Any]:
+    """Return what a link gave, ready for JSON."""
     progress, info = outcome.progress, outcome.infos[0]
+    published = expected.published_asymptotic_bps
     return {
-        "name": LINK,
+        "name": name,
         "transmitter": progress.transmitter,
         "receiver": progress.receiver,
         "length_km": length_km,
@@ -120,7 +127,7 @@ def record(outcome: Outcome, expected: Expected, *, length_km: float, loss_db: f
         "sifted_bps": progress.sifted_bps,
         "secret_bps": progress.secret_bps,
         "asymptotic_bps": round(expected.asymptotic_bps, 1),
-        "published_asymptotic_bps": round(expected.published_asymptotic_bps, 1),
+        "published_asymptotic_bps": None if published is None else round(published, 1),
         "method": info.method,
         "bound": info.bound,
         "block_bits": progress.block_bits,

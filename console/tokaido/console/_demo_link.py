@@ -78,14 +78,16 @@ class End:
 
     unit: hal.Unit
     blocks: dict[tuple[str, int], hal.KeyBlock] = field(default_factory=dict)
+    path: str | None = None
+    """Path of the link whose blocks are wanted; None for any."""
 
     def draw(self, limit: int) -> None:
         """Draw what waits, `limit` blocks at most, and commit it."""
         for block in self.unit.key_blocks(0.0, limit=limit):
             name = block.info.session, block.info.number
             with block:  # here a node would store the block; leaving commits it
-                if name in self.blocks:
-                    block.key.wipe()  # it was offered twice
+                if name in self.blocks or self.path not in (None, block.info.path):
+                    block.key.wipe()  # it was offered twice, or is of another link
                 else:
                     self.blocks[name] = block
 
@@ -182,7 +184,7 @@ class LinkRun:
     def _bring_up(self, tx: hal.Transmitter, rx: hal.Receiver) -> None:
         self._step("loading the pre-shared key", tx, rx)
         for unit in (tx, rx):
-            with _read_key(self._link.preshared_key_file) as key:
+            with read_key(self._link.preshared_key_file) as key:
                 unit.load_preshared_key(key)
             if unit.state() is hal.UnitState.OFF:
                 unit.power_on()
@@ -202,7 +204,7 @@ class LinkRun:
             self._wait("a key block from both ends", tx, rx)
             progress.emulated_s = self._link.emulated_s - begun_emulated_s
             progress.exchange_wall_s = self._link.wall_s - begun_wall_s
-            self._measure(rx)
+            measure(progress, rx)
             for end in (transmitter, receiver):
                 end.draw(progress.wanted - len(end.blocks))
             progress.drawn = min(len(transmitter.blocks), len(receiver.blocks))
@@ -215,25 +217,11 @@ class LinkRun:
                     f"the ends offer different numbers of key blocks: {len(transmitter.blocks)} at the transmitter, "
                     f"{len(receiver.blocks)} at the receiver, for {PATIENCE_S:g} s"
                 )
-        self._measure(rx)
+        measure(progress, rx)
         for unit in (tx, rx):
             with suppress(hal.RefusedError):  # the other end's stop may have reached it first
                 unit.stop()
         self._step("done", tx, rx)
-
-    def _measure(self, rx: hal.Unit) -> None:
-        """Note what the receiver tells; what it cannot tell just now keeps its last value."""
-        readings = rx.telemetry()
-
-        def value(path: str, last: float | None) -> float | None:
-            reading = readings.get(path)
-            return reading.value if reading is not None and reading.value is not None else last
-
-        self.progress.loss_db = value("channel_loss", self.progress.loss_db)
-        self.progress.qber = value("qber", self.progress.qber)
-        if rate := value("sifted_rate", None):
-            self.progress.sifted_bps = rate
-        self.progress.secret_bps = value("secret_rate", self.progress.secret_bps)
 
     def _step(self, step: str, tx: hal.Unit, rx: hal.Unit) -> None:
         self.progress.step = step
@@ -261,7 +249,23 @@ class LinkRun:
         self._look(tx, rx)
 
 
-def _read_key(path: Path | None) -> hal.KeyMaterial:
+def measure(progress: Progress, rx: hal.Unit) -> None:
+    """Note what the receiver tells; what it cannot tell just now keeps its last value."""
+    readings = rx.telemetry()
+
+    def value(path: str, last: float | None) -> float | None:
+        reading = readings.get(path)
+        return reading.value if reading is not None and reading.value is not None else last
+
+    progress.loss_db = value("channel_loss", progress.loss_db)
+    progress.qber = value("qber", progress.qber)
+    if rate := value("sifted_rate", None):
+        progress.sifted_bps = rate
+    progress.secret_bps = value("secret_rate", progress.secret_bps)
+
+
+def read_key(path: Path | None) -> hal.KeyMaterial:
+    """Read a pre-shared key from its file."""
     if path is None:
         raise hal.ConfigurationError("this link was made without a pre-shared key")
     content = bytearray(path.read_bytes())

@@ -1,0 +1,77 @@
+"""`tokaido demo --scenario switch`: a fibre is cut, the link moves, and both ends hold the same keys over either."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import tokaido.hal as hal
+from tokaido.console import main
+from tokaido.console._demo_failover import MEANING
+from tokaido.console._demo_switch import PLANTS, station_text
+
+from .test_demo import FIELDS
+from .test_devices import on_a_terminal
+
+STEPS = ["detect", "check", "prepare", "fence", "switch", "verify", "light", "align", "start", "block"]
+
+
+@pytest.mark.parametrize("vendor", ["toshiba", "nec"])
+def test_a_cut_fibre_costs_no_key_its_agreement(vendor: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--scenario", "switch", "--vendor", vendor, "--json", "--seed", "5"]) == 0
+    shown = capfd.readouterr()
+    assert shown.err == ""
+    found = json.loads(shown.out)
+    assert list(found) == ["scenario", "vendor", "seed", "links", "failover", "speed", "agree", "wall_s"]
+    assert found["agree"] is True
+    over_a, over_b = found["links"]
+    for link, path in ((over_a, "A"), (over_b, "B")):
+        assert list(link) == FIELDS
+        assert link["name"] == f"west-east/{path}"
+        assert re.fullmatch("[0-9a-f]{64}", link["digest_transmitter"])
+        assert link["digest_transmitter"] == link["digest_receiver"]
+        assert link["agree"] is True
+        assert link["key_blocks"] == 2
+        assert 0 < link["qber"] < 0.06
+    assert over_a["digest_transmitter"] != over_b["digest_transmitter"]
+    assert over_a["loss_db"] < over_b["loss_db"]
+    assert (
+        over_b["loss_db"] > PLANTS["toshiba" if vendor == "toshiba" else "nec"].fibres["B"][1] + 2 * 0.8
+    )  # both switches cost something
+    assert [step["step"] for step in found["failover"]] == STEPS
+    assert all(list(step) == ["step", "emulated_s", "wall_s"] for step in found["failover"])
+    took = {step["step"]: step["emulated_s"] for step in found["failover"]}
+    assert took["detect"] > 0.5  # the receiver is sure of the dark after half a second
+    assert took["switch"] > 0.025  # of settling
+    assert took["align"] > 20
+
+
+def test_a_person_sees_each_step_with_its_times(tmp_path: Path) -> None:
+    shown = on_a_terminal(["demo", "--scenario", "switch"], 100, tmp_path)
+    assert max(map(len, shown.replace("\r", "").splitlines())) <= 100
+    text = " ".join(shown.split())
+    assert "Fibre A is cut." in text
+    assert "The receiver says LOS" in text
+    assert "no vendor's figures" in text
+    assert "not secret in the QKD sense" in text
+    for step in STEPS:
+        assert re.search(rf"{step} +[0-9.]+ +[0-9.]+ ", text), step
+    assert re.match("Both ends hold the same keys over A and over B", shown.strip().splitlines()[-1])
+
+
+def test_every_step_of_a_move_is_explained() -> None:
+    assert set(MEANING) == set(STEPS)
+
+
+def test_the_station_of_the_scenario_is_one_that_an_operator_could_write() -> None:
+    resources = {name: {"control": "serial:/dev/null"} for name in ("alice", "bob", "west", "east")}
+    station = hal.Station.from_text(station_text("toshiba", resources), base=Path("/tmp"))
+    assert {name: list(entry.paths) for name, entry in station.links.items()} == {"west-east": ["A", "B"]}
+
+
+def test_the_field_link_is_no_nec_link(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--vendor", "nec"]) == 2
+    assert "--scenario switch" in capsys.readouterr().err
