@@ -54,10 +54,9 @@ class Bench(Plant):
         if not 0 < speed <= 1000:
             raise ConfigurationError(f"speed is 0 to 1000 emulated seconds per second, not {speed!r}")
         super().__init__(seed=seed, speed=speed, secrets=secrets, directory=directory, clock=clock)
-        self._parameters: dict[tuple[str, str], LinkParameters] = {}
         self._preshared: dict[tuple[str, str, str], tuple[Path, bytes]] = {}
         self._lighting = Lighting(self._graph, self._transmitters, self._receivers, seed)
-        self._sessions = Sessions(self._lighting, self._transmitters, self._receivers, self._parameters, seed)
+        self._sessions = Sessions(self._lighting, self._transmitters, self._receivers, seed)
         self._channel = ClassicalChannel(self._units, self._lighting, clock)
         self._behind_ns = 0
         self._pace = Pace(self._pass, clock=clock, speed=speed, name="Bench")
@@ -72,8 +71,8 @@ class Bench(Plant):
         Raises:
             ConfigurationError: There is no such transmitter or receiver.
         """
-        self._pair(transmitter, receiver)
-        self._parameters[transmitter, receiver] = parameters
+        _, place = self._pair(transmitter, receiver)
+        place.optics[transmitter] = parameters
 
     def set_up(
         self,
@@ -99,7 +98,7 @@ class Bench(Plant):
         first, second = self._pair(transmitter, receiver)
         if settings is not None:
             self.build(transmitter, receiver, settings)
-        optics = settings or built_as(second.model, 0.0, preset)
+        optics = settings or built_as(second.model, preset)
         with first.shared.lock, second.shared.lock:
             set_up(first.model, second.model, optics, block_bits)
 

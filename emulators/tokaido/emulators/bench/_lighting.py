@@ -100,7 +100,8 @@ class Lighting:
         other = self.pulses_to(receiver)
         if other is None or other is sender or not other.model.sends_light or other.quantum is None:
             return stray
-        return 1 - (1 - stray) * (1 - click_chance(other.model, receiver.model, other.quantum.loss_db))
+        optics = receiver.built_with(other.name)
+        return 1 - (1 - stray) * (1 - click_chance(other.model, optics, other.quantum.loss_db))
 
     def _follow_stray_light(self) -> dict[str, tuple[float, bool]]:
         """Return the chance per gate that stray light clicks, and whether it is bright, by the receiver it leads to."""
@@ -118,7 +119,7 @@ class Lighting:
         model = receiver.model
         background, bright = self._stray.get(receiver.name, (0.0, False))
         source = self.source_of(receiver)
-        if source is None or not source[0].model.sends_light or not understands(model, source[0].model):
+        if source is None or not self._reads(receiver, source[0]):
             model.aligned_steps.clear()
             if receiver.path is not None:
                 receiver.path.advance(seconds, model)
@@ -150,6 +151,12 @@ class Lighting:
             receiver.path.numbered = False
         receiver.model.way_changed()
 
+    @staticmethod
+    def _reads(receiver: ReceiverPlace, transmitter: TransmitterPlace) -> bool:
+        """Whether the transmitter shines, and its clock is one for this receiver."""
+        optics = receiver.built_with(transmitter.name)
+        return transmitter.model.sends_light and understands(receiver.model, transmitter.model, optics)
+
     def _turn_to(self, receiver: ReceiverPlace, way: tuple[str, str], clock: LightPath) -> None:
         """Let a receiver's light come another way, to which it is not aligned."""
         if way in receiver.paths:
@@ -167,7 +174,7 @@ class Lighting:
         if not model.shutter_open or sender is None or sender.quantum is None or not sender.model.sends_light:
             return ()
         dark = model.DARK_RATE
-        chance = click_chance(sender.model, model, sender.quantum.loss_db)
+        chance = click_chance(sender.model, receiver.built_with(sender.name), sender.quantum.loss_db)
         chance = 1 - (1 - chance) * (1 - background)
         rate = dark - math.log1p(-min(chance, 0.5)) * sender.model.CLOCK_RATE_HZ / 2
         lit = [i // 2 in sender.model.channels_on for i in range(len(model.detectors))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokaido.emulators._distilling import DistillingEnd
+from tokaido.emulators.bench._pulses import built_as
 from tokaido.emulators.distillation import ReceiverDistiller, TransmitterDistiller
 from tokaido.emulators.ends._wire import SharedModel
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.bench._elements import SwitchPlace
     from tokaido.emulators.bench._path import LightPath
     from tokaido.emulators.bench._quantum_path import QuantumPath
+    from tokaido.emulators.optics import LinkParameters
     from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
     from tokaido.hal._clock import Clock
 
@@ -59,6 +61,8 @@ class ReceiverPlace:
         self.end: DistillingEnd[ReceiverDistiller] = DistillingEnd(
             self.shared, model, lambda settings, pool, chance: ReceiverDistiller(settings, pool, secret=chance)
         )
+        self.optics: dict[str, LinkParameters] = {}
+        """What it and a transmitter, by name, are built of, where that was said."""
         self.paths: dict[tuple[str, str], QuantumPath] = {}
         """The ways that light ever took to it, by serial number of the transmitter and id of the path."""
         self.way: tuple[str, str] | None = None
@@ -67,6 +71,11 @@ class ReceiverPlace:
         """What the switches on that way had counted."""
         self.count_rates: tuple[float, ...] | None = None
         """Clicks of its detectors in the session that is exposed, 1/s; None without one."""
+
+    def built_with(self, transmitter: str) -> LinkParameters:
+        """Return what it and a transmitter are built of: as was said, or as its kind is."""
+        said = self.optics.get(transmitter) or next(iter(self.optics.values()), None)
+        return said or built_as(self.model)
 
     @property
     def path(self) -> QuantumPath | None:

@@ -30,15 +30,14 @@ if TYPE_CHECKING:
 _LONGEST_S: Final = 0.05
 
 
-def understands(receiver: ReceiverUnit, transmitter: TransmitterUnit) -> bool:
-    """Whether a receiver can make sense of a transmitter's pulses: of its own kind, and its own pulse rate."""
-    rate_hz = preset(receiver.OPTICS, settings="short-block", channel_loss_db=0.0).clock_rate_hz
-    return receiver.PULSES == transmitter.PULSES and rate_hz == transmitter.CLOCK_RATE_HZ
+def built_as(receiver: ReceiverUnit, settings: PresetSettings = "short-block") -> LinkParameters:
+    """Return what a receiver and a transmitter of its kind are built of; the loss of the path is not in it."""
+    return preset(receiver.OPTICS, settings=settings, channel_loss_db=0.0)
 
 
-def built_as(receiver: ReceiverUnit, loss_db: float, settings: PresetSettings = "short-block") -> LinkParameters:
-    """Return what a receiver and a transmitter of its kind are built of, over `loss_db` dB."""
-    return preset(receiver.OPTICS, settings=settings, channel_loss_db=loss_db)
+def understands(receiver: ReceiverUnit, transmitter: TransmitterUnit, optics: LinkParameters) -> bool:
+    """Whether a receiver of these optics makes sense of a transmitter's pulses: of its kind, and of its pulse rate."""
+    return receiver.PULSES == transmitter.PULSES and optics.clock_rate_hz == transmitter.CLOCK_RATE_HZ
 
 
 def common_channels(transmitter: TransmitterUnit, receiver: ReceiverUnit) -> tuple[int, ...]:
@@ -112,15 +111,14 @@ class SessionPulses:
         return exposures
 
 
-def click_chance(transmitter: TransmitterUnit, receiver: ReceiverUnit, loss_db: float) -> float:
+def click_chance(transmitter: TransmitterUnit, optics: LinkParameters, loss_db: float) -> float:
     """Return the chance per gate that light of a transmitter makes a click: what it is to whom it was not sent."""
-    optics = built_as(receiver, loss_db)
     of = transmitter.settings
     decoy, vacuum = of["decoy_probability"], of["vacuum_probability"]
     mean = of["signal_mean_photon_number"] * (1 - decoy - vacuum)
     mean += of["decoy_mean_photon_number"] * decoy + of["vacuum_mean_photon_number"] * vacuum
-    mean *= 10 ** (-transmitter.excess_attenuation / 10)
-    return -math.expm1(-optics.transmittance * mean)
+    arriving = mean * 10 ** (-(loss_db + transmitter.excess_attenuation) / 10)
+    return -math.expm1(-replace(optics, channel_loss_db=0.0).transmittance * arriving)
 
 
 def _interleaved(parts: Sequence[Exposure]) -> Exposure:

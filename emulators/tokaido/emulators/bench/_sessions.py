@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tokaido.emulators.bench._pulses import SessionPulses, built_as
+from tokaido.emulators.bench._pulses import SessionPulses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokaido.emulators.bench._lighting import Lighting
     from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace
-    from tokaido.emulators.optics import Conditions, LinkParameters
+    from tokaido.emulators.optics import Conditions
     from tokaido.emulators.units import Session
 
 
@@ -47,7 +47,6 @@ class Sessions:
         lighting: Knows where light goes.
         transmitters: By name.
         receivers: By name.
-        parameters: What pairs of units are built of, by their names; presets for want of it.
         seed: Decides what light and noise do.
     """
 
@@ -56,7 +55,6 @@ class Sessions:
         lighting: Lighting,
         transmitters: Mapping[str, TransmitterPlace],
         receivers: Mapping[str, ReceiverPlace],
-        parameters: Mapping[tuple[str, str], LinkParameters],
         seed: int,
     ) -> None:
         self.on_exposure: Callable[[str, str, int], None] | None = None
@@ -64,7 +62,6 @@ class Sessions:
         self._lighting = lighting
         self._transmitters = transmitters
         self._receivers = receivers
-        self._parameters = parameters
         self._seed = seed
         self._exchanges: dict[str, Exchange] = {}
         self._physics: dict[tuple[str, str], np.random.Generator] = {}
@@ -157,7 +154,7 @@ class Sessions:
             exchange.ends[0],
             transmitter.model,
             receiver.model,
-            self._parameters.get(pair) or built_as(receiver.model, loss_db),
+            receiver.built_with(transmitter.name),
             loss_db,
             physics=self._physics[pair],
             secret=transmitter.secret,
