@@ -125,14 +125,14 @@ class LeaseBook:
         return LeaseInfo(name, row[0], row[1], remaining_ns / NS_PER_S) if remaining_ns > 0 else None
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, reading: bool = False) -> Iterator[sqlite3.Connection]:
         """Give a connection of this call's own, which no thread or fork shares, and commit to the disk at the end."""
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             with closing(sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)) as database:
                 # FULL, and the directory too: else a power loss could bring the old journal, and the old number, back.
                 database.execute("PRAGMA synchronous = EXTRA")
-                database.execute("BEGIN IMMEDIATE")
+                database.execute("BEGIN" if reading else "BEGIN IMMEDIATE")  # readers do not wait for each other
                 try:
                     if database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
                         for statement in _SCHEMA.split(";"):
@@ -170,7 +170,7 @@ class Lease:
             LeaseLostError: It ran out, or somebody else has taken it.
             LeaseError: The file cannot be read.
         """
-        with self._book._transaction() as database:
+        with self._book._transaction(reading=True) as database:
             return self._remaining(database)
 
     def renew(self) -> None:
@@ -191,9 +191,8 @@ class Lease:
             LeaseLostError: It ran out, or somebody else has taken it.
             LeaseError: The file cannot be read or written.
         """
-        with self._book._transaction() as database:
-            if self._remaining(database) < self.seconds / 2:
-                self._prolong(database)
+        if self.check() < self.seconds / 2:
+            self.renew()
 
     def release(self) -> None:
         """Give it back. What was lost already stays with whoever has it.
