@@ -83,6 +83,12 @@ class Peer:
         return self.imagined or (self.reachable and self.status.get("state") in RUNNING)
 
     @property
+    def shares_channel(self) -> bool:
+        """Whether a sub-channel is switched on at both ends."""
+        ours = self._unit.channels_on
+        return not set(ours).isdisjoint(self.status.get("channels", ours))
+
+    @property
     def aligned_or_aligning(self) -> bool:
         """Whether the peer takes part in an alignment."""
         busy = (State.ALIGN, State.REALIGN, *RUNNING)
@@ -136,6 +142,7 @@ class Peer:
             "full": unit.blocks.store_full,
             "session": unit.blocks.session.token if unit.blocks.session else None,
             "block_bits": int(unit.settings["block_bits"]),
+            "channels": list(unit.channels_on),
         }
         if status != self._last_status or self._due("status", STATUS_NS):
             self._last_status = status
@@ -150,6 +157,7 @@ class Peer:
                 unit.links.pool is not None
                 and not unit.blocks.store_full
                 and settings is not None
+                and self.shares_channel
                 and self._due("open", HELLO_NS)
             ):
                 self._opening = Session(self._secret(8).hex(), unit.now_ns, *settings)
@@ -265,6 +273,7 @@ class Peer:
             or unit.state not in RUNNING
             or not unit.blocks.can_authenticate
             or unit.blocks.store_full
+            or not self.shares_channel
         ):
             return
         if block_bits != unit.settings["block_bits"] or len(token) != 16:
