@@ -133,8 +133,7 @@ def test_separate_fibres_for_pulses_and_clock_and_what_a_move_of_the_pulses_alon
         unit.orders.obey("start", called="start")
     for _ in range(5):
         bench.step(100_000_000)
-    session = bob.session_id
-    assert session is not None
+    sessions = [bob.session_id]
     assert set(paths) == {"A"}
     for port in ("A.a", "A.b"):
         bench.unjoin(port)
@@ -142,13 +141,16 @@ def test_separate_fibres_for_pulses_and_clock_and_what_a_move_of_the_pulses_alon
     bench.join("B.b", "bob.quantum", 0)
     bench.step(100_000_000)
     assert str(bob.state) == "REALIGN"
-    assert bob.session_id is None
+    sessions.append(bob.session_id)
     for _ in range(500):
         bench.step(100_000_000)
         if bob.session_id is not None:
             break
     bench.step(100_000_000)
-    assert bob.session_id not in (None, session)
+    sessions.append(bob.session_id)
+    assert None not in (sessions[0], sessions[2])
+    assert sessions[0] != sessions[2]
+    assert sessions[1] is None
     assert set(paths) == {"A", "B"}
 
 

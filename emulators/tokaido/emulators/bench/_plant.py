@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tokaido.emulators._launch import Emulator, InstrumentEmulator, OwnDirectory, model_class
 from tokaido.emulators._secrets import Secrets, secret_source
@@ -66,6 +66,32 @@ class Plant:
         self._stack = ExitStack()
 
     # --- what stands on it ------------------------------------------------------------------------------------------
+
+    @overload
+    def device(  # pyright: ignore[reportOverlappingOverload]  # a name that is a plain str may be any device's
+        self,
+        name: str,
+        driver: Literal["toshiba.transmitter", "toshiba.receiver", "nec.transmitter", "nec.receiver"],
+        *,
+        serial_number: str | None = None,
+        warm: bool = False,
+        wire_end: str | None = None,
+        resources: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Emulator: ...
+
+    @overload
+    def device(
+        self,
+        name: str,
+        driver: str,
+        *,
+        serial_number: str | None = None,
+        warm: bool = False,
+        wire_end: str | None = None,
+        resources: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> InstrumentEmulator: ...
 
     def device(
         self,
