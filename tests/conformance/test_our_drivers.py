@@ -15,19 +15,23 @@ TestTransmitter = suite("toshiba.transmitter", options=WARM, alarm="cover_opened
 TestReceiver = suite("toshiba.receiver", options=WARM, alarm="cover_opened")
 TestTimeBinTransmitter = suite("nec.transmitter", options=WARM, alarm="cover_opened")
 TestTimeBinReceiver = suite("nec.receiver", options=WARM, alarm="cover_opened")
+TestMatrix = suite("polatis.matrix", wire_ends=("tcp", "hislip", "visa"))
+TestMatrixOnSerialLines = suite("polatis.matrix", wire_ends=SERIAL, options={"terminator": "\r"})
+TestSelector = suite("dicon.selector")
+TestOsw = suite("thorlabs.osw")
+
+# other boxes of a family
+
 TestTimeBinReceiverWithPhotodiodes = suite(
-    "nec.receiver", wire_ends=("visa",), faults=SOME, options=WARM | {"detectors": "avalanche"}
+    "nec.receiver", wire_ends=("visa",), faults=SOME, options=WARM | {"detectors": "avalanche"}, keys=False
 )
 TestTimeBinTransmitterOfOneSubChannel = suite(
     "nec.transmitter",
     wire_ends=("hislip",),
     faults=SOME,
     options=WARM | {"sub_channels": 1, "hislip_profile": "strict"},
+    keys=False,
 )
-TestMatrix = suite("polatis.matrix", wire_ends=("tcp", "hislip", "visa"))
-TestMatrixOnSerialLines = suite("polatis.matrix", wire_ends=SERIAL, options={"terminator": "\r"})
-TestSelector = suite("dicon.selector")
-TestOsw = suite("thorlabs.osw")
 
 # what the manuals leave open
 

@@ -45,6 +45,7 @@ def suite(
     seed: int = 0,
     alarm: str = "",
     is_query: Callable[[str], bool] = only_asks,
+    keys: bool = True,
 ) -> type[Any]:
     """Return a class of tests that hold a driver to its role; bind it to a name that begins with `Test`.
 
@@ -59,6 +60,7 @@ def suite(
         alarm: The model fault that `alarm` begins; the model's first one for want of it.
         is_query: Whether a text on the wire, control characters escaped, asks and changes nothing; by default, whether
             there is a `?` in each of its statements, which `;`, CR or LF divide.
+        keys: Whether a unit's key channel is tried as well; among several suites of one driver, one need do that.
 
     Raises:
         ConfigurationError: There is no such driver or emulator, or no wire end suits both.
@@ -82,6 +84,6 @@ def suite(
         summary=Summary(driver),
     )
     contract = next(contract for role, contract in CONTRACTS if issubclass(kind, role))
-    if contract is UnitContract and "keys" in kind.resource_kinds:
+    if contract is UnitContract and keys and "keys" in kind.resource_kinds:
         contract = KeyContract
     return type("Conformance", (contract,), {"plan": plan, "summary": plan.summary, "__doc__": f"{driver} as its role"})
