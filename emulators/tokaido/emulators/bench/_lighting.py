@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CLOCK_LIGHT_DBM: Final = -1.0
 """Power of the clock light where it leaves a transmitter."""
-STRAY: Final = Light(0.0, 0.0, visibility=0.0, bright=True, path="stray")
+STRAY: Final = Light(0.0, 0.0, visibility=0.0, bright=True, source="stray", path="stray")
 """What a receiver sees of bright light that is no transmitter's."""
 
 
