@@ -60,9 +60,8 @@ def draw(unit: hal.Unit, count: int) -> list[hal.KeyBlock]:
 def watch(rx: hal.Receiver) -> str:
     """Say how the link does, in the words of the role."""
     readings = rx.telemetry()
-    loss, qber = readings[hal.Receiver.channel_loss], readings[hal.Receiver.qber]
-    rate = readings[hal.Receiver.secret_rate]
-    return f"loss {loss.value:.1f} {loss.unit}, QBER {qber.value:.4f}, secret {rate.value / 1000:.0f} kbit/s"
+    wanted = hal.Receiver.channel_loss, hal.Receiver.qber, hal.Receiver.secret_rate
+    return ", ".join(f"{value.name} {readings[value].value:.6g} {value.unit}".rstrip() for value in wanted)
 
 
 def run(tx: hal.Transmitter, rx: hal.Receiver, preshared_key: Path, blocks: int = BLOCKS) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import tokaido.hal as hal
 from tokaido.console._demo import expect, record
-from tokaido.console._demo_switch import BLOCK_BITS, PLANTS, SPEED, SwitchRun
+from tokaido.console._demo_switch import BLOCK_BITS, PLANTS, SLOW, SPEED, SwitchRun
 from tokaido.console._demo_view import open_view, rate
 from tokaido.console._output import print_facts, print_json, print_paragraph, print_table
 from tokaido.console._signals import terminated_as_interrupt
@@ -55,8 +55,8 @@ def _introduce(view: View, plant: Plant) -> None:
     view.say(
         f"Tokaido: one QKD link between two sites, {kind} units, a Polatis switch at either end, and two fibres of "
         f"diverse ducts: A, {a_km:g} km, {a_db:g} dB, and B, {b_km:g} km, {b_db:g} dB. All devices are emulated and "
-        f"driven by Tokaido's own drivers, {SPEED:g} emulated seconds a second. The units' protocols are Tokaido's own "
-        "inventions: no vendor's is public, and none was used."
+        f"driven by Tokaido's own drivers, {SPEED:g} emulated seconds a second, and {SLOW:g} while switches move. The "
+        "units' protocols are Tokaido's own inventions: no vendor's is public, and none was used."
     )
 
 

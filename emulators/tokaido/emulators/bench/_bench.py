@@ -14,7 +14,7 @@ from tokaido.emulators.bench._sessions import Sessions
 from tokaido.emulators.bench._set_up import make_preshared_key, set_up
 from tokaido.emulators.units import ANYBODY, Link, parse_link
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._errors import ConfigurationError, TokaidoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,8 +51,7 @@ class Bench(Plant):
         directory: Path | str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        if not 0 < speed <= 1000:
-            raise ConfigurationError(f"speed is 0 to 1000 emulated seconds per second, not {speed!r}")
+        check_speed(speed)
         super().__init__(seed=seed, speed=speed, secrets=secrets, directory=directory, clock=clock)
         self._preshared: dict[tuple[str, str, str], tuple[Path, bytes]] = {}
         self._lighting = Lighting(self._graph, self._transmitters, self._receivers, seed)
@@ -194,6 +193,18 @@ class Bench(Plant):
         """Emulated seconds per second, over the last steps."""
         return self._pace.speed
 
+    def run_at(self, speed: float) -> None:
+        """Let time pass at another speed from now on, at the switches too.
+
+        Raises:
+            ConfigurationError: The speed is not 0 to 1000.
+        """
+        check_speed(speed)
+        self._pace.speed_wanted = speed
+        for shared in self._others:
+            with shared.lock:
+                shared.run_at(speed)
+
     def start(self) -> None:
         """Let time pass by itself, in a thread. Devices must be on the bench; fibres and joins may change later."""
         self._started = True
@@ -245,13 +256,20 @@ class Bench(Plant):
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Stop the bench, its devices and its wires, and erase their keys. May be called again."""
+        """Stop the bench, its devices and its wires, and erase their keys. May be called again.
+
+        Raises:
+            TokaidoError: Time had stopped before: what the bench does next could not be worked out.
+        """
         self._pace.stop()
         self._stack.close()
         for place in self._units.values():
             place.end.close()
             place.model.forget_secrets()
         self._preshared.clear()
+        failure, self._pace.failure = self._pace.failure, None
+        if failure is not None:
+            raise TokaidoError(f"time stopped on the bench: {failure}", remedy="Report it") from failure
 
     def __enter__(self) -> Self:
         return self
@@ -260,3 +278,9 @@ class Bench(Plant):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def check_speed(speed: float) -> None:
+    """Raise ConfigurationError unless this many emulated seconds can pass in a second."""
+    if not 0 < speed <= 1000:
+        raise ConfigurationError(f"speed is 0 to 1000 emulated seconds per second, not {speed!r}")

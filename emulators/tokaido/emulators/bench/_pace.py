@@ -53,12 +53,15 @@ class Pace:
         self, take_step: Callable[[int, float | None], Passed], *, clock: Clock, speed: float, name: str
     ) -> None:
         self.speed_wanted = speed
-        """Emulated seconds per second."""
+        """Emulated seconds per second; another one holds from the next step."""
+        self.failure: Exception | None = None
+        """What ended the thread before its time."""
         self._take_step = take_step
         self._clock = clock
         self._name = name
         self._now_ns = 0
-        self._shown: tuple[int, int, int] | None = None  # emulated time, at which wall time, and how far it may go on
+        self._shown: tuple[int, int, int, float] | None = None
+        """Emulated time, at which wall time, how far it may go on from there, and how fast."""
         self._told_ns = 0
         self._telling = threading.Lock()
         self._wall_ns = 0
@@ -72,8 +75,8 @@ class Pace:
         with self._telling:
             now_ns = self._now_ns
             if self._shown is not None:
-                now_ns, wall_ns, longest_ns = self._shown
-                now_ns += min(int((self._clock.monotonic_ns() - wall_ns) * self.speed_wanted), longest_ns)
+                now_ns, wall_ns, longest_ns, speed = self._shown
+                now_ns += min(int((self._clock.monotonic_ns() - wall_ns) * speed), longest_ns)
             self._told_ns = max(self._told_ns, now_ns)
             return self._told_ns
 
@@ -115,20 +118,29 @@ class Pace:
         return passed
 
     def _run(self) -> None:
+        try:
+            self._take_steps()
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def _take_steps(self) -> None:
         last_ns = start_ns = self._clock.monotonic_ns()
         longest_ns = MAX_STEP_NS
+        speed = self.speed_wanted
         busy = False
         while not self._closing.is_set():
             now_ns = self._clock.monotonic_ns()
-            step_ns = min(int((now_ns - last_ns) * self.speed_wanted), longest_ns)
+            step_ns = min(int((now_ns - last_ns) * speed), longest_ns)
             last_ns = now_ns
             if step_ns > 0:
                 passed = self.step(step_ns, PUMP_S)
                 busy = passed.busy
                 longest_ns = CREEP_NS if passed.behind_ns > AHEAD_NS else MAX_STEP_NS
-            self._shown = self._now_ns, now_ns, longest_ns
+            speed = self.speed_wanted
+            self._shown = self._now_ns, now_ns, longest_ns, speed
             self._wall_ns = self._clock.monotonic_ns() - start_ns
             self._recent.append((self._wall_ns, self._now_ns))
-            rest_s = min(BUSY_S if busy else IDLE_S, 0.9 * MAX_STEP_NS / NS_PER_S / self.speed_wanted)
+            rest_s = min(BUSY_S if busy else IDLE_S, 0.9 * MAX_STEP_NS / NS_PER_S / speed)
             spent_s = (self._clock.monotonic_ns() - now_ns) / NS_PER_S
             self._clock.wait(max(rest_s - spent_s, _SHORTEST_S), self._closing)

@@ -42,6 +42,13 @@ class SharedModel:
             passed_ns = self._clock.monotonic_ns() - self._start_ns
             self.model.advance(max(self._origin_ns + int(passed_ns * self._speed), self.model.now_ns))
 
+    def run_at(self, speed: float) -> None:
+        """Let time pass at another speed from now on. Call it under the lock."""
+        if self._clock is not None:
+            self.catch_up()
+            self._start_ns, self._origin_ns = self._clock.monotonic_ns(), self.model.now_ns
+        self._speed = speed
+
     def due_s(self) -> float:
         """Return after how many s on the wall the model does something unasked; infinite if nobody waits for it."""
         due_ns = self.model.due_ns()
