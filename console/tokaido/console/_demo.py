@@ -148,7 +148,7 @@ def conclude(outcome: Outcome, expected: Expected, wall_s: float) -> None:
     qber = "-" if progress.qber is None else f"{100 * progress.qber:.2f} %"
     loss = "-" if progress.loss_db is None else f"{progress.loss_db:.1f} dB"
     secret = (
-        f"{rate(progress.secret_bps)} in the last block ({info.method}, {info.bound} bound, "
+        f"{rate(progress.secret_bps)} lately ({info.method}, {info.bound} bound, "
         f"n = {progress.block_bits}, eps {info.eps:g})"
     )
     published = (

@@ -137,7 +137,7 @@ class Unit(Device):
     sifted_rate: Measured[float] = measured(float, unit="bit/s")
     """Measure the sifted rate of the key basis."""
     secret_rate: Measured[float] = measured(float, unit="bit/s")
-    """Measure the secret rate over the last block."""
+    """Measure the secret rate over the last blocks."""
     reconciliation_efficiency: Measured[float] = measured(float, unit="")
     """Measure how much was leaked over the Shannon limit, f >= 1, over the last block."""
     authentication_key_remaining: Measured[float] = measured(float, unit="bit")

@@ -55,7 +55,7 @@ class NecUnit(hal.Unit, hal.LineDevice):
     sifted_rate = measured(float, "FETC:RATE:SIFT", unit="bit/s")
     """Measure the sifted rate of the key basis over the last second."""
     secret_rate = measured(float, "FETC:RATE:SECR", unit="bit/s")
-    """Measure the secret rate over the last block."""
+    """Measure the secret rate over the last blocks."""
     reconciliation_efficiency = measured(float, "FETC:EFF", unit="", operational=(1, 1.25))
     """Measure the reconciliation efficiency f over the last block."""
     authentication_key_remaining = measured(float, "KEY:AUTH", unit="bit")

@@ -48,7 +48,7 @@ class ToshibaUnit(hal.Unit):
     sifted_rate = measured(float, "RATE:SIFT", unit="bit/s")
     """Measure the sifted rate of the key basis over the last second."""
     secret_rate = measured(float, "RATE:SEC", unit="bit/s")
-    """Measure the secret rate over the last block."""
+    """Measure the secret rate over the last blocks."""
     reconciliation_efficiency = measured(float, "EC:EFF", unit="", operational=(1, 1.25))
     """Measure the reconciliation efficiency f over the last block."""
     authentication_key_remaining = measured(float, "AUTH:LEFT", unit="bit")

@@ -187,7 +187,7 @@ COMMON: tuple[Command, ...] = (
     Query("QBER", "qber", "error rate in the key basis, last block", "", ".5f"),
     Query("QBER:CHK", "qber_check", "error rate in the check basis, last block", "", ".5f"),
     Query("RATE:SIFT", "sifted_rate", "sifted key-basis rate, last second", "bit/s", ".0f"),
-    Query("RATE:SEC", "secret_rate", "secret rate, last block", "bit/s", ".0f"),
+    Query("RATE:SEC", "secret_rate", "secret rate, last blocks", "bit/s", ".0f"),
     Query("EC:EFF", "reconciliation_efficiency", "reconciliation efficiency, last block", "", ".4f"),
     Query("AUTH:LEFT", "authentication_key_remaining", "authentication key that is left", "bit", ".0f"),
     Query("PSK", "preshared_key_loaded", "whether a pre-shared key is loaded", "", ".0f"),

@@ -116,9 +116,9 @@ class Blocks:
         now_ns = self._unit.now_ns
         if outcome.key is not None:
             self._store(session.id, outcome, outcome.key)
-            seconds = max((now_ns - session.block_began_ns) / 1e9, 1e-3)
-            self._measure("secret_rate", outcome.key.bits / seconds)
-        session.block_began_ns = now_ns
+        secret_rate = session.secret_rate(now_ns, outcome.key.bits if outcome.key is not None else 0)
+        if outcome.key is not None:
+            self._measure("secret_rate", secret_rate)
         self._measure("qber", outcome.qber)
         self._measure("qber_check", outcome.qber_check)
         self._measure("reconciliation_efficiency", outcome.efficiency)

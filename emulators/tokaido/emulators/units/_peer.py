@@ -292,7 +292,7 @@ class Peer:
             and unit.blocks.session is None
             and unit.state in RUNNING
         ):
-            opening.began_ns = opening.block_began_ns = unit.now_ns
+            opening.begin(unit.now_ns)
             unit.blocks.begin_session(opening)
 
 

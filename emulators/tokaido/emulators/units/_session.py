@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from tokaido.hal._keys import KeyMaterial
@@ -41,6 +41,10 @@ class BlockOutcome:
     eps: float = 0.0
 
 
+RATE_BLOCKS: Final = 8
+"""Blocks that the secret rate is taken over: one alone may end in a hurry, after messages that had piled up."""
+
+
 @dataclass(slots=True)
 class Session:
     """A key session, and the distillation messages on their way.
@@ -59,10 +63,23 @@ class Session:
     """Session id, 16 hexadecimal digits, once both ends of the distillation have said hello."""
     inbox: deque[bytes] = field(default_factory=deque, repr=False)
     outbox: deque[bytes] = field(default_factory=deque, repr=False)
-    block_began_ns: int = field(init=False)
+    ends: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=RATE_BLOCKS + 1))
+    """When the last blocks ended and how many key bits each gave; before the first one, when the session began."""
 
     def __post_init__(self) -> None:
-        self.block_began_ns = self.began_ns
+        self.begin(self.began_ns)
+
+    def begin(self, now_ns: int) -> None:
+        """Begin now: the peer has agreed."""
+        self.began_ns = now_ns
+        self.ends.clear()
+        self.ends.append((now_ns, 0))
+
+    def secret_rate(self, now_ns: int, bits: int) -> float:
+        """Take note that a block ended with so many key bits, and return the rate over the last blocks, in bit/s."""
+        self.ends.append((now_ns, bits))
+        seconds = max((now_ns - self.ends[0][0]) / 1e9, 1e-3)
+        return sum(bits for _, bits in list(self.ends)[1:]) / seconds
 
     def name(self, distillation: str) -> None:
         """Take the id from that of the distillation, which its tags vouch for."""
