@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tokaido.emulators._link import QkdLink
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._plugs import WIRE_ENDS
-    from tokaido.emulators._scpi_model import Dialect, Parameters, ScpiError, ScpiModel, command
     from tokaido.emulators.bench import Bench
+    from tokaido.emulators.scpi._model import Dialect, Parameters, ScpiError, ScpiModel, command
 
 __all__ = [
     "KINDS",
@@ -45,11 +45,11 @@ _HOMES = {
     "DeviceModel": "_model",
     "WIRE_ENDS": "_plugs",
     "InstrumentEmulator": "_launch",
-    "Dialect": "_scpi_model",
-    "Parameters": "_scpi_model",
-    "ScpiError": "_scpi_model",
-    "ScpiModel": "_scpi_model",
-    "command": "_scpi_model",
+    "Dialect": "scpi",
+    "Parameters": "scpi",
+    "ScpiError": "scpi",
+    "ScpiModel": "scpi",
+    "command": "scpi",
 }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokaido.emulators._launch import InstrumentEmulator
-from tokaido.emulators._scpi_model import Parameters, ScpiError, ScpiModel, command
 from tokaido.emulators.ends import SharedModel
+from tokaido.emulators.scpi._model import Parameters, ScpiError, ScpiModel, command
 from tokaido.hal._clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:

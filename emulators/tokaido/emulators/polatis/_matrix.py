@@ -6,9 +6,9 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from tokaido.emulators._scpi_model import Dialect, Parameters, ScpiError, ScpiModel, command
-from tokaido.emulators._scpi_status import ErrorQueue, Status
 from tokaido.emulators.polatis._crossconnect import CrossConnect
+from tokaido.emulators.scpi._model import Dialect, Parameters, ScpiError, ScpiModel, command
+from tokaido.emulators.scpi._status import ErrorQueue, Status
 from tokaido.hal._errors import ConfigurationError
 
 if TYPE_CHECKING:

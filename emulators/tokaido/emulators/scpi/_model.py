@@ -32,9 +32,9 @@ IEEE 488.2-1992; SCPI-99 volumes 1 and 2. Left out: *PRE?, macros, block data, u
 
 from __future__ import annotations
 
-from tokaido.emulators._scpi_core import ScpiCore
-from tokaido.emulators._scpi_status import OPC, Dialect, Register, ScpiError
-from tokaido.emulators._scpi_syntax import Parameters, command, parse_channels, short
+from tokaido.emulators.scpi._core import ScpiCore
+from tokaido.emulators.scpi._status import OPC, Dialect, Register, ScpiError
+from tokaido.emulators.scpi._syntax import Parameters, command, parse_channels, short
 
 __all__ = ["Dialect", "Parameters", "ScpiError", "ScpiModel", "command", "parse_channels", "short"]
 

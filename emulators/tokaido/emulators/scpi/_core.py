@@ -7,8 +7,8 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from tokaido.emulators._model import DeviceModel
-from tokaido.emulators._scpi_status import OPC, Dialect, ErrorQueue, ScpiError, Status, event_bit
-from tokaido.emulators._scpi_syntax import CommandTree, Parameters, parse_unit, split
+from tokaido.emulators.scpi._status import OPC, Dialect, ErrorQueue, ScpiError, Status, event_bit
+from tokaido.emulators.scpi._syntax import CommandTree, Parameters, parse_unit, split
 from tokaido.hal._errors import ConfigurationError
 
 if TYPE_CHECKING:

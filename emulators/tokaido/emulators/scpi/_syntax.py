@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from tokaido.emulators._scpi_status import ScpiError
+from tokaido.emulators.scpi._status import ScpiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
