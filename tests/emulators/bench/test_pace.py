@@ -115,6 +115,8 @@ def test_mistakes_are_told() -> None:
     used.advance(1_000)
     with pytest.raises(ConfigurationError, match="its time has passed"):
         bench.add("bob", used)
+    with pytest.raises(ConfigurationError, match="a step is 1 ns at least"):
+        bench.step(0)
     with pytest.raises(ConfigurationError, match="fibre A: a fibre needs its loss once"):
         bench.fibre("A", length_km=10)
     with bench:

@@ -214,8 +214,10 @@ class Bench(Plant):
         """Let `step_ns` of emulated time pass, and carry every message.
 
         Raises:
-            ConfigurationError: The bench was started, and time passes by itself.
+            ConfigurationError: The bench was started, and time passes by itself; or the step is not 1 ns at least.
         """
+        if step_ns < 1:
+            raise ConfigurationError(f"a step is 1 ns at least, not {step_ns!r}")
         if self._pace.running:
             raise ConfigurationError("time passes by itself on this bench", remedy="Step a bench that was not started")
         self._pace.step(step_ns, None)

@@ -90,6 +90,9 @@ class Element(ABC):
         del port
         return ()
 
+    def note_join(self, port: str, *, joined: bool) -> None:  # noqa: B027 - few elements care
+        """Take note that a port was joined, or that its connector was pulled."""
+
 
 class UnitPlace(Element):
     """A unit: port `alice` carries all its light; or `alice.quantum` and `alice.clock` carry one band each."""
@@ -248,7 +251,7 @@ class SwitchPlace(Element):
     """A switch: `west.in1` to `west.inN` and `west.out1` to `west.outM`, as its model's mirrors stand.
 
     Mirrors do not mind which way light goes, so light that enters by an output leaves by its input. `look` notes how
-    they stand; what changed between two looks is remembered for each input, also if it changed back.
+    they stand at the inputs that are joined; what changed between two looks is remembered, also if it changed back.
 
     Args:
         name: Its name.
@@ -258,6 +261,7 @@ class SwitchPlace(Element):
     def __init__(self, name: str, model: SwitchModel) -> None:
         super().__init__(name)
         self.model = model
+        self._joined: frozenset[int] = frozenset()
         self._map: dict[int, tuple[int, float]] = {}
         self._changes: Counter[int] = Counter()
         self._partners: dict[tuple[str, int], int] = {}  # the last one that light went to, in the dark too
@@ -278,7 +282,7 @@ class SwitchPlace(Element):
     def look(self) -> bool:
         """Note how the mirrors stand now; return whether that changed. Hold the model."""
         found: dict[int, tuple[int, float]] = {}
-        for number in range(1, self.model.inputs + 1):
+        for number in sorted(self._joined):
             path = self.model.light_path(number)
             if path is not None:
                 found[number] = path
@@ -302,7 +306,15 @@ class SwitchPlace(Element):
                 left = f"{self.name}.out{output}" if side == "in" else f"{self.name}.in{entered}"
                 diversions = self._diversions["in", entered] + self._diversions["out", output]
                 return Way(left, loss_db, self._changes[entered], diversions)
-        return Stop(f"{self.name} lets no light through at {port}")
+        return Stop(
+            f"{self.name} " + (f"lets no light through at {port}" if side == "in" else f"joins nothing to {port}")
+        )
+
+    def note_join(self, port: str, *, joined: bool) -> None:
+        """Take note that a port was joined, or that its connector was pulled; only inputs that are joined count."""
+        side, number = self._place(port)
+        if side == "in":
+            self._joined = self._joined | {number} if joined else self._joined - {number}
 
     def _place(self, port: str) -> tuple[str, int]:
         where = port.removeprefix(f"{self.name}.")

@@ -82,6 +82,8 @@ class Graph:
             raise ConfigurationError(f"{one} and {other} are two ways to join one unit", remedy="Take one of them")
         self._made += 1
         self._joins[one] = self._joins[other] = Join(one, other, loss_db, self._made)
+        for port in (one, other):
+            self._owners[port].note_join(port, joined=True)
 
     def unjoin(self, port: str) -> str:
         """Pull the connector at a port and return the port that it was joined to.
@@ -94,6 +96,8 @@ class Graph:
         if join is None:
             raise ConfigurationError(f"{port} is not joined", remedy="See `joins` for what is")
         del self._joins[join.one], self._joins[join.other]
+        for end in (join.one, join.other):
+            self._owners[end].note_join(end, joined=False)
         return join.across(port)
 
     def trace(self, start: str, band: Band = "quantum") -> LightPath:

@@ -81,6 +81,10 @@ class Lighting:
                 return place
         return None
 
+    def _pulses_way(self, receiver: ReceiverPlace) -> tuple[str, str] | None:
+        place = self.pulses_to(receiver)
+        return None if place is None or place.quantum is None else (place.name, place.quantum.id)
+
     def eavesdropper(self, path: LightPath) -> InterceptResend | None:
         """Return the first who listens on a path."""
         on_path = (fibre for fibre in self.fibres() if fibre.name in path.fibres)
@@ -127,11 +131,15 @@ class Lighting:
             return
         transmitter, clock = source
         way = transmitter.model.serial_number, clock.id
+        pulses = self._pulses_way(receiver) or receiver.pulses_way
         if way != receiver.way:
             self._turn_to(receiver, way, clock)
+        elif receiver.pulses_way not in (None, pulses):
+            receiver.paths[way].stray()
+            self.slip(receiver)  # its pulses have other slots, though its clock light has not
         elif clock.diversions != receiver.diversions:
             self.slip(receiver)
-        receiver.diversions = clock.diversions
+        receiver.diversions, receiver.pulses_way = clock.diversions, pulses
         path = receiver.paths[way]
         path.advance(seconds, model)
         model.incoming = Light(

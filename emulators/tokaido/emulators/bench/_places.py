@@ -67,8 +67,10 @@ class ReceiverPlace:
         """The ways that light ever took to it, by serial number of the transmitter and id of the path."""
         self.way: tuple[str, str] | None = None
         """The way by which it last had clock light."""
+        self.pulses_way: tuple[str, str] | None = None
+        """The way by which pulses last led to it while it had clock light: name of the transmitter, id of the path."""
         self.diversions: tuple[int, ...] = ()
-        """What the switches on that way had counted."""
+        """What the switches on the way of its clock light had counted."""
         self.count_rates: tuple[float, ...] | None = None
         """Clicks of its detectors in the session that is exposed, 1/s; None without one."""
 

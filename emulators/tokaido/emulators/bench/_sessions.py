@@ -110,10 +110,7 @@ class Sessions:
 
     def _stays(self, exchange: Exchange) -> bool:
         """Whether light comes by the one path of this session, and was on it for all of the step."""
-        if exchange.path and self._path(exchange) != exchange.path:
-            self._lighting.slip(exchange.receiver)  # its pulses have other slots, though its clock light may not
-            return False
-        return exchange.transmitter.steady
+        return self._path(exchange) == (exchange.path or self._path(exchange)) and exchange.transmitter.steady
 
     def _shot(self, exchange: Exchange) -> Shot | None:
         place, receiver = exchange.transmitter, exchange.receiver
