@@ -88,6 +88,7 @@ class Contract(UnderFaults):
     def test_threads_do_not_get_each_others_answers(self, rig: Rig) -> None:
         """Several threads ask one driver different questions; each gets its own answers."""
         questions = self.questions(rig)
+        rig.unhurry()
         rig.emulator.faults.add("latency", port="control", seconds=OVERLAP_S)
         with ThreadPoolExecutor(THREADS) as pool:
             runs = [pool.submit(self._hammer, questions, offset) for offset in range(THREADS)]

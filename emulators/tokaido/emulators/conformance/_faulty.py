@@ -47,6 +47,7 @@ class UnderFaults(Asking):
         seen = [(question, *self.answer(rig, question)) for question in questions[:2]]
         assert any(one.fired for one in struck), "the fault met nothing"
         rig.end(fault, struck)
+        rig.unhurry()
         last = questions[-1]
         most = rig.patience(fault)
         assert any(self.ask(rig, last, fault) for _ in range(most)), f"call {most} after a fault must succeed"
@@ -83,6 +84,7 @@ class UnderFaults(Asking):
         if excused:  # it may have gone to a state in which nothing can be set
             return
         again = next(orders)
+        rig.unhurry()
         results = [rig.call(again.carry_out, exchanges=again.exchanges) for _ in range(rig.patience(fault))]
         assert not isinstance(results[-1], hal.TokaidoError), f"it does not recover: {results[-1]}"
         truth = again.truth()
