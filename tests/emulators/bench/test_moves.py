@@ -217,3 +217,9 @@ def test_the_test_above_goes_red_without_the_slip_rule(monkeypatch: pytest.Monke
     monkeypatch.setattr(Lighting, "slip", lambda *_: None)
     yard = Yard().run()
     assert spanning(*move_about(yard, 6, seed=1))
+
+
+def test_the_same_seed_makes_the_same_keys_whatever_moves() -> None:
+    stories = [move_about(Yard(seed=9).run(), 4, seed=3)[1] for _ in range(2)]
+    assert stories[0] == stories[1]
+    assert stories[0]["bob"]

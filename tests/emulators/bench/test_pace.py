@@ -9,7 +9,7 @@ import pytest
 from tokaido.emulators.bench import Bench
 from tokaido.emulators.bench._pace import AHEAD_NS, BUSY_S, CREEP_NS, IDLE_S, MAX_STEP_NS, Pace, Passed
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._errors import ConfigurationError, TokaidoError
 
 if TYPE_CHECKING:
     import threading
@@ -90,6 +90,47 @@ def test_time_creeps_while_distillation_is_behind_and_is_told_so() -> None:
     assert max(steps.taken[1:]) == CREEP_NS
     assert told == sorted(told)
     assert told[-1] <= sum(steps.taken) + CREEP_NS
+
+
+def test_time_that_changes_its_speed_never_goes_back() -> None:
+    steps = Steps(busy=True)
+    clock = HandClock(20)
+    pace = Pace(steps, clock=clock, speed=100, name="test")
+    told: list[int] = []
+
+    def look() -> None:
+        told.append(pace.emulated_ns)
+        pace.speed_wanted = 100 if len(told) < 95 else 1
+
+    clock.on_wait = look
+    pace._run()
+    assert told == sorted(told)
+    assert (min(steps.taken[1:9]), max(steps.taken[11:])) == (180_000_000, 5_000_000)
+
+
+def test_what_stops_time_is_kept_for_who_closes_the_bench() -> None:
+    def fail(step_ns: int, pump_s: float | None) -> Passed:
+        raise RuntimeError("no way on")
+
+    pace = Pace(fail, clock=HandClock(5), speed=10, name="test")
+    with pytest.raises(RuntimeError, match="no way on"):
+        pace._run()
+    bench = Bench()
+    bench._pace.failure = pace.failure
+    with pytest.raises(TokaidoError, match="time stopped on the bench: no way on"):
+        bench.close()
+    bench.close()
+
+
+def test_another_speed_holds_for_switches_on_wires_too() -> None:
+    with Bench(speed=1) as bench:
+        west = bench.device("west", "polatis.matrix", wire_end="visa")
+        bench.run_at(50)
+        (shared,) = bench._others
+        assert shared.model is west.model
+        assert shared._speed == bench._pace.speed_wanted == 50
+        with pytest.raises(ConfigurationError, match="speed is 0 to 1000"):
+            bench.run_at(-1)
 
 
 def test_a_bench_that_is_stepped_tells_the_time_of_its_last_step() -> None:
