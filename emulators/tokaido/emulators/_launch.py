@@ -163,6 +163,10 @@ class Emulator:
             self.end.start()
         except OSError as error:
             raise ConfigurationError(f"{place or self.wire_end} cannot be had: {error.strerror}") from error
+        except ConfigurationError:
+            if place is not None:
+                raise
+            return self._plug_in_control(plug, None)  # another thread took the name that was free
         self._stack.callback(self.end.close)
         return tell()
 
