@@ -16,7 +16,6 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.console import main
-from tokaido.console._emulate_plan import read_plan
 
 Capture = pytest.CaptureFixture[str]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "link.toml"
@@ -93,7 +92,7 @@ def test_the_same_keys_serve_again_and_a_taken_port_is_an_error(station: Path, t
     shown = capsys.readouterr()
     assert f"serial:{tmp_path}/dev/alice" in shown.out
     assert not any(line in shown.out for text in before.values() for line in text.splitlines() if "-key =" in line)
-    endpoint = read_plan(station).devices["bob"].endpoint
+    endpoint = hal.Station.from_file(station).devices["bob"].resources["keys"].address
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", int(endpoint.rpartition(":")[2])))
         taken.listen()

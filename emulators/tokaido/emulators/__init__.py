@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._plugs import WIRE_ENDS
     from tokaido.emulators.bench import Bench
+    from tokaido.emulators.bench._from_station import bench_from_station
     from tokaido.emulators.scpi._model import Dialect, Parameters, ScpiError, ScpiModel, command
 
 __all__ = [
@@ -30,12 +31,14 @@ __all__ = [
     "QkdLink",
     "ScpiError",
     "ScpiModel",
+    "bench_from_station",
     "command",
     "launch",
 ]
 
 _HOMES = {
     "Bench": "bench",
+    "bench_from_station": "bench._from_station",
     "KINDS": "_faults",
     "Fault": "_faults",
     "Faults": "_faults",

@@ -1,0 +1,181 @@
+"""A bench as a station describes it: every emulated device at exactly its resources, joined by the table `bench`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from tokaido.emulators.bench._bench import Bench
+from tokaido.emulators.bench._elements import SwitchModel
+from tokaido.emulators.bench._station_tables import StationPlan, TableReader
+from tokaido.emulators.units import Refusal
+from tokaido.hal._clock import SYSTEM_CLOCK, Clock
+from tokaido.hal._curve import create_curve_keys
+from tokaido.hal._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokaido.emulators._model import DeviceModel
+    from tokaido.emulators._secrets import Secrets
+    from tokaido.emulators.bench._station_tables import EmulatedLink
+    from tokaido.hal._station import Station
+
+
+def bench_from_station(
+    station: Station, *, for_others: bool = False, secrets: Secrets = "os", clock: Clock = SYSTEM_CLOCK
+) -> Bench:
+    """Return a bench with the devices of a station at exactly their resources. It is not started yet.
+
+    A station with a table `bench` is emulated whole: every device of it, and every link. Of one without, those devices
+    are that have a table `emulator` or belong to a link that has one, and such a link is one fibre, named after it.
+    What the tables may say stands in docs/reference/cli.md. CURVE key files that are absent are made, and stay.
+
+    Args:
+        station: The station; its devices need not be open, nor are they opened.
+        for_others: Whether other programs are to open the devices; a place within this process is a mistake then.
+        secrets: "os", or "seeded" for keys that are the same in every run and marked insecure.
+        clock: The wall clock.
+
+    Raises:
+        ConfigurationError: With every mistake in the tables, each with its place; nothing was started.
+    """
+    reader = TableReader(station, for_others=for_others)
+    plan, mistakes = reader.plan(), reader.mistakes
+    if station.bench or not mistakes:
+        _rehearse(plan, mistakes)
+    if mistakes:
+        count = len(mistakes)
+        raise ConfigurationError(
+            f"station {station.name} cannot be emulated; it has {count} mistake{'s' if count > 1 else ''}",
+            mistakes=tuple(mistakes),
+        )
+    bench = Bench(seed=plan.seed, speed=plan.speed, secrets=secrets, clock=clock)
+    try:
+        _build(plan, bench)
+    except BaseException:
+        bench.close()
+        raise
+    return bench
+
+
+def _build(plan: StationPlan, bench: Bench) -> None:
+    for name, device in plan.devices.items():
+        with _told(f"devices.{name}"):
+            for file in device.key_files:
+                if not file.exists():
+                    create_curve_keys(file.parent, file.stem)
+            units_only: dict[str, Any] = {"warm": True} if device.warm else {}
+            bench.device(
+                name,
+                device.driver,
+                serial_number=device.serial_number,
+                resources=device.resources,
+                **units_only,
+                **device.options,
+            )
+    _lay(plan, bench, None)
+    loaded: set[tuple[str, str, str]] = set()
+    for link in plan.links:
+        units = link.transmitter, link.receiver
+        with _told(f"links.{link.name}"):
+            bench.set_up(*units, preset=link.settings)
+            for path in link.paths or ("-",):
+                load = link.load_preshared_key and (*units, path) not in loaded
+                bench.preshared_key(*units, path, load=load)
+                loaded.add((*units, path))
+
+
+def _lay(plan: StationPlan, bench: Bench, mistakes: list[str] | None) -> None:
+    """Put the optics on a bench on which the devices stand."""
+    for name, fibre in plan.fibres.items():
+        with _told(f"{plan.fibres_at}.{name}", mistakes):
+            bench.fibre(name, **fibre)
+    for name, panel in plan.panels.items():
+        with _told(f"bench.panels.{name}", mistakes):
+            bench.panel(name, **panel)
+    for name, multiplexer in plan.multiplexers.items():
+        with _told(f"bench.multiplexers.{name}", mistakes):
+            bench.multiplexer(name, **multiplexer)
+    for where, join in plan.joins:
+        if any(port.partition(".")[0] in plan.unread for port in join[:2]):
+            continue  # which is a mistake already
+        with _told(where, mistakes):
+            bench.join(*join)
+
+
+@contextmanager
+def _told(where: str, mistakes: list[str] | None = None) -> Iterator[None]:
+    """Note a mistake with its place, or raise it with its place if nobody notes it."""
+    try:
+        yield
+    except (ConfigurationError, Refusal) as error:
+        text = str(error)
+        if isinstance(error, ConfigurationError) and "unjoin" in error.remedy:  # no remedy for who writes a file
+            text = error.what
+        if mistakes is None:
+            raise ConfigurationError(f"{where}: {text}") from error
+        mistakes.append(f"{where}: {text}")
+
+
+# --- the rehearsal: the same bench without wires, on which nothing can be left behind --------------------------------
+
+
+class _Mirrors:
+    """Stands for a switch while nothing runs; its mirrors go where a path wants them.
+
+    Args:
+        inputs: How many inputs it has.
+        outputs: How many outputs it has.
+    """
+
+    now_ns = 0
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.pairs: dict[int, int] = {}
+        """Output by input."""
+
+    def light_path(self, input: int) -> tuple[int, float] | None:  # noqa: A002 - the word users type
+        """Return the output that an input leads to, and no loss."""
+        output = self.pairs.get(input)
+        return None if output is None else (output, 0.0)
+
+
+def _rehearse(plan: StationPlan, mistakes: list[str]) -> None:
+    """Build the optics of a plan in thought, and see that light can take every path of every link."""
+    mirrors: dict[str, _Mirrors] = {}
+    with Bench() as bench:
+        for name, device in plan.devices.items():
+            model = device.model
+            if isinstance(model, SwitchModel):
+                mirrors[name] = _Mirrors(model.inputs, model.outputs)
+                model = cast("DeviceModel", mirrors[name])
+            with _told(f"devices.{name}", mistakes):
+                bench.add(name, model)
+        _lay(plan, bench, mistakes)
+        if mistakes:
+            return
+        for link in plan.links:
+            for path in link.paths:
+                mistakes += _obstacles(bench, link, path, mirrors)
+
+
+def _obstacles(bench: Bench, link: EmulatedLink, path: str, mirrors: dict[str, _Mirrors]) -> list[str]:
+    """Return why light of a link's transmitter does not come to its receiver over a path."""
+    needs = link.paths[path]
+    where = f"links.{link.name}.paths.{path}"
+    for name, switch in mirrors.items():
+        switch.pairs = dict(needs.get(name, ()))
+    for name, pairs in needs.items():
+        size = mirrors[name].inputs, mirrors[name].outputs
+        for pair in pairs:
+            if pair[0] > size[0] or pair[1] > size[1]:
+                return [f"{where}.{name}: {list(pair)} does not exist; {name} is emulated as {size[0]} x {size[1]}"]
+    way = bench.trace(link.transmitter)
+    last = way.end.partition(".")[0]
+    if way.unit == link.receiver or (last in mirrors and last not in needs):
+        return []  # a switch that the path does not name stands as somebody else wants it
+    where_to = f"comes to {way.unit}" if way.unit else way.reason
+    return [f"{where}: light of {link.transmitter} does not come to {link.receiver}: {where_to}"]
