@@ -44,7 +44,8 @@ def emulated(station: Path, scratch: Path) -> Iterator[subprocess.Popen[str]]:
     scratch.mkdir(exist_ok=True)
     code = "import sys; from tokaido.console import main; sys.exit(main())"
     with subprocess.Popen(
-        [sys.executable, "-c", code, "emulate", str(station), "--seconds", "40"],
+        [sys.executable, "-c", code, "emulate", str(station), "--seconds", "50"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
