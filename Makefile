@@ -26,7 +26,7 @@ demo: setup
 	@$(BIN)/tokaido demo
 
 test: setup
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -25,6 +25,7 @@ from tokaido_testing.rigs import TIMEOUT_S, Rig
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PATIENT_S = 1.0  # for calls that must succeed, on a machine that is busy with something else
 OVERRUN_S = 0.25  # of a shared machine; alone it is below 0.02 s
 STREAMS = ("late", "drop", "duplicate", "garble", "cut", "split", "endless", "foreign", "flood", "hang")
 MESSAGES = ("late", "drop", "duplicate", "garble", "cut", "oversized", "endless", "foreign", "flood", "hang")
@@ -58,12 +59,12 @@ def _small_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_zmq, "MAX_FRAME_BYTES", 1 << 16)
 
 
-def attempt(rig: Rig, number: int) -> TokaidoError | None:
+def attempt(rig: Rig, number: int, timeout_s: float = TIMEOUT_S) -> TokaidoError | None:
     """Ask, check how long it took and what the error says, and return the error."""
     start = time.monotonic()
     error: TokaidoError | None = None
     try:
-        rig.ask(number)
+        rig.ask(number, timeout_s)
     except TokaidoError as caught:
         error = caught
     if error is not None:
@@ -71,7 +72,7 @@ def attempt(rig: Rig, number: int) -> TokaidoError | None:
         assert error.transport == rig.transport.name
         assert error.command in (f"V{number}?", "IDN?")
         assert error.elapsed_s is not None
-    assert time.monotonic() - start < TIMEOUT_S + OVERRUN_S
+    assert time.monotonic() - start < timeout_s + OVERRUN_S
     return error
 
 
@@ -82,7 +83,7 @@ def test_no_wrong_value_and_the_second_call_succeeds(rig: Rig, fault: str) -> No
     for _ in range(2):
         for _ in range(3):
             number += 1
-            assert attempt(rig, number) is None
+            assert attempt(rig, number, PATIENT_S) is None
         rig.peer.fault(fault)
         number += 1
         attempt(rig, number)
@@ -90,7 +91,7 @@ def test_no_wrong_value_and_the_second_call_succeeds(rig: Rig, fault: str) -> No
         number += 1
         if attempt(rig, number) is not None:
             number += 1
-            assert attempt(rig, number) is None
+            assert attempt(rig, number, PATIENT_S) is None
     assert rig.wrong == []
     assert all(rig.times_asked(asked) <= 1 for asked in range(number + 1)), "something was sent twice"
 
@@ -104,20 +105,20 @@ def test_late_replies_in_a_row_never_answer_another_question(rig: Rig) -> None:
     attempt(rig, 100)
     time.sleep(rig.peer.late_s)
     attempt(rig, 101)
-    assert attempt(rig, 102) is None
+    assert attempt(rig, 102, PATIENT_S) is None
     assert rig.wrong == []
 
 
 @every_kind
 def test_a_box_that_hung_and_answers_everything_at_once_is_not_believed(rig: Rig) -> None:
-    assert attempt(rig, 0) is None
+    assert attempt(rig, 0, PATIENT_S) is None
     rig.peer.fault("hang")
     for number in range(1, 6):
         assert isinstance(attempt(rig, number), TransportError)
     threading.Timer(TIMEOUT_S / 2, rig.peer.heal).start()  # in the middle of the next call
     attempt(rig, 6)
     attempt(rig, 7)
-    assert attempt(rig, 8) is None
+    assert attempt(rig, 8, PATIENT_S) is None
     assert rig.wrong == []
 
 
@@ -143,7 +144,7 @@ def test_a_box_that_went_away_is_not_connected_and_the_first_call_after_its_retu
     for number in (2, 3):
         assert isinstance(attempt(rig, number), NotConnectedError)
     rig.peer.plug()
-    assert attempt(rig, 4) is None
+    assert attempt(rig, 4, PATIENT_S) is None
     assert rig.transport.generation == 2
     assert rig.wrong == []
 
@@ -164,7 +165,7 @@ def test_another_box_is_refused_until_the_right_one_is_back(rig: Rig) -> None:
         assert isinstance(attempt(rig, number), WrongDeviceError)
         assert rig.times_asked(number) == 0
     rig.replace_box("BOX1")
-    assert attempt(rig, 4) is None
+    assert attempt(rig, 4, PATIENT_S) is None
 
 
 @every_kind

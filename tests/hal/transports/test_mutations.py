@@ -70,7 +70,7 @@ def test_without_the_lock_two_threads_ruin_each_other_and_without_the_taint_too_
     for transport, locked in ((own, True), (own, False), (_trusting(own), False)):
         rig = make_rig(kind, transport)
         errors: list[Exception] = []
-        rig.ask(0)
+        rig.ask(0, 1.0)
         if not locked:
             rig.transport._lock = _OpenDoor()  # type: ignore[assignment]
 
@@ -102,7 +102,7 @@ def test_without_the_taint_a_late_reply_answers_the_next_question(make_rig: Call
     trusting = _trusting(TRANSPORTS[kind])
     for transport in (TRANSPORTS[kind], trusting):
         rig = make_rig(kind, transport)
-        rig.ask(0)
+        rig.ask(0, 1.0)
         rig.peer.late_s = TIMEOUT_S + 0.05
         rig.peer.fault("late")
         for number in (1, 2):
@@ -117,10 +117,10 @@ def test_without_the_identity_check_another_box_is_believed(make_rig: Callable[.
     blind = type("Blind", (TRANSPORTS[kind],), {"_shake_hands": lambda self, deadline: None})
     for transport in (TRANSPORTS[kind], blind):
         rig = make_rig(kind, transport)
-        rig.ask(1)
+        rig.ask(1, 1.0)
         rig.replace_box("BOX2")
         if transport is blind:
-            assert rig.ask(2, 0.5) == "2 BOX2"
+            assert rig.ask(2, 1.0) == "2 BOX2"
         else:
             with pytest.raises(WrongDeviceError):
-                rig.ask(2, 0.5)
+                rig.ask(2, 1.0)
