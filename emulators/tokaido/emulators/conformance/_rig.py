@@ -166,12 +166,16 @@ class Rig:
         """End a fault, and wait until the plug is back and nothing is held back any more."""
         for one in struck:
             one.remove()
-        if fault.kind in ("unplug", "wrong_id"):
-            hal.SYSTEM_CLOCK.wait(2 * self.plan.lasts_s["unplug"])
-        if fault.kind in ("latency", "endless"):  # what was held back, or does not end, is still to come
-            hal.SYSTEM_CLOCK.wait(self.plan.lasts_s["latency"])
+        hal.SYSTEM_CLOCK.wait(self.lingers_s(fault))
         if fault.kind == "alarm":
             self.emulator.mend(self.plan.alarm)
+
+    def lingers_s(self, fault: WireFault) -> float:
+        """Return how long after its end a fault still has effects, in s."""
+        if fault.kind in ("unplug", "wrong_id"):
+            return 2 * self.plan.lasts_s["unplug"]
+        held_back = fault.kind in ("latency", "endless")  # or does not end
+        return self.plan.lasts_s["latency"] if held_back else 0.0
 
     def patience(self, fault: WireFault) -> int:
         """Return which call after a fault must succeed at the latest."""
