@@ -195,6 +195,9 @@ def test_a_wrong_leak_count_or_wrong_counts_or_a_wrong_length_are_found() -> Non
     cases: list[tuple[str, dict[str, object], AbortReason]] = [
         ("Amplify", {"leak": 1}, AbortReason.LEAK_MISMATCH),
         ("Amplify", {"output_bits": 8000}, AbortReason.LENGTH_MISMATCH),
+        ("FrameDone", {"leak": 1}, AbortReason.LEAK_MISMATCH),
+        ("ParityAnswer", {"frame": 7}, AbortReason.OUT_OF_ORDER),
+        ("VerifyRequest", {"frame": 1}, AbortReason.OUT_OF_ORDER),
         ("BlockStart", {"check_errors": (1, 1, 1)}, AbortReason.COUNTS_MISMATCH),
         ("FrameDone", {"errors": (0, 0, 30_000)}, AbortReason.COUNTS_MISMATCH),
         ("ParityAnswer", {"count": 3}, AbortReason.MALFORMED_MESSAGE),

@@ -2,6 +2,7 @@
 
 from tokaido.emulators.distillation._codec import MessageError
 from tokaido.emulators.distillation._distiller import Distiller
+from tokaido.emulators.distillation._ledger import EpsilonLedger, LedgeredKey
 from tokaido.emulators.distillation._receiver import ReceiverDistiller
 from tokaido.emulators.distillation._results import (
     AbortedBlock,
@@ -9,10 +10,9 @@ from tokaido.emulators.distillation._results import (
     AcceptedBlock,
     BlockResult,
     DistillationStatistics,
-    EpsilonLedger,
     QuarantinedBlock,
 )
-from tokaido.emulators.distillation._settings import QBER_ABORT, DistillationSettings
+from tokaido.emulators.distillation._settings import QBER_ABORT, DistillationSettings, LeakMode
 from tokaido.emulators.distillation._transmitter import TransmitterDistiller
 
 __all__ = [
@@ -25,6 +25,8 @@ __all__ = [
     "DistillationStatistics",
     "Distiller",
     "EpsilonLedger",
+    "LeakMode",
+    "LedgeredKey",
     "MessageError",
     "QuarantinedBlock",
     "ReceiverDistiller",

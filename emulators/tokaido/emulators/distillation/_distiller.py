@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokaido.emulators.distillation._amplification import toeplitz_hash
+from tokaido.emulators.distillation._ledger import LedgeredKey
 from tokaido.emulators.distillation._messages import (
     FROM_RECEIVER,
     FROM_TRANSMITTER,
@@ -29,7 +30,7 @@ from tokaido.emulators.distillation._messages import (
 )
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError, DistillationStatistics
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Session
-from tokaido.emulators.distillation._settlement import BlockCounts, accepted_block
+from tokaido.emulators.distillation._settlement import BlockCounts, Leak, accepted_block, block_ledger, finite_key
 from tokaido.hal._errors import AuthenticationError
 from tokaido.hal._keys import KeyMaterial
 
@@ -72,8 +73,14 @@ class Distiller(Session):
             quarantined=totals.quarantined,
             verification_failures=totals.verification_failures,
             auth_bits_remaining=self._authenticator.pool.remaining_bits,
-            eps_total=totals.eps_total,
+            eps_total=totals.eps.total,
+            repairs=totals.repairs,
+            qber_estimate=self._expected_qber,
         )
+
+    @property
+    def _expected_qber(self) -> float:
+        return math.nan
 
     def _erase(self) -> None:
         """Overwrite the key bits of the open block."""
@@ -86,8 +93,9 @@ class Distiller(Session):
         self._parts: list[NDArray[np.uint8]] = []
         self._bits: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._key: NDArray[np.uint8] = np.empty(0, np.uint8)
-        self._leak = 0
-        self._verifications = 0
+        self._leak = Leak()
+        self._leaks = 0, 0
+        self._bounds: list[tuple[int, int]] = []
         self._tags: dict[int, bytes] = {}
         self._peer_segments: tuple[int, ...] = ()
         self._agreed_segment = 0
@@ -135,26 +143,43 @@ class Distiller(Session):
         self._key = toeplitz_hash(self._bits, seed, self._output_bits)
         self._bits.fill(0)
 
-    def _release(self, leak_alice: int, leak_bob: int) -> None:
+    def _frames_over(self) -> None:
+        """Note that error correction is over."""
+        self._totals.leaked_bits += self._leak.bits
+        self._totals.qber_key = self._counts.qber_key
+
+    def _agree_length(self) -> None:
+        """Work out the length of the key, from what both ends know."""
+        length = finite_key(self.settings, self._counts, self._leak.disclosed(self.settings))
+        self._output_bits = self._check_key(length.bits, length.reason)
+
+    def _release(self) -> None:
         """Report the key, feed the authentication pool from its head, and open the next block."""
         insecure = self._insecure or self._authenticator.pool.insecure
-        key = KeyMaterial(np.packbits(self._key).data, insecure=insecure)
+        authenticated = sum(map(len, self._transcript_parts(self._direction)))
+        eps = block_ledger(
+            self.settings,
+            self._counts.n,
+            self._leak.verifications,
+            (authenticated, len(self._accept_parts(0)[0]) + 2 * TAG_BYTES),
+        )
+        whole = LedgeredKey(KeyMaterial(np.packbits(self._key).data, insecure=insecure), eps)
         pool = self._authenticator.pool
         pool.discard_unshared(self._peer_segments)
         if self.settings.replenish_bits:
-            head, key = key.split(self.settings.replenish_bits // 8)
-            pool.replenish(head, segment=self._agreed_segment)
-        authenticated = sum(map(len, self._transcript_parts(self._direction)))
+            head, whole = whole.cut(self.settings.replenish_bits // 8)
+            pool.replenish(head.key, segment=self._agreed_segment)
         block = accepted_block(
             self.settings,
             self._counts,
-            key,
+            whole.key,
+            whole.eps,
             session=self.session,
             number=self._block,
             output_bits=self._output_bits,
-            leaks=(leak_alice, leak_bob),
-            verifications=self._verifications,
-            authenticated_bytes=(authenticated, len(self._accept_parts(0)[0]) + 2 * TAG_BYTES),
+            leak=self._leak,
+            leaks=self._leaks,
+            eps_before=self._totals.eps,
         )
         self._totals.add(block)
         self._results.append(block)

@@ -14,7 +14,7 @@ from tokaido.emulators.distillation._codec import MessageError
 from tokaido.emulators.distillation._results import AbortReason
 from tokaido.emulators.distillation._settings import DistillationSettings
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 Direction = Literal[0, 1]
 FROM_TRANSMITTER: Final = 0
 FROM_RECEIVER: Final = 1
@@ -94,8 +94,9 @@ class BisectRequest(Message, frozen=True, tag="bisect"):
 
 
 class ParityAnswer(Message, frozen=True, tag="parities"):
-    """Transmitter: prefix parities in the order they were asked for. Every bit counts as leak."""
+    """Transmitter: prefix parities of a frame in the order they were asked for. Every bit counts as leak."""
 
+    frame: Count
     count: Count
     parities: bytes
 
@@ -115,10 +116,11 @@ class VerifyTag(Message, frozen=True, tag="verify-tag"):
 
 
 class FrameDone(Message, frozen=True, tag="frame-done"):
-    """Receiver: the frame is equal; this many errors were corrected, by intensity."""
+    """Receiver: the frame is equal; the errors that were corrected, by intensity, and the leak that it counted."""
 
     frame: Count
     errors: Counts
+    leak: Count
 
 
 class Amplify(Message, frozen=True, tag="amplify"):

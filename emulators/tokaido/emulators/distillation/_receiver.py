@@ -16,6 +16,7 @@ from tokaido.emulators.distillation._codec import (
     unpack_labels,
 )
 from tokaido.emulators.distillation._distiller import Distiller, check_qber
+from tokaido.emulators.distillation._frames import CorrectedFrame, QberEstimate
 from tokaido.emulators.distillation._messages import (
     FROM_RECEIVER,
     SEED_BYTES,
@@ -36,22 +37,11 @@ from tokaido.emulators.distillation._messages import (
     VerifyRequest,
     VerifyTag,
 )
-from tokaido.emulators.distillation._reconciliation import (
-    BlockQuestion,
-    Corrector,
-    PositionQuestion,
-    block_positions,
-    block_sizes,
-)
+from tokaido.emulators.distillation._reconciliation import BlockQuestion, PositionQuestion, block_positions
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
 from tokaido.emulators.distillation._settings import frame_bounds
-from tokaido.emulators.distillation._settlement import (
-    VERIFICATION_BITS,
-    count_intensities,
-    finite_key,
-    triple,
-)
+from tokaido.emulators.distillation._settlement import count_intensities, finite_key, triple
 from tokaido.emulators.distillation._sifting import RawData
 
 if TYPE_CHECKING:
@@ -59,15 +49,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tokaido.emulators.distillation._reconciliation import Question
     from tokaido.emulators.distillation._settings import DistillationSettings
     from tokaido.emulators.optics import ReceiverRecord
     from tokaido.hal._authenticator import AuthenticationPool
 
 LARGEST_ANNOUNCEMENT = 1 << 17
 SMALLEST_ANNOUNCEMENT = 1 << 10
-DEFAULT_QBER = 0.03
-_ENOUGH_CHECK_BITS = 200  # detections from which the check basis gives a better first guess of the error rate
 
 
 class ReceiverDistiller(Distiller):
@@ -87,7 +74,7 @@ class ReceiverDistiller(Distiller):
         secret: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._raw = RawData(3)
-        self._estimate: float | None = None
+        self._estimate = QberEstimate()
         super().__init__(settings, pool, secret=secret)
 
     def add(self, record: ReceiverRecord) -> None:
@@ -104,11 +91,8 @@ class ReceiverDistiller(Distiller):
         super()._reset()
         self._announced: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
         self._labels: list[NDArray[np.uint8]] = []
-        self._corrector: Corrector | None = None
-        self._frames: list[tuple[int, int]] = []
-        self._frame = 0
-        self._asked: Question | None = None
-        self._verifying = False
+        self._in_flight: dict[int, CorrectedFrame] = {}
+        self._next_frame = 0
 
     @property
     def awaiting_peer(self) -> bool:
@@ -117,8 +101,12 @@ class ReceiverDistiller(Distiller):
 
     def _erase(self) -> None:
         super()._erase()
-        if self._corrector is not None:
-            self._corrector.wipe()
+        for frame in self._in_flight.values():
+            frame.corrector.wipe()
+
+    @property
+    def _expected_qber(self) -> float:
+        return self._estimate.value
 
     def _opens(self, message: AnyMessage) -> bool:  # noqa: ARG002 - only a transmitter follows
         return False
@@ -166,7 +154,7 @@ class ReceiverDistiller(Distiller):
                 self._require(Phase.ACCEPTING, message)
                 self._verify_accept(message)
                 self._send_accept()
-                self._release(self._transmitter_leak, self._leak)
+                self._release()
             case Announcement() | BlockStart() | ParityRequest() | BisectRequest() | VerifyRequest() | FrameDone():
                 raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"a transmitter does not send {type(message).__name__}")
             case Hello() | Abort():
@@ -200,104 +188,108 @@ class ReceiverDistiller(Distiller):
         self._join_parts()
         self._intensity = np.concatenate(self._labels)
         self._labels.clear()
-        self._frames = frame_bounds(self.settings, self._bits.size)
+        self._bounds = frame_bounds(self.settings, self._bits.size)
         self._permutation_seed = self._secret(SEED_BYTES)
-        if self._estimate is None:
-            enough = self._counts.check_total >= _ENOUGH_CHECK_BITS
-            self._estimate = self._counts.qber_check if enough else DEFAULT_QBER
+        self._estimate.learn_check(int(self._counts.check_errors.sum()), self._counts.check_total)
         pool = self._authenticator.pool
         triples = self._counts.sifted_triples()
         self._send(BlockStart, *triples, self._permutation_seed, pool.segments, pool.next_segment)
         self._phase = Phase.CORRECTING
-        self._open_frame()
+        for _ in range(min(self.settings.frames_in_flight, len(self._bounds))):
+            self._open_frame()
 
     def _open_frame(self) -> None:
-        start, end = self._frames[self._frame]
-        assert self._estimate is not None
-        sizes = block_sizes(self.settings.schedule, end - start, self._estimate)
-        self._corrector = Corrector(self._bits[start:end], sizes, self._permutation_seed, self._frame)
-        self._attempts = 0
-        self._ask()
+        number = self._next_frame
+        self._next_frame += 1
+        frame = CorrectedFrame.open(
+            self._bits,
+            number,
+            self._bounds[number],
+            schedule=self.settings.schedule,
+            qber=self._estimate.value,
+            seed=self._permutation_seed,
+        )
+        self._in_flight[number] = frame
+        self._ask(frame)
 
-    def _ask(self) -> None:
-        self._asked = self._open_corrector.question()
-        match self._asked:
+    def _ask(self, frame: CorrectedFrame) -> None:
+        frame.question = frame.corrector.question()
+        match frame.question:
             case BlockQuestion(number, size):
-                self._send(ParityRequest, self._frame, number, size)
+                self._send(ParityRequest, frame.number, number, size)
             case PositionQuestion(number, positions):
-                self._send(BisectRequest, self._frame, number, pack_positions(positions))
+                self._send(BisectRequest, frame.number, number, pack_positions(positions))
             case None:
-                self._verifying = True
-                self._send(VerifyRequest, self._frame)
+                frame.verifying = True
+                self._send(VerifyRequest, frame.number)
 
     def _correct(self, answer: ParityAnswer) -> None:
-        match self._asked:
+        frame = self._current(answer.frame)
+        match frame.question:
             case BlockQuestion(number, size):
-                expected = block_positions(number, size, self._open_corrector.bits.size).size
+                expected = block_positions(number, size, frame.size).size
             case PositionQuestion(_, positions):
                 expected = positions.size
             case None:
                 raise BlockAbortError(AbortReason.OUT_OF_ORDER, "parities came without a question")
         if answer.count != expected:
             raise BlockAbortError(AbortReason.MALFORMED_MESSAGE, f"{answer.count} parities came, not {expected}")
-        self._leak += answer.count
-        self._open_corrector.answer(unpack_bits(answer.parities, answer.count))
-        errors = int(self._counts.key_errors.sum()) + self._open_corrector.error_count
-        check_qber(errors, self._counts.n, self.settings.qber_abort)
-        self._ask()
+        parities = unpack_bits(answer.parities, answer.count)
+        self._leak.parities += parities.size
+        frame.corrector.answer(parities)
+        in_flight = sum(other.corrector.error_count for other in self._in_flight.values())
+        check_qber(int(self._counts.key_errors.sum()) + in_flight, self._counts.n, self.settings.qber_abort)
+        self._ask(frame)
 
     def _compare(self, message: VerifyTag) -> None:
-        if not self._verifying or message.frame != self._frame:
+        frame = self._current(message.frame)
+        if not frame.verifying:
             raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a verification tag came without request")
-        self._verifying = False
-        self._leak += VERIFICATION_BITS
-        self._verifications += 1
-        if verification_tag(self._open_corrector.bits, message.hash_key) == message.tag:
-            self._finish_frame()
+        frame.verifying = False
+        frame.verifications += 1
+        self._leak.verifications += 1
+        if verification_tag(frame.corrector.bits, message.hash_key) == message.tag:
+            self._finish_frame(frame)
             return
         self._totals.verification_failures += 1
-        self._attempts += 1
-        if self._attempts > self.settings.max_extra_passes:
+        if frame.verifications > self.settings.max_extra_passes:
             raise BlockAbortError(
                 AbortReason.VERIFICATION_FAILED,
-                f"frame {self._frame} still differs after {self.settings.max_extra_passes} extra passes",
+                f"frame {frame.number} still differs after {self.settings.max_extra_passes} extra passes",
             )
-        self._open_corrector.add_pass()
-        self._ask()
+        frame.corrector.add_pass()
+        self._ask(frame)
 
-    def _finish_frame(self) -> None:
-        start, end = self._frames[self._frame]
-        corrector = self._open_corrector
-        self._estimate = corrector.error_count / (end - start)
-        errors = count_intensities(self._intensity[start:end][corrector.corrected == 1])
+    def _finish_frame(self, frame: CorrectedFrame) -> None:
+        start, end = frame.bounds
+        self._estimate.learn_frame(frame.corrector.error_count, frame.size)
+        errors = count_intensities(self._intensity[start:end][frame.corrector.corrected == 1])
         self._counts.key_errors += errors
-        corrector.wipe()
-        self._send(FrameDone, self._frame, triple(errors))
-        self._frame += 1
-        if self._frame < len(self._frames):
+        frame.corrector.wipe()
+        del self._in_flight[frame.number]
+        self._send(FrameDone, frame.number, triple(errors), frame.leak)
+        if self._next_frame < len(self._bounds):
             self._open_frame()
-            return
-        self._totals.leaked_bits += self._leak
-        self._totals.qber_key = self._counts.qber_key
-        self._phase = Phase.AMPLIFYING
+        elif not self._in_flight:
+            self._frames_over()
+            self._phase = Phase.AMPLIFYING
 
-    @property
-    def _open_corrector(self) -> Corrector:
-        assert self._corrector is not None
-        return self._corrector
+    def _current(self, frame: int) -> CorrectedFrame:
+        if frame not in self._in_flight:
+            raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"frame {frame} is not open")
+        return self._in_flight[frame]
 
     def _prepare(self, message: Amplify) -> None:
-        if message.leak != self._leak:
+        self._leaks = message.leak, self._leak.bits
+        if message.leak != self._leak.bits:
             raise BlockAbortError(
-                AbortReason.LEAK_MISMATCH, f"the transmitter counted {message.leak} bit of leak, we {self._leak}"
+                AbortReason.LEAK_MISMATCH, f"the transmitter counted {message.leak} bit of leak, we {self._leak.bits}"
             )
-        length = finite_key(self.settings, self._counts, self._leak)
-        self._output_bits = self._check_key(length.bits, length.reason)
+        self._agree_length()
         if message.output_bits != self._output_bits:
             raise BlockAbortError(
                 AbortReason.LENGTH_MISMATCH, f"the transmitter wants {message.output_bits} bit, not {self._output_bits}"
             )
-        self._transmitter_leak = message.leak
         self._seed = unpack_bits(message.seed, self._bits.size - 1)
         self._agree_segment(message.next_segment, message.segments)
         self._phase = Phase.TAGGING

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tokaido.hal._errors import TokaidoError
 
 if TYPE_CHECKING:
+    from tokaido.emulators.distillation._ledger import EpsilonLedger
+    from tokaido.emulators.distillation._settings import LeakMode
     from tokaido.hal._keys import KeyMaterial
 
 
@@ -58,23 +60,6 @@ class BlockAbortError(TokaidoError):
 
 
 @dataclass(frozen=True, slots=True)
-class EpsilonLedger:
-    """Failure probabilities of one block. A key cut from it inherits the total; keys joined together add theirs."""
-
-    secrecy: float
-    """Parameter estimation and privacy amplification (eps_sec of Lim et al. 2014)."""
-    correctness: float
-    """That a verification tag missed an error: tags times 8 ceil(bytes / 16) / 2^106."""
-    authentication: float
-    """That a forged transcript passed one of the tags of the block."""
-
-    @property
-    def total(self) -> float:
-        """Sum of all three."""
-        return self.secrecy + self.correctness + self.authentication
-
-
-@dataclass(frozen=True, slots=True)
 class AcceptedBlock:
     """A key that both ends accepted, as far as this end can know, with what must stand beside its rate."""
 
@@ -98,10 +83,14 @@ class AcceptedBlock:
     """Bits the transmitter disclosed: parities and verification tags, counted where they were serialised."""
     leak_bob: int
     """The same, counted where they were read. Equal, or the block is aborted."""
-    leak_mode: Literal["W_public"]
-    """How the error pattern W is treated: known to the eavesdropper, so the receiver's questions disclose nothing more.
-
-    See arXiv:2307.00576 for the flaw of counting one direction without saying this."""
+    leak_mode: LeakMode
+    """How the receiver's questions are accounted for."""
+    disclosed_bits: int
+    """What privacy amplification took off for error correction: the leak, and more in mode `two_way`."""
+    frames: int
+    """Frames that the block was corrected in."""
+    repairs: int
+    """Verifications that failed, each of which an extra pass of two blocks followed. Its bits are in the leak."""
     efficiency: float
     """f = parities / (n h(QBER)); the verification tags are in the leak and not in f."""
     method: str
@@ -109,6 +98,8 @@ class AcceptedBlock:
     bound: str
     """Its statistical bound."""
     eps: EpsilonLedger
+    eps_session: EpsilonLedger
+    """Sum of the ledgers of this and all earlier accepted blocks of the session, whose keys fed the tags' pads."""
     insecure: bool
     """Whether a seeded source stood in for the operating system's randomness."""
 
@@ -169,7 +160,11 @@ class DistillationStatistics:
     aborted: int
     quarantined: int
     verification_failures: int
-    """Verifications that failed and led to an extra pass."""
+    """Verifications that failed, in blocks that were given up too."""
+    repairs: int
+    """Those that an extra pass put right, in accepted blocks."""
+    qber_estimate: float
+    """Error rate that the receiver expects of the next frame; nan at the transmitter, which needs none."""
     auth_bits_remaining: int
     eps_total: float
     """Sum of the totals of all accepted blocks of the session."""

@@ -15,6 +15,13 @@ QBER_ABORT: Final = 0.11
 REPLENISH_STEP: Final = 256
 """Authentication key is cut in multiples of this many bits: one pad of 128 bits for each direction."""
 
+LeakMode = Literal["W_public", "two_way"]
+"""How the receiver's questions, which are a function of the error pattern W, are accounted for.
+
+`W_public`: the eavesdropper is taken to know W, so they disclose nothing more. `two_way`: each of them costs as much as
+its answer, which the peer's parity would be (conservative). See arXiv:2307.00576 for the flaw of counting one direction
+without saying this.
+"""
 _Triple = tuple[float, float, float]
 _Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
@@ -28,10 +35,14 @@ class DistillationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
     block_bits: int = 1_000_000
     """Key-basis sifted bits that make a block: the n of the finite-key analysis."""
-    frame_bits: int = 1_000_000
-    """Key bits that error correction handles at a time; a block is cut into equal frames of about this length."""
+    frame_bits: int = 250_000
+    """Key bits that error correction handles together; a block is cut into equal frames of about this length."""
+    frames_in_flight: int = 4
+    """Frames that are corrected side by side, so that a long way to the peer costs its round-trip time only once."""
     schedule: Literal["E", "B"] = "E"
     """Block sizes of Cascade: E (fewer rounds) or B (less leak)."""
+    leak_mode: LeakMode = "W_public"
+    """What error correction is taken to disclose besides the transmitter's bits (see `LeakMode`)."""
     bound: Literal["chernoff", "hoeffding"] = "chernoff"
     """Statistical bound of the finite-key analysis."""
     eps_sec: _Share = 1e-10
@@ -55,6 +66,7 @@ class DistillationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
         checks = (
             (100 <= self.block_bits <= 1 << 30, "block_bits must be 100 to 2^30"),
             (100 <= self.frame_bits <= 1 << 24, "frame_bits must be 100 to 2^24"),
+            (1 <= self.frames_in_flight <= 64, "frames_in_flight must be 1 to 64"),
             (self.qber_abort <= QBER_ABORT, f"qber_abort must not exceed {QBER_ABORT}"),
             (self.intensities[0] > self.intensities[1] > self.intensities[2] >= 0, "intensities must fall: s > d > v"),
             (self.intensities[0] > self.intensities[1] + self.intensities[2], "intensities must obey s > d + v"),

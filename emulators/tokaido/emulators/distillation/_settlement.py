@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tokaido.emulators.distillation._frames import VERIFICATION_BITS
+from tokaido.emulators.distillation._ledger import EpsilonLedger
 from tokaido.emulators.distillation._reconciliation import entropy
-from tokaido.emulators.distillation._results import AcceptedBlock, EpsilonLedger
+from tokaido.emulators.distillation._results import AcceptedBlock
+from tokaido.emulators.distillation._settings import frame_bounds
 from tokaido.hal._authenticator import forgery_bound
 
 if TYPE_CHECKING:
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from tokaido.hal._keys import KeyMaterial
 
 Triple = tuple[int, int, int]
-VERIFICATION_BITS = 128
 
 
 def count_intensities(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -110,17 +112,40 @@ class Totals:
     aborted: int = 0
     quarantined: int = 0
     verification_failures: int = 0
+    repairs: int = 0
     qber_key: float = math.nan
     qber_check: float = math.nan
     efficiency: float = math.nan
-    eps_total: float = 0.0
+    eps: EpsilonLedger = field(default_factory=EpsilonLedger)
 
     def add(self, block: AcceptedBlock) -> None:
         """Enter an accepted block."""
         self.accepted += 1
         self.key_bits += block.key.bits
-        self.eps_total += block.eps.total
+        self.repairs += block.repairs
+        self.eps = block.eps_session
         self.qber_key, self.qber_check, self.efficiency = block.qber_key, block.qber_check, block.efficiency
+
+
+@dataclass(slots=True)
+class Leak:
+    """What was disclosed about the key of the open block: counted where it is serialised, and where it is read."""
+
+    parities: int = 0
+    verifications: int = 0
+
+    @property
+    def bits(self) -> int:
+        """Bits that the transmitter disclosed."""
+        return self.parities + VERIFICATION_BITS * self.verifications
+
+    def disclosed(self, settings: DistillationSettings) -> int:
+        """Return the bits that privacy amplification must take off.
+
+        In mode `two_way` the receiver's questions cost a bit for every parity: which half of an interval is asked for
+        next says what the receiver's own parity was.
+        """
+        return self.bits + (self.parities if settings.leak_mode == "two_way" else 0)
 
 
 def finite_key(settings: DistillationSettings, counts: BlockCounts, leaked_bits: int) -> KeyLength:
@@ -139,23 +164,44 @@ def finite_key(settings: DistillationSettings, counts: BlockCounts, leaked_bits:
     )
 
 
+def block_ledger(
+    settings: DistillationSettings, n: int, verifications: int, authenticated_bytes: tuple[int, int]
+) -> EpsilonLedger:
+    """Return the failure probabilities of a block of `n` bits with so many verification tags.
+
+    Both ends send a tag over `authenticated_bytes[0]` bytes of transcript, and one over `authenticated_bytes[1]` bytes
+    of acceptance.
+    """
+    longest = max(end - start for start, end in frame_bounds(settings, n))
+    return EpsilonLedger.of_block(
+        settings.eps_sec,
+        correctness=verifications * forgery_bound(-(-longest // 8)),
+        authentication=sum(2 * forgery_bound(size) for size in authenticated_bytes),
+    )
+
+
 def accepted_block(
     settings: DistillationSettings,
     counts: BlockCounts,
     key: KeyMaterial,
+    eps: EpsilonLedger,
     *,
     session: str,
     number: int,
     output_bits: int,
+    leak: Leak,
     leaks: tuple[int, int],
-    verifications: int,
-    authenticated_bytes: tuple[int, int],
+    eps_before: EpsilonLedger,
 ) -> AcceptedBlock:
-    """Return the result of a block: its key and everything that must stand beside it."""
-    length = finite_key(settings, counts, leaks[0])
+    """Return the result of a block: its key and everything that must stand beside it.
+
+    `leak` is what this end counted, `leaks` what the transmitter and the receiver say, `eps_before` the sum of the
+    session so far.
+    """
+    disclosed = leak.disclosed(settings)
+    length = finite_key(settings, counts, disclosed)
     ideal = counts.n * entropy(counts.qber_key)
-    parities = leaks[0] - VERIFICATION_BITS * verifications
-    frame_bytes = -(-min(settings.frame_bits * 2, counts.n) // 8)
+    frames = len(frame_bounds(settings, counts.n))
     return AcceptedBlock(
         key=key,
         session=session,
@@ -167,14 +213,14 @@ def accepted_block(
         phase_error=length.phase_error,
         leak_alice=leaks[0],
         leak_bob=leaks[1],
-        leak_mode="W_public",
-        efficiency=parities / ideal if ideal else math.nan,
+        leak_mode=settings.leak_mode,
+        disclosed_bits=disclosed,
+        frames=frames,
+        repairs=leak.verifications - frames,
+        efficiency=leak.parities / ideal if ideal else math.nan,
         method=length.method,
         bound=length.bound,
-        eps=EpsilonLedger(
-            secrecy=settings.eps_sec,
-            correctness=verifications * forgery_bound(frame_bytes),
-            authentication=sum(2 * forgery_bound(size) for size in authenticated_bytes),
-        ),
+        eps=eps,
+        eps_session=eps_before + eps,
         insecure=key.insecure,
     )

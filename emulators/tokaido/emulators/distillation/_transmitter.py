@@ -16,6 +16,7 @@ from tokaido.emulators.distillation._codec import (
     unpack_slots,
 )
 from tokaido.emulators.distillation._distiller import Distiller, check_qber
+from tokaido.emulators.distillation._frames import AnsweredFrame
 from tokaido.emulators.distillation._messages import (
     FROM_TRANSMITTER,
     TAG_BYTES,
@@ -36,11 +37,10 @@ from tokaido.emulators.distillation._messages import (
     VerifyRequest,
     VerifyTag,
 )
-from tokaido.emulators.distillation._reconciliation import ParityTables, block_positions
+from tokaido.emulators.distillation._reconciliation import block_positions
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
 from tokaido.emulators.distillation._settings import frame_bounds
-from tokaido.emulators.distillation._settlement import VERIFICATION_BITS, finite_key
 from tokaido.emulators.distillation._sifting import RawData
 
 if TYPE_CHECKING:
@@ -86,14 +86,14 @@ class TransmitterDistiller(Distiller):
     def _reset(self) -> None:
         super()._reset()
         self._waiting: Announcement | None = None
-        self._tables: ParityTables | None = None
-        self._frames: list[tuple[int, int]] = []
-        self._frame = 0
+        self._in_flight: dict[int, AnsweredFrame] = {}
+        self._next_frame = 0
+        self._receiver_leak = 0
 
     def _erase(self) -> None:
         super()._erase()
-        if self._tables is not None:
-            self._tables.wipe()
+        for frame in self._in_flight.values():
+            frame.tables.wipe()
 
     def _opens(self, message: AnyMessage) -> bool:
         return isinstance(message, Announcement) and message.sequence == 0
@@ -130,7 +130,7 @@ class TransmitterDistiller(Distiller):
             case Accept():
                 self._require(Phase.ACCEPTING, message)
                 self._verify_accept(message)
-                self._release(self._leak, self._leak)
+                self._release()
             case SiftResult() | ParityAnswer() | VerifyTag() | Amplify() | Hello() | Abort():
                 raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"a receiver does not send {type(message).__name__}")
             case _:
@@ -175,69 +175,77 @@ class TransmitterDistiller(Distiller):
         self._join_parts()
         self._permutation_seed = start.seed
         self._agree_segment(start.next_segment, start.segments)
-        self._frames = frame_bounds(self.settings, self._bits.size)
+        self._bounds = frame_bounds(self.settings, self._bits.size)
         self._phase = Phase.CORRECTING
-        self._open_frame()
-
-    def _open_frame(self) -> None:
-        start, end = self._frames[self._frame]
-        self._tables = ParityTables(self._bits[start:end], self._permutation_seed, self._frame)
-        self._attempts = 0
 
     def _answer(self, request: ParityRequest | BisectRequest) -> None:
-        tables = self._current(request.frame)
-        start, end = self._frames[self._frame]
+        frame = self._current(request.frame)
+        tables = frame.tables
         if isinstance(request, ParityRequest):
             limit = REGULAR_PASSES + self.settings.max_extra_passes
             if request.number != tables.passes or request.number >= limit:
                 raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"pass {request.number} was opened out of order")
             tables.open_pass()
-            positions = block_positions(request.number, request.size, end - start)
+            positions = block_positions(request.number, request.size, frame.bits.size)
         else:
             if request.number >= tables.passes:
                 raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"pass {request.number} is not open")
-            positions = unpack_positions(request.positions, end - start)
-        self._leak += positions.size
-        if self._leak > self._bits.size:
+            positions = unpack_positions(request.positions, frame.bits.size)
+        frame.parities += positions.size
+        self._leak.parities += positions.size
+        if self._leak.bits > self._bits.size:
             raise BlockAbortError(AbortReason.NO_KEY, "error correction disclosed more bits than the block has")
-        self._send(ParityAnswer, positions.size, pack_bits(tables.parities(request.number, positions)))
+        self._send(ParityAnswer, request.frame, positions.size, pack_bits(tables.parities(request.number, positions)))
 
     def _tag_frame(self, request: VerifyRequest) -> None:
-        self._current(request.frame)
-        if self._attempts > self.settings.max_extra_passes:
+        frame = self._current(request.frame)
+        if frame.verifications > self.settings.max_extra_passes:
             raise BlockAbortError(AbortReason.VERIFICATION_FAILED, "the frame was verified too often")
-        self._totals.verification_failures += bool(self._attempts)
-        self._attempts += 1
-        self._verifications += 1
-        self._leak += VERIFICATION_BITS
-        start, end = self._frames[self._frame]
+        self._totals.verification_failures += bool(frame.verifications)
+        frame.verifications += 1
+        self._leak.verifications += 1
         hash_key = self._secret(TAG_BYTES)
-        self._send(VerifyTag, self._frame, hash_key, verification_tag(self._bits[start:end], hash_key))
+        self._send(VerifyTag, request.frame, hash_key, verification_tag(frame.bits, hash_key))
 
     def _finish_frame(self, done: FrameDone) -> None:
-        self._current(done.frame).wipe()
-        if not self._attempts:
+        frame = self._current(done.frame)
+        if not frame.verifications:
             raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a frame ended without verification")
+        if done.leak != frame.leak:
+            raise BlockAbortError(
+                AbortReason.LEAK_MISMATCH,
+                f"the receiver counted {done.leak} bit of leak in frame {done.frame}, we {frame.leak}",
+            )
+        frame.tables.wipe()
+        del self._in_flight[done.frame]
+        self._receiver_leak += done.leak
         self._counts.key_errors += done.errors
         if (self._counts.key_errors > self._counts.key).any():
             raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "more errors than bits were reported")
         check_qber(int(self._counts.key_errors.sum()), self._counts.n, self.settings.qber_abort)
-        self._frame += 1
-        if self._frame < len(self._frames):
-            self._open_frame()
-            return
-        self._totals.leaked_bits += self._leak
-        self._totals.qber_key = self._counts.qber_key
-        length = finite_key(self.settings, self._counts, self._leak)
-        self._output_bits = self._check_key(length.bits, length.reason)
+        if self._next_frame == len(self._bounds) and not self._in_flight:
+            self._offer()
+
+    def _offer(self) -> None:
+        """Choose the privacy amplification, and tag the transcript."""
+        self._frames_over()
+        self._leaks = self._leak.bits, self._receiver_leak
+        self._agree_length()
         n = self._bits.size
         self._seed = np.unpackbits(np.frombuffer(self._secret(-(-(n - 1) // 8)), np.uint8))[: n - 1]
         pool = self._authenticator.pool
-        self._send(Amplify, pack_bits(self._seed), self._output_bits, self._leak, pool.segments, pool.next_segment)
+        seed = pack_bits(self._seed)
+        self._send(Amplify, seed, self._output_bits, self._leak.bits, pool.segments, pool.next_segment)
         self._send_transcript_tag()
         self._phase = Phase.TAGGING
 
-    def _current(self, frame: int) -> ParityTables:
-        if frame != self._frame or self._tables is None:
-            raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"frame {frame} is not open")
-        return self._tables
+    def _current(self, number: int) -> AnsweredFrame:
+        """Return a frame in flight; a message about the next one opens it, while not too many are."""
+        room = len(self._in_flight) < self.settings.frames_in_flight
+        if number == self._next_frame < len(self._bounds) and room:
+            start, end = self._bounds[number]
+            self._in_flight[number] = AnsweredFrame(self._bits[start:end], self._permutation_seed, number)
+            self._next_frame += 1
+        if number not in self._in_flight:
+            raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"frame {number} is not open")
+        return self._in_flight[number]
