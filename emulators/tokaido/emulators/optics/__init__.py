@@ -1,7 +1,9 @@
 """The emulated optics of one QKD link: parameters, expected rates, finite keys, detections, drift."""
 
 from ._conditions import NOMINAL, Conditions, InterceptResend
+from ._day import DayAlarm, DayBlock, DayOfLink, LinkState, simulate_day
 from ._detections import DetectorCounts, Exposure, QuantumChannel, ReceiverRecord, TransmitterRecord
+from ._dps import DpsParameters, DpsStatistics, dps_key_fraction, dps_rate, dps_statistics
 from ._drift import Drift, DriftSettings
 from ._fibre import FIELD_FIBRE, Fibre
 from ._finite_key import (
@@ -11,53 +13,121 @@ from ._finite_key import (
     KeyLength,
     block_duration,
     expected_counts,
+    expected_key_length,
     finite_key_rate,
     first_key_time,
     key_length,
 )
-from ._parameters import LinkParameters, PresetSettings, preset
+from ._link_rate import METHODS, LinkRate, Method, block_pulses, intercepted, link_rate
+from ._lucamarini import AnyBound, BasisKey, LucamariniKey, lucamarini_expected_key, lucamarini_key_length
+from ._one_decoy import (
+    OneDecoyParameters,
+    OneDecoyStatistics,
+    one_decoy_expected_key,
+    one_decoy_key_length,
+    one_decoy_pulses,
+    one_decoy_rate,
+    one_decoy_statistics,
+)
+from ._parameters import KeyedBases, LinkParameters
+from ._preset_tables import PresetField
+from ._presets import (
+    AnyParameters,
+    PresetInfo,
+    PresetSettings,
+    Protocol,
+    preset,
+    preset_info,
+    presets,
+    protocol_preset,
+)
 from ._rates import (
     DecoyBounds,
+    Decoys,
     ExpectedGains,
-    KeyedBases,
+    GainModel,
     asymptotic_rate,
     binary_entropy,
     decoy_bounds,
     expected_gains,
     gllp_rate,
+    infinite_decoy_bounds,
+    rate_of_gains,
+    single_photon_bounds,
 )
 
 __all__ = [
     "FIELD_FIBRE",
+    "METHODS",
     "NOMINAL",
+    "AnyBound",
+    "AnyParameters",
     "BasisCounts",
+    "BasisKey",
     "Bound",
     "Conditions",
+    "DayAlarm",
+    "DayBlock",
+    "DayOfLink",
     "DecoyBounds",
+    "Decoys",
     "DetectorCounts",
+    "DpsParameters",
+    "DpsStatistics",
     "Drift",
     "DriftSettings",
     "ExpectedCounts",
     "ExpectedGains",
     "Exposure",
     "Fibre",
+    "GainModel",
     "InterceptResend",
     "KeyLength",
     "KeyedBases",
     "LinkParameters",
+    "LinkRate",
+    "LinkState",
+    "LucamariniKey",
+    "Method",
+    "OneDecoyParameters",
+    "OneDecoyStatistics",
+    "PresetField",
+    "PresetInfo",
     "PresetSettings",
+    "Protocol",
     "QuantumChannel",
     "ReceiverRecord",
     "TransmitterRecord",
     "asymptotic_rate",
     "binary_entropy",
     "block_duration",
+    "block_pulses",
     "decoy_bounds",
+    "dps_key_fraction",
+    "dps_rate",
+    "dps_statistics",
     "expected_counts",
     "expected_gains",
+    "expected_key_length",
     "finite_key_rate",
     "first_key_time",
     "gllp_rate",
+    "infinite_decoy_bounds",
+    "intercepted",
     "key_length",
+    "link_rate",
+    "lucamarini_expected_key",
+    "lucamarini_key_length",
+    "one_decoy_expected_key",
+    "one_decoy_key_length",
+    "one_decoy_pulses",
+    "one_decoy_rate",
+    "one_decoy_statistics",
     "preset",
+    "preset_info",
+    "presets",
+    "protocol_preset",
+    "rate_of_gains",
+    "simulate_day",
+    "single_photon_bounds",
 ]
