@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ._parameters import LinkParameters, check_decoy_settings
-from ._rates import Triple, binary_entropy, expected_gains
+from ._rates import ExpectedGains, Triple, binary_entropy, expected_gains
 
 Bound = Literal["chernoff", "hoeffding"]
 
@@ -92,9 +92,14 @@ def key_length(
     return KeyLength(max(math.floor(length), 0), s0, s1, phi, "lim2014", bound, eps_sec + eps_cor, reason)
 
 
-def expected_counts(params: LinkParameters, pulses: float) -> tuple[ExpectedCounts, ExpectedCounts]:
-    """Return the expected sifted counts (key basis, check basis) after `pulses` pulses, dead time included."""
-    expected = expected_gains(params)
+def expected_counts(
+    params: LinkParameters, pulses: float, expected: ExpectedGains | None = None
+) -> tuple[ExpectedCounts, ExpectedCounts]:
+    """Return the expected sifted counts (key basis, check basis) after `pulses` pulses, dead time included.
+
+    `expected` are the gains and error rates to count with, those of the undisturbed link if left out.
+    """
+    expected = expected_gains(params) if expected is None else expected
     p_a, p_b = params.key_basis_probability_transmitter, params.key_basis_probability_receiver
 
     def counts(sifting: float, error_rates: Triple) -> ExpectedCounts:
@@ -108,13 +113,44 @@ def expected_counts(params: LinkParameters, pulses: float) -> tuple[ExpectedCoun
     return key, counts((1 - p_a) * (1 - p_b), expected.error_rates_check)
 
 
+def expected_key_length(
+    params: LinkParameters, pulses: float, bound: Bound = "chernoff", *, expected: ExpectedGains | None = None
+) -> KeyLength:
+    """Return the key of a block of `pulses` pulses whose counts are as expected, with leak = f n h(E) (Lim 2014).
+
+    `expected` are the gains and error rates to count with, those of the undisturbed link if left out.
+    """
+    if not 0 < pulses < math.inf:
+        raise ValueError(f"pulses = {pulses!r} is not possible: give the pulses sent in one block, > 0")
+    if bound not in ("chernoff", "hoeffding"):
+        raise ValueError(f"no bound {bound!r}: choose 'chernoff' or 'hoeffding'")
+    key, check = expected_counts(params, pulses, expected)
+    sifted = sum(key.detections)
+    leak = 0.0
+    if sifted > 0:
+        leak = params.error_correction_efficiency * sifted * binary_entropy(sum(key.errors) / sifted)
+    length, s0, s1, phi, reason = _lim2014(
+        key.detections,
+        check,
+        params.intensities,
+        params.probabilities,
+        leaked_bits=leak,
+        eps_sec=params.eps_sec,
+        eps_cor=params.eps_cor,
+        bound=bound,
+    )
+    eps = params.eps_sec + params.eps_cor
+    return KeyLength(max(math.floor(length), 0), s0, s1, phi, "lim2014", bound, eps, reason)
+
+
 def finite_key_rate(params: LinkParameters, pulses: float, bound: Bound = "chernoff") -> float:
     """Return the key rate in bit/s when every block is `pulses` pulses long and counts are as expected.
 
     leak = f n h(E) over all intensities of the key basis. 0.0 where a block gives no key.
     """
-    bits = math.floor(_expected_length(params, pulses, bound))
-    return max(bits, 0) / pulses * params.clock_rate_hz * params.duty if pulses > 0 else 0.0
+    if pulses <= 0:
+        return 0.0
+    return expected_key_length(params, pulses, bound).bits / pulses * params.clock_rate_hz * params.duty
 
 
 def block_duration(params: LinkParameters, block_bits: float) -> float:
@@ -131,7 +167,7 @@ def first_key_time(params: LinkParameters, bound: Bound = "chernoff", *, limit_s
     pulse_rate = params.clock_rate_hz * params.duty
 
     def gives_key(seconds: float) -> bool:
-        return _expected_length(params, seconds * pulse_rate, bound) >= 1
+        return expected_key_length(params, seconds * pulse_rate, bound).bits >= 1
 
     if not gives_key(limit_s):
         return None
@@ -146,24 +182,6 @@ def first_key_time(params: LinkParameters, bound: Bound = "chernoff", *, limit_s
 
 
 # --- the bounds -----------------------------------------------------------------------------------------------------
-
-
-def _expected_length(params: LinkParameters, pulses: float, bound: Bound) -> float:
-    key, check = expected_counts(params, pulses)
-    sifted = sum(key.detections)
-    if sifted <= 0:
-        return 0.0
-    leak = params.error_correction_efficiency * sifted * binary_entropy(sum(key.errors) / sifted)
-    return _lim2014(
-        key.detections,
-        check,
-        params.intensities,
-        params.probabilities,
-        leaked_bits=leak,
-        eps_sec=params.eps_sec,
-        eps_cor=params.eps_cor,
-        bound=bound,
-    )[0]
 
 
 def _lim2014(
@@ -186,7 +204,7 @@ def _lim2014(
         """Lower and upper n_k, weighted with e^k / p_k (Eqs. 2-3 and the text after Eq. 3)."""
         lower, upper = [], []
         for n, k, p in zip(counts, intensities, probabilities, strict=True):
-            below, above = _deviations(n, sum(counts), log_term, bound)
+            below, above = deviations(n, sum(counts), log_term, bound)
             lower.append(math.exp(k) / p * max(n - below, 0.0))
             upper.append(math.exp(k) / p * (n + above))
         return lower, upper
@@ -212,7 +230,7 @@ def _lim2014(
     errors = max(tau1 * (upper[1] - lower[2]) / (mu2 - mu3), 1.0)
     phi = 0.5
     if errors < s1_check / 2:
-        phi = min(errors / s1_check + _sampling_deviation(eps_sec, errors / s1_check, s1_check, s1), 0.5)
+        phi = min(errors / s1_check + sampling_deviation(eps_sec, errors / s1_check, s1_check, s1), 0.5)
     length = s0 + s1 * (1 - binary_entropy(phi)) - leaked_bits - 6 * math.log2(21 / eps_sec) - math.log2(2 / eps_cor)
     reason = ""
     if length < 1:
@@ -220,7 +238,7 @@ def _lim2014(
     return length, s0, s1, phi, reason
 
 
-def _deviations(n: float, total: float, log_term: float, bound: Bound) -> tuple[float, float]:
+def deviations(n: float, total: float, log_term: float, bound: Bound) -> tuple[float, float]:
     """Return how far the expected value may lie below and above a count n, each with probability eps_sec / 21.
 
     Hoeffding: sqrt(total/2 ln(21/eps)) (Lim 2014, text after Eq. 2). Chernoff: of the count alone.
@@ -232,7 +250,10 @@ def _deviations(n: float, total: float, log_term: float, bound: Bound) -> tuple[
     return below, log_term + math.sqrt(2 * n * log_term + log_term**2)
 
 
-def _sampling_deviation(a: float, b: float, c: float, d: float) -> float:
-    """Return gamma(a, b, c, d) of Lim 2014 Eq. 5: error rate b seen in c events, deviation for d other events."""
+def sampling_deviation(a: float, b: float, c: float, d: float, *, terms: int = 21) -> float:
+    """Return gamma(a, b, c, d) of Lim 2014 Eq. 5: error rate b seen in c events, deviation for d other events.
+
+    `terms` is into how many failure chances eps_sec is split: 21 with two decoys, 19 with one (Rusca 2018).
+    """
     spread = (c + d) * (1 - b) * b / (c * d * math.log(2))
-    return math.sqrt(spread * math.log2((c + d) / (c * d * (1 - b) * b) * 21**2 / a**2))
+    return math.sqrt(spread * math.log2((c + d) / (c * d * (1 - b) * b) * terms**2 / a**2))

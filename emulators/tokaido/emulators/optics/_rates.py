@@ -10,9 +10,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from ._parameters import LinkParameters
+from ._parameters import KeyedBases, LinkParameters
 
-KeyedBases = Literal["key", "both"]
+GainModel = Literal["emulator", "lim", "ma"]
+"""The emulated detectors, Lim 2014 Sec. IV or Ma 2005: see `expected_gains`."""
+Decoys = Literal["vacuum+weak", "infinite"]
 Triple = tuple[float, float, float]
 
 
@@ -53,12 +55,79 @@ def binary_entropy(x: float) -> float:
     return -x * math.log2(x) - (1 - x) * math.log2(1 - x) if 0 < x < 1 else 0.0
 
 
-def expected_gains(params: LinkParameters) -> ExpectedGains:
+def obstructed_gates(params: LinkParameters) -> float:
+    """Return r (1 - r^d) / (1 - r), r = exp(-1 / afterpulse gates): clicks in so many gates are in an afterpulse's way.
+
+    d is the dead time in gates; see `expected_gains` for where it comes from.
+    """
+    gates = params.afterpulse_time_s * params.clock_rate_hz
+    return math.exp(-1 / gates) * math.expm1(-params.dead_gates / gates) / math.expm1(-1 / gates)
+
+
+class _Response:
+    """What a gate does with a pulse that clicks by its light with chance s, errs with e: one law for each model."""
+
+    def __init__(self, params: LinkParameters, model: GainModel) -> None:
+        self._model = model
+        self._afterpulses = params.afterpulse_probability
+        self._dark = params.dark_count_probability
+        self._y0 = params.background_probability
+        self.background = self._y0
+
+    def gain(self, s: float) -> float:
+        """Return the chance of a click."""
+        if self._model == "ma":
+            return self.background + s
+        clicks = s + self.background - s * self.background
+        return clicks * (1 + self._afterpulses) if self._model == "lim" else clicks
+
+    def error_rate(self, s: float, e: float) -> float:
+        """Return the chance that a click is wrong."""
+        gain, b = self.gain(s), self.background
+        if gain <= 0:
+            return 0.5
+        if self._model == "ma":
+            return (e * s + b / 2) / gain
+        if self._model == "lim":
+            return min((self._dark + e * s + self._afterpulses * (s + b - s * b) / 2) / gain, 0.5)
+        return (e * s * (1 - b) + b * (1 - s) / 2 + s * b * (1 + 2 * e) / 4) / gain
+
+
+def _settled(params: LinkParameters, model: GainModel, light: Triple | None = None) -> tuple[_Response, Triple, float]:
+    """Return the response of a gate, the chance of each intensity's light to click, and the mean gain."""
+    if model not in ("emulator", "lim", "ma"):
+        raise ValueError(f"no model {model!r} of gains: choose 'emulator', 'lim' or 'ma'")
+    if model == "ma" and params.afterpulse_probability > 0:
+        raise ValueError(
+            f"model 'ma' knows no afterpulses, and afterpulse_probability = {params.afterpulse_probability!r}: "
+            "choose model 'emulator' or 'lim', or set it to 0"
+        )
+    response = _Response(params, model)
+    if light is None:
+        a, b, c = (-math.expm1(-params.transmittance * k) for k in params.intensities)
+        light = a, b, c
+    obstructing = obstructed_gates(params)
+    mean = 0.0
+    for _ in range(1000):
+        if model == "emulator":
+            driven = params.afterpulse_probability * mean / (1 + mean * obstructing)
+            response.background = params.background_probability + driven
+        previous, mean = mean, sum(p * response.gain(s) for p, s in zip(params.probabilities, light, strict=True))
+        if abs(mean - previous) <= 1e-15 * mean:
+            break
+    return response, light, mean
+
+
+def expected_gains(
+    params: LinkParameters, *, model: GainModel = "emulator", light: Triple | None = None
+) -> ExpectedGains:
     """Return the gains and error rates that an undisturbed link settles to.
 
-    s_k = 1 - exp(-eta k), Q_k = s_k + b - s_k b and b = Y0 + p_ap Qbar a. This is Lim 2014 Sec. IV with the afterpulses
-    driven by the mean count rate instead of each intensity's own; the fixed point is found by iteration. Detectors
-    that die together are live for 1 / (1 + dead gates x Qbar).
+    With s_k = 1 - exp(-eta k), the chance that light of intensity k clicks, the models are:
+
+    "emulator" (what emulated detectors do): Q_k = s_k + b - s_k b and b = Y0 + p_ap Qbar a. This is Lim 2014 Sec. IV
+    with the afterpulses driven by the mean count rate instead of each intensity's own; the fixed point is found by
+    iteration. Detectors that die together are live for 1 / (1 + dead gates x Qbar).
 
     a is the share of afterpulses that find the detectors live: they come j gates after the dead time that their click
     caused, with chance (1 - r) r^j, r = exp(-1 / afterpulse gates). The chance u_j to be live then is 1 minus the
@@ -68,40 +137,43 @@ def expected_gains(params: LinkParameters) -> ExpectedGains:
 
     Error rates: light errs with e_d, background with 1/2. When both click in one gate, half of the time it is in one
     detector (e_d) and else a double click, which becomes a random bit: E_k Q_k = e_d s_k (1-b) + b (1-s_k)/2 +
-    s_k b (1 + 2 e_d)/4. (Ma 2005 Eq. 11 writes e_d s_k + b/2; the forms differ by less than b/(4 e_d), relative.)
-    """
-    eta = params.transmittance
-    light = [-math.expm1(-eta * k) for k in params.intensities]
-    d, afterpulse_gates = params.dead_gates, params.afterpulse_time_s * params.clock_rate_hz
-    obstructing = (
-        math.exp(-1 / afterpulse_gates) * math.expm1(-d / afterpulse_gates) / math.expm1(-1 / afterpulse_gates)
-    )
-    mean, background = 0.0, params.background_probability
-    for _ in range(1000):
-        background = params.background_probability + params.afterpulse_probability * mean / (1 + mean * obstructing)
-        previous, mean = (
-            mean,
-            sum(p * (s + background - s * background) for p, s in zip(params.probabilities, light, strict=True)),
-        )
-        if abs(mean - previous) <= 1e-15 * mean:
-            break
+    s_k b (1 + 2 e_d)/4.
 
-    def error_rate(s: float, e: float) -> float:
-        gain = s + background - s * background
-        both = s * background * (1 + 2 * e) / 4
-        return (e * s * (1 - background) + background * (1 - s) / 2 + both) / gain if gain > 0 else 0.5
+    "lim" (Lim et al. 2014, Sec. IV): D_k = 1 - (1-Y0) exp(-eta k), R_k = D_k (1 + p_ap), and errors p_dc + e_d s_k +
+    p_ap D_k / 2: afterpulses go with each intensity's own gain, which is not what detectors do.
+
+    "ma" (Ma 2005, Eqs. 8, 10 and 11): Q_k = Y0 + s_k and E_k Q_k = Y0/2 + e_d s_k; there are no afterpulses.
+
+    `light` takes the place of the s_k, in the order signal, decoy, vacuum: what an eavesdropper makes of them.
+    """
+    response, light, mean = _settled(params, model, light)
 
     def three(values: list[float]) -> Triple:
         return values[0], values[1], values[2]
 
     return ExpectedGains(
-        gains=three([s + background - s * background for s in light]),
-        error_rates_key=three([error_rate(s, params.misalignment_key) for s in light]),
-        error_rates_check=three([error_rate(s, params.misalignment_check) for s in light]),
+        gains=three([response.gain(s) for s in light]),
+        error_rates_key=three([response.error_rate(s, params.misalignment_key) for s in light]),
+        error_rates_check=three([response.error_rate(s, params.misalignment_check) for s in light]),
         mean_gain=mean,
-        background=background,
-        live=1 / (1 + d * mean),
+        background=response.background,
+        live=1 / (1 + params.dead_gates * mean),
     )
+
+
+def infinite_decoy_bounds(params: LinkParameters, *, model: GainModel = "emulator") -> tuple[DecoyBounds, DecoyBounds]:
+    """Return what infinitely many decoy intensities would tell, (key basis, check basis): Ma 2005 Eqs. 7, 8 and 9.
+
+    These are no bounds but the true values: Y0, Y1 = that of a pulse of one photon, and its error rate.
+    """
+    response, _, _ = _settled(params, model)
+    one, mu = params.transmittance, params.intensities[0]
+    gain = response.gain(one)
+
+    def values(misalignment: float) -> DecoyBounds:
+        return DecoyBounds(response.gain(0.0), gain, gain * mu * math.exp(-mu), response.error_rate(one, misalignment))
+
+    return values(params.misalignment_key), values(params.misalignment_check)
 
 
 def decoy_bounds(gains: Triple, error_rates: Triple, intensities: Triple) -> DecoyBounds:
@@ -136,22 +208,55 @@ def gllp_rate(signal_gain: float, signal_error: float, bounds: DecoyBounds, *, s
     return sifting * (gained - signal_gain * f * binary_entropy(signal_error))
 
 
-def asymptotic_rate(params: LinkParameters, *, keyed_bases: KeyedBases = "key") -> float:
+def asymptotic_rate(
+    params: LinkParameters,
+    *,
+    keyed_bases: KeyedBases = "key",
+    model: GainModel = "emulator",
+    decoys: Decoys = "vacuum+weak",
+) -> float:
     """Return the key rate in bit/s for blocks without end: Ma 2005 Eq. 1, times p_mu, clock, live time and duty.
 
     `keyed_bases` "key" makes key of the key basis alone (Lim 2014); "both" of each basis on its own, as Lucamarini et
-    al. 2013 do. The phase error of one basis is the single-photon bit error of the other. Never negative.
+    al. 2013 do. The phase error of one basis is the single-photon bit error of the other. Never negative. `decoys`
+    "infinite" takes the single photons as known exactly.
     """
-    expected = expected_gains(params)
-    key = decoy_bounds(expected.gains, expected.error_rates_key, params.intensities)
-    check = decoy_bounds(expected.gains, expected.error_rates_check, params.intensities)
+    expected = expected_gains(params, model=model)
+    bounds = single_photon_bounds(params, expected, model=model, decoys=decoys)
+    return rate_of_gains(params, expected, bounds, keyed_bases=keyed_bases)
+
+
+def single_photon_bounds(
+    params: LinkParameters, expected: ExpectedGains, *, model: GainModel = "emulator", decoys: Decoys = "vacuum+weak"
+) -> tuple[DecoyBounds, DecoyBounds]:
+    """Return what the decoy states tell of the single photons without finite-size effects: (key basis, check basis)."""
+    if decoys == "infinite":
+        return infinite_decoy_bounds(params, model=model)
+    if decoys != "vacuum+weak":
+        raise ValueError(f"no decoys {decoys!r}: choose 'vacuum+weak' or 'infinite'")
+    return (
+        decoy_bounds(expected.gains, expected.error_rates_key, params.intensities),
+        decoy_bounds(expected.gains, expected.error_rates_check, params.intensities),
+    )
+
+
+def rate_of_gains(
+    params: LinkParameters,
+    expected: ExpectedGains,
+    bounds: tuple[DecoyBounds, DecoyBounds],
+    *,
+    keyed_bases: KeyedBases = "key",
+) -> float:
+    """Return the asymptotic key rate in bit/s (Ma 2005 Eq. 1) of given gains and single-photon bounds of both bases."""
+    if keyed_bases not in ("key", "both"):
+        raise ValueError(f"no keyed bases {keyed_bases!r}: choose 'key' or 'both'")
     p_a, p_b = params.key_basis_probability_transmitter, params.key_basis_probability_receiver
     f = params.error_correction_efficiency
 
     def rate(mine: Triple, other: DecoyBounds, sifting: float) -> float:
         return max(gllp_rate(expected.gains[0], mine[0], other, sifting=sifting, f=f), 0.0)
 
-    per_pulse = rate(expected.error_rates_key, check, p_a * p_b)
+    per_pulse = rate(expected.error_rates_key, bounds[1], p_a * p_b)
     if keyed_bases == "both":
-        per_pulse += rate(expected.error_rates_check, key, (1 - p_a) * (1 - p_b))
+        per_pulse += rate(expected.error_rates_check, bounds[0], (1 - p_a) * (1 - p_b))
     return per_pulse * params.probabilities[0] * params.clock_rate_hz * expected.live * params.duty
