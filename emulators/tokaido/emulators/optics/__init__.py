@@ -7,6 +7,7 @@ from ._detections import DetectorCounts, Exposure, QuantumChannel, ReceiverRecor
 from ._dps import DpsParameters, DpsStatistics, dps_key_fraction, dps_rate, dps_statistics
 from ._drift import Drift, DriftKind, DriftSettings, drift_settings
 from ._fibre import FIELD_FIBRE, Fibre
+from ._files import LinkFile, changed_parameters, link_from_file
 from ._finite_key import (
     BasisCounts,
     Bound,
@@ -90,6 +91,7 @@ __all__ = [
     "InterceptResend",
     "KeyLength",
     "KeyedBases",
+    "LinkFile",
     "LinkParameters",
     "LinkRate",
     "LinkState",
@@ -116,6 +118,7 @@ __all__ = [
     "binary_entropy",
     "block_duration",
     "block_pulses",
+    "changed_parameters",
     "dark_count_scale",
     "decoy_bounds",
     "dps_key_fraction",
@@ -132,6 +135,7 @@ __all__ = [
     "infinite_decoy_bounds",
     "intercepted",
     "key_length",
+    "link_from_file",
     "link_rate",
     "lucamarini_expected_key",
     "lucamarini_key_length",
