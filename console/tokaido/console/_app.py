@@ -9,6 +9,18 @@ from typing import Annotated
 import typer
 
 import tokaido.hal as hal
+from tokaido.console._plot_app import plots
+from tokaido.console._rate_options import (
+    PRESET_HELP,
+    AttackOption,
+    BoundOption,
+    ChangesOption,
+    DistanceOption,
+    LossOption,
+    MethodOption,
+    PulsesOption,
+    SettingsOption,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Drive quantum key distribution units, and emulate them. The unit protocols are Tokaido's own inventions.",
 )
+app.add_typer(plots, name="plot")
 
 DeviceArgument = Annotated[
     str,
@@ -178,3 +191,39 @@ def curve_keys(
     from tokaido.console import _keys  # noqa: PLC0415
 
     _keys.curve_keys(name, directory)
+
+
+@app.command()
+def rate(
+    preset: Annotated[str | None, typer.Option(metavar="NAME", help=PRESET_HELP, show_default=False)] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="PARAMETERS.toml", help="A link of your own, by its parameters.", show_default=False),
+    ] = None,
+    *,
+    settings: SettingsOption = "published",
+    distance: DistanceOption = None,
+    loss: LossOption = None,
+    changes: ChangesOption = None,
+    pulses: PulsesOption = None,
+    method: MethodOption = None,
+    bound: BoundOption = None,
+    attack: AttackOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Calculate what a link gives: gains, error rates, key."""
+    from tokaido.console._rate import RateRequest, show_rate  # noqa: PLC0415
+
+    request = RateRequest(
+        preset=preset,
+        file=file,
+        settings=settings,
+        distance_km=distance,
+        loss_db=loss,
+        changes=tuple(changes or ()),
+        pulses=pulses,
+        method=method,
+        bound=bound,
+        attack=attack,
+    )
+    show_rate(request, as_json=as_json)

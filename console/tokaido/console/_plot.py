@@ -1,0 +1,101 @@
+"""The command `plot`: pictures of what links give, as PNG or SVG."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import tokaido.hal as hal
+from tokaido.console._plot_style import check_output, write_picture
+from tokaido.console._rate import RateRequest
+from tokaido.console._rate_links import asked, link_from_preset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+RATE_PRESETS: Final = (
+    "t12:lucamarini",
+    "t12:lim",
+    "t12-even:lucamarini",
+    "gys:asymptotic",
+    "boaron-2018",
+    "dps-2007",
+)
+QBER_PRESETS: Final = ("t12:lucamarini", "gys:asymptotic", "nec-apd:lim", "nec-sspd:lim")
+
+
+def requests(presets: Sequence[str], *, method: str | None, **others: Any) -> list[RateRequest]:
+    """Return what to calculate for each of NAME or NAME:METHOD; `method` is for those that name none."""
+    named = [preset.partition(":") for preset in dict.fromkeys(presets)]
+    return [RateRequest(preset=name, method=own or method, **others) for name, _, own in named]
+
+
+def plot_rate_distance(requests: Sequence[RateRequest], longest_km: float, output: Path) -> None:
+    """Write secret rate against distance, with the published points of the presets that are drawn."""
+    check_output(output)
+    from tokaido.console._plot_rates import curves, draw_rate_distance  # noqa: PLC0415
+
+    drawn = curves(requests, longest_km)
+    names = {request.preset for request in requests}
+    points = [point for point in published(names) if point.distance_km <= longest_km]
+    write_picture(draw_rate_distance(drawn, points, "Secret rate, calculated from expected counts"), output)
+    print(f"{output}: {len(drawn)} curves, {len(points)} published points")
+
+
+def plot_qber(requests: Sequence[RateRequest], longest_km: float, output: Path) -> None:
+    """Write error rates against distance."""
+    check_output(output)
+    from tokaido.console._plot_rates import curves, draw_qber  # noqa: PLC0415
+
+    drawn = curves(requests, longest_km)
+    write_picture(draw_qber(drawn, "Error rates of signal pulses, calculated"), output)
+    print(f"{output}: {len(drawn)} presets")
+
+
+def plot_session(
+    preset: str,
+    *,
+    settings: str,
+    distance_km: float | None,
+    loss_db: float | None,
+    changes: Sequence[str],
+    drift: str,
+    pulses: float,
+    hours: float,
+    seed: int,
+    output: Path,
+) -> None:
+    """Write a day of an emulated link."""
+    check_output(output)
+    from tokaido.console._plot_session import draw_session  # noqa: PLC0415
+    from tokaido.emulators import optics  # noqa: PLC0415 - numpy, when first needed
+
+    link = link_from_preset(preset, settings=settings, distance_km=distance_km, loss_db=loss_db, changes=changes)
+    params = link.params
+    if not isinstance(params, optics.LinkParameters):
+        raise hal.ConfigurationError(
+            f"a day of {preset} cannot be emulated: its protocol is another than decoy-state BB84",
+            remedy=f"Choose {', '.join(optics.presets('decoy-bb84'))}",
+        )
+    wanted: Any = drift
+    day = asked(
+        lambda: optics.simulate_day(params, drift=wanted, seconds=3600 * hours, seed=seed, pulses_per_block=pulses)
+    )
+    title = (
+        f"{hours:g} h of {preset} ({settings}), {params.channel_loss_db:g} dB of {drift} fibre, emulated, seed {seed}"
+    )
+    write_picture(draw_session(day, title), output)
+    bits = f"{day.secret_bits} secret bits in {len(day.blocks)} blocks"
+    print(f"{output}: {bits}, {len(day.alarms)} alarms, {day.share('RUN'):.1%} of the time in RUN")
+
+
+def published(presets: set[str | None]) -> list[Any]:
+    """Return the published secret rates of these presets that have a distance."""
+    from tokaido.emulators import optics  # noqa: PLC0415
+
+    return [
+        point
+        for point in getattr(optics, "PUBLISHED_POINTS", ())
+        if point.preset in presets and point.secret_bps is not None and point.distance_km is not None
+    ]

@@ -1,0 +1,50 @@
+"""Options that the commands about the link model have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+PRESET_HELP = "A published or assumed system: t12, gys and others; a wrong name lists them."
+SettingsOption = Annotated[
+    str, typer.Option(metavar="SETTINGS", help="Of the preset's source: published, or short-block where there are any.")
+]
+DistanceOption = Annotated[
+    float | None, typer.Option(metavar="KM", help="Length of the fibre, at the preset's dB/km.", show_default=False)
+]
+LossOption = Annotated[
+    float | None, typer.Option(metavar="DB", help="Loss of the channel, in place of a distance.", show_default=False)
+]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="FIELD=VALUE", help="Change a link parameter, tuples as a,b,c. Repeatable.", show_default=False
+    ),
+]
+PulsesOption = Annotated[
+    float | None,
+    typer.Option(metavar="N", help="Pulses sent in one block, if not those of the parameters.", show_default=False),
+]
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METHOD",
+        help="lim, lucamarini, asymptotic or infinite-decoys; other protocols have their own alone.",
+        show_default=False,
+    ),
+]
+BoundOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BOUND",
+        help="chernoff or hoeffding, for lucamarini also gaussian; else the method's.",
+        show_default=False,
+    ),
+]
+AttackOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ATTACK", help="intercept-resend=0.1:basis=z, photon-number-splitting=0.5.", show_default=False
+    ),
+]
