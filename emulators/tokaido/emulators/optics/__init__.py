@@ -1,9 +1,17 @@
 """The emulated optics of one QKD link: parameters, expected rates, finite keys, detections, drift."""
 
-from ._attacks import InterceptResend, PhotonNumberSplitting
+from ._attacks import (
+    DetectorBlinding,
+    Eavesdropper,
+    InterceptResend,
+    PhotonNumberSplitting,
+    TimeShift,
+    TrojanHorse,
+)
 from ._conditions import NOMINAL, Conditions
+from ._counting import CountedExposure, DetectorCounts
 from ._day import DayAlarm, DayBlock, DayOfLink, LinkState, simulate_day
-from ._detections import DetectorCounts, Exposure, QuantumChannel, ReceiverRecord, TransmitterRecord
+from ._detections import Exposure, QuantumChannel, ReceiverRecord, TransmitterRecord
 from ._dps import DpsParameters, DpsStatistics, dps_key_fraction, dps_rate, dps_statistics
 from ._drift import Drift, DriftKind, DriftSettings, drift_settings
 from ._fibre import FIELD_FIBRE, Fibre

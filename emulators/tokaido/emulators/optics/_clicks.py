@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,10 @@ from numpy.typing import NDArray
 Slots = NDArray[np.int64]
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+
+_LARGE: Final = 1e15
+"""A thousandth of the largest int64: no exponential draw in double precision comes near to 1000."""
+_ROUNDS: Final = 6
 
 
 def geometric_hits(rng: np.random.Generator, probability: float, trials: int) -> Slots:
@@ -28,7 +33,8 @@ def geometric_hits(rng: np.random.Generator, probability: float, trials: int) ->
         expected = (trials - 1 - last) * probability
         gaps = rng.standard_exponential(int(expected + 4 * expected**0.5) + 8)
         gaps *= scale
-        np.minimum(gaps, float(trials), out=gaps)  # beyond the end is beyond the end; keeps the sum in range
+        if scale > _LARGE / gaps.size:
+            np.minimum(gaps, float(trials), out=gaps)  # beyond the end is beyond the end; keeps the sum in range
         hits = gaps.astype(np.int64)
         hits += 1
         hits[0] += last
@@ -43,14 +49,26 @@ def live_clicks(slots: Slots, dead_gates: int) -> Mask:
     """Return which candidate clicks are registered when each registered click blinds the next `dead_gates` gates.
 
     `slots` rise, equal ones allowed (only the first counts). Non-paralysable: a click that is not registered does not
-    blind. Each click points to the first candidate after its dead time; what can be reached from a candidate that
-    nothing can blind is registered, found by pointer doubling.
+    blind. A candidate that is far from the one before is registered; from each of those that have others near, it goes
+    on to the first candidate after its dead time, and so on, all at once. Where that takes long, as in a crowd,
+    pointer doubling ends it: what can be reached from a candidate that nothing can blind is registered.
     """
     registered = np.empty(slots.size, np.bool_)
     registered[:1] = True
-    np.greater(np.diff(slots), dead_gates, out=registered[1:])
-    if registered.all():
-        return registered
+    np.greater(slots[1:] - slots[:-1], dead_gates, out=registered[1:])
+    crowded = np.flatnonzero(registered[:-1] & ~registered[1:])
+    following = crowded + 2  # the next one is too near
+    for _ in range(_ROUNDS):
+        inside = following < slots.size
+        crowded, following = crowded[inside], following[inside]
+        near = np.flatnonzero(slots[following] - slots[crowded] <= dead_gates)
+        following[near] = np.searchsorted(slots, slots[crowded[near]] + dead_gates, side="right")
+        following = following[following < slots.size]
+        crowded = following[~registered[following]]
+        if not crowded.size:
+            return registered
+        registered[crowded] = True
+        following = crowded + 1
     following = np.append(np.searchsorted(slots, slots + dead_gates, side="right"), slots.size)
     reached = np.append(registered, True)
     while True:
@@ -67,8 +85,8 @@ class Clicks:
 
     slots: Slots
     """Slot numbers, rising, none twice."""
-    afterpulse: Mask
-    """True where nothing but an afterpulse clicked."""
+    afterpulses: Indices
+    """Indices of clicks that nothing but an afterpulse made."""
     coincident: Indices
     """Indices of clicks into whose gate an afterpulse fell as well."""
 
@@ -94,33 +112,41 @@ class DetectorPair:
         self._last: int | None = None
         self._pending: Slots = np.empty(0, np.int64)
 
-    def register(self, primaries: Slots, stop: int) -> Clicks:
+    def register(self, primaries: Slots, stop: int, *, blinded: bool = False) -> Clicks:
         """Return the clicks registered before slot `stop`, given all clicks that light and noise would make there.
 
-        `primaries` rise, none twice, and go on from the `stop` of the call before.
+        `primaries` rise, none twice, and go on from the `stop` of the call before. Blind detectors have no afterpulses.
         """
-        possible = self._afterpulses(primaries, stop)
-        merged = _Merged(primaries, possible.slots)
-        parents = merged.places_of(possible.parents)
-        disputed = self._disputed(merged, parents)
-        index = np.flatnonzero(disputed)
-        registered, ghosts = self._settle(merged, parents, disputed, index)
-        keep = np.logical_not(disputed, out=disputed)
-        keep[index] = registered
+        if blinded:
+            self._pending = self._pending[:0]
+        possible = self._afterpulses(primaries if not blinded else primaries[:0], stop)
+        candidates = _Candidates(primaries, possible)
+        doubtful = candidates.doubtful(self._dead_gates, self._last)
+        keep, ghosts = self._settle(candidates, doubtful)
 
-        slots = merged.slots[keep]
-        afterpulse = merged.is_afterpulse[keep]
+        first = primaries.size
+        slots = primaries[keep[:first]]
+        kept = candidates.order[keep[first:][candidates.order]]
+        extra = possible.slots[kept]
+        places = np.searchsorted(slots, extra) + np.arange(extra.size)
+        if places.size:
+            merged = np.empty(slots.size + places.size, np.int64)
+            primary = np.ones(merged.size, np.bool_)
+            primary[places] = False
+            merged[places] = extra
+            merged[primary] = slots
+            slots = merged
         coincident = np.searchsorted(slots, ghosts)
         inside = coincident < slots.size
         coincident = coincident[inside][slots[coincident[inside]] == ghosts[inside]]
 
         happened = np.ones(possible.late_slots.size, np.bool_)
         known = possible.late_parents >= 0
-        happened[known] = keep[merged.places_of(possible.late_parents[known])]
+        happened[known] = keep[possible.late_parents[known]]
         self._pending = np.sort(possible.late_slots[happened])
         if slots.size:
             self._last = int(slots[-1])
-        return Clicks(slots, afterpulse, coincident)
+        return Clicks(slots, places, coincident)
 
     def _afterpulses(self, primaries: Slots, stop: int) -> _PossibleAfterpulses:
         """Draw every afterpulse that would follow if its parent were registered, and its own afterpulses in turn."""
@@ -143,49 +169,44 @@ class DetectorPair:
             late_parents.append(hits[~inside])
         return _PossibleAfterpulses(*map(np.concatenate, (slots, parents, late_slots, late_parents)))
 
-    def _disputed(self, merged: _Merged, parents: Slots) -> Mask:
-        """Return which candidates need a closer look: near to another one, or children of such."""
-        slots = merged.slots
-        disputed = np.zeros(slots.size, np.bool_)
-        near = np.diff(slots) <= self._dead_gates
-        disputed[1:] = near
-        disputed[:-1] |= near
-        if slots.size and self._last is not None and slots[0] - self._last <= self._dead_gates:
-            disputed[0] = True
-        has_parent = np.flatnonzero(parents >= 0)
-        children, parents = merged.places[has_parent], parents[has_parent]
-        while True:
-            more = children[disputed[parents] & ~disputed[children]]
-            if not more.size:
-                return disputed
-            disputed[more] = True
+    def _settle(self, candidates: _Candidates, doubtful: Mask) -> tuple[Mask, Slots]:
+        """Return which candidates are registered, and slots of afterpulses that happened but were not.
 
-    def _settle(self, merged: _Merged, parents: Slots, disputed: Mask, index: Indices) -> tuple[Mask, Slots]:
-        """Return which disputed candidates are registered, and slots of afterpulses that happened but were not.
-
-        Whether a candidate blinds others depends on earlier ones only, and whether an afterpulse happens on its
-        earlier parent: starting from "all happen", each round gets at least one more link of every such chain right,
-        and what no longer changes is the one causal solution. Three or four rounds are usual.
+        All that are not in doubt are. Whether a candidate blinds others depends on earlier ones only, and whether an
+        afterpulse happens on its earlier parent: starting from "all happen", each round gets at least one more link of
+        every such chain right, and what no longer changes is the one causal solution. Three or four rounds are usual.
         """
+        numbers = np.flatnonzero(doubtful)
+        slots = candidates.slots_of(numbers)
+        order = np.argsort(slots, kind="stable")  # in a gate that has both, the primary comes first
+        place = np.empty(order.size, np.int64)
+        place[order] = np.arange(1, order.size + 1)
         # The last registered click of the stretch before comes first: it may blind, and is not blinded.
         last = self._last if self._last is not None else -self._dead_gates - 1
-        slots = np.concatenate([np.array([last], np.int64), merged.slots[index]])
+        slots = np.concatenate([np.array([last], np.int64), slots[order]])
+
+        children = numbers[np.searchsorted(numbers, candidates.primaries) :]
+        parents = candidates.parents[children - candidates.primaries]
         tied = np.flatnonzero(parents >= 0)
-        tied = tied[disputed[parents[tied]]]
-        children = np.searchsorted(index, merged.places[tied]) + 1
-        causes = np.searchsorted(index, parents[tied]) + 1
+        tied = tied[doubtful[parents[tied]]]
+        causes = place[np.searchsorted(numbers, parents[tied])]
+        effects = place[order.size - children.size + tied]
         happens = np.ones(slots.size, np.bool_)
+        registered = live_clicks(slots, self._dead_gates)
         while True:
-            where = np.flatnonzero(happens)
-            registered = np.zeros(slots.size, np.bool_)
-            registered[where] = live_clicks(slots[where], self._dead_gates)
             now = np.ones(slots.size, np.bool_)
-            now[children] = registered[causes]
+            now[effects] = registered[causes]
             if np.array_equal(now, happens):
                 break
             happens = now
-        ghosts = happens[1:] & ~registered[1:] & merged.is_afterpulse[index]
-        return registered[1:], slots[1:][ghosts]
+            where = np.flatnonzero(happens)
+            registered = np.zeros(slots.size, np.bool_)
+            registered[where] = live_clicks(slots[where], self._dead_gates)
+        keep = np.logical_not(doubtful)
+        keep[numbers] = registered[place]
+        missed = place[order.size - children.size :]
+        missed = missed[happens[missed] & ~registered[missed]]
+        return keep, np.sort(slots[missed])
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,28 +222,53 @@ class _PossibleAfterpulses:
     late_parents: Slots
 
 
-class _Merged:
-    """Primaries and afterpulses in order of time, primaries first in a gate that has both."""
+class _Candidates:
+    """Primaries and the afterpulses that are possible, by number: primaries first, afterpulses as they were drawn."""
 
-    def __init__(self, primaries: Slots, afterpulses: Slots) -> None:
-        order = np.argsort(afterpulses, kind="stable")
-        self._primaries = primaries
-        self._afterpulses = afterpulses[order]
-        places = np.searchsorted(primaries, self._afterpulses, side="right") + np.arange(order.size)
-        self.is_afterpulse = np.zeros(primaries.size + order.size, np.bool_)
-        self.is_afterpulse[places] = True
-        self.slots = np.empty(self.is_afterpulse.size, np.int64)
-        self.slots[places] = self._afterpulses
-        self.slots[~self.is_afterpulse] = primaries
-        self.places = np.empty(order.size, np.int64)
-        """Where each afterpulse stands, in the order given."""
-        self.places[order] = places
+    def __init__(self, primaries: Slots, possible: _PossibleAfterpulses) -> None:
+        self.primaries = primaries.size
+        """How many primaries there are."""
+        self.parents = possible.parents
+        """Number of the parent of each afterpulse."""
+        self.order: Indices = np.argsort(possible.slots, kind="stable")
+        """Which afterpulse comes first, which second, and so on."""
+        self._primary_slots = primaries
+        self._afterpulse_slots = possible.slots
 
-    def places_of(self, numbers: Slots) -> Slots:
-        """Return where candidates stand, numbered as in _PossibleAfterpulses; -1 stays -1."""
-        result = numbers.copy()
-        first = np.flatnonzero((numbers >= 0) & (numbers < self._primaries.size))
-        result[first] += np.searchsorted(self._afterpulses, self._primaries[numbers[first]], side="left")
-        rest = np.flatnonzero(numbers >= self._primaries.size)
-        result[rest] = self.places[numbers[rest] - self._primaries.size]
-        return result
+    def slots_of(self, numbers: Indices) -> Slots:
+        """Return the slots of candidates; their numbers rise."""
+        split = int(np.searchsorted(numbers, self.primaries))
+        afterpulses = self._afterpulse_slots[numbers[split:] - self.primaries]
+        return np.concatenate([self._primary_slots[numbers[:split]], afterpulses])
+
+    def doubtful(self, dead_gates: int, last: int | None) -> Mask:
+        """Return which candidates need a closer look: near to another one, or children of such.
+
+        `last` is the last click of the stretch before.
+        """
+        slots, afterpulses = self._primary_slots, self._afterpulse_slots[self.order]
+        doubtful = np.zeros(slots.size + afterpulses.size, np.bool_)
+        by_time = np.zeros(afterpulses.size, np.bool_)
+        near = np.flatnonzero(slots[1:] - slots[:-1] <= dead_gates)
+        doubtful[near] = doubtful[near + 1] = True
+        near = np.flatnonzero(afterpulses[1:] - afterpulses[:-1] <= dead_gates)
+        by_time[near] = by_time[near + 1] = True
+        if slots.size and afterpulses.size:
+            after = np.searchsorted(slots, afterpulses)
+            for neighbour in (np.maximum(after - 1, 0), np.minimum(after, slots.size - 1)):
+                near = np.flatnonzero(np.abs(afterpulses - slots[neighbour]) <= dead_gates)
+                by_time[near] = doubtful[neighbour[near]] = True
+        doubtful[slots.size + self.order[by_time]] = True
+        if last is not None:
+            if slots.size and slots[0] - last <= dead_gates:
+                doubtful[0] = True
+            if afterpulses.size and afterpulses[0] - last <= dead_gates:
+                doubtful[slots.size + self.order[0]] = True
+        children = np.flatnonzero(self.parents >= 0)
+        parents = self.parents[children]
+        children += slots.size
+        while True:
+            more = children[doubtful[parents] & ~doubtful[children]]
+            if not more.size:
+                return doubtful
+            doubtful[more] = True

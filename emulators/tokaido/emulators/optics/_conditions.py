@@ -4,29 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InterceptResend:
-    """An eavesdropper who measures a fraction of the pulses and resends what she saw, with the loss made good.
-
-    Gains stay as they are; where her basis is not the transmitter's, the light reaches either detector alike.
-    """
-
-    fraction: float
-    basis: Literal["z", "x", "random"] = "random"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.fraction <= 1:
-            raise ValueError(f"eavesdropper fraction = {self.fraction!r} is not possible: give 0 to 1, not percent")
-        if self.basis not in ("z", "x", "random"):
-            raise ValueError(f"eavesdropper basis {self.basis!r} is unknown: choose 'z', 'x' or 'random'")
-
-    def in_basis(self, basis: int) -> float:
-        """Return the chance that a pulse is measured in `basis` (0 = Z, 1 = X)."""
-        share = {"z": (1.0, 0.0), "x": (0.0, 1.0), "random": (0.5, 0.5)}[self.basis]
-        return self.fraction * share[basis]
+from ._attacks import Eavesdropper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +34,9 @@ class Conditions:
     dark_count_scale: float = 1.0
     background: float = 0.0
     """Extra chance per gate, both detectors together, of a click by stray or Raman light."""
-    eavesdropper: InterceptResend | None = None
+    detector_efficiencies: tuple[float, float] = (1.0, 1.0)
+    """Of the detector for bit 0 and of that for bit 1, over the efficiency of the parameters."""
+    eavesdropper: Eavesdropper | None = None
 
     def __post_init__(self) -> None:
         for name in ("extra_loss_db", "phase_error_rad", "polarisation_error_rad", "delay_offset_ps"):
@@ -66,6 +48,10 @@ class Conditions:
             raise ValueError(f"condition dark_count_scale = {self.dark_count_scale!r} is not possible: give >= 0")
         if not 0 <= self.background < 1:
             raise ValueError(f"condition background = {self.background!r} is not possible: give a chance below 1")
+        if not all(0 <= share < math.inf for share in self.detector_efficiencies):
+            raise ValueError(
+                f"condition detector_efficiencies = {self.detector_efficiencies!r} is not possible: give two, >= 0"
+            )
 
     @property
     def visibility(self) -> float:
