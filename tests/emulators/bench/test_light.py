@@ -60,7 +60,7 @@ def test_a_bend_takes_clicks_and_adds_errors_as_the_formulas_say(yard: Yard) -> 
     light = yard.receivers["bob"].light
     assert light is not None
     assert sum(light.count_rates) < 0.5 * sum(rate.count_rates)
-    assert light.loss_db == pytest.approx(rate.loss_db + 5)
+    assert light.loss_db == pytest.approx(rate.loss_db + 5, abs=0.05)  # connectors drift meanwhile
     yard.bench.fibres["A"].bend(0)
     assert measured_qber(yard) == pytest.approx(before, rel=0.05)
 

@@ -12,6 +12,7 @@ from tokaido.emulators.bench._plant import Plant
 from tokaido.emulators.bench._pulses import built_as
 from tokaido.emulators.bench._sessions import Sessions
 from tokaido.emulators.bench._set_up import make_preshared_key, set_up
+from tokaido.emulators.optics import drift_settings
 from tokaido.emulators.units import ANYBODY, Link, parse_link
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, TokaidoError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tokaido.emulators._secrets import Secrets
-    from tokaido.emulators.optics import LinkParameters, PresetSettings
+    from tokaido.emulators.optics import DriftKind, DriftSettings, LinkParameters, PresetSettings
 
 
 class Bench(Plant):
@@ -37,6 +38,7 @@ class Bench(Plant):
         secrets: "os", or "seeded" for keys that are the same in every run and marked insecure.
         directory: Where consoles and key files appear; by default a folder that is removed at the end.
         clock: The wall clock.
+        drift: How the ways of light drift, "buried", "aerial" or "calm", or settings of your own.
 
     Raises:
         ConfigurationError: The speed is not 0 to 1000.
@@ -50,11 +52,13 @@ class Bench(Plant):
         secrets: Secrets = "os",
         directory: Path | str | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        drift: DriftSettings | DriftKind = "buried",
     ) -> None:
         check_speed(speed)
         super().__init__(seed=seed, speed=speed, secrets=secrets, directory=directory, clock=clock)
         self._preshared: dict[tuple[str, str, str], tuple[Path, bytes]] = {}
-        self._lighting = Lighting(self._graph, self._transmitters, self._receivers, seed)
+        settings = drift_settings(drift) if isinstance(drift, str) else drift
+        self._lighting = Lighting(self._graph, self._transmitters, self._receivers, seed, settings)
         self._sessions = Sessions(self._lighting, self._transmitters, self._receivers, seed)
         self._channel = ClassicalChannel(self._units, self._lighting, clock)
         self._behind_ns = 0

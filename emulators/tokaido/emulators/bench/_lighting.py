@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.bench._graph import Graph
     from tokaido.emulators.bench._path import LightPath
     from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace
-    from tokaido.emulators.optics import InterceptResend
+    from tokaido.emulators.optics import DriftSettings, InterceptResend
 
 CLOCK_LIGHT_DBM: Final = -1.0
 """Power of the clock light where it leaves a transmitter."""
@@ -35,6 +35,7 @@ class Lighting:
         transmitters: By name.
         receivers: By name.
         seed: Decides the drift.
+        drift: How every way drifts; as buried fibre for want of it.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Lighting:
         transmitters: Mapping[str, TransmitterPlace],
         receivers: Mapping[str, ReceiverPlace],
         seed: int,
+        drift: DriftSettings | None = None,
     ) -> None:
+        self._drift = drift
         self._graph = graph
         self._transmitters = transmitters
         self._receivers = receivers
@@ -142,9 +145,10 @@ class Lighting:
         receiver.diversions, receiver.pulses_way = clock.diversions, pulses
         path = receiver.paths[way]
         path.advance(seconds, model)
+        loss_db = clock.loss_db + path.drift.loss_db
         model.incoming = Light(
-            clock_power_dbm=CLOCK_LIGHT_DBM - clock.loss_db,
-            loss_db=clock.loss_db,
+            clock_power_dbm=CLOCK_LIGHT_DBM - loss_db,
+            loss_db=loss_db,
             phase_error_rad=path.drift.phase_error_rad,
             visibility=path.visibility,
             count_rates=receiver.count_rates or self._unsorted_rates(receiver, background),
@@ -172,7 +176,7 @@ class Lighting:
         else:
             names = "/".join((receiver.model.serial_number, *way))
             rng = np.random.default_rng([self._seed, zlib.crc32(names.encode())])
-            receiver.paths[way] = QuantumPath(rng, clock.length_km)
+            receiver.paths[way] = QuantumPath(rng, clock.length_km, self._drift)
         receiver.way = way
 
     def _unsorted_rates(self, receiver: ReceiverPlace, background: float) -> tuple[float, ...]:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tokaido.emulators.optics import Conditions, Drift, DriftSettings
+from tokaido.emulators.optics import (
+    Conditions,
+    Drift,
+    DriftSettings,
+    Loop,
+    Loops,
+    dark_count_scale,
+    efficiency_scale,
+)
+from tokaido.emulators.units import Refusal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,23 +28,30 @@ VISIBILITY: Final = 0.985
 ASTRAY_PS: Final = (200.0, 450.0)
 """How far the pulses of a way that nobody followed are off the middle of the gates (assumed)."""
 
+_ALIGNED_BY: Final[dict[str, Loop]] = {"POL": "polarisation", "DELAY": "delay", "PHASE": "phase", "GATES": "delay"}
+"""Which loop a step of the alignment takes back."""
+
 
 class QuantumPath:
-    """The drift of one way, and the trims of the one receiver that it leads to.
+    """The drift of one way, and the loops of the one receiver that it leads to.
 
     It begins astray: the receiver was never aligned to it.
 
     Args:
         rng: Decides the drift.
         length_km: Length of its fibres.
+        drift: How it drifts; as a buried fibre for want of it. Its length is left out of account.
     """
 
-    def __init__(self, rng: np.random.Generator, length_km: float) -> None:
-        self.drift = Drift(rng, DriftSettings(length_km=length_km))
-        """Phase, delay and polarisation against what the receiver is aligned to."""
+    def __init__(self, rng: np.random.Generator, length_km: float, drift: DriftSettings | None = None) -> None:
+        self.drift = Drift(rng, replace(drift or DriftSettings(), length_km=length_km))
+        """Phase, delay, polarisation and loss against what the receiver is aligned to."""
+        self.loops = Loops(self.drift)
+        """What the receiver does against it."""
         self.numbered = False
         """Whether both ends give the slots the same numbers: the step DELAY was done over this way."""
         self._rng = rng
+        self._corrected_ns = 0
         self.stray()
 
     def stray(self) -> None:
@@ -46,16 +63,35 @@ class QuantumPath:
 
     def advance(self, seconds: float, receiver: ReceiverUnit) -> None:
         """Drift for `seconds` s while the receiver's controllers act."""
-        self.drift.advance(seconds, phase_locked=receiver.locked)
+        self.loops.advance(seconds, light=receiver.locked)
         for step in receiver.aligned_steps:
-            if step == "POL":
-                self.drift.trim_polarisation(-self.drift.polarisation_error_rad)
-            elif step == "DELAY":
-                self.drift.trim_delay(-self.drift.delay_offset_ps)
-                self.numbered = True
-            elif step == "PHASE":
-                self.drift.trim_phase(-self.drift.phase_error_rad)
+            if step in _ALIGNED_BY:
+                self.loops.align(_ALIGNED_BY[step])
+                self._corrected_ns = self.drift.now_ns
+            elif step == "TRACK":
+                self._track(receiver)
+            self.numbered = self.numbered or step == "DELAY"
         receiver.aligned_steps.clear()
+        idle = receiver.aligned and receiver.locked and not receiver.running
+        if idle and self._corrected_s >= self.loops.settings.track_every_s:
+            self._track(receiver)  # a unit in STANDBY keeps what it found
+
+    def _track(self, receiver: ReceiverUnit) -> None:
+        """Let the loops make their small corrections, by what the receiver knows: the error rate of its last block."""
+        qber = math.nan
+        if _minds_polarisation(receiver):
+            try:
+                last = receiver.reading("qber")
+            except Refusal:  # there was no block yet
+                last = None
+            if last is not None and last.age_s is not None and last.age_s <= self._corrected_s:
+                qber = float(last.value)
+        self.loops.track(qber)
+        self._corrected_ns = self.drift.now_ns
+
+    @property
+    def _corrected_s(self) -> float:
+        return (self.drift.now_ns - self._corrected_ns) / 1e9
 
     @property
     def visibility(self) -> float:
@@ -86,15 +122,18 @@ class QuantumPath:
         """
         efficiency = sum(receiver.efficiency(i) for i in detectors_of(channel)) / 2
         detuned_db = 10 * math.log10(receiver.WORKING_EFFICIENCY / efficiency) if efficiency else 100.0
-        minds_polarisation = "POL" in receiver.ALIGNMENT  # a receiver without the step does not depend on it
+        detectors = [receiver.detectors[i] for i in detectors_of(channel)]
+        deviation_k = self.loops.detector_deviation_k + sum(body.deviation for body in detectors) / len(detectors)
+        detuned_db -= 10 * math.log10(max(efficiency_scale(deviation_k), 1e-10))
         return Conditions(
             laser_on=transmitter.sends_light and arrives,
             shutter_open=receiver.shutter_open,
-            extra_loss_db=extra_loss_db + transmitter.excess_attenuation + detuned_db,
+            extra_loss_db=extra_loss_db + self.drift.loss_db + transmitter.excess_attenuation + detuned_db,
             phase_error_rad=self.drift.phase_error_rad + receiver.phase_offset_rad,
-            polarisation_error_rad=self.drift.polarisation_error_rad if minds_polarisation else 0.0,
+            polarisation_error_rad=self.drift.polarisation_error_rad if _minds_polarisation(receiver) else 0.0,
             delay_offset_ps=self.drift.delay_offset_ps + receiver.delay_offset_ps(channel),
             frame_misaligned=not self.numbered,
+            dark_count_scale=dark_count_scale(deviation_k),
             background=background if receiver.shutter_open else 0.0,
             eavesdropper=eavesdropper,
         )
@@ -103,3 +142,8 @@ class QuantumPath:
 def detectors_of(channel: int) -> tuple[int, int]:
     """Return the detectors of a sub-channel, that of bit 0 first."""
     return 2 * channel, 2 * channel + 1
+
+
+def _minds_polarisation(receiver: ReceiverUnit) -> bool:
+    """Whether a receiver follows the polarisation; one without the step does not depend on it."""
+    return "POL" in receiver.ALIGNMENT

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class LoopSettings:
     polarisation: bool = True
     """Whether the receiver minds polarisation and has a controller. Planar time-bin receivers do not and have none."""
     qber_rise: float = 0.004
-    """Rise of the error rate since the last alignment at which the polarisation is tuned."""
+    """Rise of the error rate over its lowest since the last alignment at which the polarisation is tuned."""
     detector_rejection: float = 100.0
     """How much less the detectors' temperature moves than the room's."""
     detector_range_k: float = 15.0
@@ -104,14 +104,13 @@ class Loops:
         """Make the small corrections of a running unit: scan the gates; tune the polarisation if errors became more.
 
         `qber` is the error rate that the unit measured last, of what was detected since the correction before this;
-        NaN if there is none. The first one after an alignment is what later ones are held against.
+        NaN if there is none. The lowest one since the last alignment is what others are held against.
         """
         self._scan()
         if not self.settings.polarisation or math.isnan(qber):
             return
-        if self._reference is None:
-            self._reference = qber
-        elif qber > self._reference + self.settings.qber_rise:
+        self._reference = qber if self._reference is None else min(self._reference, qber)
+        if qber > self._reference + self.settings.qber_rise:
             self._tune()
 
     def align(self, loop: Loop) -> None:
@@ -154,11 +153,21 @@ class Loops:
         self.drift.trim_polarisation(-error_rad)
 
 
-def dark_count_scale(deviation_k: NDArray[np.float64]) -> NDArray[np.float64]:
+@overload
+def dark_count_scale(deviation_k: float) -> float: ...
+@overload
+def dark_count_scale(deviation_k: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def dark_count_scale(deviation_k: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
     """Return how many times the dark counts are more, of photodiodes that are so far off their set point."""
-    return 2 ** (np.clip(deviation_k, -_FURTHEST_K, _FURTHEST_K) / DARK_DOUBLING_K)
+    scale: NDArray[np.float64] = np.exp2(np.clip(deviation_k, -_FURTHEST_K, _FURTHEST_K) / DARK_DOUBLING_K)
+    return scale if isinstance(deviation_k, np.ndarray) else float(scale)
 
 
-def efficiency_scale(deviation_k: NDArray[np.float64]) -> NDArray[np.float64]:
+@overload
+def efficiency_scale(deviation_k: float) -> float: ...
+@overload
+def efficiency_scale(deviation_k: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def efficiency_scale(deviation_k: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
     """Return how many times the efficiency of photodiodes that are so far off their set point is that at it."""
-    return np.maximum(1 + EFFICIENCY_PER_K * deviation_k, 0.0)
+    scale: NDArray[np.float64] = np.maximum(1 + EFFICIENCY_PER_K * np.asarray(deviation_k), 0.0)
+    return scale if isinstance(deviation_k, np.ndarray) else float(scale)

@@ -72,7 +72,8 @@ class ReceiverUnit(UnitModel):
         self.shutter_open = False
         self.locked = False
         self.aligned_steps: list[str] = []
-        """Steps that were done since they were last taken from here; the bench moves its optics by them."""
+        """Steps of the alignment that were done since they were last taken from here, and TRACK for small corrections
+        between alignments; the bench moves its optics by them."""
         self._dark_since_ns: int | None = 0
         self._dark_rates: tuple[int, list[float]] | None = None
         super().__init__(serial_number, **options)  # type: ignore[arg-type]
@@ -201,7 +202,7 @@ class ReceiverUnit(UnitModel):
         return self.noise.around(of_detector(i, "dark_count_rate"), self.DARK_RATE, self.DARK_RATE / 140, self.now_ns)
 
     def _servo_moved(self) -> None:
-        self.aligned_steps.append("PHASE")
+        self.aligned_steps.append("TRACK")
 
     def _follow_hardware(self) -> None:
         self._follow_way()
