@@ -71,13 +71,13 @@ def plot_session(
     from tokaido.console._plot_session import draw_session  # noqa: PLC0415
     from tokaido.emulators import optics  # noqa: PLC0415 - numpy, when first needed
 
-    link = link_from_preset(preset, settings=settings, distance_km=distance_km, loss_db=loss_db, changes=changes)
-    params = link.params
-    if not isinstance(params, optics.LinkParameters):
+    if asked(lambda: optics.preset_info(preset)).protocol != "decoy-bb84":
         raise hal.ConfigurationError(
             f"a day of {preset} cannot be emulated: its protocol is another than decoy-state BB84",
             remedy=f"Choose {', '.join(optics.presets('decoy-bb84'))}",
         )
+    link = link_from_preset(preset, settings=settings, distance_km=distance_km, loss_db=loss_db, changes=changes)
+    params: Any = link.params
     wanted: Any = drift
     day = asked(
         lambda: optics.simulate_day(params, drift=wanted, seconds=3600 * hours, seed=seed, pulses_per_block=pulses)
