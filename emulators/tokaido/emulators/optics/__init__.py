@@ -40,6 +40,7 @@ from ._one_decoy import (
     one_decoy_rate,
     one_decoy_statistics,
 )
+from ._optimum import Kept, maximum_distance_km, maximum_loss_db, optimal_intensity, optimised
 from ._parameters import KeyedBases, LinkParameters, RateMethod
 from ._preset_tables import PresetField
 from ._presets import (
@@ -52,6 +53,7 @@ from ._presets import (
     presets,
     protocol_preset,
 )
+from ._published import PUBLISHED_POINTS, PublishedPoint, Tolerance, published_table
 from ._rates import (
     DecoyBounds,
     Decoys,
@@ -71,6 +73,7 @@ __all__ = [
     "FIELD_FIBRE",
     "METHODS",
     "NOMINAL",
+    "PUBLISHED_POINTS",
     "AnyBound",
     "AnyParameters",
     "BasisCounts",
@@ -97,6 +100,7 @@ __all__ = [
     "Fibre",
     "GainModel",
     "InterceptResend",
+    "Kept",
     "KeyLength",
     "KeyedBases",
     "LinkFile",
@@ -115,11 +119,13 @@ __all__ = [
     "PresetInfo",
     "PresetSettings",
     "Protocol",
+    "PublishedPoint",
     "QuantumChannel",
     "RateAttack",
     "RateMethod",
     "ReceiverRecord",
     "TimeShift",
+    "Tolerance",
     "TransmitterRecord",
     "TrojanHorse",
     "asymptotic_rate",
@@ -147,15 +153,20 @@ __all__ = [
     "link_rate",
     "lucamarini_expected_key",
     "lucamarini_key_length",
+    "maximum_distance_km",
+    "maximum_loss_db",
     "one_decoy_expected_key",
     "one_decoy_key_length",
     "one_decoy_pulses",
     "one_decoy_rate",
     "one_decoy_statistics",
+    "optimal_intensity",
+    "optimised",
     "preset",
     "preset_info",
     "presets",
     "protocol_preset",
+    "published_table",
     "rate_of_gains",
     "simulate_day",
     "single_photon_bounds",
