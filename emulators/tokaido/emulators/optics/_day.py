@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from ._block_keys import BlockKeys, DayMethod
 from ._drift import Drift, DriftKind, DriftSettings, drift_settings
 from ._expectation import Met, drawn_counts
-from ._finite_key import BasisCounts, Bound, KeyLength, key_length
+from ._finite_key import KeyLength
+from ._link_rate import block_pulses
 from ._loops import Loops, LoopSettings, dark_count_scale, efficiency_scale
-from ._rates import binary_entropy
+from ._lucamarini import AnyBound, LucamariniKey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,11 +58,11 @@ class DayBlock:
     begin_s: float
     end_s: float
     sifted_bits: int
-    """n: key-basis detections, all intensities."""
+    """n: detections in the keyed bases, all intensities."""
     qber_z: float
     qber_x: float
     """Error rates of the key and the check basis, all intensities; NaN where nothing was detected."""
-    key: KeyLength
+    key: KeyLength | LucamariniKey
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +83,7 @@ class DayOfLink:
     qber_x: NDArray[np.float64]
     """Error rates of the key and the check basis, all intensities; NaN where nothing was sifted."""
     sifted_rate: NDArray[np.float64]
-    """Key-basis detections of all intensities, in bit/s."""
+    """Detections of all intensities in the keyed bases (both with "lucamarini"), in bit/s."""
     secret_rate: NDArray[np.float64]
     """Key of the block that the step belongs to, over the time of that block, in bit/s; 0 where it was not finished."""
     state: NDArray[np.str_]
@@ -93,7 +95,7 @@ class DayOfLink:
     pulses_per_block: float
     """Of each block, in whole steps."""
     method: str
-    bound: Bound
+    bound: str
     eps: float
     """Of every key: method and bound of its length, and the chance that it is not what it is said to be."""
 
@@ -120,9 +122,10 @@ def simulate_day(
     seconds: float = 86_400.0,
     step_s: float = 1.0,
     seed: int = 0,
-    pulses_per_block: float = 1.2e12,
+    pulses_per_block: float | None = None,
     realign_s: float = 40.0,
-    bound: Bound = "chernoff",
+    method: DayMethod | None = None,
+    bound: AnyBound | None = None,
 ) -> DayOfLink:
     """Return a day of a link's life, thousands of times faster than it passes. The same seed gives the same day.
 
@@ -133,10 +136,11 @@ def simulate_day(
         seconds: How long.
         step_s: Drift is constant and counts are drawn for each step.
         seed: Decides drift and counts.
-        pulses_per_block: Pulses of a block, rounded to whole steps; 1.2e12 are 20 minutes at 1 GHz (Lucamarini et al.,
-            Opt. Express 21 24550 (2013)). Settings made for short blocks need less.
+        pulses_per_block: Pulses of a block, rounded to whole steps; for want of it what the parameters say
+            (`block_pulses`).
         realign_s: How long a realignment takes: 40 s, the sum of the steps of a Toshiba-style unit.
-        bound: Deviations of the finite-key analysis.
+        method: "lim" or "lucamarini", as in `link_rate`; that of the parameters if it is one of them, or else "lim".
+        bound: Deviations of the finite-key analysis: "chernoff" with "lim" and "gaussian" with "lucamarini".
 
     Raises:
         ValueError: A time is not possible, or a block is shorter than a step.
@@ -145,19 +149,22 @@ def simulate_day(
         if not 0 < value < math.inf:
             raise ValueError(f"{name} = {value!r} is not possible: give a finite time in s, > 0")
     pulses = params.clock_rate_hz * params.duty * step_s
+    pulses_per_block = block_pulses(params) if pulses_per_block is None else pulses_per_block
     if not pulses / 2 <= pulses_per_block < math.inf:
         raise ValueError(f"pulses_per_block = {pulses_per_block!r} is less than a step has: give {pulses:g} at least")
     settings = drift if isinstance(drift, DriftSettings) else drift_settings(drift)
     steps = max(round(seconds / step_s), 1)
+    steps_per_block = round(pulses_per_block / pulses)
+    method = method or ("lucamarini" if params.rate_method == "lucamarini" else "lim")
     world, counting = (np.random.default_rng([seed, part]) for part in (0, 1))
     day = _Day(
         params,
         Loops(Drift(world, settings), loops),
         counting,
         step_s=step_s,
-        steps_per_block=round(pulses_per_block / pulses),
+        steps_per_block=steps_per_block,
         realign_s=realign_s,
-        bound=bound,
+        settle=BlockKeys(params, method, bound, steps_per_block * pulses),
     )
     return day.live(steps)
 
@@ -174,7 +181,7 @@ class _Day:
         step_s: float,
         steps_per_block: int,
         realign_s: float,
-        bound: Bound,
+        settle: BlockKeys,
     ) -> None:
         self._params = params
         self._loops = loops
@@ -183,7 +190,7 @@ class _Day:
         self._pulses = params.clock_rate_hz * params.duty * step_s
         self._steps_per_block = steps_per_block
         self._realign_s = realign_s
-        self._bound: Bound = bound
+        self._settle = settle
         self._look_steps = max(round(_LOOK_S / step_s), 1)
         self._state: LinkState = "RUN"
         self._since_s = 0.0
@@ -287,25 +294,14 @@ class _Day:
         begin_s, now_s = first * self._step_s, (last + 1) * self._step_s
         counts = np.sum([counts for _, counts in self._open], axis=0)
         self._open.clear()
-        key, check = (_basis(counts[basis]) for basis in (0, 1))
-        sifted, qber = sum(key.detections), _error_rate(counts[0])
-        p = self._params
-        length = key_length(
-            key,
-            check,
-            p.intensities,
-            p.probabilities,
-            leaked_bits=p.error_correction_efficiency * sifted * binary_entropy(qber) if sifted else 0.0,
-            eps_sec=p.eps_sec,
-            eps_cor=p.eps_cor,
-            bound=self._bound,
-        )
+        qber, key = _error_rate(counts[0]), self._settle.key(counts)
         if qber > QBER_ABORT:  # units go to SECURITY_HOLD; here somebody acknowledges it at once
             self._aborted = True
             self._follow("QBER_ABORT", True, now_s)
-            length = replace(length, bits=0, reason=f"error rate above {QBER_ABORT:.0%}")
-        self._follow("NO_KEY", not length.bits, now_s)
-        self._blocks.append(DayBlock(begin_s, now_s, sifted, qber, _error_rate(counts[1]), length))
+            key = replace(key, bits=0)
+        self._follow("NO_KEY", not key.bits, now_s)
+        sifted = int(counts[: self._settle.keyed_bases, 0].sum())
+        self._blocks.append(DayBlock(begin_s, now_s, sifted, qber, _error_rate(counts[1]), key))
 
     def _enter(self, state: LinkState, now_s: float) -> None:
         self._state, self._since_s = state, now_s
@@ -319,7 +315,7 @@ class _Day:
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def _told(self, world: NDArray[np.float64], counts: NDArray[np.int64], states: NDArray[np.str_]) -> DayOfLink:
-        steps = states.size
+        steps, settle = states.size, self._settle
         end_s = steps * self._step_s
         self._alarms += [DayAlarm(code, begin_s, end_s, lasts=True) for code, begin_s in self._active.items()]
         secret = np.zeros(steps)
@@ -336,15 +332,15 @@ class _Day:
             detector_deviation_k=world[4],
             qber_z=_rates(counts[:, 0]),
             qber_x=_rates(counts[:, 1]),
-            sifted_rate=counts[:, 0, 0].sum(axis=1) / self._step_s,
+            sifted_rate=counts[:, : settle.keyed_bases, 0].sum(axis=(1, 2)) / self._step_s,
             secret_rate=secret,
             state=states,
             alarms=tuple(sorted(self._alarms, key=lambda alarm: alarm.begin_s)),
             blocks=tuple(self._blocks),
             pulses_per_block=self._steps_per_block * self._pulses,
-            method="lim2014",
-            bound=self._bound,
-            eps=self._params.eps_sec + self._params.eps_cor,
+            method=settle.nothing.method,
+            bound=settle.nothing.bound,
+            eps=settle.nothing.eps,
         )
 
 
@@ -360,8 +356,3 @@ def _rates(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     rates = np.full(detected.size, math.nan)
     np.divide(wrong, detected, out=rates, where=detected > 0)
     return rates
-
-
-def _basis(counts: NDArray[np.int64]) -> BasisCounts:
-    (n0, n1, n2), (m0, m1, m2) = counts.tolist()
-    return BasisCounts((n0, n1, n2), (m0, m1, m2))
