@@ -1,7 +1,10 @@
-"""Speed of distillation, both ends on one core: the whole chain, from raw detections to released keys."""
+"""Speed and memory of distillation, both ends in one process: the whole chain, from raw detections to released keys."""
 
 from __future__ import annotations
 
+import dataclasses
+import resource
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,18 +14,21 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "_support"))
 
-from tokaido.emulators.distillation import AcceptedBlock
+from tokaido.emulators.distillation import AcceptedBlock, DistillationSettings
 from tokaido.emulators.distillation._amplification import toeplitz_hash
+from tokaido.emulators.optics import Fibre
 from tokaido_testing.distillation import SMALL, pair, raw_data, run_pair
 
 BLOCK = 1_000_000
-SETTINGS = msgspec.structs.replace(SMALL, block_bits=BLOCK, frame_bits=BLOCK, eps_sec=1e-10, eps_cor=1e-15)
+FRAME = DistillationSettings().frame_bits
+SETTINGS = msgspec.structs.replace(SMALL, block_bits=BLOCK, frame_bits=FRAME, eps_sec=1e-10, eps_cor=1e-15)
+LOW_LEAK = msgspec.structs.replace(SETTINGS, schedule="B")
 
 
-def distil(qber: float, blocks: int) -> tuple[float, float, float]:
+def distil(qber: float, blocks: int, settings: DistillationSettings = SETTINGS) -> tuple[float, float, float]:
     """Return sifted Mb/s and key Mb/s of CPU time, and the mean efficiency f."""
-    records = raw_data(blocks * (BLOCK + 2000), qber, settings=SETTINGS, check_share=0.1)
-    alice, bob = pair(SETTINGS, seed=None)
+    records = raw_data(blocks * (BLOCK + 2000), qber, settings=settings, check_share=0.1)
+    alice, bob = pair(settings, seed=None)
     start = time.process_time()
     alice.add(records[0])
     bob.add(records[1])
@@ -48,21 +54,98 @@ def amplify() -> float:
     return 3 * BLOCK / (time.process_time() - start) / 1e6
 
 
+def round_trip_s(length_km: float) -> float:
+    """Return how long a question and its answer take through a fibre of this length."""
+    return 2 * Fibre(length_km=length_km, loss_db_per_km=0.2).delay_s
+
+
+def throughput(settings: DistillationSettings, length_km: float) -> float:
+    """Return the sifted Mb/s that the round trips alone allow: the time of one block, computing left out."""
+    records = raw_data(BLOCK + 2000, 0.03, settings=settings, check_share=0.1)
+    alice, bob = pair(settings, seed=None)
+    alice.add(records[0])
+    bob.add(records[1])
+    trips = 0
+    while not bob.results():
+        for message in alice.outgoing():
+            bob.receive(message)
+        for message in bob.outgoing():
+            alice.receive(message)
+        trips += 1
+    return BLOCK / (trips * round_trip_s(length_km)) / 1e6
+
+
+def peak_mb() -> float:
+    """Return the peak memory of this process in MB. That of `getrusage` would begin with the peak of its parent."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # macOS counts in bytes
+
+
+def memory(block_bits: int) -> float:
+    """Return the growth in MB of the peak memory of this process over two blocks at both ends, fed in small portions.
+
+    Call it in a fresh process: the peak of a process never falls.
+    """
+    settings = msgspec.structs.replace(SETTINGS, block_bits=block_bits)
+    alice, bob = pair(settings, seed=None)
+    transmitter, receiver = raw_data(50_000, 0.03, settings=settings, check_share=0.1)
+    span = int(transmitter.slots[-1]) + 1
+    before = peak_mb()
+    blocks = portion = 0
+    while blocks < 2:
+        alice.add(dataclasses.replace(transmitter, slots=transmitter.slots + portion * span))
+        bob.add(dataclasses.replace(receiver, slots=receiver.slots + portion * span))
+        portion += 1
+        while True:
+            from_alice, from_bob = alice.outgoing(), bob.outgoing()
+            for message in from_alice:
+                bob.receive(message)
+            for message in from_bob:
+                alice.receive(message)
+            if not from_alice and not from_bob:
+                break
+        blocks += sum(isinstance(block, AcceptedBlock) for block in alice.results())
+    return peak_mb() - before
+
+
+def memory_afresh(block_bits: int) -> float:
+    """Return `memory` of a process of its own."""
+    command = [sys.executable, __file__, str(block_bits)]
+    return float(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+
 def measure() -> list[tuple[str, float, str, str]]:
     """Return (name, value, unit of measure, goal) of each figure."""
     rows: list[tuple[str, float, str, str]] = []
     distil(0.03, 1)
-    for qber in (0.01, 0.03):
-        runs = [distil(qber, 2) for _ in range(3)]
-        sifted, key, efficiency = (float(np.median(column)) for column in zip(*runs, strict=True))
-        goal = (">= 4", "<= 1.10") if qber == 0.03 else ("", "")
-        rows.append((f"distillation, both ends on one core, QBER {qber:.0%}, sifted", sifted, "Mb/s", goal[0]))
-        rows.append((f"distillation, both ends on one core, QBER {qber:.0%}, key", key, "Mb/s", ""))
-        rows.append((f"Cascade efficiency f, QBER {qber:.0%}", efficiency, "", goal[1]))
+    for settings, name, qbers, goals in (
+        (SETTINGS, "", (0.01, 0.03), (">= 4", "<= 1.10")),
+        (LOW_LEAK, "low-leak schedule, ", (0.03,), (">= 2", "<= 1.05")),
+    ):
+        for qber in qbers:
+            runs = [distil(qber, 2, settings) for _ in range(3)]
+            sifted, key, efficiency = (float(np.median(column)) for column in zip(*runs, strict=True))
+            goal = goals if qber == 0.03 else ("", "")
+            rows.append(
+                (f"distillation, {name}both ends on one core, QBER {qber:.0%}, sifted", sifted, "Mb/s", goal[0])
+            )
+            rows.append((f"distillation, {name}both ends on one core, QBER {qber:.0%}, key", key, "Mb/s", ""))
+            rows.append((f"Cascade efficiency f, {name}QBER {qber:.0%}", efficiency, "", goal[1]))
+    for settings, name in ((SETTINGS, ""), (LOW_LEAK, "low-leak schedule, ")):
+        rows.append((f"distillation, {name}100 km, what round trips allow", throughput(settings, 100), "Mb/s", ""))
     rows.append(("privacy amplification of one end, n = 1e6", amplify(), "Mb/s", ""))
+    for block_bits, limit in ((1_000_000, "<= 200"), (10_000_000, "<= 700")):
+        name = f"memory of both ends of a link, blocks of 1e{len(str(block_bits)) - 1}"
+        rows.append((name, memory_afresh(block_bits), "MB", limit))
     return rows
 
 
 if __name__ == "__main__":
-    for name, value, unit, goal in measure():
-        print(f"{name:<58} {value:8.3f} {unit:<5} {goal}")
+    if len(sys.argv) > 1:
+        print(memory(int(sys.argv[1])))
+    else:
+        for name, value, unit, goal in measure():
+            print(f"{name:<72} {value:8.3f} {unit:<5} {goal}")
