@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from tokaido.hal._authenticator import (
 )
 from tokaido.hal._errors import AuthenticationError, ConfigurationError, KeyMaterialError
 from tokaido.hal._keys import KeyMaterial
+from tokaido.hal._pads import PadBudget, PadCounts, PadMarks
 
 PRE_SHARED = bytes(range(32)) + b"".join(i.to_bytes(PAD_BYTES, "big") for i in range(1000, 1400))
 
@@ -79,12 +82,12 @@ def test_no_pad_is_ever_spent_twice_by_either_end_and_replenishment_goes_on() ->
 
 
 def test_the_pointer_is_stored_before_the_pad_is_used() -> None:
-    stored: list[int] = []
+    stored: list[PadMarks] = []
     pool = AuthenticationPool(KeyMaterial(PRE_SHARED), end="transmitter", persist=stored.append)
     index, first = OneTimeAuthenticator(pool).tag(b"x")
-    assert stored == [index + 1]
+    assert stored == [PadMarks(own=index + 1)]
 
-    def fail(pointer: int) -> None:
+    def fail(marks: PadMarks) -> None:
         raise OSError("disk full")
 
     broken = AuthenticationPool(KeyMaterial(PRE_SHARED), end="transmitter", persist=fail)
@@ -93,7 +96,7 @@ def test_the_pointer_is_stored_before_the_pad_is_used() -> None:
     broken._persist = None
     assert OneTimeAuthenticator(broken).tag(b"x")[0] == index + 1
 
-    resumed = AuthenticationPool(KeyMaterial(PRE_SHARED), end="transmitter", resume_at=stored[-1])
+    resumed = AuthenticationPool(KeyMaterial(PRE_SHARED), end="transmitter", resume=stored[-1])
     next_index, second = OneTimeAuthenticator(resumed).tag(b"x")
     assert next_index == index + 1
     assert first != second
@@ -158,3 +161,108 @@ def test_nothing_shows_a_pad_and_close_erases_them() -> None:
 
 def test_the_forgery_bound_grows_with_the_length() -> None:
     assert forgery_bound(2_000_000) == pytest.approx(8 * 125_000 / 2**106)
+
+
+# --- the budget -----------------------------------------------------------------------------------------------------
+
+BUDGET = PadBudget(reserve=4, low=4, full=8)
+
+
+def budgeted(pads: int, end: Literal["transmitter", "receiver"] = "transmitter") -> AuthenticationPool:
+    key = KeyMaterial(PRE_SHARED[: 32 + 32 * pads])
+    return AuthenticationPool(key, end=end, budget=BUDGET)
+
+
+def test_blocks_leave_the_reserve_and_a_proof_opens_it_for_one_block() -> None:
+    pool = budgeted(6)
+    assert [pool._spend()[0] for _ in range(pool.remaining_tags)] == [0, 1]
+    with pytest.raises(KeyMaterialError, match="no authentication pad"):
+        pool._spend()
+    assert pool._spend(())[0] == 2
+    assert pool.remaining_tags == 0
+    pool.open_reserve()
+    assert pool.remaining_tags == 2
+    pool.open_reserve()
+    assert [pool._spend()[0] for _ in range(2)] == [3, 4]
+    assert pool.remaining_tags == 0
+    assert pool._spend(())[0] == 5
+    with pytest.raises(KeyMaterialError, match="no authentication pad"):
+        pool._spend(())
+
+
+def test_with_pads_for_a_block_a_proof_opens_nothing() -> None:
+    pool = budgeted(7)
+    pool.open_reserve()
+    assert pool.remaining_tags == 3
+
+
+def test_the_needier_end_decides_how_much_both_cut_off() -> None:
+    alice, bob = budgeted(4 + 8), budgeted(4 + 8, "receiver")
+    assert alice.next_segment & 3 == 0
+    alice._spend()
+    assert alice.next_segment & 3 == 1
+    for _ in range(5):
+        bob._spend()
+    assert bob.next_segment & 3 == 2
+    agreed = max(alice.next_segment, bob.next_segment)
+    rests = []
+    for pool in (alice, bob):
+        pool.replenish(KeyMaterial(b"h" * 64), segment=agreed)
+        rests.append(pool.claim(KeyMaterial(bytes(range(200)) * 10)))
+    assert [len(rest) if rest else 0 for rest in rests] == [2000 - 1024] * 2
+    assert rests[0] is not None
+    assert bytes(rests[0].reveal()) == (bytes(range(200)) * 10)[1024:]
+    assert alice.segments == bob.segments == (0, agreed, agreed | 3)
+    assert alice.next_segment == bob.next_segment == (agreed | 3) + 1
+
+
+def test_a_short_key_goes_to_the_pool_as_a_whole_and_a_full_pool_takes_nothing() -> None:
+    pool = budgeted(5)
+    pool.replenish(KeyMaterial(bytes(64)))
+    assert pool.claim(KeyMaterial(bytes(96))) is None
+    assert pool.remaining_tags == 1 + 2 + 3
+    while pool.next_segment & 3:
+        pool.replenish(KeyMaterial(bytes(64)))
+        pool.claim(KeyMaterial(b""))
+    pool.replenish(KeyMaterial(bytes(64)))
+    rest = pool.claim(KeyMaterial(bytes(96)))
+    assert rest is not None
+    assert len(rest) == 96
+    assert pool.claim(rest) is rest  # no block is claimed twice
+
+
+def test_what_was_not_claimed_by_the_end_of_a_session_is_not_claimed_later() -> None:
+    pool = budgeted(5)
+    pool.replenish(KeyMaterial(bytes(64)))
+    pool.forget_claims()
+    key = KeyMaterial(bytes(96))
+    assert pool.claim(key) is key
+
+
+def test_blocks_spend_fresh_key_that_the_peer_is_known_to_hold_before_the_pre_shared_key() -> None:
+    pool = budgeted(7)
+    pool.replenish(KeyMaterial(bytes(64)), segment=4)
+    assert pool._spend()[0] == 0
+    pool.discard_unshared((0, 4))
+    assert [pool._spend()[0] for _ in range(3)] == [4 << 32, 4 << 32 | 1, 1]
+    pool.replenish(KeyMaterial(bytes(64)), segment=8)
+    assert [pool._spend()[0] for _ in range(2)] == [2, 8 << 32]
+
+
+def test_a_proof_takes_a_pad_that_its_taker_holds() -> None:
+    pool = budgeted(7)
+    pool.replenish(KeyMaterial(bytes(64)), segment=4)
+    assert pool._spend((0,))[0] == 0
+    assert pool._spend((0, 4))[0] == 4 << 32
+    assert pool._spend((0, 9))[0] == 1
+
+
+def test_every_bit_is_accounted_for() -> None:
+    alice, bob = budgeted(8), budgeted(8, "receiver")
+    assert alice.counts == PadCounts(preshared=2048, replenished=0, spent=0, discarded=0, remaining=2048)
+    index, tag = OneTimeAuthenticator(alice).tag(b"m")
+    OneTimeAuthenticator(bob).verify(index, b"m", tag)
+    assert alice.counts == bob.counts == PadCounts(2048, 0, 128, 0, 1920)
+    alice.replenish(KeyMaterial(bytes(96)), segment=4)
+    alice.discard_unshared(bob.segments)
+    assert alice.counts == PadCounts(2048, 768, 128, 768, 1920)

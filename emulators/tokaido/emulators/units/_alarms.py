@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
@@ -101,21 +101,21 @@ class AlarmBook:
     def __contains__(self, code: str) -> bool:
         return code in self._active
 
-    def raise_(self, code: str, now_ns: int) -> None:
-        """Raise an alarm; one that is active already says nothing again."""
+    def raise_(self, code: str, now_ns: int, detail: str = "") -> None:
+        """Raise an alarm, with a detail behind its text; one that is active already says nothing again."""
         if code not in self._active:
             self._active[code] = now_ns
-            self._note("RAISED", code)
+            self._note("RAISED", code, detail)
 
     def clear(self, code: str) -> None:
         """Clear an alarm, latched or not; one that is not active says nothing."""
         if self._active.pop(code, None) is not None:
             self._note("CLEARED", code)
 
-    def follow(self, code: str, cause: bool, now_ns: int) -> None:
+    def follow(self, code: str, cause: bool, now_ns: int, detail: str = "") -> None:
         """Raise while there is a cause, and clear without one unless the alarm is latched."""
         if cause:
-            self.raise_(code, now_ns)
+            self.raise_(code, now_ns, detail)
         elif self.kinds[code].latch is Latch.NONE:
             self.clear(code)
 
@@ -127,8 +127,9 @@ class AlarmBook:
         """Return the active alarms, oldest first."""
         return [ActiveAlarm(self.kinds[code], since_ns) for code, since_ns in self._active.items()]
 
-    def _note(self, change: Literal["RAISED", "CLEARED"], code: str) -> None:
+    def _note(self, change: Literal["RAISED", "CLEARED"], code: str, detail: str = "") -> None:
         self.seq += 1
-        told = AlarmChange(self.seq, change, self.kinds[code])
+        kind = self.kinds[code]
+        told = AlarmChange(self.seq, change, replace(kind, text=f"{kind.text}: {detail}") if detail else kind)
         for listener in self._listeners:
             listener(told)

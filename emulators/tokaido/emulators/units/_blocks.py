@@ -6,17 +6,16 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
+from tokaido.emulators.units._budget import LOW_BLOCKS, Attempts
 from tokaido.emulators.units._readings import Reading, no_data
 from tokaido.emulators.units._session import BlockOutcome, Session
 from tokaido.hal._keys import KeyBlockInfo
+from tokaido.hal._pads import PADS_PER_BLOCK
 
 if TYPE_CHECKING:
     from tokaido.emulators.units._unit import UnitModel
     from tokaido.hal._keys import KeyMaterial
 
-LOW_BLOCKS = 16
-TAGS_PER_BLOCK = 2
-"""One-time tags that each end spends on a block."""
 QBER_HIGH = 0.06
 QBER_FINE = 0.055
 REFERENCE_NS = 2_000_000_000
@@ -39,6 +38,9 @@ class Blocks:
     def __init__(self, unit: UnitModel) -> None:
         self._unit = unit
         self.session: Session | None = None
+        self.attempts = Attempts()
+        """Proofs and blocks that cost authentication key for nothing."""
+        self._tags_seen = 0
         self._qber_degrades = False
         self.forget_measurements()
 
@@ -55,16 +57,27 @@ class Blocks:
 
     @property
     def auth_key_low(self) -> bool:
-        """Whether a loaded key lasts for less than 16 blocks, or (without one) a fault says so."""
+        """Whether a loaded key lasts for less than 16 blocks or no attempt is left; without one, if a fault says so."""
         if self._unit.links.pool is None:
             return "authentication_key_low" in self._unit.faults
-        return self.auth_left < LOW_BLOCKS * 2 * TAGS_PER_BLOCK * 128
+        return self._blocks_left < LOW_BLOCKS or not self.attempts_left
+
+    @property
+    def _blocks_left(self) -> int:
+        """Blocks that this end can authenticate without the reserve."""
+        pool = self._unit.links.pool
+        blocks = 0 if pool is None else pool.remaining_tags // PADS_PER_BLOCK
+        return min(blocks, LOW_BLOCKS - 1) if "authentication_key_low" in self._unit.faults else blocks
+
+    @property
+    def attempts_left(self) -> int:
+        """Blocks that this unit may try now: as many as there is key for, and as may fail within the hour."""
+        return min(self._blocks_left, self.attempts.left(self._unit.now_ns))
 
     @property
     def can_authenticate(self) -> bool:
-        """Whether a session makes sense: there is authentication key for one block."""
-        pool = self._unit.links.pool
-        return pool is not None and pool.remaining_tags >= TAGS_PER_BLOCK
+        """Whether a session makes sense: there is authentication key for one block, and the hour allows an attempt."""
+        return self.attempts_left > 0
 
     @property
     def store_full(self) -> bool:
@@ -85,6 +98,9 @@ class Blocks:
     def begin_session(self, session: Session) -> None:
         """Begin a session that the peer agreed to."""
         self.session = session
+        if self._unit.links.pool is not None:
+            self._unit.links.pool.forget_claims()
+            self._tags_seen = self._unit.links.pool.tags_spent
         self._sifted.clear()
         self._sifted.append((session.began_ns, 0))
 
@@ -93,6 +109,7 @@ class Blocks:
         session, self.session = self.session, None
         if session is not None:
             self._unit.peer.say_last_words(session)
+            self._note_tags(in_vain=True)
 
     def imagine_session(self) -> None:
         """Be in a session with an imagined peer."""
@@ -114,9 +131,13 @@ class Blocks:
                 outcome.key.wipe()
             return
         now_ns = self._unit.now_ns
-        if outcome.key is not None:
-            self._store(session.id, outcome, outcome.key)
-        secret_rate = session.secret_rate(now_ns, outcome.key.bits if outcome.key is not None else 0)
+        self._note_tags(in_vain=outcome.verdict != "accepted")
+        key, pool = outcome.key, self._unit.links.pool
+        if key is not None and pool is not None:
+            key = pool.claim(key)
+        if key is not None:
+            self._store(session.id, outcome, key)
+        secret_rate = session.secret_rate(now_ns, key.bits if key is not None else 0)
         if outcome.key is not None:
             self._measure("secret_rate", secret_rate)
         self._measure("qber", outcome.qber)
@@ -132,6 +153,16 @@ class Blocks:
             if outcome.verdict == "QUARANTINE":
                 self._unit.store.lock_away((session.id, outcome.number))
             self._unit.raise_alarm(outcome.verdict)
+        if not self.attempts.left(now_ns):
+            self.end_session()
+
+    def _note_tags(self, *, in_vain: bool) -> None:
+        """Note the tags that were made since the last block; made in vain, they are an attempt that failed."""
+        pool = self._unit.links.pool
+        spent = 0 if pool is None else pool.tags_spent
+        if in_vain and spent > self._tags_seen:
+            self.attempts.note(self._unit.now_ns)
+        self._tags_seen = spent
 
     def _store(self, session: str, outcome: BlockOutcome, key: KeyMaterial) -> None:
         link = self._unit.links.in_force

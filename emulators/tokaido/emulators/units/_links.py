@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tokaido.emulators.units._budget import BATCH, BUDGET
 from tokaido.emulators.units._readings import Refusal
 from tokaido.hal._authenticator import AuthenticationPool
 from tokaido.hal._keys import KeyMaterial
+from tokaido.hal._pad_ledger import PadLedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokaido.emulators.units._faults import Side
+    from tokaido.hal._pad_ledger import PadLedger
 
 MAX_LINKS: Final = 32
 """Links that may have a pre-shared key at the same time."""
@@ -66,17 +68,17 @@ class Links:
     Args:
         side: Which end of its links the unit is.
         insecure: Whether keys are marked so.
-        secret: Where secret bytes come from.
+        ledger: Where spent pads are noted: for ever, since another box may have spent pads of a key that was erased
+            here, and on disk if the unit has a folder for its state.
     """
 
-    def __init__(self, side: Side, *, insecure: bool, secret: Callable[[int], bytes]) -> None:
+    def __init__(self, side: Side, *, insecure: bool, ledger: PadLedger) -> None:
         self._side: Final = side
         self._insecure = insecure
-        self._salt = secret(16)
+        self._ledger = ledger
+        self._salt = os.urandom(32)
         self._pools: dict[Link, AuthenticationPool] = {}
         self._loaded: dict[Link, bytes] = {}
-        self._owners: dict[bytes, Link] = {}  # for ever: another box may have spent pads of a key that was erased here
-        self._spent: dict[bytes, int] = {}
         self.in_force = ANYBODY
         self.fence = 0
         """Fencing number of the selection in force."""
@@ -109,32 +111,41 @@ class Links:
         A key that the link had earlier goes on where its pads were left.
 
         Raises:
-            Refusal: RANGE, for a key that another link has or had, or for one link too many.
+            Refusal: RANGE, for a key that another link has or had, or for one link too many; INTERNAL, if it cannot be
+                found out which of its pads were spent.
         """
         fingerprint = hmac.new(self._salt, key, hashlib.sha256).digest()
         if self._loaded.get(link) == fingerprint:
             return False
-        owner = self._owners.get(fingerprint, link)
-        if owner != link:
-            tense = "is" if self._loaded.get(owner) == fingerprint else "was"
+        name = f"{self._side}|{link.peer}|{link.path}"
+        if self._of_another(key, name):
+            tense = "is" if fingerprint in self._loaded.values() else "was"
             raise Refusal("RANGE", f"this pre-shared key {tense} loaded for another link")
         if link not in self._pools and len(self._pools) >= MAX_LINKS:
             raise Refusal("RANGE", f"pre-shared keys of {MAX_LINKS} links are loaded, and there is no room for more")
         if link in self._pools:
-            self._pools[link].close()
-        self._owners[fingerprint] = link
+            self._loaded.pop(link)
+            self._pools.pop(link).close()
+        try:
+            account = self._ledger.open(key, name)
+        except PadLedgerError as error:
+            raise Refusal("INTERNAL", error.what) from error
         self._loaded[link] = fingerprint
-
-        def persist(index: int) -> None:
-            self._spent[fingerprint] = index
-
         self._pools[link] = AuthenticationPool(
             KeyMaterial(key, insecure=self._insecure),
             end=self._side,
-            persist=persist,
-            resume_at=self._spent.get(fingerprint, 0),
+            persist=account.persist,
+            resume=account.marks,
+            batch=BATCH,
+            budget=BUDGET,
         )
         return True
+
+    def _of_another(self, key: bytes, name: str) -> bool:
+        try:
+            return self._ledger.is_of_another(key, name)
+        except PadLedgerError as error:
+            raise Refusal("INTERNAL", error.what) from error
 
     def erase(self) -> None:
         """Erase the pre-shared keys of all links and what is left of them; the link in force stays."""

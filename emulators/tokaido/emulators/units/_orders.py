@@ -84,6 +84,7 @@ class Orders:
             case "power_off":
                 unit.enter(State.OFF)
             case "start":
+                self._refuse_without_key()
                 if unit.aligned:
                     unit.enter(State.RUN)
                 else:
@@ -137,6 +138,11 @@ class Orders:
         state = self._unit.state
         if state not in allowed.states and not also:
             raise Refusal("STATE", f"{state}: {called} is allowed in {allowed}")
+
+    def _refuse_without_key(self) -> None:
+        blocks = self._unit.blocks
+        if self._unit.links.pool is not None and not blocks.can_authenticate:
+            raise Refusal("REFUSED", f"too little authentication key: {blocks.attempts_left} attempts are left")
 
     def _stop(self) -> None:
         realigning = self._unit.state is State.REALIGN

@@ -16,13 +16,15 @@ from tokaido.hal._authenticator import OneTimeAuthenticator
 from tokaido.hal._errors import AuthenticationError, KeyMaterialError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tokaido.emulators.units._unit import UnitModel
 
 STATUS_NS: Final = 250_000_000
 HELLO_NS: Final = 1_000_000_000
 SILENCE_NS: Final = 3_000_000_000
+MAX_SEGMENTS: Final = 1000
+"""Segments of pads that are read from a message."""
 _DUE_STATES = (State.ALIGN, State.STANDBY, State.REALIGN, *RUNNING)
 
 
@@ -39,6 +41,7 @@ class Peer:
         self._last_status: dict[str, object] = {}
         self._nonce = b""
         self._proofs: dict[tuple[str, bytes], bytes] = {}
+        self._attempts: dict[tuple[str, bytes], int] = {}
         self._verified: set[bytes] = set()
         self._opening: Session | None = None
         self.status: dict[str, Any] = {}
@@ -114,6 +117,7 @@ class Peer:
         self.proved = False
         self._nonce = self._secret(16)
         self._proofs.clear()
+        self._attempts.clear()
         self._verified.clear()
         self._next_ns["hello"] = 0
 
@@ -148,13 +152,13 @@ class Peer:
             self._last_status = status
             self._say("status", **status)
         if unit.state is State.AUTH and unit.links.pool is not None and self._due("hello", HELLO_NS):
-            self._say("hello", nonce=self._nonce.hex())
+            self._say("hello", nonce=self._nonce.hex(), segments=unit.links.pool.segments)
         if unit.blocks.session is not None and self.status and self._session_over(unit.blocks.session):
             unit.blocks.end_session()
         if unit.SIDE == "transmitter" and unit.blocks.session is None and unit.state in RUNNING and self.running:
             settings = unit.blocks.session_settings()
             if (
-                unit.links.pool is not None
+                unit.blocks.can_authenticate
                 and not unit.blocks.store_full
                 and settings is not None
                 and self.shares_channel
@@ -215,11 +219,13 @@ class Peer:
     def _status(self, body: dict[str, Any]) -> None:
         self.status = body
 
-    def _transcript(self, sender: str, theirs: bytes, side: str) -> bytes:
-        """Return what a proof is a tag of: whose it is, both boxes, the path, and the transmitter's nonce first."""
+    def _transcript(self, sender: str, theirs: bytes, side: str, segments: Iterable[int]) -> bytes:
+        """Return what a proof is a tag of: whose it is, both boxes, the path, the segments of pads that its sender
+        holds, and the transmitter's nonce first."""
         ours, other = (self._unit.serial_number, self._nonce), (sender, theirs)
         transmitter, receiver = (ours, other) if self._unit.SIDE == "transmitter" else (other, ours)
-        names = "|".join((side, transmitter[0], receiver[0], self._unit.links.in_force.path))
+        held = ",".join(map(str, segments))
+        names = "|".join((side, transmitter[0], receiver[0], self._unit.links.in_force.path, held))
         return b"tokaido unit proof|" + names.encode() + b"|" + transmitter[1] + receiver[1]
 
     def _hello(self, body: dict[str, Any]) -> None:
@@ -230,21 +236,31 @@ class Peer:
         if len(theirs) == 16 and self._unit.links.pool is not None:
             if not self._nonce:
                 self._nonce = self._secret(16)
-            self._prove(body["from"], theirs)
+            self._prove(body["from"], theirs, _segments(body))
 
-    def _prove(self, sender: str, theirs: bytes) -> None:
-        """Send the proof for this pair of nonces; one pad is spent on it however often it is asked for."""
+    def _prove(self, sender: str, theirs: bytes, held: tuple[int, ...]) -> None:
+        """Send the proof for this pair of nonces; one pad is spent on it however often it is asked for.
+
+        An attempt that the peer does not answer with its own proof counts; when the hour allows no more, none is made.
+        """
         pool = self._unit.links.pool
         if pool is None:
             return
         asked = sender, theirs
         if asked not in self._proofs:
+            attempts, now_ns = self._unit.blocks.attempts, self._unit.now_ns
+            if not attempts.left(now_ns):
+                return
+            self._attempts[asked] = attempts.note(now_ns)
+            ours = pool.segments
             try:
-                index, tag = OneTimeAuthenticator(pool).tag(self._transcript(sender, theirs, self._unit.SIDE))
+                index, tag = OneTimeAuthenticator(pool).prove(
+                    self._transcript(sender, theirs, self._unit.SIDE, ours), held
+                )
             except KeyMaterialError:
                 return
-            nonces = {"nonce": self._nonce.hex(), "yours": theirs.hex()}
-            self._proofs[asked] = self._written("proof", **nonces, index=index, tag=tag.hex())
+            members = {"nonce": self._nonce.hex(), "yours": theirs.hex(), "segments": ours}
+            self._proofs[asked] = self._written("proof", **members, index=index, tag=tag.hex())
         self._outbox.append(self._proofs[asked])
 
     def _proof(self, body: dict[str, Any]) -> None:
@@ -253,16 +269,20 @@ class Peer:
         if pool is None or bytes.fromhex(body["yours"]) != self._nonce or theirs in self._verified:
             return
         other = "receiver" if self._unit.SIDE == "transmitter" else "transmitter"
-        sender = body["from"]
+        sender, held = body["from"], _segments(body)
         if (sender, theirs) not in self._proofs:
-            self._prove(sender, theirs)
+            self._prove(sender, theirs, held)
+        transcript = self._transcript(sender, theirs, other, held)
         try:
-            OneTimeAuthenticator(pool).verify(int(body["index"]), self._transcript(sender, theirs, other), tag)
+            OneTimeAuthenticator(pool).verify(int(body["index"]), transcript, tag)
         except AuthenticationError:
             self._unit.raise_alarm("AUTH_MISMATCH")
         else:
             self._verified.add(theirs)
             self.proved = True
+            self._unit.blocks.attempts.forgive(self._attempts.pop((sender, theirs), 0))
+            pool.discard_unshared(held)
+            pool.open_reserve()
 
     def _open(self, body: dict[str, Any]) -> None:
         unit = self._unit
@@ -294,6 +314,11 @@ class Peer:
         ):
             opening.begin(unit.now_ns)
             unit.blocks.begin_session(opening)
+
+
+def _segments(body: dict[str, Any]) -> tuple[int, ...]:
+    """Return the numbers of the segments of pads that a message says its sender holds."""
+    return tuple(int(number) for number in body["segments"][:MAX_SEGMENTS])
 
 
 def _outgoing(session: Session) -> list[bytes]:

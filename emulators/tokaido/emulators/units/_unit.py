@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tokaido.emulators._secrets import Secrets, secret_source
 from tokaido.emulators.units._alarms import AlarmBook, Latch
 from tokaido.emulators.units._blocks import Blocks
@@ -26,6 +28,7 @@ from tokaido.emulators.units._states import (
 )
 from tokaido.emulators.units._thermal import Body
 from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._pad_ledger import PadLedger
 
 TICK_NS = 50_000_000
 """The state machine looks around this often; a command or a message takes effect at once."""
@@ -41,12 +44,21 @@ class UnitModel(KeyHolder):
         serial_number: 4 to 24 of `A-Z0-9-`.
         seed: Decides the noise of the readings, and the secrets if they are "seeded".
         secrets: "os", or "seeded" for keys that are marked insecure.
+        state_directory: Folder for what must outlive the process: which one-time pads were spent. Without one that is
+            forgotten, and a pre-shared key must not be loaded into another process again.
 
     Raises:
         ConfigurationError: The serial number has another form.
     """
 
-    def __init__(self, serial_number: str | None = None, *, seed: int = 0, secrets: Secrets = "os") -> None:
+    def __init__(
+        self,
+        serial_number: str | None = None,
+        *,
+        seed: int = 0,
+        secrets: Secrets = "os",
+        state_directory: Path | str | None = None,
+    ) -> None:
         serial = self.SERIAL_NUMBER if serial_number is None else serial_number
         if not SERIAL_NUMBER.fullmatch(serial):
             raise ConfigurationError(f"{serial!r} is no serial number", remedy="Give 4 to 24 of A-Z, 0-9 and -")
@@ -75,7 +87,9 @@ class UnitModel(KeyHolder):
         self.keychannel = KeyChannel(self, self.KEY_FORMAT)
         self.alarms = AlarmBook(self.ALARMS, self.control.tell_alarm, self.keychannel.tell_alarm)
         self.faults = ModelFaults(self.SIDE, self.MODEL_FAULTS, self._fault_begun, self._fault_ended)
-        self.links = Links(self.SIDE, insecure=self.insecure, secret=self.secret)
+        self.pads = PadLedger(state_directory and Path(state_directory) / f"{serial}.pads")
+        """How far the one-time pads of its links were spent."""
+        self.links = Links(self.SIDE, insecure=self.insecure, ledger=self.pads)
         self.blocks = Blocks(self)
         self.peer = Peer(self, self.secret)
 
@@ -322,7 +336,9 @@ class UnitModel(KeyHolder):
         self.alarms.follow("CHASSIS_TEMP", warm, self._now_ns)
         self.alarms.follow("PEER_UNREACHABLE", self.peer.overdue, self._now_ns)
         self.alarms.follow("SETTINGS_MISMATCH", self.peer.disagrees, self._now_ns)
-        self.alarms.follow("AUTH_KEY_LOW", self.blocks.auth_key_low, self._now_ns)
+        self.alarms.follow(
+            "AUTH_KEY_LOW", self.blocks.auth_key_low, self._now_ns, f"{self.blocks.attempts_left} attempts are left"
+        )
         self.alarms.follow("KEYSTORE_FULL", self.blocks.store_full, self._now_ns)
         self.blocks.follow_rate()
 
