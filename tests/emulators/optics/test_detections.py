@@ -90,7 +90,7 @@ def test_gains_and_errors_are_those_of_the_formula() -> None:
     sigmas = [
         s for params in (SHORT, NO_DEAD_TIME, BALANCED, MEMORYLESS, far) for s in deviations(params, 2_000_000_000)
     ]
-    assert np.abs(sigmas).max() < 4.5
+    assert np.abs(sigmas).max() < 4
     assert 0.6 < np.mean(np.square(sigmas)) < 1.5  # chi-square of 120 values, three sigma
 
 
@@ -130,6 +130,38 @@ def test_afterpulses_show_in_the_gaps_and_only_if_there_are_any() -> None:
     assert with_ - chance > 20 * sigma
     without, chance, sigma = short_gaps(MEMORYLESS)
     assert abs(without - chance) < 4 * sigma
+
+
+def test_gaps_of_a_link_without_dead_time_and_afterpulses_are_geometric() -> None:
+    exposure = expose(MEMORYLESS, 1_000_000_000)
+    gaps = np.diff(exposure.receiver.slots)
+    p = rate(exposure)
+    grid = np.arange(1, int(12 / p))
+    empirical = np.searchsorted(np.sort(gaps), grid, side="right") / gaps.size
+    distance = float(np.abs(empirical + np.expm1(grid * np.log1p(-p))).max())
+    assert distance * gaps.size**0.5 < 1.63  # Kolmogorov-Smirnov, 1 %
+
+
+def autocorrelation(params: LinkParameters, lags: range) -> tuple[np.ndarray, float]:
+    """Return, for each lag in gates, how often a click follows a click, less the chance of it, and one sigma."""
+    exposure = expose(params, 1_000_000_000)
+    slots, n, p = exposure.receiver.slots, exposure.receiver.slots.size, rate(exposure)
+    pairs = np.zeros(lags.stop, np.int64)
+    for neighbour in range(1, 6):
+        apart = slots[neighbour:] - slots[:-neighbour]
+        pairs += np.bincount(apart[apart < lags.stop], minlength=lags.stop)
+    return pairs[lags.start :] / n - p, (p / n) ** 0.5
+
+
+def test_clicks_correlate_with_earlier_ones_as_afterpulses_do_and_only_if_there_are_any() -> None:
+    lags = range(1, 150)
+    after, sigma = autocorrelation(BALANCED, lags)
+    chance = BALANCED.afterpulse_probability
+    expected = chance * np.exp(-(np.array(lags) - 1) / 50) * -np.expm1(-1 / 50)
+    assert (np.abs(after - expected) < 5 * sigma + 0.1 * expected).all()
+    none, sigma = autocorrelation(MEMORYLESS, lags)
+    assert 0.6 < np.mean(np.square(none / sigma)) < 1.5
+    assert abs(none.sum()) < 4 * sigma * len(lags) ** 0.5
 
 
 def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
