@@ -6,12 +6,16 @@ import struct
 import sys
 import zlib
 from pathlib import Path
+from typing import cast
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import StepPatch
 
 from tokaido.console import main
 from tokaido.console._plot import published, requests
@@ -31,10 +35,13 @@ def legend(figure: Figure) -> list[str]:
 
 def lines(axes: Axes) -> dict[str, tuple[list[float], list[float]]]:
     """Return the points of each line by its label."""
-    return {
-        str(line.get_label()): ([float(x) for x in line.get_xdata()], [float(y) for y in line.get_ydata()])
-        for line in axes.get_lines()
-    }
+    return {str(line.get_label()): points(line) for line in axes.get_lines()}
+
+
+def points(line: Line2D) -> tuple[list[float], list[float]]:
+    """Return the points of a line."""
+    x, y = np.asarray(line.get_data(), float).tolist()
+    return x, y
 
 
 def asked(*presets: str, attack: str | None = None, settings: str = "published") -> list[Curve]:
@@ -155,15 +162,22 @@ def test_the_rate_picture_has_each_curve_with_what_it_holds_for() -> None:
 
 
 def test_published_points_stand_only_beside_their_own_presets() -> None:
-    points = published({"t12"})
-    assert {point.preset for point in points} == {"t12"}
-    assert {50.0} < {point.distance_km for point in points}
-    figure = draw_rate_distance(asked("t12"), points, "rates")
-    (label,) = [text for text in legend(figure) if "published:" in text]
-    assert "Lucamarini" in label
-    km, bps = lines(figure.axes[0])[label]
+    found = published({"t12"})
+    assert {point.preset for point in found} == {"t12"}
+    figure = draw_rate_distance(asked("t12"), found, "rates")
+    measured, moved = (text for text in legend(figure) if "published:" in text)
+    assert "Lucamarini 2013" in measured
+    km, bps = lines(figure.axes[0])[measured]
     assert bps[km.index(50.0)] == 1.09e6
     assert not published({"nec-sspd"})
+    assert "Sasaki 2011" in moved
+
+
+def test_a_point_stands_where_the_fibre_of_its_curve_has_its_loss() -> None:
+    field = next(point for point in published({"t12"}) if "Sasaki" in point.source)
+    assert field.km == pytest.approx(14.5 / 0.2)  # 45 km of field fibre
+    assert field.moved
+    assert not any(point.moved for point in published({"boaron-2018"}))
 
 
 def test_a_link_without_key_is_named_and_not_drawn() -> None:
@@ -192,9 +206,9 @@ def test_the_qber_picture_has_both_bases_and_where_the_key_ends() -> None:
     z, x = axes.get_lines()
     assert (z.get_linestyle(), x.get_linestyle()) == ("-", "--")
     rate = optics.link_rate(optics.preset("t12", distance_km=0))
-    assert [float(line.get_ydata()[0]) for line in (z, x)] == pytest.approx([100 * rate.qber_z, 100 * rate.qber_x])
-    (mark,) = z.get_markevery()
-    assert float(z.get_xdata()[mark]) == curve.reach_km
+    assert [points(line)[1][0] for line in (z, x)] == pytest.approx([100 * rate.qber_z, 100 * rate.qber_x])
+    (mark,) = cast("list[int]", z.get_markevery())
+    assert points(z)[0][mark] == curve.reach_km
 
 
 def test_protocols_with_one_error_rate_have_one_line() -> None:
@@ -233,7 +247,8 @@ def test_the_session_picture_shows_what_the_day_was(day: optics.DayOfLink) -> No
     width = day.time_s.size // 720
     assert shown[0] == pytest.approx(100 * float(day.qber_z[:width].mean()))
     (secret,) = rates.patches
-    edges, values = secret.get_data().edges, secret.get_data().values
+    assert isinstance(secret, StepPatch)
+    values, edges, _ = secret.get_data()
     bits = sum(1e3 * value * 3600 * (end - begin) for value, begin, end in zip(values, edges, edges[1:], strict=False))
     assert bits == pytest.approx(day.secret_bits)
     spans = [path for collection in alarms.collections[3:] for path in collection.get_paths()]

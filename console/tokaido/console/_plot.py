@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tokaido.console._plot_rates import PlacedPoint
+
 
 RATE_PRESETS: Final = (
     "t12:lucamarini",
@@ -38,7 +40,7 @@ def plot_rate_distance(requests: Sequence[RateRequest], longest_km: float, outpu
 
     drawn = curves(requests, longest_km)
     names = {request.preset for request in requests}
-    points = [point for point in published(names) if point.distance_km <= longest_km]
+    points = [point for point in published(names) if point.km <= longest_km]
     write_picture(draw_rate_distance(drawn, points, "Secret rate, calculated from expected counts"), output)
     print(f"{output}: {len(drawn)} curves, {len(points)} published points")
 
@@ -61,7 +63,9 @@ def plot_session(
     loss_db: float | None,
     changes: Sequence[str],
     drift: str,
-    pulses: float,
+    pulses: float | None,
+    method: str | None,
+    bound: str | None,
     hours: float,
     seed: int,
     output: Path,
@@ -78,10 +82,8 @@ def plot_session(
         )
     link = link_from_preset(preset, settings=settings, distance_km=distance_km, loss_db=loss_db, changes=changes)
     params: Any = link.params
-    wanted: Any = drift
-    day = asked(
-        lambda: optics.simulate_day(params, drift=wanted, seconds=3600 * hours, seed=seed, pulses_per_block=pulses)
-    )
+    chosen: dict[str, Any] = {"drift": drift, "method": method, "bound": bound}
+    day = asked(lambda: optics.simulate_day(params, seconds=3600 * hours, seed=seed, pulses_per_block=pulses, **chosen))
     title = (
         f"{hours:g} h of {preset} ({settings}), {params.channel_loss_db:g} dB of {drift} fibre, emulated, seed {seed}"
     )
@@ -90,12 +92,22 @@ def plot_session(
     print(f"{output}: {bits}, {len(day.alarms)} alarms, {day.share('RUN'):.1%} of the time in RUN")
 
 
-def published(presets: set[str | None]) -> list[Any]:
-    """Return the published secret rates of these presets that have a distance."""
+def published(presets: set[str | None]) -> list[PlacedPoint]:
+    """Return the published secret rates of these presets, each where a curve over the preset's fibre should meet it.
+
+    A point with a loss of its own stands where the preset's fibre has that loss, whatever its length was.
+    """
+    from tokaido.console._plot_rates import PlacedPoint  # noqa: PLC0415
     from tokaido.emulators import optics  # noqa: PLC0415
 
-    return [
-        point
-        for point in getattr(optics, "PUBLISHED_POINTS", ())
-        if point.preset in presets and point.secret_bps is not None and point.distance_km is not None
-    ]
+    found: list[PlacedPoint] = []
+    for point in optics.PUBLISHED_POINTS:
+        if point.preset is None or point.preset not in presets or point.secret_bps is None:
+            continue
+        km = point.distance_km
+        if point.loss_db is not None:
+            km = point.loss_db / optics.preset_info(point.preset).db_per_km
+        if km is not None:
+            moved = point.distance_km is None or abs(km - point.distance_km) > 0.02 * point.distance_km
+            found.append(PlacedPoint(point.preset, point.source, km, point.secret_bps, moved))
+    return found

@@ -100,7 +100,7 @@ def qber(
 def session(
     preset: Annotated[str, typer.Option(metavar="NAME", help="A preset of decoy-state BB84.")] = "t12",
     *,
-    settings: SettingsOption = "short-block",
+    settings: SettingsOption = "published",
     distance: DistanceOption = None,
     loss: Annotated[
         float | None,
@@ -108,7 +108,11 @@ def session(
     ] = None,
     changes: ChangesOption = None,
     drift: Annotated[str, typer.Option(metavar="KIND", help="The fibre: buried, aerial or calm.")] = "buried",
-    pulses: Annotated[float, typer.Option(metavar="N", help="Pulses sent in one block.")] = 6e10,
+    pulses: PulsesOption = None,
+    method: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="lim or lucamarini, if not the preset's.", show_default=False)
+    ] = None,
+    bound: BoundOption = None,
     hours: Annotated[float, typer.Option(metavar="H", help="How long, from midnight on.")] = 24.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of drift and counts.")] = 1,
     output: OutputOption = Path("session.png"),
@@ -124,6 +128,8 @@ def session(
         changes=tuple(changes or ()),
         drift=drift,
         pulses=pulses,
+        method=method,
+        bound=bound,
         hours=hours,
         seed=seed,
         output=output,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
 from tokaido.console._plot_style import COLOURS, GREY, LINES, MARKERS, house_look
@@ -38,6 +38,18 @@ class Curve:
     def reach_km(self) -> float | None:
         """The last distance with key; None where there is none."""
         return max((km for km, rate in zip(self.km, self.rates, strict=True) if rate.secret_bps > 0), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPoint:
+    """A published secret rate on the axis of lengths."""
+
+    preset: str
+    source: str
+    km: float
+    secret_bps: float
+    moved: bool
+    """It was measured over another length, of the loss that the preset's fibre has here."""
 
 
 def curves(requests: Sequence[RateRequest], longest_km: float) -> list[Curve]:
@@ -76,12 +88,13 @@ def _curve(request: RateRequest, longest_km: float) -> Curve:
     return Curve(request, tuple(ordered), tuple(found[km] for km in ordered))
 
 
-def draw_rate_distance(drawn: Sequence[Curve], points: Sequence[Any], title: str) -> Figure:
+def draw_rate_distance(drawn: Sequence[Curve], points: Sequence[PlacedPoint], title: str) -> Figure:
     """Return secret rate against distance on a logarithmic axis, with published points on it."""
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     with house_look():
-        figure = Figure(figsize=(8, 5.6), layout="constrained")
+        series = len(drawn) + len({(point.preset, point.moved) for point in points})
+        figure = Figure(figsize=(8, 4.4 + 0.17 * series), layout="constrained")
         axes = figure.subplots()
         presets = list(dict.fromkeys(curve.request.preset for curve in drawn))
         ways = list(dict.fromkeys(curve.rates[0].method for curve in drawn))
@@ -116,7 +129,7 @@ def draw_qber(drawn: Sequence[Curve], title: str) -> Figure:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     with house_look():
-        figure = Figure(figsize=(8, 5), layout="constrained")
+        figure = Figure(figsize=(8, 4.4 + 0.17 * len(drawn)), layout="constrained")
         axes = figure.subplots()
         for index, curve in enumerate(drawn):
             _draw_errors(axes, curve, index)
@@ -169,19 +182,19 @@ def label(curve: Curve) -> str:
     return ", ".join(words)
 
 
-def _draw_points(axes: Axes, points: Sequence[Any], presets: Sequence[Any]) -> None:
-    for preset in dict.fromkeys(point.preset for point in points):
+def _draw_points(axes: Axes, points: Sequence[PlacedPoint], presets: Sequence[str | None]) -> None:
+    for preset, moved in dict.fromkeys((point.preset, point.moved) for point in points):
         index = presets.index(preset)
-        mine = [point for point in points if point.preset == preset]
+        mine = [point for point in points if (point.preset, point.moved) == (preset, moved)]
         sources = "; ".join(dict.fromkeys(point.source for point in mine))
         axes.plot(
-            [point.distance_km for point in mine],
+            [point.km for point in mine],
             [point.secret_bps for point in mine],
             linestyle="none",
             marker=MARKERS[index % len(MARKERS)],
-            color=_colour(index),
-            markeredgecolor=GREY,
-            label=f"{preset}, published: {sources}",
+            markerfacecolor="white" if moved else _colour(index),
+            markeredgecolor=_colour(index) if moved else GREY,
+            label=f"{preset}, published: {sources}" + (", where this fibre has its loss" if moved else ""),
         )
 
 
