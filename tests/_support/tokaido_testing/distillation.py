@@ -159,10 +159,11 @@ def distil(
 def serve_side(role: str, wire: socket.socket, bench: Connection) -> None:
     """Run one end in a process of its own: raw data come from the bench, messages cross the socket as bytes.
 
-    Sends the bench a digest of the first key under `NONCE`, then answers how often a masked pattern of raw bits occurs
-    in the memory of this process, for each pattern it gets, until None comes.
+    Sends the bench a digest of the first key under `NONCE`, and then holds still, with its raw data and every message
+    that it got, until it is told to end.
     """
     columns = bench.recv()
+    packed = [np.packbits(column == 1) for column in columns[1:]]  # held too, so that a scan for it can be seen to find
     pool = AuthenticationPool(KeyMaterial(PRE_SHARED), end="transmitter" if role == "transmitter" else "receiver")
     side: TransmitterDistiller | ReceiverDistiller
     if role == "transmitter":
@@ -172,6 +173,7 @@ def serve_side(role: str, wire: socket.socket, bench: Connection) -> None:
         side = ReceiverDistiller(SMALL, pool)
         side.add(ReceiverRecord(*columns))
     results: list[BlockResult] = []
+    heard = []
     with wire, wire.makefile("rb") as stream:
         while True:
             for data in side.outgoing():
@@ -181,35 +183,38 @@ def serve_side(role: str, wire: socket.socket, bench: Connection) -> None:
             results += side.results()
             if results:
                 break
-            side.receive(stream.read(int.from_bytes(stream.read(4), "big")))
+            heard.append(stream.read(int.from_bytes(stream.read(4), "big")))
+            side.receive(heard[-1])
     block = results[0]
     bench.send(block.key.digest(NONCE) if isinstance(block, AcceptedBlock) else repr(block))
-    while (masked := bench.recv()) is not None:
-        bench.send(count_in_memory(masked))
+    bench.recv()
     bench.close()
-    del columns
+    del columns, packed, heard
 
 
-def count_in_memory(masked: bytes) -> int:
-    """Return how often a pattern of 0 and 1 bytes, given inverted, occurs in the writable memory of this process.
+def count_in_memory(pid: int, patterns: dict[str, bytes]) -> dict[str, int]:
+    """Return how often each pattern occurs in the writable memory of another process, read from outside.
 
-    The pattern itself is never put together here, so what is found was there before.
+    Raises:
+        PermissionError: The system lets nobody look into a process.
     """
-    found = 0
-    regions = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
-    with Path("/proc/self/mem").open("rb", buffering=0) as memory:
+    found = dict.fromkeys(patterns, 0)
+    longest = max(map(len, patterns.values()))
+    regions = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for region in regions:
             if not region[1].startswith("rw") or region[-1] in {"[vvar]", "[vsyscall]"}:
                 continue
             low, high = (int(bound, 16) for bound in region[0].split("-"))
-            for start in range(low, high, 1 << 22):
+            tail = b""
+            for start in range(low, high, 1 << 18):
                 memory.seek(start)
                 try:
-                    view = np.frombuffer(memory.read(min((1 << 22) + len(masked), high - start)), np.uint8)
+                    view = tail + memory.read(min(1 << 18, high - start))
                 except OSError:
                     break
-                places = np.arange(max(view.size - len(masked) + 1, 0))
-                for offset, bit in enumerate(masked):
-                    places = places[view[places + offset] == 1 - bit]
-                found += places.size
+                if view.strip(b"\0"):
+                    for name, pattern in patterns.items():
+                        found[name] += view.count(pattern)
+                tail = view[1 - longest :]
     return found
