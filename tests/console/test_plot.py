@@ -244,7 +244,7 @@ def test_the_session_picture_has_errors_rates_and_alarms(day: optics.DayOfLink) 
 def test_the_session_picture_shows_what_the_day_was(day: optics.DayOfLink) -> None:
     errors, rates, alarms = draw_session(day, "a day").axes
     shown = lines(errors)["key basis (Z)"][1]
-    width = day.time_s.size // 720
+    width = day.time_s.size // 480
     assert shown[0] == pytest.approx(100 * float(day.qber_z[:width].mean()))
     (secret,) = rates.patches
     assert isinstance(secret, StepPatch)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from tokaido.emulators.optics import DayOfLink
 
-BINS: Final = 720
-"""Points a line at most: 2 minutes of a day each, which is about a pixel."""
+BINS: Final = 480
+"""Points a line at most: 3 minutes of a day each."""
 STATE_COLOURS: Final = {"RUN": "#cccccc", "DEGRADED": COLOURS[4], "REALIGN": COLOURS[0]}
 
 
