@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokaido.emulators._launch import Emulator
     from tokaido.emulators._secrets import Secrets
     from tokaido.emulators.bench._elements import FibreOnBench
-    from tokaido.emulators.optics import Fibre, InterceptResend, LinkParameters, PresetSettings
+    from tokaido.emulators.optics import Eavesdropper, Fibre, LinkParameters, PresetSettings
     from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
 
 NAMES = "transmitter", "receiver"
@@ -139,12 +139,12 @@ class QkdLink:
     # --- mishaps and attacks ----------------------------------------------------------------------------------------
 
     @property
-    def eavesdropper(self) -> InterceptResend | None:
-        """Who intercepts and resends pulses on the fibre."""
+    def eavesdropper(self) -> Eavesdropper | None:
+        """Who is at work on the fibre: any eavesdropper of `tokaido.emulators.optics`."""
         return self.fibre.eavesdropper
 
     @eavesdropper.setter
-    def eavesdropper(self, eavesdropper: InterceptResend | None) -> None:
+    def eavesdropper(self, eavesdropper: Eavesdropper | None) -> None:
         self.fibre.eavesdropper = eavesdropper
 
     @property

@@ -91,11 +91,11 @@ def counted(conditions: Conditions) -> tuple[np.ndarray, float, float]:
     assert exposure.method == "counts"
     d, m = exposure.detections, exposure.errors
     gains = d.sum(axis=(1, 2)) / (MANY * np.array(T12.probabilities))
-    return gains, m[0, 0, 0] / d[0, 0, 0], m[0, 1, 1] / d[0, 1, 1]
+    return gains, float(m[0, 0, 0] / d[0, 0, 0]), float(m[0, 1, 1] / d[0, 1, 1])
 
 
 def sigmas(one: float, other: float) -> float:
-    return abs(one - other) / max(one + other, 1) ** 0.5
+    return abs(one - other) / math.sqrt(max(one + other, 1))
 
 
 def same_counts(one: Seen, other: Seen, *intensities: int) -> bool:
@@ -108,12 +108,12 @@ def same_qber(one: Seen, other: Seen, *bases: int) -> bool:
 
 
 def same_halves(seen: Seen) -> bool:
-    return abs(seen.ones - 0.5) < 4 * 0.5 / seen.detections.sum() ** 0.5
+    return bool(abs(seen.ones - 0.5) < 4 * 0.5 / seen.detections.sum() ** 0.5)
 
 
 def afterpulses(seen: Seen) -> float:
     """Return how many sigmas there are more close pairs of clicks than by chance."""
-    return (seen.pairs[0] - seen.pairs[1]) / seen.pairs[1] ** 0.5
+    return (seen.pairs[0] - seen.pairs[1]) / math.sqrt(seen.pairs[1])
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_split_pulses_cannot_have_less_than_no_loss_so_near_to_the_source_the_si
 
     def gains(conditions: Conditions) -> np.ndarray:
         exposure = QuantumChannel(near, physics=np.random.default_rng(3)).count(10**12, conditions)
-        return exposure.detections.sum(axis=(1, 2))
+        return np.array(exposure.detections.sum(axis=(1, 2)))
 
     ratio = gains(Conditions(eavesdropper=PhotonNumberSplitting(fraction=1.0))) / gains(NOMINAL)
     assert ratio[0] < 0.5

@@ -13,7 +13,7 @@ from tokaido.hal._errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokaido.emulators.optics import Fibre, InterceptResend
+    from tokaido.emulators.optics import Eavesdropper, Fibre
 
 Band = Literal["quantum", "clock"]
 """Which light: the weak pulses, or the bright pulses that the receiver's clock follows."""
@@ -131,8 +131,9 @@ class FibreOnBench(Element):
         """Chance per gate, both detectors together, of a click by stray or Raman light at a receiver it leads to."""
         self.bright = False
         """Whether light in it blinds a receiver it leads to."""
-        self.eavesdropper: InterceptResend | None = None
-        """Who intercepts and resends pulses in it."""
+        self.eavesdropper: Eavesdropper | None = None
+        """Who is at work in it: `InterceptResend`, `PhotonNumberSplitting`, `DetectorBlinding`, `TimeShift` or
+        `TrojanHorse` of `tokaido.emulators.optics`."""
         self._breaks = 0
 
     @property

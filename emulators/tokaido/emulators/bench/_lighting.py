@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from tokaido.emulators.bench._elements import FibreOnBench
 from tokaido.emulators.bench._pulses import click_chance, understands
 from tokaido.emulators.bench._quantum_path import QuantumPath
+from tokaido.emulators.optics import DetectorBlinding, TrojanHorse
 from tokaido.emulators.units import Light
 
 if TYPE_CHECKING:
@@ -19,12 +20,26 @@ if TYPE_CHECKING:
     from tokaido.emulators.bench._graph import Graph
     from tokaido.emulators.bench._path import LightPath
     from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace
-    from tokaido.emulators.optics import DriftSettings, InterceptResend
+    from tokaido.emulators.optics import DriftSettings, Eavesdropper
 
 CLOCK_LIGHT_DBM: Final = -1.0
 """Power of the clock light where it leaves a transmitter."""
 STRAY: Final = Light(0.0, 0.0, visibility=0.0, bright=True, source="stray", path="stray")
 """What a receiver sees of bright light that is no transmitter's."""
+
+
+class Stray(NamedTuple):
+    """Light in the fibres that is no transmitter's, where it comes to a receiver."""
+
+    clicks: float
+    """Chance per gate of a click by it."""
+    blinds: bool
+    """Whether it is so bright that detectors are blind."""
+    probes: bool
+    """Whether it is there to look into the unit: its input monitor sees it, and no detector."""
+
+
+NONE_STRAY: Final = Stray(0.0, blinds=False, probes=False)
 
 
 class Lighting:
@@ -51,7 +66,7 @@ class Lighting:
         self._transmitters = transmitters
         self._receivers = receivers
         self._seed = seed
-        self._stray: dict[str, tuple[float, bool]] = {}
+        self._stray: dict[str, Stray] = {}
 
     def fibres(self) -> list[FibreOnBench]:
         """Return the fibres on the bench."""
@@ -88,8 +103,8 @@ class Lighting:
         place = self.pulses_to(receiver)
         return None if place is None or place.quantum is None else (place.name, place.quantum.id)
 
-    def eavesdropper(self, path: LightPath) -> InterceptResend | None:
-        """Return the first who listens on a path."""
+    def eavesdropper(self, path: LightPath) -> Eavesdropper | None:
+        """Return the first who is at work on a path."""
         on_path = (fibre for fibre in self.fibres() if fibre.name in path.fibres)
         return next((fibre.eavesdropper for fibre in on_path if fibre.eavesdropper is not None), None)
 
@@ -103,28 +118,34 @@ class Lighting:
 
     def background(self, receiver: ReceiverPlace, sender: TransmitterPlace | None) -> float:
         """Return the chance per gate of a click by light that is not `sender`'s. Call it with every unit held."""
-        stray, _ = self._stray.get(receiver.name, (0.0, False))
+        stray = self._stray.get(receiver.name, NONE_STRAY).clicks
         other = self.pulses_to(receiver)
         if other is None or other is sender or not other.model.sends_light or other.quantum is None:
             return stray
         optics = receiver.built_with(other.name)
         return 1 - (1 - stray) * (1 - click_chance(other.model, optics, other.quantum.loss_db))
 
-    def _follow_stray_light(self) -> dict[str, tuple[float, bool]]:
-        """Return the chance per gate that stray light clicks, and whether it is bright, by the receiver it leads to."""
-        found: dict[str, tuple[float, bool]] = {}
+    def _follow_stray_light(self) -> dict[str, Stray]:
+        """Return what light that is no transmitter's does, by the receiver it leads to."""
+        found: dict[str, Stray] = {}
         for fibre in self.fibres():
-            if not fibre.background and not fibre.bright:
+            own = Stray(
+                fibre.background,
+                fibre.bright or isinstance(fibre.eavesdropper, DetectorBlinding),
+                isinstance(fibre.eavesdropper, TrojanHorse),
+            )
+            if own == NONE_STRAY:
                 continue
             for port in fibre.ports:
                 unit = self._graph.trace(port, "quantum").unit
-                chance, bright = found.get(unit, (0.0, False))
-                found[unit] = 1 - (1 - chance) * (1 - fibre.background), bright or fibre.bright
+                other = found.get(unit, NONE_STRAY)
+                chance = 1 - (1 - other.clicks) * (1 - own.clicks)
+                found[unit] = Stray(chance, other.blinds or own.blinds, other.probes or own.probes)
         return found
 
     def _shine_on(self, receiver: ReceiverPlace, seconds: float) -> None:
         model = receiver.model
-        background, bright = self._stray.get(receiver.name, (0.0, False))
+        background, bright, model.probed = self._stray.get(receiver.name, NONE_STRAY)
         source = self.source_of(receiver)
         if source is None or not self._reads(receiver, source[0]):
             model.aligned_steps.clear()

@@ -20,7 +20,7 @@ from tokaido.emulators.units import Refusal
 if TYPE_CHECKING:
     import numpy as np
 
-    from tokaido.emulators.optics import InterceptResend
+    from tokaido.emulators.optics import Eavesdropper
     from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
 
 VISIBILITY: Final = 0.985
@@ -107,7 +107,7 @@ class QuantumPath:
         arrives: bool,
         extra_loss_db: float,
         background: float,
-        eavesdropper: InterceptResend | None,
+        eavesdropper: Eavesdropper | None,
     ) -> Conditions:
         """Return what the light of one sub-channel meets now. Call it with both units held.
 
@@ -120,11 +120,10 @@ class QuantumPath:
             background: Chance per gate of a click by light that is not the transmitter's.
             eavesdropper: Who listens on the way.
         """
-        efficiency = sum(receiver.efficiency(i) for i in detectors_of(channel)) / 2
-        detuned_db = 10 * math.log10(receiver.WORKING_EFFICIENCY / efficiency) if efficiency else 100.0
+        zero, one = (receiver.efficiency(i) / receiver.WORKING_EFFICIENCY for i in detectors_of(channel))
         detectors = [receiver.detectors[i] for i in detectors_of(channel)]
         deviation_k = self.loops.detector_deviation_k + sum(body.deviation for body in detectors) / len(detectors)
-        detuned_db -= 10 * math.log10(max(efficiency_scale(deviation_k), 1e-10))
+        detuned_db = -10 * math.log10(max(efficiency_scale(deviation_k), 1e-10))
         return Conditions(
             laser_on=transmitter.sends_light and arrives,
             shutter_open=receiver.shutter_open,
@@ -135,6 +134,7 @@ class QuantumPath:
             frame_misaligned=not self.numbered,
             dark_count_scale=dark_count_scale(deviation_k),
             background=background if receiver.shutter_open else 0.0,
+            detector_efficiencies=(zero, one),
             eavesdropper=eavesdropper,
         )
 

@@ -61,6 +61,7 @@ ALARMS = {
         AlarmKind("RNG_FAIL", "CRITICAL", "the random generator failed its health test", Latch.FAULT),
         AlarmKind("DET_TEMP", "MAJOR", "a detector is off its temperature", Latch.FAULT),
         AlarmKind("DETECTOR_BLINDING", "CRITICAL", "bright light on a detector", Latch.SECURITY),
+        AlarmKind("TROJAN_LIGHT", "CRITICAL", "light from outside at the input monitor", Latch.SECURITY),
         AlarmKind("TAMPER", "CRITICAL", "the cover was opened", Latch.SECURITY),
         AlarmKind("AUTH_MISMATCH", "CRITICAL", "the peer did not prove that it has the same key", Latch.SECURITY),
         AlarmKind("QBER_ABORT", "CRITICAL", "the error rate of a block leaves no key", Latch.SECURITY),

@@ -9,6 +9,7 @@
 | `detector_temperature_runaway` | receiver | `DET_TEMP` | detector 0 is driven far off its set point |
 | `detector_warmup_failure` | receiver | `DET_TEMP` | the coolers are dead: warm-up never ends |
 | `detector_blinding` | receiver | `DETECTOR_BLINDING` | bright light on a detector |
+| `trojan_light` | receiver | `TROJAN_LIGHT` | light from outside looks into the unit |
 | `light_lost` | receiver | `LOS` | the clock light is gone |
 | `clock_unlocked` | receiver | `SYNC_LOSS` | light, but no lock |
 | `cover_opened` | both | `TAMPER` | the cover stays open |
@@ -71,6 +72,7 @@ MODEL_FAULTS: dict[Side, dict[str, str]] = {
         "detector_temperature_runaway": "DET_TEMP",
         "detector_warmup_failure": "DET_TEMP",
         "detector_blinding": "DETECTOR_BLINDING",
+        "trojan_light": "TROJAN_LIGHT",
         "light_lost": "LOS",
         "clock_unlocked": "SYNC_LOSS",
         **_BOTH,

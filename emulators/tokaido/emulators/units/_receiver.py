@@ -69,6 +69,8 @@ class ReceiverUnit(UnitModel):
         self.interferometer = self._build_interferometer()
         self._incoming: Light | None = None
         self._counted: tuple[str, str] | None = None  # the way of the light by whose clock slots are counted
+        self.probed = False
+        """Whether the monitor at its input sees light that is there to look into the unit: no detector notices."""
         self.shutter_open = False
         self.locked = False
         self.aligned_steps: list[str] = []
@@ -209,6 +211,8 @@ class ReceiverUnit(UnitModel):
         light = self.light
         if "detector_blinding" in self.faults or (light is not None and light.bright and self.shutter_open):
             self.raise_alarm("DETECTOR_BLINDING")
+        if "trojan_light" in self.faults or self.probed:
+            self.raise_alarm("TROJAN_LIGHT")
         if light is not None:
             self._dark_since_ns = None
         elif self._dark_since_ns is None:
@@ -223,9 +227,10 @@ class ReceiverUnit(UnitModel):
         self.alarms.follow("SYNC_LOSS", unlocked, self.now_ns)
 
     def cause_lasts(self, code: str) -> bool:
-        """Whether the cause of a latched alarm is still there; bright light is one."""
+        """Whether the cause of a latched alarm is still there; light from outside is one."""
         bright = self.light is not None and self.light.bright
-        return (code == "DETECTOR_BLINDING" and bright) or super().cause_lasts(code)
+        outside = {"DETECTOR_BLINDING": bright, "TROJAN_LIGHT": self.probed}
+        return outside.get(code, False) or super().cause_lasts(code)
 
     def _out_of_limits(self) -> set[str]:
         return super()._out_of_limits() | {code for code in ("LOS", "SYNC_LOSS") if code in self.alarms}
