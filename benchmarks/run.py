@@ -13,7 +13,7 @@ import json
 import platform
 from pathlib import Path
 
-PARTS = ("startup", "transports", "visa", "switches", "failover", "peers", "optics", "distillation")
+PARTS = ("startup", "transports", "visa", "switches", "failover", "peers", "optics", "day", "distillation")
 
 
 def main() -> None:
