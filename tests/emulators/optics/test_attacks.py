@@ -45,7 +45,7 @@ class Seen:
 
     @property
     def by_intensity(self) -> np.ndarray:
-        return self.detections.sum(axis=(1, 2))
+        return np.array(self.detections.sum(axis=(1, 2)))
 
     def qber(self, basis: int) -> float:
         return float(self.errors[0, basis, basis] / self.detections[0, basis, basis])

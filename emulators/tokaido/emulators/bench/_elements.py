@@ -131,6 +131,8 @@ class FibreOnBench(Element):
         """Chance per gate, both detectors together, of a click by stray or Raman light at a receiver it leads to."""
         self.bright = False
         """Whether light in it blinds a receiver it leads to."""
+        self.misalignment = 0.0
+        """Chance that light that passes it takes the wrong detector for that."""
         self.eavesdropper: Eavesdropper | None = None
         """Who is at work in it: `InterceptResend`, `PhotonNumberSplitting`, `DetectorBlinding`, `TimeShift` or
         `TrojanHorse` of `tokaido.emulators.optics`."""
@@ -172,6 +174,18 @@ class FibreOnBench(Element):
         if not 0 <= loss_db <= 100:
             raise ConfigurationError(f"a bend costs 0 to 100 dB, not {loss_db!r}")
         self.bend_loss_db = loss_db
+
+    def misalign(self, chance: float) -> None:
+        """Disturb the light so that it takes the wrong detector with this chance, whatever is trimmed; 0 ends it.
+
+        No monitor sees it: it raises the error rate of both bases, as a weak eavesdropper does.
+
+        Raises:
+            ConfigurationError: The chance is not 0 to 0.5.
+        """
+        if not 0 <= chance <= 0.5:
+            raise ConfigurationError(f"misalignment is a chance of the wrong detector, 0 to 0.5, not {chance!r}")
+        self.misalignment = chance
 
     def light(self, background: float, *, bright: bool = False) -> None:
         """Let stray or Raman light into it, which leaves by both ends; 0 takes it away.

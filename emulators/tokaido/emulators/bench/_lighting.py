@@ -108,6 +108,11 @@ class Lighting:
         on_path = (fibre for fibre in self.fibres() if fibre.name in path.fibres)
         return next((fibre.eavesdropper for fibre in on_path if fibre.eavesdropper is not None), None)
 
+    def misalignment(self, path: LightPath) -> float:
+        """Return the chance that light takes the wrong detector for what its fibres do to it: contrasts multiply."""
+        on_path = (fibre for fibre in self.fibres() if fibre.name in path.fibres)
+        return (1 - math.prod(1 - 2 * fibre.misalignment for fibre in on_path)) / 2
+
     # --- what receivers see -----------------------------------------------------------------------------------------
 
     def shine(self, seconds: float) -> None:

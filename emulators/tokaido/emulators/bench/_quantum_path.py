@@ -107,6 +107,7 @@ class QuantumPath:
         arrives: bool,
         extra_loss_db: float,
         background: float,
+        misalignment: float = 0.0,
         eavesdropper: Eavesdropper | None,
     ) -> Conditions:
         """Return what the light of one sub-channel meets now. Call it with both units held.
@@ -118,7 +119,8 @@ class QuantumPath:
             arrives: Whether the pulses come to the receiver.
             extra_loss_db: Loss on top of that of the session's beginning, in dB.
             background: Chance per gate of a click by light that is not the transmitter's.
-            eavesdropper: Who listens on the way.
+            misalignment: Chance that light takes the wrong detector for what the fibres do to it.
+            eavesdropper: Who is at work on the way.
         """
         zero, one = (receiver.efficiency(i) / receiver.WORKING_EFFICIENCY for i in detectors_of(channel))
         detectors = [receiver.detectors[i] for i in detectors_of(channel)]
@@ -130,6 +132,7 @@ class QuantumPath:
             extra_loss_db=extra_loss_db + self.drift.loss_db + transmitter.excess_attenuation + detuned_db,
             phase_error_rad=self.drift.phase_error_rad + receiver.phase_offset_rad,
             polarisation_error_rad=self.drift.polarisation_error_rad if _minds_polarisation(receiver) else 0.0,
+            misalignment=misalignment,
             delay_offset_ps=self.drift.delay_offset_ps + receiver.delay_offset_ps(channel),
             frame_misaligned=not self.numbered,
             dark_count_scale=dark_count_scale(deviation_k),

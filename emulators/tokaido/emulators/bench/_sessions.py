@@ -135,6 +135,7 @@ class Sessions:
                 arrives=arrives,
                 extra_loss_db=quantum.loss_db - pulses.loss_db if arrives else 0.0,
                 background=self._lighting.background(receiver, place),
+                misalignment=self._lighting.misalignment(quantum),
                 eavesdropper=self._lighting.eavesdropper(quantum),
             )
             for channel in pulses.channels
