@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import pytest
@@ -25,8 +23,6 @@ from tokaido.emulators.optics import (
     key_length,
     preset,
 )
-
-VECTORS = Path(__file__).parents[4] / "shared" / "facts" / "vectors-open.json"
 
 
 def t12(loss: float, settings: Literal["published", "short-block"] = "published", dead: float = 0.0) -> LinkParameters:
@@ -252,77 +248,6 @@ def test_longer_blocks_approach_the_asymptotic_rate() -> None:
     assert rates == sorted(rates)
     # All intensities are keyed and vacuum is credited, so the limit lies above the signal-only rate.
     assert 0.9 < rates[-1] / asymptotic_rate(link) < 1.5
-
-
-# --- reference vectors, where they are at hand ----------------------------------------------------------------------
-
-
-def test_open_reference_vectors() -> None:
-    if not VECTORS.exists():
-        pytest.skip(f"reference vectors are not part of the project (looked for {VECTORS})")
-    vectors = json.loads(VECTORS.read_text())
-    assert vectors
-    for vector in vectors:
-        p, asym, lim = vector["params"], vector["asym"], vector["lim2014"]
-        intensities = (p["mu"], p["nu"], p["w"])
-        probabilities = (p["p_mu"], p["p_nu"], p["p_w"])
-        link = LinkParameters(
-            clock_rate_hz=p["f_rep"],
-            intensities=intensities,
-            probabilities=probabilities,
-            key_basis_probability_transmitter=p["pzA"],
-            key_basis_probability_receiver=p["pzB"],
-            channel_loss_db=vector["loss_dB"],
-            receiver_loss_db=p["rx_loss"],
-            detector_efficiency=p["eta_det"],
-            dark_count_probability=1 - math.sqrt(1 - p["Y0"]),
-            afterpulse_probability=0.0,
-            dead_time_s=0.0,
-            misalignment_key=p["e_d"],
-            misalignment_check=p["e_d"],
-            error_correction_efficiency=p["f_ec"],
-            duty=1.0,
-            eps_sec=p["eps_sec"],
-            eps_cor=p["eps_cor"],
-        )
-        gains = expected_gains(link).gains
-        where = f"vector {vector['id']}"
-        assert gains == pytest.approx((asym["Qmu"], asym["Qnu"], asym["Qw"]), rel=1e-6), where
-        # The vectors give coincidences of light and background an error of 1/2.
-        y0, eta = p["Y0"], link.transmittance
-        errors = [
-            (y0 / 2 + p["e_d"] * (1 - y0) * (1 - math.exp(-eta * k))) / q
-            for k, q in zip(intensities, gains, strict=True)
-        ]
-        assert errors[:2] == pytest.approx([asym["Emu"], asym["Enu"]], rel=1e-6), where
-        bounds = decoy_bounds(gains, (errors[0], errors[1], errors[2]), intensities)
-        assert bounds.single_photon_yield == pytest.approx(asym["Y1"], rel=1e-6), where
-        assert bounds.single_photon_error == pytest.approx(asym["e1"], rel=1e-6), where
-        rate = gllp_rate(gains[0], errors[0], bounds, sifting=p["pzA"] * p["pzB"], f=p["f_ec"])
-        assert rate == pytest.approx(asym["R"], rel=1e-6), where
-
-        def counted(sifting: float) -> tuple[list[float], list[float]]:
-            n = [vector["N"] * q * r * sifting for q, r in zip(probabilities, gains, strict=True)]  # noqa: B023
-            return n, [a * e for a, e in zip(n, errors, strict=True)]  # noqa: B023
-
-        (key_n, key_m), (check_n, check_m) = counted(p["pzA"] * p["pzB"]), counted((1 - p["pzA"]) * (1 - p["pzB"]))
-        ratio = sum(key_m) / sum(key_n)
-        leak = p["f_ec"] * sum(key_n) * -(ratio * math.log2(ratio) + (1 - ratio) * math.log2(1 - ratio))
-        result = key_length(
-            cast(Any, BasisCounts)(tuple(key_n), tuple(key_m)),
-            cast(Any, BasisCounts)(tuple(check_n), tuple(check_m)),
-            intensities,
-            probabilities,
-            leaked_bits=leak,
-            eps_sec=p["eps_sec"],
-            eps_cor=p["eps_cor"],
-            bound="hoeffding",
-        )
-        assert result.bits == pytest.approx(max(lim["l"], 0), rel=1e-4, abs=1), where
-        assert result.phase_error == pytest.approx(lim["phi"], rel=1e-4), where
-        if lim["sX0"] is not None:
-            assert result.vacuum_events == pytest.approx(lim["sX0"], rel=1e-4, abs=1e-6), where
-            assert result.single_photon_events == pytest.approx(lim["sX1"], rel=1e-4), where
 
 
 # --- NEC-style units: which spans make key with blocks of 1e6 sifted bits, as they are delivered --------------------

@@ -139,6 +139,10 @@ def one_decoy_key_length(
     for name, n, m in (("key", key_detections, key_errors), ("check", check_detections, check_errors)):
         if not all(0 <= wrong <= all_ < math.inf for wrong, all_ in zip(m, n, strict=True)):
             raise ValueError(f"{name}-basis counts {n}, errors {m} are not possible: need 0 <= errors <= detections")
+    if not 0 <= leaked_bits < math.inf:
+        raise ValueError(f"leaked_bits = {leaked_bits!r} is not possible: give the bits disclosed, >= 0")
+    if not (0 < eps_sec < 1 and 0 < eps_cor < 1):
+        raise ValueError(f"eps_sec = {eps_sec!r}, eps_cor = {eps_cor!r}: both must lie between 0 and 1, such as 1e-10")
     if bound not in ("chernoff", "hoeffding"):
         raise ValueError(f"no bound {bound!r}: choose 'chernoff' or 'hoeffding'")
     log_term = math.log(19 / eps_sec)
@@ -165,7 +169,7 @@ def one_decoy_key_length(
     eps = eps_sec + eps_cor
     for name, single in (("key", s1), ("check", s1_check)):
         if single <= 0:
-            reason = f"too few {name}-basis detections to bound the single photons"
+            reason = f"too few {name}-basis detections, or too many errors, to bound the single photons"
             return KeyLength(0, s0, s1, 0.5, "rusca2018", bound, eps, reason)
     (_, errors2), (errors1, _) = limits(check_errors)
     wrong = max(tau1 / (mu1 - mu2) * (errors1 - errors2), 1.0)

@@ -116,25 +116,48 @@ def optimised(
     def made(point: Sequence[float]) -> Source:
         return _with(params, point, keep)
 
-    def rate(point: Sequence[float]) -> float:
-        try:
-            uncapped = replace(made(point), max_secret_bps=math.inf)
-            return link_rate(uncapped, method=method, bound=bound, pulses=pulses).secret_bps
-        except ValueError:
-            return 0.0
+    def rate_at(loss_db: float) -> Callable[[Sequence[float]], float]:
+        def rate(point: Sequence[float]) -> float:
+            try:
+                tried = replace(made(point), channel_loss_db=loss_db, max_secret_bps=math.inf)
+                return link_rate(tried, method=method, bound=bound, pulses=pulses).secret_bps
+            except ValueError:
+                return 0.0
 
+        return rate
+
+    link_rate(params, method=method, bound=bound, pulses=pulses)  # says what is wrong, if the request is
+    # Near the end of the key no start may have any: then begin where there is some, and follow the optimum there.
+    wanted = params.channel_loss_db
+    loss, best = wanted, _best_start(rate_at(wanted))
+    while best is None and loss > 0:
+        loss = max(loss - 1, 0.0)
+        best = _best_start(rate_at(loss))
+    while best is not None:
+        best = _climbed(rate_at(loss), best)
+        if loss == wanted:
+            return made(best)
+        loss = min(loss + 0.25, wanted)
+        if rate_at(loss)(best) <= 0:
+            break
+    raise ValueError(f"no settings of the source give key at {wanted:g} dB: take a longer block")
+
+
+def _best_start(rate: Callable[[Sequence[float]], float]) -> list[float] | None:
     best = max((list(start) for start in product(*_STARTS)), key=rate)
-    value = rate(best)
-    if value <= 0:
-        link_rate(made(best), method=method, bound=bound, pulses=pulses)  # says what is wrong, if the request is
-        raise ValueError(f"no settings of the source give key at {params.channel_loss_db:g} dB: take a longer block")
+    return best if rate(best) > 0 else None
+
+
+def _climbed(rate: Callable[[Sequence[float]], float], point: list[float]) -> list[float]:
+    """Return the point from which no axis leads up."""
+    value = rate(point)
     for _ in range(30):
         before = value
         for axis in range(len(_RANGES)):
-            best, value = _along(rate, best, value, axis)
+            point, value = _along(rate, point, value, axis)
         if value <= before * (1 + 1e-5):
             break
-    return made(best)
+    return point
 
 
 # Signal, decoy over signal, probability of the signal, the decoy's share of the rest, key basis.

@@ -52,6 +52,8 @@ class DecoyBounds:
 
 def binary_entropy(x: float) -> float:
     """Return h(x) in bit, with h(0) = h(1) = 0."""
+    if not 0 <= x <= 1:
+        raise ValueError(f"binary entropy of x = {x!r} is not defined: give a fraction from 0 to 1, not percent")
     return -x * math.log2(x) - (1 - x) * math.log2(1 - x) if 0 < x < 1 else 0.0
 
 
@@ -184,6 +186,11 @@ def decoy_bounds(gains: Triple, error_rates: Triple, intensities: Triple) -> Dec
     """
     q_mu, q_nu, q_w = gains
     mu, nu, w = intensities
+    if not (nu > w >= 0 and nu + w < mu < math.inf):
+        raise ValueError(f"intensities = {intensities!r}: give signal > decoy + vacuum and decoy > vacuum >= 0")
+    for name, values in (("gains", gains), ("error rates", error_rates)):
+        if not all(0 <= value <= 1 for value in values):
+            raise ValueError(f"{name} = {values!r}: give three fractions from 0 to 1: signal, decoy, vacuum")
     vacuum = max((nu * q_w * math.exp(w) - w * q_nu * math.exp(nu)) / (nu - w), 0.0)
     single = (
         mu
@@ -204,6 +211,10 @@ def gllp_rate(signal_gain: float, signal_error: float, bounds: DecoyBounds, *, s
     `sifting` is the chance that both sides use the keyed basis, `f` the error-correction efficiency. Vacuum pulses
     are not credited.
     """
+    if not (0 <= signal_gain <= 1 and 0 <= sifting <= 1 and 1 <= f < math.inf):
+        raise ValueError(
+            f"gain {signal_gain!r}, sifting {sifting!r}, f {f!r}: give fractions, and f as leak over limit, >= 1"
+        )
     gained = bounds.single_photon_gain * (1 - binary_entropy(bounds.single_photon_error))
     return sifting * (gained - signal_gain * f * binary_entropy(signal_error))
 
