@@ -374,7 +374,7 @@ def launch(
         hislip_profile: "lenient", or "strict" with service requests and interruptions (IVI-6.1).
         directory: Where the console's link and the key files appear; one of its own, removed at the end, by default.
         clock: Drives the device.
-        options: Passed to the model.
+        options: Passed to the model; a unit takes `state_directory`, where it notes which one-time pads were spent.
 
     Raises:
         ConfigurationError: There is no such emulator, or an option does not fit.

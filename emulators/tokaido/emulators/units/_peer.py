@@ -241,7 +241,7 @@ class Peer:
     def _prove(self, sender: str, theirs: bytes, held: tuple[int, ...]) -> None:
         """Send the proof for this pair of nonces; one pad is spent on it however often it is asked for.
 
-        An attempt that the peer does not answer with its own proof counts; when the hour allows no more, none is made.
+        It is an attempt until the peer has proved itself too; when the hour allows no more attempts, none is made.
         """
         pool = self._unit.links.pool
         if pool is None:
@@ -249,9 +249,10 @@ class Peer:
         asked = sender, theirs
         if asked not in self._proofs:
             attempts, now_ns = self._unit.blocks.attempts, self._unit.now_ns
-            if not attempts.left(now_ns):
-                return
-            self._attempts[asked] = attempts.note(now_ns)
+            if theirs not in self._verified:
+                if not attempts.left(now_ns):
+                    return
+                self._attempts[asked] = attempts.note(now_ns)
             ours = pool.segments
             try:
                 index, tag = OneTimeAuthenticator(pool).prove(
@@ -281,6 +282,8 @@ class Peer:
             self._verified.add(theirs)
             self.proved = True
             self._unit.blocks.attempts.forgive(self._attempts.pop((sender, theirs), 0))
+            if (sender, theirs) not in self._proofs:
+                self._prove(sender, theirs, held)
             pool.discard_unshared(held)
             pool.open_reserve()
 
