@@ -5,6 +5,7 @@ The link is the T12 of Lucamarini et al. 2013 over 10 dB. Deviations are in sigm
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,7 @@ from tokaido.emulators.optics import (
     expected_gains,
     preset,
 )
+from tokaido.emulators.optics._attacks import split_pulses
 
 T12 = preset("t12", channel_loss_db=10.0)
 PULSES = 3_000_000_000
@@ -220,6 +222,37 @@ def test_split_pulses_cannot_have_less_than_no_loss_so_near_to_the_source_the_si
     ratio = gains(Conditions(eavesdropper=PhotonNumberSplitting(fraction=1.0))) / gains(NOMINAL)
     assert ratio[0] < 0.5
     assert ratio[1] < ratio[0]
+
+
+def test_split_pulses_click_as_photons_do_one_by_one() -> None:
+    """So much light that double clicks are common; photons are split, lost and detected each for itself."""
+    line = dataclasses.replace(
+        preset("t12", channel_loss_db=5.0),
+        receiver_loss_db=0.0,
+        detector_efficiency=1.0,
+        dark_count_probability=0.0,
+        afterpulse_probability=0.0,
+        dead_time_s=0.0,
+        misalignment_key=0.2,
+    )
+    blocked, n = 0.3, 4_000_000
+    split = split_pulses(PhotonNumberSplitting(fraction=blocked), line.intensities[0], line.transmittance, 1.0)
+    assert 0.5 < split.several < 1
+    rng = np.random.default_rng(8)
+    photons = rng.poisson(line.intensities[0], n)
+    passing = np.where(photons == 1, rng.random(n) >= blocked, photons - 1).clip(0)
+    detected = rng.binomial(passing, np.where(photons == 1, line.transmittance, split.several))
+    astray = rng.binomial(detected, line.misalignment_key)
+    right, wrong = detected > astray, astray > 0
+    conditions = Conditions(eavesdropper=PhotonNumberSplitting(fraction=blocked))
+    exposure = QuantumChannel(line, physics=np.random.default_rng(9)).count(10**12, conditions)
+    sent = 10**12 * line.probabilities[0] * line.key_basis_probability_transmitter * line.key_basis_probability_receiver
+    for drawn, expected in (
+        (right | wrong, exposure.detections[0, 0, 0] / sent),
+        (wrong & ~right, (exposure.errors[0, 0, 0] - (right & wrong).mean() * sent / 2) / sent),
+    ):
+        assert abs(drawn.sum() - n * expected) < 4 * (n * expected) ** 0.5
+    assert np.mean(right & wrong) > 0.002
 
 
 def test_blinding_keeps_signal_and_errors_and_ends_double_clicks_darkness_and_afterpulses(base: Seen) -> None:
