@@ -31,8 +31,8 @@ class BlockKeys:
     def __init__(self, params: LinkParameters, method: DayMethod, bound: AnyBound | None, pulses: float) -> None:
         self._params = params
         self._pulses = pulses
-        self._method = method
-        self._bound = bound
+        self._method: DayMethod = method
+        self._bound: AnyBound | None = bound
         self.keyed_bases = 2 if method == "lucamarini" else 1
         """The key basis alone, or the check basis too."""
         self.nothing = self.key(np.zeros((2, 2, 3), np.int64))
