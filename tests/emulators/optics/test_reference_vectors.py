@@ -13,7 +13,15 @@ from typing import Any, cast
 
 import pytest
 
-from tokaido.emulators.optics import BasisCounts, LinkParameters, decoy_bounds, expected_gains, gllp_rate, key_length
+from tokaido.emulators.optics import (
+    BasisCounts,
+    LinkParameters,
+    decoy_bounds,
+    expected_gains,
+    gllp_rate,
+    infinite_decoy_bounds,
+    key_length,
+)
 
 NAME = Path("shared/facts/vectors-open.json")
 
@@ -231,3 +239,44 @@ def test_some_results_stand_here_as_numbers() -> None:
 
 
 GOLDEN = {"R": 2.623946475293078e-4, "l": 1850691655}
+
+
+# --- another package ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loss_db", "infinite", "two_decoys"),
+    [
+        (0.0, 0.009607575070082412, 0.009094069826951788),
+        (10.0, 0.0009527552627120203, 0.0008992375264444898),
+        (20.0, 8.996816680290748e-05, 8.455705793586945e-05),
+        (25.0, 2.4791194044330693e-05, 2.3051802384182704e-05),
+    ],
+)
+def test_asymptotic_rates_are_those_of_linear_programmes(loss_db: float, infinite: float, two_decoys: float) -> None:
+    """Computed with tno.quantum.communication.qkd_key_rate 2.0.4: f = 1, vacuum credited, both bases alike."""
+    link = LinkParameters(
+        clock_rate_hz=1e9,
+        intensities=(0.5, 0.1, 0.0),
+        probabilities=(0.8, 0.1, 0.1),
+        key_basis_probability_transmitter=0.5,
+        key_basis_probability_receiver=0.5,
+        channel_loss_db=loss_db,
+        receiver_loss_db=0.0,
+        detector_efficiency=0.045,
+        dark_count_probability=1e-6,
+        afterpulse_probability=0.0,
+        dead_time_s=0.0,
+        misalignment_key=0.015,
+        misalignment_check=0.015,
+        error_correction_efficiency=1.0,
+        duty=1.0,
+        eps_sec=1e-10,
+        eps_cor=1e-15,
+    )
+    gains = expected_gains(link)
+    weak = decoy_bounds(gains.gains, gains.error_rates_check, link.intensities)
+    for bounds, expected, within in ((infinite_decoy_bounds(link)[1], infinite, 1e-5), (weak, two_decoys, 2e-4)):
+        vacuum = math.exp(-0.5) * bounds.vacuum_yield
+        rate = gllp_rate(gains.gains[0], gains.error_rates_key[0], bounds, sifting=1.0, f=1.0) + vacuum
+        assert rate == pytest.approx(expected, rel=within)
