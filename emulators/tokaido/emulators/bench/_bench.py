@@ -39,9 +39,12 @@ class Bench(Plant):
         directory: Where consoles and key files appear; by default a folder that is removed at the end.
         clock: The wall clock.
         drift: How the ways of light drift, "buried", "aerial" or "calm", or settings of your own.
+        classical_delay_s: How long a message takes from unit to unit, in emulated s; None: as long as light takes
+            through the fibres between them. With 0 every message arrives within the step in which it is sent. With a
+            delay as many keys are made, but the units' sifted rate, taken over 1 s, rises and falls with the blocks.
 
     Raises:
-        ConfigurationError: The speed is not 0 to 1000.
+        ConfigurationError: The speed is not 0 to 1000, or the delay is not 0 to 10 s.
     """
 
     def __init__(
@@ -53,14 +56,17 @@ class Bench(Plant):
         directory: Path | str | None = None,
         clock: Clock = SYSTEM_CLOCK,
         drift: DriftSettings | DriftKind = "buried",
+        classical_delay_s: float | None = 0.0,
     ) -> None:
         check_speed(speed)
+        if classical_delay_s is not None and not 0 <= classical_delay_s <= 10:
+            raise ConfigurationError(f"the classical delay is 0 to 10 s, not {classical_delay_s!r}")
         super().__init__(seed=seed, speed=speed, secrets=secrets, directory=directory, clock=clock)
         self._preshared: dict[tuple[str, str, str], tuple[Path, bytes]] = {}
         settings = drift_settings(drift) if isinstance(drift, str) else drift
         self._lighting = Lighting(self._graph, self._transmitters, self._receivers, seed, settings)
         self._sessions = Sessions(self._lighting, self._transmitters, self._receivers, seed)
-        self._channel = ClassicalChannel(self._units, self._lighting, clock)
+        self._channel = ClassicalChannel(self._units, self._lighting, clock, classical_delay_s)
         self._behind_ns = 0
         self._pace = Pace(self._pass, clock=clock, speed=speed, name="Bench")
 
@@ -215,7 +221,7 @@ class Bench(Plant):
         self._pace.start()
 
     def step(self, step_ns: int) -> None:
-        """Let `step_ns` of emulated time pass, and carry every message.
+        """Let `step_ns` of emulated time pass, and carry every message that arrives meanwhile.
 
         Raises:
             ConfigurationError: The bench was started, and time passes by itself; or the step is not 1 ns at least.
@@ -240,7 +246,7 @@ class Bench(Plant):
             self._lighting.shine(step_ns / NS_PER_S)
             shots = self._sessions.aim()
         self._sessions.expose(shots, step_ns)
-        done = self._channel.pump(pump_s)
+        done = self._channel.pump(self._now_ns, to_ns, pump_s)
         self._behind_ns = 0 if done else self._behind_ns + step_ns
         self._now_ns = to_ns
         for place in self._units.values():

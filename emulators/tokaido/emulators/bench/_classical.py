@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import heapq
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace
+from tokaido.emulators.optics import Fibre
 from tokaido.hal._clock import NS_PER_S
 
 if TYPE_CHECKING:
@@ -13,6 +16,16 @@ if TYPE_CHECKING:
     from tokaido.emulators.bench._lighting import Lighting
     from tokaido.emulators.bench._places import UnitPlaceOnBench
     from tokaido.hal._clock import Clock
+
+
+class _Flying(NamedTuple):
+    """A message on its way."""
+
+    due_ns: int
+    order: int
+    sender: str
+    taker: str
+    message: bytes
 
 
 class ClassicalChannel:
@@ -25,9 +38,17 @@ class ClassicalChannel:
         units: By name.
         lighting: Knows who is at the other end of the light.
         clock: Times how long carrying takes.
+        delay_s: How long every message takes; None: as long as light takes through the fibres between the two, and
+            where light comes no more, as long as it took at last.
     """
 
-    def __init__(self, units: Mapping[str, UnitPlaceOnBench], lighting: Lighting, clock: Clock) -> None:
+    def __init__(
+        self,
+        units: Mapping[str, UnitPlaceOnBench],
+        lighting: Lighting,
+        clock: Clock,
+        delay_s: float | None = 0.0,
+    ) -> None:
         self.tamper: Callable[[str, bytes], Iterable[bytes]] | None = None
         """Who sits on the channel: takes the sender's name and a message, returns what arrives in its place."""
         self.isolated: set[str] = set()
@@ -35,36 +56,78 @@ class ClassicalChannel:
         self._units = units
         self._lighting = lighting
         self._clock = clock
+        self._delay_s = delay_s
+        self._flying: list[_Flying] = []
+        self._order = itertools.count()
+        self._delays_ns: dict[tuple[str, str], int] = {}
+        self._last_due_ns: dict[tuple[str, str], int] = {}
 
-    def pump(self, wall_s: float | None) -> bool:
-        """Carry messages until nobody has more to say, or for `wall_s` s; return whether it came to that."""
+    def pump(self, from_ns: int, to_ns: int, wall_s: float | None) -> bool:
+        """Carry messages through a stretch of emulated time; return whether it came to its end.
+
+        What is said goes out when what it answers came in. What is to arrive later than `to_ns` stays on its way.
+
+        Args:
+            from_ns: Emulated time at which it begins.
+            to_ns: Emulated time at which it ends.
+            wall_s: Time on the wall in s after which it is broken off; None: it is not.
+        """
         start_ns = self._clock.monotonic_ns()
+        now_ns = from_ns
         while True:
             moved = False
             for place in self._units.values():
-                moved |= self._carry(place)
+                moved |= self._send(place, now_ns)
+            moved |= self._deliver(now_ns)
             for place in self._units.values():
                 place.end.follow()
                 moved |= place.end.work()
             if not moved:
-                return True
-            if wall_s is not None and self._clock.monotonic_ns() - start_ns > wall_s * NS_PER_S:
+                if not self._flying or self._flying[0].due_ns > to_ns:
+                    return True
+                now_ns = self._flying[0].due_ns
+            elif wall_s is not None and self._clock.monotonic_ns() - start_ns > wall_s * NS_PER_S:
                 return False
 
-    def _carry(self, sender: UnitPlaceOnBench) -> bool:
+    def _send(self, sender: UnitPlaceOnBench, now_ns: int) -> bool:
         with sender.shared.lock:
             messages = sender.model.peer.take()
             peer = sender.model.links.in_force.peer if sender.model.links.in_force.named else None
         if not messages:
             return False
         taker = self._other_end(sender) if peer is None else self._of_serial(peer)
+        if taker is None:
+            return True
+        way = sender.name, taker.name
+        due_ns = max(now_ns + self._delay_ns(sender, taker), self._last_due_ns.get(way, 0))  # none overtakes another
+        self._last_due_ns[way] = due_ns
         for message in messages:
-            if taker is None or self.isolated & {sender.name, taker.name}:
+            if self.isolated & {*way}:
                 break
             for arriving in (message,) if self.tamper is None else self.tamper(sender.name, message):
-                with taker.shared.lock:
-                    taker.model.peer.receive(arriving)
+                heapq.heappush(self._flying, _Flying(due_ns, next(self._order), *way, arriving))
         return True
+
+    def _deliver(self, now_ns: int) -> bool:
+        moved = False
+        while self._flying and self._flying[0].due_ns <= now_ns:
+            _, _, sender, name, message = heapq.heappop(self._flying)
+            moved = True
+            taker = self._units.get(name)
+            if taker is not None and not self.isolated & {sender, name}:
+                with taker.shared.lock:
+                    taker.model.peer.receive(message)
+        return moved
+
+    def _delay_ns(self, sender: UnitPlaceOnBench, taker: UnitPlaceOnBench) -> int:
+        if self._delay_s is not None:
+            return round(self._delay_s * NS_PER_S)
+        transmitter, receiver = (sender, taker) if isinstance(taker, ReceiverPlace) else (taker, sender)
+        pair = transmitter.name, receiver.name
+        path = transmitter.quantum if isinstance(transmitter, TransmitterPlace) else None
+        if path is not None and path.unit == receiver.name:
+            self._delays_ns[pair] = round(Fibre(length_km=path.length_km, loss_db=0.0).delay_s * NS_PER_S)
+        return self._delays_ns.get(pair, 0)
 
     def _of_serial(self, serial_number: str) -> UnitPlaceOnBench | None:
         found = (place for place in self._units.values() if place.model.serial_number == serial_number)
