@@ -28,7 +28,7 @@ FIBRE = "fibre"
 class QkdLink:
     """Two units and one fibre on a bench of their own. It can be stepped by hand, or run by a thread (`start`).
 
-    Connectors cost nothing here: the loss is that of the fibre. Propagation delays are left out.
+    Connectors cost nothing here: the loss is that of the fibre.
 
     Args:
         transmitter: The transmitter's model.

@@ -40,8 +40,7 @@ class Bench(Plant):
         clock: The wall clock.
         drift: How the ways of light drift, "buried", "aerial" or "calm", or settings of your own.
         classical_delay_s: How long a message takes from unit to unit, in emulated s; None: as long as light takes
-            through the fibres between them. With 0 every message arrives within the step in which it is sent. With a
-            delay as many keys are made, but the units' sifted rate, taken over 1 s, rises and falls with the blocks.
+            through the fibres between them.
 
     Raises:
         ConfigurationError: The speed is not 0 to 1000, or the delay is not 0 to 10 s.
@@ -56,7 +55,7 @@ class Bench(Plant):
         directory: Path | str | None = None,
         clock: Clock = SYSTEM_CLOCK,
         drift: DriftSettings | DriftKind = "buried",
-        classical_delay_s: float | None = 0.0,
+        classical_delay_s: float | None = None,
     ) -> None:
         check_speed(speed)
         if classical_delay_s is not None and not 0 <= classical_delay_s <= 10:

@@ -58,6 +58,7 @@ class ClassicalChannel:
         self._clock = clock
         self._delay_s = delay_s
         self._flying: list[_Flying] = []
+        self._unfinished_ns: int | None = None
         self._order = itertools.count()
         self._delays_ns: dict[tuple[str, str], int] = {}
         self._last_due_ns: dict[tuple[str, str], int] = {}
@@ -65,15 +66,17 @@ class ClassicalChannel:
     def pump(self, from_ns: int, to_ns: int, wall_s: float | None) -> bool:
         """Carry messages through a stretch of emulated time; return whether it came to its end.
 
-        What is said goes out when what it answers came in. What is to arrive later than `to_ns` stays on its way.
+        What is said goes out when what it answers came in. What is to arrive later than `to_ns` stays on its way. What
+        was broken off goes on where it was, so that a machine that is behind makes no round trip longer.
 
         Args:
-            from_ns: Emulated time at which it begins.
+            from_ns: Emulated time at which it begins, unless an earlier stretch was not finished.
             to_ns: Emulated time at which it ends.
             wall_s: Time on the wall in s after which it is broken off; None: it is not.
         """
         start_ns = self._clock.monotonic_ns()
-        now_ns = from_ns
+        now_ns = from_ns if self._unfinished_ns is None else self._unfinished_ns
+        self._unfinished_ns = None
         while True:
             moved = False
             for place in self._units.values():
@@ -87,6 +90,7 @@ class ClassicalChannel:
                     return True
                 now_ns = self._flying[0].due_ns
             elif wall_s is not None and self._clock.monotonic_ns() - start_ns > wall_s * NS_PER_S:
+                self._unfinished_ns = now_ns
                 return False
 
     def _send(self, sender: UnitPlaceOnBench, now_ns: int) -> bool:
