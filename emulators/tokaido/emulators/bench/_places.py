@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokaido.emulators._distilling import DistillingEnd
+from tokaido.emulators.bench._distilling import DistillingEnd
 from tokaido.emulators.bench._pulses import built_as
 from tokaido.emulators.distillation import ReceiverDistiller, TransmitterDistiller
 from tokaido.emulators.ends._wire import SharedModel
