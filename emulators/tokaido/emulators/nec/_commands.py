@@ -124,7 +124,6 @@ class LinkSelection:
 
 
 Command = Query | Setting | Choice | Order | LinkSelection
-Askable = Query | Setting | Choice | LinkSelection
 Row = TypeVar("Row", bound=Command)
 
 

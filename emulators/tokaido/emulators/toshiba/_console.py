@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from tokaido.emulators.units import AlarmChange, State
 
 LINE_TO_UNIT = 256
-LINE_FROM_UNIT = 2048
 REMEMBERED = 16
 REMEMBERED_NS = 30_000_000_000
 _REQUEST = re.compile(r"#([0-9A-F]{6}) ")

@@ -13,8 +13,6 @@ VERSION: Final = 0x0100
 FIRST_ID: Final = 0xFFFF_FF00
 """Id of the first message of a client, and of a server in overlapped mode (IVI-6.1, 3.1.2)."""
 BEFORE_FIRST_ID: Final = FIRST_ID - 2
-UNKNOWN_ID: Final = 0xFFFF_FFFF
-"""Id of Data messages whose DataEND is not made yet."""
 
 
 class MessageType(IntEnum):
