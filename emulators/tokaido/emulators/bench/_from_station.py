@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from tokaido.emulators.bench._bench import Bench
 from tokaido.emulators.bench._elements import SwitchModel
@@ -63,14 +63,13 @@ def _build(plan: StationPlan, bench: Bench) -> None:
             for file in device.key_files:
                 if not file.exists():
                     create_curve_keys(file.parent, file.stem)
-            units_only: dict[str, Any] = {"warm": True} if device.warm else {}
             bench.device(
                 name,
                 device.driver,
                 serial_number=device.serial_number,
                 resources=device.resources,
-                **units_only,
-                **device.options,
+                warm=device.warm,
+                model_options=device.options,
             )
     _lay(plan, bench, None)
     loaded: set[tuple[str, str, str]] = set()

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import tokaido.hal as hal
-from tokaido.emulators._launch import model_class
+from tokaido.emulators._options import model_class
 from tokaido.emulators.conformance._contract import Contract
 from tokaido.emulators.conformance._keys import KeyContract
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault, ends_of
