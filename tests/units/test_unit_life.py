@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators import launch
-from tokaido.emulators._launch import Emulator
+from tokaido.emulators import Emulator, launch
 from tokaido.hal import UnitState
 from tokaido_testing.unit_vendors import Vendor
 
