@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, Never, Self, TypeVar, cast, overload
 
-from tokaido.hal._errors import DeviceError, ProtocolError, RangeError, UnsupportedError, ValueTypeError
+from tokaido.hal._errors import (
+    DeviceError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RangeError,
+    UnsupportedError,
+    ValueTypeError,
+)
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -239,7 +246,15 @@ class Valued(ABC):
             raise UnsupportedError(f"{own.name} is read-only on this device")
         command = own.check_present()
         asked = own.check(to)
-        got = own.decode(self._order(command, own.encode(asked)).text)
+        text = self._order(command, own.encode(asked)).text
+        try:
+            got = own.decode(text)
+        except ProtocolError as error:
+            raise OutcomeUnknownError(
+                f"{own.name} was sent, and what came back is no value of it ({error.what})",
+                command=command,
+                remedy="It may or may not have been carried out: read the value, then decide",
+            ) from error
         if not own.confirms(asked, got):
             raise DeviceError(
                 f"{own.name} was set to {own.encode(asked)} and reads back {own.encode(got)}",
