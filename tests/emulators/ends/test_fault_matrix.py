@@ -248,9 +248,8 @@ def test_split_on_each_end(bench: Bench) -> None:
     bench.is_well()
 
 
-@pytest.mark.parametrize("direction", ["to_unit", "from_unit"])
-def test_unplug_on_each_end(bench: Bench, direction: str) -> None:
-    fault = bench.add("unplug", direction=direction, count=1, seconds=0.05)
+def lose_the_plug(bench: Bench, kind: str, direction: str) -> None:
+    fault = bench.add(kind, direction=direction, count=1, seconds=0.05)
     heard = b""
     try:
         bench.asker.ask()
@@ -261,8 +260,14 @@ def test_unplug_on_each_end(bench: Bench, direction: str) -> None:
     bench.is_well()
 
 
-def test_disconnect_on_each_end(bench: Bench) -> None:
-    test_unplug_on_each_end(bench, "from_unit")
+@pytest.mark.parametrize("direction", ["to_unit", "from_unit"])
+def test_unplug_on_each_end(bench: Bench, direction: str) -> None:
+    lose_the_plug(bench, "unplug", direction)
+
+
+@pytest.mark.parametrize("direction", ["to_unit", "from_unit"])
+def test_disconnect_on_each_end(bench: Bench, direction: str) -> None:
+    lose_the_plug(bench, "disconnect", direction)
 
 
 def test_hang_on_each_end(bench: Bench) -> None:
