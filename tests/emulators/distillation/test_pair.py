@@ -17,11 +17,11 @@ from tokaido.emulators.distillation import (
     TransmitterDistiller,
     _receiver,
 )
+from tokaido.emulators.distillation._amplification import verification_tag
 from tokaido.emulators.distillation._messages import BlockStart, FrameDone, ParityRequest, VerifyTag, decode
 from tokaido.emulators.optics import BasisCounts, ReceiverRecord, TransmitterRecord, key_length
-from tokaido.hal._authenticator import AuthenticationPool
-from tokaido.hal._errors import ConfigurationError, RangeError
-from tokaido.hal._keys import KeyMaterial
+from tokaido.hal import ConfigurationError, KeyMaterial, RangeError
+from tokaido.hal.authentication import AuthenticationPool
 from tokaido_testing.distillation import NONCE, PRE_SHARED, SMALL, distil, pair, raw_data, run_pair
 
 if TYPE_CHECKING:
@@ -242,8 +242,7 @@ def test_a_failed_verification_costs_its_tag_and_one_pass_and_is_counted(monkeyp
     records = raw_data(60_000, 0.02)
     plain = distil(SMALL, records)
     wrong = [bytes(16)]  # what the receiver takes for its own tag, once
-    right = _receiver.verification_tag
-    monkeypatch.setattr(_receiver, "verification_tag", lambda *given: wrong.pop() if wrong else right(*given))
+    monkeypatch.setattr(_receiver, "verification_tag", lambda *of: wrong.pop() if wrong else verification_tag(*of))
     alice, bob = pair()
     alice.add(records[0])
     bob.add(records[1])

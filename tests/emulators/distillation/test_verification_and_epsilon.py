@@ -17,7 +17,7 @@ from tokaido.emulators.distillation._messages import (
     decode,
 )
 from tokaido.emulators.distillation._settlement import block_ledger
-from tokaido.hal._authenticator import forgery_bound
+from tokaido.hal.authentication import forgery_bound
 from tokaido_testing.distillation import SMALL, distil, pair, raw_data, run_pair
 
 TAG_BYTES = 16

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tokaido.hal._codec import LineCodec
-from tokaido.hal._errors import DeviceTimeoutError, ProtocolError
-from tokaido.hal._resources import Resource
-from tokaido.hal._stream import StreamTransport
+from tokaido.hal import DeviceTimeoutError, ProtocolError, Resource
+from tokaido.hal.transports import LineCodec, StreamTransport
 from tokaido_testing.toy_clock import ToyClock
 
 TIMEOUT_S = 0.2

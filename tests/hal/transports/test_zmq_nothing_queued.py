@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokaido.hal._errors import NotConnectedError, OutcomeUnknownError
-from tokaido.hal._resources import Resource
-from tokaido.hal._zmq import ZmqTransport
+from tokaido.hal import NotConnectedError, OutcomeUnknownError, Resource
+from tokaido.hal.transports import ZmqTransport
 from tokaido_testing.peers import RouterPeer
 from tokaido_testing.rigs import Rig, message
 

@@ -1,0 +1,366 @@
+"""The roles of QKD units: vendor-neutral contracts, without any I/O."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from tokaido.hal._device import Device, Part
+from tokaido.hal._errors import DeviceTimeoutError, StateError
+from tokaido.hal._values import Measured, Query, Setting, measured, query, setting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tokaido.hal._keys import KeyBlock, KeyMaterial
+    from tokaido.hal.roles._alarms import Alarm, AlarmEvent
+
+
+class UnitState(Enum):
+    """States of a unit. A vendor maps its own onto these."""
+
+    OFF = "OFF"
+    SELFTEST = "SELFTEST"
+    WARMUP = "WARMUP"
+    AUTH = "AUTH"
+    ALIGN = "ALIGN"
+    STANDBY = "STANDBY"
+    RUN = "RUN"
+    TRACK = "TRACK"
+    DEGRADED = "DEGRADED"
+    REALIGN = "REALIGN"
+    FAULT = "FAULT"
+    SECURITY_HOLD = "SECURITY_HOLD"
+    ZEROIZE = "ZEROIZE"
+    UPDATE = "UPDATE"
+
+
+RUNNING = frozenset({UnitState.RUN, UnitState.TRACK, UnitState.DEGRADED})
+"""States in which keys are exchanged."""
+SETUP = frozenset({UnitState.OFF, UnitState.WARMUP, UnitState.AUTH, UnitState.STANDBY})
+"""States in which settings may be changed."""
+STUCK = frozenset({UnitState.FAULT, UnitState.SECURITY_HOLD})
+"""States that no unit leaves by itself."""
+
+
+class Shutter(Enum):
+    """Position of the shutter at a receiver's quantum input."""
+
+    OPEN = "OPEN"
+    CLOSED = "CLOSED"
+
+
+class Capability(Enum):
+    """What a unit has that not every unit has."""
+
+    INTERFEROMETER_STRETCHER = "interferometer stretcher"
+    POLARISATION_CONTROLLER = "polarisation controller"
+    GATED_DETECTORS = "gated detectors"
+    DEAD_MAN_LEASE = "dead-man lease"
+    TELEMETRY_STREAM = "telemetry stream"
+    KEY_CHANNEL = "key channel"
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryEvent:
+    """One event of a unit's telemetry stream."""
+
+    sequence: int
+    """Count of this subscription's events, from 1."""
+    lost: int
+    """How many events were lost just before this one."""
+    uptime_s: float
+    state: UnitState | None
+    """State of the unit; None in an alarm event."""
+    values: Mapping[str, Any]
+    """By path as in `Telemetry`: numbers and words, or None where the unit has no value. Empty in an alarm event."""
+    alarm: AlarmEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSelection:
+    """The QKD link that a unit is set to: a link is two units and the path between them."""
+
+    peer: str
+    """Serial number of the unit at the other end; empty for whoever is there."""
+    path: str
+    """Name of the path; empty together with `peer`."""
+    fence: int = 0
+    """Fencing number of the selection: the unit refuses a selection under a lower one, so that a coordinator whose
+    lease was taken over can change nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkKey:
+    """What a unit holds of a link's pre-shared key."""
+
+    peer: str
+    """As in `LinkSelection`."""
+    path: str
+    """As in `LinkSelection`."""
+    remaining_bits: int
+    """Authentication key that is left for this link."""
+
+
+class Operation(Enum):
+    """Whether a part that can be switched takes part."""
+
+    ON = "ON"
+    OFF = "OFF"
+
+
+class SubChannel(Part):
+    """One wavelength of a unit that sends or receives several quantum channels at once."""
+
+    operation: Setting[Operation] = setting(Operation)
+    """Control whether the sub-channel is used. Those are used that both ends have switched on."""
+    wavelength: Measured[float] = measured(float, unit="nm")
+    """Measure the wavelength of the sub-channel in vacuum."""
+
+
+class Unit(Device):
+    """A QKD transmitter or receiver."""
+
+    state: Query[UnitState] = query(UnitState)
+    """Ask for the state."""
+    preshared_key_loaded: Query[bool] = query(bool)
+    """Ask whether a pre-shared key is loaded."""
+    session: Query[str] = query(str)
+    """Ask for the id of the key session, the same at both ends; "-" when there is none."""
+
+    qber: Measured[float] = measured(float, unit="")
+    """Measure the error rate in the key basis over the last block, a fraction."""
+    qber_check: Measured[float] = measured(float, unit="")
+    """Measure the error rate in the check basis over the last block, a fraction."""
+    sifted_rate: Measured[float] = measured(float, unit="bit/s")
+    """Measure the sifted rate of the key basis."""
+    secret_rate: Measured[float] = measured(float, unit="bit/s")
+    """Measure the secret rate over the last blocks."""
+    reconciliation_efficiency: Measured[float] = measured(float, unit="")
+    """Measure how much was leaked over the Shannon limit, f >= 1, over the last block."""
+    authentication_key_remaining: Measured[float] = measured(float, unit="bit")
+    """Measure how much authentication key is left."""
+    chassis_temperature: Measured[float] = measured(float, unit="degC")
+    """Measure the temperature of the chassis."""
+    uptime: Measured[float] = measured(float, unit="s")
+    """Measure the time since the control interface came up."""
+    block_bits: Setting[int] = setting(int, unit="bit")
+    """Control how many key-basis bits are distilled together. Both ends must agree."""
+    key_basis_probability: Setting[float] = setting(float, unit="")
+    """Control the probability of the key basis at this end."""
+
+    @property
+    def sub_channels(self) -> Sequence[SubChannel]:
+        """The sub-channels of this unit, from 0; none for a unit of a single channel that has no such parts."""
+        return ()
+
+    @abstractmethod
+    def power_on(self) -> None:
+        """Leave OFF: self-test, warm-up, authentication, alignment follow by themselves."""
+
+    @abstractmethod
+    def power_off(self) -> None:
+        """Stop and switch off. Key blocks that wait to be drawn are kept."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Leave STANDBY and begin to exchange keys."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End the key session; the open block is wiped."""
+
+    @abstractmethod
+    def align(self) -> None:
+        """Repeat the alignment. Allowed in STANDBY only: a running session would lose its correlation."""
+
+    @abstractmethod
+    def clear_fault(self) -> None:
+        """Leave FAULT, if its cause is gone."""
+
+    @abstractmethod
+    def acknowledge_security(self) -> None:
+        """Clear latched security alarms and leave SECURITY_HOLD, if their cause is gone. An operator's act."""
+
+    @abstractmethod
+    def zeroise(self, serial_number: str) -> None:
+        """Erase every key in the unit, the pre-shared key included. Takes the serial number, against mistakes."""
+
+    @abstractmethod
+    def set_lease(self, seconds: float) -> None:
+        """Have the unit go to its safe state when nothing is heard from this host for `seconds`; 0 ends it."""
+
+    @abstractmethod
+    def alarms(self) -> tuple[Alarm, ...]:
+        """Ask for the alarms that are active."""
+
+    @abstractmethod
+    def alarm_events(self, timeout: float = 0.0) -> tuple[AlarmEvent, ...]:
+        """Return what the unit announced since the last call, after listening for `timeout` s."""
+
+    @abstractmethod
+    def link(self) -> LinkSelection:
+        """Ask which QKD link the unit is set to."""
+
+    @abstractmethod
+    def select_link(self, peer: str, path: str, *, fence: int | None = None) -> LinkSelection:
+        """Set the unit to a QKD link, and return the selection in force.
+
+        Every link has a pre-shared key, an authentication pool and sessions of its own. Selecting one undoes the
+        alignment and takes the safe state; from STANDBY the unit goes through AUTH and ALIGN to STANDBY by itself.
+
+        Args:
+            peer: Serial number of the other unit; empty (with an empty path) for whoever is there.
+            path: Name of the path, 1 to 24 of `A-Za-z0-9._-`.
+            fence: Fencing number of who orders it; None leaves the number in force.
+
+        Raises:
+            RefusedError: No pre-shared key is loaded for that link, or the fencing number is below the one in force.
+            StateError: The unit is not in one of the SETUP states.
+        """
+
+    @abstractmethod
+    def link_keys(self) -> tuple[LinkKey, ...]:
+        """Ask for which links a pre-shared key is loaded, and what is left of each."""
+
+    @abstractmethod
+    def load_preshared_key(self, key: KeyMaterial, *, peer: str = "", path: str = "") -> None:
+        """Load the key that both ends of a QKD link share from the start. There is no default.
+
+        Args:
+            key: The same at both ends, and of no other link.
+            peer: Serial number of the other unit of the link it is for; empty for the link that is selected.
+            path: Name of the link's path; empty together with `peer`.
+        """
+
+    @abstractmethod
+    def key_blocks(self, timeout: float, *, limit: int | None = None) -> Iterator[KeyBlock]:
+        """Draw key blocks, oldest first, until none comes for `timeout` s or `limit` were drawn.
+
+        Each block is acknowledged when it is handed out. It is committed by `with block:` on a clean exit, or by
+        `block.commit()`; what is not committed is offered again. A block may therefore come twice: store it under
+        `block.info.name`, which is unique.
+        """
+
+    @abstractmethod
+    def telemetry_stream(self, interval: float, timeout: float) -> Iterator[TelemetryEvent]:
+        """Subscribe to readings and alarms every `interval` s, until none comes for `timeout` s."""
+
+    def wait_for(self, *states: UnitState, timeout: float, poll: float = 0.1) -> UnitState:
+        """Wait until the unit is in one of `states` and return it.
+
+        Raises:
+            StateError: It went to FAULT or SECURITY_HOLD instead, which it leaves by nobody's patience.
+            DeviceTimeoutError: It was in none of them within `timeout` s.
+        """
+        start_ns = self._clock.monotonic_ns()
+        while True:
+            state = self.state()
+            if state in states:
+                return state
+            elapsed_s = (self._clock.monotonic_ns() - start_ns) / 1e9
+            wanted = " or ".join(wanted.value for wanted in states)
+            if state in STUCK:
+                codes = ", ".join(alarm.code for alarm in self.alarms()) or "no alarm"
+                raise StateError(
+                    f"waited for {wanted} and the unit is in {state.value} ({codes})",
+                    code="STATE",
+                    device=self.name,
+                    remedy="Remove the cause, then clear_fault() or acknowledge_security()",
+                )
+            if elapsed_s >= timeout:
+                raise DeviceTimeoutError(
+                    f"waited for {wanted} and the unit is still in {state.value}",
+                    device=self.name,
+                    elapsed_s=elapsed_s,
+                    remedy="Look at alarms() for what holds it, or wait longer",
+                )
+            self._clock.wait(min(poll, timeout - elapsed_s))
+
+
+class Transmitter(Unit):
+    """A QKD transmitter ("Alice"). Its safe state: laser off, attenuator at its maximum."""
+
+    emitting: Query[bool] = query(bool)
+    """Ask whether the laser emits."""
+
+    laser_power: Measured[float] = measured(float, unit="dBm")
+    """Measure the optical power at the laser monitor."""
+    laser_bias_current: Measured[float] = measured(float, unit="mA")
+    """Measure the bias current of the laser."""
+    laser_temperature: Measured[float] = measured(float, unit="degC")
+    """Measure the temperature of the laser."""
+    monitor_power: Measured[float] = measured(float, unit="dBm")
+    """Measure the mean power behind the attenuator."""
+    clock_rate: Measured[float] = measured(float, unit="Hz")
+    """Measure the pulse rate."""
+    signal_probability: Measured[float] = measured(float, unit="")
+    """Measure the probability of the signal state: what decoy and vacuum state leave."""
+    attenuation: Setting[float] = setting(float, unit="dB")
+    """Control the attenuator behind the laser."""
+    signal_mean_photon_number: Setting[float] = setting(float, unit="photon/pulse")
+    """Control the mean photon number of the signal state."""
+    decoy_mean_photon_number: Setting[float] = setting(float, unit="photon/pulse")
+    """Control the mean photon number of the decoy state."""
+    vacuum_mean_photon_number: Setting[float] = setting(float, unit="photon/pulse")
+    """Control the mean photon number of the vacuum state."""
+    decoy_probability: Setting[float] = setting(float, unit="")
+    """Control the probability of the decoy state."""
+    vacuum_probability: Setting[float] = setting(float, unit="")
+    """Control the probability of the vacuum state."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """All parts of the transmitter."""
+        return self.sub_channels
+
+
+class Detector(Part):
+    """One single-photon detector of a receiver."""
+
+    temperature: Measured[float] = measured(float, unit="degC")
+    """Measure the temperature of the detector; in K where it sits in a cryostat."""
+    efficiency: Measured[float] = measured(float, unit="")
+    """Measure the detection efficiency at the present bias, a fraction."""
+    count_rate: Measured[float] = measured(float, unit="1/s")
+    """Measure the counts per second."""
+    dark_count_rate: Measured[float] = measured(float, unit="1/s")
+    """Measure the counts per second in the dark, at the last alignment."""
+    bias: Setting[float] = setting(float, unit="V")
+    """Control the bias of the detector; in uA where it is a superconducting nanowire."""
+    gate_delay: Setting[float] = setting(float, unit="ps")
+    """Control the delay of the detection gate."""
+    dead_time: Setting[float] = setting(float, unit="ns")
+    """Control the time after a click in which nothing is counted."""
+
+
+class Receiver(Unit):
+    """A QKD receiver ("Bob"). Its safe state: shutter closed, detector bias down."""
+
+    clock_locked: Query[bool] = query(bool)
+    """Ask whether the clock is locked to the transmitter's."""
+
+    shutter: Setting[Shutter] = setting(Shutter)
+    """Control the shutter at the quantum input."""
+    visibility: Measured[float] = measured(float, unit="")
+    """Measure the visibility of the interference, a fraction."""
+    interferometer_temperature: Measured[float] = measured(float, unit="degC")
+    """Measure the temperature of the interferometer."""
+    interferometer_phase: Measured[float] = measured(float, unit="rad")
+    """Measure the phase error that the servo sees."""
+    clock_power: Measured[float] = measured(float, unit="dBm")
+    """Measure the clock light that arrives."""
+    channel_loss: Measured[float] = measured(float, unit="dB")
+    """Measure the loss of the channel, from the clock light."""
+
+    @property
+    @abstractmethod
+    def detectors(self) -> Sequence[Detector]:
+        """The detectors of this receiver, from 0."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """All parts of the receiver."""
+        return (*self.sub_channels, *self.detectors)

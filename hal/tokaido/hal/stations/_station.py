@@ -1,0 +1,214 @@
+"""The devices of one place, as a TOML file and as an object."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from tokaido.hal._clock import SYSTEM_CLOCK, Clock
+from tokaido.hal._device import Device
+from tokaido.hal._errors import ConfigurationError, TokaidoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from types import TracebackType
+
+    from tokaido.hal.roles._switch import OpticalSwitch
+    from tokaido.hal.roles._units import Receiver
+    from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, OnExit
+    from tokaido.hal.stations._links import Link
+
+D = TypeVar("D", bound=Device)
+
+
+class Station:
+    """The devices of one place. Each is opened on first use and closed with the station.
+
+    A station file has a table `station` (`name`, and `on_exit` = "safe" or "keep") and a table `devices.NAME` for each
+    device (`driver`, `control`, `keys`, `serial_number`, `timeout`). Files named in resources are taken relative to it.
+    A table `interlocks.NAME` (`switch`, `classical_inputs`, `single_photon_outputs`) keeps classical light from a
+    receiver that is not shuttered. A table `links.NAME` (`transmitter`, `receiver`, `lease_file`, and a table
+    `paths.PATH` with a list of [input, output] for each switch) makes a QKD link, which `link` returns.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        devices: Mapping[str, DeviceEntry],
+        *,
+        on_exit: OnExit = "safe",
+        links: Mapping[str, LinkEntry] | None = None,
+        interlocks: Iterable[InterlockEntry] = (),
+        bench: Mapping[str, Any] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.name = name
+        self.devices = dict(devices)
+        self.on_exit: OnExit = on_exit
+        self.links = dict(links or {})
+        """The QKD links, as the tables `links` declare them; `link` returns one with its devices."""
+        self.interlocks = tuple(interlocks)
+        """Bound to their switches when these are opened."""
+        self.bench = dict(bench or {})
+        """The table `bench`, unread: the optics, for whoever emulates this station."""
+        self._clock = clock
+        self._open: dict[str, Device] = {}
+
+    @classmethod
+    def from_file(cls, path: str | Path, *, clock: Clock = SYSTEM_CLOCK) -> Self:
+        """Read a station file.
+
+        Raises:
+            ConfigurationError: With every mistake in it, each with its line or key and what to do.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"the station file {path} cannot be read: {error}") from error
+        return cls.from_text(text, source=str(path), base=path.parent, clock=clock)
+
+    @classmethod
+    def from_text(
+        cls, text: str, *, source: str = "station", base: Path | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> Self:
+        """Read a station from the text of its file.
+
+        Raises:
+            ConfigurationError: With every mistake in it.
+        """
+        import tomllib  # noqa: PLC0415 - 11 to 20 ms that only stations need
+
+        from tokaido.hal.stations._station_file import StationReader  # noqa: PLC0415 - entry points cost 28 ms
+
+        try:
+            tables = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"{source} is not TOML: {error}") from error
+        reader = StationReader(text, base)
+        station = reader.station(tables)
+        if reader.mistakes:
+            count = len(reader.mistakes)
+            raise ConfigurationError(
+                f"{source} has {count} mistake{'s' if count > 1 else ''}", mistakes=tuple(reader.mistakes)
+            )
+        return cls(
+            station.name,
+            station.devices,
+            on_exit=station.on_exit,
+            links=station.links,
+            interlocks=station.interlocks,
+            bench=station.bench,
+            clock=clock,
+        )
+
+    def device(self, name: str, role: Callable[..., D]) -> D:
+        """Return a device, opened on first use, as its role: `station.device("alice", hal.Transmitter)`.
+
+        Raises:
+            ConfigurationError: The station has none of that name, or it fills another role.
+            TransportError: It could not be reached.
+        """
+        entry = self.devices.get(name)
+        if entry is None:
+            raise ConfigurationError(
+                f"station {self.name} has no device {name!r}", remedy=f"It has {', '.join(self.devices) or 'none'}"
+            )
+        device = self._open.get(name)
+        if device is None:
+            device = self._opened(entry)
+            self._open[name] = device
+        if not isinstance(role, type) or not isinstance(device, role):
+            raise ConfigurationError(f"{name} is a {type(device).__name__}, not a {getattr(role, '__name__', role)}")
+        return cast("D", device)
+
+    def link(self, name: str) -> Link:
+        """Return a QKD link with its units and switches, opened on first use: `station.link("field")`.
+
+        Raises:
+            ConfigurationError: The station has none of that name.
+            TransportError: A device of it could not be reached.
+        """
+        from tokaido.hal.roles._switch import OpticalSwitch  # noqa: PLC0415
+        from tokaido.hal.roles._units import Receiver, Transmitter  # noqa: PLC0415
+        from tokaido.hal.stations._links import Link  # noqa: PLC0415 - roles, which only links need
+
+        entry = self.links.get(name)
+        if entry is None:
+            raise ConfigurationError(
+                f"station {self.name} has no link {name!r}", remedy=f"It has {', '.join(self.links) or 'none'}"
+            )
+        return Link(
+            entry,
+            self.device(entry.transmitter, Transmitter),
+            self.device(entry.receiver, Receiver),
+            {switch: self.device(switch, OpticalSwitch) for switch in entry.switches},
+            clock=self._clock,
+        )
+
+    def _opened(self, entry: DeviceEntry) -> Device:
+        device = Device.open(
+            entry.driver,
+            name=entry.name,
+            serial_number=entry.serial_number,
+            timeout=entry.timeout,
+            clock=self._clock,
+            trace=None,
+            **entry.resources,
+        )
+        try:
+            for interlock in self.interlocks:
+                if interlock.switch == entry.name:
+                    interlock.bind(cast("OpticalSwitch", device), self._reach)
+        except BaseException:
+            device.close()
+            raise
+        return device
+
+    @contextmanager
+    def _reach(self, name: str) -> Iterator[Receiver]:
+        """Give a receiver whose shutter is to be read: as it is open, or opened for this alone.
+
+        One that nobody asked for must not be brought to its safe state when the station is closed.
+        """
+        device = self._open.get(name)
+        if device is not None:
+            yield cast("Receiver", device)
+            return
+        if name not in self.devices:
+            raise ConfigurationError(f"station {self.name} has no device {name!r}", remedy="See its interlocks")
+        with self._opened(self.devices[name]) as visited:
+            yield cast("Receiver", visited)
+
+    def close(self) -> None:
+        """Close the devices that were opened, each after its safe state if the station says so.
+
+        Every device gets its turn; what failed is raised together in the end.
+
+        Raises:
+            TokaidoError: A device could not be brought to its safe state.
+        """
+        failed: list[str] = []
+        with ExitStack() as stack:
+            while self._open:
+                name, device = self._open.popitem()
+                stack.callback(device.close)
+                if self.on_exit == "safe":
+                    try:
+                        device.apply_safe_state()
+                    except TokaidoError as error:
+                        failed.append(f"{name}: {error}")
+        if failed:
+            raise TokaidoError(
+                "not every device is known to be in its safe state: " + "; ".join(failed),
+                remedy="Look at them; a unit with a lease goes there by itself",
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,162 @@
+"""SCPI instruments: every command is confirmed, and a device error becomes ours, in the same exchange."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from tokaido.hal._errors import DeviceError, NotFreshError, ProtocolError, RefusedError
+from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request
+from tokaido.hal.wire.ieee488 import EventStatus, StatusByte
+from tokaido.hal.wire.scpi import decode_errors, split_replies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.hal.transports._stream import StreamTransport
+
+V = TypeVar("V")
+
+LONGEST_QUEUE = 64
+"""More entries than this are not read from an error queue at once."""
+HARDWARE = range(-249, -239)
+"""Execution errors of the hardware, after which the state may be another than before."""
+STALE = range(-239, -229)
+"""Execution errors of data that are corrupt, stale or questionable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScpiDialect:
+    """What an instrument lets follow a command in the same message."""
+
+    confirmation: str = "*OPC?"
+    """A query that is answered, by 1, only when the command was carried out; empty if the instrument has none."""
+    error_query: str = ":SYST:ERR?"
+    """How the error queue is read; `:SYST:ERR:ALL?` reads it whole. Empty if the instrument has none."""
+    command_end: str = "\n"
+    """What ends the lines that are sent."""
+    reply_end: str = "\n"
+    """What ends the replies; what comes around it of blanks and other line ends is dropped."""
+
+    def __post_init__(self) -> None:
+        if not (self.confirmation or self.error_query):
+            raise ValueError("a command that nothing answers could not be known to have arrived")
+
+
+class ScpiCodec:
+    """Lines of SCPI. A query is sent as it is; a command is followed by its confirmation and the error query.
+
+    `:OXC:SWIT:CONN:ADD (@1),(@17)` becomes `:OXC:SWIT:CONN:ADD (@1),(@17);*OPC?;:SYST:ERR?`, answered by one line such
+    as `1;0,"No error"`. An entry of the queue is raised as `DeviceError` with the device's own code and text:
+    `RefusedError` if the command was not carried out (-1xx, -2xx), `NotFreshError` for stale data (-23x), else plain.
+    So an entry that was left behind is not blamed on the next command, read the queue with `drain_errors` when
+    opening, and after an error.
+    """
+
+    correlated = False
+
+    def __init__(self, dialect: ScpiDialect | None = None, *, max_frame: int = 65_536) -> None:
+        self.dialect = dialect or ScpiDialect()
+        self.terminator = self.dialect.reply_end.encode("ascii")
+        self.max_frame = max_frame
+        self._end = self.dialect.command_end.encode("ascii")
+        self._suffix = "".join(f";{query}" for query in (self.dialect.confirmation, self.dialect.error_query) if query)
+
+    def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
+        """Return the request for a query (repeatable), or for a command, whose value is what its own queries said.
+
+        Raises:
+            ValueError: The text is not one line of printable ASCII.
+        """
+        if not (text.isascii() and text.isprintable()):
+            raise ValueError(f"not one line of printable ASCII: {text!r}")
+        if repeatable:
+            return Request(text, text.encode("ascii") + self._end, self._line)
+        payload = f"{text}{self._suffix}".encode("ascii") + self._end
+
+        def accept(frame: bytes) -> str | NotMine:
+            line = self._line(frame)
+            return line if line is NOT_MINE else self._outcome(text, line)
+
+        return Request(text, payload, accept, repeatable=False)
+
+    def unsolicited(self, frame: bytes) -> None:
+        """Drop the frame: a SCPI instrument speaks when it is asked, so this is a late reply or noise."""
+
+    def _line(self, frame: bytes) -> str | NotMine:
+        try:
+            line = frame.decode("ascii").strip("\0\r\n \t")
+        except UnicodeDecodeError:
+            raise ProtocolError(f"a line that is not ASCII: {frame[:60]!r}") from None
+        if not line:
+            return NOT_MINE
+        if not line.isprintable():
+            raise ProtocolError(f"a line with control characters: {frame[:60]!r}")
+        return line
+
+    def _outcome(self, command: str, line: str) -> str:
+        replies = split_replies(line)
+        if self.dialect.error_query:
+            for code, text in decode_errors(replies.pop())[:1]:
+                raise device_error(code, text, command)
+        if self.dialect.confirmation and (not replies or replies.pop().strip().lstrip("+") != "1"):
+            raise ProtocolError(f"a command that was not confirmed: {line[:60]!r}")
+        return ";".join(replies)
+
+
+def device_error(code: int, text: str, command: str = "") -> DeviceError:
+    """Return the exception for an entry of the error queue (SCPI-99 volume 2, 21.8): its class says what happened."""
+    what = f"the device says {code}, {text!r}"
+    if code in STALE:
+        return NotFreshError(what, code=str(code), command=command)
+    if -299 <= code <= -100 and code not in HARDWARE:
+        return RefusedError(what, code=str(code), command=command)
+    return DeviceError(what, code=str(code), command=command, remedy="Read the state, then decide")
+
+
+def drain_errors(
+    transport: StreamTransport, error_query: str = ":SYST:ERR?", timeout: float | None = None
+) -> list[tuple[int, str]]:
+    """Read the error queue until it is empty and return its entries, code and text, oldest first.
+
+    Raises:
+        DeviceError: It is not empty after `LONGEST_QUEUE` entries.
+        TransportError: As `exchange`; `timeout` s hold for one entry.
+    """
+    entries: list[tuple[int, str]] = []
+    while len(entries) < LONGEST_QUEUE:
+        found = transport.exchange(_query(transport, error_query, decode_errors), timeout)
+        if not found:
+            return entries
+        entries += found
+    raise DeviceError(
+        f"the error queue is not empty after {len(entries)} entries", code=str(entries[-1][0]), command=error_query
+    )
+
+
+def read_status_byte(transport: StreamTransport, timeout: float | None = None) -> StatusByte:
+    """Ask `*STB?` (IEEE 488.2, 10.36)."""
+    return StatusByte(_register(transport, "*STB?", timeout))
+
+
+def read_event_status(transport: StreamTransport, timeout: float | None = None) -> EventStatus:
+    """Ask `*ESR?`, which clears the register (IEEE 488.2, 10.12)."""
+    return EventStatus(_register(transport, "*ESR?", timeout))
+
+
+def _register(transport: StreamTransport, text: str, timeout: float | None) -> int:
+    value = transport.exchange(_query(transport, text, int), timeout)
+    if not 0 <= value <= 255:
+        raise ProtocolError(f"a register of eight bits cannot hold {value}", command=text)
+    return value
+
+
+def _query(transport: StreamTransport, text: str, decode: Callable[[str], V]) -> Request[bytes, V]:
+    """Return the query `text` whose value is its reply, decoded."""
+    plain = transport.codec.request(text, repeatable=True)
+
+    def accept(frame: bytes) -> V | NotMine:
+        line = plain.accept(frame)
+        return line if line is NOT_MINE else decode(line)
+
+    return Request(text, plain.payload, accept)

@@ -1,0 +1,277 @@
+"""Streams of frames that end in a terminator: what serial ports and VISA sessions share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
+from tokaido.hal._errors import ClosedError, DeviceError, DeviceTimeoutError, ProtocolError
+from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T
+from tokaido.hal.transports._ports import FOREIGN, Port, gone
+from tokaido.hal.transports._transport import SLICE_S, Transport, logger
+
+if TYPE_CHECKING:
+    from tokaido.hal.transports._resources import Resource
+
+QUIET_S = 0.05
+"""How long a line must be silent after a failure. A USB adapter holds bytes back for up to 16 ms."""
+LONGEST_DEBT_S = 2.0
+"""How long after its deadline a reply is still expected, at most."""
+LISTEN_BYTES = 1 << 20
+
+
+class StreamTransport(Transport[bytes], ABC):
+    """A transport that carries a vendor's lines of text, frames that end in the codec's terminator.
+
+    What arrives unasked is handed to the codec and never taken for the reply. Where replies cannot be told apart
+    (`codec.correlated` is missing or false), a reply that did not come in time is waited for before the next question:
+    until it comes, or as long again as its call waited (at most 2 s). The first reply after that must come alone.
+    """
+
+    foreign = FOREIGN
+
+    def __init__(
+        self, resource: Resource, name: str, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
+    ) -> None:
+        super().__init__(resource, name, clock=clock, timeout_s=timeout_s)
+        self.codec = codec
+        self._correlated = getattr(codec, "correlated", False) is True
+        self._port: Port | None = None
+        self._buffer = bytearray()
+        self._searched = 0  # how much of the buffer is known to hold no terminator
+        self._owed_until_ns = 0  # until when a reply to an earlier request may come; 0 if none is owed
+        self._doubtful = False  # whether such a reply never came: the next one must come alone
+        self._confidential = False
+        self._deadline = Deadline(clock, 0.0)  # of the exchange that is running, or was last
+        self._opaque = False  # whether the port cannot tell how many bytes of a write that failed have left
+        self._slice_s = SLICE_S  # longest single wait
+
+    # --- what a caller uses -------------------------------------------------------------------------------------------
+
+    def query(self, text: str, timeout: float | None = None) -> str:
+        """Ask `text` and return the reply as text. It is logged.
+
+        Raises:
+            ValueError: The codec cannot carry this text.
+            TransportError: As `exchange`.
+        """
+        logger.info("%s %s: query %s", self.device, self.name, text)
+        return self.exchange(self.codec.request(text, repeatable=True), timeout)
+
+    def command(self, text: str, timeout: float | None = None) -> str:
+        """Command `text`, once, and return the reply as text. It is logged.
+
+        Raises:
+            ValueError: The codec cannot carry this text.
+            OutcomeUnknownError: The reply was lost.
+            TransportError: As `exchange`.
+        """
+        logger.info("%s %s: command %s", self.device, self.name, text)
+        return self.exchange(self.codec.request(text, repeatable=False), timeout)
+
+    # --- what a kind of stream provides ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _dial(self, deadline: Deadline) -> Port:
+        """Open what the resource names, anew. May raise `foreign` exceptions."""
+
+    # --- opening and closing ------------------------------------------------------------------------------------------
+
+    def _salvage(self) -> None:
+        if self._port is not None and self._port.ready(0.0):
+            self._fill()
+            if self._hand_over():
+                self._owed_until_ns = 0
+
+    def _connect(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._clear()
+        self._port = self._dial(deadline)
+
+    def _disconnect(self) -> None:
+        port, self._port = self._port, None
+        self._clear()
+        if port is not None:
+            with suppress(*FOREIGN):
+                port.close()
+
+    def _clear(self) -> None:
+        self._buffer.clear()
+        self._searched = 0
+
+    def _settle(self, deadline: Deadline) -> None:
+        now_ns = self.clock.monotonic_ns()
+        quiet_ns = now_ns + int(QUIET_S * NS_PER_S)
+        owed = self._owed_until_ns > 0 and not self._correlated
+        while (wait_ns := max(quiet_ns, self._owed_until_ns if owed else 0) - now_ns) > 0:
+            if deadline.passed:
+                raise DeviceTimeoutError(
+                    "the line did not fall quiet after an earlier failure", remedy="Call again; nothing was sent"
+                )
+            if self._wait(min(wait_ns / NS_PER_S, deadline.remaining_s)):
+                self._fill()
+                try:
+                    owed = not self._hand_over() and owed
+                except ProtocolError:  # the rest of an oversized reply
+                    self._clear()
+                quiet_ns = self.clock.monotonic_ns() + int(QUIET_S * NS_PER_S)
+            now_ns = self.clock.monotonic_ns()
+        self._clear()
+        self._doubtful = owed or self._doubtful
+        self._owed_until_ns = 0
+        if deadline.remaining_s < min(QUIET_S, deadline.timeout_s / 2):  # a question now would only be owed again
+            raise DeviceTimeoutError("the line fell quiet too late", remedy="Call again; nothing was sent")
+
+    # --- an exchange --------------------------------------------------------------------------------------------------
+
+    def _prepare(self, deadline: Deadline) -> None:
+        if not self._buffer and not self._open_port().ready(0.0):
+            return
+        self._deadline = deadline
+        start_s = deadline.elapsed_s
+        while True:
+            if self._open_port().ready(0.0):
+                self._fill()
+            if not self._hand_over():
+                if not self._buffer:
+                    return
+                if not self._wait(min(QUIET_S, deadline.remaining_s)):
+                    self._clear()  # the beginning of a line that was cut, or noise
+            if deadline.passed:
+                raise DeviceTimeoutError("the line never fell quiet", remedy="Call again; nothing was sent")
+            if self._correlated and deadline.elapsed_s - start_s > QUIET_S:
+                return  # a device that talks all the time; its reply can be told apart
+
+    def _transact(self, request: Request[bytes, T], deadline: Deadline) -> T:
+        self._deadline = deadline
+        self._confidential = request.confidential
+        self._sent = self._opaque
+        try:
+            self._write(request.payload, deadline)
+            while True:
+                frame = self._next_frame(deadline)
+                try:
+                    value = self._judge(request, frame)
+                except DeviceError:
+                    if self._doubtful:
+                        self._confirm(request, deadline)
+                    raise
+                if value is not NOT_MINE:
+                    if self._doubtful:
+                        self._confirm(request, deadline)
+                    return value
+                self.codec.unsolicited(frame)
+        except BaseException as error:
+            if isinstance(error, DeviceTimeoutError) or not isinstance(error, Exception):
+                debt_s = min(deadline.remaining_s, LONGEST_DEBT_S) + min(deadline.timeout_s, LONGEST_DEBT_S)
+                self._owed_until_ns = self.clock.monotonic_ns() + int(debt_s * NS_PER_S)
+            raise  # if it was anything else, something came, or the line is gone
+        finally:
+            self._confidential = False
+
+    def _confirm(self, request: Request[bytes, T], deadline: Deadline) -> None:
+        """Check that no second reply follows, which would mean that the first one answered an older question."""
+        end_ns = self.clock.monotonic_ns() + int(QUIET_S * NS_PER_S)
+        while (left_ns := end_ns - self.clock.monotonic_ns()) > 0 and not deadline.passed:
+            frame = self._cut()
+            if frame is None:
+                if self._wait(min(left_ns / NS_PER_S, deadline.remaining_s)):
+                    self._fill()
+                continue
+            with suppress(DeviceError):
+                if self._judge(request, frame) is NOT_MINE:
+                    self.codec.unsolicited(frame)
+                    continue
+            raise ProtocolError("two replies came to one question", remedy="Call again")
+        self._doubtful = deadline.passed
+
+    def _hear(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        while not self._buffer and not self._wait(deadline.remaining_s):
+            if deadline.passed:
+                return
+        heard = 0
+        while heard < LISTEN_BYTES and self._open_port().ready(0.0):
+            heard += self._fill()
+            self._hand_over()
+        self._hand_over()
+
+    # --- bytes and frames ---------------------------------------------------------------------------------------------
+
+    def _open_port(self) -> Port:
+        if self._port is None:
+            raise gone("the port was closed")
+        return self._port
+
+    def _write(self, payload: bytes, deadline: Deadline) -> None:
+        if self._sinks:
+            self._record(">", payload, confidential=self._confidential)
+        port = self._open_port()
+        left = memoryview(payload)
+        while True:
+            taken = port.write(left)
+            self._sent = self._sent or taken > 0
+            if taken == len(left):
+                return
+            left = left[taken:]
+            if deadline.passed:
+                raise DeviceTimeoutError("the device takes no bytes", remedy="Check its power and the flow control")
+            if self._closed:
+                raise ClosedError("the transport was closed")
+            port.writable(min(deadline.remaining_s, self._slice_s))
+
+    def _next_frame(self, deadline: Deadline) -> bytes:
+        frame = self._cut() if self._buffer else None
+        while frame is None:
+            left_s = deadline.remaining_s
+            if self._wait(left_s):
+                if left_s <= 0:
+                    raise DeviceTimeoutError("only foreign lines and no reply", remedy="Check who else talks here")
+                self._fill()
+                frame = self._cut()
+            elif deadline.passed:
+                part = f"; {len(self._buffer)} bytes of one came" if self._buffer else ""
+                raise DeviceTimeoutError(f"no reply{part}", remedy="Check that the device is on and not busy")
+        return frame
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait up to `seconds`, but not longer than a slice, and return whether something can be read."""
+        if self._open_port().ready(min(seconds, self._slice_s)):
+            return True
+        if self._closed:
+            raise ClosedError("the transport was closed")
+        return False
+
+    def _fill(self) -> int:
+        """Read what waits into the buffer and return its length in bytes."""
+        data = self._open_port().read()
+        if self._sinks and data:
+            self._record("<", data, confidential=self._confidential)
+        self._buffer += data
+        return len(data)
+
+    def _cut(self) -> bytes | None:
+        """Return the next whole frame of the buffer, if there is one."""
+        codec = self.codec
+        end = self._buffer.find(codec.terminator, self._searched)
+        if (len(self._buffer) if end < 0 else end) >= codec.max_frame + len(codec.terminator):
+            raise ProtocolError(
+                f"a frame longer than {codec.max_frame} bytes", remedy="Check the baud rate, and which device this is"
+            )
+        if end < 0:
+            self._searched = max(len(self._buffer) - len(codec.terminator) + 1, 0)
+            return None
+        frame = bytes(self._buffer[:end])
+        del self._buffer[: end + len(codec.terminator)]
+        self._searched = 0
+        return frame
+
+    def _hand_over(self) -> bool:
+        """Give the codec every whole frame of the buffer; return whether there was one."""
+        some = False
+        while (frame := self._cut()) is not None:
+            self.codec.unsolicited(frame)
+            some = True
+        return some

@@ -1,0 +1,336 @@
+"""How bytes reach a device: one exchange at a time, each within its deadline, no reply to another's question."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import threading
+from abc import ABC, abstractmethod
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+
+from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
+from tokaido.hal._errors import (
+    ClosedError,
+    DeviceBusyError,
+    DeviceError,
+    DeviceTimeoutError,
+    NotConnectedError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RangeError,
+    TokaidoError,
+    TransportError,
+)
+from tokaido.hal.transports._codec import NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
+from tokaido.hal.transports._trace import TraceRecord, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import TracebackType
+
+    from tokaido.hal.transports._resources import Resource
+
+__all__ = ["NOT_MINE", "Codec", "F", "LineCodec", "NotMine", "Request", "T", "Transport"]
+
+R = TypeVar("R")
+
+SLICE_S = 0.1
+"""Longest time in s that a waiting exchange takes to notice that its transport was closed by another thread."""
+GARBLED = (ValueError, LookupError, ArithmeticError, struct.error)
+"""What decoding a reply raises when the reply is not what it should be."""
+
+logger = logging.getLogger("tokaido.hal.transport")
+
+
+class Transport(ABC, Generic[F]):
+    """A way to one device.
+
+    Every call holds one re-entrant lock for the whole of an exchange and keeps one deadline, which covers the wait for
+    the lock, opening, handshake and reply. A transport is *trusted* only between exchanges that went well: whatever
+    else happens leaves it tainted, and the next call closes and reopens it, waits until the line is quiet and repeats
+    the handshake before it sends a byte. Every error says device, transport, command and after how long.
+    """
+
+    foreign: tuple[type[Exception], ...] = (OSError, EOFError, struct.error)
+    """Exceptions of the libraries below; `translate` turns them into ours."""
+
+    def __init__(self, resource: Resource, name: str, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
+        self.resource = resource
+        self.name = name
+        self.device = ""
+        """What errors call the device; its driver sets it."""
+        self.clock = clock
+        self.timeout_s = float(resource.options.get("timeout", timeout_s))
+        """Deadline in s of a call that names none; the resource's own `timeout` goes before the driver's."""
+        self.generation = 0
+        """How many times the transport was opened, handshake included."""
+        self._lock = threading.RLock()
+        self._occupant: tuple[int, str] = 0, ""  # thread and command that came last
+        self._checks: tuple[Callable[[], None], ...] = ()
+        self._sinks: tuple[Callable[[TraceRecord], None], ...] = ()
+        self._closed = False
+        self._trusted = False
+        self._used = False  # whether it was connected before: something may still be under way
+        self._shaking: Deadline | None = None  # the deadline of the handshake that is running
+        self._inside = 0  # the thread that runs a step on the wire, 0 if none
+        self._said_no = False  # whether that step ended with the device's own error
+        self._sent = False  # whether a byte of this exchange may have left
+
+    # --- what a caller uses -----------------------------------------------------------------------------------------
+
+    def on_open(self, check: Callable[[], None]) -> None:
+        """Call `check` after every opening, before anything else is exchanged.
+
+        It may itself call `exchange`, and raises `WrongDeviceError` if this is not the device. An exchange that fails
+        within it makes the opening fail, even if the check catches the error. On a transport that is already open it
+        runs before the next exchange. Several checks run in the order in which they were given.
+        """
+        with self._lock:
+            self._checks = (*self._checks, check)
+            self._trusted = False
+
+    def open(self, timeout: float | None = None) -> None:
+        """Open the transport and run the handshake, unless it is open and trusted.
+
+        Raises:
+            TransportError: It could not be opened within `timeout` s, or the wrong device answers.
+            ConfigurationError: A file or a setting that the resource names is wrong.
+            ClosedError: It was closed.
+        """
+        self._turn("open", timeout, self._ensure_open)
+
+    def close(self) -> None:
+        """Close the transport for good. May be called again; a call that another thread is waiting in ends soon."""
+        self._closed = True
+        with self._lock:
+            self._trusted = False
+            self._disconnect()
+
+    def exchange(self, request: Request[F, T], timeout: float | None = None) -> T:
+        """Send `request` once and return the value of its reply, within `timeout` s.
+
+        Raises:
+            DeviceError: The device answered that it will not or cannot.
+            DeviceTimeoutError: No reply within the deadline; `OutcomeUnknownError` if the request is not repeatable.
+            NotConnectedError: The device cannot be reached; before anything was sent, if it is a command.
+            ProtocolError: What came back was not a reply.
+            DeviceBusyError: Another thread held the transport, or another process the port, until the deadline.
+            WrongDeviceError: Another device answers now.
+            ClosedError: The transport was closed.
+        """
+        value: T = self._turn(request.text, timeout, self._carry, request)
+        return value
+
+    def listen(self, timeout: float = 0.0) -> None:
+        """Hand on what arrived unasked; if nothing waits, wait up to `timeout` s for it, holding the lock.
+
+        Raises:
+            TransportError: The device is not there; the next call opens it again.
+        """
+        self.open(max(timeout, self.timeout_s))
+        self._turn("listen", timeout, self._guarded, self._hear)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open" if self._trusted else "not open"
+        return f"<{type(self).__name__} {self.name} {state}>"
+
+    # --- what a kind of transport provides ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def _connect(self, deadline: Deadline) -> None:
+        """Open anew what was disconnected before. May raise `foreign` exceptions, as may all that follow."""
+
+    @abstractmethod
+    def _disconnect(self) -> None:
+        """Close what is open, raising nothing. May be called again."""
+
+    @abstractmethod
+    def _salvage(self) -> None:
+        """Before a connection that failed is given up: hand on what still waits in it, if it is open."""
+
+    @abstractmethod
+    def _settle(self, deadline: Deadline) -> None:
+        """After a failure and a new opening: read what is left over until the line is quiet."""
+
+    @abstractmethod
+    def _prepare(self, deadline: Deadline) -> None:
+        """Hand on what waits unasked. `NotConnectedError`: the peer is gone, and nothing was sent."""
+
+    @abstractmethod
+    def _transact(self, request: Request[F, T], deadline: Deadline) -> T:
+        """Send the request, setting `_sent` as soon as a byte may have left, and return what `_judge` makes of it."""
+
+    @abstractmethod
+    def _hear(self, deadline: Deadline) -> None:
+        """Hand on what waits or comes before the deadline."""
+
+    def translate(self, error: Exception) -> TokaidoError:
+        """Return our error for an exception of the libraries below."""
+        return NotConnectedError(f"the connection failed: {error}", remedy="Check that the device is on and plugged in")
+
+    # --- one exchange -------------------------------------------------------------------------------------------------
+
+    def _turn(self, text: str, timeout: float | None, work: Callable[..., R], *args: Any) -> R:
+        """Return `work(*args, deadline)`, done with the lock held; label every error that leaves."""
+        seconds = self.timeout_s if timeout is None else timeout
+        try:
+            deadline = limit = Deadline(self.clock, seconds)
+        except ValueError as error:
+            raise RangeError(str(error), device=self.device, transport=self.name, command=text) from None
+        try:
+            if not self._lock.acquire(blocking=False) and not self._lock.acquire(timeout=seconds):
+                raise self._held()
+            try:
+                if self._closed:
+                    raise ClosedError("the transport was closed", remedy="Open the device again")
+                if self._inside == threading.get_ident():
+                    raise DeviceBusyError("a frame's handler may not exchange anything", remedy="Do it afterwards")
+                self._occupant = threading.get_ident(), text
+                if self._shaking is not None and self._shaking.remaining_s < seconds:
+                    limit = self._shaking
+                return work(*args, limit)
+            finally:
+                self._lock.release()
+        except TokaidoError as error:
+            error.device = error.device or self.device
+            error.transport = error.transport or self.name
+            error.command = error.command or text
+            error.elapsed_s = deadline.elapsed_s
+            raise
+
+    def _carry(self, request: Request[F, T], deadline: Deadline) -> T:
+        if self._trusted:
+            try:
+                self._guarded(self._prepare, deadline)
+            except NotConnectedError:
+                if self._shaking is not None:
+                    raise
+                self._reopen(deadline)  # nothing was sent yet, so this call itself may go on
+        else:
+            self._reopen(deadline)
+        self._sent = False
+        try:
+            value: T = self._guarded(self._transact, request, deadline)
+        except TransportError as error:
+            if request.repeatable or not self._sent:
+                raise
+            raise OutcomeUnknownError(
+                f"the reply to a command was lost ({error.what})",
+                remedy="It may or may not have been carried out: read the state, then decide",
+            ) from error
+        return value
+
+    def _guarded(self, step: Callable[..., R], *args: Any) -> R:
+        """Run one step on the wire. Only its clean end, or a device that says no, leaves the transport trusted."""
+        self._trusted = False
+        self._inside = threading.get_ident()
+        self._said_no = False
+        try:
+            result = step(*args)
+        except DeviceError:
+            self._trusted = self._said_no
+            raise
+        except TokaidoError:
+            raise
+        except self.foreign as error:
+            raise self.translate(error) from error
+        finally:
+            self._inside = 0
+        self._trusted = True
+        return result
+
+    def _judge(self, request: Request[F, T], frame: F) -> T | NotMine:
+        """Return what the request makes of a frame; what cannot be decoded is a `ProtocolError`."""
+        try:
+            return request.accept(frame)
+        except DeviceError:
+            self._said_no = True
+            raise
+        except GARBLED as error:
+            if isinstance(error, TokaidoError):
+                raise
+            raise ProtocolError(f"the reply could not be decoded: {error}") from error
+
+    def _ensure_open(self, deadline: Deadline) -> None:
+        if not self._trusted:
+            self._reopen(deadline)
+
+    def _reopen(self, deadline: Deadline) -> None:
+        """Open, settle and shake hands, or leave the transport untrusted."""
+        if self._shaking is not None:
+            raise NotConnectedError("an earlier exchange of this handshake failed")
+        with suppress(TransportError):
+            self._guarded(self._salvage)
+        self._disconnect()
+        self._shaking = deadline
+        try:
+            self._guarded(self._connect, deadline)
+            if self._used:
+                logger.debug("%s: opened again after a failure", self.name)
+                self._guarded(self._settle, deadline)
+            self._used = True
+            self._shake_hands(deadline)
+        except BaseException:
+            self._trusted = False
+            self._disconnect()
+            raise
+        finally:
+            self._shaking = None
+        self.generation += 1
+
+    def _shake_hands(self, deadline: Deadline) -> None:
+        for check in self._checks:
+            check()
+            if not self._trusted:
+                raise NotConnectedError("an exchange failed during the handshake")
+        if deadline.passed:
+            raise DeviceTimeoutError("the device answered, but no time was left; nothing was sent")
+
+    def _held(self) -> DeviceBusyError:
+        ident, text = self._occupant
+        name = next((thread.name for thread in threading.enumerate() if thread.ident == ident), "ended since")
+        return DeviceBusyError(
+            f"another thread ({name}, {text}) held the transport for the whole time",
+            remedy="Give the call more time, or let one thread use the device",
+        )
+
+    # --- traces -------------------------------------------------------------------------------------------------------
+
+    def add_sink(self, sink: Callable[[TraceRecord], None]) -> None:
+        """Give every trace record to `sink` as well; see `tokaido.hal.trace`."""
+        with self._lock:
+            self._sinks = (*self._sinks, sink)
+
+    def remove_sink(self, sink: Callable[[TraceRecord], None]) -> None:
+        """Give no more records to `sink`."""
+        with self._lock:
+            sinks = list(self._sinks)
+            sinks.remove(sink)
+            self._sinks = tuple(sinks)
+
+    def _record(self, direction: Literal[">", "<"], content: bytes | list[bytes], *, confidential: bool) -> None:
+        record = TraceRecord(self.clock.monotonic_ns(), self.name, direction, shown(content, confidential=confidential))
+        for sink in self._sinks:
+            sink(record)
+
+
+@contextmanager
+def trace(transport: Transport[Any], sink: Callable[[TraceRecord], None]) -> Generator[None]:
+    """Call `sink` with every record of `transport` while the context lasts.
+
+    The sink runs inside the exchange, with the lock held: it should be quick and must not use the transport.
+    """
+    transport.add_sink(sink)
+    try:
+        yield
+    finally:
+        transport.remove_sink(sink)

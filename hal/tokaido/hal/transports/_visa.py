@@ -1,0 +1,291 @@
+"""VISA sessions: of pyvisa-py by default, of a vendor's library where the user has one."""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import socket
+import threading
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+from tokaido.hal._clock import SYSTEM_CLOCK, Clock
+from tokaido.hal._errors import ConfigurationError, NotConnectedError, TokaidoError, UnsupportedError
+from tokaido.hal.transports._ports import (
+    POLL_S,
+    DescriptorPort,
+    Port,
+    PyserialPort,
+    descriptor,
+    explained,
+    gone,
+    release,
+    within,
+)
+from tokaido.hal.transports._stream import StreamTransport
+from tokaido.hal.transports._transport import SLICE_S
+from tokaido.hal.transports._visa_errors import not_opened
+from tokaido.hal.transports._visa_ports import LONGEST_TIMEOUT_MS, HislipPort, Limit, SessionPort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.hal._clock import Deadline
+    from tokaido.hal.transports._codec import Codec
+    from tokaido.hal.transports._resources import Resource
+
+CLOSING_S = 0.2
+"""How long a call waits for a session to close; what takes longer closes behind its back."""
+SERIAL_OPTIONS = ("baud_rate", "data_bits", "parity", "stop_bits", "flow_control")
+PARITIES = {"N": "none", "O": "odd", "E": "even", "M": "mark", "S": "space"}
+STOP_BITS = {"1": "one", "1.5": "one_and_a_half", "2": "two"}
+
+
+class VisaTransport(StreamTransport):
+    """A stream of frames over a VISA session: `visa:TCPIP::192.0.2.7::5025::SOCKET`, `visa:ASRL/dev/ttyUSB0::INSTR`.
+
+    The resource's `backend` names the VISA library as pyvisa does: "@py" (the default), "@ivi" for the vendor's, a
+    file and "@ivi", or another package "pyvisa_NAME" by "@NAME". Framing is the codec's; where a message has an END of
+    its own (HiSLIP, VXI-11, USB, GPIB), that ends a frame as well.
+
+    Of pyvisa-py, SOCKET and ASRL sessions are opened, set up and closed by it, while their bytes pass by their
+    descriptor: its own read loses what came before a timeout, takes the end of the stream for one, and costs more than
+    the wire. Of every other library only `viRead`, `viWrite`, `viReadSTB` and `viClear` are used; there, a call of
+    another thread to `close` may have to wait until the present exchange ends.
+    """
+
+    def __init__(
+        self, resource: Resource, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
+    ) -> None:
+        super().__init__(resource, f"visa:{resource.address}", codec, clock=clock, timeout_s=timeout_s)
+        self._backend = resource.options.get("backend", "@py")
+        load_library(self._backend)
+        self._manager: Any = None
+        self._may_clear = True  # false after a device clear that failed or left no time: the next call does without
+        self._limit = Limit(clock, lambda: self._deadline, lambda: self._closed)
+
+    def status_byte(self, timeout: float | None = None) -> int:
+        """Return the status byte (IEEE 488.2, 11.2) by a serial poll or its like, beside any message.
+
+        Raises:
+            UnsupportedError: A stream has no such thing; ask `*STB?`.
+            TransportError: As `exchange`.
+        """
+        status: int = self._turn("status byte", timeout, self._poll)
+        return status
+
+    def _poll(self, deadline: Deadline) -> int:
+        self._ensure_open(deadline)
+        self._deadline = deadline
+        try:
+            return self._guarded(self._ask_status)
+        except NotConnectedError:
+            self._reopen(deadline)  # the session was out of step; a status may be asked for again
+            return self._guarded(self._ask_status)
+
+    def _ask_status(self) -> int:
+        port = self._open_port()
+        if isinstance(port, (HislipPort, SessionPort)):
+            return port.status_byte()
+        raise UnsupportedError("a stream has no status byte of its own", remedy="Ask *STB?")
+
+    def _dial(self, deadline: Deadline) -> Port:
+        port: Port = within(deadline, self._dial_at_leisure, lambda late: late.close())
+        self._opaque = not isinstance(port, DescriptorPort)
+        whole = isinstance(port, SessionPort) and not port.streaming
+        self._slice_s = math.inf if whole else SLICE_S
+        return port
+
+    def _dial_at_leisure(self) -> Port:
+        if self._manager is None:
+            self._manager = open_library(self._backend)
+        return open_session(self._manager, self.resource, self.codec.terminator, self._limit)
+
+    def _settle(self, deadline: Deadline) -> None:
+        if isinstance(self._port, SessionPort) and self._may_clear:
+            self._may_clear = False
+            self._port.clear()
+        super()._settle(deadline)
+        self._may_clear = True
+
+
+def load_library(backend: str) -> None:
+    """Import pyvisa and the package of a backend, which takes long, so that no deadline has to cover it.
+
+    Raises:
+        ConfigurationError: It is not installed.
+    """
+    try:
+        from pyvisa import highlevel  # noqa: PLC0415 - loaded by those who use it
+
+        highlevel.get_wrapper_class(backend.rpartition("@")[2] if "@" in backend else "ivi")
+    except (ImportError, ValueError, AttributeError) as error:
+        raise ConfigurationError(
+            f"there is no VISA backend {backend}: {error}", remedy="Install it, or name another by ?backend=@py"
+        ) from error
+
+
+def open_library(backend: str) -> Any:
+    """Return pyvisa's resource manager for a backend; pyvisa keeps one a library.
+
+    Raises:
+        ConfigurationError: The library cannot be opened.
+    """
+    import pyvisa  # noqa: PLC0415 - loaded by those who use it
+
+    try:
+        return pyvisa.ResourceManager(backend)
+    except Exception as error:
+        raise ConfigurationError(
+            f"the VISA library of backend {backend} does not open: {error}",
+            remedy="Install it, or leave `backend` out to use pyvisa-py",
+        ) from error
+
+
+# --- opening one session ----------------------------------------------------------------------------------------------
+
+
+def open_session(manager: Any, resource: Resource, terminator: bytes, limit: Limit) -> Port:
+    """Open a VISA session anew. If that fails, all that was opened on the way is closed.
+
+    Raises:
+        NotConnectedError: Nobody is there.
+        DeviceBusyError: Another program has it.
+        ConfigurationError: The resource or a setting is refused.
+    """
+    owned = ExitStack()
+    try:
+        return _opened(manager, resource, terminator, limit, owned)
+    except BaseException as error:
+        with suppress(Exception):
+            owned.close()
+        _close_what_was_forgotten(error)
+        if isinstance(error, TokaidoError) or not isinstance(error, Exception):
+            raise
+        raise not_opened(error) from error
+
+
+def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, owned: ExitStack) -> Port:
+    library = manager.visalib
+    kind = resource.address.upper()
+    if kind.startswith("ASRL"):
+        _take(resource.address, owned)
+    timeout_ms = min(math.ceil(limit.remaining_s * 1000) + 1, LONGEST_TIMEOUT_MS)
+    session, _ = manager.open_bare_resource(resource.address, open_timeout=timeout_ms)
+    owned.callback(_close_session, library, session)
+    if kind.startswith("ASRL"):
+        _set_up_line(library, session, resource)
+    below = None
+    if _is_pyvisa_py(library):
+        below = getattr(library.sessions.get(session), "interface", None)
+    if isinstance(below, socket.socket):
+        return _socket_port(below, owned.close)
+    if hasattr(below, "in_waiting"):
+        return _serial_port(below, resource.address, owned.close)
+    if hasattr(below, "_sync") and hasattr(below, "_async"):
+        return HislipPort(below, terminator, limit, owned.close)
+    streaming = kind.startswith("ASRL") or kind.endswith("::SOCKET")
+    return SessionPort(library, session, terminator, limit, lambda: closed_soon(owned.close), streaming=streaming)
+
+
+def _is_pyvisa_py(library: Any) -> bool:
+    return type(library).__module__.partition(".")[0] == "pyvisa_py"
+
+
+def _close_session(library: Any, session: Any) -> None:
+    library.close(session)
+    if _is_pyvisa_py(library):
+        library.sessions.pop(session, None)  # where it keeps closed ones for ever
+
+
+def _socket_port(connection: socket.socket, close: Callable[[], None]) -> Port:
+    """Check that the connection was made, which pyvisa-py does not, and let no byte wait for others (Nagle)."""
+    code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+    try:
+        connection.getpeername()
+    except OSError:
+        raise gone("nobody listens there: the connection was refused") from None
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setblocking(False)
+    return DescriptorPort(connection.fileno(), close)
+
+
+def _serial_port(line: Any, address: str, close: Callable[[], None]) -> Port:
+    scheme, mark, _ = _device(address).partition("://")
+    line.timeout = POLL_S
+    fd = descriptor(line, scheme if mark else "")
+    if fd is None:
+        return PyserialPort(line, close)
+    return DescriptorPort(fd, lambda: release(fd, close))
+
+
+def _set_up_line(library: Any, session: Any, resource: Resource) -> None:
+    from pyvisa.constants import ControlFlow, Parity, ResourceAttribute, StopBits  # noqa: PLC0415 - as above
+
+    meaning: dict[str, Callable[[str], Any]] = {
+        "baud_rate": int,
+        "data_bits": int,
+        "parity": lambda text: Parity[PARITIES[text]],
+        "stop_bits": lambda text: StopBits[STOP_BITS[text]],
+        "flow_control": lambda text: ControlFlow[text],
+    }
+    attributes = {
+        "baud_rate": ResourceAttribute.asrl_baud_rate,
+        "data_bits": ResourceAttribute.asrl_data_bits,
+        "parity": ResourceAttribute.asrl_parity,
+        "stop_bits": ResourceAttribute.asrl_stop_bits,
+        "flow_control": ResourceAttribute.asrl_flow_control,
+    }
+    for option in SERIAL_OPTIONS:
+        if option in resource.options:
+            library.set_attribute(session, attributes[option], meaning[option](resource.options[option]))
+
+
+def _device(address: str) -> str:
+    """Return the device file or URL in "ASRL/dev/ttyUSB0::INSTR"."""
+    return address[4:].removesuffix("::INSTR")
+
+
+def _take(address: str, owned: ExitStack) -> None:
+    """Take a device file for this owner only (flock), before opening it anew throws away what its owner waits for.
+
+    Raises:
+        NotConnectedError: There is no such port.
+        DeviceBusyError: Another process has it; its pid and command are named.
+    """
+    path = _device(address)
+    if path.startswith("/"):
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+            owned.callback(os.close, fd)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise explained(error, path) from error
+
+
+def _close_what_was_forgotten(error: BaseException | None) -> None:
+    """Close the sockets that pyvisa-py had made when it failed, and that only the traceback still knows."""
+    while error is not None:
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_globals.get("__name__", "").startswith("pyvisa_py."):
+                for value in getattr(trace.tb_frame.f_locals.get("self"), "__dict__", {}).values():
+                    if isinstance(value, socket.socket):
+                        value.close()
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
+
+
+def closed_soon(close: Callable[[], object]) -> None:
+    """Close in a thread, and wait for it only shortly: a session over RPC asks the device before it ends."""
+    thread = threading.Thread(target=_quietly, args=(close,), name="close VISA session", daemon=True)
+    thread.start()
+    thread.join(CLOSING_S)
+
+
+def _quietly(close: Callable[[], object]) -> None:
+    with suppress(Exception):  # whatever a VISA library raises: nobody is left to tell
+        close()

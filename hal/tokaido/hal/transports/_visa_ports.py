@@ -1,0 +1,255 @@
+"""Carrying bytes over a VISA session: nothing lost unseen, no deadline passed, nothing foreign raised."""
+
+from __future__ import annotations
+
+import math
+import select
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from tokaido.hal._errors import ClosedError, DeviceTimeoutError, UnsupportedError
+from tokaido.hal.transports._ports import CHUNK, gone
+from tokaido.hal.transports._transport import SLICE_S
+from tokaido.hal.transports._visa_errors import carried, moved
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from tokaido.hal._clock import Clock, Deadline
+
+LONGEST_TIMEOUT_MS = 0xFFFF_FFFE
+"""Longest finite timeout that VISA knows (VPP-4.3, VI_TMO_INFINITE less one)."""
+
+
+class Limit:
+    """Until when the present exchange may last, for what blocks in the library below."""
+
+    def __init__(self, clock: Clock, deadline: Callable[[], Deadline], is_closed: Callable[[], bool]) -> None:
+        self.clock = clock
+        self._deadline = deadline
+        self._is_closed = is_closed
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds left of the present exchange, never negative."""
+        return self._deadline().remaining_s
+
+    def check(self, what: str) -> None:
+        """Raise `DeviceTimeoutError` saying `what` after the deadline, `ClosedError` after closing."""
+        if self._deadline().passed:
+            raise DeviceTimeoutError(what, remedy="Check that the device is on and not busy")
+        if self._is_closed():
+            raise ClosedError("the transport was closed")
+
+
+class BoundSocket:
+    """What pyvisa-py's HiSLIP client takes for its socket: it keeps our deadline and tells the end of the stream.
+
+    Left to itself the client starts its timeout anew with every piece that arrives, and waits for ever in a message
+    that it skips when the server goes away.
+    """
+
+    def __init__(self, bare: socket.socket, limit: Limit) -> None:
+        self._socket = bare
+        self._limit = limit
+        bare.setblocking(False)
+        self._reader, self._writer = select.poll(), select.poll()
+        self._reader.register(bare, select.POLLIN)
+        self._writer.register(bare, select.POLLOUT)
+
+    def ready(self, seconds: float) -> bool:
+        """Wait up to `seconds` and return whether something can be read (the end of the stream included)."""
+        return bool(self._reader.poll(math.ceil(seconds * 1000)))
+
+    def recv_into(self, buffer: Any, size: int = 0) -> int:
+        """Read at least one byte, before the deadline."""
+        while True:
+            try:
+                count = self._socket.recv_into(buffer, size)
+            except BlockingIOError:
+                if not self.ready(min(self._limit.remaining_s, SLICE_S)):
+                    self._limit.check("the rest of a reply did not come")
+                continue
+            if not count:
+                raise gone("the device ended the connection")
+            return count
+
+    def sendall(self, data: Any) -> None:
+        """Write everything, before the deadline."""
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self._socket.send(left) :]
+            except BlockingIOError:
+                if not self._writer.poll(math.ceil(min(self._limit.remaining_s, SLICE_S) * 1000)):
+                    self._limit.check("the device takes no bytes")
+
+    def settimeout(self, _seconds: float | None) -> None:
+        """Keep the deadline; a timeout for each piece does not interest."""
+
+    def setsockopt(self, *arguments: Any) -> None:
+        """Pass an option on."""
+        self._socket.setsockopt(*arguments)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+class HislipPort:
+    """A HiSLIP session of pyvisa-py. What comes while nothing was asked shows that it is out of step."""
+
+    def __init__(self, client: Any, terminator: bytes, limit: Limit, close: Callable[[], None]) -> None:
+        self._sync = BoundSocket(client._sync, limit)
+        self._async = BoundSocket(client._async, limit)
+        client._sync, client._async = self._sync, self._async
+        self._client = client
+        self._terminator = terminator
+        self._close = close
+        self._idle = True
+
+    def ready(self, seconds: float) -> bool:
+        """Wait up to `seconds` and return whether something can be read (the end of the stream included)."""
+        return self._sync.ready(seconds)
+
+    def read(self) -> bytes:
+        """Return the next piece of the reply; its last one ends with the terminator, which END stands for."""
+        if self._idle:
+            raise gone("the device ended the connection, or spoke unasked")
+        data = bytes(moved(self._client.receive, CHUNK))
+        self._idle = self._client._rmt == 1
+        return data if not self._idle or data.endswith(self._terminator) else data + self._terminator
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Send everything as one message, and return its length."""
+        self._idle = False
+        return int(moved(self._client.send, data))
+
+    def writable(self, seconds: float) -> None:
+        """Return at once: `write` takes everything."""
+
+    def status_byte(self) -> int:
+        """Return the status byte (IVI-6.1, AsyncStatusQuery)."""
+        if self._async.ready(0.0):  # an unread AsyncInterrupted or AsyncServiceRequest would answer for the status
+            raise gone("the asynchronous channel is out of step")
+        return int(carried(self._client.async_status_query))
+
+    def close(self) -> None:
+        """Close both channels."""
+        self._close()
+
+
+class SessionPort:
+    """A session of any VISA library, used through `viRead` and `viWrite` alone.
+
+    A read that times out loses the bytes that it had. So a stream (SOCKET, ASRL) is waited for with reads of one
+    byte; a device that sends messages (INSTR) is read once an exchange, until the deadline, and never when it owes
+    nothing, which it would take for an error.
+    """
+
+    def __init__(
+        self,
+        library: Any,
+        session: Any,
+        terminator: bytes,
+        limit: Limit,
+        close: Callable[[], None],
+        *,
+        streaming: bool,
+    ) -> None:
+        from pyvisa.constants import ResourceAttribute, StatusCode  # noqa: PLC0415 - loaded by those who use it
+
+        self._library = library
+        self._session = session
+        self._terminator = terminator
+        self._limit = limit
+        self._close = close
+        self.streaming = streaming
+        self._ahead = b""
+        self._owing = self._torn = False
+        self._timeout, self._more = ResourceAttribute.timeout_value, StatusCode.success_max_count_read
+        self._timeout_ms = -1
+        self._quiet = ExitStack()
+        self._quiet.enter_context(library.ignore_warning(session, *StatusCode))
+        if streaming:
+            self._set(ResourceAttribute.termchar, terminator[-1])
+            self._set(ResourceAttribute.termchar_enabled, True)
+
+    def ready(self, seconds: float) -> bool:
+        """Wait up to `seconds` and return whether something can be read."""
+        if self._ahead:
+            return True
+        if self.streaming:
+            self._ahead = self._read(1, seconds)[0]
+        elif not self._owing:
+            if seconds > 0:
+                self._limit.clock.wait(seconds)
+        elif self._torn:
+            raise DeviceTimeoutError("no whole reply", remedy="Check that the device is on and not busy")
+        else:
+            self._ahead, ended = self._read(CHUNK, seconds)
+            self._owing = not ended
+            self._torn = not self._ahead and seconds > 0
+            if ended and not self._ahead.endswith(self._terminator):
+                self._ahead += self._terminator
+        return bool(self._ahead)
+
+    def read(self) -> bytes:
+        """Return what waits and, of a stream, the rest of its line."""
+        data, self._ahead = self._ahead, b""
+        if self.streaming and data and not data.endswith(self._terminator[-1:]):
+            rest, _ = self._read(CHUNK, self._limit.remaining_s)
+            if not rest:
+                raise DeviceTimeoutError("the rest of a line did not come", remedy="Check the line; call again")
+            data += rest
+        return data
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Write before the deadline, and return how many bytes were taken."""
+        self._owing, self._torn = True, False
+        self._wait_at_most(self._limit.remaining_s)
+        return int(moved(self._library.write, self._session, bytes(data))[0])
+
+    def writable(self, seconds: float) -> None:
+        """Return at once: `write` waits itself."""
+
+    def status_byte(self) -> int:
+        """Return the status byte (VPP-4.3, viReadSTB)."""
+        self._wait_at_most(self._limit.remaining_s)
+        return int(carried(self._library.read_stb, self._session)[0])
+
+    def clear(self) -> None:
+        """Empty the device's buffers (IEEE 488.2, 5.8), if it sends messages and the library can.
+
+        A message-based device keeps an unread reply while no session is open. Its settings stay as they are.
+        """
+        if not self.streaming:
+            self._wait_at_most(self._limit.remaining_s)
+            try:
+                carried(self._library.clear, self._session)
+            except UnsupportedError:
+                return
+
+    def close(self) -> None:
+        """Close the session."""
+        self._quiet.close()
+        self._close()
+
+    def _read(self, size: int, seconds: float) -> tuple[bytes, bool]:
+        """Return what one read brought before `seconds` passed, perhaps nothing, and whether the message ended."""
+        self._wait_at_most(seconds)
+        try:
+            data, status = moved(self._library.read, self._session, size)
+        except DeviceTimeoutError:
+            return b"", False
+        return bytes(data), status != self._more
+
+    def _wait_at_most(self, seconds: float) -> None:
+        wait_ms = min(math.ceil(seconds * 1000), LONGEST_TIMEOUT_MS)
+        if wait_ms != self._timeout_ms:
+            self._set(self._timeout, wait_ms)
+            self._timeout_ms = wait_ms
+
+    def _set(self, attribute: Any, value: Any) -> None:
+        carried(self._library.set_attribute, self._session, attribute, value)

@@ -1,0 +1,242 @@
+"""Messages: ZeroMQ DEALER sockets under CURVE."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
+from tokaido.hal._errors import (
+    AuthenticationError,
+    ClosedError,
+    ConfigurationError,
+    DeviceTimeoutError,
+    NotConnectedError,
+    ProtocolError,
+    TokaidoError,
+)
+from tokaido.hal.transports._codec import NOT_MINE, Request, T
+from tokaido.hal.transports._curve import load_curve_public, load_curve_secret
+from tokaido.hal.transports._transport import SLICE_S, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.hal.transports._resources import Resource
+
+MAX_FRAME_BYTES = 64 << 20
+"""Largest frame that is taken, in bytes; ZeroMQ closes the connection on a larger one."""
+MAX_PARTS = 64
+"""Most frames that a message may have."""
+QUEUED_MESSAGES = 64
+"""Most messages that wait in each direction."""
+EVENTS, RCVMORE, POLLIN = 15, 13, 1
+"""Constants of zmq.h, so that importing this file does not import pyzmq."""
+_EVENT = struct.Struct("=HI")  # of a socket monitor: event, value (zmq_socket_monitor(3))
+_REMEDY = "Check that the device is on, its address, and the network in between"
+
+
+class ZmqTransport(Transport[list[bytes]]):
+    """A ZeroMQ DEALER to one peer, always under CURVE, with a new socket after every failure.
+
+    A socket connects once and never again by itself, and sends only to a peer that proved who it is, so nothing that
+    was queued is delivered late. Messages that no request accepts go to `unsolicited`.
+    """
+
+    def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
+        super().__init__(resource, f"zmq:{resource.address}", clock=clock, timeout_s=timeout_s)
+        self._in_process = resource.address.startswith("inproc://")
+        missing = [key for key in ("server_key_file", "client_key_file") if key not in resource.options]
+        if missing and not self._in_process:
+            raise ConfigurationError(
+                f"{self.name} would go unencrypted",
+                mistakes=tuple(f"{key}: is missing" for key in missing),
+                remedy="Name the server's public and one's own secret key file",
+            )
+        self._socket: Any = None
+        self._monitor: Any = None
+        self._poller: Any = None
+        self._again: type[Exception] = BlockingIOError
+        self.unsolicited: Callable[[list[bytes]], None] = _drop
+        """Takes a message that answers nobody: an event, a late reply. Called with the lock held; must not exchange."""
+
+    def translate(self, error: Exception) -> TokaidoError:
+        """Return our error for an exception of ZeroMQ."""
+        if isinstance(error, self._again):
+            return NotConnectedError("the peer takes no message", remedy=_REMEDY)
+        return NotConnectedError(f"ZeroMQ failed: {error}", remedy=_REMEDY)
+
+    # --- opening and closing ------------------------------------------------------------------------------------------
+
+    def _connect(self, deadline: Deadline) -> None:
+        import zmq  # noqa: PLC0415 - loaded by those who use it
+
+        self.foreign = (*Transport.foreign, zmq.ZMQError)
+        self._again = zmq.Again
+        socket: Any = zmq.Context.instance().socket(zmq.DEALER)
+        self._socket = socket
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.SNDTIMEO, _ms(SLICE_S))
+        socket.setsockopt(zmq.SNDHWM, QUEUED_MESSAGES)
+        socket.setsockopt(zmq.RCVHWM, QUEUED_MESSAGES)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        socket.setsockopt(zmq.RECONNECT_IVL, -1)  # what a peer that went away was sent is lost, and stays lost
+        if "[" in self.resource.address:
+            socket.setsockopt(zmq.IPV6, 1)
+        self._poller = zmq.Poller()
+        self._poller.register(socket, zmq.POLLIN)
+        if self._in_process:
+            socket.connect(self.resource.address)
+            return
+        pair = load_curve_secret(Path(self.resource.options["client_key_file"]))
+        socket.setsockopt(zmq.CURVE_SERVERKEY, load_curve_public(Path(self.resource.options["server_key_file"])))
+        socket.setsockopt(zmq.CURVE_PUBLICKEY, pair.public)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, pair.secret)
+        self._monitor = socket.get_monitor_socket()
+        self._poller.register(self._monitor, zmq.POLLIN)
+        socket.connect(self.resource.address)
+        self._await_handshake(deadline)
+
+    def _await_handshake(self, deadline: Deadline) -> None:
+        from zmq import Event  # noqa: PLC0415 - loaded by those who use it
+
+        reached = False
+        while True:
+            event, value = self._next_event(deadline, reached=reached)
+            if event == Event.HANDSHAKE_SUCCEEDED:
+                return
+            if event == Event.CONNECTED:
+                reached = True
+            elif event == Event.HANDSHAKE_FAILED_AUTH:
+                raise AuthenticationError(
+                    f"the peer refuses our key (status {value})", remedy="Give it the public key of client_key_file"
+                )
+            elif event == Event.HANDSHAKE_FAILED_PROTOCOL:
+                raise AuthenticationError(
+                    f"the peer does not speak CURVE as we do (error {value:#x})", remedy="Check its configuration"
+                )
+            elif event == Event.HANDSHAKE_FAILED_NO_DETAIL:
+                cause = os.strerror(value)
+                if value not in (0, 32):  # EPIPE: it hung up in good order, as a server does that cannot read us
+                    raise NotConnectedError(f"the connection broke during the handshake: {cause}", remedy=_REMEDY)
+                raise AuthenticationError(
+                    "the peer hung up during the handshake, as it does when server_key_file is not its key",
+                    remedy="Fetch its public key anew; if that is right, something in between hangs up",
+                )
+            elif event in (Event.CLOSED, Event.DISCONNECTED):
+                what = "what answers there is no ZeroMQ peer" if reached else "nobody listens there"
+                raise NotConnectedError(what, remedy=_REMEDY)
+
+    def _next_event(self, deadline: Deadline, *, reached: bool) -> tuple[int, int]:
+        while not self._monitor.poll(_ms(min(deadline.remaining_s, SLICE_S))):
+            if deadline.passed:
+                what = "the peer did not finish the handshake" if reached else "nobody answered"
+                raise NotConnectedError(f"{what} within the deadline", remedy=_REMEDY)
+            if self._closed:
+                raise ClosedError("the transport was closed")
+        return _event(self._monitor.recv_multipart()[0])
+
+    def _disconnect(self) -> None:
+        socket, self._socket = self._socket, None
+        monitor, self._monitor = self._monitor, None
+        self._poller = None
+        if socket is None:
+            return
+        with suppress(*self.foreign):  # of a context that its owner ended
+            if monitor is not None:
+                socket.disable_monitor()
+                monitor.close(linger=0)
+        socket.close(linger=0)
+
+    def _salvage(self) -> None:
+        """Nothing is handed on: no request accepts what waits."""
+
+    def _settle(self, deadline: Deadline) -> None:
+        """Nothing is left over: the old socket took it along."""
+
+    # --- an exchange --------------------------------------------------------------------------------------------------
+
+    def _prepare(self, deadline: Deadline) -> None:  # noqa: ARG002 - it never waits
+        if self._socket.get(EVENTS) & POLLIN or (self._monitor is not None and self._monitor.get(EVENTS) & POLLIN):
+            self._hand_on_waiting(0.0)
+
+    def _hear(self, deadline: Deadline) -> None:
+        while not self._hand_on_waiting(min(deadline.remaining_s, SLICE_S)) and not deadline.passed:
+            if self._closed:
+                raise ClosedError("the transport was closed")
+
+    def _transact(self, request: Request[list[bytes], T], deadline: Deadline) -> T:
+        if self._sinks:
+            self._record(">", request.payload, confidential=request.confidential)
+        self._sent = True
+        try:
+            self._socket.send_multipart(request.payload)
+        except self._again:
+            self._sent = False  # there was no peer to send it to
+            raise
+        while True:
+            ready = self._poller.poll(_ms(min(deadline.remaining_s, SLICE_S)))
+            if not ready:
+                if deadline.passed:
+                    raise DeviceTimeoutError("no reply", remedy="Check that the device is on and not busy")
+                if self._closed:
+                    raise ClosedError("the transport was closed")
+            elif any(socket is self._socket for socket, _ in ready):
+                frames = self._receive()
+                value = self._judge(request, frames)
+                if value is not NOT_MINE:
+                    return value
+                self.unsolicited(frames)
+                if deadline.passed:
+                    raise DeviceTimeoutError("only foreign messages and no reply", remedy="Check who else answers")
+            else:
+                self._check_monitor()
+
+    def _receive(self) -> list[bytes]:
+        """Return the frames of the message that waits."""
+        frames: list[bytes] = [self._socket.recv()]
+        while self._socket.get(RCVMORE):
+            if len(frames) == MAX_PARTS:
+                raise ProtocolError(f"a message of more than {MAX_PARTS} parts")
+            frames.append(self._socket.recv())
+        if self._sinks:
+            self._record("<", frames, confidential=True)
+        return frames
+
+    def _hand_on_waiting(self, seconds: float) -> bool:
+        """Hand on the messages that wait, or come within `seconds`; return whether there were any."""
+        some = False
+        for _ in range(QUEUED_MESSAGES * 16):
+            ready = self._poller.poll(0 if some else _ms(seconds))
+            if not ready:
+                return some
+            if any(socket is self._socket for socket, _ in ready):
+                self.unsolicited(self._receive())
+                some = True
+            else:
+                self._check_monitor()
+        raise ProtocolError("the peer sends without end, unasked")
+
+    def _check_monitor(self) -> None:
+        from zmq import Event  # noqa: PLC0415 - loaded by those who use it
+
+        if _event(self._monitor.recv_multipart()[0])[0] in (Event.DISCONNECTED, Event.CLOSED):
+            raise NotConnectedError("the peer disconnected", remedy=_REMEDY)
+
+
+def _drop(frames: list[bytes]) -> None:
+    """Take a message that nobody wants."""
+
+
+def _event(frame: bytes) -> tuple[int, int]:
+    event, value = _EVENT.unpack_from(frame)
+    return event, value
+
+
+def _ms(seconds: float) -> int:
+    return math.ceil(seconds * 1000)
