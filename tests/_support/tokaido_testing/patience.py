@@ -15,7 +15,7 @@ FRESH_S = 1.0
 """For how long a measurement is good, in s."""
 HALF_LIFE_S = 5.0
 """In how many s what was measured before counts half: others come and go."""
-MOST = 8.0
+MOST = 4.0
 """A machine that is slower fails its tests, so that no deadline grows without end."""
 
 _lock = threading.Lock()
@@ -23,7 +23,7 @@ _known = (1.0, -1e9)  # the slowness, and when it was measured
 
 
 def slowness() -> float:
-    """Return how many times slower than usual the machine is now, 1 to 8. Measures for 12 ms, at most once a second."""
+    """Return how many times slower than usual the machine is now, 1 to 4. Measures for 12 ms, at most once a second."""
     global _known  # noqa: PLW0603 - the one thing that is measured once for all tests
     with _lock:
         before, at_s = _known
