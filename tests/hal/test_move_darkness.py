@@ -87,13 +87,13 @@ def test_a_unit_that_grows_dark_within_two_seconds_is_waited_for(name: str, worl
 
 
 @pytest.mark.parametrize("name", ["alice", "bob"])
-def test_a_unit_that_heeds_the_number_of_this_very_move_is_not_moved(
+def test_a_unit_that_heeds_the_token_of_this_very_move_is_not_moved(
     name: str, world: World, book: hal.LeaseBook
 ) -> None:
-    """Two lease books count alike: a number that a unit knows already was another mover's."""
-    world.units[name].fence = 1
-    with pytest.raises(hal.RefusedError, match=f"number 1, and this move has 1; nothing was touched .device {name}"):
+    """Two lease books count alike: a token that a unit heeds already is that of another move."""
+    world.units[name].fencing_token = 1
+    with pytest.raises(hal.RefusedError, match=f"token 1, and this move has 1; nothing was touched .device {name}"):
         move(world, "B", book)
     assert world.log == []
-    move(world, "B", book)  # whose number is 2
+    move(world, "B", book)  # whose token is 2
     check_whole(world, "B")

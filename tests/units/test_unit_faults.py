@@ -16,9 +16,8 @@ from functools import partial
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators import launch
+from tokaido.emulators import Emulator, launch
 from tokaido.emulators._faults import Direction
-from tokaido.emulators._launch import Emulator
 from tokaido.emulators.conformance._rig import side_by_side
 from tokaido.emulators.conformance._suite import only_asks
 from tokaido_testing.patience import in_time
@@ -147,8 +146,8 @@ def spy_on_orders(emulator: Emulator) -> Counter[tuple[str, object]]:
         obey(name, **options)
         done[name, None] += 1
 
-    def selects(link: object, fence: int | None, *, called: str) -> None:
-        select_link(link, fence, called=called)
+    def selects(link: object, fencing_token: int | None, *, called: str) -> None:
+        select_link(link, fencing_token, called=called)
         done["link", link] += 1
 
     orders.set, orders.obey, orders.select_link = puts, obeys, selects
