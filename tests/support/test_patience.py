@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -50,3 +52,25 @@ def test_a_bound_is_as_strict_as_ever_on_a_machine_that_is_not_slow(at: list[flo
     at[0] = 3.0
     assert patience.in_time(start_s, 0.9)
     assert not patience.in_time(start_s, 0.3)
+
+
+class Settings(NamedTuple):
+    timeout: float
+
+
+def test_a_test_itself_gets_as_much_more_time(
+    at: list[float], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Settings] = []
+    plugins = request.config.pluginmanager
+
+    def note(item: pytest.Item, settings: Settings) -> bool:
+        given.append(settings)
+        return True
+
+    monkeypatch.setattr(plugins.get_plugin("timeout"), "pytest_timeout_set_timer", note)
+    root = str(Path(__file__).parents[1] / "conftest.py")
+    (ours,) = (plugin for plugin in plugins.get_plugins() if getattr(plugin, "__file__", "") == root)
+    at[0] = 2.5
+    assert ours.pytest_timeout_set_timer(request.node, Settings(60.0))  # what pytest-timeout asks first
+    assert given == [Settings(150.0)]

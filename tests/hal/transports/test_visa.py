@@ -32,7 +32,7 @@ from tokaido.hal import (
     WrongDeviceError,
 )
 from tokaido.hal.transports import NOT_MINE, DescriptorPort, LineCodec, Request, VisaTransport, open_transport
-from tokaido_testing.patience import in_time
+from tokaido_testing.patience import in_time, patient
 from tokaido_testing.peers import PtyPeer
 from tokaido_testing.rigs import TIMEOUT_S, Rig
 from tokaido_testing.visa_peers import HislipPeer, SocketPeer
@@ -70,7 +70,7 @@ def socket_name(port: int) -> str:
     ],
 )
 def test_what_cannot_be_opened_says_so(text: str, error: type[TokaidoError], said: str) -> None:
-    with visa(text) as transport:
+    with visa(text, patient(0.6)) as transport:
         start = time.monotonic()
         with pytest.raises((error, NotConnectedError) if "@plain" in text else error, match=said) as caught:
             transport.query("V1?")
