@@ -19,7 +19,7 @@ from tokaido.hal import (
     trace,
 )
 from tokaido.hal.transports import ZmqTransport, _zmq, open_transport
-from tokaido_testing.patience import in_time
+from tokaido_testing.patience import in_time, patient
 from tokaido_testing.peers import RouterPeer, TcpProxy
 from tokaido_testing.rigs import Rig, message
 
@@ -35,7 +35,9 @@ def box(make_rig: Callable[..., Rig]) -> Rig:
 
 def through(port: int, box: Rig) -> ZmqTransport:
     """Return another transport to the box, by another port."""
-    return ZmqTransport(Resource("zmq", f"tcp://127.0.0.1:{port}", box.transport.resource.options), timeout_s=0.3)
+    return ZmqTransport(
+        Resource("zmq", f"tcp://127.0.0.1:{port}", box.transport.resource.options), timeout_s=patient(0.3)
+    )
 
 
 def test_a_wrong_server_key_is_an_authentication_error_at_once(box: Rig, tmp_path: Path) -> None:
@@ -163,7 +165,7 @@ def test_a_trace_shows_sizes_only(box: Rig) -> None:
 def test_within_a_process_no_keys_are_needed() -> None:
     router: Any = zmq.Context.instance().socket(zmq.ROUTER)
     router.bind("inproc://box")
-    with open_transport(Resource.parse("zmq:inproc://box"), timeout_s=0.5) as transport:
+    with open_transport(Resource.parse("zmq:inproc://box"), timeout_s=patient(0.5)) as transport:
         assert isinstance(transport, ZmqTransport)
 
         def answer() -> None:
