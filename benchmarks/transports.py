@@ -24,11 +24,15 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from tokaido.hal._codec import LineCodec, Request
-from tokaido.hal._curve import create_curve_keys, load_curve_public, load_curve_secret
-from tokaido.hal._resources import Resource
-from tokaido.hal._serial import SerialTransport
-from tokaido.hal._zmq import ZmqTransport
+from tokaido.hal import Resource, create_curve_keys
+from tokaido.hal.transports import (
+    LineCodec,
+    Request,
+    SerialTransport,
+    ZmqTransport,
+    load_curve_public,
+    load_curve_secret,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

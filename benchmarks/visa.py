@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyvisa
 
-from tokaido.hal._codec import LineCodec
-from tokaido.hal._resources import Resource
-from tokaido.hal._visa import VisaTransport
+from tokaido.hal import Resource
+from tokaido.hal.transports import LineCodec, VisaTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

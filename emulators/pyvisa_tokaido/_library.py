@@ -11,7 +11,7 @@ from pyvisa.typing import VISAEventContext, VISARMSession, VISASession
 from pyvisa.util import LibraryPath
 
 from pyvisa_tokaido._session import Session
-from tokaido.emulators.ends._inprocess import VISA_SCHEME, UnpluggedError, find, names
+from tokaido.emulators.ends import VISA_SCHEME, UnpluggedError, find_in_process, in_process_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -69,7 +69,7 @@ class TokaidoLibrary(highlevel.VisaLibraryBase):
             parsed = rname.ResourceName.from_string(resource_name)
         except rname.InvalidResourceName:
             return handle, self.handle_return_value(None, StatusCode.error_invalid_resource_name)
-        end = find(f"{VISA_SCHEME}{parsed}")
+        end = find_in_process(f"{VISA_SCHEME}{parsed}")
         if end is None:
             return handle, self.handle_return_value(None, StatusCode.error_resource_not_found)
         try:
@@ -242,4 +242,4 @@ class TokaidoLibrary(highlevel.VisaLibraryBase):
 
 
 def _instruments() -> list[str]:
-    return [name.removeprefix(VISA_SCHEME) for name in names(VISA_SCHEME)]
+    return [name.removeprefix(VISA_SCHEME) for name in in_process_names(VISA_SCHEME)]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pyvisa import attributes, constants
 from pyvisa.constants import InterfaceType, ResourceAttribute, SerialTermination, StatusCode
 
-from tokaido.hal._clock import NS_PER_S
+from tokaido.hal import NS_PER_S
 
 if TYPE_CHECKING:
     from pyvisa.rname import ResourceName
 
-    from tokaido.emulators.ends._inprocess import InProcessEnd
+    from tokaido.emulators.ends import InProcessEnd
 
 _TIMEOUT: Final = ResourceAttribute.timeout_value
 _TERMCHAR: Final = ResourceAttribute.termchar

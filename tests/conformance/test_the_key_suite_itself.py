@@ -12,10 +12,11 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.drivers.toshiba import Transmitter
-from tokaido.drivers.toshiba._keychannel import KeyChannel
+from tokaido.drivers.toshiba._keychannel import ToshibaKeyChannel
 from tokaido.emulators.conformance import HasKeys, Summary, WireFault, suite
 from tokaido.emulators.units import _keychannel
 from tokaido.emulators.units._keyholder import KeyHolder
+from tokaido.hal.driver import ZmqTransport
 
 MUTANT = "toshiba.transmitter"
 AUTHOR = logging.getLogger("acme.driver")
@@ -36,13 +37,13 @@ def put_to(test: str, *arguments: object) -> Summary:
     return summary
 
 
-def wrap(name: str, change: Callable[[KeyChannel, Callable[..., Any]], Callable[..., Any]]) -> Breaking:
+def wrap(name: str, change: Callable[[ToshibaKeyChannel, Callable[..., Any]], Callable[..., Any]]) -> Breaking:
     """Return what puts another method in the place of one of the key channel's."""
 
     def broken(patch: pytest.MonkeyPatch) -> None:
-        right = getattr(KeyChannel, name)
+        right = getattr(ToshibaKeyChannel, name)
         patch.setattr(
-            KeyChannel, name, lambda self, *args, **options: change(self, right.__get__(self))(*args, **options)
+            ToshibaKeyChannel, name, lambda self, *args, **options: change(self, right.__get__(self))(*args, **options)
         )
 
     return broken
@@ -51,7 +52,9 @@ def wrap(name: str, change: Callable[[KeyChannel, Callable[..., Any]], Callable[
 def each(change: Callable[[hal.KeyBlock], Iterator[hal.KeyBlock]]) -> Breaking:
     """Return what lets a driver hand out something else for each block."""
 
-    def draws(_: KeyChannel, draw: Callable[..., Iterator[hal.KeyBlock]]) -> Callable[..., Iterator[hal.KeyBlock]]:
+    def draws(
+        _: ToshibaKeyChannel, draw: Callable[..., Iterator[hal.KeyBlock]]
+    ) -> Callable[..., Iterator[hal.KeyBlock]]:
         return lambda *args: (given for block in draw(*args) for given in change(block))
 
     return wrap("key_blocks", draws)
@@ -96,49 +99,51 @@ def acknowledges_late(confirm: Callable[..., None], verb: str, info: hal.KeyBloc
 
 
 def forgets_what_it_handed_out(patch: pytest.MonkeyPatch) -> None:
-    draw = KeyChannel._draw
-    patch.setattr(KeyChannel, "_draw", lambda self, count, timeout, known: draw(self, 1, timeout, {}))
+    draw = ToshibaKeyChannel._draw
+    patch.setattr(ToshibaKeyChannel, "_draw", lambda self, count, timeout, known: draw(self, 1, timeout, {}))
 
 
 def newest_first(patch: pytest.MonkeyPatch) -> None:
-    blocks = KeyChannel.key_blocks
-    patch.setattr(KeyChannel, "key_blocks", lambda self, timeout, limit: reversed(list(blocks(self, timeout, limit))))
+    blocks = ToshibaKeyChannel.key_blocks
+    patch.setattr(
+        ToshibaKeyChannel, "key_blocks", lambda self, timeout, limit: reversed(list(blocks(self, timeout, limit)))
+    )
 
 
 def pads(patch: pytest.MonkeyPatch) -> None:
-    load = KeyChannel.load_preshared_key
+    load = ToshibaKeyChannel.load_preshared_key
 
-    def padded(self: KeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
+    def padded(self: ToshibaKeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
         load(self, hal.KeyMaterial(bytes(key.reveal()).ljust(4096, b"\0")[:4096]), peer, path)
 
-    patch.setattr(KeyChannel, "load_preshared_key", padded)
+    patch.setattr(ToshibaKeyChannel, "load_preshared_key", padded)
 
 
 def asks_the_unit_for_the_size(patch: pytest.MonkeyPatch) -> None:
-    def load(self: KeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
+    def load(self: ToshibaKeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
         try:
             self._call("load_psk", payload=[bytes(key.reveal())], repeatable=False)
         except hal.RefusedError as error:
             raise hal.KeyMaterialError(error.what) from error
 
-    patch.setattr(KeyChannel, "load_preshared_key", load)
+    patch.setattr(ToshibaKeyChannel, "load_preshared_key", load)
 
 
 def loads_again_by_itself(patch: pytest.MonkeyPatch) -> None:
-    load = KeyChannel.load_preshared_key
+    load = ToshibaKeyChannel.load_preshared_key
 
-    def stubborn(self: KeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
+    def stubborn(self: ToshibaKeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
         try:
             load(self, key, peer, path)
         except hal.OutcomeUnknownError:
             load(self, key, peer, path)
 
-    patch.setattr(KeyChannel, "load_preshared_key", stubborn)
+    patch.setattr(ToshibaKeyChannel, "load_preshared_key", stubborn)
 
 
 def loads_for_the_link_in_force(patch: pytest.MonkeyPatch) -> None:
-    load = KeyChannel.load_preshared_key
-    patch.setattr(KeyChannel, "load_preshared_key", lambda self, key, peer="", path="": load(self, key))
+    load = ToshibaKeyChannel.load_preshared_key
+    patch.setattr(ToshibaKeyChannel, "load_preshared_key", lambda self, key, peer="", path="": load(self, key))
 
 
 def leaves_the_fence_out(patch: pytest.MonkeyPatch) -> None:
@@ -211,12 +216,12 @@ def test_a_driver_that_believes_another_box_is_found_out(monkeypatch: pytest.Mon
     monkeypatch.setattr(_keychannel.KeyChannel, "_check_serial_number", lambda *_: None)
     other = WireFault("wrong_id", "to_unit")
     assert put_to("check_keys", other).wrong == 0
-    decode = KeyChannel._decode
+    decode = ToshibaKeyChannel._decode
 
-    def believing(self: KeyChannel, header: bytes, kind: type[Any]) -> Any:
+    def believing(self: ToshibaKeyChannel, header: bytes, kind: type[Any]) -> Any:
         return msgspec.structs.replace(decode(self, header, kind), serial_number=self._serial_number)
 
-    monkeypatch.setattr(KeyChannel, "_decode", believing)
+    monkeypatch.setattr(ToshibaKeyChannel, "_decode", believing)
     with pytest.raises(AssertionError, match="what waits"):
         put_to("check_keys", other)
 
@@ -224,13 +229,13 @@ def test_a_driver_that_believes_another_box_is_found_out(monkeypatch: pytest.Mon
 def test_a_driver_that_takes_a_foreign_reply_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without ids and without a new connection after a failure, a late reply answers the next request for ever."""
     late = WireFault("latency", "from_unit")
-    pack, unpack, sent = KeyChannel._pack, KeyChannel._unpack, [0]
+    pack, unpack, sent = ToshibaKeyChannel._pack, ToshibaKeyChannel._unpack, [0]
 
-    def packs(self: KeyChannel, number: int, header: dict[str, Any]) -> list[bytes]:
+    def packs(self: ToshibaKeyChannel, number: int, header: dict[str, Any]) -> list[bytes]:
         sent[0] = number
         return pack(self, number, header)
 
-    def unpacks(self: KeyChannel, frames: list[bytes]) -> tuple[int, bytes, list[bytes]] | None:
+    def unpacks(self: ToshibaKeyChannel, frames: list[bytes]) -> tuple[int, bytes, list[bytes]] | None:
         found = unpack(self, frames)
         return found and (sent[0], *found[1:])
 
@@ -240,18 +245,18 @@ def test_a_driver_that_takes_a_foreign_reply_is_found_out(monkeypatch: pytest.Mo
         self._trusted = True
         return self._transact(request, deadline)
 
-    monkeypatch.setattr(KeyChannel, "_pack", packs)
-    monkeypatch.setattr(KeyChannel, "_unpack", unpacks)
-    monkeypatch.setattr(hal.ZmqTransport, "_carry", carry)
+    monkeypatch.setattr(ToshibaKeyChannel, "_pack", packs)
+    monkeypatch.setattr(ToshibaKeyChannel, "_unpack", unpacks)
+    monkeypatch.setattr(ZmqTransport, "_carry", carry)
     with pytest.raises(AssertionError):
         put_to("check_keys", late)
 
 
 def test_a_driver_that_sends_a_commit_again_by_itself_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     lost = WireFault("drop", "from_unit")
-    confirm = KeyChannel._confirm
+    confirm = ToshibaKeyChannel._confirm
 
-    def stubborn(self: KeyChannel, verb: Any, info: hal.KeyBlockInfo) -> None:
+    def stubborn(self: ToshibaKeyChannel, verb: Any, info: hal.KeyBlockInfo) -> None:
         for _ in range(3):
             try:
                 return confirm(self, verb, info)
@@ -259,20 +264,20 @@ def test_a_driver_that_sends_a_commit_again_by_itself_is_found_out(monkeypatch: 
                 continue
         return confirm(self, verb, info)
 
-    monkeypatch.setattr(KeyChannel, "_confirm", stubborn)
+    monkeypatch.setattr(ToshibaKeyChannel, "_confirm", stubborn)
     with pytest.raises(AssertionError, match="too often"):
         put_to("check_keys", lost)
 
 
 def test_a_driver_that_gives_up_after_a_broken_connection_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    reopen = hal.ZmqTransport._reopen
+    reopen = ZmqTransport._reopen
 
     def once(self: Any, deadline: Any) -> None:
         if self.generation:
             raise hal.NotConnectedError("the connection was lost")
         reopen(self, deadline)
 
-    monkeypatch.setattr(hal.ZmqTransport, "_reopen", once)
+    monkeypatch.setattr(ZmqTransport, "_reopen", once)
     with pytest.raises(AssertionError, match="second call"):
         put_to("check_keys_below", "garble", "from_unit")
 
@@ -282,7 +287,7 @@ def test_a_driver_that_lets_an_exception_of_its_library_out_is_found_out(monkeyp
         raise KeyError("a mistake")
 
     made = suite(MUTANT, wire_ends=["emu"], options={"warm": True})
-    monkeypatch.setattr(KeyChannel, "_info", raw)
+    monkeypatch.setattr(ToshibaKeyChannel, "_info", raw)
     with pytest.raises(KeyError):
         made().check_keys(WireFault("drop", "to_unit"))
     assert made.summary.foreign == 1
@@ -304,19 +309,19 @@ def shows_in_a_log(patch: pytest.MonkeyPatch) -> None:
 
 
 def shows_in_an_error(patch: pytest.MonkeyPatch) -> None:
-    def load(self: KeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
+    def load(self: ToshibaKeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
         raise hal.KeyMaterialError(f"{bytes(key.reveal()).hex()} has another size")
 
-    patch.setattr(KeyChannel, "load_preshared_key", load)
+    patch.setattr(ToshibaKeyChannel, "load_preshared_key", load)
 
 
 def shows_in_a_trace(patch: pytest.MonkeyPatch) -> None:
-    record = hal.ZmqTransport._record
+    record = ZmqTransport._record
 
     def plain(self: Any, direction: Any, content: Any, *, confidential: bool) -> None:
         record(self, direction, b"".join(content), confidential=False)
 
-    patch.setattr(hal.ZmqTransport, "_record", plain)
+    patch.setattr(ZmqTransport, "_record", plain)
 
 
 def shows_in_the_output(patch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import tokaido.hal as hal
 from tokaido.emulators import KINDS
 from tokaido.emulators.conformance import FAULTS, WireFault, suite
 from tokaido.emulators.conformance._rig import Rig
+from tokaido.hal.driver import LineDevice
 
 
 class NoLock:
@@ -64,7 +65,7 @@ def test_a_driver_that_goes_on_after_a_failure_is_found_out(monkeypatch: pytest.
 
 def test_a_driver_that_takes_any_box_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     put_to("dicon.selector", "test_another_box_at_the_same_place_is_refused")
-    monkeypatch.setattr(hal.LineDevice, "_greet", lambda self: None)
+    monkeypatch.setattr(LineDevice, "_greet", lambda self: None)
     with pytest.raises(AssertionError):
         put_to("dicon.selector", "test_another_box_at_the_same_place_is_refused")
 
@@ -79,13 +80,13 @@ def test_a_driver_without_a_lock_is_found_out(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_driver_that_sends_a_command_twice_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    command = hal.LineDevice._command
+    command = LineDevice._command
 
-    def twice(self: hal.LineDevice, text: str) -> str:
+    def twice(self: LineDevice, text: str) -> str:
         command(self, text)
         return command(self, text)
 
-    monkeypatch.setattr(hal.LineDevice, "_command", twice)
+    monkeypatch.setattr(LineDevice, "_command", twice)
     for driver in ("polatis.matrix", "dicon.selector", "thorlabs.osw"):
         with pytest.raises(AssertionError, match="twice"):
             put_to(driver, "test_what_was_set_is_in_force")
@@ -106,13 +107,13 @@ def test_a_driver_that_sends_what_is_out_of_range_is_found_out(monkeypatch: pyte
 
 
 def test_a_driver_that_changes_something_when_it_opens_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    connect = hal.LineDevice._connect
+    connect = LineDevice._connect
 
-    def resetting(self: hal.LineDevice, timeout: float | None = None) -> None:
+    def resetting(self: LineDevice, timeout: float | None = None) -> None:
         connect(self, timeout)
         self._command("*RST")
 
-    monkeypatch.setattr(hal.LineDevice, "_connect", resetting)
+    monkeypatch.setattr(LineDevice, "_connect", resetting)
     with pytest.raises(AssertionError):
         put_to("polatis.matrix", "test_opening_asks_and_changes_nothing")
 

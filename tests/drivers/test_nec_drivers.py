@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import tokaido.hal as hal
 from tokaido.drivers.nec import AvalancheDetector, NanowireDetector, Receiver, Transmitter, _texts
 from tokaido.drivers.nec._seal import MAX_MESSAGE, OVERHEAD, SealedMessages
-from tokaido.hal._codec import NOT_MINE
+from tokaido.hal.transports import NOT_MINE
 from tokaido_testing.nec_box import SealedBox, opened, reply_line
 from tokaido_testing.visa_peers import HislipPeer
 

@@ -18,9 +18,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tokaido.hal as hal
-from tokaido.drivers.nec._keychannel import KeyChannel
-from tokaido.drivers.toshiba._keychannel import KeyChannel as JsonKeyChannel
-from tokaido.hal._curve import create_curve_keys, load_curve_secret
+from tokaido.drivers.nec._keychannel import NecKeyChannel
+from tokaido.drivers.toshiba._keychannel import ToshibaKeyChannel
+from tokaido.hal import create_curve_keys
+from tokaido.hal.transports import load_curve_secret
 from tokaido_testing.nec_box import KeyBox, SealedBox, opened
 
 SESSION = "0123456789abcdef"
@@ -276,7 +277,7 @@ def test_events_do_not_answer_requests(keys: KeyBox, tx: hal.Transmitter) -> Non
 @example([b'{"x":' + b"[" * 50_000])
 @example([b"\x81\xa1x" + b"\x91" * 50_000])
 def test_no_message_makes_either_channel_raise_what_is_not_ours(frames: list[bytes]) -> None:
-    for kind in (KeyChannel, JsonKeyChannel):
+    for kind in (NecKeyChannel, ToshibaKeyChannel):
         channel = kind(hal.Resource.parse("zmq:inproc://nobody"), "tx", "TKNT0001", clock=hal.SYSTEM_CLOCK,
                        timeout_s=1.0)  # fmt: skip
         events: deque[Any] = deque()
@@ -291,7 +292,7 @@ def test_no_message_makes_either_channel_raise_what_is_not_ours(frames: list[byt
     st.integers(1, 2**31),
 )
 def test_what_is_packed_is_unpacked_alike(header: dict[str, Any], payload: list[bytes], number: int) -> None:
-    for kind in (KeyChannel, JsonKeyChannel):
+    for kind in (NecKeyChannel, ToshibaKeyChannel):
         channel = kind(hal.Resource.parse("zmq:inproc://nobody"), "tx", "TKNT0001", clock=hal.SYSTEM_CLOCK,
                        timeout_s=1.0)  # fmt: skip
         header.pop("n", None)

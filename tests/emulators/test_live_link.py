@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tokaido.emulators import QkdLink
 from tokaido.emulators.optics import Fibre, preset
-from tokaido.hal._keys import KeyMaterial
+from tokaido.hal import KeyMaterial
 from tokaido_testing.console import KeyClient, open_port
 
 if TYPE_CHECKING:

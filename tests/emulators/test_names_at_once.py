@@ -13,14 +13,14 @@ from tokaido.emulators.ends import _inprocess
 def test_a_name_that_was_free_a_moment_ago_is_not_fought_for(
     monkeypatch: pytest.MonkeyPatch, name: str, wire_end: str
 ) -> None:
-    find, looks = _inprocess.find, []
+    find, looks = _inprocess.find_in_process, []
 
     def find_a_moment_too_early(asked: str) -> object:
         looks.append(asked)
         return None if len(looks) == 1 else find(asked)
 
     with launch(name, wire_end=wire_end) as first:
-        monkeypatch.setattr(_inprocess, "find", find_a_moment_too_early)
+        monkeypatch.setattr(_inprocess, "find_in_process", find_a_moment_too_early)
         with launch(name, wire_end=wire_end) as second:
             assert second.resources["control"] != first.resources["control"]
             assert len(looks) > 1

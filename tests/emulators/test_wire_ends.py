@@ -15,8 +15,8 @@ import zmq
 
 from tokaido.emulators import Emulator, launch
 from tokaido.emulators.toshiba import TransmitterModel
-from tokaido.hal._curve import create_curve_keys, load_curve_public
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError, create_curve_keys
+from tokaido.hal.transports import load_curve_public
 from tokaido_testing.console import KeyClient, ask_port, open_port, seal
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from tokaido.emulators import KINDS, Emulator, Faults, launch
 from tokaido.emulators._faults import fate
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 from tokaido_testing.console import KeyClient, ask_port, open_port, seal
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokaido.emulators.scpi._model import Dialect, Parameters, ScpiError, ScpiModel, command, parse_channels
+from tokaido.emulators.scpi import Dialect, Parameters, ScpiError, ScpiModel, command, parse_channels
 from tokaido_testing.voa import Attenuator
 
 MS = 1_000_000

@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 import tokaido.hal as hal
-from tokaido.hal import Answer
+from tokaido.hal.driver import Answer
 from tokaido_testing.toys import Toy
 
 

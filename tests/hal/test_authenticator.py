@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokaido.hal._authenticator import (
-    MAX_TRIES,
+from tokaido.hal import AuthenticationError, ConfigurationError, KeyMaterial, KeyMaterialError
+from tokaido.hal.authentication import (
     PAD_BYTES,
-    WINDOW,
     AuthenticationPool,
     OneTimeAuthenticator,
+    PadBudget,
+    PadCounts,
+    PadMarks,
     forgery_bound,
 )
-from tokaido.hal._errors import AuthenticationError, ConfigurationError, KeyMaterialError
-from tokaido.hal._keys import KeyMaterial
-from tokaido.hal._pads import PadBudget, PadCounts, PadMarks
+from tokaido.hal.authentication._authenticator import MAX_TRIES, WINDOW
 
 PRE_SHARED = bytes(range(32)) + b"".join(i.to_bytes(PAD_BYTES, "big") for i in range(1000, 1400))
 

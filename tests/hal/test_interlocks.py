@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 import tokaido.hal as hal
-from tokaido.hal._interlocks import LightInterlock
+from tokaido.hal import LightInterlock
 from tokaido_testing.toy_switch import AnsweringPeer, ToySwitch
 
 STATION = """[station]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tokaido.hal as hal
-from tokaido.hal import _leases
+from tokaido.hal.stations import _leases
 from tokaido_testing.toy_clock import ToyClock
 
 

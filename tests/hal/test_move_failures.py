@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 import tokaido.hal as hal
+from tokaido.hal.driver import Answer
 from tokaido_testing.moves import QuickBook, check_whole, move
 from tokaido_testing.toy_link import Fault, Kind, World
 
@@ -60,7 +61,7 @@ def test_light_of_before_the_move_does_not_count(
     world: World, book: hal.LeaseBook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        type(world.receiver), "_ask_all", lambda self: {"CLK:POW": hal.Answer("-20", age_s=30.0)}, raising=True
+        type(world.receiver), "_ask_all", lambda self: {"CLK:POW": Answer("-20", age_s=30.0)}, raising=True
     )
     with pytest.raises(hal.MoveError, match="no clock light"):
         move(world, "B", book)

@@ -12,11 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tokaido.hal._authenticator import PAD_BYTES, AuthenticationPool
-from tokaido.hal._errors import AuthenticationError
-from tokaido.hal._keys import KeyMaterial
-from tokaido.hal._pad_ledger import PadLedger, PadLedgerError
-from tokaido.hal._pads import PadMarks
+from tokaido.hal import AuthenticationError, KeyMaterial
+from tokaido.hal.authentication import PAD_BYTES, AuthenticationPool, PadLedger, PadLedgerError, PadMarks
 
 PADS = 4000
 PRE_SHARED = random.Random(5).randbytes(32 + 2 * PADS * PAD_BYTES)
@@ -25,9 +22,9 @@ KILLS = 40
 
 SPENDER = """
 import os, random, sys
-from tokaido.hal._authenticator import AuthenticationPool
-from tokaido.hal._keys import KeyMaterial
-from tokaido.hal._pad_ledger import PadLedger
+from tokaido.hal.authentication import AuthenticationPool
+from tokaido.hal import KeyMaterial
+from tokaido.hal.authentication import PadLedger
 
 path, size, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 account = PadLedger(path).open(key := random.Random(5).randbytes(size), "link")

@@ -8,26 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokaido.hal._codec import NOT_MINE
-from tokaido.hal._errors import (
+from tokaido.hal import (
     DeviceError,
     DeviceTimeoutError,
     NotFreshError,
     OutcomeUnknownError,
     ProtocolError,
     RefusedError,
+    Resource,
 )
-from tokaido.hal._resources import Resource
-from tokaido.hal._scpi import (
-    LONGEST_QUEUE,
+from tokaido.hal.transports import (
+    NOT_MINE,
     ScpiCodec,
     ScpiDialect,
+    VisaTransport,
     device_error,
     drain_errors,
     read_event_status,
     read_status_byte,
 )
-from tokaido.hal._visa import VisaTransport
+from tokaido.hal.transports._scpi import LONGEST_QUEUE
 from tokaido.hal.wire.ieee488 import EventStatus, StatusByte, block_length, decode_block, encode_block
 from tokaido.hal.wire.scpi import LONGEST_LIST, decode_channels, decode_errors, encode_channels, split_replies
 from tokaido_testing.visa_peers import SocketPeer

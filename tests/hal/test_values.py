@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tokaido.hal as hal
 from tokaido.hal import LimitStatus, Quality
-from tokaido.hal._values import decode, encode
+from tokaido.hal.driver import Measured, decode, encode, measured
 from tokaido_testing.toys import Toy
 
 ANSWERS: dict[str, str | None] = {
@@ -100,12 +100,12 @@ def test_a_driver_must_not_narrow_a_setting_of_its_role() -> None:
     with pytest.raises(TypeError, match="must be a setting"):
 
         class Narrow(Toy):
-            attenuation = hal.measured(float, "ATT", unit="dB")  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
+            attenuation = measured(float, "ATT", unit="dB")  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
 
 
 def test_a_driver_that_forgets_a_value_cannot_be_made() -> None:
     class Forgetful(hal.Part):
-        level: hal.Measured[float] = hal.measured(float, unit="dB")
+        level: Measured[float] = measured(float, unit="dB")
 
     with pytest.raises(TypeError, match="abstract"):
         Forgetful(Toy({}), "x", "X:")

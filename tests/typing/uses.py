@@ -9,6 +9,7 @@ from typing import assert_type
 import tokaido.hal as hal
 from tokaido.drivers import nec
 from tokaido.drivers.toshiba import Receiver, Transmitter
+from tokaido.hal.driver import measured
 
 
 def good(tx: hal.Transmitter, rx: hal.Receiver, driver: Transmitter, receiver: Receiver) -> None:
@@ -78,6 +79,6 @@ def bad(tx: hal.Transmitter, rx: hal.Receiver, driver: Transmitter) -> None:
     rx.detectors[0].temperature = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     tx.block_bits = 1.5  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     hal.Transmitter({})  # type: ignore[abstract]  # pyright: ignore[reportAbstractUsage]
-    hal.measured(float, "X", unit="furlong")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
-    hal.measured(float, "X")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    hal.measured(str, "X", absolute=(0, 1))  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    measured(float, "X", unit="furlong")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    measured(float, "X")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    measured(str, "X", absolute=(0, 1))  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]

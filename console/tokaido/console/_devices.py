@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tokaido.hal as hal
+from tokaido.hal.driver import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokaido.hal import Device, Measured, Query
+    from tokaido.hal import Device
+    from tokaido.hal.driver import Measured, Query
 
 _REMEDY = "Write lab.toml#alice, or toshiba.transmitter@serial:/dev/qkd/TKTX0001"
 _DIRECT = re.compile(r"(?P<driver>[A-Za-z0-9_.-]+)@(?P<resources>.*)", re.DOTALL)
@@ -81,7 +83,7 @@ def queries(device: Device) -> dict[str, Query[Any]]:
     """Return the states and flags that a device can be asked for, by name."""
     found: dict[str, Query[Any]] = {}
     for base in reversed(type(device).__mro__):
-        found |= {name: member for name, member in vars(base).items() if isinstance(member, hal.Query)}
+        found |= {name: member for name, member in vars(base).items() if isinstance(member, Query)}
     return found
 
 

@@ -26,6 +26,7 @@ from tokaido.console._output import (
     table,
     terminal,
 )
+from tokaido.hal.driver import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from tokaido.hal import Device, Measured, Reading
+    from tokaido.hal import Device, Reading
+    from tokaido.hal.driver import Measured
 
 
 def identify(device_text: str, *, as_json: bool, trace: bool) -> None:
@@ -152,7 +154,7 @@ def set_value(device_text: str, path: str, text: str, *, as_json: bool, trace: b
     """Set one value of a device and print what is in force afterwards."""
     with opened(device_text, trace=trace) as device:
         owner, value = locate(device, path)
-        if not isinstance(value, hal.Setting):
+        if not isinstance(value, Setting):
             settable = [name for name in paths(device) if locate(device, name)[1].writable]
             raise hal.ConfigurationError(
                 f"{path} is measured and cannot be set", remedy=f"What can be: {', '.join(settable)}"

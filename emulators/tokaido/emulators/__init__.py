@@ -7,15 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tokaido.emulators._faults import KINDS, Fault, Faults
-    from tokaido.emulators._launch import Emulator, InstrumentEmulator, launch
-    from tokaido.emulators._link import QkdLink
-    from tokaido.emulators._model import DeviceModel
-    from tokaido.emulators._plugs import WIRE_ENDS
-    from tokaido.emulators.bench import Bench
-    from tokaido.emulators.bench._from_station import bench_from_station
-    from tokaido.emulators.scpi._model import Dialect, Parameters, ScpiError, ScpiModel, command
+from tokaido.hal.lazy import lazily
 
 __all__ = [
     "KINDS",
@@ -36,36 +28,34 @@ __all__ = [
     "launch",
 ]
 
-_HOMES = {
-    "Bench": "bench",
-    "bench_from_station": "bench._from_station",
-    "KINDS": "_faults",
-    "Fault": "_faults",
-    "Faults": "_faults",
-    "Emulator": "_launch",
-    "launch": "_launch",
-    "QkdLink": "_link",
-    "DeviceModel": "_model",
-    "WIRE_ENDS": "_plugs",
-    "InstrumentEmulator": "_launch",
-    "Dialect": "scpi",
-    "Parameters": "scpi",
-    "ScpiError": "scpi",
-    "ScpiModel": "scpi",
-    "command": "scpi",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - with the name that it is for
-
-    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if TYPE_CHECKING:
+    from tokaido.emulators._faults import KINDS, Fault, Faults
+    from tokaido.emulators._launch import Emulator, InstrumentEmulator, launch
+    from tokaido.emulators._link import QkdLink
+    from tokaido.emulators._model import DeviceModel
+    from tokaido.emulators._plugs import WIRE_ENDS
+    from tokaido.emulators.bench import Bench, bench_from_station
+    from tokaido.emulators.scpi import Dialect, Parameters, ScpiError, ScpiModel, command
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "KINDS": "tokaido.emulators._faults",
+            "Fault": "tokaido.emulators._faults",
+            "Faults": "tokaido.emulators._faults",
+            "Emulator": "tokaido.emulators._launch",
+            "InstrumentEmulator": "tokaido.emulators._launch",
+            "launch": "tokaido.emulators._launch",
+            "QkdLink": "tokaido.emulators._link",
+            "DeviceModel": "tokaido.emulators._model",
+            "WIRE_ENDS": "tokaido.emulators._plugs",
+            "Bench": "tokaido.emulators.bench",
+            "bench_from_station": "tokaido.emulators.bench",
+            "Dialect": "tokaido.emulators.scpi",
+            "Parameters": "tokaido.emulators.scpi",
+            "ScpiError": "tokaido.emulators.scpi",
+            "ScpiModel": "tokaido.emulators.scpi",
+            "command": "tokaido.emulators.scpi",
+        },
+        __all__,
+    )

@@ -11,11 +11,9 @@ from urllib.parse import quote
 
 from tokaido.emulators._faults import Faults
 from tokaido.emulators._plugs import Plug, choose_end, make_end, make_room
-from tokaido.emulators.ends._wire import SharedModel
-from tokaido.hal._clock import SYSTEM_CLOCK, Clock
-from tokaido.hal._curve import CurveKeyFiles, create_curve_keys, load_curve_public, load_curve_secret
-from tokaido.hal._errors import ConfigurationError
-from tokaido.hal._resources import Resource
+from tokaido.emulators.ends import SharedModel
+from tokaido.hal import SYSTEM_CLOCK, Clock, ConfigurationError, CurveKeyFiles, Resource, create_curve_keys
+from tokaido.hal.transports import load_curve_public, load_curve_secret
 
 if TYPE_CHECKING:
     import threading

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import ClassVar, Final
 
 from tokaido.emulators._model import DeviceModel
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 
 MAX_LINE: Final = 256
 """Longest line in bytes; what is longer is thrown away to its end."""

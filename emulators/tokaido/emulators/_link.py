@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from tokaido.emulators.bench._bench import Bench
+from tokaido.emulators.bench import Bench
 from tokaido.emulators.optics import FIELD_FIBRE
-from tokaido.hal._clock import SYSTEM_CLOCK, Clock
+from tokaido.hal import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tokaido.emulators._launch import Emulator
     from tokaido.emulators._secrets import Secrets
-    from tokaido.emulators.bench._elements import FibreOnBench
+    from tokaido.emulators.bench import FibreOnBench
     from tokaido.emulators.optics import Eavesdropper, Fibre, LinkParameters, PresetSettings
     from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from tokaido.hal._errors import ConfigurationError
-from tokaido.hal._resources import Resource
+from tokaido.hal import ConfigurationError, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,14 +156,17 @@ def _remove_folder(folder: Path) -> None:
 def _emu(_: str, plug: Plug, resource: Resource | None) -> tuple[ControlEnd, Callable[[], str]]:
     import serial  # noqa: PLC0415 - when first needed
 
-    from tokaido.emulators.ends import InProcessEnd, urlhandler  # noqa: PLC0415
-    from tokaido.emulators.ends._inprocess import find  # noqa: PLC0415
+    from tokaido.emulators.ends import (  # noqa: PLC0415
+        InProcessEnd,
+        find_in_process,
+        urlhandler,
+    )
 
     if urlhandler.__name__ not in serial.protocol_handler_packages:
         serial.protocol_handler_packages.append(urlhandler.__name__)
     if resource is None:
         name = f"emu://{_serial_name(plug)}"
-        while find(name) is not None:
+        while find_in_process(name) is not None:
             name = f"emu://{_serial_name(plug)}-{next(_numbers)}"
     else:
         name = resource.address.rstrip("/")
@@ -206,12 +208,15 @@ def _loopback(host: str, port: str, resource: Resource) -> int:
 def _visa(_: str, plug: Plug, resource: Resource | None) -> tuple[ControlEnd, Callable[[], str]]:
     from pyvisa.rname import InvalidResourceName, ResourceName  # noqa: PLC0415 - 100 ms
 
-    from tokaido.emulators.ends import InProcessEnd  # noqa: PLC0415
-    from tokaido.emulators.ends._inprocess import VISA_SCHEME, find  # noqa: PLC0415
+    from tokaido.emulators.ends import (  # noqa: PLC0415
+        VISA_SCHEME,
+        InProcessEnd,
+        find_in_process,
+    )
 
     if resource is None:
         address = f"TCPIP::{_serial_name(plug)}::INSTR"
-        while find(f"{VISA_SCHEME}{ResourceName.from_string(address)}") is not None:
+        while find_in_process(f"{VISA_SCHEME}{ResourceName.from_string(address)}") is not None:
             address = f"TCPIP::{_serial_name(plug)}-{next(_numbers)}::INSTR"
     else:
         address = resource.address

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
-from tokaido.hal._errors import ConfigurationError, DeviceError, NotFreshError, TokaidoError, UnsupportedError
+from tokaido.hal._errors import NotFreshError, TokaidoError
 from tokaido.hal._readings import Quality, Reading, Telemetry
-from tokaido.hal._values import Measured, Query, Setting, encode
+from tokaido.hal._values import Answer, Measured, Query, Valued, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from enum import Enum
     from types import TracebackType
 
-    from tokaido.hal._resources import Resource
-    from tokaido.hal._stream import StreamTransport
-    from tokaido.hal._trace import TraceRecord
+    from tokaido.hal.transports._resources import Resource
+    from tokaido.hal.transports._stream import StreamTransport
+    from tokaido.hal.transports._trace import TraceRecord
 
 T = TypeVar("T")
 
@@ -31,97 +31,6 @@ class Identity:
     model: str
     serial_number: str
     firmware: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The text of one value as a device gave it, and how old it is in s."""
-
-    text: str
-    age_s: float = 0.0
-
-
-class Valued(ABC):
-    """What has values: a device or one of its parts."""
-
-    if not TYPE_CHECKING:  # the checkers refuse a misspelt set by themselves; a notebook learns it here
-
-        def __setattr__(self, name: str, value: object) -> None:
-            if not name.startswith("_") and not hasattr(type(self), name):
-                raise AttributeError(f"{type(self).__name__} has no value {name!r}")
-            super().__setattr__(name, value)
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        for name, value in vars(cls).items():
-            if not isinstance(value, Measured):
-                continue
-            for base in cls.__mro__[1:]:
-                inherited = vars(base).get(name)
-                if isinstance(inherited, Setting) and not isinstance(value, Setting):
-                    raise TypeError(f"{cls.__name__}.{name} must be a setting: {base.__name__} lets its users set it")
-
-    @abstractmethod
-    def _ask(self, command: str) -> Answer:
-        """Ask for one value by its command; one exchange."""
-
-    @abstractmethod
-    def _order(self, command: str, text: str) -> Answer:
-        """Order one value and return what is in force now."""
-
-    @classmethod
-    def values(cls) -> dict[str, Measured[Any]]:
-        """Return the declared values by name, settings included."""
-        found: dict[str, Measured[Any]] = {}
-        for base in reversed(cls.__mro__):
-            found |= {name: value for name, value in vars(base).items() if isinstance(value, Measured)}
-        return found
-
-    def read(self, value: Measured[T]) -> T:
-        """Ask the device for one value, by this class's own declaration of it.
-
-        Raises:
-            UnsupportedError: The device lacks it.
-            NotFreshError: The device has measured nothing yet.
-            TokaidoError: Anything else that kept a right value from coming.
-        """
-        own = self._own(value)
-        return own.decode(self._ask(own.check_present()).text)
-
-    def write(self, value: Setting[T], to: T) -> None:
-        """Set one value: check it, send it, and compare what is in force afterwards.
-
-        Raises:
-            ValueTypeError: It is of another type; nothing was sent.
-            RangeError: It is out of range; nothing was sent.
-            RefusedError: The device refused it.
-            OutcomeUnknownError: The reply was lost; read the value.
-        """
-        own = self._own(value)
-        if not isinstance(own, Setting):
-            raise UnsupportedError(f"{own.name} is read-only on this device")
-        command = own.check_present()
-        asked = own.check(to)
-        got = own.decode(self._order(command, encode(asked)).text)
-        if not own.confirms(asked, got):
-            raise DeviceError(
-                f"{own.name} was set to {encode(asked)} and reads back {encode(got)}",
-                command=command,
-                remedy="Read the value; the device may have rounded it or be in another mode",
-            )
-
-    def ask(self, value: Query[T]) -> T:
-        """Ask for a state or flag."""
-        own: Query[T] = getattr(type(self), value.name)
-        if own.command is None:
-            raise UnsupportedError(f"this device has no {own.name}")
-        return own.decode(self._ask(own.command).text)
-
-    def _own(self, value: Measured[T]) -> Measured[T]:
-        own = getattr(type(self), value.name, None)
-        if not isinstance(own, Measured):
-            raise UnsupportedError(f"{type(self).__name__} has no value {value.name}")
-        return own
 
 
 class Part(Valued):
@@ -354,30 +263,3 @@ def _record(reading: Reading[Any]) -> dict[str, Any]:
         "limits": reading.limit_status.value,
         **({"error": reading.error} if reading.error else {}),
     }
-
-
-def check_resources(
-    driver: str, kind: type[Device], resources: Mapping[str, Resource], mistakes: Sequence[str] = ()
-) -> dict[str, Resource]:
-    """Return the resources if the driver takes them.
-
-    Raises:
-        ConfigurationError: With all mistakes, those that the caller found before included.
-    """
-    found = list(mistakes)
-    for name, resource in resources.items():
-        if name not in kind.resource_kinds:
-            found.append(f"{name}: {driver} takes no such resource; it takes {', '.join(kind.resource_kinds)}")
-        elif resource.kind not in kind.resource_kinds[name]:
-            found.append(
-                f"{name}: {driver} takes {' or '.join(sorted(kind.resource_kinds[name]))} here, not {resource.kind}"
-            )
-    broken = {mistake.split(":", 1)[0] for mistake in found}
-    found += [
-        f"{name}: missing; {driver} needs it"
-        for name in kind.resource_kinds
-        if name not in resources and name not in kind.optional_resources and name not in broken
-    ]
-    if found:
-        raise ConfigurationError(f"{driver} cannot be opened", mistakes=tuple(found))
-    return dict(resources)

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tokaido.hal._move_report import MoveStep
-
 
 class TokaidoError(Exception):
     """Root of all errors raised by Tokaido.
@@ -179,33 +172,3 @@ class LeaseHeldError(LeaseError):
 
 class LeaseLostError(LeaseError):
     """The lease ran out or was taken over: its holder may change nothing any more."""
-
-
-class MoveError(TokaidoError):
-    """A link could not be moved to another path. Says at which step, and whether everything is as it was before."""
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        step: str,
-        steps: tuple[MoveStep, ...],
-        fence: int,
-        rolled_back: bool,
-        unrestored: Mapping[str, str],
-        restarted: bool | None,
-        remedy: str = "",
-    ) -> None:
-        super().__init__(what, remedy=remedy)
-        self.step = step
-        """The step that failed."""
-        self.steps = steps
-        """The steps that were begun, with the seconds that each took; the last one failed."""
-        self.fence = fence
-        """Fencing number of the move."""
-        self.rolled_back = rolled_back
-        """Whether the switches join what they joined before, and both units are set to what they were set to."""
-        self.unrestored = dict(unrestored)
-        """What could not be brought back, by device."""
-        self.restarted = restarted
-        """Whether keys are known to be exchanged again; None if they were not exchanged before."""

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
 
 import msgspec
 
-from tokaido.hal._alarms import AlarmEvent, Severity
 from tokaido.hal._clock import NS_PER_S, Clock, Deadline
-from tokaido.hal._codec import NOT_MINE, NotMine, Request, T
 from tokaido.hal._errors import (
     DeviceBusyError,
     DeviceError,
@@ -32,13 +30,15 @@ from tokaido.hal._errors import (
     WrongDeviceError,
 )
 from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
-from tokaido.hal._roles import TelemetryEvent, UnitState
-from tokaido.hal._zmq import ZmqTransport
+from tokaido.hal.roles._alarms import AlarmEvent, Severity
+from tokaido.hal.roles._units import TelemetryEvent, UnitState
+from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request, T
+from tokaido.hal.transports._zmq import ZmqTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tokaido.hal._resources import Resource
+    from tokaido.hal.transports._resources import Resource
 
 H = TypeVar("H")
 

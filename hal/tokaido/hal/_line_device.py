@@ -7,16 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
-from tokaido.hal._codec import NOT_MINE, LineCodec, NotMine, Request
-from tokaido.hal._device import Answer, Device, Identity
+from tokaido.hal._device import Device, Identity
 from tokaido.hal._errors import DeviceError, TokaidoError, WrongDeviceError
-from tokaido.hal._resources import Resource, open_transport
-from tokaido.hal._stream import StreamTransport
+from tokaido.hal._values import Answer
+from tokaido.hal.transports._codec import NOT_MINE, LineCodec, NotMine, Request
+from tokaido.hal.transports._opening import open_transport
+from tokaido.hal.transports._stream import StreamTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokaido.hal._codec import Codec
+    from tokaido.hal.transports._codec import Codec
+    from tokaido.hal.transports._resources import Resource
 
 V = TypeVar("V")
 

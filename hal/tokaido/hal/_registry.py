@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from tokaido.hal._device import Device, check_resources
+from tokaido.hal._device import Device
 from tokaido.hal._errors import ConfigurationError
-from tokaido.hal._resources import Resource
+from tokaido.hal.transports._resources import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from importlib.metadata import EntryPoint
 
 D = TypeVar("D", bound=Device)
@@ -98,6 +98,33 @@ def parse_resources(driver: str, kind: type[Device], resources: Mapping[str, str
         except ConfigurationError as error:
             mistakes += [f"{name}: {mistake}" for mistake in error.mistakes or (error.what,)]
     return check_resources(driver, kind, parsed, mistakes)
+
+
+def check_resources(
+    driver: str, kind: type[Device], resources: Mapping[str, Resource], mistakes: Sequence[str] = ()
+) -> dict[str, Resource]:
+    """Return the resources if the driver takes them.
+
+    Raises:
+        ConfigurationError: With all mistakes, those that the caller found before included.
+    """
+    found = list(mistakes)
+    for name, resource in resources.items():
+        if name not in kind.resource_kinds:
+            found.append(f"{name}: {driver} takes no such resource; it takes {', '.join(kind.resource_kinds)}")
+        elif resource.kind not in kind.resource_kinds[name]:
+            found.append(
+                f"{name}: {driver} takes {' or '.join(sorted(kind.resource_kinds[name]))} here, not {resource.kind}"
+            )
+    broken = {mistake.split(":", 1)[0] for mistake in found}
+    found += [
+        f"{name}: missing; {driver} needs it"
+        for name in kind.resource_kinds
+        if name not in resources and name not in kind.optional_resources and name not in broken
+    ]
+    if found:
+        raise ConfigurationError(f"{driver} cannot be opened", mistakes=tuple(found))
+    return dict(resources)
 
 
 def _entries(group: str) -> list[EntryPoint]:

@@ -7,14 +7,13 @@ and notice a misspelt name. In a role a value has no command and the driver must
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Set
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Never, Self, TypeVar, cast, overload
 
-from tokaido.hal._errors import ProtocolError, RangeError, UnsupportedError, ValueTypeError
-
-if TYPE_CHECKING:
-    from tokaido.hal._device import Valued
+from tokaido.hal._errors import DeviceError, ProtocolError, RangeError, UnsupportedError, ValueTypeError
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -44,6 +43,14 @@ Unit = Literal[
 States = Set[Enum]
 
 DEFAULT_STALE_AFTER_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The text of one value as a device gave it, and how old it is in s."""
+
+    text: str
+    age_s: float = 0.0
 
 
 class Measured(Generic[T]):
@@ -182,6 +189,89 @@ class Query(Generic[T]):
             fields = text.split(",")
             text = fields[self.field] if self.field < len(fields) else ""
         return decode(self.kind, text, self.name)
+
+
+class Valued(ABC):
+    """What has values: a device or one of its parts."""
+
+    if not TYPE_CHECKING:  # the checkers refuse a misspelt set by themselves; a notebook learns it here
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if not name.startswith("_") and not hasattr(type(self), name):
+                raise AttributeError(f"{type(self).__name__} has no value {name!r}")
+            super().__setattr__(name, value)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, value in vars(cls).items():
+            if not isinstance(value, Measured):
+                continue
+            for base in cls.__mro__[1:]:
+                inherited = vars(base).get(name)
+                if isinstance(inherited, Setting) and not isinstance(value, Setting):
+                    raise TypeError(f"{cls.__name__}.{name} must be a setting: {base.__name__} lets its users set it")
+
+    @abstractmethod
+    def _ask(self, command: str) -> Answer:
+        """Ask for one value by its command; one exchange."""
+
+    @abstractmethod
+    def _order(self, command: str, text: str) -> Answer:
+        """Order one value and return what is in force now."""
+
+    @classmethod
+    def values(cls) -> dict[str, Measured[Any]]:
+        """Return the declared values by name, settings included."""
+        found: dict[str, Measured[Any]] = {}
+        for base in reversed(cls.__mro__):
+            found |= {name: value for name, value in vars(base).items() if isinstance(value, Measured)}
+        return found
+
+    def read(self, value: Measured[T]) -> T:
+        """Ask the device for one value, by this class's own declaration of it.
+
+        Raises:
+            UnsupportedError: The device lacks it.
+            NotFreshError: The device has measured nothing yet.
+            TokaidoError: Anything else that kept a right value from coming.
+        """
+        own = self._own(value)
+        return own.decode(self._ask(own.check_present()).text)
+
+    def write(self, value: Setting[T], to: T) -> None:
+        """Set one value: check it, send it, and compare what is in force afterwards.
+
+        Raises:
+            ValueTypeError: It is of another type; nothing was sent.
+            RangeError: It is out of range; nothing was sent.
+            RefusedError: The device refused it.
+            OutcomeUnknownError: The reply was lost; read the value.
+        """
+        own = self._own(value)
+        if not isinstance(own, Setting):
+            raise UnsupportedError(f"{own.name} is read-only on this device")
+        command = own.check_present()
+        asked = own.check(to)
+        got = own.decode(self._order(command, encode(asked)).text)
+        if not own.confirms(asked, got):
+            raise DeviceError(
+                f"{own.name} was set to {encode(asked)} and reads back {encode(got)}",
+                command=command,
+                remedy="Read the value; the device may have rounded it or be in another mode",
+            )
+
+    def ask(self, value: Query[T]) -> T:
+        """Ask for a state or flag."""
+        own: Query[T] = getattr(type(self), value.name)
+        if own.command is None:
+            raise UnsupportedError(f"this device has no {own.name}")
+        return own.decode(self._ask(own.command).text)
+
+    def _own(self, value: Measured[T]) -> Measured[T]:
+        own = getattr(type(self), value.name, None)
+        if not isinstance(own, Measured):
+            raise UnsupportedError(f"{type(self).__name__} has no value {value.name}")
+        return own
 
 
 @overload

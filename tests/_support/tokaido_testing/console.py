@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import serial
 import zmq
 
-from tokaido.hal._curve import load_curve_public, load_curve_secret
+from tokaido.hal.transports import load_curve_public, load_curve_secret
 
 if TYPE_CHECKING:
     from pathlib import Path

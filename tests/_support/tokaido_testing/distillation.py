@@ -21,8 +21,8 @@ from tokaido.emulators.distillation import (
 )
 from tokaido.emulators.distillation._messages import AnyMessage, decode
 from tokaido.emulators.optics import ReceiverRecord, TransmitterRecord
-from tokaido.hal._authenticator import AuthenticationPool
-from tokaido.hal._keys import KeyMaterial
+from tokaido.hal import KeyMaterial
+from tokaido.hal.authentication import AuthenticationPool
 
 if TYPE_CHECKING:
     import socket

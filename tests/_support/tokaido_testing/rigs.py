@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import zmq
 
-from tokaido.hal._codec import NOT_MINE, LineCodec, NotMine, Request
-from tokaido.hal._curve import create_curve_keys, load_curve_secret
-from tokaido.hal._errors import ProtocolError, WrongDeviceError
-from tokaido.hal._resources import Resource
-from tokaido.hal._serial import SerialTransport
-from tokaido.hal._visa import VisaTransport
-from tokaido.hal._zmq import ZmqTransport
+from tokaido.hal import ProtocolError, Resource, WrongDeviceError, create_curve_keys
+from tokaido.hal.transports import (
+    NOT_MINE,
+    LineCodec,
+    NotMine,
+    Request,
+    SerialTransport,
+    VisaTransport,
+    ZmqTransport,
+    load_curve_secret,
+)
 from tokaido_testing.peers import PtyPeer, RouterPeer, sealed
 from tokaido_testing.visa_peers import HislipPeer, SocketPeer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tokaido.hal._transport import Transport
+    from tokaido.hal import Transport
 
 Kind = Literal["line", "sealed", "zmq", "socket", "sealed socket", "hislip", "asrl", "plain socket", "plain hislip"]
 """Serial lines, ZeroMQ, and VISA: of pyvisa-py, and ("plain") of a library that is used through viRead and viWrite."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import tokaido.hal as hal
-from tokaido.hal import Answer, UnitState, measured, query, setting
+from tokaido.hal import UnitState
+from tokaido.hal.driver import Answer, StreamTransport, lacking, measured, query, setting
 from tokaido_testing.toy_clock import ToyClock
 
 T = TypeVar("T")
@@ -192,7 +193,7 @@ class World:
 
 def _toy_of(role: type[hal.Device], *has: str) -> Any:
     """Return a role whose values are declared lacking, but for those that it `has`."""
-    values = {name: hal.lacking(value.kind, "not in a toy") for name, value in role.values().items() if name not in has}
+    values = {name: lacking(value.kind, "not in a toy") for name, value in role.values().items() if name not in has}
     return types.new_class(f"Toy{role.__name__}", (role,), exec_body=lambda namespace: namespace.update(values))
 
 
@@ -224,7 +225,7 @@ class _Wired(_Device):
         """There is nothing to close."""
 
     @property
-    def transport(self) -> hal.StreamTransport:
+    def transport(self) -> StreamTransport:
         raise hal.UnsupportedError("a toy has no transport")
 
     def _give(self, what: str, act: Callable[[], T]) -> T:

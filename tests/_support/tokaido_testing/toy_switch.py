@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import tokaido.hal as hal
+from tokaido.hal.driver import Answer, StreamTransport
 from tokaido_testing.transcripts import LinePeer
 
 
@@ -82,16 +83,16 @@ class ToySwitch(hal.OpticalSwitch):
         """There is nothing to close."""
 
     @property
-    def transport(self) -> hal.StreamTransport:
+    def transport(self) -> StreamTransport:
         raise hal.UnsupportedError("a toy has no transport")
 
-    def _ask(self, command: str) -> hal.Answer:
+    def _ask(self, command: str) -> Answer:
         raise hal.UnsupportedError("a toy has no values")
 
-    def _order(self, command: str, text: str) -> hal.Answer:
+    def _order(self, command: str, text: str) -> Answer:
         raise hal.UnsupportedError("a toy has no values")
 
-    def _ask_all(self) -> Mapping[str, hal.Answer | hal.TokaidoError]:
+    def _ask_all(self) -> Mapping[str, Answer | hal.TokaidoError]:
         return {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import tokaido.hal as hal
-from tokaido.hal import Answer, measured, query, setting
+from tokaido.hal.driver import Answer, StreamTransport, lacking, measured, query, setting
 
 
 class ToyPart(hal.Part):
@@ -22,7 +22,7 @@ class Toy(hal.Device):
     label = measured(str, "LAB")
     attenuation = setting(float, "ATT", unit="dB", range=(0, 60))
     shutter = setting(hal.Shutter, "SHT")
-    gain = hal.lacking(float, "this model has no amplifier")
+    gain = lacking(float, "this model has no amplifier")
     ready = query(bool, "RDY")
     step = query(str, "STP", field=1)
 
@@ -45,7 +45,7 @@ class Toy(hal.Device):
         """It is always safe."""
 
     @property
-    def transport(self) -> hal.StreamTransport:
+    def transport(self) -> StreamTransport:
         """It has none."""
         raise hal.UnsupportedError("a toy has no transport")
 

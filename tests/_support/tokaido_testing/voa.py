@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokaido.emulators._launch import InstrumentEmulator
 from tokaido.emulators.ends import SharedModel
-from tokaido.emulators.scpi._model import Parameters, ScpiError, ScpiModel, command
-from tokaido.hal._clock import SYSTEM_CLOCK
+from tokaido.emulators.scpi import Parameters, ScpiError, ScpiModel, command
+from tokaido.hal import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     import threading

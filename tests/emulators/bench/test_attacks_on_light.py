@@ -14,7 +14,7 @@ from tokaido.emulators.optics import (
     TimeShift,
     TrojanHorse,
 )
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 from tokaido_testing.bench import Yard
 from tokaido_testing.console import Program
 

@@ -6,7 +6,7 @@ import pytest
 
 from tokaido.emulators.bench import Bench
 from tokaido.emulators.optics import Fibre
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 from tokaido_testing.bench import Yard
 from tokaido_testing.links import Rig
 

@@ -10,7 +10,7 @@ from tokaido.emulators.bench import Graph, LightPath
 from tokaido.emulators.bench._elements import FibreOnBench, Multiplexer, Panel, SwitchPlace, UnitPlace
 from tokaido.emulators.optics import Fibre
 from tokaido.emulators.polatis import MatrixSwitchModel
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 
 
 class Mirrors:

@@ -9,7 +9,7 @@ import pytest
 from tokaido.emulators.bench import Bench
 from tokaido.emulators.bench._pace import AHEAD_NS, BUSY_S, CREEP_NS, IDLE_S, MAX_STEP_NS, Pace, Passed
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
-from tokaido.hal._errors import ConfigurationError, TokaidoError
+from tokaido.hal import ConfigurationError, TokaidoError
 
 if TYPE_CHECKING:
     import threading

@@ -26,8 +26,7 @@ from tokaido.emulators.distillation._messages import (
     VerifyTag,
     decode,
 )
-from tokaido.hal._errors import KeyMaterialError
-from tokaido.hal._keys import KeyMaterial
+from tokaido.hal import KeyMaterial, KeyMaterialError
 from tokaido_testing.distillation import NONCE, SMALL, Outcome, distil, pair, raw_data, run_pair
 
 if TYPE_CHECKING:

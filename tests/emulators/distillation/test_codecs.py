@@ -22,7 +22,7 @@ from tokaido.emulators.distillation._codec import (
     unpack_slots,
 )
 from tokaido.emulators.distillation._messages import Abort, AnyMessage, Hello, Message, decode, encode
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 from tokaido_testing.distillation import SMALL
 
 if TYPE_CHECKING:

@@ -17,9 +17,8 @@ from tokaido.emulators.distillation import (
 )
 from tokaido.emulators.distillation._messages import BlockStart, ParityRequest, VerifyTag, decode
 from tokaido.emulators.optics import BasisCounts, ReceiverRecord, TransmitterRecord, key_length
-from tokaido.hal._authenticator import AuthenticationPool
-from tokaido.hal._errors import ConfigurationError, RangeError
-from tokaido.hal._keys import KeyMaterial
+from tokaido.hal import ConfigurationError, KeyMaterial, RangeError
+from tokaido.hal.authentication import AuthenticationPool
 from tokaido_testing.distillation import NONCE, PRE_SHARED, SMALL, distil, pair, raw_data, run_pair
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ import serial
 import tokaido.hal as hal
 from tokaido.emulators._launch import launch
 from tokaido.emulators._plugs import WIRE_ENDS
-from tokaido.hal._errors import ConfigurationError
-from tokaido.hal._resources import open_transport
+from tokaido.hal import ConfigurationError
+from tokaido.hal.driver import LineCodec
+from tokaido.hal.transports import open_transport
 from tokaido_testing.voa import IDENTITY, ask, launch_voa
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def test_a_raw_socket_is_also_a_serial_url() -> None:
 
 @pytest.mark.parametrize("end", WIRE_ENDS)
 def test_the_projects_own_transports_open_the_resource(end: str) -> None:
-    codec = hal.LineCodec("\n")
+    codec = LineCodec("\n")
     with launch_voa(end) as voa:
         resource = hal.Resource.parse(voa.resources["control"])
         transport = open_transport(resource, codec)

@@ -13,7 +13,7 @@ from tokaido.emulators.nec import ReceiverModel, TransmitterModel
 from tokaido.emulators.nec._keyformat import MAX_HEADER, NecKeyFormat
 from tokaido.emulators.nec._unit import MAX_CONNECTIONS
 from tokaido.emulators.units import BlockOutcome, Refusal
-from tokaido.hal._keys import KeyMaterial
+from tokaido.hal import KeyMaterial
 from tokaido_testing.sealed import Instrument
 
 KEY = bytes(range(64))

@@ -6,7 +6,7 @@ import pytest
 
 from tokaido.emulators.nec import ReceiverModel, TransmitterModel
 from tokaido.emulators.nec._texts import number
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 from tokaido_testing.sealed import Instrument, request
 
 Kind = type[TransmitterModel] | type[ReceiverModel]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.emulators.nec._seal import SealedMessages
-from tokaido.emulators.scpi._model import Dialect, Parameters, ScpiError, ScpiModel, command
+from tokaido.emulators.scpi import Dialect, Parameters, ScpiError, ScpiModel, command
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ import pyvisa
 import zmq
 
 from tokaido.emulators import launch
-from tokaido.hal._curve import load_curve_public, load_curve_secret
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
+from tokaido.hal.transports import load_curve_public, load_curve_secret
 from tokaido_testing.hislip import Client
 from tokaido_testing.sealed import request, seal
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tokaido.emulators.toshiba import TransmitterModel
-from tokaido.hal._keys import KeyBlockInfo, KeyMaterial
+from tokaido.hal import KeyBlockInfo, KeyMaterial
 from tokaido_testing.console import Host, Program
 
 SERIAL = "TKTX0001"

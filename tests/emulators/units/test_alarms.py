@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 from tokaido_testing.console import Program
 
 

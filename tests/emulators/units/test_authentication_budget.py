@@ -13,7 +13,7 @@ from tokaido.emulators.distillation import _messages as messages
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
 from tokaido.emulators.units import State, UnitModel, _budget
 from tokaido.emulators.units._budget import ATTEMPTS_PER_HOUR, BATCH, BUDGET
-from tokaido.hal._pads import SHARES
+from tokaido.hal.authentication._pads import SHARES
 from tokaido_testing.console import Host, Program
 from tokaido_testing.links import FIBRE, PARAMETERS, ClassicalChannel, Rig
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tokaido.hal._authenticator import AuthenticationPool
+    from tokaido.hal.authentication import AuthenticationPool
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +162,7 @@ def restarted(rig: Rig, state: Path) -> None:
 
 
 def test_a_unit_that_restarts_goes_on_where_its_pads_were_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tokaido.hal import _pads
+    from tokaido.hal.authentication import _pads
 
     spent: list[tuple[str, int]] = []
     spend = _pads.AuthenticationPool._spend

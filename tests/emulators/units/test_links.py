@@ -6,7 +6,7 @@ import pytest
 
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
 from tokaido.emulators.units import Refusal, parse_link
-from tokaido.hal._keys import KeyBlockInfo, KeyMaterial
+from tokaido.hal import KeyBlockInfo, KeyMaterial
 from tokaido_testing.console import Host, Program
 
 SETUP = ("OFF", "WARMUP", "AUTH", "STANDBY")

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 import zmq.auth
 
-from tokaido.hal._curve import create_curve_keys, load_curve_public, load_curve_secret
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError, create_curve_keys
+from tokaido.hal.transports import load_curve_public, load_curve_secret
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokaido.hal import _zmq
-from tokaido.hal._errors import (
+from tokaido.hal import (
     AuthenticationError,
     DeviceTimeoutError,
     NotConnectedError,
@@ -20,6 +19,7 @@ from tokaido.hal._errors import (
     TransportError,
     WrongDeviceError,
 )
+from tokaido.hal.transports import _zmq
 from tokaido_testing.rigs import TIMEOUT_S, Rig
 
 if TYPE_CHECKING:

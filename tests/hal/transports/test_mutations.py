@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokaido.hal._errors import TokaidoError, WrongDeviceError
-from tokaido.hal._ports import DescriptorPort
-from tokaido.hal._serial import SerialTransport
-from tokaido.hal._visa import VisaTransport
-from tokaido.hal._zmq import ZmqTransport
+from tokaido.hal import TokaidoError, WrongDeviceError
+from tokaido.hal.transports import DescriptorPort, SerialTransport, VisaTransport, ZmqTransport
 from tokaido_testing.rigs import TIMEOUT_S, Rig
 
 if TYPE_CHECKING:

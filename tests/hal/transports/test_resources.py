@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokaido.hal._errors import ConfigurationError
-from tokaido.hal._resources import Resource
+from tokaido.hal import ConfigurationError, Resource
 
 
 @pytest.mark.parametrize(

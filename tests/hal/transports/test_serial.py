@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokaido.hal._codec import NOT_MINE, LineCodec, Request
-from tokaido.hal._errors import (
+from tokaido.hal import (
     ClosedError,
     ConfigurationError,
     DeviceBusyError,
@@ -26,12 +25,13 @@ from tokaido.hal._errors import (
     OutcomeUnknownError,
     ProtocolError,
     RangeError,
+    Resource,
     TokaidoError,
+    TraceRecord,
+    trace,
 )
-from tokaido.hal._ports import claim
-from tokaido.hal._resources import Resource, open_transport
-from tokaido.hal._serial import SerialTransport
-from tokaido.hal._trace import TraceRecord, trace
+from tokaido.hal.transports import NOT_MINE, LineCodec, Request, SerialTransport, open_transport
+from tokaido.hal.transports._ports import claim
 from tokaido_testing.peers import ALARM, PtyPeer, TcpProxy
 from tokaido_testing.rigs import Rig, SealedCodec
 
@@ -232,8 +232,8 @@ def test_a_port_that_another_process_holds_is_busy_and_its_holder_is_named(line:
     assert isinstance(line.peer, PtyPeer)
     program = (
         "import sys; from pathlib import Path\n"
-        "from tokaido.hal._resources import Resource, open_transport\n"
-        "from tokaido.hal._codec import LineCodec\n"
+        "from tokaido.hal.transports._resources import Resource, open_transport\n"
+        "from tokaido.hal.transports._codec import LineCodec\n"
         f"t = open_transport(Resource('serial', {str(line.peer.link)!r}, {{}}), LineCodec())\n"
         "t.open(); print('open', flush=True); sys.stdin.read()\n"
     )
@@ -446,7 +446,8 @@ def test_a_stream_needs_a_codec() -> None:
 
 def test_importing_a_transport_loads_none_of_the_libraries_below() -> None:
     program = (
-        "import sys, tokaido.hal._serial, tokaido.hal._zmq, tokaido.hal._resources, tokaido.hal._trace\n"
+        "import sys\n"
+        "from tokaido.hal.transports import Resource, SerialTransport, TraceRecord, ZmqTransport\n"
         "print(sorted({'zmq', 'numpy', 'serial', 'asyncio', 'pyvisa', 'socket'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

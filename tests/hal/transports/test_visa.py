@@ -17,22 +17,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokaido.hal._clock import SYSTEM_CLOCK, Deadline
-from tokaido.hal._codec import NOT_MINE, LineCodec, Request
-from tokaido.hal._errors import (
+from tokaido.hal import (
+    SYSTEM_CLOCK,
     ClosedError,
     ConfigurationError,
+    Deadline,
     DeviceBusyError,
     DeviceTimeoutError,
     NotConnectedError,
     OutcomeUnknownError,
+    Resource,
     TokaidoError,
     UnsupportedError,
     WrongDeviceError,
 )
-from tokaido.hal._ports import DescriptorPort
-from tokaido.hal._resources import Resource, open_transport
-from tokaido.hal._visa import VisaTransport
+from tokaido.hal.transports import NOT_MINE, DescriptorPort, LineCodec, Request, VisaTransport, open_transport
 from tokaido_testing.peers import PtyPeer
 from tokaido_testing.rigs import TIMEOUT_S, Rig
 from tokaido_testing.visa_peers import HislipPeer, SocketPeer
@@ -86,8 +85,7 @@ def test_a_backend_that_is_not_installed_is_a_mistake_of_the_resource() -> None:
 
 def test_importing_and_parsing_load_no_visa_library_and_making_a_transport_does() -> None:
     program = (
-        "import sys; from tokaido.hal._visa import VisaTransport; from tokaido.hal._codec import LineCodec\n"
-        "from tokaido.hal._resources import Resource\n"
+        "import sys; from tokaido.hal.transports import LineCodec, Resource, VisaTransport\n"
         "resource = Resource.parse('visa:TCPIP::192.0.2.7::5025::SOCKET')\n"
         "print('pyvisa' in sys.modules)\n"
         "VisaTransport(resource, LineCodec())\n"

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tokaido import emulators
-from tokaido.hal._errors import DeviceTimeoutError, RefusedError
-from tokaido.hal._resources import Resource
-from tokaido.hal._scpi import ScpiCodec, drain_errors
-from tokaido.hal._visa import VisaTransport
+from tokaido.hal import DeviceTimeoutError, RefusedError, Resource
+from tokaido.hal.transports import ScpiCodec, VisaTransport, drain_errors
 
 ENDS = [
     ("hislip", "lenient", ""),

@@ -12,7 +12,7 @@ import pyvisa
 from pyvisa.constants import StatusCode
 from pyvisa.errors import VisaIOError
 
-from tokaido.hal._errors import (
+from tokaido.hal import (
     DeviceBusyError,
     DeviceTimeoutError,
     NotConnectedError,
@@ -20,7 +20,7 @@ from tokaido.hal._errors import (
     ProtocolError,
     TokaidoError,
 )
-from tokaido.hal._visa import VisaTransport
+from tokaido.hal.transports import VisaTransport
 from tokaido_testing.rigs import Rig
 from tokaido_testing.visa_peers import HislipPeer
 

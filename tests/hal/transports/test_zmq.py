@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from tokaido.hal import _zmq
-from tokaido.hal._curve import create_curve_keys
-from tokaido.hal._errors import (
+from tokaido.hal import (
     AuthenticationError,
     ConfigurationError,
     NotConnectedError,
     ProtocolError,
+    Resource,
+    TraceRecord,
     TransportError,
+    create_curve_keys,
+    trace,
 )
-from tokaido.hal._resources import Resource, open_transport
-from tokaido.hal._trace import TraceRecord, trace
-from tokaido.hal._zmq import ZmqTransport
+from tokaido.hal.transports import ZmqTransport, _zmq, open_transport
 from tokaido_testing.peers import RouterPeer, TcpProxy
 from tokaido_testing.rigs import Rig, message
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 import tokaido.hal as hal
-from tokaido.hal import query
+from tokaido.hal.driver import Codec, LineDevice, SilentCodec, query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PARKED = 0
 
 
-class Selector(hal.OpticalSwitch, hal.LineDevice):
+class Selector(hal.OpticalSwitch, LineDevice):
     """A DiCon 1xN module on its serial line: input 1, the common port, and outputs 1 to N, its channels."""
 
     resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {"control": frozenset({"serial", "visa"})}
@@ -60,8 +60,8 @@ class Selector(hal.OpticalSwitch, hal.LineDevice):
 
     _channels = 0
 
-    def _codec(self) -> hal.Codec:
-        return hal.SilentCodec("I1?", str.isdecimal, command_end="\r")
+    def _codec(self) -> Codec:
+        return SilentCodec("I1?", str.isdecimal, command_end="\r")
 
     def _is_box(self, found: hal.Identity, serial_number: str) -> bool:
         return serial_number in found.model.replace(",", " ").split()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 import tokaido.hal as hal
+from tokaido.hal.driver import KeyChannel
 
 H = TypeVar("H")
 
@@ -17,7 +18,7 @@ class _Numbered(msgspec.Struct):
     n: int
 
 
-class KeyChannel(hal.KeyChannel):
+class NecKeyChannel(KeyChannel):
     """Draws key blocks, loads pre-shared keys and hears the telemetry stream."""
 
     protocol: ClassVar[str] = "NQK1"

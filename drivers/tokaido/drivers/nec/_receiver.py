@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
 from tokaido.drivers.nec._unit import NecUnit
-from tokaido.hal import lacking, measured, query, setting
+from tokaido.hal.driver import lacking, measured, query, setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

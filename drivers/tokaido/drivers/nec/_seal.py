@@ -8,8 +8,8 @@ import re
 import zlib
 from typing import Final
 
-from tokaido.hal import NOT_MINE, DeviceError, NotMine, ProtocolError, RefusedError, Request, StateError
-from tokaido.hal._scpi import device_error
+from tokaido.hal import DeviceError, ProtocolError, RefusedError, StateError
+from tokaido.hal.driver import NOT_MINE, NotMine, Request, device_error
 
 MAX_MESSAGE: Final = 4096
 MAX_REPLY: Final = 65_536

@@ -8,7 +8,6 @@ from typing import Final
 from tokaido.hal import (
     Alarm,
     AlarmEvent,
-    Answer,
     Identity,
     LinkKey,
     LinkSelection,
@@ -17,6 +16,7 @@ from tokaido.hal import (
     Severity,
     TokaidoError,
 )
+from tokaido.hal.driver import Answer
 
 NOT_A_NUMBER: Final = 9.91e37
 """What SCPI-99 (volume 1, 7.2.1.5) has an instrument say where there is no number."""

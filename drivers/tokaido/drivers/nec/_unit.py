@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 import tokaido.hal as hal
 from tokaido.drivers.nec import _texts
 from tokaido.drivers.nec._seal import WHO, SealedMessages
-from tokaido.hal import Answer, Identity, UnitState, measured, query, setting
+from tokaido.hal import Identity, UnitState
+from tokaido.hal.driver import Answer, Codec, LineDevice, Query, measured, query, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tokaido.drivers.nec._keychannel import KeyChannel
+    from tokaido.drivers.nec._keychannel import NecKeyChannel
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ ALARM_POLL_S: Final = 0.1
 """How long to leave the unit alone between two looks at its alarm log."""
 
 
-class NecUnit(hal.Unit, hal.LineDevice):
+class NecUnit(hal.Unit, LineDevice):
     """The commands and readings that transmitter and receiver share."""
 
     resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {
@@ -186,16 +187,16 @@ class NecUnit(hal.Unit, hal.LineDevice):
         }
         return self._keys().telemetry_stream(interval, timeout, names)
 
-    def _keys(self) -> KeyChannel:
+    def _keys(self) -> NecKeyChannel:
         if self._channel is None:
             if "keys" not in self._resources:
                 raise hal.UnsupportedError(
                     f"{self.name} was opened without its key channel", remedy='Give a resource keys="zmq:..."'
                 )
-            from tokaido.drivers.nec._keychannel import KeyChannel  # noqa: PLC0415 - ZeroMQ, when first needed
+            from tokaido.drivers.nec._keychannel import NecKeyChannel  # noqa: PLC0415 - ZeroMQ, when first needed
 
             self._model()
-            self._channel = KeyChannel(
+            self._channel = NecKeyChannel(
                 self._resources["keys"],
                 self.name,
                 self._sealed.serial_number,
@@ -209,7 +210,7 @@ class NecUnit(hal.Unit, hal.LineDevice):
     _sealed: SealedMessages
     _found: re.Match[str] | None = None
     _alarm_number: int | None = None  # of the last change that was handed on, or of the last one before opening
-    _channel: KeyChannel | None = None
+    _channel: NecKeyChannel | None = None
 
     def identity(self) -> Identity:
         """Get vendor, model, serial number and firmware."""
@@ -221,7 +222,7 @@ class NecUnit(hal.Unit, hal.LineDevice):
             self._channel.close()
         super().close()
 
-    def _codec(self) -> hal.Codec:
+    def _codec(self) -> Codec:
         self._sealed = SealedMessages()
         return self._sealed
 
@@ -248,9 +249,9 @@ class NecUnit(hal.Unit, hal.LineDevice):
 
     # --- exchanges ----------------------------------------------------------------------------------------------------
 
-    def ask(self, value: hal.Query[T]) -> T:
+    def ask(self, value: Query[T]) -> T:
         """Ask for a state or flag."""
-        own: hal.Query[T] = getattr(type(self), value.name)
+        own: Query[T] = getattr(type(self), value.name)
         return self._read(f"{own.command}?", lambda text: own.decode(_texts.plain(text)))
 
     def _ask(self, command: str) -> Answer:

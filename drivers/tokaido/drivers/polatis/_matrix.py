@@ -19,7 +19,7 @@ from tokaido.drivers.polatis._ports import (
     encode_ports,
     number_of,
 )
-from tokaido.hal._scpi import ScpiCodec, ScpiDialect, drain_errors
+from tokaido.hal.driver import Codec, LineDevice, ScpiCodec, ScpiDialect, drain_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +39,7 @@ VENDORS: Final = re.compile(r"polatis|huber *\+ *suhner", re.IGNORECASE)
 SIZE_IN_MODEL: Final = re.compile(r"-(\d+)x(\d+)-", re.IGNORECASE)
 
 
-class MatrixSwitch(hal.OpticalSwitch, hal.LineDevice):
+class MatrixSwitch(hal.OpticalSwitch, LineDevice):
     """A Polatis matrix switch over SCPI: TCP port 5025, or a serial line at 38400 baud."""
 
     resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {"control": frozenset({"serial", "visa"})}
@@ -141,7 +141,7 @@ class MatrixSwitch(hal.OpticalSwitch, hal.LineDevice):
             self._control.open()
         return self._size
 
-    def _codec(self) -> hal.Codec:
+    def _codec(self) -> Codec:
         if self._on_serial_line:
             return ScpiCodec(ScpiDialect(command_end="\r\n", reply_end="\r"))
         return ScpiCodec(ScpiDialect(command_end="\n", reply_end="\n"))

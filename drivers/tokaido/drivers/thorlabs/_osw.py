@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import tokaido.hal as hal
-from tokaido.hal import measured, query
+from tokaido.hal.driver import Codec, LineDevice, SilentCodec, measured, query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ MAPS: Final[dict[str, dict[int, dict[int, int]]]] = {
 FIRMWARE: Final = re.compile(r"(\S.*?)[\s,]+((?:V|FW)?\s*[0-9]+(?:\.[0-9]+)+)", re.IGNORECASE)
 
 
-class OswSwitch(hal.OpticalSwitch, hal.LineDevice):
+class OswSwitch(hal.OpticalSwitch, LineDevice):
     """A Thorlabs OSW12-E or OSW22-E on its serial line. It has two maps; `replace` goes from one to the other."""
 
     resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {"control": frozenset({"serial", "visa"})}
@@ -91,8 +91,8 @@ class OswSwitch(hal.OpticalSwitch, hal.LineDevice):
             )
         super().__init__(resources, name=name, timeout_s=timeout_s, clock=clock)
 
-    def _codec(self) -> hal.Codec:
-        return hal.SilentCodec("S?", str.isdecimal, command_end="\n")
+    def _codec(self) -> Codec:
+        return SilentCodec("S?", str.isdecimal, command_end="\n")
 
     def _learn(self, found: hal.Identity) -> None:
         named = re.search("OSW[12]2", found.model.upper())

@@ -9,18 +9,8 @@ import zlib
 from collections import deque
 from typing import Final
 
-from tokaido.hal import (
-    NOT_MINE,
-    AlarmEvent,
-    DeviceError,
-    NotFreshError,
-    NotMine,
-    ProtocolError,
-    RefusedError,
-    Request,
-    Severity,
-    StateError,
-)
+from tokaido.hal import AlarmEvent, DeviceError, NotFreshError, ProtocolError, RefusedError, Severity, StateError
+from tokaido.hal.driver import NOT_MINE, NotMine, Request
 
 PROTOCOL: Final = "TQC1"
 CANCEL: Final = "\x18"

@@ -8,14 +8,14 @@ from typing import Any, ClassVar, Final, TypeVar
 import msgspec
 
 import tokaido.hal as hal
-from tokaido.hal._key_channel import EVENT
+from tokaido.hal.driver import EVENT, KeyChannel
 
 H = TypeVar("H")
 
 _EVENT_ID: Final = bytes(8)
 
 
-class KeyChannel(hal.KeyChannel):
+class ToshibaKeyChannel(KeyChannel):
     """Draws key blocks, loads pre-shared keys and hears the telemetry stream."""
 
     protocol: ClassVar[str] = "TQK1"

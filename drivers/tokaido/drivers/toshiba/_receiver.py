@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
 from tokaido.drivers.toshiba._unit import ToshibaUnit
-from tokaido.hal import measured, query, setting
+from tokaido.hal.driver import measured, query, setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tokaido.hal as hal
 from tokaido.drivers.toshiba._unit import ToshibaUnit
-from tokaido.hal import measured, query, setting
+from tokaido.hal.driver import measured, query, setting
 
 
 class Transmitter(ToshibaUnit, hal.Transmitter):

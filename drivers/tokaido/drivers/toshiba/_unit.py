@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import tokaido.hal as hal
 from tokaido.drivers.toshiba._console import PROTOCOL, Console
-from tokaido.hal import Answer, Identity, SerialTransport, UnitState, measured, query, setting
+from tokaido.hal import Identity, UnitState
+from tokaido.hal.driver import Answer, measured, query, setting
+from tokaido.hal.transports import SerialTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tokaido.drivers.toshiba._keychannel import KeyChannel
+    from tokaido.drivers.toshiba._keychannel import ToshibaKeyChannel
 
 VENDOR = "TOSHIBA-STYLE"
 
@@ -197,7 +199,7 @@ class ToshibaUnit(hal.Unit):
     ) -> None:
         super().__init__(resources, name=name, serial_number=serial_number, timeout_s=timeout_s, clock=clock)
         self._console = Console()
-        self._channel: KeyChannel | None = None
+        self._channel: ToshibaKeyChannel | None = None
         self._control = SerialTransport(resources["control"], self._console, clock=clock, timeout_s=timeout_s)
         self._control.device = self.name
         self._control.on_open(self._check_identity)
@@ -248,15 +250,15 @@ class ToshibaUnit(hal.Unit):
             )
         return answers
 
-    def _keys(self) -> KeyChannel:
+    def _keys(self) -> ToshibaKeyChannel:
         if self._channel is None:
             if "keys" not in self._resources:
                 raise hal.UnsupportedError(
                     f"{self.name} was opened without its key channel", remedy='Give a resource keys="zmq:..."'
                 )
-            from tokaido.drivers.toshiba._keychannel import KeyChannel  # noqa: PLC0415 - ZeroMQ, when first needed
+            from tokaido.drivers.toshiba._keychannel import ToshibaKeyChannel  # noqa: PLC0415 - ZeroMQ, when first needed
 
-            self._channel = KeyChannel(
+            self._channel = ToshibaKeyChannel(
                 self._resources["keys"],
                 self.name,
                 self._console.serial_number,

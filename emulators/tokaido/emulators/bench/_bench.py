@@ -14,8 +14,7 @@ from tokaido.emulators.bench._sessions import Sessions
 from tokaido.emulators.bench._set_up import make_preshared_key, set_up
 from tokaido.emulators.optics import drift_settings
 from tokaido.emulators.units import ANYBODY, Link, parse_link
-from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
-from tokaido.hal._errors import ConfigurationError, TokaidoError
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Clock, ConfigurationError, TokaidoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace
 from tokaido.emulators.optics import Fibre
-from tokaido.hal._clock import NS_PER_S
+from tokaido.hal import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tokaido.emulators.bench._lighting import Lighting
     from tokaido.emulators.bench._places import UnitPlaceOnBench
-    from tokaido.hal._clock import Clock
+    from tokaido.hal import Clock
 
 
 class _Flying(NamedTuple):

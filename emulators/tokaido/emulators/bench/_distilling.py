@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators.distillation import BlockResult, DistillationStatistics
-    from tokaido.emulators.ends._end import SharedModel
+    from tokaido.emulators.ends import SharedModel
     from tokaido.emulators.units import UnitModel
-    from tokaido.hal._authenticator import AuthenticationPool
+    from tokaido.hal.authentication import AuthenticationPool
 
 D = TypeVar("D", TransmitterDistiller, ReceiverDistiller)
 STALLED_NS: Final = 5_000_000_000

@@ -9,9 +9,7 @@ from tokaido.emulators.bench._bench import Bench
 from tokaido.emulators.bench._elements import SwitchModel
 from tokaido.emulators.bench._station_tables import StationPlan, TableReader
 from tokaido.emulators.units import Refusal
-from tokaido.hal._clock import SYSTEM_CLOCK, Clock
-from tokaido.hal._curve import create_curve_keys
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import SYSTEM_CLOCK, Clock, ConfigurationError, create_curve_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._secrets import Secrets
     from tokaido.emulators.bench._station_tables import EmulatedLink
-    from tokaido.hal._station import Station
+    from tokaido.hal import Station
 
 
 def bench_from_station(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokaido.emulators.bench._elements import BANDS, Element, FibreOnBench, Stop, UnitPlace
 from tokaido.emulators.bench._path import Hop, LightPath
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,12 +6,12 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tokaido.hal._clock import NS_PER_S
+from tokaido.hal import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.hal._clock import Clock
+    from tokaido.hal import Clock
 
 MAX_STEP_NS: Final = 200_000_000
 """Longest step of emulated time: what the machine cannot keep up with makes emulated time slower, not coarser."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokaido.emulators.bench._distilling import DistillingEnd
 from tokaido.emulators.bench._pulses import built_as
 from tokaido.emulators.distillation import ReceiverDistiller, TransmitterDistiller
-from tokaido.emulators.ends._wire import SharedModel
+from tokaido.emulators.ends import SharedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.bench._quantum_path import QuantumPath
     from tokaido.emulators.optics import LinkParameters
     from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
-    from tokaido.hal._clock import Clock
+    from tokaido.hal import Clock
 
 
 class TransmitterPlace:

@@ -11,10 +11,10 @@ from tokaido.emulators._secrets import Secrets, secret_source
 from tokaido.emulators.bench._elements import FibreOnBench, Multiplexer, Panel, SwitchModel, SwitchPlace, UnitPlace
 from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB, Graph
 from tokaido.emulators.bench._places import ReceiverPlace, SharedSwitch, TransmitterPlace
-from tokaido.emulators.ends._wire import SharedModel
+from tokaido.emulators.ends import SharedModel
 from tokaido.emulators.optics import Fibre
 from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.bench._graph import Join
     from tokaido.emulators.bench._path import LightPath
     from tokaido.emulators.bench._places import UnitPlaceOnBench
-    from tokaido.hal._clock import Clock
+    from tokaido.hal import Clock
 
 
 class Plant:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from tokaido.emulators._launch import model_class
 from tokaido.emulators._plugs import choose_end
 from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tokaido.emulators._model import DeviceModel
-    from tokaido.hal._resources import Resource
-    from tokaido.hal._station import DeviceEntry
+    from tokaido.hal import DeviceEntry, Resource
 
 Check = tuple["Callable[[object], bool]", str]
 """Whether a value will do, and what it must be."""

@@ -23,8 +23,7 @@ from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokaido.hal._links import LinkEntry, Pairs
-    from tokaido.hal._station import Station
+    from tokaido.hal import LinkEntry, PortPairs, Station
 
 SETTINGS: Final = get_args(PresetSettings)
 _LOSS: Final[Check] = number(0, 100), "a number of dB, 0 to 100"
@@ -46,7 +45,7 @@ class EmulatedLink:
     name: str
     transmitter: str
     receiver: str
-    paths: Mapping[str, Mapping[str, Pairs]]
+    paths: Mapping[str, Mapping[str, PortPairs]]
     settings: PresetSettings
     load_preshared_key: bool
 

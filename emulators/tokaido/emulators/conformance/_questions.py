@@ -9,6 +9,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators.conformance._rig import Rig
+from tokaido.hal.driver import Measured, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,7 +120,7 @@ class Asking:
                 pytest.skip("the protocol does not tell one box from another")
 
 
-def every_value(device: hal.Device) -> Iterator[tuple[Any, hal.Measured[Any]]]:
+def every_value(device: hal.Device) -> Iterator[tuple[Any, Measured[Any]]]:
     """Return the declared values of a device and its parts that it does not lack."""
     for owner in (device, *device.parts):
         for value in owner.values().values():
@@ -127,14 +128,14 @@ def every_value(device: hal.Device) -> Iterator[tuple[Any, hal.Measured[Any]]]:
                 yield owner, value
 
 
-def settings(device: hal.Device) -> Iterator[tuple[Any, hal.Setting[Any]]]:
+def settings(device: hal.Device) -> Iterator[tuple[Any, Setting[Any]]]:
     """Return those that can be set."""
     for owner, value in every_value(device):
-        if isinstance(value, hal.Setting):
+        if isinstance(value, Setting):
             yield owner, value
 
 
-def bad_values(value: hal.Setting[Any]) -> Iterator[tuple[object, type[Exception]]]:
+def bad_values(value: Setting[Any]) -> Iterator[tuple[object, type[Exception]]]:
     """Return values that a setting must refuse."""
     yield object(), hal.ValueTypeError
     if value.range is not None:

@@ -12,7 +12,7 @@ from tokaido.emulators.conformance._keys import KeyContract
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault, ends_of
 from tokaido.emulators.conformance._switch import SwitchContract
 from tokaido.emulators.conformance._unit import UnitContract
-from tokaido.hal._registry import load_driver
+from tokaido.hal import load_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

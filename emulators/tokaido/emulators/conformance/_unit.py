@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tokaido.hal as hal
 from tokaido.emulators.conformance._contract import Contract
 from tokaido.emulators.conformance._questions import Order, Question, settings
+from tokaido.hal.driver import Query, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ class UnitContract(Contract):
         assert isinstance(rig.device, hal.Unit)
         assert rig.device.state() in hal.UnitState
         for base in type(rig.device).__mro__:
-            for query in [member for member in vars(base).values() if isinstance(member, hal.Query)]:
+            for query in [member for member in vars(base).values() if isinstance(member, Query)]:
                 got = rig.call(lambda query=query: rig.device.ask(query))  # type: ignore[misc]
                 assert isinstance(got, (query.kind, hal.TokaidoError)), query.name
 
@@ -92,12 +93,12 @@ class UnitContract(Contract):
             assert rig.device.shutter is hal.Shutter.CLOSED
 
 
-def _step(value: hal.Setting[Any], i: int) -> float:
+def _step(value: Setting[Any], i: int) -> float:
     low, high = value.range or (0.0, 1.0)
     return round(low + (high - low) * (i + 0.5) / STEPS, 9)
 
 
-def _read(owner: Any, value: hal.Setting[Any], wanted: float) -> object:
+def _read(owner: Any, value: Setting[Any], wanted: float) -> object:
     """Return what is in force, or just `wanted` if the device holds it as nearly as it can."""
     got = None
     for _ in range(3):  # the line may still have to fall quiet

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tokaido.hal._errors import ProtocolError
+from tokaido.hal import ProtocolError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

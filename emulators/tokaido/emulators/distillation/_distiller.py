@@ -31,8 +31,7 @@ from tokaido.emulators.distillation._messages import (
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError, DistillationStatistics
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Session
 from tokaido.emulators.distillation._settlement import BlockCounts, Leak, accepted_block, block_ledger, finite_key
-from tokaido.hal._errors import AuthenticationError
-from tokaido.hal._keys import KeyMaterial
+from tokaido.hal import AuthenticationError, KeyMaterial
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tokaido.hal._keys import KeyMaterial
+from tokaido.hal import KeyMaterial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

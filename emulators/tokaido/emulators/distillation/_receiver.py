@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from tokaido.emulators.distillation._settings import DistillationSettings
     from tokaido.emulators.optics import ReceiverRecord
-    from tokaido.hal._authenticator import AuthenticationPool
+    from tokaido.hal.authentication import AuthenticationPool
 
 LARGEST_ANNOUNCEMENT = 1 << 17
 SMALLEST_ANNOUNCEMENT = 1 << 10

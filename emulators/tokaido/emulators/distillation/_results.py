@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tokaido.hal._errors import TokaidoError
+from tokaido.hal import TokaidoError
 
 if TYPE_CHECKING:
     from tokaido.emulators.distillation._ledger import EpsilonLedger
     from tokaido.emulators.distillation._settings import LeakMode
-    from tokaido.hal._keys import KeyMaterial
+    from tokaido.hal import KeyMaterial
 
 
 class AbortReason(StrEnum):

@@ -30,8 +30,8 @@ from tokaido.emulators.distillation._results import (
     QuarantinedBlock,
 )
 from tokaido.emulators.distillation._settlement import Totals, Transcript
-from tokaido.hal._authenticator import AuthenticationPool, OneTimeAuthenticator
-from tokaido.hal._errors import ConfigurationError, KeyMaterialError
+from tokaido.hal import ConfigurationError, KeyMaterialError
+from tokaido.hal.authentication import AuthenticationPool, OneTimeAuthenticator
 
 if TYPE_CHECKING:
     from collections.abc import Callable

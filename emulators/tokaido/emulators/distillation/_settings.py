@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from tokaido.hal._authenticator import forgery_bound
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
+from tokaido.hal.authentication import forgery_bound
 
 QBER_ABORT: Final = 0.11
 """Key-basis error rate above which one-way post-processing of BB84 gives no key (Shor & Preskill 2000)."""

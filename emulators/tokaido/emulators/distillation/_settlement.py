@@ -13,14 +13,14 @@ from tokaido.emulators.distillation._ledger import EpsilonLedger
 from tokaido.emulators.distillation._reconciliation import entropy
 from tokaido.emulators.distillation._results import AcceptedBlock
 from tokaido.emulators.distillation._settings import frame_bounds
-from tokaido.hal._authenticator import forgery_bound
+from tokaido.hal.authentication import forgery_bound
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tokaido.emulators.distillation._settings import DistillationSettings
     from tokaido.emulators.optics import KeyLength
-    from tokaido.hal._keys import KeyMaterial
+    from tokaido.hal import KeyMaterial
 
 Triple = tuple[int, int, int]
 

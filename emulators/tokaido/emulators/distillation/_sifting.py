@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokaido.hal._errors import RangeError
+from tokaido.hal import RangeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from tokaido.emulators.distillation._settings import DistillationSettings
     from tokaido.emulators.optics import TransmitterRecord
-    from tokaido.hal._authenticator import AuthenticationPool
+    from tokaido.hal.authentication import AuthenticationPool
 
 REGULAR_PASSES = 4
 

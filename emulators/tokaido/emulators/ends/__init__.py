@@ -7,39 +7,53 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokaido.hal.lazy import lazily
+
+__all__ = [
+    "VISA_SCHEME",
+    "End",
+    "HislipEnd",
+    "InProcessEnd",
+    "PtyEnd",
+    "SharedModel",
+    "TcpEnd",
+    "UnpluggedError",
+    "Wire",
+    "ZmqEnd",
+    "find_in_process",
+    "in_process_names",
+]
+
 if TYPE_CHECKING:
     from tokaido.emulators.ends._end import End
     from tokaido.emulators.ends._hislip import HislipEnd
-    from tokaido.emulators.ends._inprocess import InProcessEnd
+    from tokaido.emulators.ends._inprocess import (
+        VISA_SCHEME,
+        InProcessEnd,
+        UnpluggedError,
+        find_in_process,
+        in_process_names,
+    )
     from tokaido.emulators.ends._pty import PtyEnd
     from tokaido.emulators.ends._tcp import TcpEnd
     from tokaido.emulators.ends._wire import SharedModel, Wire
     from tokaido.emulators.ends._zmq import ZmqEnd
-
-__all__ = ["End", "HislipEnd", "InProcessEnd", "PtyEnd", "SharedModel", "TcpEnd", "Wire", "ZmqEnd"]
-
-_HOMES = {
-    "End": "_end",
-    "HislipEnd": "_hislip",
-    "InProcessEnd": "_inprocess",
-    "PtyEnd": "_pty",
-    "SharedModel": "_wire",
-    "TcpEnd": "_tcp",
-    "Wire": "_wire",
-    "ZmqEnd": "_zmq",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - with the name that it is for
-
-    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "End": "tokaido.emulators.ends._end",
+            "HislipEnd": "tokaido.emulators.ends._hislip",
+            "VISA_SCHEME": "tokaido.emulators.ends._inprocess",
+            "InProcessEnd": "tokaido.emulators.ends._inprocess",
+            "UnpluggedError": "tokaido.emulators.ends._inprocess",
+            "find_in_process": "tokaido.emulators.ends._inprocess",
+            "in_process_names": "tokaido.emulators.ends._inprocess",
+            "PtyEnd": "tokaido.emulators.ends._pty",
+            "TcpEnd": "tokaido.emulators.ends._tcp",
+            "SharedModel": "tokaido.emulators.ends._wire",
+            "Wire": "tokaido.emulators.ends._wire",
+            "ZmqEnd": "tokaido.emulators.ends._zmq",
+        },
+        __all__,
+    )

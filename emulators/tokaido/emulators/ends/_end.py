@@ -8,14 +8,14 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from tokaido.emulators.ends._wire import POLL_S, SharedModel, Wire
-from tokaido.hal._errors import ClosedError
+from tokaido.hal import ClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators._faults import Faults, Port
     from tokaido.emulators._model import DeviceModel
-    from tokaido.hal._clock import Clock
+    from tokaido.hal import Clock
 
 __all__ = ["POLL_S", "End", "SharedModel"]
 

@@ -12,7 +12,7 @@ from tokaido.emulators.ends.hislip import HislipServer, Profile, ProgramMessage,
 if TYPE_CHECKING:
     from tokaido.emulators._faults import Faults
     from tokaido.emulators._model import DeviceModel
-    from tokaido.hal._clock import Clock
+    from tokaido.hal import Clock
 
 ENDINGS: Final = (b"\r", b"\n")
 

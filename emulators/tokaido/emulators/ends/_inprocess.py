@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators.ends._service import ServiceRequest
 from tokaido.emulators.ends._wire import SharedModel, Wire
-from tokaido.hal._clock import NS_PER_S
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import NS_PER_S, ConfigurationError
 
 if TYPE_CHECKING:
     from tokaido.emulators._faults import Faults
     from tokaido.emulators._model import DeviceModel
-    from tokaido.hal._clock import Clock
+    from tokaido.hal import Clock
 
 MAX_QUEUED: Final = 16 * 1024 * 1024
 """Bytes that wait for a client that does not read; what comes after is lost."""
@@ -255,13 +254,13 @@ class InProcessEnd(Wire):
         self._arrive(piece[0])
 
 
-def find(name: str) -> InProcessEnd | None:
+def find_in_process(name: str) -> InProcessEnd | None:
     """Return the emulated device of this name, in any case of its letters."""
     with _lock:
         return _present.get(name.upper())
 
 
-def names(prefix: str = "") -> list[str]:
+def in_process_names(prefix: str = "") -> list[str]:
     """Return the names of the emulated devices in this process that begin with `prefix`."""
     with _lock:
         return sorted(end.name for end in _present.values() if end.name.startswith(prefix))

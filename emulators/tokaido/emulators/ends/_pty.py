@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators.ends._end import End, SharedModel
 from tokaido.emulators.ends._wire import BITS_PER_BYTE
-from tokaido.hal._clock import NS_PER_S
+from tokaido.hal import NS_PER_S
 
 if TYPE_CHECKING:
     from tokaido.emulators._faults import Direction, Faults
     from tokaido.emulators._model import DeviceModel
-    from tokaido.hal._clock import Clock
+    from tokaido.hal import Clock
 
 MAX_QUEUED: Final = 256 * 1024
 """Bytes that wait for a reader; what comes after is lost, as on a line that nobody listens to."""

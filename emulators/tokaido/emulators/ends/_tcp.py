@@ -11,7 +11,7 @@ from tokaido.emulators.ends._end import End, SharedModel
 if TYPE_CHECKING:
     from tokaido.emulators._faults import Faults
     from tokaido.emulators._model import DeviceModel
-    from tokaido.hal._clock import Clock
+    from tokaido.hal import Clock
 
 LOOPBACK: Final = "127.0.0.1"
 MAX_CLIENTS: Final = 16

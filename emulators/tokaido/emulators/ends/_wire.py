@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators._faults import Direction, Fate, Fault, Faults, Port, fate
-from tokaido.hal._clock import NS_PER_S, Clock
+from tokaido.hal import NS_PER_S, Clock
 
 if TYPE_CHECKING:
     from tokaido.emulators._model import DeviceModel

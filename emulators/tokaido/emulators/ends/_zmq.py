@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from tokaido.emulators._faults import Faults
     from tokaido.emulators._model import DeviceModel
-    from tokaido.hal._clock import Clock
-    from tokaido.hal._curve import CurveKeyPair
+    from tokaido.hal import Clock
+    from tokaido.hal.transports import CurveKeyPair
 
 MAX_FRAME: Final = 64 * 1024 * 1024
 HIGH_WATER_MARK: Final = 200

@@ -10,8 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from tokaido.emulators.scpi._status import ScpiError
-from tokaido.emulators.scpi._syntax import compile_pattern, short
+from tokaido.emulators.scpi import ScpiError, compile_pattern, short
 
 if TYPE_CHECKING:
     from tokaido.emulators.units import OrderName

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from tokaido.emulators.nec._commands import Choice, LinkSelection, Order, Query, Setting, word_of
 from tokaido.emulators.nec._seal import MAX_REPLY, SealedMessages
 from tokaido.emulators.nec._texts import NO_VALUE, number, quoted, reading_text, text_of
-from tokaido.emulators.scpi._model import Dialect, Parameters, ScpiError, ScpiModel, command
+from tokaido.emulators.scpi import Dialect, Parameters, ScpiError, ScpiModel, command
 from tokaido.emulators.units import MAX_FENCE, Latch, Refusal, State, parse_link
 
 if TYPE_CHECKING:

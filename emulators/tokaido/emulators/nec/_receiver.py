@@ -11,9 +11,8 @@ from tokaido.emulators.nec._commands import COMMON, Detectors, receiver_rows
 from tokaido.emulators.nec._cryostat import Cryostat
 from tokaido.emulators.nec._detectors import KINDS
 from tokaido.emulators.nec._unit import NecUnit, of_channel
-from tokaido.emulators.units import MODEL_FAULTS, Body, Reading, ReceiverUnit, no_data, of_detector
-from tokaido.emulators.units._unit import TICK_NS
-from tokaido.hal._errors import ConfigurationError
+from tokaido.emulators.units import MODEL_FAULTS, TICK_NS, Body, Reading, ReceiverUnit, no_data, of_detector
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from tokaido.emulators.nec._commands import Command

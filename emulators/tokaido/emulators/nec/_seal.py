@@ -10,12 +10,12 @@ import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tokaido.emulators.scpi._status import ScpiError, event_bit
+from tokaido.emulators.scpi import ScpiError, event_bit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.emulators.scpi._core import ScpiCore
+    from tokaido.emulators.scpi import ScpiCore
 
 REMEMBERED: Final = 16
 MEMORY_NS: Final = 30_000_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokaido.emulators.scpi._status import ScpiError
+from tokaido.emulators.scpi import ScpiError
 
 if TYPE_CHECKING:
     from tokaido.emulators.units import Reading

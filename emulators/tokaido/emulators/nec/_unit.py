@@ -9,7 +9,7 @@ from tokaido.emulators.nec._commands import CommandTable
 from tokaido.emulators.nec._keyformat import NecKeyFormat
 from tokaido.emulators.nec._panel import Panel
 from tokaido.emulators.units import Reading, UnitModel
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from tokaido.emulators.nec._commands import Command

@@ -7,9 +7,8 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from tokaido.emulators.polatis._crossconnect import CrossConnect
-from tokaido.emulators.scpi._model import Dialect, Parameters, ScpiError, ScpiModel, command
-from tokaido.emulators.scpi._status import ErrorQueue, Status
-from tokaido.hal._errors import ConfigurationError
+from tokaido.emulators.scpi import Dialect, ErrorQueue, Parameters, ScpiError, ScpiModel, Status, command
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from tokaido.emulators._model import DeviceModel
 from tokaido.emulators.scpi._status import OPC, Dialect, ErrorQueue, ScpiError, Status, event_bit
 from tokaido.emulators.scpi._syntax import CommandTree, Parameters, parse_unit, split
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

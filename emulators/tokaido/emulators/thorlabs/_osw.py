@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from tokaido.emulators._line_model import LineModel
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from tokaido.emulators._secrets import Secrets

@@ -18,7 +18,7 @@ from tokaido.emulators.units._session import BlockOutcome, Session, Verdict, sha
 from tokaido.emulators.units._states import POWERED, State
 from tokaido.emulators.units._thermal import Body
 from tokaido.emulators.units._transmitter import TransmitterUnit
-from tokaido.emulators.units._unit import UnitModel
+from tokaido.emulators.units._unit import TICK_NS, UnitModel
 
 __all__ = [
     "ALARMS",
@@ -27,6 +27,7 @@ __all__ = [
     "MODEL_FAULTS",
     "ORDERS",
     "POWERED",
+    "TICK_NS",
     "ActiveAlarm",
     "AlarmBook",
     "AlarmChange",

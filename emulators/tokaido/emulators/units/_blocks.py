@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from tokaido.emulators.units._budget import LOW_BLOCKS, Attempts
 from tokaido.emulators.units._readings import Reading, no_data
 from tokaido.emulators.units._session import BlockOutcome, Session
-from tokaido.hal._keys import KeyBlockInfo
-from tokaido.hal._pads import PADS_PER_BLOCK
+from tokaido.hal import KeyBlockInfo
+from tokaido.hal.authentication import PADS_PER_BLOCK
 
 if TYPE_CHECKING:
     from tokaido.emulators.units._unit import UnitModel
-    from tokaido.hal._keys import KeyMaterial
+    from tokaido.hal import KeyMaterial
 
 QBER_HIGH = 0.06
 QBER_FINE = 0.055

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tokaido.hal._pads import PADS_PER_BLOCK, PadBudget
+from tokaido.hal.authentication import PADS_PER_BLOCK, PadBudget
 
 RESTARTS: Final = 16
 """Restarts that the reserve of a pre-shared key is for."""

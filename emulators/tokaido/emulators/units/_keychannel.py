@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.units._keystore import KeyStore
     from tokaido.emulators.units._links import Link, Links
     from tokaido.emulators.units._states import State
-    from tokaido.hal._keys import KeyBlockInfo
+    from tokaido.hal import KeyBlockInfo
 
 HOLD_NS = 10_000_000_000
 SUBSCRIPTION_S = 30

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.units._keystore import KeyStore
     from tokaido.emulators.units._links import Link, Links
     from tokaido.emulators.units._peer import Peer
-    from tokaido.hal._keys import KeyBlockInfo, KeyMaterial
+    from tokaido.hal import KeyBlockInfo, KeyMaterial
 
 
 class KeyHolder(Box):

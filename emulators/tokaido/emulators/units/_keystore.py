@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from tokaido.hal._keys import KeyBlockInfo, KeyMaterial
+    from tokaido.hal import KeyBlockInfo, KeyMaterial
 
 CAPACITY = 64
 """Key blocks that may wait; with these no new block is begun."""

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokaido.emulators.units._budget import BATCH, BUDGET
 from tokaido.emulators.units._readings import Refusal
-from tokaido.hal._authenticator import AuthenticationPool
-from tokaido.hal._keys import KeyMaterial
-from tokaido.hal._pad_ledger import PadLedgerError
+from tokaido.hal import KeyMaterial
+from tokaido.hal.authentication import AuthenticationPool, PadLedgerError
 
 if TYPE_CHECKING:
     from tokaido.emulators.units._faults import Side
-    from tokaido.hal._pad_ledger import PadLedger
+    from tokaido.hal.authentication import PadLedger
 
 MAX_LINKS: Final = 32
 """Links that may have a pre-shared key at the same time."""

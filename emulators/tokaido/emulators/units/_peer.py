@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from tokaido.emulators.units._links import SERIAL_NUMBER
 from tokaido.emulators.units._session import Session
 from tokaido.emulators.units._states import POWERED, RUNNING, State
-from tokaido.hal._authenticator import OneTimeAuthenticator
-from tokaido.hal._errors import AuthenticationError, KeyMaterialError
+from tokaido.hal import AuthenticationError, KeyMaterialError
+from tokaido.hal.authentication import OneTimeAuthenticator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

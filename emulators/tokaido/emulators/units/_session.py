@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from tokaido.hal._keys import KeyMaterial
+    from tokaido.hal import KeyMaterial
 
 Verdict = Literal[
     "accepted",

@@ -27,8 +27,8 @@ from tokaido.emulators.units._states import (
     State,
 )
 from tokaido.emulators.units._thermal import Body
-from tokaido.hal._errors import ConfigurationError
-from tokaido.hal._pad_ledger import PadLedger
+from tokaido.hal import ConfigurationError
+from tokaido.hal.authentication import PadLedger
 
 TICK_NS = 50_000_000
 """The state machine looks around this often; a command or a message takes effect at once."""

@@ -26,7 +26,7 @@ from tokaido.emulators.ends.hislip._session import (
     Session,
     released,
 )
-from tokaido.hal._clock import SYSTEM_CLOCK, Clock
+from tokaido.hal import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

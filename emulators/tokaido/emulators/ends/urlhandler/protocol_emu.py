@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 from serial.serialutil import PortNotOpenError, SerialBase, SerialException
 
-from tokaido.emulators.ends._inprocess import InProcessEnd, UnpluggedError, find
-from tokaido.hal._clock import NS_PER_S
+from tokaido.emulators.ends._inprocess import InProcessEnd, UnpluggedError, find_in_process
+from tokaido.hal import NS_PER_S
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -38,7 +38,7 @@ class Serial(SerialBase):  # type: ignore[misc]
         if self._port is None:
             raise SerialException("Port must be configured before it can be used.")
         url = self._port
-        end = find("emu://" + unquote(url.partition("://")[2].partition("?")[0].rstrip("/")))
+        end = find_in_process("emu://" + unquote(url.partition("://")[2].partition("?")[0].rstrip("/")))
         if end is None:
             raise SerialException(2, f"could not open port {url}: no such emulated device")
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal._errors import KeyMaterialError
-from tokaido.hal._pads import PadMarks
+from tokaido.hal.authentication._pads import PadMarks
 
 if TYPE_CHECKING:
     import sqlite3

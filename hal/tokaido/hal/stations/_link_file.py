@@ -6,15 +6,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tokaido.hal._links import LinkEntry, Pairs
-from tokaido.hal._roles import Receiver, Transmitter
-from tokaido.hal._switch import OpticalSwitch
+from tokaido.hal.roles._switch import OpticalSwitch
+from tokaido.hal.roles._units import Receiver, Transmitter
+from tokaido.hal.stations._entries import LinkEntry, PortPairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokaido.hal._device import Device
-    from tokaido.hal._interlocks import Mistake
+    from tokaido.hal.stations._interlock_file import Mistake
 
 KEYS: Final = ("transmitter", "receiver", "lease_file", "paths", "emulator")
 MOVED: Final = ("length_km", "loss_db", "settings", "load_preshared_key")
@@ -65,20 +65,20 @@ class LinkReader:
             emulator=self._table(table, "emulator"),
         )
 
-    def _path(self, name: str, needs: object) -> dict[str, Pairs]:
+    def _path(self, name: str, needs: object) -> dict[str, PortPairs]:
         where = (*self._where, "paths", name)
         if not PATH_NAME.fullmatch(name):
             self._mistake(where, f"{name!r} is no name of a path, which is 1 to 24 of A-Z a-z 0-9 . _ -")
         if not isinstance(needs, dict) or not needs:
             self._mistake(where, "must be a table of pairs by switch, such as west = [[1, 1]]")
             return {}
-        found: dict[str, Pairs] = {}
+        found: dict[str, PortPairs] = {}
         for switch, pairs in needs.items():
             self._device((*where, switch), switch, OpticalSwitch)
             found[switch] = self._pairs((*where, switch), pairs)
         return found
 
-    def _pairs(self, where: tuple[str, ...], pairs: object) -> Pairs:
+    def _pairs(self, where: tuple[str, ...], pairs: object) -> PortPairs:
         found: list[tuple[int, int]] = []
         for pair in pairs if isinstance(pairs, list) and pairs else [None]:
             if not isinstance(pair, list) or len(pair) != 2 or not all(type(port) is int and port > 0 for port in pair):
@@ -92,7 +92,7 @@ class LinkReader:
                 self._mistake(where, f"{side} {port} stands twice; a switch joins one to one")
         return tuple(found)
 
-    def _compare(self, paths: Mapping[str, Mapping[str, Pairs]]) -> None:
+    def _compare(self, paths: Mapping[str, Mapping[str, PortPairs]]) -> None:
         """See that all paths name the same switches, and that no two are the same."""
         names = list(paths)
         for position, name in enumerate(names[1:], 1):

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from tokaido.hal._errors import ClosedError, DeviceTimeoutError, UnsupportedError
-from tokaido.hal._ports import CHUNK, gone
-from tokaido.hal._transport import SLICE_S
-from tokaido.hal._visa_errors import carried, moved
+from tokaido.hal.transports._ports import CHUNK, gone
+from tokaido.hal.transports._transport import SLICE_S
+from tokaido.hal.transports._visa_errors import carried, moved
 
 if TYPE_CHECKING:
     import socket

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokaido.hal._device import Device
 from tokaido.hal._errors import ConfigurationError
-from tokaido.hal._interlocks import InterlockEntry, read_interlock
-from tokaido.hal._link_file import LinkReader
 from tokaido.hal._registry import drivers, load_driver
-from tokaido.hal._resources import Resource
-from tokaido.hal._station import DeviceEntry, OnExit
+from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, OnExit
+from tokaido.hal.stations._interlock_file import read_interlock
+from tokaido.hal.stations._link_file import LinkReader
+from tokaido.hal.transports._resources import Resource
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tokaido.hal._links import LinkEntry
 
 
 class StationTables(NamedTuple):

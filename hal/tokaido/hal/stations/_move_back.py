@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokaido.hal._errors import DeviceTimeoutError
-from tokaido.hal._roles import RUNNING, UnitState
+from tokaido.hal.roles._units import RUNNING, UnitState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.hal._move_orders import Maps, Orders
-    from tokaido.hal._moves import Move
+    from tokaido.hal.stations._move_orders import Maps, Orders
+    from tokaido.hal.stations._moves import Move
 
 
 class Rollback:

@@ -8,16 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote, unquote
 
-from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.hal._codec import Codec
-    from tokaido.hal._serial import SerialTransport
-    from tokaido.hal._visa import VisaTransport
-    from tokaido.hal._zmq import ZmqTransport
 
 Kind = Literal["serial", "visa", "zmq"]
 
@@ -87,29 +82,6 @@ class Resource:
         elif mark:
             text += quote(f"?{own}", safe="/:@,=&")
         return f"{self.kind}:{text}{'?' if query else ''}{'&'.join(query)}"
-
-
-def open_transport(
-    resource: Resource, codec: Codec | None = None, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
-) -> SerialTransport | VisaTransport | ZmqTransport:
-    """Return the transport for `resource`, not opened yet. A stream needs a codec, messages need none.
-
-    Raises:
-        ConfigurationError: A serial or VISA resource has no codec, or the resource cannot be used.
-    """
-    if resource.kind == "zmq":
-        from tokaido.hal._zmq import ZmqTransport  # noqa: PLC0415 - loaded by those who use it
-
-        return ZmqTransport(resource, clock=clock, timeout_s=timeout_s)
-    if codec is None:
-        raise ConfigurationError(f"{resource} carries a stream", remedy="Give the codec of the device's line protocol")
-    if resource.kind == "visa":
-        from tokaido.hal._visa import VisaTransport  # noqa: PLC0415 - loaded by those who use it
-
-        return VisaTransport(resource, codec, clock=clock, timeout_s=timeout_s)
-    from tokaido.hal._serial import SerialTransport  # noqa: PLC0415 - loaded by those who use it
-
-    return SerialTransport(resource, codec, clock=clock, timeout_s=timeout_s)
 
 
 # --- what each kind knows -------------------------------------------------------------------------------------------

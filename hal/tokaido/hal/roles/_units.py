@@ -14,8 +14,8 @@ from tokaido.hal._values import Measured, Query, Setting, measured, query, setti
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tokaido.hal._alarms import Alarm, AlarmEvent
     from tokaido.hal._keys import KeyBlock, KeyMaterial
+    from tokaido.hal.roles._alarms import Alarm, AlarmEvent
 
 
 class UnitState(Enum):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device
@@ -15,30 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
-    from tokaido.hal._interlocks import InterlockEntry
-    from tokaido.hal._links import Link, LinkEntry
-    from tokaido.hal._resources import Resource
-    from tokaido.hal._roles import Receiver
-    from tokaido.hal._switch import OpticalSwitch
+    from tokaido.hal.roles._switch import OpticalSwitch
+    from tokaido.hal.roles._units import Receiver
+    from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, OnExit
+    from tokaido.hal.stations._links import Link
 
 D = TypeVar("D", bound=Device)
-
-OnExit = Literal["safe", "keep"]
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceEntry:
-    """One device of a station: what is needed to open it."""
-
-    name: str
-    driver: str
-    resources: Mapping[str, Resource]
-    serial_number: str = ""
-    """If given, any other box is refused."""
-    timeout: float = 1.0
-    """Deadline of one exchange, in s."""
-    emulator: Mapping[str, Any] = field(default_factory=dict)
-    """The table `emulator`, for whoever emulates this station."""
 
 
 class Station:
@@ -99,7 +80,7 @@ class Station:
         """
         import tomllib  # noqa: PLC0415 - 11 to 20 ms that only stations need
 
-        from tokaido.hal._station_file import StationReader  # noqa: PLC0415 - entry points cost 28 ms
+        from tokaido.hal.stations._station_file import StationReader  # noqa: PLC0415 - entry points cost 28 ms
 
         try:
             tables = tomllib.loads(text)
@@ -149,9 +130,9 @@ class Station:
             ConfigurationError: The station has none of that name.
             TransportError: A device of it could not be reached.
         """
-        from tokaido.hal._links import Link  # noqa: PLC0415 - roles, which only links need
-        from tokaido.hal._roles import Receiver, Transmitter  # noqa: PLC0415
-        from tokaido.hal._switch import OpticalSwitch  # noqa: PLC0415
+        from tokaido.hal.roles._switch import OpticalSwitch  # noqa: PLC0415
+        from tokaido.hal.roles._units import Receiver, Transmitter  # noqa: PLC0415
+        from tokaido.hal.stations._links import Link  # noqa: PLC0415 - roles, which only links need
 
         entry = self.links.get(name)
         if entry is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
-from tokaido.hal._ports import Port, open_port
-from tokaido.hal._stream import StreamTransport
+from tokaido.hal.transports._ports import Port, open_port
+from tokaido.hal.transports._stream import StreamTransport
 
 if TYPE_CHECKING:
-    from tokaido.hal._codec import Codec
-    from tokaido.hal._resources import Resource
+    from tokaido.hal.transports._codec import Codec
+    from tokaido.hal.transports._resources import Resource
 
 
 class SerialTransport(StreamTransport):

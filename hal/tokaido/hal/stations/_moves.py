@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal._clock import NS_PER_S, Clock
-from tokaido.hal._errors import DeviceError, LeaseError, MoveError, RefusedError, StateError, TokaidoError
-from tokaido.hal._move_back import Rollback
-from tokaido.hal._move_orders import STOPPABLE, Maps, Orders
-from tokaido.hal._move_report import MoveReport, MoveStep
-from tokaido.hal._roles import RUNNING, LinkSelection, Unit, UnitState
+from tokaido.hal._errors import DeviceError, LeaseError, RefusedError, StateError, TokaidoError
+from tokaido.hal.roles._units import RUNNING, LinkSelection, Unit, UnitState
+from tokaido.hal.stations._move_back import Rollback
+from tokaido.hal.stations._move_orders import STOPPABLE, Maps, Orders
+from tokaido.hal.stations._move_report import MoveError, MoveReport, MoveStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokaido.hal._leases import LeaseBook
-    from tokaido.hal._links import Link
+    from tokaido.hal.stations._leases import LeaseBook
+    from tokaido.hal.stations._links import Link
 
 IMMOVABLE: Final = frozenset(
     {

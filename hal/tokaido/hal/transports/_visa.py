@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, NotConnectedError, TokaidoError, UnsupportedError
-from tokaido.hal._ports import (
+from tokaido.hal.transports._ports import (
     POLL_S,
     DescriptorPort,
     Port,
@@ -23,17 +23,17 @@ from tokaido.hal._ports import (
     release,
     within,
 )
-from tokaido.hal._stream import StreamTransport
-from tokaido.hal._transport import SLICE_S
-from tokaido.hal._visa_errors import not_opened
-from tokaido.hal._visa_ports import LONGEST_TIMEOUT_MS, HislipPort, Limit, SessionPort
+from tokaido.hal.transports._stream import StreamTransport
+from tokaido.hal.transports._transport import SLICE_S
+from tokaido.hal.transports._visa_errors import not_opened
+from tokaido.hal.transports._visa_ports import LONGEST_TIMEOUT_MS, HislipPort, Limit, SessionPort
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.hal._clock import Deadline
-    from tokaido.hal._codec import Codec
-    from tokaido.hal._resources import Resource
+    from tokaido.hal.transports._codec import Codec
+    from tokaido.hal.transports._resources import Resource
 
 CLOSING_S = 0.2
 """How long a call waits for a session to close; what takes longer closes behind its back."""

@@ -6,11 +6,10 @@ import logging
 import struct
 import threading
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
-from tokaido.hal._codec import NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
 from tokaido.hal._errors import (
     ClosedError,
     DeviceBusyError,
@@ -23,13 +22,14 @@ from tokaido.hal._errors import (
     TokaidoError,
     TransportError,
 )
-from tokaido.hal._trace import TraceRecord, shown
+from tokaido.hal.transports._codec import NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
+from tokaido.hal.transports._trace import TraceRecord, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from types import TracebackType
 
-    from tokaido.hal._resources import Resource
+    from tokaido.hal.transports._resources import Resource
 
 __all__ = ["NOT_MINE", "Codec", "F", "LineCodec", "NotMine", "Request", "T", "Transport"]
 
@@ -321,3 +321,16 @@ class Transport(ABC, Generic[F]):
         record = TraceRecord(self.clock.monotonic_ns(), self.name, direction, shown(content, confidential=confidential))
         for sink in self._sinks:
             sink(record)
+
+
+@contextmanager
+def trace(transport: Transport[Any], sink: Callable[[TraceRecord], None]) -> Generator[None]:
+    """Call `sink` with every record of `transport` while the context lasts.
+
+    The sink runs inside the exchange, with the lock held: it should be quick and must not use the transport.
+    """
+    transport.add_sink(sink)
+    try:
+        yield
+    finally:
+        transport.remove_sink(sink)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tokaido.hal._errors import TokaidoError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +44,33 @@ class MoveReport:
     def __str__(self) -> str:
         steps = ", ".join(f"{step.name} {step.seconds:.3f} s" for step in self.steps)
         return f"link {self.link} from {self.from_path or 'no path'} to {self.to_path}, number {self.fence}: {steps}"
+
+
+class MoveError(TokaidoError):
+    """A link could not be moved to another path. Says at which step, and whether everything is as it was before."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        step: str,
+        steps: tuple[MoveStep, ...],
+        fence: int,
+        rolled_back: bool,
+        unrestored: Mapping[str, str],
+        restarted: bool | None,
+        remedy: str = "",
+    ) -> None:
+        super().__init__(what, remedy=remedy)
+        self.step = step
+        """The step that failed."""
+        self.steps = steps
+        """The steps that were begun, with the seconds that each took; the last one failed."""
+        self.fence = fence
+        """Fencing number of the move."""
+        self.rolled_back = rolled_back
+        """Whether the switches join what they joined before, and both units are set to what they were set to."""
+        self.unrestored = dict(unrestored)
+        """What could not be brought back, by device."""
+        self.restarted = restarted
+        """Whether keys are known to be exchanged again; None if they were not exchanged before."""

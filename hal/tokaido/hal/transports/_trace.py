@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from tokaido.hal._transport import Transport
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +21,6 @@ class TraceRecord:
 
     def __str__(self) -> str:
         return f"{self.monotonic_ns / 1e9:.6f} {self.transport} {self.direction} {self.text}"
-
-
-@contextmanager
-def trace(transport: Transport[Any], sink: Callable[[TraceRecord], None]) -> Generator[None]:
-    """Call `sink` with every record of `transport` while the context lasts.
-
-    The sink runs inside the exchange, with the lock held: it should be quick and must not use the transport.
-    """
-    transport.add_sink(sink)
-    try:
-        yield
-    finally:
-        transport.remove_sink(sink)
 
 
 def shown(content: bytes | list[bytes], *, confidential: bool) -> str:

@@ -13,15 +13,15 @@ from tokaido.hal._errors import (
     TransportError,
     WrongDeviceError,
 )
-from tokaido.hal._links import PATIENCE
 from tokaido.hal._readings import Quality
-from tokaido.hal._roles import RUNNING, STUCK, LinkSelection, Receiver, Shutter, Transmitter, Unit, UnitState
+from tokaido.hal.roles._units import RUNNING, STUCK, LinkSelection, Receiver, Shutter, Transmitter, Unit, UnitState
+from tokaido.hal.stations._links import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokaido.hal._leases import Lease
-    from tokaido.hal._links import Link
+    from tokaido.hal.stations._leases import Lease
+    from tokaido.hal.stations._links import Link
 
 T = TypeVar("T")
 

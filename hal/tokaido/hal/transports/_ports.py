@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.hal._clock import Deadline
-    from tokaido.hal._resources import Resource
+    from tokaido.hal.transports._resources import Resource
 
 CHUNK = 16_384
 POLL_S = 0.05

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from tokaido.hal._errors import AuthenticationError, ConfigurationError, KeyMaterialError
-from tokaido.hal._pad_segments import OFFSET_BITS, PAD_BYTES, Segment
+from tokaido.hal.authentication._pad_segments import OFFSET_BITS, PAD_BYTES, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable

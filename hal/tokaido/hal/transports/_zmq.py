@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
-from tokaido.hal._codec import NOT_MINE, Request, T
-from tokaido.hal._curve import load_curve_public, load_curve_secret
 from tokaido.hal._errors import (
     AuthenticationError,
     ClosedError,
@@ -21,12 +19,14 @@ from tokaido.hal._errors import (
     ProtocolError,
     TokaidoError,
 )
-from tokaido.hal._transport import SLICE_S, Transport
+from tokaido.hal.transports._codec import NOT_MINE, Request, T
+from tokaido.hal.transports._curve import load_curve_public, load_curve_secret
+from tokaido.hal.transports._transport import SLICE_S, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.hal._resources import Resource
+    from tokaido.hal.transports._resources import Resource
 
 MAX_FRAME_BYTES = 64 << 20
 """Largest frame that is taken, in bytes; ZeroMQ closes the connection on a larger one."""

@@ -18,13 +18,13 @@ from tokaido.hal._errors import (
     UnsupportedError,
     WrongDeviceError,
 )
-from tokaido.hal._switch_values import BootMode, PortState, SwitchCapability, SwitchPort, SwitchSize
+from tokaido.hal.roles._switch_values import BootMode, PortState, SwitchCapability, SwitchPort, SwitchSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tokaido.hal._interlocks import LightInterlock
     from tokaido.hal._readings import Reading
+    from tokaido.hal.roles._interlocks import LightInterlock
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from tokaido.hal._errors import (
     TransportError,
     UnsupportedError,
 )
-from tokaido.hal._ports import gone
+from tokaido.hal.transports._ports import gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable

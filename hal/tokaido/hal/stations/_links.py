@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import (
@@ -13,46 +13,21 @@ from tokaido.hal._errors import (
     TransportError,
     WrongDeviceError,
 )
-from tokaido.hal._roles import STUCK
+from tokaido.hal.roles._units import STUCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
-    from tokaido.hal._alarms import Alarm
-    from tokaido.hal._leases import LeaseBook
-    from tokaido.hal._move_report import MoveReport
-    from tokaido.hal._roles import Receiver, Transmitter, Unit, UnitState
-    from tokaido.hal._switch import OpticalSwitch
-
-Pairs = tuple[tuple[int, int], ...]
-"""Input and output of each pair that a path needs on one switch."""
+    from tokaido.hal.roles._alarms import Alarm
+    from tokaido.hal.roles._switch import OpticalSwitch
+    from tokaido.hal.roles._units import Receiver, Transmitter, Unit, UnitState
+    from tokaido.hal.stations._entries import LinkEntry
+    from tokaido.hal.stations._leases import LeaseBook
+    from tokaido.hal.stations._move_report import MoveReport
 
 LOSS_ALARMS: Final = ("LOS", "SYNC_LOSS")
 PATIENCE: Final = 3
 """So many lost replies in a row end a wait; one alone does not."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkEntry:
-    """A table `links.NAME` of a station file."""
-
-    name: str
-    transmitter: str
-    """Name of the transmitter in the station."""
-    receiver: str
-    """Name of the receiver in the station."""
-    paths: Mapping[str, Mapping[str, Pairs]] = field(default_factory=dict)
-    """What each path needs: pairs of input and output, by path and switch."""
-    lease_file: Path | None = None
-    """Where the leases are kept under which the link is moved."""
-    emulator: Mapping[str, Any] = field(default_factory=dict)
-    """The table `emulator`, for whoever emulates this station."""
-
-    @property
-    def switches(self) -> tuple[str, ...]:
-        """Names of the switches that its paths lead over."""
-        return tuple(next(iter(self.paths.values()), {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +168,8 @@ class Link:
             TokaidoError: Anything else that was in the way before a device was touched.
             MoveError: It failed later, and was rolled back as far as the error says.
         """
-        from tokaido.hal._leases import LeaseBook  # noqa: PLC0415 - SQLite, when first needed
-        from tokaido.hal._moves import Move  # noqa: PLC0415 - only for who moves
+        from tokaido.hal.stations._leases import LeaseBook  # noqa: PLC0415 - SQLite, when first needed
+        from tokaido.hal.stations._moves import Move  # noqa: PLC0415 - only for who moves
 
         if to not in self.paths:
             raise ConfigurationError(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from tokaido.hal._codec import NOT_MINE, NotMine, Request
 from tokaido.hal._errors import DeviceError, NotFreshError, ProtocolError, RefusedError
+from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request
 from tokaido.hal.wire.ieee488 import EventStatus, StatusByte
 from tokaido.hal.wire.scpi import decode_errors, split_replies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.hal._stream import StreamTransport
+    from tokaido.hal.transports._stream import StreamTransport
 
 V = TypeVar("V")
 

@@ -7,13 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
-from tokaido.hal._codec import NOT_MINE, Codec, Request, T
 from tokaido.hal._errors import ClosedError, DeviceError, DeviceTimeoutError, ProtocolError
-from tokaido.hal._ports import FOREIGN, Port, gone
-from tokaido.hal._transport import SLICE_S, Transport, logger
+from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T
+from tokaido.hal.transports._ports import FOREIGN, Port, gone
+from tokaido.hal.transports._transport import SLICE_S, Transport, logger
 
 if TYPE_CHECKING:
-    from tokaido.hal._resources import Resource
+    from tokaido.hal.transports._resources import Resource
 
 QUIET_S = 0.05
 """How long a line must be silent after a failure. A USB adapter holds bytes back for up to 16 ms."""

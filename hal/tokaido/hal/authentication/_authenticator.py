@@ -12,8 +12,8 @@ import hmac
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal._errors import AuthenticationError
-from tokaido.hal._pad_segments import PAD_BYTES
-from tokaido.hal._pads import MAX_TRIES, WINDOW, AuthenticationPool
+from tokaido.hal.authentication._pad_segments import PAD_BYTES
+from tokaido.hal.authentication._pads import MAX_TRIES, WINDOW, AuthenticationPool
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

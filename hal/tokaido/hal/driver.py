@@ -1,0 +1,156 @@
+"""What a driver is written with: values, codecs, requests, devices of lines, key channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokaido.hal._device import Device, Identity, Part
+from tokaido.hal._errors import (
+    AuthenticationError,
+    ClosedError,
+    ConfigurationError,
+    DeviceBusyError,
+    DeviceError,
+    DeviceTimeoutError,
+    InterlockError,
+    KeyMaterialError,
+    LeaseError,
+    LeaseHeldError,
+    LeaseLostError,
+    NotConnectedError,
+    NotFreshError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RangeError,
+    RefusedError,
+    StateError,
+    TokaidoError,
+    TransportError,
+    UnsupportedError,
+    ValueTypeError,
+    WrongDeviceError,
+)
+from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
+from tokaido.hal._readings import Quality, Reading, Telemetry
+from tokaido.hal._values import (
+    Answer,
+    Measured,
+    Query,
+    Setting,
+    Valued,
+    decode,
+    encode,
+    lacking,
+    measured,
+    query,
+    setting,
+)
+from tokaido.hal.lazy import lazily
+from tokaido.hal.transports._codec import NOT_MINE, Codec, LineCodec, NotMine, Request
+
+__all__ = [
+    "EVENT",
+    "NOT_MINE",
+    "Answer",
+    "AuthenticationError",
+    "ClosedError",
+    "Codec",
+    "ConfigurationError",
+    "Device",
+    "DeviceBusyError",
+    "DeviceError",
+    "DeviceTimeoutError",
+    "Identity",
+    "InterlockError",
+    "KeyBlock",
+    "KeyBlockInfo",
+    "KeyChannel",
+    "KeyMaterial",
+    "KeyMaterialError",
+    "LeaseError",
+    "LeaseHeldError",
+    "LeaseLostError",
+    "LineCodec",
+    "LineDevice",
+    "Measured",
+    "NotConnectedError",
+    "NotFreshError",
+    "NotMine",
+    "OutcomeUnknownError",
+    "Part",
+    "ProtocolError",
+    "Quality",
+    "Query",
+    "RangeError",
+    "Reading",
+    "RefusedError",
+    "Request",
+    "Resource",
+    "ScpiCodec",
+    "ScpiDialect",
+    "Setting",
+    "SilentCodec",
+    "StateError",
+    "StreamTransport",
+    "Telemetry",
+    "TokaidoError",
+    "Transport",
+    "TransportError",
+    "UnsupportedError",
+    "ValueTypeError",
+    "Valued",
+    "WrongDeviceError",
+    "ZmqTransport",
+    "decode",
+    "device_error",
+    "drain_errors",
+    "encode",
+    "lacking",
+    "measured",
+    "open_transport",
+    "query",
+    "read_event_status",
+    "read_status_byte",
+    "setting",
+    "trace",
+]
+
+if TYPE_CHECKING:
+    from tokaido.hal._key_channel import EVENT, KeyChannel
+    from tokaido.hal._line_device import LineDevice, SilentCodec
+    from tokaido.hal.transports._opening import open_transport
+    from tokaido.hal.transports._resources import Resource
+    from tokaido.hal.transports._scpi import (
+        ScpiCodec,
+        ScpiDialect,
+        device_error,
+        drain_errors,
+        read_event_status,
+        read_status_byte,
+    )
+    from tokaido.hal.transports._stream import StreamTransport
+    from tokaido.hal.transports._transport import Transport, trace
+    from tokaido.hal.transports._zmq import ZmqTransport
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "EVENT": "tokaido.hal._key_channel",
+            "KeyChannel": "tokaido.hal._key_channel",
+            "LineDevice": "tokaido.hal._line_device",
+            "SilentCodec": "tokaido.hal._line_device",
+            "Transport": "tokaido.hal.transports._transport",
+            "trace": "tokaido.hal.transports._transport",
+            "StreamTransport": "tokaido.hal.transports._stream",
+            "ZmqTransport": "tokaido.hal.transports._zmq",
+            "Resource": "tokaido.hal.transports._resources",
+            "open_transport": "tokaido.hal.transports._opening",
+            "ScpiCodec": "tokaido.hal.transports._scpi",
+            "ScpiDialect": "tokaido.hal.transports._scpi",
+            "device_error": "tokaido.hal.transports._scpi",
+            "drain_errors": "tokaido.hal.transports._scpi",
+            "read_event_status": "tokaido.hal.transports._scpi",
+            "read_status_byte": "tokaido.hal.transports._scpi",
+        },
+        __all__,
+    )

@@ -1,0 +1,104 @@
+"""What a station is made of, as its file declares it: devices, links, interlocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from tokaido.hal._errors import ConfigurationError
+from tokaido.hal.roles._interlocks import LightInterlock
+from tokaido.hal.roles._units import Receiver, Shutter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokaido.hal.roles._switch import OpticalSwitch
+    from tokaido.hal.transports._resources import Resource
+
+OnExit = Literal["safe", "keep"]
+PortPairs = tuple[tuple[int, int], ...]
+"""Input and output of each pair that a path needs on one switch."""
+Reach = Callable[[str], AbstractContextManager["Receiver"]]
+"""Gives a receiver of the station by name, for as long as its shutter is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEntry:
+    """One device of a station: what is needed to open it."""
+
+    name: str
+    driver: str
+    resources: Mapping[str, Resource]
+    serial_number: str = ""
+    """If given, any other box is refused."""
+    timeout: float = 1.0
+    """Deadline of one exchange, in s."""
+    emulator: Mapping[str, Any] = field(default_factory=dict)
+    """The table `emulator`, for whoever emulates this station."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEntry:
+    """A table `links.NAME` of a station file."""
+
+    name: str
+    transmitter: str
+    """Name of the transmitter in the station."""
+    receiver: str
+    """Name of the receiver in the station."""
+    paths: Mapping[str, Mapping[str, PortPairs]] = field(default_factory=dict)
+    """What each path needs: pairs of input and output, by path and switch."""
+    lease_file: Path | None = None
+    """Where the leases are kept under which the link is moved."""
+    emulator: Mapping[str, Any] = field(default_factory=dict)
+    """The table `emulator`, for whoever emulates this station."""
+
+    @property
+    def switches(self) -> tuple[str, ...]:
+        """Names of the switches that its paths lead over."""
+        return tuple(next(iter(self.paths.values()), {}))
+
+
+@dataclass(frozen=True, slots=True)
+class InterlockEntry:
+    """A table `interlocks.NAME` of a station file."""
+
+    name: str
+    switch: str
+    """The switch of this station that it binds."""
+    classical_inputs: frozenset[int]
+    """Inputs that may carry classical light."""
+    receivers: Mapping[int, str]
+    """The receiver of this station that each single-photon output leads to."""
+
+    def bind(self, switch: OpticalSwitch, reach: Reach) -> None:
+        """Let `switch` enforce it from now on.
+
+        Raises:
+            ConfigurationError: The switch has no such ports, so that the file protects nothing.
+        """
+        size = switch.size()
+        mistakes = [
+            f"interlocks.{self.name}.classical_inputs: there is no input {number}; it has 1 to {size.inputs}"
+            for number in sorted(self.classical_inputs)
+            if number > size.inputs
+        ]
+        mistakes += [
+            f"interlocks.{self.name}.single_photon_outputs: there is no output {number}; it has 1 to {size.outputs}"
+            for number in sorted(self.receivers)
+            if number > size.outputs
+        ]
+        if mistakes:
+            raise ConfigurationError(f"an interlock does not fit {switch.name}", mistakes=tuple(mistakes))
+        shuttered = {output: _shutter_of(name, reach) for output, name in self.receivers.items()}
+        switch.add_interlock(LightInterlock(self.name, self.classical_inputs, shuttered))
+
+
+def _shutter_of(name: str, reach: Reach) -> Callable[[], bool]:
+    def is_shuttered() -> bool:
+        with reach(name) as receiver:
+            return receiver.shutter is Shutter.CLOSED
+
+    return is_shuttered

@@ -1,0 +1,98 @@
+"""How bytes reach a device: the ways there are, and what a new one is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokaido.hal.lazy import lazily
+
+__all__ = [
+    "NOT_MINE",
+    "Codec",
+    "CurveKeyFiles",
+    "CurveKeyPair",
+    "DescriptorPort",
+    "LineCodec",
+    "NotMine",
+    "Port",
+    "Request",
+    "Resource",
+    "ScpiCodec",
+    "ScpiDialect",
+    "SerialTransport",
+    "StreamTransport",
+    "TraceRecord",
+    "Transport",
+    "VisaTransport",
+    "ZmqTransport",
+    "create_curve_keys",
+    "device_error",
+    "drain_errors",
+    "load_curve_public",
+    "load_curve_secret",
+    "open_transport",
+    "read_event_status",
+    "read_status_byte",
+    "trace",
+]
+
+if TYPE_CHECKING:
+    from tokaido.hal.transports._codec import NOT_MINE, Codec, LineCodec, NotMine, Request
+    from tokaido.hal.transports._curve import (
+        CurveKeyFiles,
+        CurveKeyPair,
+        create_curve_keys,
+        load_curve_public,
+        load_curve_secret,
+    )
+    from tokaido.hal.transports._opening import open_transport
+    from tokaido.hal.transports._ports import DescriptorPort, Port
+    from tokaido.hal.transports._resources import Resource
+    from tokaido.hal.transports._scpi import (
+        ScpiCodec,
+        ScpiDialect,
+        device_error,
+        drain_errors,
+        read_event_status,
+        read_status_byte,
+    )
+    from tokaido.hal.transports._serial import SerialTransport
+    from tokaido.hal.transports._stream import StreamTransport
+    from tokaido.hal.transports._trace import TraceRecord
+    from tokaido.hal.transports._transport import Transport, trace
+    from tokaido.hal.transports._visa import VisaTransport
+    from tokaido.hal.transports._zmq import ZmqTransport
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "Transport": "tokaido.hal.transports._transport",
+            "trace": "tokaido.hal.transports._transport",
+            "StreamTransport": "tokaido.hal.transports._stream",
+            "SerialTransport": "tokaido.hal.transports._serial",
+            "VisaTransport": "tokaido.hal.transports._visa",
+            "ZmqTransport": "tokaido.hal.transports._zmq",
+            "NOT_MINE": "tokaido.hal.transports._codec",
+            "Codec": "tokaido.hal.transports._codec",
+            "LineCodec": "tokaido.hal.transports._codec",
+            "NotMine": "tokaido.hal.transports._codec",
+            "Request": "tokaido.hal.transports._codec",
+            "CurveKeyFiles": "tokaido.hal.transports._curve",
+            "CurveKeyPair": "tokaido.hal.transports._curve",
+            "create_curve_keys": "tokaido.hal.transports._curve",
+            "load_curve_public": "tokaido.hal.transports._curve",
+            "load_curve_secret": "tokaido.hal.transports._curve",
+            "Resource": "tokaido.hal.transports._resources",
+            "open_transport": "tokaido.hal.transports._opening",
+            "TraceRecord": "tokaido.hal.transports._trace",
+            "DescriptorPort": "tokaido.hal.transports._ports",
+            "Port": "tokaido.hal.transports._ports",
+            "ScpiCodec": "tokaido.hal.transports._scpi",
+            "ScpiDialect": "tokaido.hal.transports._scpi",
+            "device_error": "tokaido.hal.transports._scpi",
+            "drain_errors": "tokaido.hal.transports._scpi",
+            "read_event_status": "tokaido.hal.transports._scpi",
+            "read_status_byte": "tokaido.hal.transports._scpi",
+        },
+        __all__,
+    )
