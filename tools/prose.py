@@ -26,7 +26,7 @@ ALLOW = "prose: allow"
 
 START = r"(?:^|[.;:!?] )"
 """Where a clause begins."""
-HELPERS = "is|are|was|were|has|have|had|does|do|did|can|cannot|could|may|must|will|would"
+HELPERS = "is|are|was|were|has|have|had|does|did|can|cannot|could|may|must|will|would"
 FINITE = rf"(?:{HELPERS}|(?!this |its |us |as |always |besides |less |perhaps |towards |thus )[a-z]+[^s\W]s|came|fell)"
 """A finite verb, as far as its form tells; takes some nouns for verbs."""
 MAIN = (

@@ -132,7 +132,7 @@ class KeyChannel(ABC):
         """Return number (`EVENT` for an event), header and payload of a message, or None for what is not ours.
 
         Raises:
-            ProtocolError: It is no message of this protocol.
+            ProtocolError: It is not a message of this protocol.
         """
 
     @abstractmethod

@@ -58,7 +58,7 @@ class PackedFormat(KeyFormat):
         try:
             return msgspec.msgpack.decode(frames[1], type=dict[str, Any]), list(frames[2:])
         except (IndexError, msgspec.DecodeError):
-            raise Refusal("MALFORMED", "this is no message") from None
+            raise Refusal("MALFORMED", "this is not a message") from None
 
     def encode(self, request_id: bytes | None, header: Header, payload: Sequence[bytes] = ()) -> list[bytes]:
         return [request_id or b"", msgspec.msgpack.encode(header), *payload]

@@ -68,7 +68,7 @@ def answer(text: str) -> Answer:
     """Return a reading that may carry its age: `0.0312,12.5`.
 
     Raises:
-        ProtocolError: What stands behind the comma is no age.
+        ProtocolError: What stands behind the comma is not an age.
     """
     value, comma, age = text.partition(",")
     return Answer(value, _number(age, "age")) if comma else Answer(value)
@@ -78,7 +78,7 @@ def report(text: str) -> dict[str, Answer | TokaidoError]:
     """Return what `FETC:ALL?` lists, `name,value,age` again and again: by name, a value or why there is none.
 
     Raises:
-        ProtocolError: It is no such list.
+        ProtocolError: It is not such a list.
     """
     fields = fields_of(text)
     if len(fields) % 3:
@@ -97,7 +97,7 @@ def alarms(text: str) -> tuple[int, tuple[Alarm, ...]]:
     """Return the number of the last change and the active alarms: `3,LOS,MAJOR,12.5,0`.
 
     Raises:
-        ProtocolError: It is no such list.
+        ProtocolError: It is not such a list.
     """
     last, *fields = fields_of(text)
     return _whole(last), tuple(
@@ -110,7 +110,7 @@ def alarm_log(text: str) -> tuple[int, tuple[AlarmEvent, ...]]:
     """Return the number of the last change and the changes: `3,3,RAISED,LOS,MAJOR,"no clock light"`.
 
     Raises:
-        ProtocolError: It is no such list.
+        ProtocolError: It is not such a list.
     """
     last, *fields = fields_of(text)
     return _whole(last), tuple(
@@ -129,11 +129,11 @@ def selection(text: str) -> LinkSelection:
     """Return what `"TKNR0001","west",3` selects.
 
     Raises:
-        ProtocolError: It is no selection.
+        ProtocolError: It is not a selection.
     """
     fields = fields_of(text)
     if len(fields) != 3:
-        raise ProtocolError(f"{text[:80]!r} is no selection of a link")
+        raise ProtocolError(f"{text[:80]!r} is not a selection of a link")
     return LinkSelection(fields[0], fields[1], _whole(fields[2]))
 
 
@@ -141,7 +141,7 @@ def link_keys(text: str) -> tuple[LinkKey, ...]:
     """Return what `"TKNR0001","west",1048576` lists; an empty text lists none.
 
     Raises:
-        ProtocolError: It is no such list.
+        ProtocolError: It is not such a list.
     """
     fields = fields_of(text)
     if fields == [""]:
@@ -157,7 +157,7 @@ def lease_remaining(text: str) -> float:
     """
     fields = fields_of(text)
     if len(fields) != 2:
-        raise ProtocolError(f"{text[:80]!r} is no lease")
+        raise ProtocolError(f"{text[:80]!r} is not a lease")
     return _number(fields[1], "lease")
 
 
@@ -178,7 +178,7 @@ def _flag(word: str) -> bool:
 def _whole(text: str) -> int:
     number = _number(text, "whole number")
     if not number.is_integer() or number < 0:
-        raise ProtocolError(f"{text[:80]!r} is no whole number")
+        raise ProtocolError(f"{text[:80]!r} is not a whole number")
     return int(text) if text.isdigit() else int(number)
 
 

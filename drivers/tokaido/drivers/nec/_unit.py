@@ -145,7 +145,7 @@ class NecUnit(hal.Unit, LineDevice):
     def _logged(self) -> tuple[hal.AlarmEvent, ...]:
         known = self._alarm_number or 0
         last, events = self._read(f"STAT:ALAR:LOG? {known}", _texts.alarm_log)
-        if last < known:  # it was switched off and on, and counts anew
+        if last < known:  # it was switched off and on, and counts again
             last, events = self._read("STAT:ALAR:LOG? 0", _texts.alarm_log)
         self._alarm_number = last
         return events

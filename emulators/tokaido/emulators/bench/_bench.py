@@ -115,7 +115,7 @@ class Bench(Plant):
         Args:
             transmitter: Name of the transmitter.
             receiver: Name of the receiver.
-            path: Path of the link; "-" for the link at delivery, which is whoever is there.
+            path: Path of the link; "-" for the link at delivery, which is any unit.
             load: Whether to load it into both units too, as their operators would.
 
         Raises:

@@ -25,7 +25,7 @@ MAX_INPUT: Final = 4096
 _WHOLE: Final = Setting("", "", 0, MAX_FENCE, 0, integer=True)
 """Any number that a fence or a count of alarms may be."""
 _NOBODY: Final = "-"
-"""What a unit calls the peer and the path of the link with whoever is there; on this page they are empty."""
+"""What a unit calls the peer and the path of the link with any unit; on this page they are empty."""
 _REFUSED: Final = {
     "STATE": (130, "Not in this state"),
     "REFUSED": (132, "Refused"),

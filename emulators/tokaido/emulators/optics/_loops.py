@@ -114,7 +114,7 @@ class Loops:
             self._tune()
 
     def align(self, loop: Loop) -> None:
-        """Find the right setting anew, wherever the drift has gone meanwhile."""
+        """Find the right setting again, wherever the drift has gone meanwhile."""
         drift = self.drift
         if loop == "phase":
             drift.trim_phase(-drift.phase_error_rad)

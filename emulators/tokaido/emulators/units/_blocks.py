@@ -204,7 +204,7 @@ class Blocks:
     # --- limits -----------------------------------------------------------------------------------------------------
 
     def alignment_done(self) -> None:
-        """Measure the reference of the sifted rate anew, and let the error rate of the past be."""
+        """Measure the reference of the sifted rate again, and let the error rate of the past be."""
         self._reference = 0.0
         self._qber_degrades = False
         self._unit.alarms.clear("RATE_LOW")

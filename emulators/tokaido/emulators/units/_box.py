@@ -39,7 +39,7 @@ class Box(DeviceModel):
     """The rating plate and the hardware of one unit, as its state machine sees them.
 
     A vendor's family gives the constants and the two ports; a transmitter and a receiver give the hardware. A constant
-    that is no `ClassVar` may be the box's own, where a family builds boxes with options.
+    that is not a `ClassVar` may be the box's own, where a family builds boxes with options.
     """
 
     STREAM_PORTS = ("control",)

@@ -31,7 +31,7 @@ class Link(NamedTuple):
     """One link, as one of its units names it."""
 
     peer: str
-    """Serial number of the other unit, or "-" for whoever is there."""
+    """Serial number of the other unit, or "-" for any unit."""
     path: str
     """Name of the path, or "-" together with the peer."""
 
@@ -42,7 +42,7 @@ class Link(NamedTuple):
 
 
 ANYBODY: Final = Link("-", "-")
-"""The link at delivery: whoever is there."""
+"""The link at delivery: any unit."""
 
 
 def parse_link(peer: str, path: str) -> Link:

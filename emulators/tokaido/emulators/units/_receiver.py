@@ -31,7 +31,7 @@ class Light:
     count_rates: tuple[float, ...] = ()
     """Clicks of each detector, 1/s; none for detectors that see only their dark counts."""
     bright: bool = False
-    """Whether so much light falls on a detector that it is no single-photon detector any more."""
+    """Whether so much light falls on a detector that it is not a single-photon detector any more."""
     source: str = ""
     """Serial number of the transmitter that it comes from; empty if that is left open."""
     path: str = ""

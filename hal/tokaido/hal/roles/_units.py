@@ -84,7 +84,7 @@ class LinkSelection:
     """The QKD link that a unit is set to: a link is two units and the path between them."""
 
     peer: str
-    """Serial number of the unit at the other end; empty for whoever is there."""
+    """Serial number of the unit at the other end; empty for any unit."""
     path: str
     """Name of the path; empty together with `peer`."""
     fence: int = 0
@@ -212,7 +212,7 @@ class Unit(Device):
         alignment and takes the safe state; from STANDBY the unit goes through AUTH and ALIGN to STANDBY by itself.
 
         Args:
-            peer: Serial number of the other unit; empty (with an empty path) for whoever is there.
+            peer: Serial number of the other unit; empty (with an empty path) for any unit.
             path: Name of the path, 1 to 24 of `A-Za-z0-9._-`.
             fence: Fencing number of who orders it; None leaves the number in force.
 

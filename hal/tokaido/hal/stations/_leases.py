@@ -110,7 +110,7 @@ class LeaseBook:
         """Let the next fencing number be above `number`: for a file that was lost while units remember higher ones.
 
         Raises:
-            LeaseError: It is no fencing number, or the file cannot be written.
+            LeaseError: It is not a fencing number, or the file cannot be written.
         """
         if not 0 <= number < LARGEST_FENCE:
             raise LeaseError(f"a fencing number lies in 0 to {LARGEST_FENCE}, not {number!r}")
@@ -213,7 +213,7 @@ class Lease:
                 why = "ran out" if found is None else f"was taken over by {found.holder} under number {found.fence}"
                 raise LeaseLostError(
                     f"the lease of {name}, held by {self.holder} under number {self.fence}, {why}",
-                    remedy="Order nothing any more; acquire it anew and read every device first",
+                    remedy="Order nothing any more; acquire it again and read every device first",
                 )
             left.append(found.remaining_s)
         return min(left)

@@ -143,7 +143,7 @@ class Link:
     ) -> MoveReport:
         """Move the link to another path, whole or not at all: the units are dark and parted while switches move.
 
-        Moving to the path that it is on already makes the link anew, which also finishes what a program left that died
+        Moving to the path that it is on already makes the link again, which also finishes what a program left that died
         in the middle.
 
         Args:

@@ -87,7 +87,7 @@ class Rollback:
                 self.unrestored[unit.name] = bright[unit.name]
             elif (before.peer, before.path) != now:
                 self.unrestored[unit.name] = (
-                    f"stays dark, set to {now[0] or 'whoever is there'} over {now[1] or 'any path'}, "
+                    f"stays dark, set to {now[0] or 'any unit'} over {now[1] or 'any path'}, "
                     f"since the switches are not as they were"
                 )
 

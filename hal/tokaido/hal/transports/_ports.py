@@ -136,7 +136,7 @@ class PyserialPort:
 
 
 def open_port(resource: Resource, deadline: Deadline) -> Port:
-    """Open a serial resource anew, following symbolic links as they are now.
+    """Open a serial resource again, following symbolic links as they are now.
 
     Raises:
         NotConnectedError: There is no such port, or nobody listens.

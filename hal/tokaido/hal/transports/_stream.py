@@ -75,7 +75,7 @@ class StreamTransport(Transport[bytes], ABC):
 
     @abstractmethod
     def _dial(self, deadline: Deadline) -> Port:
-        """Open what the resource names, anew. May raise `foreign` exceptions."""
+        """Open what the resource names, again. May raise `foreign` exceptions."""
 
     # --- opening and closing ------------------------------------------------------------------------------------------
 

@@ -147,7 +147,7 @@ class Transport(ABC, Generic[F]):
 
     @abstractmethod
     def _connect(self, deadline: Deadline) -> None:
-        """Open anew what was disconnected before. May raise `foreign` exceptions, as may all that follow."""
+        """Open again what was disconnected before. May raise `foreign` exceptions, as may all that follow."""
 
     @abstractmethod
     def _disconnect(self) -> None:

@@ -147,7 +147,7 @@ def open_library(backend: str) -> Any:
 
 
 def open_session(manager: Any, resource: Resource, terminator: bytes, limit: Limit) -> Port:
-    """Open a VISA session anew. If that fails, all that was opened on the way is closed.
+    """Open a VISA session again. If that fails, all that was opened on the way is closed.
 
     Raises:
         NotConnectedError: Nobody is there.
@@ -250,7 +250,7 @@ def _device(address: str) -> str:
 
 
 def _take(address: str, owned: ExitStack) -> None:
-    """Take a device file for this owner only (flock), before opening it anew throws away what its owner waits for.
+    """Take a device file for this owner only (flock), before opening it again throws away what its owner waits for.
 
     Raises:
         NotConnectedError: There is no such port.

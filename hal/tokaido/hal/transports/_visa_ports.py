@@ -46,7 +46,7 @@ class Limit:
 class BoundSocket:
     """What pyvisa-py's HiSLIP client takes for its socket: it keeps our deadline and tells the end of the stream.
 
-    Left to itself the client starts its timeout anew with every piece that arrives, and waits for ever in a message
+    Left to itself the client starts its timeout again with every piece that arrives, and waits for ever in a message
     that it skips when the server goes away.
     """
 

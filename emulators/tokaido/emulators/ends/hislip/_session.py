@@ -131,7 +131,7 @@ class Session:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, as after initialization and device clear (IVI-6.1, 6.12)."""
+        """Begin again, as after initialization and device clear (IVI-6.1, 6.12)."""
         self.last_id = BEFORE_FIRST_ID
         self.refused: deque[int] = deque(maxlen=64)  # replies that were interrupted
         self.answered_id: int | None = None  # synchronized: the message whose reply the client has not read
