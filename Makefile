@@ -7,7 +7,7 @@ BIN := .venv/bin
 help:
 	@echo "make demo    set up, then run one emulated QKD link end to end"
 	@echo "make test    set up, then run the tests"
-	@echo "make check   set up, then ruff, mypy, basedpyright and import-linter"
+	@echo "make check   set up, then ruff, mypy, basedpyright, import-linter and a look at the prose"
 	@echo "make docs    build the pages of docs/ into build/site; a warning is an error"
 	@echo "make bench   set up, then measure every figure of docs/reference/benchmarks.md, beside its peers"
 	@echo "make setup   make .venv alone"
@@ -35,6 +35,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+	$(BIN)/python tools/prose.py
 
 # An environment of its own, so that nothing else waits for it. The API reference reads the code and never imports it.
 .docs-venv/.complete: requirements/docs.txt

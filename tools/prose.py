@@ -1,8 +1,8 @@
 """Look for archaic and crooked English in docstrings, comments, messages and pages: `python tools/prose.py [PATH...]`.
 
-The house's rule: the subject first, an actor that can act, the field's verb. Each pattern below is a form that was common here
-and that a reader stumbles over. A rare legitimate use gets `prose: allow` in a comment on its line. Exit code 1 if a
-form was found. Code, in Python and in Markdown, is not prose and is not looked at.
+The house's rule: the subject first, an actor that can act, the field's verb. Each pattern below is a form that was
+common here and that a reader stumbles over. A rare legitimate use gets `prose: allow` in a comment on its line. Exit
+code 1 if a form was found. Code, in Python and in Markdown, is not looked at; strings in Python are.
 """
 
 from __future__ import annotations
@@ -30,16 +30,20 @@ HELPERS = "is|are|was|were|has|have|had|does|did|can|cannot|could|may|must|will|
 FINITE = rf"(?:{HELPERS}|(?!this |its |us |as |always |besides |less |perhaps |towards |thus )[a-z]+[^s\W]s|came|fell)"
 """A finite verb, as far as its form tells; takes some nouns for verbs."""
 MAIN = (
-    rf"(?<!\bthe )(?<!\ba )\b(?:{HELPERS}|agrees|becomes|begins|blinds|closes|comes|does|ends|gets|gives|goes|holds|keeps|leaves|makes|means"
-    r"|needs|raises|reaches|remains|returns|says|shows|stands|starts|stays|stops|strikes|takes|tells|waits|writes)\b"
+    rf"(?<!\bthe )(?<!\ba )\b(?:{HELPERS}|agrees|becomes|begins|blinds|closes|comes|does|ends|gets|gives|goes|holds|keeps"
+    r"|leaves|makes|means|needs|raises|reaches|remains|returns|says|shows|stands|starts|stays|stops|strikes|takes|tells|waits|writes)\b"
 )
 """A finite verb that is hardly ever a noun."""
 WITHIN = r"(?:(?!\b(?:when|if|that|which|whom?|whose|what|while|as|where|how|until|than|and)\b)[^.,:;?!()|])*?"
 """More words of the same clause."""
 
+ARCHAIC = (
+    "ere|thereof|therein|thereto|thereupon|hereby|herein|whence|whither|thither|hence|thence|whereby|wherein|whereupon"
+    "|hitherto|henceforth|unto|lest|albeit|withal|naught|nought|amongst|whilst|anon|betwixt|notwithstanding"
+)
 PATTERNS: dict[str, tuple[str, str]] = {
     "is no X": (
-        r"(?<!there )\b(?:is|are|was|were|be|been) no (?!longer|more|less|better|worse|earlier|later|sooner|faster|slower)[a-z]",
+        r"(?<!there )\b(?:is|are|was|were|be|been) no (?!longer|more|less|better|worse|earlier|later|faster|slower)[a-z]",
         'write "is not a X"',
     ),
     "for want of": (r"\b(?:for|in) want of\b", 'write "default: X", "without", or "if there is none"'),
@@ -51,8 +55,7 @@ PATTERNS: dict[str, tuple[str, str]] = {
         'begin with a noun: "a reply that comes late is dropped", and not "what comes late is dropped"',
     ),
     "archaic word": (
-        r"\b(?:ere|thereof|therein|thereto|thereupon|hereby|herein|whence|whither|thither|hence|thence|whereby|wherein|whereupon"
-        r"|hitherto|henceforth|unto|lest|albeit|withal|naught|nought|amongst|whilst|anon|betwixt|notwithstanding)\b",
+        rf"\b(?:{ARCHAIC})\b",
         "write what a person says today",
     ),
     "anew": (r"\banew\b", 'write "again"'),
@@ -88,7 +91,7 @@ def in_python(source: str) -> Iterator[Text]:
         if isinstance(node, ast.JoinedStr):
             parts = node.values
             inside.update(id(part) for part in parts)
-            joined = "".join(part.value if isinstance(part, ast.Constant) else "x" for part in parts)  # type: ignore[misc]
+            joined = "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in parts)
             yield Text(node.lineno, joined.split("\n"))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
             yield Text(node.lineno, node.value.split("\n"))

@@ -104,7 +104,7 @@ class _Call(Request[list[bytes], T]):
 
 
 class _KeyTransport(ZmqTransport):
-    """Writes each request when its turn has come, so that numbers go up on a connection whoever was first to call."""
+    """Writes each request when its turn has come, so that numbers go up on a connection in any order of calls."""
 
     def _transact(self, request: Request[list[bytes], T], deadline: Deadline) -> T:
         if isinstance(request, _Call):

@@ -1,4 +1,4 @@
-"""The room is nobody's: a family with nothing of the others' is built here by subclassing alone, and makes keys.
+"""The room belongs to no vendor: a family is built here by subclassing alone, with nothing of the others, and makes keys.
 
 Its units have three sub-channels, superconducting detectors, a faster clock, other steps and other messages.
 """

@@ -68,10 +68,10 @@ def answer(text: str) -> Answer:
     """Return a reading that may carry its age: `0.0312,12.5`.
 
     Raises:
-        ProtocolError: What stands behind the comma is not an age.
+        ProtocolError: The text behind the comma is not an age.
     """
     value, comma, age = text.partition(",")
-    return Answer(value, _number(age, "age")) if comma else Answer(value)
+    return Answer(value, _number(age, "an age")) if comma else Answer(value)
 
 
 def report(text: str) -> dict[str, Answer | TokaidoError]:
@@ -87,7 +87,7 @@ def report(text: str) -> dict[str, Answer | TokaidoError]:
     for name, value, age in zip(*[iter(fields)] * 3, strict=True):
         if name in found:
             raise ProtocolError(f"a report that says {name[:40]!r} twice")
-        seconds = _number(age, "age")
+        seconds = _number(age, "an age")
         given = seconds < NOT_A_NUMBER and not _is_not_a_number(value)
         found[name] = Answer(value, seconds) if given else NotFreshError("the unit gives none", code="-230")
     return found
@@ -101,7 +101,7 @@ def alarms(text: str) -> tuple[int, tuple[Alarm, ...]]:
     """
     last, *fields = fields_of(text)
     return _whole(last), tuple(
-        Alarm(code=code, severity=_severity(severity), latched=_flag(latched), age_s=_number(age, "age"))
+        Alarm(code=code, severity=_severity(severity), latched=_flag(latched), age_s=_number(age, "an age"))
         for code, severity, age, latched in _groups(fields, 4, text)
     )
 
@@ -158,7 +158,7 @@ def lease_remaining(text: str) -> float:
     fields = fields_of(text)
     if len(fields) != 2:
         raise ProtocolError(f"{text[:80]!r} is not a lease")
-    return _number(fields[1], "lease")
+    return _number(fields[1], "a lease")
 
 
 def _groups(fields: list[str], size: int, text: str) -> list[list[str]]:
@@ -176,7 +176,7 @@ def _flag(word: str) -> bool:
 
 
 def _whole(text: str) -> int:
-    number = _number(text, "whole number")
+    number = _number(text, "a whole number")
     if not number.is_integer() or number < 0:
         raise ProtocolError(f"{text[:80]!r} is not a whole number")
     return int(text) if text.isdigit() else int(number)
@@ -186,9 +186,9 @@ def _number(text: str, name: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ProtocolError(f"{text[:80]!r} is no {name}") from None
+        raise ProtocolError(f"{text[:80]!r} is not {name}") from None
     if not 0 <= number <= NOT_A_NUMBER:  # NaN and infinities are none either
-        raise ProtocolError(f"{text[:80]!r} is no {name}")
+        raise ProtocolError(f"{text[:80]!r} is not {name}")
     return number
 
 

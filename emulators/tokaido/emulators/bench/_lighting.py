@@ -50,7 +50,7 @@ class Lighting:
         transmitters: By name.
         receivers: By name.
         seed: Decides the drift.
-        drift: How every way drifts; as buried fibre for want of it.
+        drift: How every way drifts; default: as buried fibre.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokaido.emulators._faults import Direction, Fault
 
 KINDS: Final = ("latency", "drop", "duplicate", "unplug", "hang", "endless", "wrong_id", "alarm")
-"""Faults that messages under an authenticated encryption can meet; what alters bytes strikes below it."""
+"""Faults that messages under an authenticated encryption can meet; faults that alter bytes strike below it."""
 BLOCKS = 12
 LATER_S = 0.1
 PATIENCE_S = 2.0
@@ -74,7 +74,7 @@ class KeyContract(UnitContract):
         keyed.check_the_books()
 
     def test_what_was_not_committed_is_offered_again(self) -> None:
-        """A block whose storing failed, or that nobody committed, comes again, also to a driver that is opened again."""
+        """A block whose storing failed, or that nobody committed, comes again, also after the driver was reopened."""
         with self.key_rig(speed=HURRY) as keyed:
             names = keyed.fill(3)
             blocks = keyed.unit.key_blocks(0)

@@ -50,7 +50,7 @@ FAULTS: Final = tuple(
     for direction in ("to_unit", "from_unit")
     if not (kind in _INWARD_ONLY and direction == "from_unit")
 )
-"""The fault matrix: every kind that is not an other's second name, on both ways where both are possible."""
+"""The fault matrix: every kind that is not another's second name, on both ways where both are possible."""
 
 
 class Summary:

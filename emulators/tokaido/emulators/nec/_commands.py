@@ -130,7 +130,7 @@ def word_of(text: str, words: tuple[str, ...], called: str) -> str:
     """Return which of the words was sent, in upper or lower case.
 
     Raises:
-        ScpiError: -104 when it is not a character data (IEEE 488.2, 7.7.1), -224 when it is another word.
+        ScpiError: -104 when it is not character data (IEEE 488.2, 7.7.1), -224 when it is another word.
     """
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", text):
         raise ScpiError(-104, f"{called} takes {' or '.join(words)}")

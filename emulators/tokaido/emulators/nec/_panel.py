@@ -89,7 +89,7 @@ class Panel(ScpiModel):
         self.follow()
 
     def follow(self) -> None:
-        """Bring the condition registers up to the unit's state; what rises is latched."""
+        """Bring the condition registers up to the unit's state; bits that rise are latched."""
         unit = self.unit
         operation, questionable = self.status.operation, self.status.questionable
         operation.set(0, on=unit.state in (State.ALIGN, State.REALIGN))

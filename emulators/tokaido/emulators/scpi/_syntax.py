@@ -180,7 +180,7 @@ def command(pattern: str, *arguments: int) -> Callable[[Handler], Handler]:
     Args:
         pattern: Such as `:OXC:SWITch:SIZE?`, `SYSTem:ERRor[:NEXT]?`, `ROUTe#:SCAN`: upper case is the short form, a
             part in brackets may be left out, `#` is a number that may be (see `Parameters.suffixes`).
-        arguments: How many parameters it takes: one number, or the least and the most; none for want of it.
+        arguments: How many parameters it takes: one number, or the least and the most; default: none.
     """
 
     def mark(method: Handler) -> Handler:

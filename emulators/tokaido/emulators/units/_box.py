@@ -31,7 +31,7 @@ class ControlPort(Protocol):
         ...
 
     def tell_alarm(self, change: AlarmChange) -> None:
-        """Take a change of an alarm; what is done with it is the protocol's affair."""
+        """Take a change of an alarm; the protocol decides what follows."""
         ...
 
 
@@ -49,7 +49,7 @@ class Box(DeviceModel):
     FIRMWARE: ClassVar[str]
     SIDE: ClassVar[Side]
     SERIAL_NUMBER: ClassVar[str]
-    """Serial number for want of another."""
+    """Serial number, if no other is given."""
     ALARMS: ClassVar[Mapping[str, AlarmKind]] = ALARMS
     """The alarms of this unit, by code."""
     MODEL_FAULTS: ClassVar[Mapping[str, str]]

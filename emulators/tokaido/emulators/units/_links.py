@@ -95,7 +95,7 @@ class Links:
         """Put a link into force.
 
         Raises:
-            Refusal: REFUSED, for a fencing number below the one in force or for want of a pre-shared key.
+            Refusal: REFUSED, for a fencing number below the one in force, or without a pre-shared key.
         """
         if fence is not None and fence < self.fence:
             raise Refusal("REFUSED", f"fencing number {fence} is below {self.fence}")

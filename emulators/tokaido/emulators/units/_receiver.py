@@ -127,7 +127,7 @@ class ReceiverUnit(UnitModel):
             self._slip()
 
     def _slip(self) -> None:
-        """Lose the count of slots: what is counted from now on agrees with nothing of the peer."""
+        """Lose the count of slots: clicks counted from now on match nothing of the peer."""
         self._counted = None
         self.locked = False
         self.aligned = False

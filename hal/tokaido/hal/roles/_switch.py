@@ -139,7 +139,7 @@ class OpticalSwitch(Device):
         """Part some inputs and join others, with one command, and leave every other connection alone.
 
         The command carries the whole map as it was read just before. What another client changes between that reading
-        and the command is undone by it, unnoticed: who moves light on a shared switch does it under a lease.
+        and the command is undone by it, unnoticed: move light on a shared switch under a lease.
 
         Args:
             part: Inputs to part from their outputs. Inputs that are free stay so.

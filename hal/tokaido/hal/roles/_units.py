@@ -240,7 +240,7 @@ class Unit(Device):
         """Draw key blocks, oldest first, until none comes for `timeout` s or `limit` were drawn.
 
         Each block is acknowledged when it is handed out. It is committed by `with block:` on a clean exit, or by
-        `block.commit()`; what is not committed is offered again. A block may therefore come twice: store it under
+        `block.commit()`; a block that was not committed is offered again. It may therefore come twice: store it under
         `block.info.name`, which is unique.
         """
 
@@ -252,7 +252,7 @@ class Unit(Device):
         """Wait until the unit is in one of `states` and return it.
 
         Raises:
-            StateError: It went to FAULT or SECURITY_HOLD instead, which it leaves by nobody's patience.
+            StateError: It went to FAULT or SECURITY_HOLD instead, which it never leaves by itself.
             DeviceTimeoutError: It was in none of them within `timeout` s.
         """
         start_ns = self._clock.monotonic_ns()

@@ -43,7 +43,7 @@ def read_interlock(
             return ""
         kind = devices[device]
         if kind is not None and not issubclass(kind, role):
-            mistake((*path, key), f"{device} is no {role.__name__}; name one that is")
+            mistake((*path, key), f"{device} does not fill the role {role.__name__}; name one that does")
         return device
 
     switch = checked("switch", table["switch"], OpticalSwitch) if "switch" in table else ""

@@ -195,7 +195,7 @@ class Lease:
             self.renew()
 
     def release(self) -> None:
-        """Give it back. What was lost already stays with whoever has it.
+        """Give it back. A lease that was lost stays with its new holder.
 
         Raises:
             LeaseError: The file cannot be written; the lease then ends by itself.

@@ -115,7 +115,7 @@ class LinkReader:
             return ""
         kind = self._devices[device]
         if kind is not None and not issubclass(kind, role):
-            self._mistake(where, f"{device} is no {role.__name__}; name one that is")
+            self._mistake(where, f"{device} does not fill the role {role.__name__}; name one that does")
         return device
 
     def _lease_file(self, table: Mapping[str, Any]) -> Path | None:

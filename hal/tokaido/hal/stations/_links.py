@@ -41,7 +41,7 @@ class LinkLoss:
     alarms: tuple[Alarm, ...]
     """All alarms that are active at the receiver."""
     waited_s: float
-    """How long it was waited for, in s."""
+    """How long the call waited for it, in s."""
 
 
 class Link:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._resources import Resource
 
 CLOSING_S = 0.2
-"""How long a call waits for a session to close; what takes longer closes behind its back."""
+"""How long a call waits for a session to close; a slower one closes in the background."""
 SERIAL_OPTIONS = ("baud_rate", "data_bits", "parity", "stop_bits", "flow_control")
 PARITIES = {"N": "none", "O": "odd", "E": "even", "M": "mark", "S": "space"}
 STOP_BITS = {"1": "one", "1.5": "one_and_a_half", "2": "two"}

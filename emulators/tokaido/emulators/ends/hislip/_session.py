@@ -127,7 +127,7 @@ class Session:
         """A lock is released when this message has come."""
         self.incoming = bytearray()
         self.generation = 0
-        """How often the client has cleared the device; what answers to an earlier generation is thrown away."""
+        """How often the client has cleared the device; replies to an earlier generation are thrown away."""
         self.reset()
 
     def reset(self) -> None:
