@@ -22,7 +22,7 @@ from tokaido_testing.distillation import SMALL, pair, raw_data, run_pair
 BLOCK = 1_000_000
 FRAME = DistillationSettings().frame_bits
 SETTINGS = msgspec.structs.replace(SMALL, block_bits=BLOCK, frame_bits=FRAME, eps_sec=1e-10, eps_cor=1e-15)
-LOW_LEAK = msgspec.structs.replace(SETTINGS, schedule="B")
+LOW_LEAK = msgspec.structs.replace(SETTINGS, schedule="low_leak")
 
 
 def distil(qber: float, blocks: int, settings: DistillationSettings = SETTINGS) -> tuple[float, float, float]:

@@ -60,7 +60,7 @@ def draw(unit: hal.Unit, count: int) -> list[hal.KeyBlock]:
 def watch(rx: hal.Receiver) -> str:
     """Say how the link does, in the words of the role."""
     readings = rx.telemetry()
-    wanted = hal.Receiver.channel_loss, hal.Receiver.qber, hal.Receiver.secret_rate
+    wanted = hal.Receiver.channel_loss, hal.Receiver.qber, hal.Receiver.secret_key_rate
     return ", ".join(f"{value.name} {readings[value].value:.6g} {value.unit}".rstrip() for value in wanted)
 
 

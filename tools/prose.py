@@ -30,8 +30,8 @@ HELPERS = "is|are|was|were|has|have|had|does|did|can|cannot|could|may|must|will|
 FINITE = rf"(?:{HELPERS}|(?!this |its |us |as |always |besides |less |perhaps |towards |thus )[a-z]+[^s\W]s|came|fell)"
 """A finite verb, as far as its form tells; takes some nouns for verbs."""
 MAIN = (
-    rf"(?<!\bthe )(?<!\ba )\b(?:{HELPERS}|agrees|becomes|begins|blinds|closes|comes|does|ends|gets|gives|goes|holds|keeps"
-    r"|leaves|makes|means|needs|raises|reaches|remains|returns|says|shows|stands|starts|stays|stops|strikes|takes|tells|waits|writes)\b"
+    rf"(?<!\bthe )(?<!\ba )\b(?:{HELPERS}|agrees|becomes|begins|blinds|closes|comes|does|ends|gets|gives|goes|holds"
+    r"|keeps|leaves|makes|means|needs|raises|reaches|remains|returns|says|shows|stands|stays|stops|strikes|takes|tells|waits|writes)\b"
 )
 """A finite verb that is hardly ever a noun."""
 WITHIN = r"(?:(?!\b(?:when|if|that|which|whom?|whose|what|while|as|where|how|until|than|and)\b)[^.,:;?!()|])*?"
@@ -43,7 +43,7 @@ ARCHAIC = (
 )
 PATTERNS: dict[str, tuple[str, str]] = {
     "is no X": (
-        r"(?<!there )\b(?:is|are|was|were|be|been) no (?!longer|more|less|better|worse|earlier|later|faster|slower)[a-z]",
+        r"(?<!there )\b(?:is|are|was|were|be|been) no (?!longer|more|less|better|worse|later|faster|slower)[a-z]",
         'write "is not a X"',
     ),
     "for want of": (r"\b(?:for|in) want of\b", 'write "default: X", "without", or "if there is none"'),

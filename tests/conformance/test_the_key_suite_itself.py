@@ -149,7 +149,7 @@ def loads_for_the_link_in_force(patch: pytest.MonkeyPatch) -> None:
 def leaves_the_fence_out(patch: pytest.MonkeyPatch) -> None:
     select = Transmitter.select_link
 
-    def selects(self: Transmitter, peer: str, path: str, *, fence: int | None = None) -> hal.LinkSelection:
+    def selects(self: Transmitter, peer: str, path: str, *, fencing_token: int | None = None) -> hal.LinkSelection:
         return select(self, peer, path)
 
     patch.setattr(Transmitter, "select_link", selects)
@@ -158,9 +158,9 @@ def leaves_the_fence_out(patch: pytest.MonkeyPatch) -> None:
 def swallows_a_refusal(patch: pytest.MonkeyPatch) -> None:
     select = Transmitter.select_link
 
-    def selects(self: Transmitter, peer: str, path: str, *, fence: int | None = None) -> hal.LinkSelection:
+    def selects(self: Transmitter, peer: str, path: str, *, fencing_token: int | None = None) -> hal.LinkSelection:
         try:
-            return select(self, peer, path, fence=fence)
+            return select(self, peer, path, fencing_token=fencing_token)
         except hal.RefusedError:
             return hal.LinkSelection(peer, path)
 
@@ -213,7 +213,7 @@ def test_a_driver_that_is_wrong_about_keys_is_found_out(
 
 def test_a_driver_that_believes_another_box_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one has no blocks, and says so; here it does not look whom a request is for."""
-    monkeypatch.setattr(_keychannel.KeyChannel, "_check_serial_number", lambda *_: None)
+    monkeypatch.setattr(_keychannel.KeyServer, "_check_serial_number", lambda *_: None)
     other = WireFault("wrong_id", "to_unit")
     assert put_to("check_keys", other).wrong == 0
     decode = ToshibaKeyChannel._decode

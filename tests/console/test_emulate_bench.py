@@ -56,13 +56,13 @@ def test_the_example_fails_over_when_its_fibre_is_cut(tmp_path: Path) -> None:
     ):
         assert emulation.stdin is not None
         assert program.stdout is not None
-        assert program.stdout.readline().startswith("link field from no path to A, number 1:")
+        assert program.stdout.readline().startswith("link field from no path to A, fencing token 1:")
         emulation.stdin.write("cut A\n")
         emulation.stdin.flush()
         rest = program.stdout.read().splitlines()
         assert program.wait(timeout=20) == 0
         assert rest[0] == "LOS: the light is lost; moving to B"
-        assert rest[-1].startswith("link field from A to B, number 2:")
+        assert rest[-1].startswith("link field from A to B, fencing token 2:")
         with hal.Station.from_file(station) as site:
             assert site.link("field").path() == "B"
             bob = site.device("bob", hal.Receiver)

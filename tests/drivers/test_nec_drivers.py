@@ -81,7 +81,7 @@ def test_texts_come_back_from_the_wire_as_they_went(texts: list[str]) -> None:
 @pytest.mark.parametrize(
     "decode",
     [_texts.identity, _texts.answer, _texts.report, _texts.alarms, _texts.alarm_log, _texts.selection,
-     _texts.link_keys, _texts.lease_remaining],
+     _texts.link_keys, _texts.watchdog_remaining],
 )  # fmt: skip
 def test_no_text_makes_a_decoder_raise_what_a_transport_does_not_expect(decode: Any, text: str) -> None:
     with suppress(hal.ProtocolError, ValueError, LookupError):
@@ -230,9 +230,9 @@ def report_of(kind: type[hal.Unit], sub_channels: int, detector: type[hal.Detect
     items = ["UNIT:STAT,RUN,0", "KEY:PSK,1,0"]
     for owner, _, prefix in device._owners():
         for value in owner.values().values():
-            if value.lacking:
+            if value.unsupported:
                 continue
-            text = {hal.Operation: "ON", hal.Shutter: "OPEN"}.get(value.kind, "1")
+            text = {bool: "ON", hal.Shutter: "OPEN"}.get(value.kind, "1")
             items.append(f"{prefix}{value.command},{text},0")
     device.close()
     return ",".join(items)
@@ -256,7 +256,7 @@ def test_a_whole_unit_is_read_in_one_exchange(
         readings = unit.telemetry()
         assert box.heard == ["FETC:ALL?"]
         declared = {f"{path}{name}" for owner, path, _ in unit._owners() for name, value in owner.values().items()
-                    if not value.lacking}  # fmt: skip
+                    if not value.unsupported}  # fmt: skip
         assert len(unit.parts) == count
     assert set(readings) == declared
     assert {path: reading.error for path, reading in readings.items() if reading.quality is not hal.Quality.GOOD} == {}
@@ -270,7 +270,7 @@ def test_what_the_unit_cannot_give_is_a_bad_reading_and_spoils_no_other() -> Non
     assert readings[hal.Transmitter.attenuation].value == 12.5
     assert (readings["qber"].value, readings["qber"].quality) == (None, hal.Quality.BAD)
     assert "nonsense" in readings["laser_power"].error
-    assert (readings["secret_rate"].value, readings["secret_rate"].quality) == (250_000.0, hal.Quality.STALE)
+    assert (readings["secret_key_rate"].value, readings["secret_key_rate"].quality) == (250_000.0, hal.Quality.STALE)
     assert readings["uptime"].error == "not in the device's report"
 
 
@@ -310,7 +310,7 @@ def test_what_a_unit_lacks_is_not_asked_for() -> None:
         with pytest.raises(hal.RangeError, match="0 to 40 uA"):
             rx.detectors[0].bias = 62.0
         with pytest.raises(hal.RangeError, match="5 to 3600"):
-            rx.set_lease(4)
+            rx.set_watchdog(4)
         with pytest.raises(hal.UnsupportedError, match="without its key channel"):
             rx.key_blocks(0)
     box.answers["*IDN?"] = "NEC-STYLE,TB-TX8,TKNT0001,1.0.0"

@@ -78,7 +78,7 @@ def classical_light_is_kept_away() -> None:
     with pytest.raises(hal.InterlockError, match="nothing was sent"):
         switch.replace({4: 1, 2: 3})
     with pytest.raises(hal.InterlockError, match="nothing was sent"):
-        switch.reroute([4], {2: 3})
+        switch.reroute(disconnect=[4], connect={2: 3})
     assert switch.told == []
 
 

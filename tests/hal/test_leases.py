@@ -28,14 +28,14 @@ def book(tmp_path: Path, clock: ToyClock) -> hal.LeaseBook:
 def test_one_holds_it_and_another_is_told_who_and_how_long(book: hal.LeaseBook, clock: ToyClock) -> None:
     lease = book.acquire("field", "first", 30)
     clock.wait(12)
-    with pytest.raises(hal.LeaseHeldError, match=r"held by first \(number 1\) for 18\.0 s") as caught:
+    with pytest.raises(hal.LeaseHeldError, match=r"held by first \(token 1\) for 18\.0 s") as caught:
         book.acquire("field", "second", 30)
     assert (caught.value.holder, caught.value.remaining_s) == ("first", 18)
     assert book.inspect("field") == hal.LeaseInfo("field", "first", 1, 18)
-    assert book.acquire("other", "second", 30).fence == 2
+    assert book.acquire("other", "second", 30).fencing_token == 2
     lease.release()
     assert book.inspect("field") is None
-    assert book.acquire("field", "second", 30).fence == 3
+    assert book.acquire("field", "second", 30).fencing_token == 3
 
 
 def test_several_names_are_taken_at_once_or_none(book: hal.LeaseBook) -> None:
@@ -45,7 +45,7 @@ def test_several_names_are_taken_at_once_or_none(book: hal.LeaseBook) -> None:
     assert book.inspect("east") is None
     with book.acquire(["alice", "east"], "second", 30) as lease:
         assert [book.inspect(name) is not None for name in ("alice", "east", "west")] == [True] * 3
-        assert lease.fence == 2  # the refusal used no number
+        assert lease.fencing_token == 2  # the refusal used no number
     assert [book.inspect(name) is not None for name in ("alice", "east", "west")] == [False, False, True]
 
 
@@ -60,9 +60,9 @@ def test_a_lease_ends_and_its_holder_learns_it(book: hal.LeaseBook, clock: ToyCl
         with pytest.raises(hal.LeaseLostError, match="ran out"):
             act()
     second = book.acquire("field", "second", 30)
-    assert second.fence == 2
+    assert second.fencing_token == 2
     for act in (lease.check, lease.renew, lease.keep):
-        with pytest.raises(hal.LeaseLostError, match="taken over by second under number 2"):
+        with pytest.raises(hal.LeaseLostError, match="taken over by second under token 2"):
             act()
     lease.release()
     assert second.check() == 30
@@ -89,14 +89,14 @@ def test_after_a_reboot_all_are_free_and_numbers_go_on(
     assert again.inspect("field") is None
     with pytest.raises(hal.LeaseLostError):
         before.check()
-    assert again.acquire("field", "first", 30).fence == 2
+    assert again.acquire("field", "first", 30).fencing_token == 2
 
 
 def test_a_lost_count_can_be_lifted_and_never_lowered(book: hal.LeaseBook) -> None:
     book.skip_to(40)
-    assert book.acquire("field", "first", 30).fence == 41
+    assert book.acquire("field", "first", 30).fencing_token == 41
     book.skip_to(7)
-    assert book.acquire("other", "first", 30).fence == 42
+    assert book.acquire("other", "first", 30).fencing_token == 42
     with pytest.raises(hal.LeaseError):
         book.skip_to(2**53)
 
@@ -149,7 +149,7 @@ for _ in range(15):
             hal.SYSTEM_CLOCK.wait(0.001)
     for _ in range(3):
         lease.check()
-        os.write(log, f"{lease.fence}\\n".encode())
+        os.write(log, f"{lease.fencing_token}\\n".encode())
     lease.release()
 """
 
@@ -159,7 +159,7 @@ def test_two_processes_never_hold_it_together(tmp_path: Path) -> None:
     running = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait(40) for process in running] == [0, 0]
     fences = [int(line) for line in (tmp_path / "log").read_text().split()]
-    assert fences == [fence for fence in range(1, 31) for _ in range(3)]
+    assert fences == [fencing_token for fencing_token in range(1, 31) for _ in range(3)]
 
 
 def test_importing_hal_loads_no_sqlite() -> None:

@@ -89,7 +89,7 @@ def test_what_a_killed_coordinator_left_another_finishes(killed_after: int, tmp_
     assert world.counts.total() == 0
     world.clock.wait(20)
     report = world.link().move(to, leases=leases, start=True)
-    assert report.fence == 2
+    assert report.fencing_token == 2
     check_whole(world, to)
 
 
@@ -102,7 +102,7 @@ def test_one_that_was_frozen_beyond_its_lease_orders_nothing_more(frozen_at: str
     def freeze(step: str) -> None:
         if step == frozen_at:
             world.clock.wait(40)
-            assert world.link().move("A", leases=leases, start=True).fence == 2
+            assert world.link().move("A", leases=leases, start=True).fencing_token == 2
             given.append(len(world.log))
 
     with pytest.raises(hal.MoveError, match=r"taken over by|ran out") as caught:
@@ -122,7 +122,7 @@ def test_one_that_froze_between_its_look_and_its_order_is_refused_by_the_unit(
     given: list[int] = []
 
     def look_just_before(lease: hal.Lease) -> None:
-        if passes and lease.fence == 1:
+        if passes and lease.fencing_token == 1:
             passes.pop()
         else:
             keep(lease)
@@ -152,4 +152,4 @@ def test_a_lease_lasts_as_long_as_its_holder_lives(tmp_path: Path) -> None:
     with pytest.raises(hal.MoveError, match="no clock light") as caught:
         world.link().move("B", leases=leases, lease_seconds=5, light_timeout=20)
     assert caught.value.rolled_back  # after 20 s and more, under one lease
-    assert caught.value.fence == 1
+    assert caught.value.fencing_token == 1

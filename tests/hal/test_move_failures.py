@@ -40,7 +40,7 @@ def test_no_light_on_the_new_path_brings_everything_back(world: World, book: hal
     assert [step.name for step in error.steps] == STEPS[:6]
     assert world.shown() == before
     assert world.runs()
-    assert {unit.fence for unit in world.units.values()} == {1}
+    assert {unit.fencing_token for unit in world.units.values()} == {1}
     assert world.violations == []
     assert book.inspect("link.field") is None
 
@@ -104,7 +104,7 @@ def test_a_map_that_somebody_changes_meanwhile_is_found_out(world: World, book: 
 def test_a_unit_that_somebody_else_sets_meanwhile_is_left_to_him(world: World, book: hal.LeaseBook) -> None:
     def change(step: str) -> None:
         if step == "verify":
-            world.units["bob"].fence = 8
+            world.units["bob"].fencing_token = 8
 
     with pytest.raises(hal.MoveError, match=r"step verify failed: was set to .* and is set to") as caught:
         move(world, "B", book, on_step=change)

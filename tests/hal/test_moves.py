@@ -51,7 +51,7 @@ def test_the_order_of_a_good_move(world: World, book: hal.LeaseBook) -> None:
     }
     assert world.runs()
     assert world.link().path() == "B"
-    assert (report.link, report.from_path, report.to_path, report.fence) == ("field", "A", "B", 1)
+    assert (report.link, report.from_path, report.to_path, report.fencing_token) == ("field", "A", "B", 1)
     assert [step.name for step in report.steps] == steps == STEPS
     assert book.inspect("link.field") is None
 
@@ -122,7 +122,7 @@ def test_a_station_gives_the_link_of_its_file(world: World, tmp_path: Path) -> N
     station._open.update(devices)
     link = station.link("field")
     assert (link.transmitter, link.receiver, dict(link.paths)) == (world.transmitter, world.receiver, PATHS)
-    assert link.move("B").fence == 1
+    assert link.move("B").fencing_token == 1
     check_whole(world, "B")
     assert (tmp_path / "leases.sqlite").exists()
 
@@ -147,7 +147,7 @@ def spoil_input(world: World) -> None:
 
 
 def spoil_fence(world: World) -> None:
-    world.units["bob"].fence = 9
+    world.units["bob"].fencing_token = 9
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def spoil_fence(world: World) -> None:
         (spoil_state, hal.StateError, r"SECURITY_HOLD; nothing was touched \[device alice"),
         (spoil_output, hal.RefusedError, r"input 7 to output 2; nothing was touched \[device west"),
         (spoil_input, hal.RefusedError, r"input 4 to output 8; nothing was touched \[device east"),
-        (spoil_fence, hal.RefusedError, r"number 9, and this move has 1; nothing was touched \[device bob.*skip_to"),
+        (spoil_fence, hal.RefusedError, r"token 9, and this move has 1; nothing was touched \[device bob.*skip_to"),
     ],
 )
 def test_what_does_not_allow_it_is_found_before_anything_is_touched(

@@ -31,11 +31,11 @@ def test_a_pair_is_made_parted_and_replaced(switch: ToySwitch) -> None:
 
 def test_light_is_rerouted_by_one_command_that_leaves_others_alone(switch: ToySwitch) -> None:
     switch.replace({1: 5, 2: 6, 4: 1})
-    switch.reroute([1, 3], {2: 6, 3: 5})
+    switch.reroute(disconnect=[1, 3], connect={2: 6, 3: 5})
     assert switch.connections() == {2: 6, 3: 5, 4: 1}
-    switch.reroute([3], {})
+    switch.reroute(disconnect=[3], connect={})
     assert switch.connections() == {2: 6, 4: 1}
-    switch.reroute([1], {2: 6})
+    switch.reroute(disconnect=[1], connect={2: 6})
     assert switch.told == ["replace {1: 5, 2: 6, 4: 1}", "replace {2: 6, 4: 1, 3: 5}", "replace {2: 6, 4: 1}"]
 
 
@@ -54,7 +54,7 @@ def test_a_reroute_that_would_harm_others_is_refused_before_anything_is_sent(
 ) -> None:
     switch.replace({1: 5, 2: 6})
     with pytest.raises(error, match=match):
-        switch.reroute(part, join)
+        switch.reroute(disconnect=part, connect=join)
     assert switch.connections() == {1: 5, 2: 6}
     assert len(switch.told) == 1
 
@@ -65,11 +65,11 @@ def test_a_reroute_is_read_back_and_heeds_what_a_switch_cannot(
     switch.replace({1: 5})
     monkeypatch.setattr(ToySwitch, "capabilities", frozenset())
     with pytest.raises(hal.UnsupportedError, match="leave an input without an output"):
-        switch.reroute([1], {2: 5})
-    switch.reroute([1], {1: 6})
+        switch.reroute(disconnect=[1], connect={2: 5})
+    switch.reroute(disconnect=[1], connect={1: 6})
     switch.arrange(settles_after=1000)
     with pytest.raises(hal.DeviceError, match=r"was to be \{1: 5\} and is \{1: 6\}"):
-        switch.reroute([1], {1: 5})
+        switch.reroute(disconnect=[1], connect={1: 5})
 
 
 @pytest.mark.parametrize("driver", ["polatis.matrix", "dicon.selector", "thorlabs.osw"])
@@ -77,15 +77,15 @@ def test_every_switch_of_ours_can_be_rerouted(driver: str) -> None:
     with launch(driver, wire_end="emu") as box, hal.OpticalSwitch.open(driver, **box.resources) as switch:
         size = switch.size()
         if size.inputs == 1:
-            switch.reroute([], {1: 1})
-            switch.reroute([1], {1: 2})
+            switch.reroute(disconnect=[], connect={1: 1})
+            switch.reroute(disconnect=[1], connect={1: 2})
             assert switch.connections() == {1: 2}
             return
         before = switch.connections()
         crossed = {1: 2, 2: 1} if before != {1: 2, 2: 1} else {1: 1, 2: 2}
         others = {3: 3, 4: 4} if size.inputs > 2 else {}
         switch.replace({1: crossed[2], 2: crossed[1], **others})
-        switch.reroute([1, 2], crossed)
+        switch.reroute(disconnect=[1, 2], connect=crossed)
         assert switch.connections() == {**crossed, **others}
 
 

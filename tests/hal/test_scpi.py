@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokaido.hal import (
     DeviceError,
     DeviceTimeoutError,
-    NotFreshError,
+    NoDataError,
     OutcomeUnknownError,
     ProtocolError,
     RefusedError,
@@ -176,7 +176,7 @@ def test_what_confirms_nothing_is_garbled(reply: str) -> None:
         (-113, RefusedError),
         (-221, RefusedError),
         (-222, RefusedError),
-        (-230, NotFreshError),
+        (-230, NoDataError),
         (-240, DeviceError),
         (-310, DeviceError),
         (-350, DeviceError),

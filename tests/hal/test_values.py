@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tokaido.hal as hal
-from tokaido.hal import LimitStatus, Quality
-from tokaido.hal.driver import Measured, decode, encode, measured
+from tokaido.hal import LimitStatus, Quality, units_of_measure
+from tokaido.hal.driver import Measured, decode, encode, measured, setting
 from tokaido_testing.toys import Toy
 
 ANSWERS: dict[str, str | None] = {
@@ -129,3 +129,19 @@ def test_no_text_makes_a_decoder_raise_anything_but_its_own_error(text: str) -> 
 def test_what_is_no_finite_number_is_no_reading(text: str) -> None:
     with pytest.raises(hal.ProtocolError):
         decode(float, text, "x")
+
+
+def test_our_units_of_measure_are_constants_and_every_role_keeps_to_them() -> None:
+    ours = {value for name, value in vars(units_of_measure).items() if name.isupper()}
+    roles = (hal.Transmitter, hal.Receiver, hal.Detector, hal.SubChannel)
+    used = {value.unit for role in roles for value in role.values().values()}
+    assert used <= ours
+    assert len(used) > 8
+
+
+def test_a_flag_is_written_in_the_words_of_its_device() -> None:
+    flag = setting(bool, "LAS:EN", words=("OFF", "ON"))
+    assert [flag.encode(value) for value in (False, True)] == ["OFF", "ON"]
+    assert [flag.decode(text) for text in ("OFF", "ON")] == [False, True]
+    with pytest.raises(hal.ProtocolError, match="not a flag"):
+        flag.decode("1")

@@ -9,7 +9,7 @@ from typing import assert_type
 import tokaido.hal as hal
 from tokaido.drivers import nec
 from tokaido.drivers.toshiba import Receiver, Transmitter
-from tokaido.hal.driver import measured
+from tokaido.hal.driver import Measured, Setting, measured, setting
 
 
 def good(tx: hal.Transmitter, rx: hal.Receiver, driver: Transmitter, receiver: Receiver) -> None:
@@ -36,20 +36,20 @@ def good(tx: hal.Transmitter, rx: hal.Receiver, driver: Transmitter, receiver: R
 
 def good_parts(tx: nec.Transmitter, rx: nec.Receiver, unit: hal.Unit) -> None:
     assert_type(tx.sub_channels[0].power, float)
-    assert_type(tx.sub_channels[0].operation, hal.Operation)
+    assert_type(tx.sub_channels[0].enabled, bool)
     assert_type(unit.sub_channels[0].wavelength, float)
     assert_type(rx.sub_channels[0].visibility, float)
     assert_type(rx.detectors[0].bias, float)
     assert_type(rx.interferometer_set_point, float)
     assert_type(tx.random_generator_healthy(), bool)
-    tx.sub_channels[2].operation = hal.Operation.ON
+    tx.sub_channels[2].enabled = True
     rx.detectors[0].bias = 18
     rx.interferometer_set_point = 30.125
 
 
 def bad_parts(tx: nec.Transmitter, rx: nec.Receiver, unit: hal.Unit) -> None:
     tx.sub_channels[0].power = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
-    tx.sub_channels[0].operation = "ON"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    tx.sub_channels[0].enabled = "ON"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     _ = unit.sub_channels[0].power  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     rx.sub_channels[0].count_rate = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     rx.interferometer_setpoint = 30.0  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
@@ -67,6 +67,12 @@ async def good_async(station: hal.Station) -> None:
         await tx.call(hal.Transmitter.start, 1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
+def good_declarations() -> None:
+    """A third party's unit of measure is any text."""
+    assert_type(measured(float, "POW", unit="mW"), Measured[float])
+    assert_type(setting(bool, "LAS:EN", words=("OFF", "ON")), Setting[bool])
+
+
 def bad(tx: hal.Transmitter, rx: hal.Receiver, driver: Transmitter) -> None:
     tx.laser_power = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     driver.laser_power = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
@@ -79,6 +85,6 @@ def bad(tx: hal.Transmitter, rx: hal.Receiver, driver: Transmitter) -> None:
     rx.detectors[0].temperature = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     tx.block_bits = 1.5  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     hal.Transmitter({})  # type: ignore[abstract]  # pyright: ignore[reportAbstractUsage]
-    measured(float, "X", unit="furlong")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     measured(float, "X")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    measured(float, "X", unit=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     measured(str, "X", absolute=(0, 1))  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]

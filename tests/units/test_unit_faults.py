@@ -146,8 +146,8 @@ def spy_on_orders(emulator: Emulator) -> Counter[tuple[str, object]]:
         obey(name, **options)
         done[name, None] += 1
 
-    def selects(link: object, fence: int | None, *, called: str) -> None:
-        select_link(link, fence, called=called)
+    def selects(link: object, fencing_token: int | None, *, called: str) -> None:
+        select_link(link, fencing_token, called=called)
         done["link", link] += 1
 
     orders.set, orders.obey, orders.select_link = puts, obeys, selects

@@ -37,7 +37,7 @@ def test_a_cold_unit_warms_up_and_waits_for_its_key(vendor: Vendor) -> None:
         assert tx.preshared_key_loaded()
         with pytest.raises(hal.DeviceTimeoutError, match="still in AUTH"):
             tx.wait_for(UnitState.RUN, timeout=0.3)
-        tx.zeroise(tx.identity().serial_number)
+        tx.zeroize(tx.identity().serial_number)
         assert tx.wait_for(UnitState.OFF, timeout=5) is UnitState.OFF
         assert not tx.preshared_key_loaded()
 
@@ -70,8 +70,8 @@ def test_a_host_that_falls_silent_loses_its_lease_and_the_unit_goes_safe(vendor:
     ):
         prepare(emulator, "RUN")
         with pytest.raises(hal.RangeError):
-            tx.set_lease(2)
-        tx.set_lease(20)
+            tx.set_watchdog(2)
+        tx.set_watchdog(20)
         assert tx.emitting()
         hal.SYSTEM_CLOCK.wait(1.5)  # 30 emulated s
         assert not tx.emitting()

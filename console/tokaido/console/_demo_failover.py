@@ -24,7 +24,7 @@ MEANING: Final = {
     "prepare": "both units drained, dark and shuttered",
     "fence": "both units refuse older coordinators",
     "switch": "both switches moved, each map read back",
-    "verify": "maps, selections and fence read again",
+    "verify": "maps, selections and fencing token read again",
     "light": "clock light arrives over the new fibre",
     "align": "both units aligned",
     "start": "both units exchange keys",

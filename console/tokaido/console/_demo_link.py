@@ -259,9 +259,9 @@ def measure(progress: Progress, rx: hal.Unit) -> None:
 
     progress.loss_db = value("channel_loss", progress.loss_db)
     progress.qber = value("qber", progress.qber)
-    if rate := value("sifted_rate", None):
+    if rate := value("sifted_key_rate", None):
         progress.sifted_bps = rate
-    progress.secret_bps = value("secret_rate", progress.secret_bps)
+    progress.secret_bps = value("secret_key_rate", progress.secret_bps)
 
 
 def read_key(path: Path | None) -> hal.KeyMaterial:

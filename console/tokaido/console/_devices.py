@@ -97,16 +97,16 @@ def locate(device: Device, path: str) -> tuple[Device | hal.Part, Measured[Any]]
     owners: dict[str, Device | hal.Part] = {"": device, **{part.path: part for part in device.parts}}
     owner = owners.get(prefix)
     value = type(owner).values().get(name) if owner is not None else None
-    if owner is None or value is None or value.lacking:
+    if owner is None or value is None or value.unsupported:
         raise no_such_value(device, path)
     return owner, value
 
 
 def paths(device: Device) -> list[str]:
     """Return the paths of all values that the device has."""
-    found = [name for name, value in type(device).values().items() if not value.lacking]
+    found = [name for name, value in type(device).values().items() if not value.unsupported]
     for part in device.parts:
-        found += [f"{part.path}.{name}" for name, value in type(part).values().items() if not value.lacking]
+        found += [f"{part.path}.{name}" for name, value in type(part).values().items() if not value.unsupported]
     return found
 
 

@@ -26,7 +26,7 @@ PORT_DEADLINE_S = 1.0
 
 
 @dataclass(slots=True)
-class Port:
+class FoundPort:
     """One serial port and what is known about it without opening it."""
 
     device: str
@@ -76,7 +76,7 @@ def discover(*, identify: bool, as_json: bool) -> None:
         print("Nothing was opened; `tokaido discover --identify` asks who is there.")
 
 
-def _table(ports: Iterable[Port], *, identify: bool) -> Any:
+def _table(ports: Iterable[FoundPort], *, identify: bool) -> Any:
     grid = table("resource", "what the port is", "who answers" if identify else "udev")
     for port in ports:
         said = _answer(port) if identify else _marks(port)
@@ -85,16 +85,16 @@ def _table(ports: Iterable[Port], *, identify: bool) -> Any:
     return grid
 
 
-def _what(port: Port) -> str:
+def _what(port: FoundPort) -> str:
     words = (port.description, port.vid_pid, port.serial_number)
     return ", ".join(word for word in words if word) or "-"
 
 
-def _marks(port: Port) -> str:
+def _marks(port: FoundPort) -> str:
     return ", ".join(f"{name}={value}" for name, value in port.udev.items()) or "-"
 
 
-def _answer(port: Port) -> str:
+def _answer(port: FoundPort) -> str:
     answer = port.answer or {}
     if "driver" in answer:
         return f"{answer['driver']}: {answer['vendor']} {answer['model']} {answer['serial_number']}"
@@ -104,12 +104,12 @@ def _answer(port: Port) -> str:
 # --- what the machine knows -------------------------------------------------------------------------------------------
 
 
-def find_ports(link_directories: Sequence[Path] = LINK_DIRECTORIES) -> list[Port]:
+def find_ports(link_directories: Sequence[Path] = LINK_DIRECTORIES) -> list[FoundPort]:
     """Return the serial ports, those behind links of ours included. Opens none of them."""
     from serial.tools import list_ports  # noqa: PLC0415 - pyserial, when first needed
 
     ports = {
-        info.device: Port(
+        info.device: FoundPort(
             device=info.device,
             description="" if info.description in (None, "n/a") else info.description,
             vid_pid=f"{info.vid:04x}:{info.pid:04x}" if info.vid is not None and info.pid is not None else "",
@@ -121,7 +121,7 @@ def find_ports(link_directories: Sequence[Path] = LINK_DIRECTORIES) -> list[Port
         for link in sorted(directory.glob("*")):
             device = str(link.resolve())
             if link.is_symlink() and Path(device).is_char_device():
-                ports.setdefault(device, Port(device=device)).links.append(str(link))
+                ports.setdefault(device, FoundPort(device=device)).links.append(str(link))
     for port in ports.values():
         port.udev = udev_properties(port.device)
     return sorted(ports.values(), key=lambda port: (not port.links, port.device))
@@ -150,7 +150,7 @@ def udev_properties(device: str) -> dict[str, str]:
 # --- who answers ------------------------------------------------------------------------------------------------------
 
 
-def ask_all(ports: Sequence[Port]) -> None:
+def ask_all(ports: Sequence[FoundPort]) -> None:
     """Ask who is there, on all ports at the same time; a silent port takes one second."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
@@ -160,7 +160,7 @@ def ask_all(ports: Sequence[Port]) -> None:
             port.answer = answer
 
 
-def ask(port: Port, entries: Sequence[DriverEntry]) -> dict[str, str]:
+def ask(port: FoundPort, entries: Sequence[DriverEntry]) -> dict[str, str]:
     """Return who answers on a port: driver, vendor, model, serial_number and firmware, or the error that says why none.
 
     The drivers of one package speak the same protocol: where one of them hears nothing, the next would hear nothing

@@ -34,7 +34,7 @@ def draw_session(day: DayOfLink, title: str) -> Figure:
         errors.set_ylim(bottom=0)
         _legend_above(errors)
         errors.set_title(title, loc="left", pad=20)
-        rates.plot(hours, _binned(day.sifted_rate, width) / 1e3, color=COLOURS[2], label="sifted", lw=1)
+        rates.plot(hours, _binned(day.sifted_key_rate, width) / 1e3, color=COLOURS[2], label="sifted", lw=1)
         edges, secret = _blocks(day)
         block = f" in {duration(day.blocks[0].end_s - day.blocks[0].begin_s)}" if day.blocks else ""
         rates.stairs(
@@ -91,10 +91,10 @@ def _blocks(day: DayOfLink) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the edges, in h, and the heights, in kb/s, of the stairs that the secret rate makes block by block."""
     import numpy as np  # noqa: PLC0415
 
-    change = np.flatnonzero(np.diff(day.secret_rate)) + 1
+    change = np.flatnonzero(np.diff(day.secret_key_rate)) + 1
     first = np.concatenate(([0], change))
     edges = np.concatenate((first * day.step_s, [day.seconds])) / 3600
-    return edges, day.secret_rate[first] / 1e3
+    return edges, day.secret_key_rate[first] / 1e3
 
 
 def _binned(values: NDArray[Any], width: int) -> NDArray[Any]:

@@ -166,10 +166,10 @@ def attack_from_text(text: str) -> Any:
             raise hal.ConfigurationError(f"attack {name} does not take {option!r}", remedy=takes)
         found = value_from_text(value)
         values[key] = tuple(found) if isinstance(found, list) else found
-    lacking = [item.name for item in dataclasses.fields(kinds[name]) if item.default is dataclasses.MISSING]
-    lacking = [field for field in lacking if field not in values]
-    if lacking:
-        raise hal.ConfigurationError(f"attack {text!r} lacks its {', '.join(lacking)}", remedy=f"Write {name}=0.1")
+    missing = [item.name for item in dataclasses.fields(kinds[name]) if item.default is dataclasses.MISSING]
+    missing = [field for field in missing if field not in values]
+    if missing:
+        raise hal.ConfigurationError(f"attack {text!r} lacks its {', '.join(missing)}", remedy=f"Write {name}=0.1")
     try:
         return kinds[name](**values)
     except (ValueError, TypeError) as error:  # TypeError: a word where a number belongs

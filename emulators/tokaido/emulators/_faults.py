@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Direction = Literal["to_unit", "from_unit"]
-Port = Literal["control", "keys"]
+FaultPort = Literal["control", "keys"]
 
 KINDS = (
     "latency",
@@ -57,7 +57,7 @@ class Fault:
 
     kind: str
     direction: Direction
-    port: Port | None
+    port: FaultPort | None
     """The port that it sits at, or None for every port."""
     probability: float
     count: int | None
@@ -100,7 +100,7 @@ class Faults:
         kind: str,
         *,
         direction: Direction = "from_unit",
-        port: Port | None = None,
+        port: FaultPort | None = None,
         probability: float = 1.0,
         count: int | None = None,
         match: bytes = b"",
@@ -147,7 +147,7 @@ class Faults:
         for fault in faults:
             fault.removed = True
 
-    def strike(self, port: Port, direction: Direction, content: bytes) -> list[Fault]:
+    def strike(self, port: FaultPort, direction: Direction, content: bytes) -> list[Fault]:
         """Return the faults that this piece meets, in the order in which they were added."""
         struck: list[Fault] = []
         with self._lock:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
-from tokaido.hal._errors import NotFreshError, TokaidoError
+from tokaido.hal._errors import NoDataError, TokaidoError
 from tokaido.hal._readings import Quality, Reading, Telemetry
 from tokaido.hal._values import Answer, Measured, Query, Valued, encode
 
@@ -179,7 +179,7 @@ class Device(Valued):
         readings: dict[str, Reading[Any]] = {}
         for owner, path, prefix in self._owners():
             for name, value in owner.values().items():
-                if not value.lacking:
+                if not value.unsupported:
                     readings[path + name] = _reading(value, answers.get(f"{prefix}{value.command}"), utc_ns)
         return Telemetry(readings)
 
@@ -233,7 +233,7 @@ def _reading(value: Measured[Any], answer: Answer | TokaidoError | None, utc_ns:
     if answer is None:
         reason = "not in the device's report"
     elif isinstance(answer, TokaidoError):
-        reason = answer.what if isinstance(answer, NotFreshError) else str(answer)
+        reason = answer.what if isinstance(answer, NoDataError) else str(answer)
     else:
         age_s = answer.age_s
         try:

@@ -103,7 +103,7 @@ class InterlockError(RefusedError):
     """A declared interlock forbids it; nothing was sent."""
 
 
-class NotFreshError(DeviceError):
+class NoDataError(DeviceError):
     """The device has no fresh value to give."""
 
 

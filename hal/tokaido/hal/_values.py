@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Never, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Never, Self, TypeVar, cast, overload
 
 from tokaido.hal._errors import DeviceError, ProtocolError, RangeError, UnsupportedError, ValueTypeError
 
@@ -19,30 +19,10 @@ T = TypeVar("T")
 N = TypeVar("N", int, float)
 E = TypeVar("E", bound=Enum)
 
-Unit = Literal[
-    "",
-    "dBm",
-    "dB",
-    "degC",
-    "K",
-    "mA",
-    "uA",
-    "nm",
-    "A",
-    "V",
-    "Hz",
-    "1/s",
-    "bit",
-    "bit/s",
-    "ps",
-    "ns",
-    "s",
-    "rad",
-    "photon/pulse",
-]
 States = Set[Enum]
 
 DEFAULT_STALE_AFTER_S: Final = 60.0
+NO_YES: Final = ("0", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +43,33 @@ class Measured(Generic[T]):
         kind: type[T],
         command: str | None,
         *,
-        unit: Unit = "",
+        unit: str = "",
         operational: tuple[float, float] | None = None,
         absolute: tuple[float, float] | None = None,
         range: tuple[float, float] | None = None,  # noqa: A002 - the word users type
         states: States | None = None,
         stale_after_s: float = DEFAULT_STALE_AFTER_S,
         resolution: float = 0.0,
-        lacking: str = "",
+        words: tuple[str, str] = NO_YES,
+        unsupported: str = "",
     ) -> None:
         self.kind = kind
         self.command = command
-        self.unit: Unit = unit
+        self.unit = unit
         self.operational = operational
         self.absolute = absolute
         self.range = range
         self.states = states
         self.stale_after_s = stale_after_s
         self.resolution = resolution
-        self.lacking = lacking
+        self.words = words
+        """How the device writes a flag: no, yes."""
+        self.unsupported = unsupported
         """Why this driver does not have the value; empty where it has."""
         self.name = ""
         self.owner = ""
         # A role declares no command: ABCMeta then refuses a driver that forgets the value.
-        self.__isabstractmethod__: bool = command is None and not lacking
+        self.__isabstractmethod__: bool = command is None and not unsupported
 
     def __set_name__(self, owner: type[object], name: str) -> None:
         self.name = name
@@ -111,7 +94,11 @@ class Measured(Generic[T]):
         Raises:
             ProtocolError: The text is not of this kind, or not a finite number.
         """
-        return decode(self.kind, text, self.name)
+        return decode(self.kind, text, self.name, self.words)
+
+    def encode(self, value: T) -> str:
+        """Return the text by which `value` is sent to this device."""
+        return self.words[value] if isinstance(value, bool) else encode(value)
 
     def check_present(self) -> str:
         """Return the command.
@@ -119,8 +106,8 @@ class Measured(Generic[T]):
         Raises:
             UnsupportedError: The driver declared that its device lacks this value.
         """
-        if self.lacking or self.command is None:
-            raise UnsupportedError(f"this device has no {self.name}: {self.lacking}", remedy="See its capabilities")
+        if self.unsupported or self.command is None:
+            raise UnsupportedError(f"this device has no {self.name}: {self.unsupported}", remedy="See its capabilities")
         return self.command
 
 
@@ -232,7 +219,7 @@ class Valued(ABC):
 
         Raises:
             UnsupportedError: The device lacks it.
-            NotFreshError: The device has measured nothing yet.
+            NoDataError: The device has measured nothing yet.
             TokaidoError: Anything else that kept a right value from coming.
         """
         own = self._own(value)
@@ -252,10 +239,10 @@ class Valued(ABC):
             raise UnsupportedError(f"{own.name} is read-only on this device")
         command = own.check_present()
         asked = own.check(to)
-        got = own.decode(self._order(command, encode(asked)).text)
+        got = own.decode(self._order(command, own.encode(asked)).text)
         if not own.confirms(asked, got):
             raise DeviceError(
-                f"{own.name} was set to {encode(asked)} and reads back {encode(got)}",
+                f"{own.name} was set to {own.encode(asked)} and reads back {own.encode(got)}",
                 command=command,
                 remedy="Read the value; the device may have rounded it or be in another mode",
             )
@@ -279,7 +266,7 @@ def measured(
     kind: type[N],
     command: str | None = None,
     *,
-    unit: Unit,
+    unit: str,
     operational: tuple[N, N] | None = None,
     absolute: tuple[N, N] | None = None,
     stale_after_s: float = DEFAULT_STALE_AFTER_S,
@@ -293,10 +280,14 @@ def measured(kind: type[Any], command: str | None = None, **options: Any) -> Mea
 
 @overload
 def setting(
+    kind: type[bool], command: str | None = None, *, words: tuple[str, str] = NO_YES, states: States | None = None
+) -> Setting[bool]: ...
+@overload
+def setting(
     kind: type[N],
     command: str | None = None,
     *,
-    unit: Unit,
+    unit: str,
     range: tuple[N, N] | None = None,
     states: States | None = None,
     operational: tuple[N, N] | None = None,
@@ -315,12 +306,12 @@ def query(kind: type[T], command: str | None = None, *, field: int | None = None
     return Query(kind, command, field)
 
 
-def lacking(kind: type[T], why: str) -> Setting[T]:
+def unsupported(kind: type[T], why: str) -> Setting[T]:
     """Declare that this driver's device lacks a value of its role: asking for it raises `UnsupportedError`."""
-    return Setting(kind, None, lacking=why)
+    return Setting(kind, None, unsupported=why)
 
 
-def decode(kind: type[T], text: str, name: str) -> T:
+def decode(kind: type[T], text: str, name: str, words: tuple[str, str] = NO_YES) -> T:
     """Return the value of `kind` that a device's text stands for.
 
     Raises:
@@ -328,7 +319,7 @@ def decode(kind: type[T], text: str, name: str) -> T:
     """
     try:
         if kind is bool:
-            return cast("T", {"0": False, "1": True}[text])
+            return cast("T", {words[0]: False, words[1]: True}[text])
         if kind is int:
             return cast("T", int(text) if text.lstrip("-").isdigit() else _whole(text))
         if kind is float:

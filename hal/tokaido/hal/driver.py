@@ -17,8 +17,8 @@ from tokaido.hal._errors import (
     LeaseError,
     LeaseHeldError,
     LeaseLostError,
+    NoDataError,
     NotConnectedError,
-    NotFreshError,
     OutcomeUnknownError,
     ProtocolError,
     RangeError,
@@ -40,10 +40,10 @@ from tokaido.hal._values import (
     Valued,
     decode,
     encode,
-    lacking,
     measured,
     query,
     setting,
+    unsupported,
 )
 from tokaido.hal.lazy import lazily
 from tokaido.hal.transports._codec import NOT_MINE, Codec, LineCodec, NotMine, Request
@@ -73,8 +73,8 @@ __all__ = [
     "LineCodec",
     "LineDevice",
     "Measured",
+    "NoDataError",
     "NotConnectedError",
-    "NotFreshError",
     "NotMine",
     "OutcomeUnknownError",
     "Part",
@@ -105,7 +105,6 @@ __all__ = [
     "device_error",
     "drain_errors",
     "encode",
-    "lacking",
     "measured",
     "open_transport",
     "query",
@@ -113,6 +112,7 @@ __all__ = [
     "read_status_byte",
     "setting",
     "trace",
+    "unsupported",
 ]
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from tokaido.emulators.bench import Bench
 from tokaido.emulators.optics import preset
 from tokaido.emulators.polatis import MatrixSwitchModel
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
-from tokaido.emulators.units import Link
+from tokaido.emulators.units import UnitLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +62,9 @@ class Yard:
             self.bench.set_up(tx, rx, PARAMETERS, block_bits=BLOCK_BITS)
             self.bench.load_preshared_key(tx, rx, bytes([number]) * 4096, "main")
             for name, peer in ((tx, rx), (rx, tx)):
-                self.units[name].orders.select_link(Link(self.units[peer].serial_number, "main"), None, called="LNK")
+                self.units[name].orders.select_link(
+                    UnitLink(self.units[peer].serial_number, "main"), None, called="LNK"
+                )
         for unit in self.units.values():
             unit.warm()
 

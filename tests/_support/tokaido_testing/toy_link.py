@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import tokaido.hal as hal
 from tokaido.hal import UnitState
-from tokaido.hal.driver import Answer, StreamTransport, lacking, measured, query, setting
+from tokaido.hal.driver import Answer, StreamTransport, measured, query, setting, unsupported
 from tokaido_testing.toy_clock import ToyClock
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class ToyUnit:
     peer: str
     path: str
     state: str = "RUN"
-    fence: int = 0
+    fencing_token: int = 0
     bright: bool = True
     """Emitting, or its shutter open."""
     aligned: bool = True
@@ -97,7 +97,7 @@ class World:
         )
 
     def shown(self) -> dict[str, Any]:
-        """Return what a move changes, without the fencing numbers."""
+        """Return what a move changes, without the fencing tokens."""
         found: dict[str, Any] = {name: (unit.peer, unit.path) for name, unit in self.units.items()}
         return found | {name: dict(joined) for name, joined in self.maps.items()}
 
@@ -193,7 +193,7 @@ class World:
 
 def _toy_of(role: type[hal.Device], *has: str) -> Any:
     """Return a role whose values are declared lacking, but for those that it `has`."""
-    values = {name: lacking(value.kind, "not in a toy") for name, value in role.values().items() if name not in has}
+    values = {name: unsupported(value.kind, "not in a toy") for name, value in role.values().items() if name not in has}
     return types.new_class(f"Toy{role.__name__}", (role,), exec_body=lambda namespace: namespace.update(values))
 
 
@@ -258,7 +258,7 @@ class _WiredUnit(_Wired, _Unit):
                 return "OPEN" if self._unit.bright else "CLOSED"
             case "CLK:POW" if self._world.lit() and not self._world.blind:
                 return "-20"
-        raise hal.NotFreshError("none", code="NO_DATA")
+        raise hal.NoDataError("none", code="NO_DATA")
 
     def _ask(self, command: str) -> Answer:
         return self._tell(lambda: Answer(self._value(command)))
@@ -270,7 +270,7 @@ class _WiredUnit(_Wired, _Unit):
         def power() -> Answer | hal.TokaidoError:
             try:
                 return Answer(self._value("CLK:POW"))
-            except hal.NotFreshError as error:
+            except hal.NoDataError as error:
                 return error
 
         return self._tell(lambda: {"CLK:POW": power()})
@@ -284,26 +284,30 @@ class _WiredUnit(_Wired, _Unit):
         return self._tell(lambda: found)
 
     def link(self) -> hal.LinkSelection:
-        return self._tell(lambda: hal.LinkSelection(self._unit.peer, self._unit.path, self._unit.fence))
+        return self._tell(lambda: hal.LinkSelection(self._unit.peer, self._unit.path, self._unit.fencing_token))
 
     def link_keys(self) -> tuple[hal.LinkKey, ...]:
         return self._tell(lambda: tuple(hal.LinkKey(peer, path, 30_000) for peer, path in self._unit.links))
 
-    def select_link(self, peer: str, path: str, *, fence: int | None = None) -> hal.LinkSelection:
+    def select_link(self, peer: str, path: str, *, fencing_token: int | None = None) -> hal.LinkSelection:
         def act() -> hal.LinkSelection:
             unit = self._unit
             if unit.state not in ("OFF", "WARMUP", "AUTH", "STANDBY"):
                 raise hal.StateError(f"{unit.state}: LNK is not allowed", device=self.name)
-            if fence is not None and fence < unit.fence:
-                raise hal.RefusedError(f"fence {fence} is below {unit.fence}", device=self.name)
+            if fencing_token is not None and fencing_token < unit.fencing_token:
+                raise hal.RefusedError(f"fence {fencing_token} is below {unit.fencing_token}", device=self.name)
             if (peer, path) != ("", "") and (peer, path) not in unit.links:
                 raise hal.RefusedError("no pre-shared key for that link", device=self.name)
             self._world.make_safe(unit)
-            unit.peer, unit.path, unit.fence = peer, path, unit.fence if fence is None else fence
+            unit.peer, unit.path, unit.fencing_token = (
+                peer,
+                path,
+                unit.fencing_token if fencing_token is None else fencing_token,
+            )
             unit.state = "AUTH" if unit.state == "STANDBY" else unit.state
-            return hal.LinkSelection(unit.peer, unit.path, unit.fence)
+            return hal.LinkSelection(unit.peer, unit.path, unit.fencing_token)
 
-        return self._give(f"select {peer} {path} {fence}", act)
+        return self._give(f"select {peer} {path} {fencing_token}", act)
 
     def start(self) -> None:
         def act() -> None:
@@ -330,7 +334,7 @@ class _WiredUnit(_Wired, _Unit):
     def _never(self, *_: object, **__: object) -> NoReturn:
         raise AssertionError("a move does not ask for this")
 
-    power_on = power_off = align = clear_fault = acknowledge_security = zeroise = set_lease = _never
+    power_on = power_off = align = clear_fault = acknowledge_security = zeroize = set_watchdog = _never
     alarm_events = load_preshared_key = key_blocks = telemetry_stream = _never
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import tokaido.hal as hal
-from tokaido.hal.driver import Answer, StreamTransport, lacking, measured, query, setting
+from tokaido.hal.driver import Answer, StreamTransport, measured, query, setting, unsupported
 
 
 class ToyPart(hal.Part):
@@ -22,7 +22,7 @@ class Toy(hal.Device):
     label = measured(str, "LAB")
     attenuation = setting(float, "ATT", unit="dB", range=(0, 60))
     shutter = setting(hal.Shutter, "SHT")
-    gain = lacking(float, "this model has no amplifier")
+    gain = unsupported(float, "this model has no amplifier")
     ready = query(bool, "RDY")
     step = query(str, "STP", field=1)
 
@@ -57,7 +57,7 @@ class Toy(hal.Device):
     def _ask(self, command: str) -> Answer:
         text = self._answers[command]
         if text is None:
-            raise hal.NotFreshError("nothing measured yet")
+            raise hal.NoDataError("nothing measured yet")
         value, _, age = text.partition("@")
         return Answer(value, float(age or 0))
 

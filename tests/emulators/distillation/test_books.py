@@ -174,7 +174,7 @@ def test_a_receiver_that_counts_another_leak_is_found_by_the_transmitter(change:
 
 def test_the_conservative_mode_takes_off_a_bit_for_every_question_too_and_is_recorded() -> None:
     blocks = []
-    for mode in ("W_public", "two_way"):
+    for mode in ("one_way", "two_way"):
         settings = msgspec.structs.replace(SMALL, leak_mode=mode)
         [(alice, bob)] = accepted(distil(settings, raw_data(60_000, 0.01, settings=settings)))
         assert alice.leak_mode == bob.leak_mode == mode

@@ -48,7 +48,7 @@ def test_two_ends_agree_on_a_key_and_on_everything_beside_it(qber: float, size: 
     assert alice.eps == bob.eps
     assert 0 < alice.eps.correctness < settings.eps_cor
     assert alice.eps.total < settings.eps_sec + settings.eps_cor + 1e-20
-    assert (alice.method, alice.bound, alice.leak_mode) == ("lim2014", "chernoff", "W_public")
+    assert (alice.method, alice.bound, alice.leak_mode) == ("lim2014", "chernoff", "one_way")
     assert not alice.insecure
 
 
@@ -129,7 +129,7 @@ def test_the_transmitter_may_know_more_slots_than_were_detected() -> None:
 
 def test_schedule_b_agrees_too_and_leaks_less() -> None:
     leaks = []
-    for schedule in ("E", "B"):
+    for schedule in ("standard", "low_leak"):
         settings = msgspec.structs.replace(SMALL, schedule=schedule)
         outcome = distil(settings, raw_data(60_000, 0.03, settings=settings))
         first, second = outcome.accepted()
@@ -164,7 +164,7 @@ def test_an_eavesdropper_who_touches_only_the_key_basis_is_caught_by_the_phase_e
 
 
 def test_different_settings_end_the_session_and_name_the_field() -> None:
-    other = msgspec.structs.replace(SMALL, schedule="B", eps_sec=1e-7)
+    other = msgspec.structs.replace(SMALL, schedule="low_leak", eps_sec=1e-7)
     alice, bob = pair(SMALL, other)
     outcome = run_pair(alice, bob)
     for results, end in ((outcome.alice, alice), (outcome.bob, bob)):

@@ -58,7 +58,7 @@ def noisy(n: int, qber: float, seed: int = 5) -> tuple[NDArray[np.uint8], NDArra
 
 
 @pytest.mark.parametrize("qber", [0.0, 0.01, 0.03, 0.05, 0.08, 0.11])
-@pytest.mark.parametrize("schedule", ["E", "B"])
+@pytest.mark.parametrize("schedule", ["standard", "low_leak"])
 def test_errors_are_corrected_and_every_disclosed_bit_is_counted(qber: float, schedule: Schedule) -> None:
     alice, bob = noisy(100_000, qber)
     errors = int((alice != bob).sum())
@@ -66,13 +66,13 @@ def test_errors_are_corrected_and_every_disclosed_bit_is_counted(qber: float, sc
     assert not (alice != bob).any()
     assert sent == corrector.leaked
     if errors:
-        assert sent / (alice.size * entropy(errors / alice.size)) < (1.15 if schedule == "E" else 1.08)
+        assert sent / (alice.size * entropy(errors / alice.size)) < (1.15 if schedule == "standard" else 1.08)
 
 
 def test_the_default_schedule_leaks_at_most_ten_percent_more_than_shannon_at_three_percent() -> None:
     alice, bob = noisy(400_000, 0.03)
     errors = int((alice != bob).sum())
-    _, sent, added = reconcile(alice, bob, block_sizes("E", alice.size, 0.03))
+    _, sent, added = reconcile(alice, bob, block_sizes("standard", alice.size, 0.03))
     assert added == 0
     assert 1 < sent / (alice.size * entropy(errors / alice.size)) <= 1.10
 
@@ -80,7 +80,7 @@ def test_the_default_schedule_leaks_at_most_ten_percent_more_than_shannon_at_thr
 @pytest.mark.parametrize("estimate", [0.005, 0.02, 0.045, 0.2])
 def test_a_wrong_estimate_costs_bits_and_no_correctness(estimate: float) -> None:
     alice, bob = noisy(50_000, 0.03)
-    reconcile(alice, bob, block_sizes("E", alice.size, estimate))
+    reconcile(alice, bob, block_sizes("standard", alice.size, estimate))
     assert not (alice != bob).any()
 
 
@@ -89,7 +89,7 @@ def test_a_wrong_estimate_costs_bits_and_no_correctness(estimate: float) -> None
 def test_small_frames_agree_after_extra_passes(n: int, qber: float, seed: int) -> None:
     alice, bob = noisy(n, qber, seed)
     parity = int((alice ^ bob).sum()) & 1
-    corrector, sent, _ = reconcile(alice, bob, block_sizes("E", n, max(qber, 0.01)), extra_passes=64)
+    corrector, sent, _ = reconcile(alice, bob, block_sizes("standard", n, max(qber, 0.01)), extra_passes=64)
     assert sent == corrector.leaked
     assert not (alice != bob).any(), (n, parity)
 

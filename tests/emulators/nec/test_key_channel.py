@@ -220,7 +220,7 @@ def test_a_preshared_key_is_loaded_over_the_key_channel() -> None:
     instrument.data('LINK:SEL "TKNR0001","north.1",7')
     assert instrument.data("LINK:SEL?") == '"TKNR0001","north.1",7'
     refused = instrument.ask('LINK:SEL "","",6')
-    assert (refused.code, refused.text) == (132, "Refused;fencing number 6 is below 7")
+    assert (refused.code, refused.text) == (132, "Refused;fencing token 6 is below 7")
     instrument.data('LINK:SEL "",""')
     assert instrument.data("LINK:SEL?") == '"","",7'
     instrument.data('SEC:ZER "TKNT0001"')

@@ -96,7 +96,7 @@ def test_two_units_agree_on_keys_over_sub_channels_1_and_2_together(pair: Pair) 
     assert 0.005 < float(rx.data("FETC:QBER?").split(",")[0]) < 0.04
 
 
-def sifted_rate(pair: Pair) -> float:
+def sifted_key_rate(pair: Pair) -> float:
     pair.run().until(lambda: pair.tx.session_id is not None, 5)
     pair.pass_time(2)
     return float(pair.instruments[1].data("FETC:RATE:SIFT?"))
@@ -109,7 +109,7 @@ def test_each_sub_channel_that_is_on_at_both_ends_adds_its_share_of_key() -> Non
         for instrument, wanted in zip(pair.instruments, (ours, theirs), strict=True):
             for channel in "1234":
                 instrument.data(f"CHAN{channel}:STAT {'ON' if channel in wanted else 'OFF'}")
-        rates.append(sifted_rate(pair))
+        rates.append(sifted_key_rate(pair))
     single = rates[0]
     assert single > 4e5
     assert rates[1:] == pytest.approx([2 * single, 3 * single, single], rel=0.03)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.emulators.nec import ReceiverModel, TransmitterModel
-from tokaido.emulators.nec._commands import Choice, LinkSelection, Order, Query, Setting
+from tokaido.emulators.nec._commands import Choice, LinkSelectionRow, Order, QueryRow, SettingRow
 from tokaido_testing.sealed import PAGE, Instrument, PageRow, page_table
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def signature(row: PageRow) -> tuple[str, str]:
 
 
 def in_code(row: Command) -> tuple[str, str]:
-    return row.header + "?" * isinstance(row, Query), row.word if isinstance(row, Order) else ""
+    return row.header + "?" * isinstance(row, QueryRow), row.word if isinstance(row, Order) else ""
 
 
 def test_the_page_was_read(kind: Kind) -> None:
@@ -92,7 +92,7 @@ def test_the_table_has_every_command_of_the_page_and_no_other(kind: Kind) -> Non
 def test_limits_words_and_delivery_values_are_those_of_the_page(kind: Kind) -> None:
     settings = 0
     for page, row in zip(kind.rows, kind.model().table.rows, strict=True):
-        if isinstance(row, Setting):
+        if isinstance(row, SettingRow):
             takes = kind.of(page.parameters).removeprefix("s: ")
             unit = {"UNIT:LEASe": " s", "KEY:BLOCk": " bit"}.get(page.header, "")
             assert row.takes == takes + unit
@@ -266,4 +266,4 @@ def test_every_question_is_answered_in_every_state_and_changes_nothing(letter: s
 
 def test_every_row_of_the_table_is_asked_or_ordered_by_somebody() -> None:
     for model in (TransmitterModel(), ReceiverModel()):
-        assert {type(row) for row in model.table.rows} == {Query, Setting, Choice, Order, LinkSelection}
+        assert {type(row) for row in model.table.rows} == {QueryRow, SettingRow, Choice, Order, LinkSelectionRow}

@@ -105,7 +105,7 @@ def test_a_still_day_gives_what_events_give() -> None:
     day = simulate_day(LINK, drift=STILL, seconds=60, seed=2)
     counts = events(Conditions())
     sifted = counts[0, 0].sum() / SECONDS
-    assert day.sifted_rate.mean() == pytest.approx(sifted, abs=4 * math.sqrt(sifted / SECONDS))
+    assert day.sifted_key_rate.mean() == pytest.approx(sifted, abs=4 * math.sqrt(sifted / SECONDS))
     for found, basis in ((day.qber_z, 0), (day.qber_x, 1)):
         n, wrong = counts[basis].sum(axis=1)
         assert found.mean() == pytest.approx(wrong / n, abs=4 * math.sqrt(wrong * (1 + 1 / 20)) / n)
@@ -131,9 +131,9 @@ def test_keys_of_a_still_day_are_those_of_the_analysis_that_it_names(method: Day
     assert day.bound == rate.bound
     assert day.eps == pytest.approx(rate.eps)
     assert len(day.blocks) == 12
-    assert day.sifted_rate.mean() == pytest.approx(rate.sifted_bps, rel=1e-3)
+    assert day.sifted_key_rate.mean() == pytest.approx(rate.sifted_bps, rel=1e-3)
     assert day.secret_bits / day.seconds == pytest.approx(rate.secret_bps, rel=0.01)
-    assert float(day.secret_rate.sum()) * day.step_s == pytest.approx(day.secret_bits)
+    assert float(day.secret_key_rate.sum()) * day.step_s == pytest.approx(day.secret_bits)
 
 
 def test_a_block_is_as_long_as_the_parameters_say() -> None:
@@ -146,14 +146,14 @@ def test_the_size_of_steps_does_not_matter() -> None:
     days = [simulate_day(LINK, drift="calm", seconds=3600, step_s=step_s, seed=5) for step_s in (0.5, 5.0)]
     fine, coarse = days
     assert fine.seconds == coarse.seconds
-    assert fine.sifted_rate.mean() == pytest.approx(coarse.sifted_rate.mean(), rel=0.01)
+    assert fine.sifted_key_rate.mean() == pytest.approx(coarse.sifted_key_rate.mean(), rel=0.01)
     assert fine.qber_z.mean() == pytest.approx(coarse.qber_z.mean(), rel=0.01)
 
 
 def test_a_day_repeats_by_its_seed() -> None:
     one, two, other = (simulate_day(LINK, seconds=600, seed=seed) for seed in (1, 1, 2))
-    assert np.array_equal(one.sifted_rate, two.sifted_rate)
-    assert not np.array_equal(one.sifted_rate, other.sifted_rate)
+    assert np.array_equal(one.sifted_key_rate, two.sifted_key_rate)
+    assert not np.array_equal(one.sifted_key_rate, other.sifted_key_rate)
 
 
 # --- what units do about it -------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_a_link_that_loses_its_gates_degrades_realigns_and_makes_keys_again() ->
         assert 0 < alarm.begin_s < alarm.end_s <= 600
         assert not alarm.lasts or alarm.end_s == 600
     realigning = day.state == "REALIGN"
-    assert not day.sifted_rate[realigning].any()
+    assert not day.sifted_key_rate[realigning].any()
     assert np.isnan(day.qber_z[realigning]).all()
     for block in day.blocks:
         assert not realigning[int(block.begin_s) : int(block.end_s)].any()

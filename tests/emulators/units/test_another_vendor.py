@@ -1,4 +1,4 @@
-"""The room belongs to no vendor: a family is built here by subclassing alone, with nothing of the others, and makes keys.
+"""The room belongs to no vendor: a family is built here by subclassing alone, without the others, and makes keys.
 
 Its units have three sub-channels, superconducting detectors, a faster clock, other steps and other messages.
 """

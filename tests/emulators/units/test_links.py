@@ -9,8 +9,19 @@ from tokaido.emulators.units import Refusal, parse_link
 from tokaido.hal import KeyBlockInfo, KeyMaterial
 from tokaido_testing.console import Host, Program
 
-SETUP = ("OFF", "WARMUP", "AUTH", "STANDBY")
-STATES = (*SETUP, "SELFTEST", "ALIGN", "RUN", "TRACK", "DEGRADED", "REALIGN", "FAULT", "SECURITY_HOLD", "ZEROIZE")
+SETUP_STATES = ("OFF", "WARMUP", "AUTH", "STANDBY")
+STATES = (
+    *SETUP_STATES,
+    "SELFTEST",
+    "ALIGN",
+    "RUN",
+    "TRACK",
+    "DEGRADED",
+    "REALIGN",
+    "FAULT",
+    "SECURITY_HOLD",
+    "ZEROIZE",
+)
 KEY = bytes(range(256)) * 16
 OTHER_KEY = bytes(reversed(range(256))) * 16
 NORTH = {"peer": "TKRX0001", "path": "north"}
@@ -71,7 +82,7 @@ def test_a_link_without_a_key_is_refused(unit: Unit) -> None:
 def test_a_link_is_selected_in_setup_states_only(state: str, kind: Kind) -> None:
     unit = Unit(state, kind)
     reply = unit.program.ask("LNK -,-")
-    if state in SETUP:
+    if state in SETUP_STATES:
         assert reply == "OK -,-,0"
         assert unit.state == ("AUTH" if state == "STANDBY" else state)
     else:
@@ -145,7 +156,7 @@ def test_tel_lists_no_link(unit: Unit) -> None:
 def test_a_fencing_number_only_rises(unit: Unit) -> None:
     unit.load(KEY, **NORTH)
     assert unit.program.data("LNK TKRX0001,north,7") == "TKRX0001,north,7"
-    assert unit.program.ask("LNK -,-,3") == "ERR 32 REFUSED fencing number 3 is below 7"
+    assert unit.program.ask("LNK -,-,3") == "ERR 32 REFUSED fencing token 3 is below 7"
     assert unit.program.data("LNK?") == "TKRX0001,north,7"
     assert unit.program.data("LNK -,-") == "-,-,7"
     assert unit.program.data("LNK -,-,7") == "-,-,7"

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
-from tokaido.emulators.units import Light, Link, State, UnitModel, parse_link
+from tokaido.emulators.units import Light, State, UnitLink, UnitModel, parse_link
 from tokaido_testing.console import Host
 from tokaido_testing.links import ClassicalChannel, Rig
 
@@ -23,7 +23,7 @@ def unit(kind: type[U], serial_number: str, *links: tuple[str, str, bytes]) -> U
     model = kind(serial_number)
     model.warm()
     for peer, path, key in links:
-        model.load_psk(key, Link(peer, path))
+        model.load_psk(key, UnitLink(peer, path))
     if links:
         select(model, *links[0][:2])
     return model
@@ -234,7 +234,7 @@ def test_blocks_name_the_link_that_made_them() -> None:
     before = rig.waiting
     rig.order("KEY STOP")
     for model, peer in ((rig.tx, RX), (rig.rx, TX)):
-        model.load_psk(OTHER_KEY, Link(peer, "north"))
+        model.load_psk(OTHER_KEY, UnitLink(peer, "north"))
         select(model, peer, "north")
     rig.until(lambda: rig.states == ("STANDBY", "STANDBY"), 60)
     rig.order("KEY START")

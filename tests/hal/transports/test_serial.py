@@ -232,7 +232,7 @@ def test_a_port_that_another_process_holds_is_busy_and_its_holder_is_named(line:
     assert isinstance(line.peer, PtyPeer)
     program = (
         "import sys; from pathlib import Path\n"
-        "from tokaido.hal.transports._resources import Resource, open_transport\n"
+        "from tokaido.hal.transports import Resource, open_transport\n"
         "from tokaido.hal.transports._codec import LineCodec\n"
         f"t = open_transport(Resource('serial', {str(line.peer.link)!r}, {{}}), LineCodec())\n"
         "t.open(); print('open', flush=True); sys.stdin.read()\n"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
 from tokaido.drivers.nec._unit import NecUnit
-from tokaido.hal.driver import lacking, measured, query, setting
+from tokaido.hal.driver import measured, query, setting, unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ DAY_S = 86_400
 class ReceiverChannel(hal.SubChannel):
     """One wavelength of the receiver, with two detectors."""
 
-    operation = setting(hal.Operation, "STAT", states=hal.SETUP)
+    enabled = setting(bool, "STAT", words=("OFF", "ON"), states=hal.SETUP)
     """Control whether the sub-channel is used. It takes effect with the next session."""
     wavelength = measured(float, "WAV", unit="nm")
     """Measure the wavelength: 1546.92 nm for the first, and 0.80 nm more for each next."""
@@ -41,7 +41,7 @@ class NanowireDetector(hal.Detector):
     """Measure the dark counts per second, at the last alignment."""
     bias = setting(float, "BIAS", unit="uA", range=(0, 40), states=hal.SETUP)
     """Control the bias current, 0 to 40 uA. Alignment sets it."""
-    gate_delay = lacking(float, "a nanowire runs freely and has no gate")
+    gate_delay = unsupported(float, "a nanowire runs freely and has no gate")
     """Not here: a nanowire has no gate."""
     dead_time = setting(float, "DEAD", unit="ns", range=(0, 10_000), states=hal.SETUP)
     """Control the dead time, 0 to 10000 ns."""

@@ -11,7 +11,7 @@ from tokaido.hal import (
     Identity,
     LinkKey,
     LinkSelection,
-    NotFreshError,
+    NoDataError,
     ProtocolError,
     Severity,
     TokaidoError,
@@ -89,7 +89,7 @@ def report(text: str) -> dict[str, Answer | TokaidoError]:
             raise ProtocolError(f"a report that says {name[:40]!r} twice")
         seconds = _number(age, "an age")
         given = seconds < NOT_A_NUMBER and not _is_not_a_number(value)
-        found[name] = Answer(value, seconds) if given else NotFreshError("the unit gives none", code="-230")
+        found[name] = Answer(value, seconds) if given else NoDataError("the unit gives none", code="-230")
     return found
 
 
@@ -149,16 +149,16 @@ def link_keys(text: str) -> tuple[LinkKey, ...]:
     return tuple(LinkKey(peer, path, _whole(bits)) for peer, path, bits in _groups(fields, 3, text))
 
 
-def lease_remaining(text: str) -> float:
-    """Return the s that are left of a lease: `30,28.5`.
+def watchdog_remaining(text: str) -> float:
+    """Return the s that are left of a watchdog: `30,28.5`.
 
     Raises:
         ProtocolError: It has not two fields.
     """
     fields = fields_of(text)
     if len(fields) != 2:
-        raise ProtocolError(f"{text[:80]!r} is not a lease")
-    return _number(fields[1], "a lease")
+        raise ProtocolError(f"{text[:80]!r} is not a watchdog")
+    return _number(fields[1], "a watchdog")
 
 
 def _groups(fields: list[str], size: int, text: str) -> list[list[str]]:

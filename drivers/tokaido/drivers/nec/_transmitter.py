@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
 from tokaido.drivers.nec._unit import NecUnit
-from tokaido.hal.driver import lacking, measured, query, setting
+from tokaido.hal.driver import measured, query, setting, unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class TransmitterChannel(hal.SubChannel):
     """One laser of the transmitter, on a wavelength of its own."""
 
-    operation = setting(hal.Operation, "STAT", states=hal.SETUP)
+    enabled = setting(bool, "STAT", words=("OFF", "ON"), states=hal.SETUP)
     """Control whether the sub-channel is used. It takes effect with the next session."""
     wavelength = measured(float, "WAV", unit="nm")
     """Measure the wavelength: 1546.92 nm for the first, and 0.80 nm more for each next."""
@@ -40,11 +40,11 @@ class Transmitter(NecUnit, hal.Transmitter):
 
     laser_power = measured(float, "FETC:POW", unit="dBm", operational=(-3, 10), absolute=(-6, 13))
     """Measure the power of all sub-channels together at the multiplexer's monitor."""
-    laser_bias_current = lacking(float, "each sub-channel has its own, sub_channels[0].bias_current")
+    laser_bias_current = unsupported(float, "each sub-channel has its own, sub_channels[0].bias_current")
     """Not here: each sub-channel has a bias current of its own."""
     laser_temperature = measured(float, "FETC:TEMP:LAS", unit="degC", operational=(24.9, 25.1), absolute=(24, 26))
     """Measure the temperature of the plate that carries the lasers; its set point is 25 degC."""
-    monitor_power = measured(float, "FETC:POW:ATT", unit="dBm", operational=(-75, -50), absolute=(-90, -40))
+    output_power = measured(float, "FETC:POW:ATT", unit="dBm", operational=(-75, -50), absolute=(-90, -40))
     """Measure the mean power behind the attenuator."""
     clock_rate = measured(float, "SOUR:RATE", unit="Hz")
     """Measure the pulse rate of each sub-channel."""

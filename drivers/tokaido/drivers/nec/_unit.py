@@ -53,9 +53,9 @@ class NecUnit(hal.Unit, LineDevice):
     """Measure the error rate in the key basis over the last block, a fraction."""
     qber_check = measured(float, "FETC:QBER:CHEC", unit="", operational=(0, 0.06), absolute=(0, 0.11))
     """Measure the error rate in the check basis over the last block, a fraction."""
-    sifted_rate = measured(float, "FETC:RATE:SIFT", unit="bit/s")
+    sifted_key_rate = measured(float, "FETC:RATE:SIFT", unit="bit/s")
     """Measure the sifted rate of the key basis over the last second."""
-    secret_rate = measured(float, "FETC:RATE:SECR", unit="bit/s")
+    secret_key_rate = measured(float, "FETC:RATE:SECR", unit="bit/s")
     """Measure the secret rate over the last blocks."""
     reconciliation_efficiency = measured(float, "FETC:EFF", unit="", operational=(1, 1.25))
     """Measure the reconciliation efficiency f over the last block."""
@@ -70,9 +70,7 @@ class NecUnit(hal.Unit, LineDevice):
     key_basis_probability = setting(float, "KEY:BAS", unit="", range=(0.5, 0.99), states=hal.SETUP)
     """Control the probability of the key basis at this unit, 0.5 to 0.99."""
 
-    capabilities = frozenset(
-        {hal.Capability.KEY_CHANNEL, hal.Capability.TELEMETRY_STREAM, hal.Capability.DEAD_MAN_LEASE}
-    )
+    capabilities = frozenset({hal.Capability.KEY_CHANNEL, hal.Capability.TELEMETRY_STREAM, hal.Capability.WATCHDOG})
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
@@ -108,21 +106,21 @@ class NecUnit(hal.Unit, LineDevice):
         """Clear latched security alarms; SECURITY_HOLD leads to AUTH. Refused while a cause lasts."""
         self._command("SEC:ACKN")
 
-    def zeroise(self, serial_number: str) -> None:
+    def zeroize(self, serial_number: str) -> None:
         """Erase every key in the unit. Allowed in every state; takes the unit's own serial number."""
         self._command(f"SEC:ZER {_texts.quoted(serial_number)}")
 
-    def set_lease(self, seconds: float) -> None:
-        """Set the dead-man lease, 5 to 3600 s; 0 ends it. Every later exchange renews it."""
+    def set_watchdog(self, seconds: float) -> None:
+        """Set the watchdog, 5 to 3600 s; 0 ends it. Every later exchange starts it again."""
         if seconds != 0 and not 5 <= seconds <= 3600:
             raise hal.RangeError(
-                f"a lease lasts 5 to 3600 s, or 0 for none, not {seconds!r}", remedy="Nothing was sent"
+                f"a watchdog lasts 5 to 3600 s, or 0 for none, not {seconds!r}", remedy="Nothing was sent"
             )
         self._command(f"UNIT:LEAS {seconds:g}")
 
-    def lease_remaining(self) -> float:
-        """Get the time in s after which the unit will go to its safe state; 0 when there is no lease."""
-        return self._read("UNIT:LEAS?", _texts.lease_remaining)
+    def watchdog_remaining(self) -> float:
+        """Get the time in s after which the unit will go to its safe state; 0 when there is no watchdog."""
+        return self._read("UNIT:LEAS?", _texts.watchdog_remaining)
 
     # --- alarms and links ---------------------------------------------------------------------------------------------
 
@@ -154,9 +152,11 @@ class NecUnit(hal.Unit, LineDevice):
         """Get the QKD link that the unit is set to."""
         return self._read("LINK:SEL?", _texts.selection)
 
-    def select_link(self, peer: str, path: str, *, fence: int | None = None) -> hal.LinkSelection:
+    def select_link(self, peer: str, path: str, *, fencing_token: int | None = None) -> hal.LinkSelection:
         """Set the unit to a QKD link. Allowed in OFF, WARMUP, AUTH and STANDBY."""
-        wanted = ",".join([_texts.quoted(peer), _texts.quoted(path), *([] if fence is None else [str(fence)])])
+        wanted = ",".join(
+            [_texts.quoted(peer), _texts.quoted(path), *([] if fencing_token is None else [str(fencing_token)])]
+        )
         return _texts.selection(self._command(f"LINK:SEL {wanted};:LINK:SEL?"))
 
     def link_keys(self) -> tuple[hal.LinkKey, ...]:

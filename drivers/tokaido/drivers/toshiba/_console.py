@@ -9,7 +9,7 @@ import zlib
 from collections import deque
 from typing import Final
 
-from tokaido.hal import AlarmEvent, DeviceError, NotFreshError, ProtocolError, RefusedError, Severity, StateError
+from tokaido.hal import AlarmEvent, DeviceError, NoDataError, ProtocolError, RefusedError, Severity, StateError
 from tokaido.hal.driver import NOT_MINE, NotMine, Request
 
 PROTOCOL: Final = "TQC1"
@@ -25,7 +25,7 @@ _ALARM = re.compile(r"!([0-9A-F]{6}) (RAISED|CLEARED) ([A-Z0-9_]+) ([A-Z]+) ?(.*
 _ERRORS: Final[dict[str, type[DeviceError]]] = {
     "RANGE": RefusedError,
     "STATE": StateError,
-    "NO_DATA": NotFreshError,
+    "NO_DATA": NoDataError,
     "REFUSED": RefusedError,
 }
 

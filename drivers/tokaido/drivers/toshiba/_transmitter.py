@@ -27,7 +27,7 @@ class Transmitter(ToshibaUnit, hal.Transmitter):
     """Measure the current of the thermoelectric cooler."""
     modulator_extinction = measured(float, "IM:EXT", unit="dB", operational=(20, 40), absolute=(15, 50))
     """Measure the extinction of the intensity modulator."""
-    monitor_power = measured(float, "MON:POW", unit="dBm", operational=(-75, -60), absolute=(-90, -50))
+    output_power = measured(float, "MON:POW", unit="dBm", operational=(-75, -60), absolute=(-90, -50))
     """Measure the mean power behind the attenuator."""
     clock_rate = measured(float, "CLK:RATE", unit="Hz")
     """Measure the pulse rate."""

@@ -47,9 +47,9 @@ class ToshibaUnit(hal.Unit):
     """Measure the error rate in the key basis over the last block, a fraction."""
     qber_check = measured(float, "QBER:CHK", unit="", operational=(0, 0.06), absolute=(0, 0.11))
     """Measure the error rate in the check basis over the last block, a fraction."""
-    sifted_rate = measured(float, "RATE:SIFT", unit="bit/s")
+    sifted_key_rate = measured(float, "RATE:SIFT", unit="bit/s")
     """Measure the sifted rate of the key basis over the last second."""
-    secret_rate = measured(float, "RATE:SEC", unit="bit/s")
+    secret_key_rate = measured(float, "RATE:SEC", unit="bit/s")
     """Measure the secret rate over the last blocks."""
     reconciliation_efficiency = measured(float, "EC:EFF", unit="", operational=(1, 1.25))
     """Measure the reconciliation efficiency f over the last block."""
@@ -68,7 +68,7 @@ class ToshibaUnit(hal.Unit):
         {
             hal.Capability.KEY_CHANNEL,
             hal.Capability.TELEMETRY_STREAM,
-            hal.Capability.DEAD_MAN_LEASE,
+            hal.Capability.WATCHDOG,
             hal.Capability.INTERFEROMETER_STRETCHER,
             hal.Capability.POLARISATION_CONTROLLER,
         }
@@ -106,20 +106,20 @@ class ToshibaUnit(hal.Unit):
         """Clear latched security alarms; SECURITY_HOLD leads to AUTH. Refused while a cause lasts."""
         self._command("SEC ACK")
 
-    def zeroise(self, serial_number: str) -> None:
+    def zeroize(self, serial_number: str) -> None:
         """Erase every key in the unit. Allowed in every state; takes the unit's own serial number."""
         self._command(f"SEC ZEROIZE,{serial_number}")
 
-    def set_lease(self, seconds: float) -> None:
-        """Set the dead-man lease, 5 to 3600 s; 0 ends it. Every later exchange renews it."""
+    def set_watchdog(self, seconds: float) -> None:
+        """Set the watchdog, 5 to 3600 s; 0 ends it. Every later exchange starts it again."""
         if seconds != 0 and not 5 <= seconds <= 3600:
             raise hal.RangeError(
-                f"a lease lasts 5 to 3600 s, or 0 for none, not {seconds!r}", remedy="Nothing was sent"
+                f"a watchdog lasts 5 to 3600 s, or 0 for none, not {seconds!r}", remedy="Nothing was sent"
             )
         self._command(f"LSE {seconds:g}")
 
-    def lease_remaining(self) -> float:
-        """Get the time in s after which the unit will go to its safe state; 0 when there is no lease."""
+    def watchdog_remaining(self) -> float:
+        """Get the time in s after which the unit will go to its safe state; 0 when there is no watchdog."""
         return float(self._query("LSE?").split(",")[1])
 
     def alarms(self) -> tuple[hal.Alarm, ...]:
@@ -139,10 +139,10 @@ class ToshibaUnit(hal.Unit):
         """Get the QKD link that the unit is set to."""
         return _selection(self._query("LNK?"))
 
-    def select_link(self, peer: str, path: str, *, fence: int | None = None) -> hal.LinkSelection:
+    def select_link(self, peer: str, path: str, *, fencing_token: int | None = None) -> hal.LinkSelection:
         """Set the unit to a QKD link. Allowed in OFF, WARMUP, AUTH and STANDBY."""
         wanted = f"{peer or '-'},{path or '-'}"
-        return _selection(self._command(f"LNK {wanted}" if fence is None else f"LNK {wanted},{fence}"))
+        return _selection(self._command(f"LNK {wanted}" if fencing_token is None else f"LNK {wanted},{fencing_token}"))
 
     def link_keys(self) -> tuple[hal.LinkKey, ...]:
         """Get for which links a pre-shared key is loaded."""
@@ -244,7 +244,7 @@ class ToshibaUnit(hal.Unit):
         for item in self._query("TEL?").split():
             name, _, text = item.partition("=")
             answers[name] = (
-                hal.NotFreshError(f"the unit gives none: {text[1:]}", code=text[1:])
+                hal.NoDataError(f"the unit gives none: {text[1:]}", code=text[1:])
                 if text.startswith("!")
                 else _answer(text)
             )

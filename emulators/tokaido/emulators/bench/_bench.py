@@ -13,7 +13,7 @@ from tokaido.emulators.bench._pulses import built_as
 from tokaido.emulators.bench._sessions import Sessions
 from tokaido.emulators.bench._set_up import make_preshared_key, set_up
 from tokaido.emulators.optics import drift_settings
-from tokaido.emulators.units import ANYBODY, Link, parse_link
+from tokaido.emulators.units import ANYBODY, UnitLink, parse_link
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Clock, ConfigurationError, TokaidoError
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Bench(Plant):
         """
         first, second = self._pair(transmitter, receiver)
         for place, peer in ((first, second), (second, first)):
-            link = ANYBODY if path == "-" else Link(peer.model.serial_number, path)
+            link = ANYBODY if path == "-" else UnitLink(peer.model.serial_number, path)
             with place.shared.lock:
                 place.model.load_psk(key, link)
 

@@ -158,7 +158,7 @@ class KeyContract(UnitContract):
         keyed.check_nothing_shows([])
 
     def test_a_link_is_selected_only_with_a_key_of_its_own(self, keyed: KeyRig) -> None:
-        """A link is refused before its key is loaded, and so is one under a lower fencing number: nothing changes."""
+        """A link is refused before its key is loaded, and so is one under a lower fencing token: nothing changes."""
         unit = keyed.unit
         before = keyed.call(unit.link)
         if isinstance(before, hal.UnsupportedError):
@@ -170,24 +170,24 @@ class KeyContract(UnitContract):
         unit.load_preshared_key(hal.KeyMaterial(key.reveal()), peer=peer, path="north")
         assert [(held.peer, held.path) for held in unit.link_keys()] == [(peer, "north")]
         assert unit.link_keys()[0].remaining_bits > 0
-        fence = before.fence + 7
-        chosen = hal.LinkSelection(peer, "north", fence)
+        fencing_token = before.fencing_token + 7
+        chosen = hal.LinkSelection(peer, "north", fencing_token)
         assert unit.link() == before, "loading a key selects nothing"
-        assert unit.select_link(peer, "north", fence=fence) == unit.link() == chosen
-        self._check_refused(keyed, peer, "north", fence - 1)
-        self._check_refused(keyed, peer, "south", fence + 1)
+        assert unit.select_link(peer, "north", fencing_token=fencing_token) == unit.link() == chosen
+        self._check_refused(keyed, peer, "north", fencing_token - 1)
+        self._check_refused(keyed, peer, "south", fencing_token + 1)
         assert isinstance(keyed.call(lambda: unit.load_preshared_key(key, peer=peer, path="south")), hal.TokaidoError)
         assert [(held.peer, held.path) for held in unit.link_keys()] == [(peer, "north")]
         assert unit.select_link(peer, "north") == chosen
         keyed.reopen()
         assert keyed.unit.link() == chosen, "opening changes the selection"
-        assert keyed.unit.select_link("", "") == hal.LinkSelection("", "", fence)
+        assert keyed.unit.select_link("", "") == hal.LinkSelection("", "", fencing_token)
         keyed.check_nothing_shows([])
 
-    def _check_refused(self, keyed: KeyRig, peer: str, path: str, fence: int | None) -> None:
+    def _check_refused(self, keyed: KeyRig, peer: str, path: str, fencing_token: int | None) -> None:
         before = keyed.unit.link()
-        outcome = keyed.call(lambda: keyed.unit.select_link(peer, path, fence=fence))
-        assert isinstance(outcome, hal.RefusedError), f"{path} under {fence}: {outcome}"
+        outcome = keyed.call(lambda: keyed.unit.select_link(peer, path, fencing_token=fencing_token))
+        assert isinstance(outcome, hal.RefusedError), f"{path} under {fencing_token}: {outcome}"
         assert keyed.unit.link() == before
 
     # --- a bad wire -------------------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def every_value(device: hal.Device) -> Iterator[tuple[Any, Measured[Any]]]:
     """Return the declared values of a device and its parts that it does not lack."""
     for owner in (device, *device.parts):
         for value in owner.values().values():
-            if not value.lacking:
+            if not value.unsupported:
                 yield owner, value
 
 

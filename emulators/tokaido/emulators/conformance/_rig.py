@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from types import TracebackType
 
-    from tokaido.emulators._faults import Fault, Port
+    from tokaido.emulators._faults import Fault, FaultPort
     from tokaido.emulators.conformance._plan import Plan, WireFault
 
 T = TypeVar("T")
@@ -141,7 +141,7 @@ class Rig:
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
-    def strike(self, fault: WireFault, port: Port = "control", probability: float = 1.0) -> list[Fault]:
+    def strike(self, fault: WireFault, port: FaultPort = "control", probability: float = 1.0) -> list[Fault]:
         """Let a fault strike the next pieces on the wire, or some of them."""
         kind, seconds = fault.kind, self.plan.lasts_s.get(fault.kind, 0.1)
         add = self.emulator.faults.add

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     Bits = NDArray[np.uint8]
     Positions = NDArray[np.int64]
 
-Schedule = Literal["E", "B"]
+Schedule = Literal["standard", "low_leak"]
 SHORT_FRAME: Final = 50_000
-"""Frames below this many bits always use schedule E; with B more than one in ten of them would need extra passes."""
+"""Frames below this many bits always use the standard schedule; with `low_leak` more than one in ten of them would need
+extra passes."""
 
 
 def entropy(probability: float) -> float:
@@ -46,7 +47,7 @@ def block_sizes(schedule: Schedule, n: int, qber: float) -> tuple[int, ...]:
     (f about 1.03 to 1.05, twice as many rounds).
     """
     rate = min(max(qber, 1 / n, 1e-4), 0.25)
-    if schedule == "E" or n < SHORT_FRAME:
+    if schedule == "standard" or n < SHORT_FRAME:
         sizes = [0.73 / rate, 2.2 / rate, 9 / rate, 60 / rate]
     else:
         first = 2 ** math.ceil(math.log2(1 / rate) - 0.5)

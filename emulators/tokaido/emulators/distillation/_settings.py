@@ -15,12 +15,12 @@ QBER_ABORT: Final = 0.11
 REPLENISH_STEP: Final = 256
 """Authentication key is cut in multiples of this many bits: one pad of 128 bits for each direction."""
 
-LeakMode = Literal["W_public", "two_way"]
+LeakMode = Literal["one_way", "two_way"]
 """How the receiver's questions, which are a function of the error pattern W, are accounted for.
 
-`W_public`: the eavesdropper is taken to know W, so they disclose nothing more. `two_way`: each of them costs as much as
-its answer, which the peer's parity would be (conservative). See arXiv:2307.00576 for the flaw of counting one direction
-without saying this.
+`one_way`: the eavesdropper is taken to know W, so only answers disclose something. `two_way`: each question costs as
+much as its answer, which the peer's parity would be (conservative). See arXiv:2307.00576 for the flaw of counting one
+direction without saying this.
 """
 _Triple = tuple[float, float, float]
 _Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -39,9 +39,9 @@ class DistillationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """Key bits that error correction handles together; a block is cut into equal frames of about this length."""
     frames_in_flight: int = 4
     """Frames that are corrected side by side, so that a long way to the peer costs its round-trip time only once."""
-    schedule: Literal["E", "B"] = "E"
-    """Block sizes of Cascade: E (fewer rounds) or B (less leak)."""
-    leak_mode: LeakMode = "W_public"
+    schedule: Literal["standard", "low_leak"] = "standard"
+    """Block sizes of Cascade: `standard` takes fewer rounds, `low_leak` discloses less."""
+    leak_mode: LeakMode = "one_way"
     """What error correction is taken to disclose besides the transmitter's bits (see `LeakMode`)."""
     bound: Literal["chernoff", "hoeffding"] = "chernoff"
     """Statistical bound of the finite-key analysis."""

@@ -13,7 +13,7 @@ from tokaido.hal import ClosedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.emulators._faults import Faults, Port
+    from tokaido.emulators._faults import FaultPort, Faults
     from tokaido.emulators._model import DeviceModel
     from tokaido.hal import Clock
 
@@ -26,7 +26,7 @@ class End(Wire):
     def __init__(
         self,
         shared: SharedModel,
-        port: Port,
+        port: FaultPort,
         faults: Faults,
         clock: Clock,
         impostor: DeviceModel,

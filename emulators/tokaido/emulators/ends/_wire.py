@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from tokaido.emulators._faults import Direction, Fate, Fault, Faults, Port, fate
+from tokaido.emulators._faults import Direction, Fate, Fault, FaultPort, Faults, fate
 from tokaido.hal import NS_PER_S, Clock
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Wire(ABC):
     def __init__(
         self,
         shared: SharedModel,
-        port: Port,
+        port: FaultPort,
         faults: Faults,
         clock: Clock,
         impostor: DeviceModel,

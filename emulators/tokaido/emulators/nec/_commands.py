@@ -25,7 +25,7 @@ Detectors = Literal["nanowire", "avalanche"]
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class QueryRow:
     """A question; allowed in any state, changes nothing.
 
     `header` has no question mark; in it `<c>` is the number of a sub-channel and `<i>` that of a detector, from 1.
@@ -42,7 +42,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class SettingRow:
     """A number that is ordered, and asked for by the same header with `?`."""
 
     header: str
@@ -115,14 +115,14 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkSelection:
+class LinkSelectionRow:
     """The command that selects a QKD link, and tells which one is selected."""
 
     header: str
     listed: bool = False
 
 
-Command = Query | Setting | Choice | Order | LinkSelection
+Command = QueryRow | SettingRow | Choice | Order | LinkSelectionRow
 Row = TypeVar("Row", bound=Command)
 
 
@@ -147,56 +147,56 @@ def short_header(header: str) -> str:
 
 
 COMMON: tuple[Command, ...] = (
-    Query("UNIT:STATe", "state"),
+    QueryRow("UNIT:STATe", "state"),
     Order("UNIT:POWer", "power_on", "ON"),
     Order("UNIT:POWer", "power_off", "OFF"),
     Order("UNIT:SAFE", "apply_safe_state"),
-    Query("UNIT:UPTime", "uptime", ".1f"),
-    Setting("UNIT:LEASe", "lease", 5, 3600, 0, "s", or_zero=True, listed=False),
+    QueryRow("UNIT:UPTime", "uptime", ".1f"),
+    SettingRow("UNIT:LEASe", "watchdog", 5, 3600, 0, "s", or_zero=True, listed=False),
     Order("KEY:STARt", "start"),
     Order("KEY:STOP", "stop"),
     Order("CALibration:STARt", "align"),
     Order("FAULt:CLEar", "clear_fault"),
     Order("SECurity:ACKNowledge", "acknowledge_security"),
-    Order("SECurity:ZERoise", "zeroise", takes_serial=True),
-    LinkSelection("LINK:SELect"),
-    Query("LINK:LIST", "", listed=False),
-    Setting("KEY:BLOCk", "block_bits", 100_000, 20_000_000, 1_000_000, "bit", integer=True),
-    Setting("KEY:BASis", "key_basis_probability", 0.5, 0.99, 0.78),
-    Query("KEY:PSK", "preshared_key_loaded", ".0f"),
-    Query("KEY:COUNt", "", listed=False),
-    Query("KEY:SESSion", "", listed=False),
-    Query("KEY:AUTHentication", "authentication_key_remaining", ".0f"),
-    Query("STATus:ALARm", "", listed=False),
-    Query("STATus:ALARm:LOG", "", listed=False, arguments=(1, 1)),
-    Query("FETCh:QBER", "qber", ".5f"),
-    Query("FETCh:QBER:CHECk", "qber_check", ".5f"),
-    Query("FETCh:RATE:SIFTed", "sifted_rate", ".0f"),
-    Query("FETCh:RATE:SECRet", "secret_rate", ".0f"),
-    Query("FETCh:EFFiciency", "reconciliation_efficiency", ".4f"),
-    Query("FETCh:TEMPerature:CHASsis", "chassis_temperature", ".2f"),
-    Query("FETCh:ALL", "", listed=False),
-    Choice("CHANnel<c>:STATe", "sub_channels[{}].operation", ("ON", "OFF")),
-    Query("CHANnel<c>:WAVelength", "sub_channels[{}].wavelength", ".2f"),
+    Order("SECurity:ZERoise", "zeroize", takes_serial=True),
+    LinkSelectionRow("LINK:SELect"),
+    QueryRow("LINK:LIST", "", listed=False),
+    SettingRow("KEY:BLOCk", "block_bits", 100_000, 20_000_000, 1_000_000, "bit", integer=True),
+    SettingRow("KEY:BASis", "key_basis_probability", 0.5, 0.99, 0.78),
+    QueryRow("KEY:PSK", "preshared_key_loaded", ".0f"),
+    QueryRow("KEY:COUNt", "", listed=False),
+    QueryRow("KEY:SESSion", "", listed=False),
+    QueryRow("KEY:AUTHentication", "authentication_key_remaining", ".0f"),
+    QueryRow("STATus:ALARm", "", listed=False),
+    QueryRow("STATus:ALARm:LOG", "", listed=False, arguments=(1, 1)),
+    QueryRow("FETCh:QBER", "qber", ".5f"),
+    QueryRow("FETCh:QBER:CHECk", "qber_check", ".5f"),
+    QueryRow("FETCh:RATE:SIFTed", "sifted_key_rate", ".0f"),
+    QueryRow("FETCh:RATE:SECRet", "secret_key_rate", ".0f"),
+    QueryRow("FETCh:EFFiciency", "reconciliation_efficiency", ".4f"),
+    QueryRow("FETCh:TEMPerature:CHASsis", "chassis_temperature", ".2f"),
+    QueryRow("FETCh:ALL", "", listed=False),
+    Choice("CHANnel<c>:STATe", "sub_channels[{}].enabled", ("ON", "OFF")),
+    QueryRow("CHANnel<c>:WAVelength", "sub_channels[{}].wavelength", ".2f"),
 )
 
 TRANSMITTER: tuple[Command, ...] = (
-    Query("SOURce:EMISsion", "emitting", ".0f"),
-    Query("FETCh:POWer", "laser_power", ".2f"),
-    Query("FETCh:POWer:ATTenuated", "monitor_power", ".2f"),
-    Query("FETCh:TEMPerature:LASer", "laser_temperature", ".3f"),
-    Query("SOURce:RATE", "clock_rate", ".0f"),
-    Query("SOURce:RANDom", "random_generator_healthy", ".0f"),
-    Setting("SOURce:ATTenuation", "attenuation", 0, 60, 35, "dB"),
-    Setting("SOURce:PHOTon:SIGNal", "signal_mean_photon_number", 0.05, 1, 0.5),
-    Setting("SOURce:PHOTon:DECoy", "decoy_mean_photon_number", 0.01, 0.5, 0.2),
-    Setting("SOURce:PHOTon:VACuum", "vacuum_mean_photon_number", 0, 0.01, 0.001),
-    Query("SOURce:PROBability:SIGNal", "signal_probability"),
-    Setting("SOURce:PROBability:DECoy", "decoy_probability", 0.001, 0.6, 0.4),
-    Setting("SOURce:PROBability:VACuum", "vacuum_probability", 0.001, 0.4, 0.1),
-    Query("CHANnel<c>:POWer", "sub_channels[{}].laser_power", ".2f"),
-    Query("CHANnel<c>:CURRent", "sub_channels[{}].laser_bias_current", ".2f"),
-    Query("CHANnel<c>:TEMPerature", "sub_channels[{}].laser_temperature", ".3f"),
+    QueryRow("SOURce:EMISsion", "emitting", ".0f"),
+    QueryRow("FETCh:POWer", "laser_power", ".2f"),
+    QueryRow("FETCh:POWer:ATTenuated", "output_power", ".2f"),
+    QueryRow("FETCh:TEMPerature:LASer", "laser_temperature", ".3f"),
+    QueryRow("SOURce:RATE", "clock_rate", ".0f"),
+    QueryRow("SOURce:RANDom", "random_generator_healthy", ".0f"),
+    SettingRow("SOURce:ATTenuation", "attenuation", 0, 60, 35, "dB"),
+    SettingRow("SOURce:PHOTon:SIGNal", "signal_mean_photon_number", 0.05, 1, 0.5),
+    SettingRow("SOURce:PHOTon:DECoy", "decoy_mean_photon_number", 0.01, 0.5, 0.2),
+    SettingRow("SOURce:PHOTon:VACuum", "vacuum_mean_photon_number", 0, 0.01, 0.001),
+    QueryRow("SOURce:PROBability:SIGNal", "signal_probability"),
+    SettingRow("SOURce:PROBability:DECoy", "decoy_probability", 0.001, 0.6, 0.4),
+    SettingRow("SOURce:PROBability:VACuum", "vacuum_probability", 0.001, 0.4, 0.1),
+    QueryRow("CHANnel<c>:POWer", "sub_channels[{}].laser_power", ".2f"),
+    QueryRow("CHANnel<c>:CURRent", "sub_channels[{}].laser_bias_current", ".2f"),
+    QueryRow("CHANnel<c>:TEMPerature", "sub_channels[{}].laser_temperature", ".3f"),
 )
 
 
@@ -205,22 +205,22 @@ def receiver_rows(kind: Detectors) -> tuple[Command, ...]:
     nanowire = kind == "nanowire"
     return (
         Choice("INPut:SHUTter", "shutter", ("OPEN", "CLOSED")),
-        Setting("SENSe:INTerferometer:TEMPerature", "interferometer_set_point", 20, 40, 30, "degC", decimals=3),
-        Query("FETCh:TEMPerature:INTerferometer", "interferometer_temperature", ".3f"),
-        Query("FETCh:PHASe", "interferometer_phase", ".4f"),
-        Query("FETCh:VISibility", "visibility", ".4f"),
-        Query("FETCh:CLOCk:POWer", "clock_power", ".2f"),
-        Query("FETCh:LOSS", "channel_loss", ".2f"),
-        Query("SENSe:CLOCk:LOCK", "clock_locked", ".0f"),
-        Query("CHANnel<c>:VISibility", "sub_channels[{}].visibility", ".4f"),
-        Query("CHANnel<c>:COUNt", "sub_channels[{}].count_rate", ".0f"),
-        Query("DETector<i>:TEMPerature", "detectors[{}].temperature", ".3f"),
-        Setting("DETector<i>:BIAS", "detectors[{}].bias", 0, 40 if nanowire else 80, 0, "uA" if nanowire else "V"),
-        *(() if nanowire else (Setting("DETector<i>:DELay", "detectors[{}].gate_delay", 0, 1000, 0, "ps"),)),
-        Setting("DETector<i>:DEAD", "detectors[{}].dead_time", 0, 10_000, 40 if nanowire else 1000, "ns"),
-        Query("DETector<i>:EFFiciency", "detectors[{}].efficiency", ".4f"),
-        Query("DETector<i>:COUNt", "detectors[{}].count_rate", ".0f"),
-        Query("DETector<i>:DARK", "detectors[{}].dark_count_rate", ".0f"),
+        SettingRow("SENSe:INTerferometer:TEMPerature", "interferometer_set_point", 20, 40, 30, "degC", decimals=3),
+        QueryRow("FETCh:TEMPerature:INTerferometer", "interferometer_temperature", ".3f"),
+        QueryRow("FETCh:PHASe", "interferometer_phase", ".4f"),
+        QueryRow("FETCh:VISibility", "visibility", ".4f"),
+        QueryRow("FETCh:CLOCk:POWer", "clock_power", ".2f"),
+        QueryRow("FETCh:LOSS", "channel_loss", ".2f"),
+        QueryRow("SENSe:CLOCk:LOCK", "clock_locked", ".0f"),
+        QueryRow("CHANnel<c>:VISibility", "sub_channels[{}].visibility", ".4f"),
+        QueryRow("CHANnel<c>:COUNt", "sub_channels[{}].count_rate", ".0f"),
+        QueryRow("DETector<i>:TEMPerature", "detectors[{}].temperature", ".3f"),
+        SettingRow("DETector<i>:BIAS", "detectors[{}].bias", 0, 40 if nanowire else 80, 0, "uA" if nanowire else "V"),
+        *(() if nanowire else (SettingRow("DETector<i>:DELay", "detectors[{}].gate_delay", 0, 1000, 0, "ps"),)),
+        SettingRow("DETector<i>:DEAD", "detectors[{}].dead_time", 0, 10_000, 40 if nanowire else 1000, "ns"),
+        QueryRow("DETector<i>:EFFiciency", "detectors[{}].efficiency", ".4f"),
+        QueryRow("DETector<i>:COUNt", "detectors[{}].count_rate", ".0f"),
+        QueryRow("DETector<i>:DARK", "detectors[{}].dark_count_rate", ".0f"),
     )
 
 
@@ -251,7 +251,7 @@ class CommandTable:
         by_header: dict[tuple[str, bool], tuple[Command, ...]] = {}
         for row in rows:
             for asks in (False, True):
-                if not isinstance(row, Order if asks else Query):
+                if not isinstance(row, Order if asks else QueryRow):
                     key = row.header, asks
                     by_header[key] = (*by_header.get(key, ()), row)
         self._patterns = [
@@ -288,11 +288,11 @@ class CommandTable:
             return found
         return None
 
-    def named(self) -> list[tuple[str, Query | Setting | Choice]]:
+    def named(self) -> list[tuple[str, QueryRow | SettingRow | Choice]]:
         """Return what `FETCh:ALL?` lists, parts included, each under its name: short header in upper case."""
-        listed: list[tuple[str, Query | Setting | Choice]] = []
+        listed: list[tuple[str, QueryRow | SettingRow | Choice]] = []
         for row in self.rows:
-            if isinstance(row, Order | LinkSelection) or not row.listed:
+            if isinstance(row, Order | LinkSelectionRow) or not row.listed:
                 continue
             name, place = short_header(row.header), _PLACE.search(row.header)
             if place is None:
@@ -306,7 +306,7 @@ class CommandTable:
         """Return the numbers at delivery, parts included, by their neutral name."""
         values: dict[str, float] = {}
         for row in self.rows:
-            if isinstance(row, Setting):
+            if isinstance(row, SettingRow):
                 place = _PLACE.search(row.header)
                 for i in range(self.parts[place.group()] if place else 1):
                     values[row.quantity.format(i)] = row.delivery
@@ -314,6 +314,6 @@ class CommandTable:
 
 
 def _of_part(row: Row, index: int) -> Row:
-    if isinstance(row, Order | LinkSelection):
+    if isinstance(row, Order | LinkSelectionRow):
         return row
     return replace(row, quantity=row.quantity.format(index))

@@ -6,24 +6,24 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from tokaido.emulators.nec._commands import Choice, LinkSelection, Order, Query, Setting, word_of
+from tokaido.emulators.nec._commands import Choice, LinkSelectionRow, Order, QueryRow, SettingRow, word_of
 from tokaido.emulators.nec._seal import MAX_REPLY, SealedMessages
 from tokaido.emulators.nec._texts import NO_VALUE, number, quoted, reading_text, text_of
 from tokaido.emulators.scpi import Dialect, Parameters, ScpiError, ScpiModel, command
-from tokaido.emulators.units import MAX_FENCE, Latch, Refusal, State, parse_link
+from tokaido.emulators.units import MAX_FENCING_TOKEN, Latch, Refusal, State, parse_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators.nec._commands import CommandTable, Found
     from tokaido.emulators.nec._unit import NecUnit
-    from tokaido.emulators.units import AlarmChange, Link, Reading
+    from tokaido.emulators.units import AlarmChange, UnitLink, UnitReading
 
 KEPT_CHANGES: Final = 64
 """Changes of alarms that the log keeps."""
 MAX_INPUT: Final = 4096
-_WHOLE: Final = Setting("", "", 0, MAX_FENCE, 0, integer=True)
-"""Any number that a fence or a count of alarms may be."""
+_WHOLE: Final = SettingRow("", "", 0, MAX_FENCING_TOKEN, 0, integer=True)
+"""Any number that a fencing token or a count of alarms may be."""
 _NOBODY: Final = "-"
 """What a unit calls the peer and the path of the link with any unit; on this page they are empty."""
 _REFUSED: Final = {
@@ -63,10 +63,10 @@ class Panel(ScpiModel):
         self._unit = unit
         self._table = table
         self._log: deque[AlarmChange] = deque(maxlen=KEPT_CHANGES)
-        self._seals = SealedMessages(self, unit.serial_number, unit.renew_lease)
+        self._seals = SealedMessages(self, unit.serial_number, unit.restart_watchdog)
         self._answers: dict[str, Callable[[], str]] = {
             "UNIT:STATe": self._state,
-            "UNIT:LEASe": self._lease,
+            "UNIT:LEASe": self._watchdog,
             "LINK:LIST": self._links,
             "KEY:COUNt": self._count,
             "KEY:SESSion": self._session,
@@ -175,7 +175,7 @@ class Panel(ScpiModel):
 
     def _ask(self, found: Found, arguments: tuple[str, ...]) -> str:
         row = found.rows[0]
-        least, most = row.arguments if isinstance(row, Query) else (0, 0)
+        least, most = row.arguments if isinstance(row, QueryRow) else (0, 0)
         if len(arguments) > most:
             raise ScpiError(-108, f"{found.called}?")
         if len(arguments) < least:
@@ -184,18 +184,18 @@ class Panel(ScpiModel):
             return self._alarm_log(arguments[0])
         if row.header in self._answers:
             return self._answers[row.header]()
-        if isinstance(row, LinkSelection):
+        if isinstance(row, LinkSelectionRow):
             return self._link()
         if isinstance(row, Order):
             raise ScpiError(-113, f"{found.called}?")
         return reading_text(self._value(row), row.digits)
 
-    def _value(self, row: Query | Setting | Choice) -> Reading:
+    def _value(self, row: QueryRow | SettingRow | Choice) -> UnitReading:
         return self.unit.value(row.quantity)
 
     def _order(self, found: Found, arguments: tuple[str, ...]) -> None:
         row, called, orders = found.rows[0], found.called, self.unit.orders
-        if isinstance(row, LinkSelection):
+        if isinstance(row, LinkSelectionRow):
             self._select_link(called, arguments)
             return
         takes = 0 if isinstance(row, Order) and not row.word and not row.takes_serial else 1
@@ -203,7 +203,7 @@ class Panel(ScpiModel):
             raise ScpiError(-108, called)
         if len(arguments) < takes:
             raise ScpiError(-109, called)
-        if isinstance(row, Setting | Choice):
+        if isinstance(row, SettingRow | Choice):
             orders.set(row.quantity, row.parse(arguments[0], called), called=called)
         elif isinstance(row, Order):
             serial = text_of(arguments[0], called) if row.takes_serial else ""
@@ -221,18 +221,18 @@ class Panel(ScpiModel):
         if len(arguments) < 2:
             raise ScpiError(-109, called)
         peer, path = (text_of(argument, called) for argument in arguments[:2])
-        fence = None
+        fencing_token = None
         if len(arguments) == 3:
-            fence = int(_WHOLE.parse(arguments[2], f"the fence of {called}"))
+            fencing_token = int(_WHOLE.parse(arguments[2], f"the fencing token of {called}"))
         if peer == path == "":
             peer = path = _NOBODY
         elif _NOBODY in (peer, path):
             raise ScpiError(-222, f"{called} takes a serial number and a path, or two empty texts")
-        self.unit.orders.select_link(parse_link(peer, path), fence, called=called)
+        self.unit.orders.select_link(parse_link(peer, path), fencing_token, called=called)
 
     def _link(self) -> str:
         links = self.unit.links
-        return f"{_named(links.in_force)},{links.fence}"
+        return f"{_named(links.in_force)},{links.fencing_token}"
 
     def _links(self) -> str:
         listed = [f"{_named(link)},{bits}" for link, bits in self.unit.links.remaining().items()]
@@ -243,8 +243,8 @@ class Panel(ScpiModel):
     def _state(self) -> str:
         return f"{self.unit.state},{self.unit.step or 'NONE'}"
 
-    def _lease(self) -> str:
-        return f"{number(self.unit.settings['lease'])},{number(round(self.unit.lease_left_s, 1))}"
+    def _watchdog(self) -> str:
+        return f"{number(self.unit.settings['watchdog'])},{number(round(self.unit.watchdog_left_s, 1))}"
 
     def _count(self) -> str:
         return f"{self.unit.store.waiting},{self.unit.store.committed}"
@@ -288,5 +288,5 @@ class Panel(ScpiModel):
         return listed
 
 
-def _named(link: Link) -> str:
+def _named(link: UnitLink) -> str:
     return ",".join(quoted("" if name == _NOBODY else name) for name in link)

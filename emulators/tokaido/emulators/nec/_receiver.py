@@ -11,7 +11,7 @@ from tokaido.emulators.nec._commands import COMMON, Detectors, receiver_rows
 from tokaido.emulators.nec._cryostat import Cryostat
 from tokaido.emulators.nec._detectors import KINDS
 from tokaido.emulators.nec._unit import NecUnit, of_channel
-from tokaido.emulators.units import MODEL_FAULTS, TICK_NS, Body, Reading, ReceiverUnit, no_data, of_detector
+from tokaido.emulators.units import MODEL_FAULTS, TICK_NS, Body, ReceiverUnit, UnitReading, no_data, of_detector
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
@@ -168,16 +168,16 @@ class ReceiverModel(NecUnit, ReceiverUnit):
 
     # --- readings ---------------------------------------------------------------------------------------------------
 
-    def reading(self, name: str) -> Reading:
+    def reading(self, name: str) -> UnitReading:
         """Return a reading of this unit; NO_DATA in the dark for what only light shows."""
         if name == "visibility":
             seen = [float(self.reading(of_channel(c, name)).value) for c in self.channels_on]
             if not seen:
                 raise no_data("no sub-channel is on")
-            return Reading(math.fsum(seen) / len(seen))
+            return UnitReading(math.fsum(seen) / len(seen))
         return super().reading(name)
 
-    def _channel_reading(self, name: str, channel: int, what: str) -> Reading:
+    def _channel_reading(self, name: str, channel: int, what: str) -> UnitReading:
         match what:
             case "visibility":
                 light = self.light
@@ -185,10 +185,10 @@ class ReceiverModel(NecUnit, ReceiverUnit):
                     raise no_data("no light")
                 if channel not in self.channels_on:
                     raise no_data("the sub-channel is off")
-                return Reading(min(self.noise.around(name, light.visibility, 0.0005, self.now_ns), 1.0))
+                return UnitReading(min(self.noise.around(name, light.visibility, 0.0005, self.now_ns), 1.0))
             case "count_rate":
                 both = (of_detector(i, what) for i in (2 * channel, 2 * channel + 1))
-                return Reading(math.fsum(float(self.reading(detector).value) for detector in both))
+                return UnitReading(math.fsum(float(self.reading(detector).value) for detector in both))
             case _:
                 return super()._channel_reading(name, channel, what)
 

@@ -43,13 +43,13 @@ class SealedMessages:
     Args:
         panel: The instrument that carries out what is under the seal, and sends the reply.
         serial_number: Part of every seal.
-        renew_lease: Called for every message with a right seal.
+        restart_watchdog: Called for every message with a right seal.
     """
 
-    def __init__(self, panel: ScpiCore, serial_number: str, renew_lease: Callable[[], None]) -> None:
+    def __init__(self, panel: ScpiCore, serial_number: str, restart_watchdog: Callable[[], None]) -> None:
         self._panel = panel
         self._serial_number = serial_number
-        self._renew_lease = renew_lease
+        self._restart_watchdog = restart_watchdog
         self._memory: deque[_Remembered] = deque(maxlen=REMEMBERED)
 
     def take(self, message: str) -> bool:
@@ -67,7 +67,7 @@ class SealedMessages:
         serial_number = "" if rest == IDENTIFY else self._serial_number
         if seal != checksum(serial_number, request, rest):
             return self._refuse(self._serial_number, request, 110, "Seal does not match")
-        self._renew_lease()
+        self._restart_watchdog()
         now_ns = self._panel.now_ns
         for remembered in self._memory:
             if remembered.id == request and now_ns - remembered.at_ns <= MEMORY_NS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tokaido.emulators.scpi import ScpiError
 
 if TYPE_CHECKING:
-    from tokaido.emulators.units import Reading
+    from tokaido.emulators.units import UnitReading
 
 NO_VALUE: Final = "9.91E37"
 """What stands for a value that cannot be given (SCPI-99 volume 1, 7.2.1.5: not a number)."""
@@ -24,7 +24,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def reading_text(reading: Reading, digits: str) -> str:
+def reading_text(reading: UnitReading, digits: str) -> str:
     """Return a reading: `0.0312`, `0.0312,12.5` if it is 12.5 s old, `OPEN`."""
     if isinstance(reading.value, str):
         return reading.value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators.nec._commands import COMMON, TRANSMITTER
 from tokaido.emulators.nec._unit import NecUnit, of_channel
-from tokaido.emulators.units import Body, Reading, TransmitterUnit, no_data
+from tokaido.emulators.units import Body, TransmitterUnit, UnitReading, no_data
 
 if TYPE_CHECKING:
     from tokaido.emulators.nec._commands import Command
@@ -69,22 +69,22 @@ class TransmitterModel(NecUnit, TransmitterUnit):
         elif "rng_failure" in self.faults:
             self.raise_alarm("RNG_FAIL")
 
-    def reading(self, name: str) -> Reading:
+    def reading(self, name: str) -> UnitReading:
         """Return a reading of this unit; NO_DATA for what only an emitting laser shows."""
         if name in self.SHOWN_BY_EMISSION and not self.channels_on:
             raise no_data("no sub-channel is on")
         return super().reading(name)
 
-    def _channel_reading(self, name: str, channel: int, what: str) -> Reading:
+    def _channel_reading(self, name: str, channel: int, what: str) -> UnitReading:
         match what:
             case "laser_power":
                 if not self._emits(channel):
                     raise no_data("the laser does not emit")
-                return Reading(self._power_of(channel))
+                return UnitReading(self._power_of(channel))
             case "laser_bias_current":
                 emits = self._emits(channel)
-                return Reading(self.noise.around(name, self.LASER_BIAS_MA, 0.05, self.now_ns) if emits else 0.0)
+                return UnitReading(self.noise.around(name, self.LASER_BIAS_MA, 0.05, self.now_ns) if emits else 0.0)
             case "laser_temperature":
-                return Reading(self.noise.around(name, self.laser.temperature, 0.002, self.now_ns))
+                return UnitReading(self.noise.around(name, self.laser.temperature, 0.002, self.now_ns))
             case _:
                 return super()._channel_reading(name, channel, what)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tokaido.emulators.nec._commands import CommandTable
 from tokaido.emulators.nec._keyformat import NecKeyFormat
 from tokaido.emulators.nec._panel import Panel
-from tokaido.emulators.units import Reading, UnitModel
+from tokaido.emulators.units import UnitModel, UnitReading
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MAX_CONNECTIONS: Final = 1024
 
 
 def of_channel(index: int, what: str) -> str:
-    """Return the neutral name of a setting or reading of one sub-channel: `sub_channels[0].operation`."""
+    """Return the neutral name of a setting or reading of one sub-channel: `sub_channels[0].enabled`."""
     return f"sub_channels[{index}].{what}"
 
 
@@ -76,7 +76,7 @@ class NecUnit(UnitModel):
         return {**super().identity(), "model": self._model()}
 
     def _delivery(self) -> dict[str, float]:
-        on = {of_channel(c, "operation"): float(c < ON_AT_DELIVERY) for c in range(self.channels)}
+        on = {of_channel(c, "enabled"): float(c < ON_AT_DELIVERY) for c in range(self.channels)}
         return {**self.table.delivery(), **on}
 
     def _build_control(self) -> ControlPort:
@@ -88,30 +88,30 @@ class NecUnit(UnitModel):
     @property
     def channels_on(self) -> tuple[int, ...]:
         """The sub-channels that are switched on, from 0."""
-        return tuple(c for c in range(self.channels) if self.settings[of_channel(c, "operation")])
+        return tuple(c for c in range(self.channels) if self.settings[of_channel(c, "enabled")])
 
     def put(self, name: str, value: float | str) -> None:
         """Put a setting into force; ON and OFF are those of a sub-channel."""
         super().put(name, {"ON": 1.0, "OFF": 0.0}.get(value, value) if isinstance(value, str) else value)
 
-    def value(self, name: str) -> Reading:
+    def value(self, name: str) -> UnitReading:
         """Return a setting or a reading by its neutral name; see `UnitModel.value`."""
-        if name.endswith("].operation") and name in self.settings:
-            return Reading("ON" if self.settings[name] else "OFF")
+        if name.endswith("].enabled") and name in self.settings:
+            return UnitReading("ON" if self.settings[name] else "OFF")
         return super().value(name)
 
-    def reading(self, name: str) -> Reading:
+    def reading(self, name: str) -> UnitReading:
         """Return a reading that both units have."""
         if name == "state":
-            return Reading(str(self.state))
+            return UnitReading(str(self.state))
         if name.startswith("sub_channels["):
             number, _, what = name.removeprefix("sub_channels[").partition("].")
             return self._channel_reading(name, int(number), what)
         return super().reading(name)
 
-    def _channel_reading(self, name: str, channel: int, what: str) -> Reading:
+    def _channel_reading(self, name: str, channel: int, what: str) -> UnitReading:
         if what == "wavelength":
-            return Reading(FIRST_WAVELENGTH_NM + WAVELENGTH_STEP_NM * channel)
+            return UnitReading(FIRST_WAVELENGTH_NM + WAVELENGTH_STEP_NM * channel)
         raise KeyError(name)
 
     # --- the control port -------------------------------------------------------------------------------------------

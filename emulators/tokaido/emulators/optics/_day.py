@@ -82,9 +82,9 @@ class DayOfLink:
     qber_z: NDArray[np.float64]
     qber_x: NDArray[np.float64]
     """Error rates of the key and the check basis, all intensities; NaN where nothing was sifted."""
-    sifted_rate: NDArray[np.float64]
+    sifted_key_rate: NDArray[np.float64]
     """Detections of all intensities in the keyed bases (both with "lucamarini"), in bit/s."""
-    secret_rate: NDArray[np.float64]
+    secret_key_rate: NDArray[np.float64]
     """Key of the block that the step belongs to, over the time of that block, in bit/s; 0 where it was not finished."""
     state: NDArray[np.str_]
     """RUN, DEGRADED or REALIGN."""
@@ -332,8 +332,8 @@ class _Day:
             detector_deviation_k=world[4],
             qber_z=_rates(counts[:, 0]),
             qber_x=_rates(counts[:, 1]),
-            sifted_rate=counts[:, : settle.keyed_bases, 0].sum(axis=(1, 2)) / self._step_s,
-            secret_rate=secret,
+            sifted_key_rate=counts[:, : settle.keyed_bases, 0].sum(axis=(1, 2)) / self._step_s,
+            secret_key_rate=secret,
             state=states,
             alarms=tuple(sorted(self._alarms, key=lambda alarm: alarm.begin_s)),
             blocks=tuple(self._blocks),

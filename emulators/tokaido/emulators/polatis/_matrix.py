@@ -22,7 +22,7 @@ MAX_MONITORS: Final = 256
 """Most ports that one query of power monitors may name."""
 BOOT_MODES: Final = {"DARK": "DARK", "RESTore": "REST", "AUTosave": "AUT"}
 
-Port = tuple[str, int]
+PortName = tuple[str, int]
 
 
 SERIAL_ENDS = ("pty", "emu", "asrl")
@@ -242,13 +242,13 @@ class MatrixSwitchModel(ScpiModel):
             raise ScpiError(-222, "inputs have no monitors")
         return f"({','.join(f'{self.optics.power_dbm(*port, self.now_ns):.1f}' for port in ports)})"
 
-    def _working(self, p: Parameters) -> Collection[Port]:
+    def _working(self, p: Parameters) -> Collection[PortName]:
         ports = self._ports(p)
         if self.optics.failed.intersection(ports):
             raise ScpiError(-240, "failed port")
         return ports
 
-    def _ports(self, p: Parameters) -> list[Port]:
+    def _ports(self, p: Parameters) -> list[PortName]:
         every = range(1, self.inputs + self.outputs + 1)
         numbers = p.channels(0, 1, self.inputs + self.outputs) if len(p) else every
         return [("in", n) if n <= self.inputs else ("out", n - self.inputs) for n in numbers]

@@ -20,7 +20,7 @@ MAX_CHANNELS: Final = 100_000
 """Most channels that one list may name; a range is not a way to fill the memory."""
 
 
-class Unit(NamedTuple):
+class MessageUnit(NamedTuple):
     """One program message unit: its header as it was sent, and its parameters."""
 
     header: str
@@ -49,7 +49,7 @@ def split(text: str, separator: str) -> list[str]:
     return [*parts, text[start:]]
 
 
-def parse_unit(text: str) -> Unit:
+def parse_unit(text: str) -> MessageUnit:
     """Return one unit of a message, which is not empty.
 
     Raises:
@@ -61,13 +61,13 @@ def parse_unit(text: str) -> Unit:
         raise ScpiError(-102, text[:40])
     header, rest = match.group(), text[match.end() :]
     if not rest:
-        return Unit(header, ())
+        return MessageUnit(header, ())
     if not rest[0].isspace():
         raise ScpiError(-103 if rest[0] in "(,\"'" else -102, text[:40])
     arguments = tuple(argument.strip() for argument in split(rest, ","))
     if "" in arguments:
         raise ScpiError(-109, header)
-    return Unit(header, arguments)
+    return MessageUnit(header, arguments)
 
 
 def parse_channels(text: str, low: int, high: int) -> tuple[int, ...]:

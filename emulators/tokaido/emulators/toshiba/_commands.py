@@ -10,17 +10,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.units import MAX_FENCE, ORDERS, Refusal, of_detector, parse_link, setting_allowed
+from tokaido.emulators.units import MAX_FENCING_TOKEN, ORDERS, Refusal, of_detector, parse_link, setting_allowed
 
 if TYPE_CHECKING:
-    from tokaido.emulators.units import Link, OrderName
+    from tokaido.emulators.units import OrderName, UnitLink
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class QueryRow:
     """A command that asks; allowed in any state, changes nothing."""
 
     name: str
@@ -39,7 +39,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class SettingRow:
     """A value that is ordered and asked for under one name."""
 
     name: str
@@ -106,15 +106,15 @@ class LinkChoice:
     name: str
     meaning: str
     quantity = "link"
-    takes = "peer,path[,fence]"
+    takes = "peer,path[,token]"
 
     @property
     def help(self) -> str:
         """Its line in HELP."""
         return f"{self.name:<12} {self.takes:<22} in {setting_allowed(self.quantity)}: {self.meaning}"
 
-    def parse(self, argument: str) -> tuple[Link, int | None]:
-        """Return the link and the fencing number, if there is one.
+    def parse(self, argument: str) -> tuple[UnitLink, int | None]:
+        """Return the link and the fencing token, if there is one.
 
         Raises:
             Refusal: ARGUMENT when there are more or fewer fields or the number is none, RANGE for names of another
@@ -126,10 +126,10 @@ class LinkChoice:
         if len(fields) == 2:
             return parse_link(*fields), None
         if not _INTEGER.fullmatch(fields[2]):
-            raise Refusal("ARGUMENT", f"{self.name} takes an integer as fence")
+            raise Refusal("ARGUMENT", f"{self.name} takes an integer as fencing token")
         link = parse_link(*fields[:2])
-        if len(fields[2]) > 20 or not 0 <= int(fields[2]) <= MAX_FENCE:
-            raise Refusal("RANGE", f"{self.name} takes a fence of 0 to {MAX_FENCE}")
+        if len(fields[2]) > 20 or not 0 <= int(fields[2]) <= MAX_FENCING_TOKEN:
+            raise Refusal("RANGE", f"{self.name} takes a fencing token of 0 to {MAX_FENCING_TOKEN}")
         return link, int(fields[2])
 
 
@@ -154,15 +154,15 @@ class Order:
         return f"{self.text:<35} in {ORDERS[self.order]}: {self.meaning}"
 
 
-Command = Query | Setting | Choice | LinkChoice | Order
+Command = QueryRow | SettingRow | Choice | LinkChoice | Order
 
 
 COMMON: tuple[Command, ...] = (
-    Query("IDN", "", "vendor, model, serial number, firmware, protocol", telemetry=False),
-    Query("STAT", "", "state, and the step of an alignment", telemetry=False),
-    Query("ALM", "", "last alarm line; code, severity, age and latch of active alarms", telemetry=False),
-    Query("TEL", "", "all readings and settings", telemetry=False),
-    Query("UPT", "uptime", "time since the console came up", "s", ".1f"),
+    QueryRow("IDN", "", "vendor, model, serial number, firmware, protocol", telemetry=False),
+    QueryRow("STAT", "", "state, and the step of an alignment", telemetry=False),
+    QueryRow("ALM", "", "last alarm line; code, severity, age and latch of active alarms", telemetry=False),
+    QueryRow("TEL", "", "all readings and settings", telemetry=False),
+    QueryRow("UPT", "uptime", "time since the console came up", "s", ".1f"),
     Order("PWR", "ON", "power_on", "begin the self-test"),
     Order("PWR", "OFF", "power_off", "stop, safe state, off"),
     Order("KEY", "START", "start", "begin to exchange keys"),
@@ -171,9 +171,9 @@ COMMON: tuple[Command, ...] = (
     Order("SAFE", "", "apply_safe_state", "safe state"),
     Order("FLT", "CLR", "clear_fault", "clear latched faults"),
     Order("SEC", "ACK", "acknowledge_security", "clear latched security alarms"),
-    Order("SEC", "ZEROIZE", "zeroise", "erase every key; needs ,<serial number>"),
-    Setting("LSE", "lease", "dead-man lease", 5, 3600, 0, "s", or_zero=True),
-    Setting(
+    Order("SEC", "ZEROIZE", "zeroize", "erase every key; needs ,<serial number>"),
+    SettingRow("LSE", "watchdog", "watchdog", 5, 3600, 0, "s", or_zero=True),
+    SettingRow(
         "BLK",
         "block_bits",
         "key-basis bits that are distilled together",
@@ -183,59 +183,61 @@ COMMON: tuple[Command, ...] = (
         "bit",
         integer=True,
     ),
-    Setting("BAS", "key_basis_probability", "probability of the key basis at this unit", 0.5, 0.99, 0.82),
-    Query("QBER", "qber", "error rate in the key basis, last block", "", ".5f"),
-    Query("QBER:CHK", "qber_check", "error rate in the check basis, last block", "", ".5f"),
-    Query("RATE:SIFT", "sifted_rate", "sifted key-basis rate, last second", "bit/s", ".0f"),
-    Query("RATE:SEC", "secret_rate", "secret rate, last blocks", "bit/s", ".0f"),
-    Query("EC:EFF", "reconciliation_efficiency", "reconciliation efficiency, last block", "", ".4f"),
-    Query("AUTH:LEFT", "authentication_key_remaining", "authentication key that is left", "bit", ".0f"),
-    Query("PSK", "preshared_key_loaded", "whether a pre-shared key is loaded", "", ".0f"),
-    LinkChoice("LNK", "select a QKD link; asked: peer, path, fence"),
-    Query("LNK:LIST", "", "links that have a pre-shared key: peer, path, bit of authentication key", telemetry=False),
-    Query("KEYS", "", "key blocks that wait; committed since power-on"),
-    Query("SES", "session", "session id"),
-    Query("CHS:TEMP", "chassis_temperature", "chassis temperature", "degC", ".2f"),
+    SettingRow("BAS", "key_basis_probability", "probability of the key basis at this unit", 0.5, 0.99, 0.82),
+    QueryRow("QBER", "qber", "error rate in the key basis, last block", "", ".5f"),
+    QueryRow("QBER:CHK", "qber_check", "error rate in the check basis, last block", "", ".5f"),
+    QueryRow("RATE:SIFT", "sifted_key_rate", "sifted key-basis rate, last second", "bit/s", ".0f"),
+    QueryRow("RATE:SEC", "secret_key_rate", "secret rate, last blocks", "bit/s", ".0f"),
+    QueryRow("EC:EFF", "reconciliation_efficiency", "reconciliation efficiency, last block", "", ".4f"),
+    QueryRow("AUTH:LEFT", "authentication_key_remaining", "authentication key that is left", "bit", ".0f"),
+    QueryRow("PSK", "preshared_key_loaded", "whether a pre-shared key is loaded", "", ".0f"),
+    LinkChoice("LNK", "select a QKD link; asked: peer, path, token"),
+    QueryRow(
+        "LNK:LIST", "", "links that have a pre-shared key: peer, path, bit of authentication key", telemetry=False
+    ),
+    QueryRow("KEYS", "", "key blocks that wait; committed since power-on"),
+    QueryRow("SES", "session", "session id"),
+    QueryRow("CHS:TEMP", "chassis_temperature", "chassis temperature", "degC", ".2f"),
 )
 
 TRANSMITTER: tuple[Command, ...] = (
-    Query("EMI", "emitting", "whether the laser emits", "", ".0f"),
-    Query("LAS:POW", "laser_power", "power at the laser monitor", "dBm", ".2f"),
-    Query("LAS:BIAS", "laser_bias_current", "laser bias current", "mA", ".2f"),
-    Query("LAS:TEMP", "laser_temperature", "laser temperature", "degC", ".3f"),
-    Query("LAS:TEC", "laser_cooler_current", "current of the thermoelectric cooler", "A", ".3f"),
-    Query("IM:EXT", "modulator_extinction", "extinction of the intensity modulator", "dB", ".2f"),
-    Query("MON:POW", "monitor_power", "mean power behind the attenuator", "dBm", ".2f"),
-    Query("CLK:RATE", "clock_rate", "pulse rate", "Hz", ".0f"),
-    Query("RNG", "random_generator_healthy", "health of the random generator", "", ".0f"),
-    Setting("VOA:ATT", "attenuation", "attenuator behind the laser", 0, 60, 35, "dB"),
-    Setting("IM:BIAS", "modulator_bias", "bias of the intensity modulator", -10, 10, 3.2, "V"),
-    Setting(
+    QueryRow("EMI", "emitting", "whether the laser emits", "", ".0f"),
+    QueryRow("LAS:POW", "laser_power", "power at the laser monitor", "dBm", ".2f"),
+    QueryRow("LAS:BIAS", "laser_bias_current", "laser bias current", "mA", ".2f"),
+    QueryRow("LAS:TEMP", "laser_temperature", "laser temperature", "degC", ".3f"),
+    QueryRow("LAS:TEC", "laser_cooler_current", "current of the thermoelectric cooler", "A", ".3f"),
+    QueryRow("IM:EXT", "modulator_extinction", "extinction of the intensity modulator", "dB", ".2f"),
+    QueryRow("MON:POW", "output_power", "mean power behind the attenuator", "dBm", ".2f"),
+    QueryRow("CLK:RATE", "clock_rate", "pulse rate", "Hz", ".0f"),
+    QueryRow("RNG", "random_generator_healthy", "health of the random generator", "", ".0f"),
+    SettingRow("VOA:ATT", "attenuation", "attenuator behind the laser", 0, 60, 35, "dB"),
+    SettingRow("IM:BIAS", "modulator_bias", "bias of the intensity modulator", -10, 10, 3.2, "V"),
+    SettingRow(
         "MU:SIG", "signal_mean_photon_number", "mean photon number of the signal state", 0.05, 1, 0.5, "photon/pulse"
     ),
-    Setting(
+    SettingRow(
         "MU:DEC", "decoy_mean_photon_number", "mean photon number of the decoy state", 0.01, 0.5, 0.13, "photon/pulse"
     ),
-    Setting(
+    SettingRow(
         "MU:VAC", "vacuum_mean_photon_number", "mean photon number of the vacuum state", 0, 0.01, 0.001, "photon/pulse"
     ),
-    Query("PRB:SIG", "signal_probability", "probability of the signal state", "", ".10g"),
-    Setting("PRB:DEC", "decoy_probability", "probability of the decoy state", 0.001, 0.6, 0.27),
-    Setting("PRB:VAC", "vacuum_probability", "probability of the vacuum state", 0.001, 0.4, 0.13),
+    QueryRow("PRB:SIG", "signal_probability", "probability of the signal state", "", ".10g"),
+    SettingRow("PRB:DEC", "decoy_probability", "probability of the decoy state", 0.001, 0.6, 0.27),
+    SettingRow("PRB:VAC", "vacuum_probability", "probability of the vacuum state", 0.001, 0.4, 0.13),
 )
 
 
 def _detector(i: int) -> tuple[Command, ...]:
     return (
-        Query(f"DET{i}:TEMP", of_detector(i, "temperature"), f"temperature of detector {i}", "degC", ".3f"),
-        Setting(f"DET{i}:BIAS", of_detector(i, "bias"), f"bias of detector {i}", 0, 70, 0, "V"),
-        Setting(f"DET{i}:DLY", of_detector(i, "gate_delay"), f"gate delay of detector {i}", 0, 1000, 0, "ps"),
-        Setting(f"DET{i}:DEAD", of_detector(i, "dead_time"), f"dead time of detector {i}", 0, 1000, 10, "ns"),
-        Query(
+        QueryRow(f"DET{i}:TEMP", of_detector(i, "temperature"), f"temperature of detector {i}", "degC", ".3f"),
+        SettingRow(f"DET{i}:BIAS", of_detector(i, "bias"), f"bias of detector {i}", 0, 70, 0, "V"),
+        SettingRow(f"DET{i}:DLY", of_detector(i, "gate_delay"), f"gate delay of detector {i}", 0, 1000, 0, "ps"),
+        SettingRow(f"DET{i}:DEAD", of_detector(i, "dead_time"), f"dead time of detector {i}", 0, 1000, 10, "ns"),
+        QueryRow(
             f"DET{i}:EFF", of_detector(i, "efficiency"), f"efficiency of detector {i} at the present bias", "", ".4f"
         ),
-        Query(f"DET{i}:CNT", of_detector(i, "count_rate"), f"count rate of detector {i}, last second", "1/s", ".0f"),
-        Query(
+        QueryRow(f"DET{i}:CNT", of_detector(i, "count_rate"), f"count rate of detector {i}, last second", "1/s", ".0f"),
+        QueryRow(
             f"DET{i}:DARK",
             of_detector(i, "dark_count_rate"),
             f"dark count rate of detector {i} at the last alignment",
@@ -249,12 +251,12 @@ RECEIVER: tuple[Command, ...] = (
     Choice("SHT", "shutter", "shutter at the quantum input", ("OPEN", "CLOSED")),
     *_detector(0),
     *_detector(1),
-    Query("IFM:TEMP", "interferometer_temperature", "interferometer temperature", "degC", ".3f"),
-    Query("IFM:PHS", "interferometer_phase", "phase error that the servo sees", "rad", ".4f"),
-    Query("VIS", "visibility", "interference visibility", "", ".4f"),
-    Query("CLK:POW", "clock_power", "clock light received", "dBm", ".2f"),
-    Query("LOSS", "channel_loss", "loss of the channel, from the clock light", "dB", ".2f"),
-    Query("CLK:LOCK", "clock_locked", "whether the clock is locked", "", ".0f"),
+    QueryRow("IFM:TEMP", "interferometer_temperature", "interferometer temperature", "degC", ".3f"),
+    QueryRow("IFM:PHS", "interferometer_phase", "phase error that the servo sees", "rad", ".4f"),
+    QueryRow("VIS", "visibility", "interference visibility", "", ".4f"),
+    QueryRow("CLK:POW", "clock_power", "clock light received", "dBm", ".2f"),
+    QueryRow("LOSS", "channel_loss", "loss of the channel, from the clock light", "dB", ".2f"),
+    QueryRow("CLK:LOCK", "clock_locked", "whether the clock is locked", "", ".0f"),
 )
 
 
@@ -265,7 +267,7 @@ class CommandTable:
         self.rows = rows
         self.queries = {row.name: row for row in rows if not isinstance(row, Order)}
         """Everything that can be asked, by its name without `?`."""
-        self.settings = {row.name: row for row in rows if isinstance(row, Setting | Choice | LinkChoice)}
+        self.settings = {row.name: row for row in rows if isinstance(row, SettingRow | Choice | LinkChoice)}
         self.orders: dict[str, dict[str, Order]] = {}
         for row in rows:
             if isinstance(row, Order):
@@ -290,8 +292,8 @@ class CommandTable:
         lines: list[str] = []
         for row in self.rows:
             if row.name.startswith(prefix):
-                if isinstance(row, Setting | Choice | LinkChoice):
+                if isinstance(row, SettingRow | Choice | LinkChoice):
                     unit = getattr(row, "unit", "")
-                    lines.append(Query(row.name, row.quantity, row.meaning, unit).help)
+                    lines.append(QueryRow(row.name, row.quantity, row.meaning, unit).help)
                 lines.append(row.help)
         return lines

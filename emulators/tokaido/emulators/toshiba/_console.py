@@ -36,7 +36,7 @@ ERROR_NUMBERS = {
 _TOO_LONG = f"a line takes at most {LINE_TO_UNIT} characters"
 
 
-class Device(Protocol):
+class ConsoleUnit(Protocol):
     """What the console needs of the unit behind it."""
 
     serial_number: str
@@ -59,7 +59,7 @@ class Device(Protocol):
         """
         ...
 
-    def renew_lease(self) -> None:
+    def restart_watchdog(self) -> None:
         """Note a request with a right seal."""
         ...
 
@@ -72,7 +72,7 @@ def seal(serial_number: str, body: str) -> str:
 class Console:
     """Bytes in, bytes out, one exchange at a time."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: ConsoleUnit) -> None:
         self._device = device
         self._out = bytearray()
         self._alarm_lines: list[str] = []
@@ -226,7 +226,7 @@ class Console:
                 raise Refusal("SYNTAX", "a line holds printable ASCII only")
             if not body or given != seal(serial, body):
                 raise Refusal("CHECKSUM", "the seal does not match")
-            self._device.renew_lease()
+            self._device.restart_watchdog()
             reply = self._remembered_reply(request, text)
         except Refusal as refusal:
             self._send_sealed(self._error(request, refusal), serial)

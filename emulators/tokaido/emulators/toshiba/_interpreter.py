@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.toshiba._commands import Choice, LinkChoice, Query
-from tokaido.emulators.units import Reading, Refusal
+from tokaido.emulators.toshiba._commands import Choice, LinkChoice, QueryRow
+from tokaido.emulators.units import Refusal, UnitReading
 
 if TYPE_CHECKING:
-    from tokaido.emulators.toshiba._commands import CommandTable, Setting
+    from tokaido.emulators.toshiba._commands import CommandTable, SettingRow
     from tokaido.emulators.units import UnitModel
 
 _AGED = re.compile(r"(-?[0-9][0-9.e+-]*)(?:@[0-9.]+)?")
@@ -78,16 +78,16 @@ class Interpreter:
             case "TEL":
                 return " ".join(f"{key}={text}" for key, text in self._listed())
             case "LSE":
-                return f"{unit.settings['lease']:.10g},{round(unit.lease_left_s, 1):.10g}"
+                return f"{unit.settings['watchdog']:.10g},{round(unit.watchdog_left_s, 1):.10g}"
             case "LNK":
-                return f"{unit.links.in_force.peer},{unit.links.in_force.path},{unit.links.fence}"
+                return f"{unit.links.in_force.peer},{unit.links.in_force.path},{unit.links.fencing_token}"
             case "LNK:LIST":
                 return ";".join(f"{link.peer},{link.path},{bits}" for link, bits in unit.links.remaining().items())
             case "KEYS":
                 return f"{unit.store.waiting},{unit.store.committed}"
             case _:
                 row = self._table.queries[name]
-                return _text(unit.value(row.quantity), row.digits if isinstance(row, Query) else ".10g")
+                return _text(unit.value(row.quantity), row.digits if isinstance(row, QueryRow) else ".10g")
 
     def _alarms(self) -> str:
         """Return the number of the last alarm line, then code, severity, age in s and latch of every active alarm."""
@@ -100,7 +100,7 @@ class Interpreter:
     def _listed(self) -> list[tuple[str, str]]:
         listed: list[tuple[str, str]] = []
         for row in self._table.queries.values():
-            if isinstance(row, LinkChoice) or (isinstance(row, Query) and not row.telemetry):
+            if isinstance(row, LinkChoice) or (isinstance(row, QueryRow) and not row.telemetry):
                 continue
             try:
                 listed.append((row.name, self._ask(row.name)))
@@ -124,12 +124,12 @@ class Interpreter:
 
     # --- ordering ---------------------------------------------------------------------------------------------------
 
-    def _set(self, row: Setting | Choice | LinkChoice, argument: str | None) -> str:
+    def _set(self, row: SettingRow | Choice | LinkChoice, argument: str | None) -> str:
         if argument is None:
             raise Refusal("ARGUMENT", f"{row.name} takes {row.takes}")
         if isinstance(row, LinkChoice):
-            link, fence = row.parse(argument)
-            self._unit.orders.select_link(link, fence, called=row.name)
+            link, fencing_token = row.parse(argument)
+            self._unit.orders.select_link(link, fencing_token, called=row.name)
             return self._ask(row.name)
         value: float | str = argument
         if not isinstance(row, Choice):
@@ -140,7 +140,7 @@ class Interpreter:
         return self._ask(row.name) if row.name != "LSE" else f"{value:.10g}"
 
 
-def _text(reading: Reading, digits: str) -> str:
+def _text(reading: UnitReading, digits: str) -> str:
     """Return a reading in the form of the page: `0.0312`, `0.0312@12.5`, `OPEN`."""
     if isinstance(reading.value, str):
         return reading.value

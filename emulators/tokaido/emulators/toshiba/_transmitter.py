@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokaido.emulators.toshiba._commands import COMMON, TRANSMITTER
 from tokaido.emulators.toshiba._unit import ToshibaUnit
-from tokaido.emulators.units import POWERED, Body, Reading, TransmitterUnit
+from tokaido.emulators.units import POWERED, Body, TransmitterUnit, UnitReading
 
 COOLER_AMPERES_PER_DEGREE = 0.18
 
@@ -29,16 +29,16 @@ class TransmitterModel(ToshibaUnit, TransmitterUnit):
     def _build_laser(self) -> Body:
         return Body(25.0, 11.7, settled_within=0.1)
 
-    def reading(self, name: str) -> Reading:
+    def reading(self, name: str) -> UnitReading:
         """Return a reading of this unit; NO_DATA for what only an emitting laser shows."""
         match name:
             case "laser_cooler_current":
                 if self.state not in POWERED or self.laser.stuck:
-                    return Reading(0.0)
+                    return UnitReading(0.0)
                 drive = 0.12 - COOLER_AMPERES_PER_DEGREE * self.laser.deviation
-                return Reading(self.noise.around(name, max(-1.0, min(1.0, drive)), 0.002, self.now_ns))
+                return UnitReading(self.noise.around(name, max(-1.0, min(1.0, drive)), 0.002, self.now_ns))
             case "modulator_extinction" if self.emitting:
                 off_centre = self.settings["modulator_bias"] - 3.2
-                return Reading(self.noise.around(name, max(31.0 - 4.0 * off_centre**2, 3.0), 0.1, self.now_ns))
+                return UnitReading(self.noise.around(name, max(31.0 - 4.0 * off_centre**2, 3.0), 0.1, self.now_ns))
             case _:
                 return super().reading(name)

@@ -10,9 +10,9 @@ from tokaido.emulators.units._alarms import ALARMS, ActiveAlarm, AlarmBook, Alar
 from tokaido.emulators.units._box import ControlPort
 from tokaido.emulators.units._faults import MODEL_FAULTS, ModelFaults
 from tokaido.emulators.units._keyformat import Header, KeyFormat
-from tokaido.emulators.units._links import ANYBODY, MAX_FENCE, Link, parse_link
+from tokaido.emulators.units._links import ANYBODY, MAX_FENCING_TOKEN, UnitLink, parse_link
 from tokaido.emulators.units._orders import ORDERS, Allowed, OrderName, setting_allowed
-from tokaido.emulators.units._readings import Reading, Refusal, no_data
+from tokaido.emulators.units._readings import Refusal, UnitReading, no_data
 from tokaido.emulators.units._receiver import Light, ReceiverUnit, of_detector
 from tokaido.emulators.units._session import BlockOutcome, Session, Verdict, shannon
 from tokaido.emulators.units._states import POWERED, State
@@ -23,7 +23,7 @@ from tokaido.emulators.units._unit import TICK_NS, UnitModel
 __all__ = [
     "ALARMS",
     "ANYBODY",
-    "MAX_FENCE",
+    "MAX_FENCING_TOKEN",
     "MODEL_FAULTS",
     "ORDERS",
     "POWERED",
@@ -40,16 +40,16 @@ __all__ = [
     "KeyFormat",
     "Latch",
     "Light",
-    "Link",
     "ModelFaults",
     "OrderName",
-    "Reading",
     "ReceiverUnit",
     "Refusal",
     "Session",
     "State",
     "TransmitterUnit",
+    "UnitLink",
     "UnitModel",
+    "UnitReading",
     "Verdict",
     "no_data",
     "of_detector",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Severity = Literal["CRITICAL", "MAJOR", "MINOR", "WARNING"]
+AlarmSeverity = Literal["CRITICAL", "MAJOR", "MINOR", "WARNING"]
 
 
 class Latch(Enum):
@@ -25,7 +25,7 @@ class AlarmKind:
     """One row of the alarm table."""
 
     code: str
-    severity: Severity
+    severity: AlarmSeverity
     text: str
     latch: Latch = Latch.NONE
 

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tokaido.emulators.units._budget import LOW_BLOCKS, Attempts
-from tokaido.emulators.units._readings import Reading, no_data
+from tokaido.emulators.units._readings import UnitReading, no_data
 from tokaido.emulators.units._session import BlockOutcome, Session
 from tokaido.hal import KeyBlockInfo
 from tokaido.hal.authentication import PADS_PER_BLOCK
@@ -137,9 +137,9 @@ class Blocks:
             key = pool.claim(key)
         if key is not None:
             self._store(session.id, outcome, key)
-        secret_rate = session.secret_rate(now_ns, key.bits if key is not None else 0)
+        secret_key_rate = session.secret_key_rate(now_ns, key.bits if key is not None else 0)
         if outcome.key is not None:
-            self._measure("secret_rate", secret_rate)
+            self._measure("secret_key_rate", secret_key_rate)
         self._measure("qber", outcome.qber)
         self._measure("qber_check", outcome.qber_check)
         self._measure("reconciliation_efficiency", outcome.efficiency)
@@ -216,7 +216,7 @@ class Blocks:
             return
         if unit.now_ns - self.session.began_ns < REFERENCE_NS:
             return
-        rate = self.sifted_rate
+        rate = self.sifted_key_rate
         if not self._reference:
             self._reference = rate
         low = self._reference * (0.2 if "RATE_LOW" in unit.alarms else 0.1)
@@ -231,12 +231,12 @@ class Blocks:
     # --- figures ----------------------------------------------------------------------------------------------------
 
     @property
-    def sifted_rate(self) -> float:
+    def sifted_key_rate(self) -> float:
         """Sifted key-basis bits of the last second, in bit/s."""
         if not self._unit.running or self.session is None:
             return 0.0
         if self._unit.peer.imagined:
-            rate = self._unit.noise.around("sifted_rate", IMAGINED_RATE, 0.01 * IMAGINED_RATE, self._unit.now_ns)
+            rate = self._unit.noise.around("sifted_key_rate", IMAGINED_RATE, 0.01 * IMAGINED_RATE, self._unit.now_ns)
         else:
             rate = self._rate_of_notes()
         return rate * (0.01 if "rate_drop" in self._unit.faults else 1.0)
@@ -260,7 +260,7 @@ class Blocks:
         if not math.isnan(value):
             self._measured[name] = self._unit.now_ns, value
 
-    def reading(self, name: str) -> Reading:
+    def reading(self, name: str) -> UnitReading:
         """Return a reading of keys and blocks.
 
         Raises:
@@ -268,17 +268,17 @@ class Blocks:
             Refusal: NO_DATA, before the first block.
         """
         match name:
-            case "sifted_rate":
-                return Reading(self.sifted_rate)
+            case "sifted_key_rate":
+                return UnitReading(self.sifted_key_rate)
             case "authentication_key_remaining":
-                return Reading(float(self.auth_left))
+                return UnitReading(float(self.auth_left))
             case "preshared_key_loaded":
-                return Reading(float(self._unit.links.pool is not None))
-            case "qber" | "qber_check" | "secret_rate" | "reconciliation_efficiency":
+                return UnitReading(float(self._unit.links.pool is not None))
+            case "qber" | "qber_check" | "secret_key_rate" | "reconciliation_efficiency":
                 if name not in self._measured:
                     raise no_data("no block was finished yet")
                 measured_ns, value = self._measured[name]
-                return Reading(value, (self._unit.now_ns - measured_ns) / 1e9)
+                return UnitReading(value, (self._unit.now_ns - measured_ns) / 1e9)
             case _:
                 raise KeyError(name)
 

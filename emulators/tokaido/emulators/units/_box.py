@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from tokaido.emulators._model import Message
     from tokaido.emulators.units._alarms import AlarmChange, AlarmKind
-    from tokaido.emulators.units._faults import Side
-    from tokaido.emulators.units._keychannel import KeyChannel
+    from tokaido.emulators.units._faults import UnitSide
+    from tokaido.emulators.units._keychannel import KeyServer
     from tokaido.emulators.units._keyformat import KeyFormat
     from tokaido.emulators.units._thermal import Body
 
@@ -47,7 +47,7 @@ class Box(DeviceModel):
     VENDOR: ClassVar[str]
     MODEL: ClassVar[str]
     FIRMWARE: ClassVar[str]
-    SIDE: ClassVar[Side]
+    SIDE: ClassVar[UnitSide]
     SERIAL_NUMBER: ClassVar[str]
     """Serial number, if no other is given."""
     ALARMS: ClassVar[Mapping[str, AlarmKind]] = ALARMS
@@ -71,7 +71,7 @@ class Box(DeviceModel):
     """How far the fault of a runaway temperature drives a body off its set point."""
 
     control: ControlPort
-    keychannel: KeyChannel
+    keychannel: KeyServer
     channels: int = 1
     """Sub-channels: each is a stream of pulses of its own, with two detectors. A unit that has several says so before
     it is initialised as a unit."""

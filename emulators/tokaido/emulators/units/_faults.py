@@ -25,11 +25,11 @@
 | `peer_silent` | both | `PEER_UNREACHABLE` | nothing of the peer arrives any more |
 | `peer_otherwise` | both | `SETTINGS_MISMATCH` | the peer is set to blocks of another length |
 | `keystore_full` | both | `KEYSTORE_FULL` | the store counts as full |
-| `lease_lost` | both | `LEASE_EXPIRED` | the lease ends at once (a lease of 5 s is set when it was off) |
+| `watchdog_expired` | both | `LEASE_EXPIRED` | the watchdog ends at once (one of 5 s is set when it was off) |
 | `chassis_hot` | both | `CHASSIS_TEMP` | the chassis drifts to 50 degC |
 
 A fault lasts until it is removed, except those of one block (`qber_abort` to `accept_lost`, `qber_high`,
-`verification_failure`, `few_statistics`), `wrong_tag` and `lease_lost`, which happen once.
+`verification_failure`, `few_statistics`), `wrong_tag` and `watchdog_expired`, which happen once.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tokaido.hal import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-Side = Literal["transmitter", "receiver"]
+UnitSide = Literal["transmitter", "receiver"]
 
 _BOTH = {
     "cover_opened": "TAMPER",
@@ -57,10 +57,10 @@ _BOTH = {
     "peer_silent": "PEER_UNREACHABLE",
     "peer_otherwise": "SETTINGS_MISMATCH",
     "keystore_full": "KEYSTORE_FULL",
-    "lease_lost": "LEASE_EXPIRED",
+    "watchdog_expired": "LEASE_EXPIRED",
     "chassis_hot": "CHASSIS_TEMP",
 }
-MODEL_FAULTS: dict[Side, dict[str, str]] = {
+MODEL_FAULTS: dict[UnitSide, dict[str, str]] = {
     "transmitter": {
         "laser_temperature_runaway": "LASER_TEMP",
         "laser_warmup_failure": "LASER_TEMP",
@@ -88,7 +88,7 @@ ONCE = {
     "verification_failure",
     "few_statistics",
     "wrong_tag",
-    "lease_lost",
+    "watchdog_expired",
 }
 """Faults that happen once and are gone."""
 
@@ -105,7 +105,7 @@ class ModelFaults:
 
     def __init__(
         self,
-        side: Side,
+        side: UnitSide,
         known: Mapping[str, str],
         begun: Callable[[str], None],
         ended: Callable[[str], None],

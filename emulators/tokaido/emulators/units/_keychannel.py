@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.units._alarms import AlarmChange
     from tokaido.emulators.units._keyformat import Header, KeyFormat
     from tokaido.emulators.units._keystore import KeyStore
-    from tokaido.emulators.units._links import Link, Links
+    from tokaido.emulators.units._links import UnitLink, UnitLinks
     from tokaido.emulators.units._states import State
     from tokaido.hal import KeyBlockInfo
 
@@ -31,13 +31,13 @@ Host = tuple[str, str]
 """Client key and the name that a program gave itself: two programs under one key are two hosts."""
 
 
-class Device(Protocol):
+class KeyedUnit(Protocol):
     """What the key channel needs of the unit behind it."""
 
     PSK_BYTES: ClassVar[int]
     serial_number: str
     store: KeyStore
-    links: Links
+    links: UnitLinks
 
     @property
     def now_ns(self) -> int:
@@ -58,7 +58,7 @@ class Device(Protocol):
         """Vendor, model, serial number and firmware."""
         ...
 
-    def load_psk(self, key: bytes, link: Link | None = None) -> None:
+    def load_psk(self, key: bytes, link: UnitLink | None = None) -> None:
         """Take the pre-shared key of a link, by default of the one in force; may raise `Refusal`."""
         ...
 
@@ -84,7 +84,7 @@ class _Subscription:
     seq: int = 0
 
 
-class KeyChannel:
+class KeyServer:
     """Requests in, replies and events out.
 
     Args:
@@ -92,7 +92,7 @@ class KeyChannel:
         form: How messages are written.
     """
 
-    def __init__(self, device: Device, form: KeyFormat) -> None:
+    def __init__(self, device: KeyedUnit, form: KeyFormat) -> None:
         self._device = device
         self._form = form
         self._out: deque[Message] = deque()
@@ -307,7 +307,7 @@ class _Request:
         return self.client_key, name
 
     @property
-    def link(self) -> Link | None:
+    def link(self) -> UnitLink | None:
         """The link that is named, or None if none is."""
         if "peer" not in self.header and "path" not in self.header:
             return None

@@ -8,9 +8,9 @@ from tokaido.emulators.units._box import Box
 
 if TYPE_CHECKING:
     from tokaido.emulators.units._blocks import Blocks
-    from tokaido.emulators.units._keychannel import KeyChannel
+    from tokaido.emulators.units._keychannel import KeyServer
     from tokaido.emulators.units._keystore import KeyStore
-    from tokaido.emulators.units._links import Link, Links
+    from tokaido.emulators.units._links import UnitLink, UnitLinks
     from tokaido.emulators.units._peer import Peer
     from tokaido.hal import KeyBlockInfo, KeyMaterial
 
@@ -19,10 +19,10 @@ class KeyHolder(Box):
     """Pre-shared keys by link, and key blocks from their birth to their commit."""
 
     store: KeyStore
-    links: Links
+    links: UnitLinks
     blocks: Blocks
     peer: Peer
-    keychannel: KeyChannel
+    keychannel: KeyServer
 
     def add_key_block(self, info: KeyBlockInfo, key: KeyMaterial) -> None:
         """Keep a block behind those that wait, and offer it to the hosts that wait for one."""
@@ -33,7 +33,7 @@ class KeyHolder(Box):
         """Return what hosts said of blocks, oldest first: "ack" or "commit", session, number."""
         return list(self.store.told)
 
-    def load_psk(self, key: bytes, link: Link | None = None) -> None:
+    def load_psk(self, key: bytes, link: UnitLink | None = None) -> None:
         """Take the pre-shared key of a link, by default of the one in force.
 
         Raises:

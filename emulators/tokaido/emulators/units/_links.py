@@ -17,17 +17,17 @@ from tokaido.hal import KeyMaterial
 from tokaido.hal.authentication import AuthenticationPool, PadLedgerError
 
 if TYPE_CHECKING:
-    from tokaido.emulators.units._faults import Side
+    from tokaido.emulators.units._faults import UnitSide
     from tokaido.hal.authentication import PadLedger
 
 MAX_LINKS: Final = 32
 """Links that may have a pre-shared key at the same time."""
-MAX_FENCE: Final = 2**53 - 1
+MAX_FENCING_TOKEN: Final = 2**53 - 1
 SERIAL_NUMBER: Final = re.compile(r"[A-Z0-9-]{4,24}")
 _PATH: Final = re.compile(r"[A-Za-z0-9._-]{1,24}")
 
 
-class Link(NamedTuple):
+class UnitLink(NamedTuple):
     """One link, as one of its units names it."""
 
     peer: str
@@ -41,17 +41,17 @@ class Link(NamedTuple):
         return self.peer != "-"
 
 
-ANYBODY: Final = Link("-", "-")
+ANYBODY: Final = UnitLink("-", "-")
 """The link at delivery: any unit."""
 
 
-def parse_link(peer: str, path: str) -> Link:
+def parse_link(peer: str, path: str) -> UnitLink:
     """Return the link of these names.
 
     Raises:
         Refusal: RANGE, when one has another form.
     """
-    link = Link(peer, path)
+    link = UnitLink(peer, path)
     if link == ANYBODY:
         return link
     if not SERIAL_NUMBER.fullmatch(peer):
@@ -61,7 +61,7 @@ def parse_link(peer: str, path: str) -> Link:
     return link
 
 
-class Links:
+class UnitLinks:
     """The links of one unit. No pad is ever used twice, whatever is loaded, selected and erased.
 
     Args:
@@ -71,40 +71,40 @@ class Links:
             here, and on disk if the unit has a folder for its state.
     """
 
-    def __init__(self, side: Side, *, insecure: bool, ledger: PadLedger) -> None:
+    def __init__(self, side: UnitSide, *, insecure: bool, ledger: PadLedger) -> None:
         self._side: Final = side
         self._insecure = insecure
         self._ledger = ledger
         self._salt = os.urandom(32)
-        self._pools: dict[Link, AuthenticationPool] = {}
-        self._loaded: dict[Link, bytes] = {}
+        self._pools: dict[UnitLink, AuthenticationPool] = {}
+        self._loaded: dict[UnitLink, bytes] = {}
         self.in_force = ANYBODY
-        self.fence = 0
-        """Fencing number of the selection in force."""
+        self.fencing_token = 0
+        """Fencing token of the selection in force."""
 
     @property
     def pool(self) -> AuthenticationPool | None:
         """One-time pads of the link in force, or None when it has no pre-shared key."""
         return self._pools.get(self.in_force)
 
-    def remaining(self) -> dict[Link, int]:
+    def remaining(self) -> dict[UnitLink, int]:
         """Return the links that have a pre-shared key, and the authentication key that is left for each, in bit."""
         return {link: pool.remaining_bits for link, pool in self._pools.items()}
 
-    def select(self, link: Link, fence: int | None) -> None:
+    def select(self, link: UnitLink, fencing_token: int | None) -> None:
         """Put a link into force.
 
         Raises:
-            Refusal: REFUSED, for a fencing number below the one in force, or without a pre-shared key.
+            Refusal: REFUSED, for a fencing token below the one in force, or without a pre-shared key.
         """
-        if fence is not None and fence < self.fence:
-            raise Refusal("REFUSED", f"fencing number {fence} is below {self.fence}")
+        if fencing_token is not None and fencing_token < self.fencing_token:
+            raise Refusal("REFUSED", f"fencing token {fencing_token} is below {self.fencing_token}")
         if link.named and link not in self._pools:
             raise Refusal("REFUSED", f"no pre-shared key is loaded for {link.peer} over {link.path}")
         self.in_force = link
-        self.fence = self.fence if fence is None else fence
+        self.fencing_token = self.fencing_token if fencing_token is None else fencing_token
 
-    def load(self, link: Link, key: bytes) -> bool:
+    def load(self, link: UnitLink, key: bytes) -> bool:
         """Take the pre-shared key of a link and return whether it is another than before.
 
         A key that the link had earlier goes on where its pads were left.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from tokaido.emulators.units._alarms import Latch
 from tokaido.emulators.units._readings import Refusal
-from tokaido.emulators.units._states import ANY, RUNNING, SETUP, State, where
+from tokaido.emulators.units._states import ANY, RUNNING_STATES, SETUP_STATES, State, where
 
 if TYPE_CHECKING:
-    from tokaido.emulators.units._links import Link
+    from tokaido.emulators.units._links import UnitLink
     from tokaido.emulators.units._states import States
     from tokaido.emulators.units._unit import UnitModel
 
@@ -23,7 +23,7 @@ OrderName = Literal[
     "apply_safe_state",
     "clear_fault",
     "acknowledge_security",
-    "zeroise",
+    "zeroize",
 ]
 
 
@@ -43,19 +43,19 @@ ORDERS: dict[OrderName, Allowed] = {
     "power_on": Allowed((State.OFF,)),
     "power_off": Allowed(tuple(state for state in State if state is not State.ZEROIZE), "any state but ZEROIZE"),
     "start": Allowed((State.STANDBY,)),
-    "stop": Allowed((*RUNNING, State.REALIGN)),
+    "stop": Allowed((*RUNNING_STATES, State.REALIGN)),
     "align": Allowed((State.STANDBY,)),
     "apply_safe_state": Allowed(ANY),
     "clear_fault": Allowed((State.FAULT,)),
     "acknowledge_security": Allowed((State.SECURITY_HOLD,), "SECURITY_HOLD, or latched QUARANTINE"),
-    "zeroise": Allowed(ANY),
+    "zeroize": Allowed(ANY),
 }
 """Every order, under the name that the roles of `tokaido.hal` give it."""
 
 
 def setting_allowed(name: str) -> Allowed:
-    """Return where a setting may be changed: the lease in any state, all else in setup states."""
-    return Allowed(ANY if name == "lease" else SETUP)
+    """Return where a setting may be changed: the watchdog in any state, all else in setup states."""
+    return Allowed(ANY if name == "watchdog" else SETUP_STATES)
 
 
 class Orders:
@@ -70,7 +70,7 @@ class Orders:
         Args:
             name: The order.
             called: How the vendor's protocol names it, for the text of a refusal.
-            serial_number: For `zeroise`: the unit that is meant.
+            serial_number: For `zeroize`: the unit that is meant.
 
         Raises:
             Refusal: STATE or REFUSED.
@@ -99,7 +99,7 @@ class Orders:
                 self._clear_faults()
             case "acknowledge_security":
                 self._acknowledge()
-            case "zeroise":
+            case "zeroize":
                 self._zeroise(serial_number)
 
     def set(self, name: str, value: float | str, *, called: str) -> None:
@@ -116,19 +116,19 @@ class Orders:
         self._check(setting_allowed(name), called)
         self._unit.put(name, value)
 
-    def select_link(self, link: Link, fence: int | None, *, called: str) -> None:
+    def select_link(self, link: UnitLink, fencing_token: int | None, *, called: str) -> None:
         """Put a link into force: safe state, no alignment, and a new proof under that link's key.
 
         Args:
             link: The link.
-            fence: Fencing number of who orders it; None leaves the number in force.
+            fencing_token: Fencing token of who orders it; None leaves the number in force.
             called: How the vendor's protocol names the order, for the text of a refusal.
 
         Raises:
             Refusal: STATE or REFUSED.
         """
         self._check(setting_allowed("link"), called)
-        self._unit.links.select(link, fence)
+        self._unit.links.select(link, fencing_token)
         self._unit.peer.forget()
         self._unit.make_safe()
         if self._unit.state is State.STANDBY:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.emulators.units._links import SERIAL_NUMBER
 from tokaido.emulators.units._session import Session
-from tokaido.emulators.units._states import POWERED, RUNNING, State
+from tokaido.emulators.units._states import POWERED, RUNNING_STATES, State
 from tokaido.hal import AuthenticationError, KeyMaterialError
 from tokaido.hal.authentication import OneTimeAuthenticator
 
@@ -25,7 +25,7 @@ HELLO_NS: Final = 1_000_000_000
 SILENCE_NS: Final = 3_000_000_000
 MAX_SEGMENTS: Final = 1000
 """Segments of pads that are read from a message."""
-_DUE_STATES = (State.ALIGN, State.STANDBY, State.REALIGN, *RUNNING)
+_DUE_STATES = (State.ALIGN, State.STANDBY, State.REALIGN, *RUNNING_STATES)
 
 
 class Peer:
@@ -75,7 +75,7 @@ class Peer:
     @property
     def disagrees(self) -> bool:
         """Whether both boxes would exchange keys and the peer is set to blocks of another length."""
-        if self._unit.state not in RUNNING:
+        if self._unit.state not in RUNNING_STATES:
             return False
         theirs = self.status.get("block_bits", self._unit.settings["block_bits"])
         return "peer_otherwise" in self._unit.faults or (self.running and theirs != self._unit.settings["block_bits"])
@@ -83,7 +83,7 @@ class Peer:
     @property
     def running(self) -> bool:
         """Whether the peer exchanges keys."""
-        return self.imagined or (self.reachable and self.status.get("state") in RUNNING)
+        return self.imagined or (self.reachable and self.status.get("state") in RUNNING_STATES)
 
     @property
     def shares_channel(self) -> bool:
@@ -94,7 +94,7 @@ class Peer:
     @property
     def aligned_or_aligning(self) -> bool:
         """Whether the peer takes part in an alignment."""
-        busy = (State.ALIGN, State.REALIGN, *RUNNING)
+        busy = (State.ALIGN, State.REALIGN, *RUNNING_STATES)
         state = self.status.get("state")
         return self.imagined or (self.reachable and (state in busy or bool(self.status.get("aligned"))))
 
@@ -155,7 +155,7 @@ class Peer:
             self._say("hello", nonce=self._nonce.hex(), segments=unit.links.pool.segments)
         if unit.blocks.session is not None and self.status and self._session_over(unit.blocks.session):
             unit.blocks.end_session()
-        if unit.SIDE == "transmitter" and unit.blocks.session is None and unit.state in RUNNING and self.running:
+        if unit.SIDE == "transmitter" and unit.blocks.session is None and unit.state in RUNNING_STATES and self.running:
             settings = unit.blocks.session_settings()
             if (
                 unit.blocks.can_authenticate
@@ -168,7 +168,7 @@ class Peer:
                 self._say("open", token=self._opening.token, settings=settings)
 
     def _session_over(self, session: Session) -> bool:
-        if self._unit.state not in RUNNING or (self.reachable and not self.running):
+        if self._unit.state not in RUNNING_STATES or (self.reachable and not self.running):
             return True
         theirs = self.status.get("session")
         return theirs != session.token and self._unit.now_ns - session.began_ns > SILENCE_NS and self.reachable
@@ -293,7 +293,7 @@ class Peer:
         token = str(body["token"])
         if (
             unit.SIDE != "receiver"
-            or unit.state not in RUNNING
+            or unit.state not in RUNNING_STATES
             or not unit.blocks.can_authenticate
             or unit.blocks.store_full
             or not self.shares_channel
@@ -313,7 +313,7 @@ class Peer:
             opening is not None
             and body["token"] == opening.token
             and unit.blocks.session is None
-            and unit.state in RUNNING
+            and unit.state in RUNNING_STATES
         ):
             opening.begin(unit.now_ns)
             unit.blocks.begin_session(opening)

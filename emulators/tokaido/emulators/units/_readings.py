@@ -24,7 +24,7 @@ class Refusal(Exception):  # noqa: N818 - the word of the wire contracts; it is 
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class UnitReading:
     """A value, and how old it is if it was not measured while answering."""
 
     value: float | str

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tokaido.emulators.units._faults import MODEL_FAULTS
-from tokaido.emulators.units._readings import Reading, no_data
-from tokaido.emulators.units._states import ALIGNING, RUNNING, State
+from tokaido.emulators.units._readings import UnitReading, no_data
+from tokaido.emulators.units._states import ALIGNING, RUNNING_STATES, State
 from tokaido.emulators.units._unit import UnitModel
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class ReceiverUnit(UnitModel):
         elif self._dark_since_ns is None:
             self._dark_since_ns = self.now_ns
             self.locked = False
-        needed = self.state in (*ALIGNING, *RUNNING) or (self.state is State.STANDBY and self.aligned)
+        needed = self.state in (*ALIGNING, *RUNNING_STATES) or (self.state is State.STANDBY and self.aligned)
         dark_ns = -1 if self._dark_since_ns is None else self.now_ns - self._dark_since_ns
         self.alarms.follow("LOS", needed and dark_ns >= DARK_NS, self.now_ns)
         if self.aligned and light is not None:
@@ -247,18 +247,18 @@ class ReceiverUnit(UnitModel):
 
     # --- readings ---------------------------------------------------------------------------------------------------
 
-    def reading(self, name: str) -> Reading:
+    def reading(self, name: str) -> UnitReading:
         """Return a reading of this unit; NO_DATA in the dark for what only light shows."""
         if detector := _OF_DETECTOR.fullmatch(name):
             return self._detector_reading(name, int(detector[1]), detector[2])
         light, now_ns, noise = self.light, self.now_ns, self.noise
         match name:
             case "shutter":
-                return Reading("OPEN" if self.shutter_open else "CLOSED")
+                return UnitReading("OPEN" if self.shutter_open else "CLOSED")
             case "interferometer_temperature":
-                return Reading(noise.around(name, self.interferometer.temperature, 0.004, now_ns))
+                return UnitReading(noise.around(name, self.interferometer.temperature, 0.004, now_ns))
             case "clock_locked":
-                return Reading(float(self.sees_slots))
+                return UnitReading(float(self.sees_slots))
             case "interferometer_phase" | "visibility" | "clock_power" | "channel_loss":
                 if light is None or (name in ("interferometer_phase", "visibility") and not self.shutter_open):
                     raise no_data("no light")
@@ -268,25 +268,25 @@ class ReceiverUnit(UnitModel):
                     "clock_power": (light.clock_power_dbm, 0.02),
                     "channel_loss": (light.loss_db, 0.02),
                 }[name]
-                return Reading(noise.around(name, value, sigma, now_ns))
+                return UnitReading(noise.around(name, value, sigma, now_ns))
             case _:
                 return super().reading(name)
 
-    def _detector_reading(self, name: str, i: int, what: str) -> Reading:
+    def _detector_reading(self, name: str, i: int, what: str) -> UnitReading:
         now_ns, noise = self.now_ns, self.noise
         match what:
             case "temperature":
-                return Reading(noise.around(name, self.detectors[i].temperature, 0.01, now_ns))
+                return UnitReading(noise.around(name, self.detectors[i].temperature, 0.01, now_ns))
             case "efficiency":
                 efficiency = self.efficiency(i)
-                return Reading(noise.around(name, efficiency, 0.0004, now_ns) if efficiency else 0.0)
+                return UnitReading(noise.around(name, efficiency, 0.0004, now_ns) if efficiency else 0.0)
             case "count_rate":
-                return Reading(self._count_rate(name, i))
+                return UnitReading(self._count_rate(name, i))
             case "dark_count_rate":
                 if self._dark_rates is None:
                     raise no_data("the dark counts are measured by an alignment")
                 measured_ns, rates = self._dark_rates
-                return Reading(rates[i], (now_ns - measured_ns) / 1e9)
+                return UnitReading(rates[i], (now_ns - measured_ns) / 1e9)
             case _:
                 raise KeyError(name)
 

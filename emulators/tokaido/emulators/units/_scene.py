@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.units._states import ALIGNING, RUNNING, State
+from tokaido.emulators.units._states import ALIGNING, RUNNING_STATES, State
 
 if TYPE_CHECKING:
     from tokaido.emulators.units._unit import UnitModel
@@ -17,10 +17,10 @@ def prepare(unit: UnitModel, wanted: State) -> None:
     unit.warmed = wanted not in (State.OFF, State.SELFTEST, State.WARMUP, State.ZEROIZE)
     unit.peer.imagined = True
     unit.imagine_light()
-    if wanted in (*ALIGNING, State.STANDBY, *RUNNING):
+    if wanted in (*ALIGNING, State.STANDBY, *RUNNING_STATES):
         unit.load_psk(unit.secret(unit.PSK_BYTES))
     unit.make_safe()
-    if wanted in (State.STANDBY, *RUNNING):
+    if wanted in (State.STANDBY, *RUNNING_STATES):
         unit.arm()
         for step in unit.ALIGNMENT:
             unit.step_done(step)
@@ -29,5 +29,5 @@ def prepare(unit: UnitModel, wanted: State) -> None:
         unit.begin_alignment(wanted, State.RUN if wanted is State.REALIGN else State.STANDBY)
     else:
         unit.enter(wanted)
-    if wanted in RUNNING:
+    if wanted in RUNNING_STATES:
         unit.blocks.imagine_session()

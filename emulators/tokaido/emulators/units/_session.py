@@ -75,7 +75,7 @@ class Session:
         self.ends.clear()
         self.ends.append((now_ns, 0))
 
-    def secret_rate(self, now_ns: int, bits: int) -> float:
+    def secret_key_rate(self, now_ns: int, bits: int) -> float:
         """Take note that a block ended with so many key bits, and return the rate over the last blocks, in bit/s."""
         self.ends.append((now_ns, bits))
         seconds = max((now_ns - self.ends[0][0]) / 1e9, 1e-3)

@@ -27,8 +27,8 @@ class State(StrEnum):
 States = tuple[State, ...]
 
 ANY: States = tuple(State)
-RUNNING: States = (State.RUN, State.TRACK, State.DEGRADED)
-SETUP: States = (State.OFF, State.WARMUP, State.AUTH, State.STANDBY)
+RUNNING_STATES: States = (State.RUN, State.TRACK, State.DEGRADED)
+SETUP_STATES: States = (State.OFF, State.WARMUP, State.AUTH, State.STANDBY)
 POWERED: States = tuple(state for state in State if state not in {State.OFF, State.ZEROIZE, State.UPDATE})
 ALIGNING: States = (State.ALIGN, State.REALIGN)
 PSK_STATES: States = (State.OFF, State.SELFTEST, State.WARMUP, State.AUTH)

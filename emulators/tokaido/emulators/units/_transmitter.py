@@ -7,7 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from tokaido.emulators.units._faults import MODEL_FAULTS
-from tokaido.emulators.units._readings import Reading, Refusal, no_data
+from tokaido.emulators.units._readings import Refusal, UnitReading, no_data
 from tokaido.emulators.units._states import State
 from tokaido.emulators.units._unit import UnitModel
 
@@ -35,7 +35,7 @@ class TransmitterUnit(UnitModel):
     """What the fault of a lost laser power takes."""
     LASER_BIAS_MA: float
     MAXIMUM_ATTENUATION_DB: float
-    SHOWN_BY_EMISSION: ClassVar[frozenset[str]] = frozenset({"laser_power", "monitor_power"})
+    SHOWN_BY_EMISSION: ClassVar[frozenset[str]] = frozenset({"laser_power", "output_power"})
     """Readings that only an emitting laser shows."""
 
     def __init__(self, serial_number: str | None = None, **options: object) -> None:
@@ -130,29 +130,31 @@ class TransmitterUnit(UnitModel):
     def _monitor_power(self) -> float:
         milliwatts = 1e3 * self._mean_photon_number() * PHOTON_ENERGY_J * self.CLOCK_RATE_HZ * len(self.channels_on)
         power = 10 * math.log10(milliwatts) - self.excess_attenuation
-        return self.noise.around("monitor_power", power, 0.03, self.now_ns)
+        return self.noise.around("output_power", power, 0.03, self.now_ns)
 
-    def reading(self, name: str) -> Reading:
+    def reading(self, name: str) -> UnitReading:
         """Return a reading of this unit; NO_DATA for what only an emitting laser shows."""
         if name in self.SHOWN_BY_EMISSION and not self.emitting:
             raise no_data("the laser does not emit")
         now_ns, noise = self.now_ns, self.noise
         match name:
             case "emitting":
-                return Reading(float(self.emitting))
+                return UnitReading(float(self.emitting))
             case "laser_power":
-                return Reading(self._laser_power())
+                return UnitReading(self._laser_power())
             case "laser_bias_current":
-                return Reading(noise.around(name, self.LASER_BIAS_MA, 0.05, now_ns) if self.emitting else 0.0)
+                return UnitReading(noise.around(name, self.LASER_BIAS_MA, 0.05, now_ns) if self.emitting else 0.0)
             case "laser_temperature":
-                return Reading(noise.around(name, self.laser.temperature, 0.002, now_ns))
-            case "monitor_power":
-                return Reading(self._monitor_power())
+                return UnitReading(noise.around(name, self.laser.temperature, 0.002, now_ns))
+            case "output_power":
+                return UnitReading(self._monitor_power())
             case "clock_rate":
-                return Reading(self.CLOCK_RATE_HZ)
+                return UnitReading(self.CLOCK_RATE_HZ)
             case "random_generator_healthy":
-                return Reading(float("rng_failure" not in self.faults and "RNG_FAIL" not in self.alarms))
+                return UnitReading(float("rng_failure" not in self.faults and "RNG_FAIL" not in self.alarms))
             case "signal_probability":
-                return Reading(round(1 - self.settings["decoy_probability"] - self.settings["vacuum_probability"], 9))
+                return UnitReading(
+                    round(1 - self.settings["decoy_probability"] - self.settings["vacuum_probability"], 9)
+                )
             case _:
                 return super().reading(name)

@@ -8,20 +8,20 @@ from tokaido.emulators._secrets import Secrets, secret_source
 from tokaido.emulators.units._alarms import AlarmBook, Latch
 from tokaido.emulators.units._blocks import Blocks
 from tokaido.emulators.units._faults import ModelFaults
-from tokaido.emulators.units._keychannel import KeyChannel
+from tokaido.emulators.units._keychannel import KeyServer
 from tokaido.emulators.units._keyholder import KeyHolder
 from tokaido.emulators.units._keystore import KeyStore
-from tokaido.emulators.units._links import SERIAL_NUMBER, Links
+from tokaido.emulators.units._links import SERIAL_NUMBER, UnitLinks
 from tokaido.emulators.units._orders import Orders
 from tokaido.emulators.units._peer import Peer
-from tokaido.emulators.units._readings import Noise, Reading
+from tokaido.emulators.units._readings import Noise, UnitReading
 from tokaido.emulators.units._scene import prepare
 from tokaido.emulators.units._states import (
     ALIGNING,
     DEGRADED_S,
     IN_RANGE_S,
     POWERED,
-    RUNNING,
+    RUNNING_STATES,
     SELFTEST_S,
     ZEROIZE_S,
     State,
@@ -76,7 +76,7 @@ class UnitModel(KeyHolder):
         self.goal = State.STANDBY
         self._step = 0
         self._step_ns = 0
-        self.lease_ends_ns = 0
+        self.watchdog_ends_ns = 0
         self.aligned = False
         self.warmed = False
         """Whether a warm-up was completed since the unit was switched on."""
@@ -84,12 +84,12 @@ class UnitModel(KeyHolder):
         self.store = KeyStore()
         self.orders = Orders(self)
         self.control = self._build_control()
-        self.keychannel = KeyChannel(self, self.KEY_FORMAT)
+        self.keychannel = KeyServer(self, self.KEY_FORMAT)
         self.alarms = AlarmBook(self.ALARMS, self.control.tell_alarm, self.keychannel.tell_alarm)
         self.faults = ModelFaults(self.SIDE, self.MODEL_FAULTS, self._fault_begun, self._fault_ended)
         self.pads = PadLedger(state_directory and Path(state_directory) / f"{serial}.pads")
         """How far the one-time pads of its links were spent."""
-        self.links = Links(self.SIDE, insecure=self.insecure, ledger=self.pads)
+        self.links = UnitLinks(self.SIDE, insecure=self.insecure, ledger=self.pads)
         self.blocks = Blocks(self)
         self.peer = Peer(self, self.secret)
 
@@ -132,7 +132,7 @@ class UnitModel(KeyHolder):
     @property
     def running(self) -> bool:
         """Whether the unit exchanges keys: RUN, TRACK or DEGRADED."""
-        return self._state in RUNNING
+        return self._state in RUNNING_STATES
 
     @property
     def session_id(self) -> str | None:
@@ -140,9 +140,9 @@ class UnitModel(KeyHolder):
         return self.blocks.session.id if self.blocks.session else None
 
     @property
-    def lease_left_s(self) -> float:
-        """Time after which the unit goes to its safe state if nothing is heard, in s; 0 when there is no lease."""
-        return max(self.lease_ends_ns - self._now_ns, 0) / 1e9 if self.settings["lease"] else 0.0
+    def watchdog_left_s(self) -> float:
+        """Time after which the unit goes to its safe state if nothing is heard, in s; 0 when there is no watchdog."""
+        return max(self.watchdog_ends_ns - self._now_ns, 0) / 1e9 if self.settings["watchdog"] else 0.0
 
     # --- for the one who sets up a scene ----------------------------------------------------------------------------
 
@@ -169,8 +169,8 @@ class UnitModel(KeyHolder):
             self.raise_alarm("TAMPER")
         self.peer.tick()
         self._progress()
-        if self.settings["lease"] and self._now_ns >= self.lease_ends_ns:
-            self._lease_expired()
+        if self.settings["watchdog"] and self._now_ns >= self.watchdog_ends_ns:
+            self._watchdog_expired()
         self.keychannel.tick()
 
     def _spent_s(self) -> float:
@@ -239,7 +239,7 @@ class UnitModel(KeyHolder):
 
     def enter(self, state: State) -> None:
         """Enter a state, and leave behind what must not last into it."""
-        if state not in RUNNING:
+        if state not in RUNNING_STATES:
             self.blocks.end_session()
         if state in _SAFE_STATES:
             self.make_safe()
@@ -253,7 +253,7 @@ class UnitModel(KeyHolder):
         if state is State.AUTH:
             self.warmed = True
             self.peer.forget_proof()
-        if state not in (*RUNNING, State.REALIGN):
+        if state not in (*RUNNING_STATES, State.REALIGN):
             self.alarms.clear("RATE_LOW")
 
     def enter_checked(self, state: State) -> None:
@@ -281,12 +281,12 @@ class UnitModel(KeyHolder):
     def go_safe(self) -> None:
         """Go to the safe state; a running or aligning unit goes to STANDBY, not aligned."""
         self.make_safe()
-        if self._state in RUNNING or self._state in ALIGNING:
+        if self._state in RUNNING_STATES or self._state in ALIGNING:
             self.enter(State.STANDBY)
 
-    def renew_lease(self) -> None:
-        """Note a request of a program: the lease begins again."""
-        self.lease_ends_ns = self._now_ns + round(self.settings["lease"] * 1e9)
+    def restart_watchdog(self) -> None:
+        """Note a request of a program: the watchdog begins again."""
+        self.watchdog_ends_ns = self._now_ns + round(self.settings["watchdog"] * 1e9)
 
     def put(self, name: str, value: float | str) -> None:
         """Put a setting into force; a unit with rules of its own checks them first.
@@ -295,12 +295,12 @@ class UnitModel(KeyHolder):
             Refusal: REFUSED, with the rule.
         """
         self.settings[name] = float(value)
-        if name == "lease":
+        if name == "watchdog":
             self.alarms.clear("LEASE_EXPIRED")
-            self.renew_lease()
+            self.restart_watchdog()
 
-    def _lease_expired(self) -> None:
-        self.settings["lease"] = 0
+    def _watchdog_expired(self) -> None:
+        self.settings["watchdog"] = 0
         self.go_safe()
         self.alarms.raise_("LEASE_EXPIRED", self._now_ns)
 
@@ -349,9 +349,9 @@ class UnitModel(KeyHolder):
             self.raise_alarm("TAMPER")
         elif name == "wrong_tag":
             self.raise_alarm("AUTH_MISMATCH")
-        elif name == "lease_lost":
-            self.settings["lease"] = self.settings["lease"] or 5
-            self._lease_expired()
+        elif name == "watchdog_expired":
+            self.settings["watchdog"] = self.settings["watchdog"] or 5
+            self._watchdog_expired()
         else:
             self.blocks.fault_begun(name)
             self._hardware_fault(name, present=True)
@@ -363,7 +363,7 @@ class UnitModel(KeyHolder):
 
     # --- readings ---------------------------------------------------------------------------------------------------
 
-    def value(self, name: str) -> Reading:
+    def value(self, name: str) -> UnitReading:
         """Return a setting or a reading by its neutral name.
 
         Raises:
@@ -371,10 +371,10 @@ class UnitModel(KeyHolder):
             Refusal: NO_DATA.
         """
         if name in self.settings:
-            return Reading(self.settings[name])
+            return UnitReading(self.settings[name])
         return self.reading(name)
 
-    def reading(self, name: str) -> Reading:
+    def reading(self, name: str) -> UnitReading:
         """Return a reading that every unit has; transmitter, receiver and vendor add theirs.
 
         Raises:
@@ -383,11 +383,11 @@ class UnitModel(KeyHolder):
         """
         match name:
             case "uptime":
-                return Reading(self._now_ns / 1e9)
+                return UnitReading(self._now_ns / 1e9)
             case "chassis_temperature":
-                return Reading(self.noise.around(name, self.chassis.temperature, 0.05, self._now_ns))
+                return UnitReading(self.noise.around(name, self.chassis.temperature, 0.05, self._now_ns))
             case "session":
-                return Reading(self.session_id or "-")
+                return UnitReading(self.session_id or "-")
             case _:
                 return self.blocks.reading(name)
 

@@ -62,7 +62,8 @@ NO_MARKS: Final = PadMarks()
 class PadCounts:
     """Where the bits of a pool came from and went, both directions together.
 
-    The bits that came are those that went and those that are left. What a unit had spent before a restart counts as spent; the hash keys are left out.
+    The bits that came are those that went and those that are left. What a unit had spent before a
+    restart counts as spent; the hash keys are left out.
     """
 
     preshared: int

@@ -135,15 +135,17 @@ class OpticalSwitch(Device):
         self._replace(wanted)
         self._verify(wanted, "replace")
 
-    def reroute(self, part: Iterable[int], join: Mapping[int, int], *, force: str = "") -> None:
-        """Part some inputs and join others, with one command, and leave every other connection alone.
+    def reroute(
+        self, *, disconnect: Iterable[int] = (), connect: Mapping[int, int] | None = None, force: str = ""
+    ) -> None:
+        """Disconnect some inputs and connect others, with one command, and leave every other connection alone.
 
-        The command carries the whole map as it was read just before. What another client changes between that reading
-        and the command is undone by it, unnoticed: move light on a shared switch under a lease.
+        The command carries the whole map as it was read just before. A change that another client makes between that
+        reading and the command is undone, unnoticed: move light on a shared switch under a lease.
 
         Args:
-            part: Inputs to part from their outputs. Inputs that are free stay so.
-            join: Output by input; ports that are free, or become so by `part`, or are joined so already.
+            disconnect: Inputs to part from their outputs. Inputs that are free stay so.
+            connect: Output by input; ports that are free, or become so by `disconnect`, or are joined so already.
             force: Why an interlock may be overruled; it is logged. Empty: it may not.
 
         Raises:
@@ -154,11 +156,11 @@ class OpticalSwitch(Device):
             DeviceError: The switch refused, or its map did not become this within `settle_timeout`.
             OutcomeUnknownError: The reply was lost; read `connections`.
         """
-        parted, joined = frozenset(part), dict(join)
+        parted, joined = frozenset(disconnect), dict(connect or {})
         self._check_inputs(parted)
         self._check_pairs(joined)
         self._check_outputs_once(joined)
-        command = f"part {sorted(parted)}, join {joined}"
+        command = f"disconnect {sorted(parted)}, connect {joined}"
         present = self.connections()
         kept = {i: o for i, o in present.items() if i not in parted}
         taken = {o: i for i, o in kept.items()}

@@ -58,7 +58,7 @@ class Capability(Enum):
     INTERFEROMETER_STRETCHER = "interferometer stretcher"
     POLARISATION_CONTROLLER = "polarisation controller"
     GATED_DETECTORS = "gated detectors"
-    DEAD_MAN_LEASE = "dead-man lease"
+    WATCHDOG = "watchdog"
     TELEMETRY_STREAM = "telemetry stream"
     KEY_CHANNEL = "key channel"
 
@@ -87,8 +87,8 @@ class LinkSelection:
     """Serial number of the unit at the other end; empty for any unit."""
     path: str
     """Name of the path; empty together with `peer`."""
-    fence: int = 0
-    """Fencing number of the selection: the unit refuses a selection under a lower one, so that a coordinator whose
+    fencing_token: int = 0
+    """Fencing token of the selection: the unit refuses a selection under a lower one, so that a coordinator whose
     lease was taken over can change nothing any more."""
 
 
@@ -104,18 +104,11 @@ class LinkKey:
     """Authentication key that is left for this link."""
 
 
-class Operation(Enum):
-    """Whether a part that can be switched takes part."""
-
-    ON = "ON"
-    OFF = "OFF"
-
-
 class SubChannel(Part):
     """One wavelength of a unit that sends or receives several quantum channels at once."""
 
-    operation: Setting[Operation] = setting(Operation)
-    """Control whether the sub-channel is used. Those are used that both ends have switched on."""
+    enabled: Setting[bool] = setting(bool)
+    """Control whether the sub-channel is used: it is if both ends have enabled it."""
     wavelength: Measured[float] = measured(float, unit="nm")
     """Measure the wavelength of the sub-channel in vacuum."""
 
@@ -134,9 +127,9 @@ class Unit(Device):
     """Measure the error rate in the key basis over the last block, a fraction."""
     qber_check: Measured[float] = measured(float, unit="")
     """Measure the error rate in the check basis over the last block, a fraction."""
-    sifted_rate: Measured[float] = measured(float, unit="bit/s")
+    sifted_key_rate: Measured[float] = measured(float, unit="bit/s")
     """Measure the sifted rate of the key basis."""
-    secret_rate: Measured[float] = measured(float, unit="bit/s")
+    secret_key_rate: Measured[float] = measured(float, unit="bit/s")
     """Measure the secret rate over the last blocks."""
     reconciliation_efficiency: Measured[float] = measured(float, unit="")
     """Measure how much was leaked over the Shannon limit, f >= 1, over the last block."""
@@ -185,11 +178,11 @@ class Unit(Device):
         """Clear latched security alarms and leave SECURITY_HOLD, if their cause is gone. An operator's act."""
 
     @abstractmethod
-    def zeroise(self, serial_number: str) -> None:
+    def zeroize(self, serial_number: str) -> None:
         """Erase every key in the unit, the pre-shared key included. Takes the serial number, against mistakes."""
 
     @abstractmethod
-    def set_lease(self, seconds: float) -> None:
+    def set_watchdog(self, seconds: float) -> None:
         """Have the unit go to its safe state when nothing is heard from this host for `seconds`; 0 ends it."""
 
     @abstractmethod
@@ -205,7 +198,7 @@ class Unit(Device):
         """Ask which QKD link the unit is set to."""
 
     @abstractmethod
-    def select_link(self, peer: str, path: str, *, fence: int | None = None) -> LinkSelection:
+    def select_link(self, peer: str, path: str, *, fencing_token: int | None = None) -> LinkSelection:
         """Set the unit to a QKD link, and return the selection in force.
 
         Every link has a pre-shared key, an authentication pool and sessions of its own. Selecting one undoes the
@@ -214,10 +207,10 @@ class Unit(Device):
         Args:
             peer: Serial number of the other unit; empty (with an empty path) for any unit.
             path: Name of the path, 1 to 24 of `A-Za-z0-9._-`.
-            fence: Fencing number of who orders it; None leaves the number in force.
+            fencing_token: Fencing token of who orders it; None leaves the number in force.
 
         Raises:
-            RefusedError: No pre-shared key is loaded for that link, or the fencing number is below the one in force.
+            RefusedError: No pre-shared key is loaded for that link, or the fencing token is below the one in force.
             StateError: The unit is not in one of the SETUP states.
         """
 
@@ -292,7 +285,7 @@ class Transmitter(Unit):
     """Measure the bias current of the laser."""
     laser_temperature: Measured[float] = measured(float, unit="degC")
     """Measure the temperature of the laser."""
-    monitor_power: Measured[float] = measured(float, unit="dBm")
+    output_power: Measured[float] = measured(float, unit="dBm")
     """Measure the mean power behind the attenuator."""
     clock_rate: Measured[float] = measured(float, unit="Hz")
     """Measure the pulse rate."""

@@ -1,4 +1,4 @@
-"""Leases with fencing numbers, so that two programs never order the same devices at the same time."""
+"""Leases with fencing tokens, so that two programs never order the same devices at the same time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-LARGEST_FENCE = 2**53 - 1
+LARGEST_FENCING_TOKEN = 2**53 - 1
 """Units take no higher one."""
 BUSY_S = 5.0
 """How long to wait for another program's transaction, each of which takes milliseconds."""
@@ -36,7 +36,7 @@ class LeaseInfo:
 
     name: str
     holder: str
-    fence: int
+    fencing_token: int
     remaining_s: float
     """How long still, in s, unless it is renewed."""
 
@@ -44,7 +44,7 @@ class LeaseInfo:
 class LeaseBook:
     """Leases in one SQLite file, for all programs of one machine.
 
-    Every lease comes with a fencing number. One count serves all names of the file and only ever goes up: over
+    Every lease comes with a fencing token. One count serves all names of the file and only ever goes up: over
     restarts, crashes and expiry; it is on disk before `acquire` returns. Time is the machine's monotonic clock, so that
     no step of the wall clock lengthens or shortens a lease; after a reboot all are free, and the count goes on.
 
@@ -79,15 +79,16 @@ class LeaseBook:
                 found = self._find(database, held)
                 if found is not None:
                     raise LeaseHeldError(
-                        f"{held} is held by {found.holder} (number {found.fence}) for {found.remaining_s:.1f} s still",
+                        f"{held} is held by {found.holder} (token {found.fencing_token}) "
+                        f"for {found.remaining_s:.1f} s still",
                         holder=found.holder,
                         remaining_s=found.remaining_s,
                         remedy="Wait for it to be released; if its holder has died it ends by itself",
                     )
             database.execute("UPDATE fence SET number = number + 1")
             (number,) = database.execute("SELECT number FROM fence").fetchone()
-            if number > LARGEST_FENCE:
-                raise LeaseError(f"{self.path} has used up its fencing numbers")
+            if number > LARGEST_FENCING_TOKEN:
+                raise LeaseError(f"{self.path} has used up its fencing tokens")
             end_ns = self._clock.monotonic_ns() + round(seconds * NS_PER_S)
             database.executemany(
                 "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)",
@@ -107,13 +108,13 @@ class LeaseBook:
             return self._find(database, name)
 
     def skip_to(self, number: int) -> None:
-        """Let the next fencing number be above `number`: for a file that was lost while units remember higher ones.
+        """Let the next fencing token be above `number`: for a file that was lost while units remember higher ones.
 
         Raises:
-            LeaseError: It is not a fencing number, or the file cannot be written.
+            LeaseError: It is not a fencing token, or the file cannot be written.
         """
-        if not 0 <= number < LARGEST_FENCE:
-            raise LeaseError(f"a fencing number lies in 0 to {LARGEST_FENCE}, not {number!r}")
+        if not 0 <= number < LARGEST_FENCING_TOKEN:
+            raise LeaseError(f"a fencing token lies in 0 to {LARGEST_FENCING_TOKEN}, not {number!r}")
         with self._transaction() as database:
             database.execute("UPDATE fence SET number = max(number, ?)", (number,))
 
@@ -152,14 +153,16 @@ class LeaseBook:
 class Lease:
     """A lease that was acquired. As a context manager it is released at the end."""
 
-    def __init__(self, book: LeaseBook, names: tuple[str, ...], holder: str, fence: int, seconds: float) -> None:
+    def __init__(
+        self, book: LeaseBook, names: tuple[str, ...], holder: str, fencing_token: int, seconds: float
+    ) -> None:
         self._book = book
         self.names = names
         """What it holds."""
         self.holder = holder
         """Who holds it."""
-        self.fence = fence
-        """Its fencing number: higher than that of every lease of this book before."""
+        self.fencing_token = fencing_token
+        """Its fencing token: higher than that of every lease of this book before."""
         self.seconds = seconds
         """How long it lasts from `acquire` or `renew`, in s."""
 
@@ -202,17 +205,21 @@ class Lease:
         """
         with self._book._transaction() as database:
             database.executemany(
-                "DELETE FROM lease WHERE name = ? AND number = ?", [(name, self.fence) for name in self.names]
+                "DELETE FROM lease WHERE name = ? AND number = ?", [(name, self.fencing_token) for name in self.names]
             )
 
     def _remaining(self, database: sqlite3.Connection) -> float:
         left: list[float] = []
         for name in self.names:
             found = self._book._find(database, name)
-            if found is None or found.fence != self.fence:
-                why = "ran out" if found is None else f"was taken over by {found.holder} under number {found.fence}"
+            if found is None or found.fencing_token != self.fencing_token:
+                why = (
+                    "ran out"
+                    if found is None
+                    else f"was taken over by {found.holder} under token {found.fencing_token}"
+                )
                 raise LeaseLostError(
-                    f"the lease of {name}, held by {self.holder} under number {self.fence}, {why}",
+                    f"the lease of {name}, held by {self.holder} under token {self.fencing_token}, {why}",
                     remedy="Order nothing any more; acquire it again and read every device first",
                 )
             left.append(found.remaining_s)

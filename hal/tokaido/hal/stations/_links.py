@@ -163,7 +163,7 @@ class Link:
             ConfigurationError: There is no such path, or no lease file; nothing was touched.
             LeaseHeldError: Somebody else orders one of the devices; nothing was touched.
             RefusedError: A key for the path is missing, somebody else's connection is in the way, or a unit heeds a
-                higher fencing number; nothing was touched.
+                higher fencing token; nothing was touched.
             StateError: A unit is in a state that does not allow it; nothing was touched.
             TokaidoError: Anything else that was in the way before a device was touched.
             MoveError: It failed later, and was rolled back as far as the error says.

@@ -88,11 +88,11 @@ class Orders:
         self.order(unit.start, lambda: unit.state() in STOPPABLE)
 
     def select(self, unit: Unit, peer: str, path: str) -> None:
-        """Set a unit to a link, under the fencing number of the lease."""
-        wanted = LinkSelection(peer, path, self.lease.fence)
+        """Set a unit to a link, under the fencing token of the lease."""
+        wanted = LinkSelection(peer, path, self.lease.fencing_token)
 
         def act() -> None:
-            found = unit.select_link(peer, path, fence=wanted.fence)
+            found = unit.select_link(peer, path, fencing_token=wanted.fencing_token)
             if found != wanted:
                 raise DeviceError(f"was set to {wanted} and is set to {found}", device=unit.name, command="select_link")
 
@@ -151,7 +151,7 @@ class Orders:
 
     def _reroute(self, name: str, wanted: Mapping[int, int]) -> None:
         part = [i for i, o in self.own(name).items() if wanted.get(i) != o]
-        self.order(lambda: self.link.switches[name].reroute(part, wanted))
+        self.order(lambda: self.link.switches[name].reroute(disconnect=part, connect=wanted))
 
     # --- waiting ------------------------------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class Orders:
             StateError: A unit is stuck.
             DeviceTimeoutError: There was no light for `timeout` s.
         """
-        if type(self.receiver).values()[Receiver.clock_power.name].lacking:
+        if type(self.receiver).values()[Receiver.clock_power.name].unsupported:
             return  # nothing to see it by: the alignment decides
         deadline = Deadline(self.clock, timeout)
         self._wait(deadline, lambda: self._light_since(deadline), "no clock light", self.receiver)
@@ -183,7 +183,7 @@ class Orders:
         for unit in self.units:
             self._wait(deadline, lambda unit=unit: unit.state() in states, f"not in {wanted}", unit)  # type: ignore[misc]
 
-    def _wait(self, deadline: Deadline, arrived: Callable[[], bool], lacking: str, device: Unit) -> None:
+    def _wait(self, deadline: Deadline, arrived: Callable[[], bool], unsupported: str, device: Unit) -> None:
         """Look again and again; a reply that is lost now and then ends no wait, and a stuck unit does."""
         silent = 0
         while True:
@@ -201,7 +201,7 @@ class Orders:
                     raise
             if deadline.passed:
                 raise DeviceTimeoutError(
-                    lacking,
+                    unsupported,
                     device=device.name,
                     elapsed_s=deadline.elapsed_s,
                     remedy="Look at alarms() for what holds it",

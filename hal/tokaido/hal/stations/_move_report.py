@@ -31,8 +31,8 @@ class MoveReport:
     """The path that the switches joined before; None if not exactly one."""
     to_path: str
     """The path that the link is on now."""
-    fence: int
-    """Fencing number that both units hold now."""
+    fencing_token: int
+    """Fencing token that both units hold now."""
     steps: tuple[MoveStep, ...]
     """In order: check, prepare, fence, switch, verify, light, align, and start if keys are exchanged again."""
 
@@ -43,7 +43,8 @@ class MoveReport:
 
     def __str__(self) -> str:
         steps = ", ".join(f"{step.name} {step.seconds:.3f} s" for step in self.steps)
-        return f"link {self.link} from {self.from_path or 'no path'} to {self.to_path}, number {self.fence}: {steps}"
+        paths = f"from {self.from_path or 'no path'} to {self.to_path}"
+        return f"link {self.link} {paths}, fencing token {self.fencing_token}: {steps}"
 
 
 class MoveError(TokaidoError):
@@ -55,7 +56,7 @@ class MoveError(TokaidoError):
         *,
         step: str,
         steps: tuple[MoveStep, ...],
-        fence: int,
+        fencing_token: int,
         rolled_back: bool,
         unrestored: Mapping[str, str],
         restarted: bool | None,
@@ -66,8 +67,8 @@ class MoveError(TokaidoError):
         """The step that failed."""
         self.steps = steps
         """The steps that were begun, with the seconds that each took; the last one failed."""
-        self.fence = fence
-        """Fencing number of the move."""
+        self.fencing_token = fencing_token
+        """Fencing token of the move."""
         self.rolled_back = rolled_back
         """Whether the switches join what they joined before, and both units are set to what they were set to."""
         self.unrestored = dict(unrestored)

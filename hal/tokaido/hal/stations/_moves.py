@@ -96,7 +96,7 @@ class Move:
             raise
         finally:
             _release(orders)
-        return MoveReport(link.name, self.from_path, self.to, lease.fence, tuple(self.steps))
+        return MoveReport(link.name, self.from_path, self.to, lease.fencing_token, tuple(self.steps))
 
     def _carry_out(self, orders: Orders) -> None:
         for name, act in (
@@ -149,10 +149,10 @@ class Move:
         found = [orders.ask(unit.link) for unit in self.units]
         self.selected = found[0], found[1]
         for unit, selection in zip(self.units, found, strict=True):
-            if selection.fence >= orders.lease.fence:
+            if selection.fencing_token >= orders.lease.fencing_token:
                 raise RefusedError(
-                    f"the unit heeds fencing number {selection.fence}, and this move has {orders.lease.fence}; "
-                    "nothing was touched",
+                    f"the unit heeds fencing token {selection.fencing_token}, "
+                    f"and this move has {orders.lease.fencing_token}; nothing was touched",
                     device=unit.name,
                     remedy="Is this the only lease book? If it was lost, LeaseBook.skip_to() that number",
                 )
@@ -257,11 +257,13 @@ class Move:
             found = orders.own(name)
             if found != wanted:
                 raise DeviceError(f"joined {wanted} and joins {found} of the link's pairs now", device=name)
-        fence = orders.lease.fence
+        fencing_token = orders.lease.fencing_token
         for unit, wanted_link in zip(self.units, ((self.serials[1], self.to), self.parking), strict=True):
             selection = orders.ask(unit.link)
-            if selection != LinkSelection(*wanted_link, fence):
-                raise DeviceError(f"was set to {(*wanted_link, fence)} and is set to {selection}", device=unit.name)
+            if selection != LinkSelection(*wanted_link, fencing_token):
+                raise DeviceError(
+                    f"was set to {(*wanted_link, fencing_token)} and is set to {selection}", device=unit.name
+                )
 
     def _light(self, orders: Orders) -> None:
         self.lighting = True
@@ -291,7 +293,7 @@ class Move:
             f"link {self.link.name} could not be moved to {self.to}: step {step} failed: {error}; {outcome}",
             step=step,
             steps=tuple(self.steps),
-            fence=orders.lease.fence,
+            fencing_token=orders.lease.fencing_token,
             rolled_back=not back.unrestored,
             unrestored=back.unrestored,
             restarted=back.restarted,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from tokaido.hal._errors import DeviceError, NotFreshError, ProtocolError, RefusedError
+from tokaido.hal._errors import DeviceError, NoDataError, ProtocolError, RefusedError
 from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request
 from tokaido.hal.wire.ieee488 import EventStatus, StatusByte
 from tokaido.hal.wire.scpi import decode_errors, split_replies
@@ -48,7 +48,7 @@ class ScpiCodec:
 
     `:OXC:SWIT:CONN:ADD (@1),(@17)` becomes `:OXC:SWIT:CONN:ADD (@1),(@17);*OPC?;:SYST:ERR?`, answered by one line such
     as `1;0,"No error"`. An entry of the queue is raised as `DeviceError` with the device's own code and text:
-    `RefusedError` if the command was not carried out (-1xx, -2xx), `NotFreshError` for stale data (-23x), else plain.
+    `RefusedError` if the command was not carried out (-1xx, -2xx), `NoDataError` for stale data (-23x), else plain.
     So an entry that was left behind is not blamed on the next command, read the queue with `drain_errors` when
     opening, and after an error.
     """
@@ -108,7 +108,7 @@ def device_error(code: int, text: str, command: str = "") -> DeviceError:
     """Return the exception for an entry of the error queue (SCPI-99 volume 2, 21.8): its class says what happened."""
     what = f"the device says {code}, {text!r}"
     if code in STALE:
-        return NotFreshError(what, code=str(code), command=command)
+        return NoDataError(what, code=str(code), command=command)
     if -299 <= code <= -100 and code not in HARDWARE:
         return RefusedError(what, code=str(code), command=command)
     return DeviceError(what, code=str(code), command=command, remedy="Read the state, then decide")
