@@ -227,7 +227,7 @@ def test_opening_says_all_that_is_wrong_with_the_resources() -> None:
     assert len(caught.value.mistakes) == 3
     with pytest.raises(hal.ConfigurationError, match=r"there is no 'acme\.transmitter'"):
         hal.Transmitter.open("acme.transmitter", control="serial:/dev/ttyUSB0")
-    with pytest.raises(hal.ConfigurationError, match="no Transmitter"):
+    with pytest.raises(hal.ConfigurationError, match="does not fill the role Transmitter"):
         hal.Transmitter.open("toshiba.receiver", control="serial:/dev/ttyUSB0")
 
 
