@@ -16,9 +16,8 @@ from functools import partial
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators import launch
+from tokaido.emulators import Emulator, launch
 from tokaido.emulators._faults import Direction
-from tokaido.emulators._launch import Emulator
 from tokaido.emulators.conformance._rig import side_by_side
 from tokaido.emulators.conformance._suite import only_asks
 from tokaido_testing.unit_vendors import Vendor, wait_for_port

@@ -12,15 +12,14 @@ import pyvisa
 import serial
 from pyvisa.constants import StatusCode
 
-from tokaido.emulators._faults import KINDS
-from tokaido.emulators._plugs import WIRE_ENDS
+from tokaido.emulators import KINDS, WIRE_ENDS
 from tokaido_testing.hislip import Client
 from tokaido_testing.voa import IDENTITY, hislip_port, launch_voa, open_serial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokaido.emulators._launch import InstrumentEmulator
+    from tokaido.emulators import InstrumentEmulator
 
 RIGHT = IDENTITY.encode() + b"\n"
 GONE = (OSError, EOFError, pyvisa.VisaIOError)

@@ -16,7 +16,7 @@ from tokaido_testing.voa import IDENTITY, JumpingClock, ask, launch_voa, open_se
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.emulators._launch import InstrumentEmulator
+    from tokaido.emulators import InstrumentEmulator
 
 
 # --- within the process ---------------------------------------------------------------------------------------------

@@ -13,8 +13,7 @@ import pyvisa
 import serial
 
 import tokaido.hal as hal
-from tokaido.emulators._launch import launch
-from tokaido.emulators._plugs import WIRE_ENDS
+from tokaido.emulators import WIRE_ENDS, launch
 from tokaido.hal import ConfigurationError
 from tokaido.hal.driver import LineCodec
 from tokaido.hal.transports import open_transport
@@ -23,7 +22,7 @@ from tokaido_testing.voa import IDENTITY, ask, launch_voa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.emulators._launch import InstrumentEmulator
+    from tokaido.emulators import InstrumentEmulator
 
 VISA_ENDS = ("tcp", "hislip", "visa", "asrl")
 
