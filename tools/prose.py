@@ -38,7 +38,7 @@ WITHIN = r"(?:(?!\b(?:when|if|that|which|whom?|whose|what|while|as|where|how|unt
 """More words of the same clause."""
 
 ARCHAIC = (
-    "ere|thereof|therein|thereto|thereupon|hereby|herein|whence|whither|thither|hence|thence|whereby|wherein|whereupon"
+    "ere|thereof|therein|thereto|thereupon|hereby|herein|whence|whither|thither|thence|whereby|wherein|whereupon"
     "|hitherto|henceforth|unto|lest|albeit|withal|naught|nought|amongst|whilst|anon|betwixt|notwithstanding"
 )
 PATTERNS: dict[str, tuple[str, str]] = {

@@ -17,7 +17,7 @@ FORMS = {  # crooked, straight
     "whoever": ("It goes to whoever asks.", "It goes to the host that asks."),  # prose: allow
     "nobody's": ("It ends without anybody's doing.", "Nobody listens there."),  # prose: allow
     "clause as subject": ("It waits; what comes later is dropped.", "It tells what comes later."),  # prose: allow
-    "archaic word": ("The file and the mode thereof.", "The file and its mode. Hence2 is a name."),  # prose: allow
+    "archaic word": ("The file and the mode thereof.", "The file and its mode. Hence the two."),  # prose: allow
     "anew": ("The count begins anew.", "The count begins again, in a new file."),  # prose: allow
     "the which": ("The port, the which is open.", "Tell the witch which port is open."),  # prose: allow
     "it was waited": ("A reply is waited for.", "The call waited for a reply."),  # prose: allow
