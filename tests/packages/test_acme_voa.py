@@ -15,6 +15,7 @@ from tokaido.emulators.conformance import suite
 from tokaido.hal.driver import Answer
 from tokaido_testing.bench import BLOCK_BITS, PARAMETERS, STEP_NS
 from tokaido_testing.packages import PACKAGES, installed
+from tokaido_testing.patience import slowness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ def acme() -> Iterator[None]:
 
 
 with installed(PYPROJECT):
-    TestAttenuator = suite("acme.voa", wire_ends=("tcp", "emu"))
+    TestAttenuator = suite("acme.voa", wire_ends=("tcp", "emu"), slowness=slowness)
 
 
 def test_its_contract_is_its_own() -> None:

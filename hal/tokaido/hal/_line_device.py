@@ -137,7 +137,14 @@ class LineDevice(Device, ABC):
             self._rested_ns = self._clock.monotonic_ns() + round(self.min_gap * NS_PER_S)
 
     def _ask(self, command: str) -> Answer:
-        return Answer(self._query(f"{command}?"))
+        declared = [value for value in self.values().values() if value.command == command]
+
+        def answer(text: str) -> Answer:
+            for value in declared:  # within the exchange: after a reply that is no value of it the line is cleaned
+                value.decode(text)
+            return Answer(text)
+
+        return self._read(f"{command}?", answer)
 
     def _order(self, command: str, text: str) -> Answer:
         self._command(f"{command} {text}")

@@ -22,10 +22,8 @@ class AttenuatorContract(Contract):
     def questions(self, rig: Rig) -> list[Question]:
         """Identity and attenuation."""
         device = opened(rig)
-        return [
-            Question("attenuation", lambda: device.attenuation, lambda: light(rig)),
-            *super().questions(rig),
-        ]
+        attenuation = Question("attenuation", lambda: device.attenuation, lambda: light(rig))
+        return [attenuation, *super().questions(rig), attenuation]
 
     def orders(self, rig: Rig) -> Iterator[Order]:
         """Attenuations, each other than the one before."""
