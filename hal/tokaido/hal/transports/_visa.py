@@ -25,6 +25,7 @@ from tokaido.hal.transports._ports import (
 )
 from tokaido.hal.transports._stream import StreamTransport
 from tokaido.hal.transports._transport import SLICE_S
+from tokaido.hal.transports._turns import Turn, in_turn
 from tokaido.hal.transports._visa_errors import not_opened
 from tokaido.hal.transports._visa_ports import LONGEST_TIMEOUT_MS, HislipPort, Limit, SessionPort
 
@@ -72,22 +73,25 @@ class VisaTransport(StreamTransport):
             UnsupportedError: A stream has no such thing; ask `*STB?`.
             TransportError: As `exchange`.
         """
-        status: int = self._turn("status byte", timeout, self._poll)
-        return status
+        return self._status_byte(Turn(self, "status byte", timeout))
 
-    def _poll(self, deadline: Deadline) -> int:
-        self._ensure_open(deadline)
-        self._deadline = deadline
+    @in_turn
+    def _status_byte(self, turn: Turn) -> int:
+        self._ensure_open(turn.deadline)
+        self._deadline = turn.deadline
         try:
-            return self._guarded(self._ask_status)
+            with self._wire:
+                return self._ask_status()
         except NotConnectedError:
-            self._reopen(deadline)  # the session was out of step; a status may be asked for again
-            return self._guarded(self._ask_status)
+            self._reopen(turn.deadline)  # the session was out of step; a status may be asked for again
+            with self._wire:
+                return self._ask_status()
 
     def _ask_status(self) -> int:
-        port = self._open_port()
-        if isinstance(port, (HislipPort, SessionPort)):
-            return port.status_byte()
+        if self._port is None:
+            raise gone("the port was closed")
+        if isinstance(self._port, (HislipPort, SessionPort)):
+            return self._port.status_byte()
         raise UnsupportedError("a stream has no status byte of its own", remedy="Ask *STB?")
 
     def _dial(self, deadline: Deadline) -> Port:
