@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _REMEDY = "Write lab.toml#alice, or toshiba.transmitter@serial:/dev/qkd/TKTX0001"
 _DIRECT = re.compile(r"(?P<driver>[A-Za-z0-9_.-]+)@(?P<resources>.*)", re.DOTALL)
-_NAMED = re.compile(r",(?=[a-z_]+=[a-z]+:)")
+_NAMED = re.compile(r",(?=[a-z_]+=[a-z][a-z0-9]*:)")
 
 
 def parse_device(text: str) -> hal.DeviceEntry:

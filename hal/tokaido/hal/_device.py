@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tokaido.hal.transports._resources import Resource
-    from tokaido.hal.transports._stream import StreamTransport
     from tokaido.hal.transports._trace import TraceRecord
+    from tokaido.hal.transports._transport import Transport
 
 T = TypeVar("T")
 
@@ -149,8 +149,8 @@ class Device(Valued):
 
     @property
     @abstractmethod
-    def transport(self) -> StreamTransport:
-        """The transport of the control resource: `device.transport.query(...)` for what no declaration covers."""
+    def transport(self) -> Transport[Any]:
+        """The transport of the control resource; a `StreamTransport` has `query` and `command`."""
 
     @abstractmethod
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:

@@ -8,7 +8,7 @@ import tokaido.hal as hal
 from tokaido.drivers.toshiba._console import PROTOCOL, Console
 from tokaido.hal import Identity, UnitState
 from tokaido.hal.driver import Answer, measured, query, setting
-from tokaido.hal.transports import SerialTransport
+from tokaido.hal.transports import StreamTransport, open_transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -184,7 +184,7 @@ class ToshibaUnit(hal.Unit):
         self._control.close()
 
     @property
-    def transport(self) -> SerialTransport:
+    def transport(self) -> StreamTransport:
         """The console's transport: `unit.transport.query("LAS:POW?")` for what no declaration covers."""
         return self._control
 
@@ -200,7 +200,7 @@ class ToshibaUnit(hal.Unit):
         super().__init__(resources, name=name, serial_number=serial_number, timeout_s=timeout_s, clock=clock)
         self._console = Console()
         self._channel: ToshibaKeyChannel | None = None
-        self._control = SerialTransport(resources["control"], self._console, clock=clock, timeout_s=timeout_s)
+        self._control = open_transport(resources["control"], self._console, clock=clock, timeout_s=timeout_s)
         self._control.device = self.name
         self._control.on_open(self._check_identity)
 

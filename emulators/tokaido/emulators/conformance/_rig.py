@@ -56,7 +56,7 @@ class Rig:
         self.emulator: Emulator = self._stack.enter_context(self.launch())
         self.device: hal.Device = self._stack.enter_context(self.open())
         self.identity = self.device.identity()
-        self.correlated = getattr(self.device.transport.codec, "correlated", False) is True
+        self.correlated = getattr(getattr(self.device.transport, "codec", None), "correlated", False) is True
         """Whether a reply of this protocol says what it answers, so that a driver can tell a wrong one."""
 
     def launch(self, serial_number: str | None = None) -> Emulator:

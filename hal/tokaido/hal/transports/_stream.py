@@ -33,9 +33,9 @@ class StreamTransport(Transport[bytes], ABC):
     foreign = FOREIGN
 
     def __init__(
-        self, resource: Resource, name: str, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
+        self, resource: Resource, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
     ) -> None:
-        super().__init__(resource, name, clock=clock, timeout_s=timeout_s)
+        super().__init__(resource, clock=clock, timeout_s=timeout_s)
         self.codec = codec
         self._correlated = getattr(codec, "correlated", False) is True
         self._port: Port | None = None

@@ -51,9 +51,10 @@ class Transport(ABC, Generic[F]):
     foreign: tuple[type[Exception], ...] = (OSError, EOFError, struct.error)
     """Exceptions of the libraries below; `translate` turns them into ours."""
 
-    def __init__(self, resource: Resource, name: str, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
+    def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
         self.resource = resource
-        self.name = name
+        self.name = f"{resource.kind}:{resource.address}"
+        """What errors and traces call the transport."""
         self.device = ""
         """What errors call the device; its driver sets it."""
         self.clock = clock
