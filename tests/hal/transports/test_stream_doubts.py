@@ -57,7 +57,7 @@ class BoxTransport(StreamTransport):
     """A way to the box that needs no descriptor."""
 
     def __init__(self, box: Box) -> None:
-        super().__init__(Resource("serial", {}), "serial:box", LineCodec(), clock=box.clock, timeout_s=TIMEOUT_S)
+        super().__init__(Resource("serial", "box", {}), LineCodec(), clock=box.clock, timeout_s=TIMEOUT_S)
         self.box = box
 
     def _dial(self, deadline: object) -> Box:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from tokaido.hal._errors import ConfigurationError
-from tokaido.hal.transports._kinds import OURS, TransportKind, is_name, transport_kind, transport_kinds
+
+if TYPE_CHECKING:
+    from tokaido.hal.transports._kinds import TransportKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,10 @@ class Resource:
             ConfigurationError: With every mistake found, each with its remedy.
         """
         name, colon, rest = text.partition(":")
-        kind = _kind(name) if colon and is_name(name) else None
+        kind = _kind(name) if colon else None
         if kind is None:
+            from tokaido.hal.transports._kinds import transport_kinds  # noqa: PLC0415 - for the mistaken only
+
             raise ConfigurationError(
                 f"not a resource: {text!r}",
                 remedy=f"Begin it with one of {', '.join(f'{name}:' for name in transport_kinds())}",
@@ -85,4 +90,11 @@ def _kind(name: str) -> TransportKind | None:
     Raises:
         ConfigurationError: There is one, and it cannot be used.
     """
-    return transport_kind(name) if name in OURS or name in transport_kinds() else None
+    from tokaido.hal.transports._kinds import (  # noqa: PLC0415 - `import tokaido.hal` is to be quick
+        OURS,
+        is_name,
+        transport_kind,
+        transport_kinds,
+    )
+
+    return transport_kind(name) if name in OURS or (is_name(name) and name in transport_kinds()) else None
