@@ -152,7 +152,7 @@ def test_numbers_go_up_on_every_connection_whatever_fails(keys: KeyBox, tx: hal.
     keys.unplug()
     keys.plug()
     assert len(list(tx.key_blocks(0))) == 2
-    keys.spoil.append(lambda *_: [])  # a lost reply: the connection is made anew
+    keys.spoil.append(lambda *_: [])  # a lost reply: the connection is made again
     with pytest.raises(hal.DeviceTimeoutError):
         list(tx.key_blocks(0))
     assert len(list(tx.key_blocks(0))) == 2

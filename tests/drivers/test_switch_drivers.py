@@ -127,7 +127,7 @@ def test_a_model_without_monitors_says_so_and_is_not_asked() -> None:
     ("change", "said"),
     [
         ({":OXC:SWIT:SIZE?": ["8,16"]}, "product code"),
-        ({"*IDN?": ["ACME,OST-8x8-LU1,002417,1"]}, "no Polatis"),
+        ({"*IDN?": ["ACME,OST-8x8-LU1,002417,1"]}, "not a Polatis"),
         ({"*IDN?": ["Polatis,OST-8x8-LU1,002499,1"]}, "002417 and found"),
     ],
 )

@@ -65,7 +65,7 @@ def test_closing_leaves_nothing_behind() -> None:
     def footprint() -> tuple[int, int]:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
-    with launch("toshiba.transmitter"):  # what is loaded once stays
+    with launch("toshiba.transmitter"):  # modules loaded once stay
         pass
     before = footprint()
     for _ in range(3):

@@ -23,7 +23,7 @@ from tokaido.emulators.conformance._suite import only_asks
 from tokaido_testing.patience import in_time
 from tokaido_testing.unit_vendors import Vendor, wait_for_port
 
-OVERRUN_S = 0.6  # of a shared machine; what is asked of a call is its deadline
+OVERRUN_S = 0.6  # of a shared machine; a call must keep its deadline
 TIMEOUT_S = 0.4
 
 WAYS: dict[str, tuple[Direction, ...]] = {

@@ -108,7 +108,7 @@ def test_events_that_were_lost_are_counted(vendor: Vendor, emulator: Emulator, t
 
 
 def test_one_host_draws_at_a_time(vendor: Vendor, emulator: Emulator, tx: hal.Transmitter) -> None:
-    """Whoever has the control port to itself, the key channel is what two programs could share."""
+    """One program has the control port to itself; the key channel is what two could share."""
     keys = hal.Resource.parse(emulator.resources["keys"])
     assert list(tx.key_blocks(0)) == []
     channel = type(tx._keys())  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

@@ -81,7 +81,7 @@ class SocketAsker:
 
 
 class HislipAsker:
-    """Asks as a HiSLIP client; what belongs to an older question is not for it to judge here."""
+    """Asks as a HiSLIP client; replies to older questions are not for it to judge here."""
 
     def __init__(self, voa: InstrumentEmulator) -> None:
         self.client = Client(hislip_port(voa))

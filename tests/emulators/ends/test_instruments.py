@@ -75,7 +75,7 @@ def test_closing_leaves_nothing_behind(end: str) -> None:
     def footprint() -> tuple[int, int]:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
-    launch_voa(end).close()  # what is loaded once stays
+    launch_voa(end).close()  # modules loaded once stay
     before = footprint()
     for _ in range(3):
         voa = launch_voa(end)

@@ -328,7 +328,7 @@ def test_a_socket_to_nobody_is_not_connected() -> None:
 
 def test_a_port_without_descriptor_works_through_pyserial() -> None:
     with SerialTransport(Resource.parse("serial:loop://"), LineCodec()) as transport:
-        assert transport.query("what is sent comes back") == "what is sent comes back"
+        assert transport.query("every word comes back") == "every word comes back"
         with pytest.raises(DeviceTimeoutError):
             transport.exchange(raw(b"x\n", lambda frame: NOT_MINE), 0.1)
         assert transport.query("again", 1.0) == "again"

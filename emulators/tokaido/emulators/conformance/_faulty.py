@@ -61,7 +61,7 @@ class UnderFaults(Asking):
                 rig.compare(question.name, got, right, fault, truth=truths[0])
 
     def check_orders(self, rig: Rig, fault: WireFault) -> None:
-        """A command is written once; what was confirmed is true; what was surely not sent has changed nothing."""
+        """A command is written once; a confirmed one took effect; one that was surely not sent did not."""
         orders = self.orders(rig)
         order = next(orders, None)
         if order is None:  # nothing can be set

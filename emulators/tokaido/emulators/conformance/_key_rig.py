@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.conformance._plan import Plan
 
 TIMEOUT_S = 0.4
-"""Deadline of one exchange at the least, in s: a lost connection is made and authenticated anew within it."""
+"""Deadline of one exchange at the least, in s: a lost connection is made and authenticated again within it."""
 BLOCK_BYTES = 512
 LONG_BYTES = 16
 """Shorter keys may turn up anywhere by chance."""

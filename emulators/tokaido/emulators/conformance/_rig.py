@@ -78,7 +78,7 @@ class Rig:
         )
 
     def reopen(self) -> hal.Device:
-        """Close the driver and open it anew."""
+        """Close the driver and open it again."""
         self.device.close()
         self.device = self._stack.enter_context(self.open())
         return self.device

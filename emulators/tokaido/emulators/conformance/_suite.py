@@ -58,7 +58,7 @@ def suite(
         faults: What happens on the wire.
         timeout: Deadline of one exchange in s. Short ones make a quick suite; the driver itself needs 0.1.
         seed: Decides which pieces are struck and what is set.
-        alarm: The model fault that `alarm` begins; the model's first one for want of it.
+        alarm: The model fault that `alarm` begins; default: the model's first one.
         is_query: Whether a text on the wire, control characters escaped, asks and changes nothing; by default, whether
             there is a `?` in each of its statements, which `;`, CR or LF divide.
         keys: Whether a unit's key channel is tried as well; among several suites of one driver, one need do that.

@@ -43,7 +43,7 @@ def read_interlock(
             return ""
         kind = devices[device]
         if kind is not None and not issubclass(kind, role):
-            mistake((*path, key), f"{device} is no {role.__name__}; name one that is")
+            mistake((*path, key), f"{device} does not fill the role {role.__name__}; name one that does")
         return device
 
     switch = checked("switch", table["switch"], OpticalSwitch) if "switch" in table else ""
@@ -60,7 +60,7 @@ def read_interlock(
     receivers: dict[int, str] = {}
     for number, device in outputs.items() if "single_photon_outputs" in table else ():
         if not (number.isascii() and number.isdigit() and int(number) > 0):
-            mistake((*path, "single_photon_outputs"), f"{number!r} is no output; outputs are counted from 1")
+            mistake((*path, "single_photon_outputs"), f"{number!r} is not an output; outputs are counted from 1")
             continue
         if int(number) in receivers:
             mistake((*path, "single_photon_outputs"), f"output {int(number)} is named twice; keep one of them")

@@ -68,7 +68,7 @@ class LinkReader:
     def _path(self, name: str, needs: object) -> dict[str, PortPairs]:
         where = (*self._where, "paths", name)
         if not PATH_NAME.fullmatch(name):
-            self._mistake(where, f"{name!r} is no name of a path, which is 1 to 24 of A-Z a-z 0-9 . _ -")
+            self._mistake(where, f"{name!r} is not a name of a path, which is 1 to 24 of A-Z a-z 0-9 . _ -")
         if not isinstance(needs, dict) or not needs:
             self._mistake(where, "must be a table of pairs by switch, such as west = [[1, 1]]")
             return {}
@@ -115,7 +115,7 @@ class LinkReader:
             return ""
         kind = self._devices[device]
         if kind is not None and not issubclass(kind, role):
-            self._mistake(where, f"{device} is no {role.__name__}; name one that is")
+            self._mistake(where, f"{device} does not fill the role {role.__name__}; name one that does")
         return device
 
     def _lease_file(self, table: Mapping[str, Any]) -> Path | None:
