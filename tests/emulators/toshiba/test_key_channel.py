@@ -28,7 +28,7 @@ def host(model: TransmitterModel) -> Host:
 
 def give(model: TransmitterModel, number: int, session: str = "00112233aabbccdd") -> KeyMaterial:
     key = KeyMaterial(number.to_bytes(4, "big") * 8)
-    info = KeyBlockInfo(SERIAL, session, number, key.bits, "lim2014", "chernoff", 1e-10, False, True)
+    info = KeyBlockInfo(session, number, key.bits, "lim2014", "chernoff", 1e-10, False, True, serial_number=SERIAL)
     model.store.add(info, key)
     model.keychannel.serve_draws()
     return key
