@@ -23,6 +23,7 @@ from tokaido.drivers.toshiba._keychannel import ToshibaKeyChannel
 from tokaido.hal import create_curve_keys
 from tokaido.hal.transports import load_curve_secret
 from tokaido_testing.nec_box import KeyBox, SealedBox, opened
+from tokaido_testing.patience import patient
 
 SESSION = "0123456789abcdef"
 pack = msgspec.msgpack.encode
@@ -42,7 +43,7 @@ def tx(keys: KeyBox, tmp_path: Path) -> Iterator[hal.Transmitter]:
         f"zmq:tcp://127.0.0.1:{keys.port}?server_key_file={tmp_path / 'server.key'}"
         f"&client_key_file={tmp_path / 'client.key_secret'}"
     )
-    with opened(SealedBox(), keys=resource, timeout=0.5) as device:
+    with opened(SealedBox(), keys=resource, timeout=patient(0.5)) as device:
         yield device
 
 

@@ -23,6 +23,7 @@ from tokaido.drivers.polatis._ports import (
     port_of,
 )
 from tokaido.drivers.thorlabs import OswSwitch
+from tokaido_testing.patience import patient
 from tokaido_testing.switch_transcripts import port
 from tokaido_testing.toy_switch import AnsweringPeer
 
@@ -261,7 +262,7 @@ def test_after_a_lost_answer_the_map_that_is_read_back_decides(
 ) -> None:
     box = Silent(driver, 3 if driver == "dicon.selector" else 1)
     box.deaf = 1
-    with opened(driver, box, timeout=0.2) as (switch, peer):
+    with opened(driver, box, timeout=patient(0.2)) as (switch, peer):
         switch.replace(after)
         assert switch.connections() == after
         box.deaf = 1000

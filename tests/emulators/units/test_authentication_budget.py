@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a block that waits for a lost message be given up soon."""
-    monkeypatch.setattr("tokaido.emulators.bench._distilling.STALLED_NS", 300_000_000, raising=False)
+    monkeypatch.setattr("tokaido.emulators.bench._distilling.STALLED_NS", 300_000_000)
 
 
 KEY = random.Random(3).randbytes(4096)

@@ -96,7 +96,10 @@ class KeyRig(Rig):
 
     def lingers_s(self, fault: WireFault) -> float:
         """Return how long after its end a fault still has effects: a message that came is over, however long it is."""
-        lingers_s = {"unplug": 2 * self.plan.lasts_s["unplug"], "latency": self.plan.lasts_s["latency"] - TIMEOUT_S}
+        lingers_s = {
+            "unplug": 2 * self.plan.lasts_s["unplug"],
+            "latency": self.plan.lasts_s["latency"] - self.plan.timeout,
+        }
         return max(lingers_s.get(fault.kind, 0.0), 0.0)
 
     # --- blocks -----------------------------------------------------------------------------------------------------

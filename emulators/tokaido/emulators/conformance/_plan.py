@@ -96,6 +96,7 @@ class Plan:
     alarm: str
     is_query: Callable[[str], bool]
     summary: Summary = field(repr=False)
+    slowness: Callable[[], float] = lambda: 1.0
 
     @property
     def lasts_s(self) -> dict[str, float]:
