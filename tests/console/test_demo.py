@@ -24,7 +24,7 @@ from .test_devices import on_a_terminal
 
 Capture = pytest.CaptureFixture[str]
 NONCE = bytes(range(16))
-INFO = hal.KeyBlockInfo("TKTX0001", "00ff", 0, 64, "lim2014", "chernoff", 1e-10, insecure=False, emulated=True)
+INFO = hal.KeyBlockInfo("00ff", 0, 64, "lim2014", "chernoff", 1e-10, False, True, serial_number="TKTX0001")
 FIELDS = [
     "name",
     "transmitter",

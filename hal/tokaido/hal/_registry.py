@@ -59,7 +59,7 @@ def load_driver(name: str, role: Callable[..., D]) -> type[D]:
 
 def role_name(kind: type[Device]) -> str:
     """Return the name of the role that a driver fills."""
-    roles = [base.__name__ for base in kind.__mro__ if base.__module__.startswith("tokaido.hal")]
+    roles = [base.__name__ for base in kind.__mro__ if base.__module__.startswith("tokaido.hal.roles")]
     return roles[0] if roles else "Device"
 
 

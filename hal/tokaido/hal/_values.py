@@ -332,6 +332,18 @@ def decode(kind: type[T], text: str, name: str, words: tuple[str, str] = NO_YES)
         raise ProtocolError(f"{name}: the device said {text[:80]!r}, which is not {_kind_name(kind)}") from error
 
 
+def not_negative(kind: type[N], text: str, name: str) -> N:
+    """Return the number of `kind` that a device's text stands for and that cannot lie below 0: an age, a count.
+
+    Raises:
+        ProtocolError: The text is not a finite number of this kind, or it lies below 0.
+    """
+    number = decode(kind, text, name)
+    if number < 0:
+        raise ProtocolError(f"{name}: the device said {text[:80]!r}, which lies below 0")
+    return number
+
+
 def encode(value: object) -> str:
     """Return the text by which a value is sent: `1`, `12.5`, `OPEN`. Floats keep every digit that matters."""
     if isinstance(value, bool):

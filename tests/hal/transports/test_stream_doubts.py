@@ -47,7 +47,7 @@ class Box:
         """It takes everything."""
 
     def close(self) -> None:
-        """What is under way comes by the next opening too, as on a serial line."""
+        """Bytes under way come by the next opening too, as on a serial line."""
 
     def _arrived(self) -> list[tuple[int, bytes]]:
         return [one for one in self._coming if one[0] <= self.clock.monotonic_ns()]

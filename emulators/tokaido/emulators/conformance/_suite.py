@@ -62,7 +62,7 @@ def suite(
         is_query: Whether a text on the wire, control characters escaped, asks and changes nothing; by default, whether
             there is a `?` in each of its statements, which `;`, CR or LF divide.
         keys: Whether a unit's key channel is tried as well; among several suites of one driver, one need do that.
-        slowness: How many times slower than an idle one the machine is now, asked anew for every test. Deadlines are
+        slowness: How many times slower than an idle one the machine is now, asked again for every test. Deadlines are
             that many times as long, and so is what a call may take beyond them. Default: 1.
 
     Raises:
