@@ -34,7 +34,7 @@ class Option:
     complaint: Callable[[str], str]
     """Return what a value should be, such as "should be a whole number", or nothing if the value is right."""
     example: str
-    """A value that is right, for a message about a wrong one."""
+    """A value that is right, to show beside a complaint."""
     is_file: bool = False
     """Whether the value names a file; the resource then has it as an absolute path."""
 
