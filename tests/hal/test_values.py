@@ -145,3 +145,26 @@ def test_a_flag_is_written_in_the_words_of_its_device() -> None:
     assert [flag.decode(text) for text in ("OFF", "ON")] == [False, True]
     with pytest.raises(hal.ProtocolError, match="not a flag"):
         flag.decode("1")
+
+
+def test_what_a_device_has_is_found_by_its_path_and_a_near_miss_is_named() -> None:
+    toy = Toy({})
+    assert {"power", "label"} <= set(toy.value_paths())
+    assert list(toy.queries()) == ["ready", "step"]
+    owner, value = toy.find("power")
+    assert (owner, value) == (toy, Toy.power)
+    with pytest.raises(hal.ConfigurationError, match=r"has no value 'powr'.*Did you mean power\?"):
+        toy.find("powr")
+
+
+def test_a_reading_is_recorded_with_its_limits() -> None:
+    reading = hal.Reading(hal.Shutter.OPEN, "", 7, 0.5, hal.Quality.GOOD, operational=(1, 2))
+    assert reading.record() == {
+        "value": "OPEN",
+        "unit": "",
+        "quality": "good",
+        "age_s": 0.5,
+        "limits": "unknown",
+        "operational": (1, 2),
+        "absolute": None,
+    }

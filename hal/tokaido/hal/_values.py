@@ -214,6 +214,14 @@ class Valued(ABC):
             found |= {name: value for name, value in vars(base).items() if isinstance(value, Measured)}
         return found
 
+    @classmethod
+    def queries(cls) -> dict[str, Query[Any]]:
+        """Return the declared states and flags by name: what `ask` takes."""
+        found: dict[str, Query[Any]] = {}
+        for base in reversed(cls.__mro__):
+            found |= {name: member for name, member in vars(base).items() if isinstance(member, Query)}
+        return found
+
     def read(self, value: Measured[T]) -> T:
         """Ask the device for one value, by this class's own declaration of it.
 
