@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tokaido.hal as hal
 from tokaido.hal import LimitStatus, Quality, units_of_measure
-from tokaido.hal.driver import Measured, decode, encode, measured, setting
+from tokaido.hal.driver import Answer, Measured, decode, encode, measured, setting
 from tokaido_testing.toys import Toy
 
 ANSWERS: dict[str, str | None] = {
@@ -168,3 +168,20 @@ def test_a_reading_is_recorded_with_its_limits() -> None:
         "operational": (1, 2),
         "absolute": None,
     }
+
+
+class Guarded(Toy):
+    attenuation = setting(float, "ATT", unit="dB", range=(0, 60), states=hal.SETUP)
+
+    def _order(self, command: str, text: str) -> Answer:
+        super()._order(command, text)
+        raise hal.StateError("STATE RUN", command=command)
+
+
+def test_a_setting_is_sent_in_any_state_and_a_refusal_says_which_states_allow_it() -> None:
+    toy = Guarded(dict(ANSWERS))
+    with pytest.raises(hal.StateError, match=r"STATE RUN.*attenuation can be set in OFF, WARMUP, AUTH, STANDBY$"):
+        toy.attenuation = 12
+    assert toy._sent == ["ATT 12"]
+    with pytest.raises(hal.StateError, match=r"\[command SHT\]$"):
+        toy.shutter = hal.Shutter.OPEN
