@@ -14,6 +14,7 @@ from tokaido.emulators import KINDS
 from tokaido.emulators.conformance import FAULTS, WireFault, suite
 from tokaido.emulators.conformance._rig import Rig
 from tokaido.hal.driver import LineDevice
+from tokaido_testing.patience import slowness
 
 
 class NoLock:
@@ -35,7 +36,7 @@ class NoLock:
 def put_to(driver: str, test: str, fault: WireFault | None = None, **options: Any) -> None:
     """Run one test or check of a driver's suite on its in-process end."""
     end = "visa" if driver == "polatis.matrix" else "emu"
-    made = suite(driver, wire_ends=[end], options=options)
+    made = suite(driver, wire_ends=[end], slowness=slowness, options=options)
     with Rig(made.plan, end) as rig:
         check = getattr(made(), test)
         check(rig) if fault is None else check(rig, fault)
@@ -72,7 +73,7 @@ def test_a_driver_that_takes_any_box_is_found_out(monkeypatch: pytest.MonkeyPatc
 
 def test_a_driver_without_a_lock_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the threads get then is each other's, or nothing."""
-    made = suite("polatis.matrix", wire_ends=["visa"])
+    made = suite("polatis.matrix", wire_ends=["visa"], slowness=slowness)
     with Rig(made.plan, "visa") as rig:
         monkeypatch.setattr(rig.device.transport, "_lock", NoLock())
         with pytest.raises((AssertionError, RuntimeError, AttributeError, LookupError, TypeError, ValueError)):

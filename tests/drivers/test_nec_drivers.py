@@ -66,7 +66,7 @@ def test_ids_count_up_and_wrap() -> None:
 
 @pytest.mark.parametrize("text", ["", "SOUR:ATT?\n", "SOUR:ÅTT?", "x" * (MAX_MESSAGE - OVERHEAD + 1)])
 def test_what_is_no_message_is_refused_before_it_is_sent(text: str) -> None:
-    with pytest.raises(hal.ProtocolError, match="no message"):
+    with pytest.raises(hal.ProtocolError, match="not a message"):
         sealed_codec().request(text, repeatable=True)
     longest = sealed_codec().request("x" * (MAX_MESSAGE - OVERHEAD), repeatable=True)
     assert len(longest.payload) == MAX_MESSAGE + 1
@@ -120,7 +120,7 @@ def test_a_spoilt_reply_is_a_protocol_error_and_the_next_call_is_right(fault: An
         with pytest.raises(hal.ProtocolError, match=r"garbled|another form"):
             _ = tx.attenuation
         assert tx.attenuation == 12.5
-    assert box.heard.count("*IDN?") == 2  # it asked anew who is there
+    assert box.heard.count("*IDN?") == 2  # it asked again who is there
 
 
 def test_a_message_that_was_spoilt_on_its_way_is_a_protocol_error_and_may_be_asked_again() -> None:

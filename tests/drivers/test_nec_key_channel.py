@@ -23,6 +23,7 @@ from tokaido.drivers.toshiba._keychannel import ToshibaKeyChannel
 from tokaido.hal import create_curve_keys
 from tokaido.hal.transports import load_curve_secret
 from tokaido_testing.nec_box import KeyBox, SealedBox, opened
+from tokaido_testing.patience import patient
 
 SESSION = "0123456789abcdef"
 pack = msgspec.msgpack.encode
@@ -42,7 +43,7 @@ def tx(keys: KeyBox, tmp_path: Path) -> Iterator[hal.Transmitter]:
         f"zmq:tcp://127.0.0.1:{keys.port}?server_key_file={tmp_path / 'server.key'}"
         f"&client_key_file={tmp_path / 'client.key_secret'}"
     )
-    with opened(SealedBox(), keys=resource, timeout=0.5) as device:
+    with opened(SealedBox(), keys=resource, timeout=patient(0.5)) as device:
         yield device
 
 
@@ -151,7 +152,7 @@ def test_numbers_go_up_on_every_connection_whatever_fails(keys: KeyBox, tx: hal.
     keys.unplug()
     keys.plug()
     assert len(list(tx.key_blocks(0))) == 2
-    keys.spoil.append(lambda *_: [])  # a lost reply: the connection is made anew
+    keys.spoil.append(lambda *_: [])  # a lost reply: the connection is made again
     with pytest.raises(hal.DeviceTimeoutError):
         list(tx.key_blocks(0))
     assert len(list(tx.key_blocks(0))) == 2

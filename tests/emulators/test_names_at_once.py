@@ -5,22 +5,21 @@ from __future__ import annotations
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators import launch
-from tokaido.emulators.ends import _inprocess
+from tokaido.emulators import ends, launch
 
 
 @pytest.mark.parametrize(("name", "wire_end"), [("dicon.selector", "emu"), ("polatis.matrix", "visa")])
 def test_a_name_that_was_free_a_moment_ago_is_not_fought_for(
     monkeypatch: pytest.MonkeyPatch, name: str, wire_end: str
 ) -> None:
-    find, looks = _inprocess.find_in_process, []
+    find, looks = ends.find_in_process, []
 
     def find_a_moment_too_early(asked: str) -> object:
         looks.append(asked)
         return None if len(looks) == 1 else find(asked)
 
     with launch(name, wire_end=wire_end) as first:
-        monkeypatch.setattr(_inprocess, "find_in_process", find_a_moment_too_early)
+        monkeypatch.setattr(ends, "find_in_process", find_a_moment_too_early)
         with launch(name, wire_end=wire_end) as second:
             assert second.resources["control"] != first.resources["control"]
             assert len(looks) > 1

@@ -119,7 +119,7 @@ def test_what_sqlite_says_is_said_as_a_lease_error(
         case "no folder":
             book.path = book.path / "sub" / "leases.sqlite"
         case "no database":
-            book.path.write_text("this is no database, but it is long enough to be looked at as one" * 20)
+            book.path.write_text("this is not a database, but it is long enough to be looked at as one" * 20)
         case "another's database":
             other = sqlite3.connect(book.path)
             other.execute("CREATE TABLE theirs (x)")

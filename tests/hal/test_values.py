@@ -1,4 +1,4 @@
-"""Values: what is declared in one line is typed, checked, read back, reported and refused."""
+"""Values: a declaration of one line is typed, checked, read back, reported and refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A unit's life through its driver: power, waiting, alarms, lease, stream, draw, safe state."""
+"""A unit's life through its driver: power, waiting, alarms, watchdog, stream, draw, safe state."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators import launch
-from tokaido.emulators._launch import Emulator
+from tokaido.emulators import Emulator, launch
 from tokaido.hal import UnitState
 from tokaido_testing.unit_vendors import Vendor
 
@@ -63,7 +62,7 @@ def test_alarms_come_unasked_and_in_order(emulator: Emulator, tx: hal.Transmitte
     assert active["TAMPER"].latched
 
 
-def test_a_host_that_falls_silent_loses_its_lease_and_the_unit_goes_safe(vendor: Vendor) -> None:
+def test_a_host_that_falls_silent_lets_its_watchdog_bite_and_the_unit_goes_safe(vendor: Vendor) -> None:
     with (
         launch(vendor.transmitter, speed=20, warm=True) as emulator,
         hal.Transmitter.open(vendor.transmitter, **emulator.resources) as tx,
@@ -108,7 +107,7 @@ def test_events_that_were_lost_are_counted(vendor: Vendor, emulator: Emulator, t
 
 
 def test_one_host_draws_at_a_time(vendor: Vendor, emulator: Emulator, tx: hal.Transmitter) -> None:
-    """Whoever has the control port to itself, the key channel is what two programs could share."""
+    """One program has the control port to itself; the key channel is what two could share."""
     keys = hal.Resource.parse(emulator.resources["keys"])
     assert list(tx.key_blocks(0)) == []
     channel = type(tx._keys())  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def report(error: Exception) -> int | None:
     """Print one of our errors to stderr and return the exit code for it; None if it is none of ours."""
     if isinstance(error, BrokenPipeError) and not isinstance(error, hal.TokaidoError):
-        # Whoever read our output has gone. What is still buffered would fail once more when Python ends.
+        # The reader of our output has gone. Text still buffered would fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     if not isinstance(error, hal.TokaidoError):

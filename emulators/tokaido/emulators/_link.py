@@ -34,7 +34,7 @@ class QkdLink:
         transmitter: The transmitter's model.
         receiver: The receiver's model.
         fibre: What joins them.
-        parameters: What their optics are built of; what the receiver is built as for want of it.
+        parameters: What their optics are built of; default: the receiver's own.
         seed: Decides what the light does.
         speed: Emulated seconds per second, when it runs.
         secrets: Where the transmitter's raw bits come from.
@@ -95,8 +95,8 @@ class QkdLink:
             fibre: What joins the units.
             settings: Which intensities and probabilities the units are set to.
             parameters: What the optics are built of, and what the units are set to; overrules `settings`.
-            block_bits: Key-basis bits of a block, at both units; as delivered for want of it.
-            serial_numbers: Of the transmitter and the receiver; each model has one for want of it.
+            block_bits: Key-basis bits of a block, at both units; default: as delivered.
+            serial_numbers: Of the transmitter and the receiver; default: each model's own.
             seed: Decides everything that is random and no secret.
             speed: Emulated seconds per second, if the machine can.
             warm: Begin with units that have long been on: state AUTH, temperatures settled.

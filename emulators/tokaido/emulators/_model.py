@@ -16,7 +16,7 @@ class DeviceModel(ABC):
     """A box without its plugs: it knows no socket, no thread and no wall clock.
 
     What it does is a function of its inputs, its seed and the time it is given, in integer nanoseconds since it came
-    up; how that time is cut into steps makes no difference. It is not thread-safe: whoever shares it holds one lock.
+    up; how that time is cut into steps makes no difference. It is not thread-safe: threads that share it take one lock.
     """
 
     STREAM_PORTS: ClassVar[Sequence[str]] = ()
@@ -32,7 +32,7 @@ class DeviceModel(ABC):
     """Whether the port `control` of a device with a key channel may be on a wire end that neither hides nor
     authenticates anything; no key and no pre-shared key ever goes over it."""
     wire_end: str = ""
-    """What carries the port `control`; whoever plugs the box in says so, and a box may end its lines accordingly."""
+    """What carries the port `control`, set when the box is plugged in; a box may end its lines accordingly."""
     BAUD_RATE: ClassVar[int] = 115200
     """What its serial line is set to, 8 bits, no parity, 1 stop bit."""
     service_request_enable: int = 0

@@ -63,7 +63,7 @@ class Device(Valued):
     resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {}
     """Which kinds of resource the driver takes under which name, for example {"control": {"serial"}}."""
     optional_resources: ClassVar[frozenset[str]] = frozenset()
-    """Names that may be left out; what needs them then raises `UnsupportedError`."""
+    """Names that may be left out; an operation that needs one then raises `UnsupportedError`."""
     capabilities: frozenset[Enum] = frozenset()
     """What this device has that not every device of its role has; ask the opened device, since models differ."""
     protocol: ClassVar[str] = ""

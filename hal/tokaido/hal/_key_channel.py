@@ -104,7 +104,7 @@ class _Call(Request[list[bytes], T]):
 
 
 class _KeyTransport(ZmqTransport):
-    """Writes each request when its turn has come, so that numbers go up on a connection whoever was first to call."""
+    """Writes each request when its turn has come, so that numbers go up on a connection in any order of calls."""
 
     def _transact(self, request: Request[list[bytes], T], deadline: Deadline) -> T:
         if isinstance(request, _Call):
@@ -132,7 +132,7 @@ class KeyChannel(ABC):
         """Return number (`EVENT` for an event), header and payload of a message, or None for what is not ours.
 
         Raises:
-            ProtocolError: It is no message of this protocol.
+            ProtocolError: It is not a message of this protocol.
         """
 
     @abstractmethod

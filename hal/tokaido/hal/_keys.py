@@ -143,7 +143,7 @@ class KeyBlockInfo:
 class KeyBlock:
     """One drawn key block. As a context manager it commits on a clean exit; an exception leaves it offered.
 
-    The unit keeps the block until it is committed, and offers it again to whoever draws next.
+    The unit keeps the block until it is committed, and offers it again to the next host that draws.
     """
 
     __slots__ = ("_commit", "committed", "info", "key")

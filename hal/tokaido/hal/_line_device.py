@@ -116,7 +116,7 @@ class LineDevice(Device, ABC):
         return self._exchange(self._control.codec.request(text, repeatable=True))
 
     def _read(self, text: str, decode: Callable[[str], V]) -> V:
-        """Return the answer to a question, decoded; what cannot be decoded is a `ProtocolError` that says all."""
+        """Return the answer to a question, decoded. Text that cannot be decoded is a `ProtocolError` that shows it."""
         plain = self._control.codec.request(text, repeatable=True)
 
         def accept(frame: bytes) -> V | NotMine:

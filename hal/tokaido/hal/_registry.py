@@ -74,7 +74,7 @@ def load_driver(name: str, role: Callable[..., D]) -> type[D]:
         raise ConfigurationError(f"{name} is registered as a driver and is none: {found!r}")
     if not isinstance(role, type) or not issubclass(found, role):
         wanted = getattr(role, "__name__", str(role))
-        raise ConfigurationError(f"{name} is no {wanted}", remedy=f"Open it as {role_name(found)}")
+        raise ConfigurationError(f"{name} does not fill the role {wanted}", remedy=f"Open it as {role_name(found)}")
     return cast("type[D]", found)
 
 

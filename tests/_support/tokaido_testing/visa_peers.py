@@ -1,6 +1,6 @@
 """Peers behind VISA that misbehave on request: a SCPI box at a TCP socket, and one behind a small HiSLIP server.
 
-The TCP box is a terminal server: whoever connects last hears it, late replies to those before included. Both are one
+The TCP box is a terminal server: the last client hears it, late replies to those before included. Both are one
 thread, so that a box that hangs or delays a reply opens no session meanwhile. The HiSLIP server is raw on purpose: it
 shares no line with any other.
 """

@@ -68,17 +68,17 @@ def answer(text: str) -> Answer:
     """Return a reading that may carry its age: `0.0312,12.5`.
 
     Raises:
-        ProtocolError: What stands behind the comma is no age.
+        ProtocolError: The text behind the comma is not an age.
     """
     value, comma, age = text.partition(",")
-    return Answer(value, _number(age, "age")) if comma else Answer(value)
+    return Answer(value, _number(age, "an age")) if comma else Answer(value)
 
 
 def report(text: str) -> dict[str, Answer | TokaidoError]:
     """Return what `FETC:ALL?` lists, `name,value,age` again and again: by name, a value or why there is none.
 
     Raises:
-        ProtocolError: It is no such list.
+        ProtocolError: It is not such a list.
     """
     fields = fields_of(text)
     if len(fields) % 3:
@@ -87,7 +87,7 @@ def report(text: str) -> dict[str, Answer | TokaidoError]:
     for name, value, age in zip(*[iter(fields)] * 3, strict=True):
         if name in found:
             raise ProtocolError(f"a report that says {name[:40]!r} twice")
-        seconds = _number(age, "age")
+        seconds = _number(age, "an age")
         given = seconds < NOT_A_NUMBER and not _is_not_a_number(value)
         found[name] = Answer(value, seconds) if given else NoDataError("the unit gives none", code="-230")
     return found
@@ -97,11 +97,11 @@ def alarms(text: str) -> tuple[int, tuple[Alarm, ...]]:
     """Return the number of the last change and the active alarms: `3,LOS,MAJOR,12.5,0`.
 
     Raises:
-        ProtocolError: It is no such list.
+        ProtocolError: It is not such a list.
     """
     last, *fields = fields_of(text)
     return _whole(last), tuple(
-        Alarm(code=code, severity=_severity(severity), latched=_flag(latched), age_s=_number(age, "age"))
+        Alarm(code=code, severity=_severity(severity), latched=_flag(latched), age_s=_number(age, "an age"))
         for code, severity, age, latched in _groups(fields, 4, text)
     )
 
@@ -110,7 +110,7 @@ def alarm_log(text: str) -> tuple[int, tuple[AlarmEvent, ...]]:
     """Return the number of the last change and the changes: `3,3,RAISED,LOS,MAJOR,"no clock light"`.
 
     Raises:
-        ProtocolError: It is no such list.
+        ProtocolError: It is not such a list.
     """
     last, *fields = fields_of(text)
     return _whole(last), tuple(
@@ -129,11 +129,11 @@ def selection(text: str) -> LinkSelection:
     """Return what `"TKNR0001","west",3` selects.
 
     Raises:
-        ProtocolError: It is no selection.
+        ProtocolError: It is not a selection.
     """
     fields = fields_of(text)
     if len(fields) != 3:
-        raise ProtocolError(f"{text[:80]!r} is no selection of a link")
+        raise ProtocolError(f"{text[:80]!r} is not a selection of a link")
     return LinkSelection(fields[0], fields[1], _whole(fields[2]))
 
 
@@ -141,7 +141,7 @@ def link_keys(text: str) -> tuple[LinkKey, ...]:
     """Return what `"TKNR0001","west",1048576` lists; an empty text lists none.
 
     Raises:
-        ProtocolError: It is no such list.
+        ProtocolError: It is not such a list.
     """
     fields = fields_of(text)
     if fields == [""]:
@@ -158,7 +158,7 @@ def watchdog_remaining(text: str) -> float:
     fields = fields_of(text)
     if len(fields) != 2:
         raise ProtocolError(f"{text[:80]!r} is not a watchdog")
-    return _number(fields[1], "watchdog")
+    return _number(fields[1], "a watchdog")
 
 
 def _groups(fields: list[str], size: int, text: str) -> list[list[str]]:
@@ -176,9 +176,9 @@ def _flag(word: str) -> bool:
 
 
 def _whole(text: str) -> int:
-    number = _number(text, "whole number")
+    number = _number(text, "a whole number")
     if not number.is_integer() or number < 0:
-        raise ProtocolError(f"{text[:80]!r} is no whole number")
+        raise ProtocolError(f"{text[:80]!r} is not a whole number")
     return int(text) if text.isdigit() else int(number)
 
 
@@ -186,9 +186,9 @@ def _number(text: str, name: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ProtocolError(f"{text[:80]!r} is no {name}") from None
+        raise ProtocolError(f"{text[:80]!r} is not {name}") from None
     if not 0 <= number <= NOT_A_NUMBER:  # NaN and infinities are none either
-        raise ProtocolError(f"{text[:80]!r} is no {name}")
+        raise ProtocolError(f"{text[:80]!r} is not {name}")
     return number
 
 

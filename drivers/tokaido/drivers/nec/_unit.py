@@ -111,7 +111,7 @@ class NecUnit(hal.Unit, LineDevice):
         self._command(f"SEC:ZER {_texts.quoted(serial_number)}")
 
     def set_watchdog(self, seconds: float) -> None:
-        """Set the watchdog, 5 to 3600 s; 0 ends it. Every later exchange starts it anew."""
+        """Set the watchdog, 5 to 3600 s; 0 ends it. Every later exchange starts it again."""
         if seconds != 0 and not 5 <= seconds <= 3600:
             raise hal.RangeError(
                 f"a watchdog lasts 5 to 3600 s, or 0 for none, not {seconds!r}", remedy="Nothing was sent"
@@ -143,7 +143,7 @@ class NecUnit(hal.Unit, LineDevice):
     def _logged(self) -> tuple[hal.AlarmEvent, ...]:
         known = self._alarm_number or 0
         last, events = self._read(f"STAT:ALAR:LOG? {known}", _texts.alarm_log)
-        if last < known:  # it was switched off and on, and counts anew
+        if last < known:  # it was switched off and on, and counts again
             last, events = self._read("STAT:ALAR:LOG? 0", _texts.alarm_log)
         self._alarm_number = last
         return events

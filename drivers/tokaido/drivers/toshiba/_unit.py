@@ -111,7 +111,7 @@ class ToshibaUnit(hal.Unit):
         self._command(f"SEC ZEROIZE,{serial_number}")
 
     def set_watchdog(self, seconds: float) -> None:
-        """Set the watchdog, 5 to 3600 s; 0 ends it. Every later exchange starts it anew."""
+        """Set the watchdog, 5 to 3600 s; 0 ends it. Every later exchange starts it again."""
         if seconds != 0 and not 5 <= seconds <= 3600:
             raise hal.RangeError(
                 f"a watchdog lasts 5 to 3600 s, or 0 for none, not {seconds!r}", remedy="Nothing was sent"
@@ -281,7 +281,7 @@ def _answer(text: str) -> Answer:
 def _selection(text: str) -> hal.LinkSelection:
     fields = text.split(",")
     if len(fields) != 3 or not fields[2].isdecimal():
-        raise hal.ProtocolError(f"{text[:80]!r} is no selection of a link")
+        raise hal.ProtocolError(f"{text[:80]!r} is not a selection of a link")
     peer, path = ("" if field == "-" else field for field in fields[:2])
     return hal.LinkSelection(peer, path, int(fields[2]))
 
@@ -289,7 +289,7 @@ def _selection(text: str) -> hal.LinkSelection:
 def _link_key(entry: str) -> hal.LinkKey:
     fields = entry.split(",")
     if len(fields) != 3 or not fields[2].isdecimal():
-        raise hal.ProtocolError(f"{entry[:80]!r} is no link with a key")
+        raise hal.ProtocolError(f"{entry[:80]!r} is not a link with a key")
     peer, path = ("" if field == "-" else field for field in fields[:2])
     return hal.LinkKey(peer, path, int(fields[2]))
 
@@ -300,4 +300,4 @@ def _alarm(entry: str) -> hal.Alarm:
         code, severity, age, latched = fields
         return hal.Alarm(code=code, severity=hal.Severity(severity), latched=latched == "1", age_s=float(age))
     except ValueError:
-        raise hal.ProtocolError(f"{entry[:80]!r} is no alarm") from None
+        raise hal.ProtocolError(f"{entry[:80]!r} is not an alarm") from None

@@ -96,8 +96,8 @@ class Bench(Plant):
             transmitter: Name of the transmitter.
             receiver: Name of the receiver.
             settings: What to set them to, which is also what their optics are built of (see `build`).
-            preset: Name of the settings that are taken for want of these.
-            block_bits: Key-basis bits of a block, at both units; as they are for want of it.
+            preset: Name of the settings that are taken if `settings` is not given.
+            block_bits: Key-basis bits of a block, at both units; default: as they are.
 
         Raises:
             ConfigurationError: There is no such transmitter or receiver.
@@ -115,7 +115,7 @@ class Bench(Plant):
         Args:
             transmitter: Name of the transmitter.
             receiver: Name of the receiver.
-            path: Path of the link; "-" for the link at delivery, which is whoever is there.
+            path: Path of the link; "-" for the link at delivery, which is any unit.
             load: Whether to load it into both units too, as their operators would.
 
         Raises:

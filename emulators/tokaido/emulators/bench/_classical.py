@@ -66,8 +66,8 @@ class ClassicalChannel:
     def pump(self, from_ns: int, to_ns: int, wall_s: float | None) -> bool:
         """Carry messages through a stretch of emulated time; return whether it came to its end.
 
-        What is said goes out when what it answers came in. What is to arrive later than `to_ns` stays on its way. What
-        was broken off goes on where it was, so that a machine that is behind makes no round trip longer.
+        A message goes out when the one it answers came in. One that is to arrive later than `to_ns` stays on its way.
+        Work that was broken off goes on where it was, so that a machine that is behind makes no round trip longer.
 
         Args:
             from_ns: Emulated time at which it begins, unless an earlier stretch was not finished.

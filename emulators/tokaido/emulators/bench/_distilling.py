@@ -42,7 +42,7 @@ _VERDICTS: dict[AbortReason, Verdict] = {
 class DistillingEnd(Generic[D]):
     """The distillation of one unit.
 
-    Its work is done in the thread of whoever calls it, with the unit's lock held only while something changes hands,
+    Its work is done in the thread that calls it, with the unit's lock held only while something changes hands,
     so that the unit's console answers meanwhile.
 
     Args:

@@ -67,7 +67,7 @@ class Element(ABC):
     def __init__(self, name: str) -> None:
         if not _NAME.fullmatch(name):
             raise ConfigurationError(
-                f"{name!r} is no name for something on the bench", remedy="Take letters, digits, _ and -"
+                f"{name!r} is not a name for something on the bench", remedy="Take letters, digits, _ and -"
             )
         self.name = name
 

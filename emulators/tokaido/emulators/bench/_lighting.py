@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 CLOCK_LIGHT_DBM: Final = -1.0
 """Power of the clock light where it leaves a transmitter."""
 STRAY: Final = Light(0.0, 0.0, visibility=0.0, bright=True, source="stray", path="stray")
-"""What a receiver sees of bright light that is no transmitter's."""
+"""What a receiver sees of bright light that is not a transmitter's."""
 
 
 class Stray(NamedTuple):
-    """Light in the fibres that is no transmitter's, where it comes to a receiver."""
+    """Light in the fibres that is not a transmitter's, where it comes to a receiver."""
 
     clicks: float
     """Chance per gate of a click by it."""
@@ -50,7 +50,7 @@ class Lighting:
         transmitters: By name.
         receivers: By name.
         seed: Decides the drift.
-        drift: How every way drifts; as buried fibre for want of it.
+        drift: How every way drifts; default: as buried fibre.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Lighting:
     # --- following --------------------------------------------------------------------------------------------------
 
     def follow(self) -> None:
-        """Trace the light of every transmitter anew, as the switches stood at their last look."""
+        """Trace the light of every transmitter again, as the switches stood at their last look."""
         for place in self._transmitters.values():
             quantum, clock = self._graph.trace(place.name, "quantum"), self._graph.trace(place.name, "clock")
             before = place.quantum, place.clock
@@ -131,7 +131,7 @@ class Lighting:
         return 1 - (1 - stray) * (1 - click_chance(other.model, optics, other.quantum.loss_db))
 
     def _follow_stray_light(self) -> dict[str, Stray]:
-        """Return what light that is no transmitter's does, by the receiver it leads to."""
+        """Return what light that is not a transmitter's does, by the receiver it leads to."""
         found: dict[str, Stray] = {}
         for fibre in self.fibres():
             own = Stray(

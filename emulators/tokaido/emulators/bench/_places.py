@@ -89,7 +89,7 @@ UnitPlaceOnBench = TransmitterPlace | ReceiverPlace
 
 
 class SharedSwitch(SharedModel):
-    """A switch with its lock and its time. Whoever brings it to the present also notes how its mirrors stand.
+    """A switch with its lock and its time. Bringing it to the present also notes how its mirrors stand.
 
     So a move is seen even if another one takes it back before the bench looks: wires do so before every message.
     """

@@ -109,7 +109,7 @@ class Plant:
         Args:
             name: Its name on the bench.
             driver: An emulator's name, such as "toshiba.transmitter".
-            serial_number: Its serial number; the model has one for want of it.
+            serial_number: Its serial number; default: the model's own.
             warm: Begin as a unit that has long been on: state AUTH, temperatures settled.
             wire_end: What carries its control port; see `launch`.
             resources: Where to appear, by port; by default at places that are free.

@@ -120,7 +120,7 @@ class Contract(UnderFaults):
         return wrong
 
     def test_after_close_it_says_that_it_is_closed(self, rig: Rig) -> None:
-        """Closing twice is no error; whatever is asked afterwards raises `ClosedError`."""
+        """Closing twice is not an error; whatever is asked afterwards raises `ClosedError`."""
         questions = self.questions(rig)
         rig.device.close()
         rig.device.close()

@@ -37,7 +37,7 @@ class Order:
     truth: Callable[[], object]
     """What is in force, asked of the device itself where the model does not tell."""
     once: str
-    """Text that only the command has on the wire, or empty: then nothing that is no query may be written twice."""
+    """Text that only the command has on the wire, or empty: then nothing that is not a query may be written twice."""
     exchanges: int = 4
 
 

@@ -46,6 +46,7 @@ def suite(
     alarm: str = "",
     is_query: Callable[[str], bool] = only_asks,
     keys: bool = True,
+    slowness: Callable[[], float] = lambda: 1.0,
 ) -> type[Any]:
     """Return a class of tests that hold a driver to its role; bind it to a name that begins with `Test`.
 
@@ -57,10 +58,12 @@ def suite(
         faults: What happens on the wire.
         timeout: Deadline of one exchange in s. Short ones make a quick suite; the driver itself needs 0.1.
         seed: Decides which pieces are struck and what is set.
-        alarm: The model fault that `alarm` begins; the model's first one for want of it.
+        alarm: The model fault that `alarm` begins; default: the model's first one.
         is_query: Whether a text on the wire, control characters escaped, asks and changes nothing; by default, whether
             there is a `?` in each of its statements, which `;`, CR or LF divide.
         keys: Whether a unit's key channel is tried as well; among several suites of one driver, one need do that.
+        slowness: How many times slower than an idle one the machine is now, asked anew for every test. Deadlines are
+            that many times as long, and so is what a call may take beyond them. Default: 1.
 
     Raises:
         ConfigurationError: There is no such driver or emulator, or no wire end suits both.
@@ -82,6 +85,7 @@ def suite(
         alarm=alarm,
         is_query=is_query,
         summary=Summary(driver),
+        slowness=slowness,
     )
     contract = next(contract for role, contract in CONTRACTS if issubclass(kind, role))
     if contract is UnitContract and keys and "keys" in kind.resource_kinds:

@@ -48,7 +48,7 @@ class SwitchContract(Contract):
                 wanted,
                 lambda: light(rig),
                 once="",
-                exchanges=4 + round(switch.settle_timeout / self.plan.timeout),
+                exchanges=4 + round(switch.settle_timeout / rig.plan.timeout),
             )
 
     def _replace(self, rig: Rig, switch: hal.OpticalSwitch, wanted: dict[int, int]) -> None:

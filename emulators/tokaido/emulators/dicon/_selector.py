@@ -1,7 +1,7 @@
 """The 1xN MEMS module.
 
 Commands end with CR; a reply stands between LF and CRLF. `I1 n` selects channel n and `PK` parks, both in silence;
-`I1?` tells the channel, `CF?` the configuration, `ID?` who it is. What is not documented is an option.
+`I1?` tells the channel, `CF?` the configuration, `ID?` who it is. Undocumented behaviour is an option.
 """
 
 from __future__ import annotations

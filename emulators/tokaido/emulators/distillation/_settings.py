@@ -18,9 +18,9 @@ REPLENISH_STEP: Final = 256
 LeakMode = Literal["one_way", "two_way"]
 """How the receiver's questions, which are a function of the error pattern W, are accounted for.
 
-`one_way`: the eavesdropper is taken to know W, so only the answers disclose something. `two_way`: each question costs as
-much as its answer, which the peer's parity would be (conservative). See arXiv:2307.00576 for the flaw of counting one
-direction without saying this.
+`one_way`: the eavesdropper is taken to know W, so only the answers disclose something. `two_way`: each question costs
+as much as its answer, which the peer's parity would be (conservative). See arXiv:2307.00576 for the flaw of counting
+one direction without saying this.
 """
 _Triple = tuple[float, float, float]
 _Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]

@@ -25,7 +25,7 @@ MAX_INPUT: Final = 4096
 _WHOLE: Final = SettingRow("", "", 0, MAX_FENCING_TOKEN, 0, integer=True)
 """Any number that a fencing token or a count of alarms may be."""
 _NOBODY: Final = "-"
-"""What a unit calls the peer and the path of the link with whoever is there; on this page they are empty."""
+"""What a unit calls the peer and the path of the link with any unit; on this page they are empty."""
 _REFUSED: Final = {
     "STATE": (130, "Not in this state"),
     "REFUSED": (132, "Refused"),
@@ -89,7 +89,7 @@ class Panel(ScpiModel):
         self.follow()
 
     def follow(self) -> None:
-        """Bring the condition registers up to the unit's state; what rises is latched."""
+        """Bring the condition registers up to the unit's state; bits that rise are latched."""
         unit = self.unit
         operation, questionable = self.status.operation, self.status.questionable
         operation.set(0, on=unit.state in (State.ALIGN, State.REALIGN))

@@ -31,7 +31,7 @@ SERIAL_ENDS = ("pty", "emu", "asrl")
 class MatrixSwitchModel(ScpiModel):
     """A Polatis-style N x M matrix switch.
 
-    What its manual leaves open is an option. `SUB` of a pair that is not joined changes nothing and is no error;
+    What its manual leaves open is an option. `SUB` of a pair that is not joined changes nothing and is not an error;
     choosing the boot mode RESTore saves the map of that moment.
 
     Args:

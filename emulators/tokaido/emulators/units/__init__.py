@@ -1,4 +1,4 @@
-"""What every emulated unit is, whoever made it: states, alarms, keys, sessions, and the hardware of either side.
+"""What every emulated unit is, of any vendor: states, alarms, keys, sessions, and the hardware of either side.
 
 A vendor's family subclasses `TransmitterUnit` and `ReceiverUnit`: it gives the rating plate (class attributes), what
 speaks at the control port (`ControlPort`), how messages of the key channel are written (`KeyFormat`), and what its

@@ -125,7 +125,7 @@ class Blocks:
     # --- blocks -----------------------------------------------------------------------------------------------------
 
     def block_ended(self, session: Session, outcome: BlockOutcome) -> None:
-        """Take over what became of a block: its key, or its alarm. What belongs to an older session is erased."""
+        """Take over what became of a block: its key, or its alarm. Blocks of an older session are erased."""
         if session is not self.session or session.id is None:
             if outcome.key is not None:
                 outcome.key.wipe()
@@ -157,7 +157,7 @@ class Blocks:
             self.end_session()
 
     def _note_tags(self, *, in_vain: bool) -> None:
-        """Note the tags that were made since the last block; made in vain, they are an attempt that failed."""
+        """Note the tags that were made since the last block; without a key, they are an attempt that failed."""
         pool = self._unit.links.pool
         spent = 0 if pool is None else pool.tags_spent
         if in_vain and spent > self._tags_seen:
@@ -204,7 +204,7 @@ class Blocks:
     # --- limits -----------------------------------------------------------------------------------------------------
 
     def alignment_done(self) -> None:
-        """Measure the reference of the sifted rate anew, and let the error rate of the past be."""
+        """Measure the reference of the sifted rate again, and let the error rate of the past be."""
         self._reference = 0.0
         self._qber_degrades = False
         self._unit.alarms.clear("RATE_LOW")

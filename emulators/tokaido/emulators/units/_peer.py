@@ -189,7 +189,7 @@ class Peer:
     # --- what comes in ----------------------------------------------------------------------------------------------
 
     def receive(self, message: bytes) -> None:
-        """Take one message of the peer. What cannot be read is dropped."""
+        """Take one message of the peer. One that cannot be read is dropped."""
         if self._unit.state not in POWERED or "peer_silent" in self._unit.faults:
             return
         if message[:1] == b"D":

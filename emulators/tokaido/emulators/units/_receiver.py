@@ -31,7 +31,7 @@ class Light:
     count_rates: tuple[float, ...] = ()
     """Clicks of each detector, 1/s; none for detectors that see only their dark counts."""
     bright: bool = False
-    """Whether so much light falls on a detector that it is no single-photon detector any more."""
+    """Whether so much light falls on a detector that it is not a single-photon detector any more."""
     source: str = ""
     """Serial number of the transmitter that it comes from; empty if that is left open."""
     path: str = ""
@@ -127,7 +127,7 @@ class ReceiverUnit(UnitModel):
             self._slip()
 
     def _slip(self) -> None:
-        """Lose the count of slots: what is counted from now on agrees with nothing of the peer."""
+        """Lose the count of slots: clicks counted from now on match nothing of the peer."""
         self._counted = None
         self.locked = False
         self.aligned = False

@@ -81,7 +81,7 @@ class PadLedger:
         return self._transact(work)
 
     def open(self, key: bytes, link: str) -> PadAccount:
-        """Take over the pads of a pre-shared key; whoever had them before can reserve no more.
+        """Take over the pads of a pre-shared key; an earlier holder can reserve no more.
 
         Raises:
             PadLedgerError: The file cannot be used, or the key belongs to another link.

@@ -30,7 +30,7 @@ def device_named(
         return ""
     kind = devices[device]
     if kind is not None and not issubclass(kind, role):
-        mistakes.note(where, f"{device} is no {role.__name__}; name one that is")
+        mistakes.note(where, f"{device} does not fill the role {role.__name__}; name one that does")
     return device
 
 
@@ -68,7 +68,7 @@ def read_interlock(
     receivers: dict[int, str] = {}
     for number, device in outputs.items() if "single_photon_outputs" in table else ():
         if not (number.isascii() and number.isdigit() and int(number) > 0):
-            mistakes.note((*path, "single_photon_outputs"), f"{number!r} is no output; outputs are counted from 1")
+            mistakes.note((*path, "single_photon_outputs"), f"{number!r} is not an output; outputs are counted from 1")
             continue
         if int(number) in receivers:
             mistakes.note((*path, "single_photon_outputs"), f"output {int(number)} is named twice; keep one of them")

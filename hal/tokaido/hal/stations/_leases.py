@@ -117,7 +117,7 @@ class LeaseBook:
         """Let the next fencing token be above `number`: for a file that was lost while units remember higher ones.
 
         Raises:
-            LeaseError: It is no fencing token, or the file cannot be written.
+            LeaseError: It is not a fencing token, or the file cannot be written.
         """
         if not 0 <= number < LARGEST_FENCING_TOKEN:
             raise LeaseError(f"a fencing token lies in 0 to {LARGEST_FENCING_TOKEN}, not {number!r}")
@@ -183,7 +183,7 @@ class Lease:
             self.renew()
 
     def release(self) -> None:
-        """Give it back. What was lost already stays with whoever has it.
+        """Give it back. A lease that was lost stays with its new holder.
 
         Raises:
             LeaseError: The file cannot be written; the lease then ends by itself.
@@ -205,7 +205,7 @@ class Lease:
                 )
                 raise LeaseLostError(
                     f"the lease of {name}, held by {self.holder} under token {self.fencing_token}, {why}",
-                    remedy="Order nothing any more; acquire it anew and read every device first",
+                    remedy="Order nothing any more; acquire it again and read every device first",
                 )
             left.append(found.remaining_s)
         return min(left)

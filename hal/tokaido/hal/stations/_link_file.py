@@ -71,7 +71,7 @@ class LinkReader:
     def _path(self, name: str, needs: object) -> dict[str, PortPairs]:
         where = (*self._where, "paths", name)
         if not PATH_NAME.fullmatch(name):
-            self._mistakes.note(where, f"{name!r} is no name of a path, which is 1 to 24 of A-Z a-z 0-9 . _ -")
+            self._mistakes.note(where, f"{name!r} is not a name of a path, which is 1 to 24 of A-Z a-z 0-9 . _ -")
         if not isinstance(needs, dict) or not needs:
             self._mistakes.note(where, "must be a table of pairs by switch, such as west = [[1, 1]]")
             return {}

@@ -25,8 +25,8 @@ LISTEN_BYTES = 1 << 20
 class StreamTransport(Transport[bytes], ABC):
     """A transport that carries a vendor's lines of text, frames that end in the codec's terminator.
 
-    What arrives unasked is handed to the codec and never taken for the reply. Where replies cannot be told apart
-    (`codec.correlated` is missing or false), a reply that did not come in time is waited for before the next question:
+    A frame that comes unasked is handed to the codec and never taken for the reply. Where replies cannot be told apart
+    (`codec.correlated` is missing or false), the transport waits for a reply that was late before the next question:
     until it comes, or as long again as its call waited (at most 2 s). The first reply after that must come alone.
     """
 
@@ -75,7 +75,7 @@ class StreamTransport(Transport[bytes], ABC):
 
     @abstractmethod
     def _dial(self, deadline: Deadline) -> Port:
-        """Open what the resource names, anew. May raise `foreign` exceptions."""
+        """Open again what the resource names. May raise `foreign` exceptions."""
 
     # --- opening and closing ------------------------------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ class Transport(ABC, Generic[F]):
             DeviceError: The device answered that it will not or cannot.
             DeviceTimeoutError: No reply within the deadline; `OutcomeUnknownError` if the request is not repeatable.
             NotConnectedError: The device cannot be reached; before anything was sent, if it is a command.
-            ProtocolError: What came back was not a reply.
+            ProtocolError: The device sent something that is not a reply.
             DeviceBusyError: Another thread held the transport, or another process the port, until the deadline.
             WrongDeviceError: Another device answers now.
             ClosedError: The transport was closed.
@@ -147,7 +147,7 @@ class Transport(ABC, Generic[F]):
 
     @abstractmethod
     def _connect(self, deadline: Deadline) -> None:
-        """Open anew what was disconnected before. May raise `foreign` exceptions, as may all that follow."""
+        """Open again what was disconnected before. May raise `foreign` exceptions, as may all that follow."""
 
     @abstractmethod
     def _disconnect(self) -> None:
@@ -249,7 +249,7 @@ class Transport(ABC, Generic[F]):
         return result
 
     def _judge(self, request: Request[F, T], frame: F) -> T | NotMine:
-        """Return what the request makes of a frame; what cannot be decoded is a `ProtocolError`."""
+        """Return what the request makes of a frame; one that cannot be decoded is a `ProtocolError`."""
         try:
             return request.accept(frame)
         except DeviceError:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._resources import Resource
 
 CLOSING_S = 0.2
-"""How long a call waits for a session to close; what takes longer closes behind its back."""
+"""How long a call waits for a session to close; a slower one closes in the background."""
 SERIAL_OPTIONS = ("baud_rate", "data_bits", "parity", "stop_bits", "flow_control")
 PARITIES = {"N": "none", "O": "odd", "E": "even", "M": "mark", "S": "space"}
 STOP_BITS = {"1": "one", "1.5": "one_and_a_half", "2": "two"}
@@ -147,7 +147,7 @@ def open_library(backend: str) -> Any:
 
 
 def open_session(manager: Any, resource: Resource, terminator: bytes, limit: Limit) -> Port:
-    """Open a VISA session anew. If that fails, all that was opened on the way is closed.
+    """Open a VISA session again. If that fails, all that was opened on the way is closed.
 
     Raises:
         NotConnectedError: Nobody is there.
@@ -250,7 +250,7 @@ def _device(address: str) -> str:
 
 
 def _take(address: str, owned: ExitStack) -> None:
-    """Take a device file for this owner only (flock), before opening it anew throws away what its owner waits for.
+    """Take a device file for this owner only (flock), before opening it again throws away what its owner waits for.
 
     Raises:
         NotConnectedError: There is no such port.

@@ -126,10 +126,10 @@ class ZmqTransport(Transport[list[bytes]]):
                     raise NotConnectedError(f"the connection broke during the handshake: {cause}", remedy=_REMEDY)
                 raise AuthenticationError(
                     "the peer hung up during the handshake, as it does when server_key_file is not its key",
-                    remedy="Fetch its public key anew; if that is right, something in between hangs up",
+                    remedy="Fetch its public key again; if that is right, something in between hangs up",
                 )
             elif event in (Event.CLOSED, Event.DISCONNECTED):
-                what = "what answers there is no ZeroMQ peer" if reached else "nobody listens there"
+                what = "the peer that answers there does not speak ZeroMQ" if reached else "nobody listens there"
                 raise NotConnectedError(what, remedy=_REMEDY)
 
     def _next_event(self, deadline: Deadline, *, reached: bool) -> tuple[int, int]:
