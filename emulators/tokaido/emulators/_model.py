@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from tokaido.emulators.bench import Band, SwitchModel
+    from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
 
 Message = tuple[bytes, list[bytes]]
 """A peer's routing id and the frames of one message from or to it."""
+
+
+class BenchSpot(Protocol):
+    """A spot on a bench. The model that takes it says once what it is there."""
+
+    def passage(self, model: DeviceModel) -> None:
+        """It lets light through, as `optical_ports` and `through` say."""
+
+    def switch(self, model: SwitchModel) -> None:
+        """It is a switch, with ports `in1` and so on, and `out1` and so on."""
+
+    def transmitter(self, unit: TransmitterUnit) -> None:
+        """It sends the pulses of a QKD link."""
+
+    def receiver(self, unit: ReceiverUnit) -> None:
+        """It detects the pulses of a QKD link."""
 
 
 class DeviceModel(ABC):
@@ -92,6 +111,28 @@ class DeviceModel(ABC):
 
     def forget_secrets(self) -> None:  # noqa: B027 - a device may have none
         """Erase every key: the emulator ends."""
+
+    # --- what a bench asks for: where light goes ----------------------------------------------------------------------
+
+    optical_ports: Sequence[str] = ()
+    """Names of the ports that light enters and leaves by; a device that no light meets has none."""
+
+    def through(self, port: str, band: Band) -> tuple[str, float] | None:  # noqa: ARG002 - a device without ports
+        """Return the port by which light leaves now that enters by `port`, and the loss in dB; None while it is dark.
+
+        Args:
+            port: One of `optical_ports`.
+            band: Which light: "quantum", the pulses, or "clock", the bright light that a receiver's clock follows.
+        """
+        return None
+
+    def note_light(self, powers_dbm: Mapping[str, float]) -> None:  # noqa: B027 - a device may measure none
+        """Take note of the clock light that enters now: its power in dBm by port, of the ports that are lit."""
+
+    def take_place(self, spot: BenchSpot) -> None:
+        """Say what this is on a bench: a passage for light if it has optical ports, else something in the dark."""
+        if self.optical_ports:
+            spot.passage(self)
 
     # --- what a message end asks for besides bytes (IEEE 488.1: serial poll, device clear, trigger) -------------------
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device, Identity
-from tokaido.hal._errors import DeviceError, TokaidoError, WrongDeviceError
+from tokaido.hal._errors import DeviceError, OutcomeUnknownError, TokaidoError, TransportError, WrongDeviceError
 from tokaido.hal._values import Answer
 from tokaido.hal.transports._codec import NOT_MINE, LineCodec, NotMine, Request
 from tokaido.hal.transports._kinds import transport_kind
@@ -133,7 +133,17 @@ class LineDevice(Device, ABC):
 
     def _order(self, command: str, text: str) -> Answer:
         self._command(f"{command} {text}")
-        return self._ask(command)
+        try:
+            return self._ask(command)
+        except WrongDeviceError:
+            raise
+        except TransportError as error:
+            raise OutcomeUnknownError(
+                f"a command was sent and the value could not be read after it ({error.what})",
+                device=self.name,
+                command=command,
+                remedy="It may or may not have been carried out: read the value, then decide",
+            ) from error
 
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:
         answers: dict[str, Answer | TokaidoError] = {}

@@ -1,7 +1,8 @@
-"""Which drivers there are: found by entry points, ours and other people's alike, and imported when opened."""
+"""Which roles, drivers and emulators there are: found by entry points, ours and other people's alike."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound=Device)
 
+ROLES = "tokaido.roles"
 DRIVERS = "tokaido.drivers"
 EMULATORS = "tokaido.emulators"
 
@@ -57,10 +59,21 @@ def load_driver(name: str, role: Callable[..., D]) -> type[D]:
     return cast("type[D]", found)
 
 
+def roles_of(kind: type[Device]) -> dict[str, type[Device]]:
+    """Return the registered roles that a driver fills, by name, the most special first.
+
+    A role that cannot be imported is left out: a driver that fills it could not be imported either.
+    """
+    registered: dict[object, str] = {}
+    for entry in entries(ROLES):
+        with suppress(ImportError, AttributeError):
+            registered[entry.load()] = entry.name
+    return {registered[base]: base for base in kind.__mro__ if base in registered}
+
+
 def role_name(kind: type[Device]) -> str:
-    """Return the name of the role that a driver fills."""
-    roles = [base.__name__ for base in kind.__mro__ if base.__module__.startswith("tokaido.hal.roles")]
-    return roles[0] if roles else "Device"
+    """Return the class name of the role that a driver fills; of several, the one that it names first."""
+    return next((role.__name__ for role in roles_of(kind).values()), Device.__name__)
 
 
 def parse_resources(driver: str, kind: type[Device], resources: Mapping[str, str | Resource]) -> dict[str, Resource]:

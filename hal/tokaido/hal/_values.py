@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, Never, Self, TypeVar, cast, overload
 
-from tokaido.hal._errors import DeviceError, ProtocolError, RangeError, StateError, UnsupportedError, ValueTypeError
+from tokaido.hal._errors import (
+    DeviceError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RangeError,
+    StateError,
+    UnsupportedError,
+    ValueTypeError,
+)
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -258,11 +266,18 @@ class Valued(ABC):
         command = own.check_present()
         asked = own.check(to)
         try:
-            answer = self._order(command, own.encode(asked))
+            text = self._order(command, own.encode(asked)).text
         except StateError as error:
             error.remedy = error.remedy or own.when()
             raise
-        got = own.decode(answer.text)
+        try:
+            got = own.decode(text)
+        except ProtocolError as error:
+            raise OutcomeUnknownError(
+                f"{own.name} was sent, and the reply is not a value of it ({error.what})",
+                command=command,
+                remedy="It may or may not have been carried out: read the value, then decide",
+            ) from error
         if not own.confirms(asked, got):
             raise DeviceError(
                 f"{own.name} was set to {own.encode(asked)} and reads back {own.encode(got)}",

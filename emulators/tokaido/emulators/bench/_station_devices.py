@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.emulators._launch import model_class
 from tokaido.emulators._plugs import choose_end
-from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
 from tokaido.hal import ConfigurationError
 from tokaido.hal.tables import Check, Mistakes, number, of_kind, whole
 
@@ -28,7 +27,7 @@ TIME: Final[dict[str, Check]] = {
 }
 """What all devices of a bench have between them."""
 _DEVICE: Final[dict[str, Check]] = {"serial_number": Check(of_kind(str), 'text such as "TKTX0001"')}
-_UNIT: Final[dict[str, Check]] = {"warm": Check(of_kind(bool), "true or false")}
+_WARM: Final[dict[str, Check]] = {"warm": Check(of_kind(bool), "true or false")}
 _OF_TYPE: Final[dict[type, Check]] = {
     bool: Check(of_kind(bool), "true or false"),
     int: Check(of_kind(int), "a whole number"),
@@ -111,8 +110,8 @@ class DeviceReader:
         )
 
     def _options(self, where: str, entry: DeviceEntry, build: Callable[..., DeviceModel]) -> dict[str, Any]:
-        unit = isinstance(build, type) and issubclass(build, TransmitterUnit | ReceiverUnit)
-        keys = {**_DEVICE, **(_UNIT if unit else {}), **(TIME if self._own_time else {}), **model_options(build)}
+        can_be_warm = hasattr(build, "warm")
+        keys = {**_DEVICE, **(_WARM if can_be_warm else {}), **(TIME if self._own_time else {}), **model_options(build)}
         table = dict(entry.emulator)
         for key in TIME:
             if key in table and not self._own_time:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB
 from tokaido.emulators.bench._pulses import built_as, understands
+from tokaido.emulators.bench._standing import Standing
 from tokaido.emulators.bench._station_devices import TIME, DeviceReader, EmulatedDevice
 from tokaido.emulators.optics import PresetSettings
-from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
 from tokaido.hal.tables import Check, Mistakes, number, of_kind, whole
 
 if TYPE_CHECKING:
@@ -166,8 +166,9 @@ class TableReader:
                     )
         if not all(unit in plan.devices for unit in units):
             return
-        sender, taker = (plan.devices[unit].model for unit in units)
-        if not isinstance(sender, TransmitterUnit) or not isinstance(taker, ReceiverUnit):
+        first, second = (Standing(unit, plan.devices[unit].model) for unit in units)
+        sender, taker = first.sends, second.detects
+        if sender is None or taker is None:
             self.mistakes.note(where, f"{units[0]} and {units[1]} are not emulated as a transmitter and a receiver")
         elif not understands(taker, sender, built_as(taker)):
             self.mistakes.note(where, f"{units[1]} makes nothing of the pulses of {units[0]}; take units of one kind")

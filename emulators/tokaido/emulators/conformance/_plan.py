@@ -11,6 +11,8 @@ from tokaido.emulators._faults import KINDS, Direction
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tokaido.hal import Device
+
 _SAME_AS_ANOTHER: Final = ("disconnect",)
 _INWARD_ONLY: Final = ("wrong_id", "alarm")
 BELIEVED: Final = frozenset((kind, way) for kind in ("garble", "duplicate") for way in ("to_unit", "from_unit"))
@@ -96,6 +98,8 @@ class Plan:
     alarm: str
     is_query: Callable[[str], bool]
     summary: Summary = field(repr=False)
+    prepare: tuple[Callable[[Device, float], None], ...] = ()
+    """What the contracts do to every driver once it is open; each is told the deadline of an exchange in s."""
     slowness: Callable[[], float] = lambda: 1.0
 
     @property

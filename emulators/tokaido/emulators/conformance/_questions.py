@@ -65,6 +65,10 @@ class Asking:
 
     # --- what a role adds -------------------------------------------------------------------------------------------
 
+    @staticmethod
+    def prepare(device: hal.Device, timeout: float) -> None:
+        """Make a driver that was just opened ready for the suite, whose exchanges have a deadline of `timeout` s."""
+
     def questions(self, rig: Rig) -> list[Question]:
         """Return what may be asked; no two answers are alike."""
         return [Question("identity()", rig.device.identity, lambda: rig.identity)]

@@ -93,8 +93,8 @@ class Rig:
                 break
         else:
             device = hal.Device.open(self.plan.driver, **cast("dict[str, Any]", options))
-        if isinstance(device, hal.OpticalSwitch):
-            device.settle_timeout = max(2 * self.plan.timeout, 0.2)
+        for prepare in self.plan.prepare:
+            prepare(device, self.plan.timeout)
         return device
 
     def _note(self, record: hal.TraceRecord) -> None:
@@ -195,13 +195,16 @@ class Rig:
 
     def light(self, inputs: int) -> dict[int, int] | None:
         """Return which output each input's light leaves by now, or None if the model does not tell."""
-        model = self.emulator.model
-        if not isinstance(model, HasLight):
+        if not isinstance(self.emulator.model, HasLight):
             return None
+        paths = self.witness(lambda model: {i: model.light_path(i) for i in range(1, inputs + 1)})
+        return {i: path[0] for i, path in paths.items() if path is not None}
+
+    def witness(self, look: Callable[[Any], T]) -> T:
+        """Return what is seen in the device model, brought to the present and held."""
         with self.emulator.lock:
             self.emulator._shared.catch_up()
-            paths = {i: model.light_path(i) for i in range(1, inputs + 1)}
-        return {i: path[0] for i, path in paths.items() if path is not None}
+            return look(self.emulator.model)
 
     def close(self) -> None:
         """End both."""

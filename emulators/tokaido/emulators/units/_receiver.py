@@ -13,6 +13,7 @@ from tokaido.emulators.units._states import ALIGNING, RUNNING_STATES, State
 from tokaido.emulators.units._unit import UnitModel
 
 if TYPE_CHECKING:
+    from tokaido.emulators._model import BenchSpot
     from tokaido.emulators.units._thermal import Body
 
 DARK_NS = 500_000_000
@@ -79,6 +80,10 @@ class ReceiverUnit(UnitModel):
         self._dark_since_ns: int | None = 0
         self._dark_rates: tuple[int, list[float]] | None = None
         super().__init__(serial_number, **options)  # type: ignore[arg-type]
+
+    def take_place(self, spot: BenchSpot) -> None:
+        """Be a receiver on a bench."""
+        spot.receiver(self)
 
     @abstractmethod
     def _build_detectors(self) -> tuple[Body, ...]:
