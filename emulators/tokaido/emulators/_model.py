@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from tokaido.hal import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -108,6 +110,14 @@ class DeviceModel(ABC):
         Raises:
             ConfigurationError: This model has no such fault.
         """
+
+    def warm(self) -> None:
+        """Be as a box that has long been on, temperatures settled.
+
+        Raises:
+            ConfigurationError: This model has nothing that warms up.
+        """
+        raise ConfigurationError(f"{self.serial_number} has nothing that warms up", remedy="Leave `warm` out")
 
     def forget_secrets(self) -> None:  # noqa: B027 - a device may have none
         """Erase every key: the emulator ends."""

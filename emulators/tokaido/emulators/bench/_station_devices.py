@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 import socket
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tokaido.emulators._launch import model_class
+from tokaido.emulators._options import ModelOptions, model_class
 from tokaido.emulators._plugs import choose_end
 from tokaido.hal import ConfigurationError
 from tokaido.hal.tables import Check, Mistakes, number, of_kind, whole
@@ -202,17 +201,7 @@ class DeviceReader:
 
 
 def model_options(build: Callable[..., DeviceModel]) -> dict[str, Check]:
-    """Return the options of a model that a file can give: its class's, and those of the classes it hands them on to."""
-    found: dict[str, Check] = {}
-    for kind in build.__mro__ if isinstance(build, type) else (build,):
-        if isinstance(kind, type) and "__init__" not in vars(kind):
-            continue
-        parameters = inspect.signature(vars(kind)["__init__"] if isinstance(kind, type) else kind).parameters.values()
-        for parameter in parameters:
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in ("seed", "secrets"):
-                check = _OF_TYPE.get(str if parameter.default is None else type(parameter.default))
-                if check is not None:
-                    found[parameter.name] = check
-        if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
-            break
-    return found
+    """Return the options of a model that a file can give."""
+    defaults = ModelOptions.of(build).defaults
+    checks = {name: _OF_TYPE.get(str if default is None else type(default)) for name, default in defaults.items()}
+    return {name: check for name, check in checks.items() if check is not None}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators._launch import model_class
+from tokaido.emulators._options import model_class
 from tokaido.emulators.conformance._contract import Contract
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault, ends_of
 from tokaido.hal import load_driver, roles_of
