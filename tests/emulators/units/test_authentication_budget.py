@@ -81,7 +81,7 @@ def lose(rig: Rig, kind: type[object], sender: str, times: int) -> list[bytes]:
             return []
         return [message]
 
-    rig.link.tamper = tamper
+    rig.link.add_tamper(tamper)
     return lost
 
 
