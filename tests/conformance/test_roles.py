@@ -1,4 +1,4 @@
-"""Which contract a driver is held to: that of its roles, whoever brings them."""
+"""Which contract a driver is held to: that of its roles, from any package."""
 
 from __future__ import annotations
 

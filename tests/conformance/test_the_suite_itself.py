@@ -53,13 +53,12 @@ def test_a_driver_that_goes_on_after_a_failure_is_found_out(monkeypatch: pytest.
     late = WireFault("latency", "from_unit")
     put_to("polatis.matrix", "check_values", late)
 
-    def carry(self: Any, request: Any, deadline: Any) -> object:
+    def make_ready(self: Any, deadline: Any) -> None:
         if not self._trusted and self._port is None:
             self._reopen(deadline)
         self._trusted = True
-        return self._transact(request, deadline)
 
-    monkeypatch.setattr(hal.Transport, "_carry", carry)
+    monkeypatch.setattr(hal.Transport, "_make_ready", make_ready)
     with pytest.raises(AssertionError):
         put_to("polatis.matrix", "check_values", late)
 

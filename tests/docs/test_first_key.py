@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorials" / "first-key.md"
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 CONSOLE = "import sys; from tokaido.console import main; sys.exit(main())"
-PLACES = "/tmp/first-key", ":5560?", ":5561?"
+PLACES: tuple[str, ...] = "/tmp/first-key", ":5560?", ":5561?"
 """Where the tutorial's station file has its devices; each run of the test has places of its own."""
 
 

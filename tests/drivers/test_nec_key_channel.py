@@ -303,6 +303,16 @@ def test_what_is_packed_is_unpacked_alike(header: dict[str, Any], payload: list[
         assert {**channel._decode(message[1], dict), "n": number} == {**header, "n": number}
 
 
+def test_how_long_a_preshared_key_is_is_the_familys_to_say(
+    keys: KeyBox, tx: hal.Transmitter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NecKeyChannel, "preshared_key_bytes", 32)
+    tx.load_preshared_key(hal.KeyMaterial(bytes(range(32))))
+    assert keys.loaded == [(bytes(range(32)), "", "")]
+    with pytest.raises(hal.KeyMaterialError, match="exactly 32 bytes, this one 4096"):
+        tx.load_preshared_key(hal.KeyMaterial(bytes(4096)))
+
+
 # --- no key shows -----------------------------------------------------------------------------------------------------
 
 

@@ -130,7 +130,7 @@ def test_keys_come_slower_through_an_attenuator_and_none_when_it_is_blocked(line
     line.voa.attenuation = 3.0
     line.pass_time(10)
     assert line.bob.sifted_key_rate == pytest.approx(fast / 2, rel=0.1)
-    assert line.bob.state() is hal.UnitState.RUN  # less light is no interruption
+    assert line.bob.state() is hal.UnitState.RUN  # less light does not interrupt
     line.voa.apply_safe_state()
     line.pass_time(1)
     assert line.bench.trace("alice").reason == BLOCKED

@@ -1,4 +1,4 @@
-"""A test that leaves something behind is named, and one that cleans up late is waited for."""
+"""A test that leaves something behind is named, and one that cleans up late is given time."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tokaido_testing import patience
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What is measured, as [slowness]; every call measures anew."""
+    """What is measured, as [slowness]; every call measures again."""
     measured = [1.0]
     monkeypatch.setattr(patience, "_known", (1.0, -1e9))
     monkeypatch.setattr(patience, "FRESH_S", -1.0)

@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import cast
 
 import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import Emulator, launch
-from tokaido.emulators._faults import Direction
+from tokaido.emulators._fault_kinds import Direction
 from tokaido.emulators.conformance._rig import side_by_side
 from tokaido.emulators.conformance._suite import only_asks
 from tokaido_testing.patience import in_time
@@ -199,7 +200,7 @@ def test_a_receiver_is_no_transmitter(vendor: Vendor) -> None:
 def test_the_key_channel_of_another_unit_is_refused(vendor: Vendor, emulator: Emulator) -> None:
     other_serial = f"{vendor.serial_numbers[0][:-1]}2"
     with (
-        launch(vendor.transmitter, serial_number=other_serial) as other,
+        cast("Emulator", launch(vendor.transmitter, serial_number=other_serial)) as other,
         hal.Transmitter.open(
             vendor.transmitter, control=emulator.resources["control"], keys=other.resources["keys"]
         ) as tx,
@@ -209,7 +210,7 @@ def test_the_key_channel_of_another_unit_is_refused(vendor: Vendor, emulator: Em
 
 
 def test_a_wrong_curve_key_is_an_authentication_error(vendor: Vendor, emulator: Emulator) -> None:
-    with launch(vendor.transmitter, serial_number=f"{vendor.serial_numbers[0][:-1]}2") as other:
+    with cast("Emulator", launch(vendor.transmitter, serial_number=f"{vendor.serial_numbers[0][:-1]}2")) as other:
         wrong_client = emulator.resources["keys"].partition("&")[0] + "&" + other.resources["keys"].partition("&")[2]
         with (
             hal.Transmitter.open(vendor.transmitter, control=emulator.resources["control"], keys=wrong_client) as tx,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
 
+from tokaido.emulators._options import ModelOptions, check_options, keywords_of, model_class
 from tokaido.emulators.bench import Bench
 from tokaido.emulators.optics import FIELD_FIBRE
 from tokaido.hal import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
     from tokaido.emulators._launch import Emulator
+    from tokaido.emulators._option_types import LinkOptions, NecLink, ToshibaLink
     from tokaido.emulators._secrets import Secrets
     from tokaido.emulators.bench import FibreOnBench
     from tokaido.emulators.optics import Eavesdropper, Fibre, LinkParameters, PresetSettings
@@ -70,6 +72,16 @@ class QkdLink:
         self.preshared_key_file: Path | None = None
         """File of the pre-shared key that was made for this link: random bytes, mode 0600."""
 
+    @overload
+    @classmethod
+    def launch(cls, vendor: Literal["toshiba"] = "toshiba", **options: Unpack[ToshibaLink]) -> Self: ...
+    @overload
+    @classmethod
+    def launch(cls, vendor: Literal["nec"], **options: Unpack[NecLink]) -> Self: ...
+    @overload
+    @classmethod
+    def launch(cls, vendor: str, **options: Unpack[LinkOptions]) -> Self: ...
+
     @classmethod
     def launch(
         cls,
@@ -87,6 +99,8 @@ class QkdLink:
         load_preshared_key: bool = False,
         directory: Path | str | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        model_options: Mapping[str, object] | None = None,
+        **options: object,
     ) -> Self:
         """Start a link with both units on their wires, and run it. Close it, or use it as a context manager.
 
@@ -104,14 +118,21 @@ class QkdLink:
             load_preshared_key: Load the pre-shared key into both units, which is otherwise the operator's task.
             directory: Where consoles, key files and the pre-shared key appear; by default one that is removed.
             clock: The wall clock.
+            model_options: Options of the units' models, for units whose options a type checker does not know by name.
+            options: The same by name. Each unit is given those that it takes.
 
         Raises:
-            ConfigurationError: There are no such units, or a place is taken.
+            ConfigurationError: There are no such units, neither takes such an option, or a place is taken.
         """
+        taken = {name: ModelOptions.of(model_class(f"{vendor}.{name}")) for name in NAMES}
+        both = taken[NAMES[0]] | taken[NAMES[1]]
+        given = {**(model_options or {}), **options}
+        check_options(f"a link of {vendor} units", both, given, keywords_of(cls.launch))
         bench = Bench(seed=seed, speed=speed, secrets=secrets, directory=directory, clock=clock)
         try:
             for name, serial_number in zip(NAMES, serial_numbers, strict=True):
-                bench.device(name, f"{vendor}.{name}", serial_number=serial_number, warm=warm)
+                own = {key: value for key, value in given.items() if not taken[name].unknown([key])}
+                bench.device(name, f"{vendor}.{name}", serial_number=serial_number, warm=warm, model_options=own)
             link = cls.__new__(cls)
             link._take(bench, fibre)
             bench.set_up(*NAMES, parameters, preset=settings, block_bits=block_bits)
@@ -143,35 +164,50 @@ class QkdLink:
         """Who is at work on the fibre: any eavesdropper of `tokaido.emulators.optics`."""
         return self.fibre.eavesdropper
 
-    @eavesdropper.setter
-    def eavesdropper(self, eavesdropper: Eavesdropper | None) -> None:
-        self.fibre.eavesdropper = eavesdropper
+    def add_eavesdropper(self, eavesdropper: Eavesdropper) -> None:
+        """Put an eavesdropper onto the fibre, in place of any other one."""
+        self.fibre.add_eavesdropper(eavesdropper)
+
+    def remove_eavesdropper(self) -> None:
+        """Leave the fibre to the units."""
+        self.fibre.remove_eavesdropper()
 
     @property
     def tamper(self) -> Callable[[str, bytes], Iterable[bytes]] | None:
         """Who sits on the classical channel: takes the sending side and a message, returns what arrives instead."""
         return self.bench.tamper
 
-    @tamper.setter
-    def tamper(self, tamper: Callable[[str, bytes], Iterable[bytes]] | None) -> None:
-        self.bench.tamper = tamper
+    def add_tamper(self, tamper: Callable[[str, bytes], Iterable[bytes]]) -> None:
+        """Put somebody onto the classical channel in place of any other one: see `tamper`."""
+        self.bench.add_tamper(tamper)
 
-    def cut(self) -> None:
+    def remove_tamper(self) -> None:
+        """Let messages on the classical channel pass as they are."""
+        self.bench.remove_tamper()
+
+    def add_cut(self) -> None:
         """Cut the fibre: no light arrives. The classical channel goes another way."""
-        self.fibre.cut()
+        self.fibre.add_cut()
 
-    def restore(self) -> None:
-        """Mend the fibre, and take away what `add_loss` brought."""
-        self.fibre.mend()
-        self.fibre.bend(0.0)
+    def remove_cut(self) -> None:
+        """Splice the fibre."""
+        self.fibre.remove_cut()
 
-    def add_loss(self, loss_db: float) -> None:
-        """Put `loss_db` dB more onto the fibre."""
-        self.fibre.bend(self.fibre.bend_loss_db + loss_db)
+    def add_bend(self, loss_db: float) -> None:
+        """Bend the fibre so that it costs `loss_db` dB on top of its own; a later bend replaces this one."""
+        self.fibre.add_bend(loss_db)
 
-    def isolate(self) -> None:
-        """Cut the classical channel; set `tamper` to None to mend it."""
-        self.tamper = lambda _side, _message: ()
+    def remove_bend(self) -> None:
+        """Straighten the fibre."""
+        self.fibre.remove_bend()
+
+    def add_isolation(self) -> None:
+        """Cut the classical channel between the units."""
+        self.bench.add_isolation(NAMES[0])
+
+    def remove_isolation(self) -> None:
+        """Join the units by the classical channel again."""
+        self.bench.remove_isolation(NAMES[0])
 
     # --- time -------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from tokaido.hal import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -44,7 +46,7 @@ class DeviceModel(ABC):
     """Names of the ports that carry multipart messages."""
 
     FAULTS: ClassVar[Sequence[str]] = ()
-    """Names of the faults that `provoke` knows."""
+    """Names of the faults that `add_fault` knows."""
     wire_ends: ClassVar[Sequence[str]] = ("pty", "emu")
     """What may carry the port `control`: some of `WIRE_ENDS` in `_plugs`, the usual one first."""
     plain_control: ClassVar[bool] = False
@@ -102,12 +104,20 @@ class DeviceModel(ABC):
         return []
 
     @abstractmethod
-    def provoke(self, fault: str) -> None:
+    def add_fault(self, fault: str) -> None:
         """Begin the model fault of this name at once.
 
         Raises:
             ConfigurationError: This model has no such fault.
         """
+
+    def warm(self) -> None:
+        """Be as a box that has long been on, temperatures settled.
+
+        Raises:
+            ConfigurationError: This model has nothing that warms up.
+        """
+        raise ConfigurationError(f"{self.serial_number} has nothing that warms up", remedy="Leave `warm` out")
 
     def forget_secrets(self) -> None:  # noqa: B027 - a device may have none
         """Erase every key: the emulator ends."""

@@ -36,7 +36,7 @@ from tokaido.hal._errors import (
     ValueTypeError,
     WrongDeviceError,
 )
-from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
+from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal._readings import LimitStatus, Quality, Reading, Telemetry
 from tokaido.hal.lazy import lazily
 from tokaido.hal.roles._alarms import Alarm, AlarmEvent, Severity
@@ -87,6 +87,7 @@ __all__ = [
     "InterlockEntry",
     "InterlockError",
     "KeyBlock",
+    "KeyBlockFacts",
     "KeyBlockInfo",
     "KeyMaterial",
     "KeyMaterialError",

@@ -1,6 +1,6 @@
 """How slow the machine is right now, and deadlines of tests that are as much longer.
 
-What is checked stays as strict as it is: only bounds on how long something may take grow with it.
+Checks stay as strict as they are: only bounds on how long something may take grow with it.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import Any, Self
 import pytest
 
 import tokaido.hal as hal
+from tokaido.hal.transports import StreamTransport
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts"
 VERBS = ("open", "get", "set", "ask", "do", "say")
@@ -51,6 +52,7 @@ def perform(device: hal.Unit, step: dict[str, Any]) -> object:
     if "ask" in step:
         return getattr(owner, step["ask"])()
     if "say" in step:
+        assert isinstance(device.transport, StreamTransport)
         return device.transport.query(step["say"])
     return getattr(owner, step["do"])(*step.get("args", ()), **step.get("options", {}))
 

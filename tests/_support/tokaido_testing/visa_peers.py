@@ -67,7 +67,8 @@ class _TcpBox(_Peer):
                     return
                 if ready is self._listener:
                     connection = self._listener.accept()[0]
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    if connection.family != socket.AF_UNIX:
+                        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self.accepted += 1
                     self._open.append(connection)
                 elif ready in self._open:

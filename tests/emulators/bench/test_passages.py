@@ -44,7 +44,7 @@ class Box(DeviceModel):
     def take(self, port: str) -> bytes:
         return b""
 
-    def provoke(self, fault: str) -> None: ...
+    def add_fault(self, fault: str) -> None: ...
 
 
 class Dark(Box):
@@ -101,7 +101,7 @@ def test_an_interruption_that_was_taken_back_between_two_looks_is_remembered(mea
     box.ways = {"one": "two"}
     after = bench.trace("alice")
     assert after.marks != before.marks
-    assert (after.diversions != before.diversions) is bool(meanwhile)  # darkness is no other way
+    assert (after.diversions != before.diversions) is bool(meanwhile)  # darkness does not count as another way
 
 
 def test_another_loss_is_no_interruption() -> None:

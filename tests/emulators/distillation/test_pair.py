@@ -58,8 +58,8 @@ def test_two_ends_agree_on_a_key_and_on_everything_beside_it(qber: float, size: 
     assert alice.eps == bob.eps
     assert 0 < alice.eps.correctness < settings.eps_cor
     assert alice.eps.total < settings.eps_sec + settings.eps_cor + 1e-20
-    assert (alice.method, alice.bound, alice.leak_mode) == ("lim2014", "chernoff", "one_way")
-    assert not alice.insecure
+    assert (alice.facts.method, alice.facts.bound, alice.leak_mode) == ("lim2014", "chernoff", "one_way")
+    assert not alice.facts.insecure
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_seeded_secrets_at_one_end_mark_the_keys_of_both_insecure() -> None:
     bob.add(records[1])
     outcome = run_pair(alice, bob)
     assert isinstance(outcome.alice[0], AcceptedBlock)
-    assert outcome.alice[0].insecure
+    assert outcome.alice[0].facts.insecure
     assert outcome.alice[0].key.insecure
     assert isinstance(outcome.bob[0], AcceptedBlock)
     assert outcome.bob[0].key.insecure

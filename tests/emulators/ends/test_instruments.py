@@ -65,7 +65,7 @@ def test_the_projects_own_transports_open_the_resource(end: str) -> None:
         resource = hal.Resource.parse(voa.resources["control"])
         transport = open_transport(resource, codec)
         try:
-            assert transport.query("*IDN?").strip() == IDENTITY  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
+            assert transport.query("*IDN?").strip() == IDENTITY
         finally:
             transport.close()
 

@@ -47,7 +47,7 @@ class Box:
         """It takes everything."""
 
     def close(self) -> None:
-        """What is under way comes by the next opening too, as on a serial line."""
+        """Bytes under way come by the next opening too, as on a serial line."""
 
     def _arrived(self) -> list[tuple[int, bytes]]:
         return [one for one in self._coming if one[0] <= self.clock.monotonic_ns()]
@@ -57,7 +57,7 @@ class BoxTransport(StreamTransport):
     """A way to the box that needs no descriptor."""
 
     def __init__(self, box: Box) -> None:
-        super().__init__(Resource("serial", "box", {}), "serial:box", LineCodec(), clock=box.clock, timeout_s=TIMEOUT_S)
+        super().__init__(Resource("serial", "box", {}), LineCodec(), clock=box.clock, timeout_s=TIMEOUT_S)
         self.box = box
 
     def _dial(self, deadline: object) -> Box:

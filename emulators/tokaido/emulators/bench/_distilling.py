@@ -173,9 +173,7 @@ def outcome_of(result: BlockResult, statistics: DistillationStatistics, *, knows
             qber_check=result.qber_check,
             efficiency=result.efficiency,
             key=result.key,
-            method=result.method,
-            bound=result.bound,
-            eps=result.eps.total,
+            facts=result.facts,
         )
     if isinstance(result, QuarantinedBlock):
         verdict: Verdict = "AUTH_MISMATCH" if result.reason is AbortReason.AUTH_MISMATCH else "QUARANTINE"

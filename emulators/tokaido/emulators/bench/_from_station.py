@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokaido.emulators.bench._bench import Bench
 from tokaido.emulators.bench._station_tables import StationPlan, TableReader
@@ -61,14 +61,13 @@ def _build(plan: StationPlan, bench: Bench) -> None:
             for file in device.key_files:
                 if not file.exists():
                     create_curve_keys(file.parent, file.stem)
-            units_only: dict[str, Any] = {"warm": True} if device.warm else {}
             bench.device(
                 name,
                 device.driver,
                 serial_number=device.serial_number,
                 resources=device.resources,
-                **units_only,
-                **device.options,
+                warm=device.warm,
+                model_options=device.options,
             )
     _lay(plan, bench, None)
     loaded: set[tuple[str, str, str]] = set()

@@ -21,7 +21,7 @@ class Passage(Element):
     """A device that lets light through: `voa.in`, `voa.out`, as its model says.
 
     `look` notes where light goes that enters by the ports that are joined; what changed between two looks is
-    remembered, also if it changed back. Another loss is no interruption: light goes on, weaker or stronger.
+    remembered, also if it changed back. Another loss does not interrupt: light goes on, weaker or stronger.
 
     Args:
         name: Its name.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
-from tokaido.emulators._launch import Emulator, InstrumentEmulator, OwnDirectory, model_class
+from tokaido.emulators._launch import Emulator, InstrumentEmulator, OwnDirectory
+from tokaido.emulators._options import build_models, keywords_of
 from tokaido.emulators._secrets import Secrets, secret_source
 from tokaido.emulators.bench._elements import FibreOnBench, Multiplexer, Panel
 from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB, Graph
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokaido.emulators._model import DeviceModel
+    from tokaido.emulators._option_types import (
+        AnyDevice,
+        MatrixDevice,
+        NecDevice,
+        NecReceiverDevice,
+        OswDevice,
+        SelectorDevice,
+        ToshibaUnitName,
+        UnitDevice,
+    )
     from tokaido.emulators.bench._elements import Band, Element
     from tokaido.emulators.bench._graph import Join
     from tokaido.emulators.bench._passages import Passage
@@ -70,30 +81,31 @@ class Plant:
     # --- what stands on it ------------------------------------------------------------------------------------------
 
     @overload
-    def device(  # pyright: ignore[reportOverlappingOverload]  # a name that is a plain str may be any device's
-        self,
-        name: str,
-        driver: Literal["toshiba.transmitter", "toshiba.receiver", "nec.transmitter", "nec.receiver"],
-        *,
-        serial_number: str | None = None,
-        warm: bool = False,
-        wire_end: str | None = None,
-        resources: Mapping[str, str] | None = None,
-        **options: Any,
+    def device(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]  # a plain str may be any device's
+        self, name: str, driver: ToshibaUnitName, **options: Unpack[UnitDevice]
     ) -> Emulator: ...
-
+    @overload
+    def device(  # type: ignore[overload-overlap]
+        self, name: str, driver: Literal["nec.transmitter"], **options: Unpack[NecDevice]
+    ) -> Emulator: ...
+    @overload
+    def device(  # type: ignore[overload-overlap]
+        self, name: str, driver: Literal["nec.receiver"], **options: Unpack[NecReceiverDevice]
+    ) -> Emulator: ...
     @overload
     def device(
-        self,
-        name: str,
-        driver: str,
-        *,
-        serial_number: str | None = None,
-        warm: bool = False,
-        wire_end: str | None = None,
-        resources: Mapping[str, str] | None = None,
-        **options: Any,
+        self, name: str, driver: Literal["polatis.matrix"], **options: Unpack[MatrixDevice]
     ) -> InstrumentEmulator: ...
+    @overload
+    def device(
+        self, name: str, driver: Literal["dicon.selector"], **options: Unpack[SelectorDevice]
+    ) -> InstrumentEmulator: ...
+    @overload
+    def device(
+        self, name: str, driver: Literal["thorlabs.osw"], **options: Unpack[OswDevice]
+    ) -> InstrumentEmulator: ...
+    @overload
+    def device(self, name: str, driver: str, **options: Unpack[AnyDevice]) -> InstrumentEmulator: ...
 
     def device(
         self,
@@ -104,7 +116,8 @@ class Plant:
         warm: bool = False,
         wire_end: str | None = None,
         resources: Mapping[str, str] | None = None,
-        **options: Any,
+        model_options: Mapping[str, object] | None = None,
+        **options: object,
     ) -> Emulator:
         """Put a device on the bench and on its wires, and return its emulator. Its ports are named after it.
 
@@ -115,17 +128,23 @@ class Plant:
             warm: Begin as a unit that has long been on: state AUTH, temperatures settled.
             wire_end: What carries its control port; see `launch`.
             resources: Where to appear, by port; by default at places that are free.
-            options: Passed to the model.
+            model_options: Options of the model, for a device whose options a type checker does not know by name.
+            options: The same by name.
 
         Raises:
-            ConfigurationError: There is no such emulator, a name or serial number is taken, or an option does not fit.
+            ConfigurationError: There is no such emulator, it takes no such option, or a name or serial number is taken.
         """
-        build = model_class(driver)
-        model = build(serial_number, seed=self.seed, secrets=self.secrets, **options)
-        impostor = build(f"{model.serial_number[:20]}-X9", seed=self.seed, **options)
+        model, impostor = build_models(
+            driver,
+            serial_number,
+            seed=self.seed,
+            secrets=self.secrets,
+            options={**(model_options or {}), **options},
+            launcher=keywords_of(self.device),
+        )
         shared = self._put(name, model, by_hand=False)
         if warm:
-            model.warm()  # type: ignore[attr-defined]
+            model.warm()
         kind = Emulator if "keys" in model.MESSAGE_PORTS else InstrumentEmulator
         emulator = kind(
             model,

@@ -111,16 +111,8 @@ class KeyRig(Rig):
         for _ in range(count):
             name = SESSION, len(self._digests)
             key = self.fresh_key(BLOCK_BYTES)
-            info = hal.KeyBlockInfo(
-                self.emulator.serial_number,
-                *name,
-                key.bits,
-                "lim2014",
-                "chernoff",
-                1e-10,
-                insecure=False,
-                emulated=True,
-            )
+            facts = hal.KeyBlockFacts(*name, key.bits, "lim2014", "chernoff", 1e-10, insecure=False, emulated=True)
+            info = hal.KeyBlockInfo.of(facts, self.emulator.serial_number)
             self._digests[name] = key.digest(self._nonce)
             with self.emulator.lock:
                 self.emulator._shared.catch_up()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators._launch import model_class
+from tokaido.emulators._options import model_class
 from tokaido.emulators.conformance._contract import Contract
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault, ends_of
 from tokaido.hal import load_driver, roles_of
@@ -47,7 +47,7 @@ def suite(
 ) -> type[Any]:
     """Return a class of tests that hold a driver to its role; bind it to a name that begins with `Test`.
 
-    What is asked of a role comes from the package that brings the role, by the entry point groups `tokaido.roles` and
+    Questions to a role come from the package that brings the role, by the entry point groups `tokaido.roles` and
     `tokaido.conformance`. The class of a driver with several roles has one class of tests within it for each.
 
     Args:
@@ -62,7 +62,7 @@ def suite(
         is_query: Whether a text on the wire, control characters escaped, asks and changes nothing; by default, whether
             there is a `?` in each of its statements, which `;`, CR or LF divide.
         keys: Whether a unit's key channel is tried as well; among several suites of one driver, one need do that.
-        slowness: How many times slower than an idle one the machine is now, asked anew for every test. Deadlines are
+        slowness: How many times slower than an idle one the machine is now, asked again for every test. Deadlines are
             that many times as long, and so is what a call may take beyond them. Default: 1.
 
     Raises:
