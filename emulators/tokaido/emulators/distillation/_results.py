@@ -97,6 +97,8 @@ class AcceptedBlock:
     """Security analysis behind the length."""
     bound: str
     """Its statistical bound."""
+    secure_against: str
+    """What the analysis lets an eavesdropper do to the light, such as "general attacks"."""
     eps: EpsilonLedger
     eps_session: EpsilonLedger
     """Sum of the ledgers of this and all earlier accepted blocks of the session, whose keys fed the tags' pads."""

@@ -220,6 +220,7 @@ def accepted_block(
         efficiency=leak.parities / ideal if ideal else math.nan,
         method=length.method,
         bound=length.bound,
+        secure_against=length.secure_against,
         eps=eps,
         eps_session=eps_before + eps,
         insecure=key.insecure,

@@ -98,6 +98,8 @@ class DayOfLink:
     bound: str
     eps: float
     """Of every key: method and bound of its length, and the chance that it is not what it is said to be."""
+    secure_against: str
+    """What the method's proof lets an eavesdropper do: "general attacks", or "collective attacks" with Lucamarini."""
 
     @property
     def seconds(self) -> float:
@@ -341,6 +343,7 @@ class _Day:
             method=settle.nothing.method,
             bound=settle.nothing.bound,
             eps=settle.nothing.eps,
+            secure_against=settle.nothing.secure_against,
         )
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ._parameters import LinkParameters, check_decoy_settings
 from ._rates import ExpectedGains, Triple, binary_entropy, expected_gains
+from ._sampling import phase_error_bound
 
 Bound = Literal["chernoff", "hoeffding"]
 
@@ -50,6 +51,8 @@ class KeyLength:
     """eps_sec + eps_cor: chance that the key is not what it is said to be."""
     reason: str
     """Why there is no key, or empty."""
+    secure_against: ClassVar[str] = "general attacks"
+    """What an eavesdropper may do to the light in the proof behind `method`."""
 
 
 def key_length(
@@ -153,9 +156,12 @@ def finite_key_rate(params: LinkParameters, pulses: float, bound: Bound = "chern
     return expected_key_length(params, pulses, bound).bits / pulses * params.clock_rate_hz * params.duty
 
 
-def block_duration(params: LinkParameters, block_bits: float) -> float:
-    """Return how many s the link needs for `block_bits` sifted bits of the key basis, all intensities counted."""
-    per_pulse = sum(expected_counts(params, 1.0)[0].detections)
+def block_duration(params: LinkParameters, block_bits: float, expected: ExpectedGains | None = None) -> float:
+    """Return how many s the link needs for `block_bits` sifted bits of the key basis, all intensities counted.
+
+    `expected` are the gains to count with, those of the undisturbed link if left out.
+    """
+    per_pulse = sum(expected_counts(params, 1.0, expected)[0].detections)
     return block_bits / (per_pulse * params.clock_rate_hz * params.duty) if per_pulse > 0 else math.inf
 
 
@@ -226,11 +232,7 @@ def _lim2014(
         return 0.0, s0, s1, 0.5, "too few check-basis detections to bound the single photons"
 
     lower, upper = limits(check.errors)
-    # At least one event: the sampling bound below is meaningless at an error rate of exactly 0.
-    errors = max(tau1 * (upper[1] - lower[2]) / (mu2 - mu3), 1.0)
-    phi = 0.5
-    if errors < s1_check / 2:
-        phi = min(errors / s1_check + sampling_deviation(eps_sec, errors / s1_check, s1_check, s1), 0.5)
+    phi = phase_error_bound(tau1 * (upper[1] - lower[2]) / (mu2 - mu3), s1_check, s1, eps_sec)
     length = s0 + s1 * (1 - binary_entropy(phi)) - leaked_bits - 6 * math.log2(21 / eps_sec) - math.log2(2 / eps_cor)
     reason = ""
     if length < 1:
@@ -248,12 +250,3 @@ def deviations(n: float, total: float, log_term: float, bound: Bound) -> tuple[f
         return both, both
     below = log_term / 2 + math.sqrt(2 * n * log_term + log_term**2 / 4)
     return below, log_term + math.sqrt(2 * n * log_term + log_term**2)
-
-
-def sampling_deviation(a: float, b: float, c: float, d: float, *, terms: int = 21) -> float:
-    """Return gamma(a, b, c, d) of Lim 2014 Eq. 5: error rate b seen in c events, deviation for d other events.
-
-    `terms` is into how many failure chances eps_sec is split: 21 with two decoys, 19 with one (Rusca 2018).
-    """
-    spread = (c + d) * (1 - b) * b / (c * d * math.log(2))
-    return math.sqrt(spread * math.log2((c + d) / (c * d * (1 - b) * b) * terms**2 / a**2))

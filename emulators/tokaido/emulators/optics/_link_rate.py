@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from ._attacks import InterceptResend, PhotonNumberSplitting, several_detected, split_pulses
 from ._dps import DpsParameters, dps_rate, dps_statistics
-from ._finite_key import Bound, block_duration, expected_counts, expected_key_length
-from ._lucamarini import AnyBound, lucamarini_expected_key
+from ._finite_key import Bound, KeyLength, block_duration, expected_counts, expected_key_length
+from ._lucamarini import AnyBound, LucamariniKey, lucamarini_expected_key
 from ._one_decoy import OneDecoyParameters, one_decoy_expected_key, one_decoy_pulses, one_decoy_statistics
 from ._parameters import KeyedBases, LinkParameters
 from ._rates import (
@@ -25,6 +25,14 @@ Method = Literal["lim", "lucamarini", "asymptotic", "infinite-decoys", "one-deco
 RateAttack = InterceptResend | PhotonNumberSplitting
 """The attacks that have a formula here."""
 METHODS: Final[tuple[Method, ...]] = ("lim", "lucamarini", "asymptotic", "infinite-decoys", "one-decoy", "dps")
+_SECURE_AGAINST: Final[dict[Method, str]] = {
+    "lim": KeyLength.secure_against,
+    "lucamarini": LucamariniKey.secure_against,
+    "asymptotic": "general attacks",
+    "infinite-decoys": "general attacks",
+    "one-decoy": KeyLength.secure_against,
+    "dps": "individual attacks",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +62,9 @@ class LinkRate:
     method: str
     bound: str
     """How counts are bounded: "chernoff", "hoeffding", "gaussian", or "none" without finite-size effects."""
+    secure_against: str
+    """What the proof behind the method lets an eavesdropper do: "general attacks", "collective attacks" (Lucamarini
+    2013) or "individual attacks" (DPS), from strong to weak."""
     eps: float
     """Chance that the key is not what it is said to be; 0.0 without finite-size effects: none is claimed."""
     keyed_bases: str
@@ -83,8 +94,8 @@ def link_rate(
             parameters "dps" (Waks et al. 2006).
         bound: "chernoff" or "hoeffding"; for "lucamarini" also "gaussian". Default: "chernoff", for "lucamarini"
             "gaussian", for "one-decoy" "hoeffding", as their papers have it. Methods without end have none.
-        pulses: Sent in one block. Default: what the block of the parameters takes (`block_sifted_bits`, or
-            `block_time_s`, which is 20 minutes).
+        pulses: Sent in one block. Default: what the block of the parameters takes (`block_sifted_bits` at the gains
+            of this model and under this attack, or `block_time_s`, which is 20 minutes).
         attack: An eavesdropper: changes error rates or gains, and the rates with them.
         model: Law of gains and error rates, see `expected_gains`. For decoy BB84 only.
     """
@@ -124,6 +135,7 @@ def link_rate(
         single_photon_error=found.single_photon_error,
         pulses=found.pulses,
         method=method,
+        secure_against=_SECURE_AGAINST[method],
         bound=found.bound,
         eps=found.eps,
         keyed_bases=keyed_bases,
@@ -132,13 +144,16 @@ def link_rate(
     )
 
 
-def block_pulses(params: LinkParameters | OneDecoyParameters) -> float:
-    """Return the pulses of one block as the parameters have it: so many sifted bits, or so long a time."""
+def block_pulses(params: LinkParameters | OneDecoyParameters, expected: ExpectedGains | None = None) -> float:
+    """Return the pulses of one block as the parameters have it: so many sifted bits, or so long a time.
+
+    `expected` are the gains that fill it, those of the undisturbed link if left out; one-decoy links have none.
+    """
     if isinstance(params, OneDecoyParameters):
         return one_decoy_pulses(params)
     seconds = params.block_time_s
     if params.block_sifted_bits is not None:
-        seconds = block_duration(params, params.block_sifted_bits)
+        seconds = block_duration(params, params.block_sifted_bits, expected)
     return seconds * params.clock_rate_hz * params.duty
 
 
@@ -157,7 +172,7 @@ class _Found:
 def _lim(params: LinkParameters, expected: ExpectedGains, bound: AnyBound, pulses: float | None) -> _Found:
     if bound == "gaussian":
         raise ValueError("method 'lim' has no bound 'gaussian': choose 'chernoff' or 'hoeffding'")
-    pulses = block_pulses(params) if pulses is None else pulses
+    pulses = block_pulses(params, expected) if pulses is None else pulses
     if not math.isfinite(pulses):
         return _Found(0.0, 0.0, 0.5, pulses, bound, params.eps_sec + params.eps_cor)
     key = expected_key_length(params, pulses, bound, expected=expected)
@@ -169,7 +184,7 @@ def _lim(params: LinkParameters, expected: ExpectedGains, bound: AnyBound, pulse
 
 
 def _lucamarini(params: LinkParameters, expected: ExpectedGains, bound: AnyBound, pulses: float | None) -> _Found:
-    pulses = block_pulses(params) if pulses is None else pulses
+    pulses = block_pulses(params, expected) if pulses is None else pulses
     if not math.isfinite(pulses):
         return _Found(0.0, 0.0, 0.5, pulses, bound, params.eps_sec)
     key = lucamarini_expected_key(params, pulses, bound, expected=expected)
@@ -264,6 +279,7 @@ def _dps(params: DpsParameters) -> LinkRate:
         single_photon_error=math.nan,
         pulses=math.inf,
         method="dps",
+        secure_against=_SECURE_AGAINST["dps"],
         bound="none",
         eps=0.0,
         keyed_bases="key",
@@ -294,6 +310,7 @@ def _one_decoy(params: OneDecoyParameters, bound: Bound, pulses: float | None) -
         single_photon_error=key.phase_error,
         pulses=pulses,
         method="one-decoy",
+        secure_against=_SECURE_AGAINST["one-decoy"],
         bound=bound,
         eps=key.eps,
         keyed_bases="key",

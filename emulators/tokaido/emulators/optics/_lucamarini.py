@@ -1,14 +1,15 @@
 """Finite keys after Lucamarini et al., Opt. Express 21 24550 (2013), arXiv:1310.0240: the analysis of the T12 protocol.
 
-Both bases are keyed. Confidence bounds on gains and error counts are Gaussian by default (the paper takes Clopper and
-Pearson's; at 20 minutes and 1 GHz the two differ by little) or those that `_finite_key` has.
+It is security against collective attacks: the eavesdropper treats every pulse alike and by itself. `_finite_key` holds
+against general attacks. Both bases are keyed. Confidence bounds on gains and error counts are Gaussian by default (the
+paper takes Clopper and Pearson's; at 20 minutes and 1 GHz the two differ by little) or those that `_finite_key` has.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ._finite_key import BasisCounts, Bound, ExpectedCounts, deviations, expected_counts
 from ._parameters import LinkParameters, check_decoy_settings
@@ -41,6 +42,8 @@ class LucamariniKey:
     method: str
     bound: str
     eps: float
+    secure_against: ClassVar[str] = "collective attacks"
+    """The eavesdropper treats every pulse alike and by itself, and may measure all her probes together at the end."""
 
 
 @dataclass(frozen=True, slots=True)
