@@ -126,8 +126,8 @@ def test_a_secret_rate_stands_with_method_bound_block_and_eps(capsys: Capture) -
 
 def test_what_was_fitted_or_assumed_is_said(capsys: Capture) -> None:
     text = told(capsys, "--preset", "t12", "--distance", "50")
-    assert "fitted      receiver_loss_db = 2.84 (to the signal gain" in text
-    assert "assumed     dead_time_s = 1e-08" in text
+    assert "fitted      receiver_loss_db = 2.8 (to the signal gain" in text
+    assert "assumed     dead_time_s = 2e-09" in text
     changed = told(capsys, "--preset", "t12", "--distance", "50", "--set", "receiver_loss_db=2.5")
     assert "receiver_loss_db" not in changed
 

@@ -68,7 +68,10 @@ def test_what_was_fitted_can_be_asked_for() -> None:
 def test_a_distance_is_as_good_as_a_loss() -> None:
     assert preset("t12", distance_km=50) == preset("t12", channel_loss_db=10.0)
     assert preset("gys", distance_km=100).channel_loss_db == pytest.approx(21.0)
-    assert protocol_preset("dps-2007", distance_km=200).channel_loss_db == pytest.approx(42.1)
+    assert protocol_preset("dps-2007", distance_km=200).channel_loss_db == 42.1
+    assert protocol_preset("dps-2007", distance_km=105).channel_loss_db == 21.0  # a spool of its own, not 22.1 dB
+    assert protocol_preset("dps-2007", distance_km=100).channel_loss_db == pytest.approx(21.05)
+    assert preset_info("t12").spools == {}
     for nothing_or_both in ({}, {"channel_loss_db": 1.0, "distance_km": 5.0}):
         with pytest.raises(ValueError, match="loss once"):
             preset("t12", **nothing_or_both)  # type: ignore[arg-type]
