@@ -54,6 +54,7 @@ from ._presets import (
     protocol_preset,
 )
 from ._published import PUBLISHED_POINTS, PublishedPoint, Tolerance, published_table
+from ._raman import DataChannel, raman_cross_section, raman_power_w, with_raman_noise
 from ._rates import (
     DecoyBounds,
     Decoys,
@@ -81,6 +82,7 @@ __all__ = [
     "Bound",
     "Conditions",
     "CountedExposure",
+    "DataChannel",
     "DayAlarm",
     "DayBlock",
     "DayOfLink",
@@ -167,8 +169,11 @@ __all__ = [
     "presets",
     "protocol_preset",
     "published_table",
+    "raman_cross_section",
+    "raman_power_w",
     "rate_of_gains",
     "simulate_day",
     "single_photon_bounds",
     "split_light",
+    "with_raman_noise",
 ]

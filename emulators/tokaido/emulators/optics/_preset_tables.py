@@ -34,6 +34,7 @@ _MA: Final = "Ma et al., PRA 72 012326 (2005), for the experiment of Gobby, Yuan
 _TANAKA: Final = "Tanaka et al., Opt. Express 16 11354 (2008)"
 _TAKESUE: Final = "Takesue et al., Nature Photonics 1 343 (2007), arXiv:0706.0397"
 _BOARON: Final = "Boaron et al., PRL 121 190502 (2018)"
+_FROEHLICH: Final = "Fröhlich et al., Optica 4 163 (2017)"
 _TOSHIBA: Final = "maker's public demonstration, 2026"
 
 
@@ -115,6 +116,32 @@ _T12_BUILT: Final[dict[str, PresetField]] = {
     "keyed_bases": _F("both", _T12),
     **_SECURITY,
 }
+_COLD_SESSION: Final = "optimised with Lim 2014, Chernoff, for sessions of 20 minutes at 30 dB"
+_COLD_TUNING: Final = "optimised with Lim 2014, Chernoff, for key-basis blocks of 1e6 sifted bits at 28.6 dB (86 s)"
+_COLD_PUBLISHED: Final = _source(
+    _F((0.49, 0.24, 0.001), f"{_COLD_SESSION}; those of {_FROEHLICH} are not known to us"),
+    _F((0.68, 0.25, 0.07), _COLD_SESSION),
+    _F(0.86, _COLD_SESSION),
+    _SESSION,
+    _F("lim", f"{_FROEHLICH} claims coherent attacks; Lim 2014 holds against them"),
+)
+_COLD_SHORT: Final = _source(
+    _F((0.46, 0.23, 0.001), _COLD_TUNING),
+    _F((0.31, 0.56, 0.13), _COLD_TUNING),
+    _F(0.76, _COLD_TUNING),
+    _F(1e6, _COLD_TUNING),
+    _F("lim", _COLD_TUNING),
+)
+_COLD_BUILT: Final[dict[str, PresetField]] = {
+    **_T12_BUILT,
+    "detector_efficiency": _F(0.10, "assumed: a low excess bias, as Dixon et al., Opt. Express 16 18790 (2008)"),
+    "dark_count_probability": _F(
+        1e-7, f"assumed: thermoelectric cooling below -30 C, so that key ends near the 240 km of {_FROEHLICH}"
+    ),
+    "afterpulse_probability": _F(0.02, "assumed: fewer charges at the lower bias"),
+    "afterpulse_time_s": _F(500e-9, "assumed: traps are slower in the cold than those of 't12'"),
+    "keyed_bases": _F("key", "assumed: as Lim 2014"),
+}
 _NEC_BUILT: Final[dict[str, PresetField]] = {
     "clock_rate_hz": _F(1.25e9, "public; the experiment of 2008 ran at 625 MHz"),
     "receiver_loss_db": _F(3.0, "assumed: planar lightwave circuit and demultiplexer"),
@@ -142,6 +169,13 @@ TABLES: Final[dict[str, Table]] = {
         _F(0.2, _T12),
         _T12_BUILT,
         {"published": _T12_EVEN},
+    ),
+    "t12-cold": Table(
+        "decoy-bb84",
+        "the 't12' system for long spans: colder avalanche photodiodes at a low bias, few dark counts",
+        _F(0.2, "assumed"),
+        _COLD_BUILT,
+        {"published": _COLD_PUBLISHED, "short-block": _COLD_SHORT},
     ),
     "nec-sspd": Table(
         "decoy-bb84",

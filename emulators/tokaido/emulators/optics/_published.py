@@ -314,6 +314,12 @@ PUBLISHED_POINTS: Final[tuple[PublishedPoint, ...]] = (
         ("secret rate", 50, None, 1.26e6, "bit/s", "tested", _factor(1.5), links.t12_rate(50)),
     ),
     *_points(
+        "Fröhlich 2017, Optica 4 163",
+        "t12-cold",
+        "Lim, Chernoff, 20 min, 0.2 dB/km; detectors, source and fibre of the experiment are not known to us",
+        ("distance with key, coherent attacks", 240, None, 240, "km", "context", None, links.cold_distance),
+    ),
+    *_points(
         "Yuan 2018, JLT 36 3427",
         None,
         "Lucamarini (collective attacks), 20 min, T12 detectors; the system had faster ones",

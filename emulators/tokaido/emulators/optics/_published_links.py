@@ -144,6 +144,12 @@ def li() -> float:
     return link_rate(link, method="lim").secret_bps
 
 
+def cold_distance() -> float:
+    """Maximum distance in km of the cold detectors in blocks of 20 minutes, general attacks."""
+    link = preset("t12-cold", distance_km=100)
+    return maximum_distance_km(link, preset_info("t12-cold").db_per_km) or math.nan
+
+
 def dps_reach() -> float:
     """Largest channel loss in dB of the DPS link of 2007."""
     return maximum_loss_db(protocol_preset("dps-2007", channel_loss_db=0.0)) or math.nan
