@@ -21,6 +21,7 @@ from ._finite_key import (
     Bound,
     ExpectedCounts,
     KeyLength,
+    LimBound,
     block_duration,
     expected_counts,
     expected_key_length,
@@ -30,7 +31,14 @@ from ._finite_key import (
 )
 from ._link_rate import METHODS, LinkRate, Method, RateAttack, block_pulses, intercepted, link_rate, split_light
 from ._loops import Loop, Loops, LoopSettings, dark_count_scale, efficiency_scale
-from ._lucamarini import AnyBound, BasisKey, LucamariniKey, lucamarini_expected_key, lucamarini_key_length
+from ._lucamarini import (
+    AnyBound,
+    BasisKey,
+    LucamariniBound,
+    LucamariniKey,
+    lucamarini_expected_key,
+    lucamarini_key_length,
+)
 from ._one_decoy import (
     OneDecoyParameters,
     OneDecoyStatistics,
@@ -105,6 +113,7 @@ __all__ = [
     "Kept",
     "KeyLength",
     "KeyedBases",
+    "LimBound",
     "LinkFile",
     "LinkParameters",
     "LinkRate",
@@ -112,6 +121,7 @@ __all__ = [
     "Loop",
     "LoopSettings",
     "Loops",
+    "LucamariniBound",
     "LucamariniKey",
     "Method",
     "OneDecoyParameters",

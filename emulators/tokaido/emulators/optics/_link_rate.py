@@ -61,7 +61,7 @@ class LinkRate:
     """Pulses sent in one block; inf for methods without finite-size effects."""
     method: str
     bound: str
-    """How counts are bounded: "chernoff", "hoeffding", "gaussian", or "none" without finite-size effects."""
+    """How counts are bounded: "chernoff", "hoeffding", "gaussian", "lp", or "none" without finite-size effects."""
     secure_against: str
     """What the proof behind the method lets an eavesdropper do: "general attacks", "collective attacks" (Lucamarini
     2013) or "individual attacks" (DPS), from strong to weak."""
@@ -92,8 +92,10 @@ def link_rate(
             both bases), "asymptotic" (vacuum + weak decoys, Ma et al. 2005) or "infinite-decoys" (same paper). Default:
             `rate_method` of the parameters. One-decoy parameters have "one-decoy" (Rusca et al. 2018) alone, and DPS
             parameters "dps" (Waks et al. 2006).
-        bound: "chernoff" or "hoeffding"; for "lucamarini" also "gaussian". Default: "chernoff", for "lucamarini"
-            "gaussian", for "one-decoy" "hoeffding", as their papers have it. Methods without end have none.
+        bound: "chernoff" or "hoeffding"; for "lucamarini" also "gaussian", and for "lim" also "lp", a linear programme
+            that gives more near the edge and needs scipy (`pip install 'tokaido[lp]'`). Default: "chernoff", for
+            "lucamarini" "gaussian", for "one-decoy" "hoeffding", as their papers have it. Methods without end have
+            none.
         pulses: Sent in one block. Default: what the block of the parameters takes (`block_sifted_bits` at the gains
             of this model and under this attack, or `block_time_s`, which is 20 minutes).
         attack: An eavesdropper: changes error rates or gains, and the rates with them.
@@ -171,7 +173,7 @@ class _Found:
 
 def _lim(params: LinkParameters, expected: ExpectedGains, bound: AnyBound, pulses: float | None) -> _Found:
     if bound == "gaussian":
-        raise ValueError("method 'lim' has no bound 'gaussian': choose 'chernoff' or 'hoeffding'")
+        raise ValueError("method 'lim' has no bound 'gaussian': choose 'chernoff', 'hoeffding' or 'lp'")
     pulses = block_pulses(params, expected) if pulses is None else pulses
     if not math.isfinite(pulses):
         return _Found(0.0, 0.0, 0.5, pulses, bound, params.eps_sec + params.eps_cor)
@@ -184,6 +186,8 @@ def _lim(params: LinkParameters, expected: ExpectedGains, bound: AnyBound, pulse
 
 
 def _lucamarini(params: LinkParameters, expected: ExpectedGains, bound: AnyBound, pulses: float | None) -> _Found:
+    if bound == "lp":
+        raise ValueError("method 'lucamarini' has no bound 'lp': choose 'gaussian', 'chernoff' or 'hoeffding'")
     pulses = block_pulses(params, expected) if pulses is None else pulses
     if not math.isfinite(pulses):
         return _Found(0.0, 0.0, 0.5, pulses, bound, params.eps_sec)
@@ -260,9 +264,11 @@ def _other_protocol(
     if isinstance(params, DpsParameters):
         _no_block(own, pulses)
         return _dps(params)
-    if bound == "gaussian":
-        raise ValueError("method 'one-decoy' has no bound 'gaussian': choose 'chernoff' or 'hoeffding'")
-    return _one_decoy(params, "hoeffding" if bound is None else bound, pulses)
+    if bound is None:
+        bound = "hoeffding"
+    if bound not in ("chernoff", "hoeffding"):
+        raise ValueError(f"method 'one-decoy' has no bound {bound!r}: choose 'chernoff' or 'hoeffding'")
+    return _one_decoy(params, bound, pulses)
 
 
 def _dps(params: DpsParameters) -> LinkRate:
