@@ -11,7 +11,8 @@ import pytest
 import tokaido.hal as hal
 from tokaido.console import main
 from tokaido.console._demo_failover import MEANING
-from tokaido.console._demo_switch import PLANTS, station_text
+from tokaido.console._demo_switch import station_text
+from tokaido.emulators.demonstrations import demonstration
 
 from .test_demo import FIELDS
 from .test_devices import on_a_terminal
@@ -38,9 +39,8 @@ def test_a_cut_fibre_costs_no_key_its_agreement(vendor: str, capfd: pytest.Captu
         assert 0 < link["qber"] < 0.06
     assert over_a["digest_transmitter"] != over_b["digest_transmitter"]
     assert over_a["loss_db"] < over_b["loss_db"]
-    assert (
-        over_b["loss_db"] > PLANTS["toshiba" if vendor == "toshiba" else "nec"].fibres["B"][1] + 2 * 0.8
-    )  # both switches cost something
+    fibre = demonstration(vendor).fibres[1]
+    assert over_b["loss_db"] > fibre.total_loss_db + 2 * 0.8  # both switches cost something
     assert [step["step"] for step in found["failover"]] == STEPS
     assert all(list(step) == ["step", "emulated_s", "wall_s"] for step in found["failover"])
     took = {step["step"]: step["emulated_s"] for step in found["failover"]}

@@ -9,6 +9,7 @@ from typing import assert_type
 import tokaido.hal as hal
 from tokaido.drivers import nec
 from tokaido.drivers.toshiba import Receiver, Transmitter
+from tokaido.emulators import Bench, Emulator, InstrumentEmulator, QkdLink, launch
 from tokaido.hal.driver import Measured, Setting, measured, setting
 
 
@@ -71,6 +72,39 @@ def good_declarations() -> None:
     """A third party's unit of measure is any text."""
     assert_type(measured(float, "POW", unit="mW"), Measured[float])
     assert_type(setting(bool, "LAS:EN", words=("OFF", "ON")), Setting[bool])
+
+
+def good_launches(bench: Bench, name: str) -> None:
+    """Options of our own devices are known by name; those of a third party's are a mapping."""
+    assert_type(launch("toshiba.transmitter", warm=True, seed=3, state_directory="pads"), Emulator)
+    assert_type(launch("nec.transmitter", sub_channels=2), Emulator)
+    assert_type(launch("nec.receiver", sub_channels=2, detectors="avalanche"), Emulator)
+    assert_type(launch("polatis.matrix", inputs=4, outputs=4, wire_end="tcp"), InstrumentEmulator)
+    assert_type(launch("dicon.selector", channels=8), InstrumentEmulator)
+    assert_type(launch("thorlabs.osw", stale="time"), InstrumentEmulator)
+    assert_type(launch("acme.switch", model_options={"ports": 8}), InstrumentEmulator)
+    assert_type(launch(name, speed=10.0), InstrumentEmulator)
+    assert_type(bench.device("bob", "nec.receiver", detectors="nanowire"), Emulator)
+    assert_type(bench.device("west", "polatis.matrix", inputs=4), InstrumentEmulator)
+    assert_type(bench.device("west", "acme.switch", model_options={"ports": 8}), InstrumentEmulator)
+    assert_type(QkdLink.launch("nec", sub_channels=2, block_bits=1_000_000), QkdLink)
+    assert_type(QkdLink.launch("acme", model_options={"sub_channels": 2}), QkdLink)
+    hal.Transmitter.open("toshiba.transmitter", **launch("toshiba.transmitter").resources)
+
+
+def bad_launches(bench: Bench) -> None:
+    launch("toshiba.transmitter", sub_channels=2)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType,reportCallIssue]
+    launch("toshiba.receiver", warm="yes")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType,reportCallIssue]
+    launch("nec.transmitter", detectors="avalanche")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    launch("nec.receiver", detectors="photomultiplier")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    launch("polatis.matrix", inputz=4)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    launch("polatis.matrix", warm=True, inputs=4)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    launch("dicon.selector", channels="8")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    launch("acme.switch", ports=8)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    bench.device("bob", "toshiba.receiver", detectors="nanowire")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    bench.device("west", "polatis.matrix", speed=2.0)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    QkdLink.launch("toshiba", sub_channels=2)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    QkdLink.launch(fiber=None)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 def bad(tx: hal.Transmitter, rx: hal.Receiver, driver: Transmitter) -> None:

@@ -12,6 +12,7 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators import Emulator, launch
 from tokaido.hal import UnitState
+from tokaido.hal.transports import StreamTransport
 from tokaido_testing.unit_vendors import Vendor
 
 
@@ -107,7 +108,7 @@ def test_events_that_were_lost_are_counted(vendor: Vendor, emulator: Emulator, t
 
 
 def test_one_host_draws_at_a_time(vendor: Vendor, emulator: Emulator, tx: hal.Transmitter) -> None:
-    """Whoever has the control port to itself, the key channel is what two programs could share."""
+    """One program has the control port to itself; the key channel is what two could share."""
     keys = hal.Resource.parse(emulator.resources["keys"])
     assert list(tx.key_blocks(0)) == []
     channel = type(tx._keys())  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
@@ -162,6 +163,7 @@ def test_the_asyncio_face_reads_sets_and_commands(vendor: Vendor, emulator: Emul
 def test_a_trace_shows_the_wire_from_the_first_byte(vendor: Vendor, emulator: Emulator) -> None:
     records: list[hal.TraceRecord] = []
     with hal.Transmitter.open(vendor.transmitter, trace=records.append, control=emulator.resources["control"]) as tx:
+        assert isinstance(tx.transport, StreamTransport)
         assert tx.transport.query(vendor.attenuation) == "35"
     texts = [(record.direction, record.text) for record in records]
     assert "IDN?" in texts[0][1]

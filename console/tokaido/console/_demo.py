@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
-from tokaido.console._demo_link import LinkRun
+from tokaido.console._demo_link import LinkRun, LinkTask
 from tokaido.console._demo_view import open_view, rate
 from tokaido.console._output import print_facts, print_json, print_paragraph
 from tokaido.console._signals import terminated_as_interrupt
 
 if TYPE_CHECKING:
     from tokaido.console._demo_link import Outcome, View
+    from tokaido.emulators.demonstrations import Demonstration, FieldLink, Published
     from tokaido.emulators.optics import LinkParameters
 
-LINK: Final = "tokyo-field"
 WANTED_BLOCKS: Final = 2
-BLOCK_BITS: Final = 10_000_000
 SPEED: Final = 100.0
 """As fast as the machine can: what it cannot keep up with makes emulated time slower, not coarser."""
-T12_CLOCK_HZ: Final = 1e9
-MEASURED_BPS: Final = 304_000
-"""Mean secret rate of the Toshiba link in the Tokyo QKD network: Sasaki et al., Opt. Express 19, 10387 (2011)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,75 +37,85 @@ class Expected:
     eps: float
 
 
-def expect(loss_db: float, block_bits: int, parameters: LinkParameters | None = None) -> Expected:
-    """Return what to expect of the T12 system over `loss_db` dB, or of a system of these parameters."""
+def expect(loss_db: float, block_bits: int, parameters: LinkParameters, published: Published | None) -> Expected:
+    """Return what to expect of a system of these parameters over `loss_db` dB, and of the published one it is after."""
     from tokaido.emulators import optics  # noqa: PLC0415 - numpy, when first needed
 
-    short = parameters or optics.preset("t12", settings="short-block", channel_loss_db=loss_db)
     asymptotic = first_key = None
-    if short.clock_rate_hz == T12_CLOCK_HZ:
-        published = optics.preset("t12", settings="published", channel_loss_db=loss_db)
-        asymptotic = optics.asymptotic_rate(published, keyed_bases="both")
-        first_key = optics.first_key_time(published)
+    if published is not None:
+        system = published.parameters(loss_db)
+        asymptotic = optics.asymptotic_rate(system, keyed_bases="both")
+        first_key = optics.first_key_time(system)
     return Expected(
-        asymptotic_bps=optics.asymptotic_rate(short),
+        asymptotic_bps=optics.asymptotic_rate(parameters),
         published_asymptotic_bps=asymptotic,
         published_first_key_s=first_key,
-        block_s=optics.block_duration(short, block_bits),
-        eps=short.eps_sec,
+        block_s=optics.block_duration(parameters, block_bits),
+        eps=parameters.eps_sec,
     )
 
 
-def run_link_demo(*, as_json: bool, seed: int, seconds: float) -> int:
-    """Run the field link and return 0 if both ends hold the same key, else raise."""
+def run_link_demo(vendor: str, *, as_json: bool, seed: int, seconds: float) -> int:
+    """Run the field link of a family and return 0 if both ends hold the same key, else raise.
+
+    Raises:
+        ConfigurationError: The family is not there, or has no such link.
+    """
+    from tokaido.emulators.demonstrations import demonstration  # noqa: PLC0415
+
+    shown = demonstration(vendor)
+    field = shown.field_link
+    if field is None:
+        raise hal.ConfigurationError(
+            f"{vendor} units are not demonstrated on a field link", remedy="Add --scenario switch"
+        )
+    loss_db = field.fibre.total_loss_db
+    expected = expect(loss_db, field.block_bits, field.parameters(loss_db), shown.published)
     deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
-    nonce = secrets.token_bytes(16)
-    with terminated_as_interrupt():
-        outcome, expected, fibre = _run_link(deadline, nonce, seed=seed, silent=as_json)
+    with terminated_as_interrupt(), open_view(silent=as_json) as view:
+        _introduce(view, shown, field, expected)
+        outcome = _run_link(vendor, field, LinkTask(WANTED_BLOCKS, expected.block_s, deadline, view), seed)
     wall_s = deadline.elapsed_s
-    length_km, loss_db = fibre
     if as_json:
-        link = record(LINK, outcome, expected, length_km=length_km, loss_db=loss_db)
+        link = record(field.name, outcome, expected, length_km=field.fibre.length_km, loss_db=loss_db)
         print_json({"scenario": "link", "seed": seed, "links": [link], "wall_s": round(wall_s, 3)})
     else:
-        conclude(outcome, expected, wall_s)
+        conclude(shown, field, outcome, expected, wall_s)
     if not outcome.agree:
         raise hal.TokaidoError("the two ends do not hold the same key")
     return 0
 
 
-def _run_link(
-    deadline: hal.Deadline, nonce: bytes, *, seed: int, silent: bool
-) -> tuple[Outcome, Expected, tuple[float, float]]:
+def _run_link(vendor: str, field: FieldLink, task: LinkTask, seed: int) -> Outcome:
     from tokaido.emulators import QkdLink  # noqa: PLC0415 - numpy and ZeroMQ, when first needed
-    from tokaido.emulators.optics import FIELD_FIBRE  # noqa: PLC0415
 
-    length_km, loss_db = FIELD_FIBRE.length_km, FIELD_FIBRE.total_loss_db
-    expected = expect(loss_db, BLOCK_BITS)
-    with ExitStack() as stack:
-        view = stack.enter_context(open_view(silent=silent))
-        _introduce(view, expected, length_km, loss_db)
-        link = stack.enter_context(
-            QkdLink.launch(
-                fibre=FIELD_FIBRE, settings="short-block", block_bits=BLOCK_BITS, seed=seed, speed=SPEED, warm=True
-            )
+    with QkdLink.launch(
+        vendor,
+        fibre=field.fibre,
+        parameters=field.parameters(field.fibre.total_loss_db),
+        block_bits=field.block_bits,
+        seed=seed,
+        speed=SPEED,
+        warm=True,
+    ) as link:
+        return LinkRun(vendor, link, task).run(secrets.token_bytes(16))
+
+
+def _introduce(view: View, shown: Demonstration, field: FieldLink, expected: Expected) -> None:
+    fibre = field.fibre
+    clock_ghz = field.parameters(fibre.total_loss_db).clock_rate_hz / 1e9
+    view.say(
+        f"Tokaido: one QKD link, {field.title}: {fibre.length_km:g} km, {fibre.total_loss_db:g} dB, {clock_ghz:g} GHz. "
+        f"Two emulated {shown.style} units, each on a control port and a ZeroMQ socket under CURVE, are driven by "
+        f"their drivers. {shown.protocols}"
+    )
+    if shown.published is not None:
+        first = expected.published_first_key_s
+        never = "give no key at all" if first is None else f"give no key before {first:.0f} s"
+        view.say(
+            f"Settings: short-block. {shown.published.remark} and would {never} here "
+            f"(Lim 2014, Chernoff bound, eps {expected.eps:g})."
         )
-        run = LinkRun(link, WANTED_BLOCKS, expected.block_s, deadline, view)
-        return run.run(nonce), expected, (length_km, loss_db)
-
-
-def _introduce(view: View, expected: Expected, length_km: float, loss_db: float) -> None:
-    first = expected.published_first_key_s
-    never = "give no key at all" if first is None else f"give no key before {first:.0f} s"
-    view.say(
-        f"Tokaido: one QKD link, the Tokyo field link: {length_km:g} km, {loss_db:g} dB, 1 GHz. Two emulated "
-        "Toshiba-style units, each on a serial port and a ZeroMQ socket under CURVE, are driven by Tokaido's own "
-        "drivers. Their two protocols are Tokaido's own inventions: no vendor's is public, and none was used."
-    )
-    view.say(
-        "Settings: short-block. The published T12 probabilities are made for 20-minute blocks and would "
-        f"{never} here (Lim 2014, Chernoff bound, eps {expected.eps:g})."
-    )
 
 
 def record(name: str, outcome: Outcome, expected: Expected, *, length_km: float, loss_db: float) -> dict[str, Any]:
@@ -140,21 +145,15 @@ def record(name: str, outcome: Outcome, expected: Expected, *, length_km: float,
     }
 
 
-def conclude(outcome: Outcome, expected: Expected, wall_s: float) -> None:
+def conclude(shown: Demonstration, field: FieldLink, outcome: Outcome, expected: Expected, wall_s: float) -> None:
     """Print what came out; the last line says whether both ends agree."""
     progress, info = outcome.progress, outcome.infos[0]
     speed = progress.emulated_s / progress.exchange_wall_s if progress.exchange_wall_s else 0.0
-    first = expected.published_first_key_s
     qber = "-" if progress.qber is None else f"{100 * progress.qber:.2f} %"
     loss = "-" if progress.loss_db is None else f"{progress.loss_db:.1f} dB"
     secret = (
         f"{rate(progress.secret_bps)} lately ({info.method}, {info.bound} bound, "
         f"n = {progress.block_bits}, eps {info.eps:g})"
-    )
-    published = (
-        f"{rate(expected.published_asymptotic_bps)} asymptotic (GLLP) at the published settings, no key "
-        + ("in finite time; " if first is None else f"before {first:.0f} s; ")
-        + f"{MEASURED_BPS / 1000:g} kb/s were measured in the field"
     )
     time = (
         f"{progress.emulated_s:.1f} emulated s in {progress.exchange_wall_s:.1f} s of key exchange: "
@@ -166,14 +165,14 @@ def conclude(outcome: Outcome, expected: Expected, wall_s: float) -> None:
         ("sifted", rate(progress.sifted_bps)),
         ("secret", secret),
         ("asymptotic", f"{rate(expected.asymptotic_bps)} at these settings (GLLP, decoy bounds, n without end)"),
-        ("published", published),
+        *_published(shown.published, expected),
         ("time", time),
         ("nonce", outcome.nonce),
         (progress.transmitter, outcome.digest_transmitter),
         (progress.receiver, outcome.digest_receiver),
         ("digests", digests),
     ]
-    print(f"\nlink {LINK}: {progress.transmitter} to {progress.receiver}, {loss} measured, QBER {qber}")
+    print(f"\nlink {field.name}: {progress.transmitter} to {progress.receiver}, {loss} measured, QBER {qber}")
     print_facts(facts)
     print_paragraph(
         "These keys come from a real agreement between two ends that exchanged nothing but messages, but from emulated "
@@ -181,3 +180,15 @@ def conclude(outcome: Outcome, expected: Expected, wall_s: float) -> None:
     )
     if outcome.agree:
         print(f"Both ends hold the same key: {len(outcome.infos)} blocks, {outcome.bits} bits.", flush=True)
+
+
+def _published(published: Published | None, expected: Expected) -> list[tuple[str, str]]:
+    if published is None:
+        return []
+    first = expected.published_first_key_s
+    text = (
+        f"{rate(expected.published_asymptotic_bps)} asymptotic (GLLP) at the published settings, no key "
+        + ("in finite time; " if first is None else f"before {first:.0f} s; ")
+        + f"{published.measured_bps / 1000:g} kb/s were measured in the field"
+    )
+    return [("published", text)]

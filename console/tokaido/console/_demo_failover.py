@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
 from tokaido.console._demo import expect, record
-from tokaido.console._demo_switch import BLOCK_BITS, PLANTS, SLOW, SPEED, SwitchRun
+from tokaido.console._demo_switch import BLOCK_BITS, SLOW, SPEED, SwitchRun
 from tokaido.console._demo_view import open_view, rate
 from tokaido.console._output import print_facts, print_json, print_paragraph, print_table
 from tokaido.console._signals import terminated_as_interrupt
@@ -16,7 +16,8 @@ from tokaido.console._signals import terminated_as_interrupt
 if TYPE_CHECKING:
     from tokaido.console._demo import Expected
     from tokaido.console._demo_link import View
-    from tokaido.console._demo_switch import PathOutcome, Plant, SwitchOutcome, Vendor
+    from tokaido.console._demo_switch import PathOutcome, SwitchOutcome
+    from tokaido.emulators.demonstrations import Demonstration
 
 MEANING: Final = {
     "detect": "from the cut until the receiver's alarm was read",
@@ -33,46 +34,51 @@ MEANING: Final = {
 
 
 def run_switch_demo(vendor: str, *, as_json: bool, seed: int, seconds: float) -> int:
-    """Run the scenario and return 0 if both ends hold the same keys over either fibre, else raise."""
+    """Run the scenario and return 0 if both ends hold the same keys over either fibre, else raise.
+
+    Raises:
+        ConfigurationError: There is no such family to demonstrate.
+    """
+    from tokaido.emulators.demonstrations import demonstration  # noqa: PLC0415
+
+    shown = demonstration(vendor)
     deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
-    plant = PLANTS[cast("Vendor", vendor)]
     with terminated_as_interrupt(), open_view(silent=as_json) as view:
-        _introduce(view, plant)
-        outcome = SwitchRun(plant, deadline, view, secrets.token_bytes(16)).run(seed)
+        _introduce(view, shown)
+        outcome = SwitchRun(vendor, shown, deadline, view, secrets.token_bytes(16)).run(seed)
     wall_s = deadline.elapsed_s
     if as_json:
-        print_json(_record(plant, outcome, seed=seed, wall_s=wall_s))
+        print_json(_record(vendor, shown, outcome, seed=seed, wall_s=wall_s))
     else:
-        _conclude(plant, outcome, wall_s)
+        _conclude(shown, outcome, wall_s)
     if not outcome.agree:
         raise hal.TokaidoError("the two ends do not hold the same key")
     return 0
 
 
-def _introduce(view: View, plant: Plant) -> None:
-    (a_km, a_db), (b_km, b_db) = plant.fibres["A"], plant.fibres["B"]
-    kind = {"toshiba": "Toshiba-style", "nec": "NEC-style"}[plant.vendor]
+def _introduce(view: View, shown: Demonstration) -> None:
+    first, second = shown.fibres
     view.say(
-        f"Tokaido: one QKD link between two sites, {kind} units, a Polatis switch at either end, and two fibres of "
-        f"diverse ducts: A, {a_km:g} km, {a_db:g} dB, and B, {b_km:g} km, {b_db:g} dB. All devices are emulated and "
-        f"driven by Tokaido's own drivers, {SPEED:g} emulated seconds a second, and {SLOW:g} while switches move. The "
-        "units' protocols are Tokaido's own inventions: no vendor's is public, and none was used."
+        f"Tokaido: one QKD link between two sites, {shown.style} units, a Polatis switch at either end, and two "
+        f"fibres of diverse ducts: A, {first.length_km:g} km, {first.total_loss_db:g} dB, and B, "
+        f"{second.length_km:g} km, {second.total_loss_db:g} dB. All devices are emulated and driven by their drivers, "
+        f"{SPEED:g} emulated seconds a second, and {SLOW:g} while switches move. {shown.protocols}"
     )
 
 
-def _expected(plant: Plant, path: PathOutcome) -> Expected:
+def _expected(shown: Demonstration, path: PathOutcome) -> Expected:
     """Return what theory says of one path; sub-channels distil together and add up."""
-    found = expect(path.loss_db, BLOCK_BITS, plant.parameters(path.loss_db))
-    count = plant.sub_channels
+    found = expect(path.loss_db, BLOCK_BITS, shown.parameters(path.loss_db), shown.published)
+    count = shown.sub_channels
     return replace(found, asymptotic_bps=count * found.asymptotic_bps, block_s=found.block_s / count)
 
 
-def _record(plant: Plant, outcome: SwitchOutcome, *, seed: int, wall_s: float) -> dict[str, Any]:
+def _record(vendor: str, shown: Demonstration, outcome: SwitchOutcome, *, seed: int, wall_s: float) -> dict[str, Any]:
     links = [
         record(
             f"west-east/{path.path}",
             path.outcome,
-            _expected(plant, path),
+            _expected(shown, path),
             length_km=path.length_km,
             loss_db=round(path.loss_db, 3),
         )
@@ -84,7 +90,7 @@ def _record(plant: Plant, outcome: SwitchOutcome, *, seed: int, wall_s: float) -
     ]
     return {
         "scenario": "switch",
-        "vendor": plant.vendor,
+        "vendor": vendor,
         "seed": seed,
         "links": links,
         "failover": steps,
@@ -94,7 +100,7 @@ def _record(plant: Plant, outcome: SwitchOutcome, *, seed: int, wall_s: float) -
     }
 
 
-def _conclude(plant: Plant, outcome: SwitchOutcome, wall_s: float) -> None:
+def _conclude(shown: Demonstration, outcome: SwitchOutcome, wall_s: float) -> None:
     print()
     for path in outcome.paths:
         progress, info = path.outcome.progress, path.outcome.infos[0]
@@ -110,7 +116,7 @@ def _conclude(plant: Plant, outcome: SwitchOutcome, wall_s: float) -> None:
         print_facts(
             [
                 ("secret", secret),
-                ("asymptotic", f"{rate(_expected(plant, path).asymptotic_bps)} at these settings"),
+                ("asymptotic", f"{rate(_expected(shown, path).asymptotic_bps)} at these settings"),
                 (progress.transmitter, path.outcome.digest_transmitter),
                 (progress.receiver, path.outcome.digest_receiver),
                 ("digests", f"HMAC-SHA-256 over {len(path.outcome.infos)} blocks under one nonce: {verdict}"),

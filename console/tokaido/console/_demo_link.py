@@ -117,22 +117,32 @@ def compare(transmitter: End, receiver: End, nonce: bytes) -> tuple[str, str, bo
     return digests[0], digests[1], same and hmac.compare_digest(digests[0], digests[1])
 
 
+@dataclass(frozen=True, slots=True)
+class LinkTask:
+    """How many key blocks to draw at each end, and what for."""
+
+    wanted: int
+    block_s: float
+    """Emulated time that one block should take."""
+    deadline: hal.Deadline
+    view: View
+
+
 class LinkRun:
     """Brings one emulated link up through its drivers and draws key blocks from both ends.
 
     Args:
+        vendor: The family of the units.
         link: The emulated pair.
-        wanted: How many key blocks to draw at each end.
-        block_s: Emulated time that one of them should take.
-        deadline: When to give up.
-        view: What shows it.
+        task: What to do.
     """
 
-    def __init__(self, link: QkdLink, wanted: int, block_s: float, deadline: hal.Deadline, view: View) -> None:
+    def __init__(self, vendor: str, link: QkdLink, task: LinkTask) -> None:
+        self._vendor = vendor
         self._link = link
-        self._deadline = deadline
-        self._view = view
-        self.progress = Progress(wanted=wanted, expected_s=wanted * block_s)
+        self._deadline = task.deadline
+        self._view = task.view
+        self.progress = Progress(wanted=task.wanted, expected_s=task.wanted * task.block_s)
 
     def run(self, nonce: bytes) -> Outcome:
         """Do it all: key, power, alignment, exchange, drawing, comparison. Every key is wiped in the end.
@@ -162,12 +172,15 @@ class LinkRun:
         first, second = self._link.transmitter.resources, self._link.receiver.resources
         tx = stack.enter_context(
             hal.Transmitter.open(
-                "toshiba.transmitter", timeout=EXCHANGE_TIMEOUT_S, control=first["control"], keys=first["keys"]
+                f"{self._vendor}.transmitter",
+                timeout=EXCHANGE_TIMEOUT_S,
+                control=first["control"],
+                keys=first["keys"],
             )
         )
         rx = stack.enter_context(
             hal.Receiver.open(
-                "toshiba.receiver", timeout=EXCHANGE_TIMEOUT_S, control=second["control"], keys=second["keys"]
+                f"{self._vendor}.receiver", timeout=EXCHANGE_TIMEOUT_S, control=second["control"], keys=second["keys"]
             )
         )
         self.progress.transmitter = tx.identity().serial_number

@@ -7,7 +7,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
 from tokaido.console._demo_link import End, Outcome, Progress, compare, measure, read_key
@@ -15,9 +15,7 @@ from tokaido.console._demo_link import End, Outcome, Progress, compare, measure,
 if TYPE_CHECKING:
     from tokaido.console._demo_link import View
     from tokaido.emulators import Bench
-    from tokaido.emulators.optics import LinkParameters
-
-Vendor = Literal["toshiba", "nec"]
+    from tokaido.emulators.demonstrations import Demonstration
 
 SPEED: Final = 20.0
 """Emulated seconds per second, while units align and distil."""
@@ -31,40 +29,8 @@ BLOCK_BITS: Final = 1_000_000
 BLOCKS: Final = 2
 """Key blocks that are drawn over either fibre."""
 LINK: Final = "west-east"
-SERIALS: Final[dict[Vendor, tuple[str, str]]] = {"toshiba": ("TKTX0001", "TKRX0001"), "nec": ("TKNT0001", "TKNR0001")}
 PORTS: Final = {"A": 1, "B": 2}
 """Output of the western switch, and input of the eastern one, that each fibre is on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plant:
-    """The fibres of the scenario, and what the units are built of and set to."""
-
-    vendor: Vendor
-    fibres: dict[str, tuple[float, float]]
-    """Length in km and loss in dB, by name."""
-    sub_channels: int = 1
-    """How many are on at either end."""
-
-    def parameters(self, loss_db: float) -> LinkParameters:
-        """Return what the units are built of and set to, over a path of `loss_db` dB."""
-        from tokaido.emulators.optics import preset  # noqa: PLC0415 - numpy, when first needed
-
-        if self.vendor == "nec":
-            return preset("nec-sspd", settings="short-block", channel_loss_db=loss_db)
-        return replace(  # made for blocks of 1e6 bits; the preset's own are for 1e7
-            preset("t12", settings="short-block", channel_loss_db=loss_db),
-            intensities=(0.45, 0.20, 0.001),
-            probabilities=(0.50, 0.30, 0.20),
-            key_basis_probability_transmitter=0.65,
-            key_basis_probability_receiver=0.65,
-        )
-
-
-PLANTS: Final[dict[Vendor, Plant]] = {
-    "toshiba": Plant("toshiba", {"A": (25.0, 7.5), "B": (31.0, 9.3)}),  # metropolitan, 0.3 dB/km
-    "nec": Plant("nec", {"A": (80.0, 16.0), "B": (96.0, 19.2)}, 2),  # between cities, 0.2 dB/km; nanowires reach it
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +99,16 @@ class SwitchRun:
     """Builds the plant, brings the link up over A, cuts A, moves the link to B, and draws keys again.
 
     Args:
-        plant: The fibres and the units.
+        vendor: The family of the units.
+        shown: Its fibres, and what its units are built of and set to.
         deadline: When to give up.
         view: What shows it.
         nonce: Under which the keys are compared.
     """
 
-    def __init__(self, plant: Plant, deadline: hal.Deadline, view: View, nonce: bytes) -> None:
-        self._plant = plant
+    def __init__(self, vendor: str, shown: Demonstration, deadline: hal.Deadline, view: View, nonce: bytes) -> None:
+        self._vendor = vendor
+        self._shown = shown
         self._nonce = nonce
         self._deadline = deadline
         self._view = view
@@ -159,11 +127,13 @@ class SwitchRun:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tokaido-")))
             bench = stack.enter_context(Bench(seed=seed, speed=SPEED))
             resources = self._build(bench)
-            text = station_text(self._plant.vendor, resources)
+            text = station_text(self._vendor, resources)
             station = stack.enter_context(hal.Station.from_text(text, base=folder))
             tx = station.device("alice", hal.Transmitter)
             rx = station.device("bob", hal.Receiver)
-            self._progress.transmitter, self._progress.receiver = SERIALS[self._plant.vendor]
+            self._progress.transmitter, self._progress.receiver = (
+                bench.devices[name].serial_number for name in ("alice", "bob")
+            )
             self._progress.block_bits = tx.block_bits
             self._load_keys(bench, tx, rx)
             bench.start()
@@ -199,26 +169,25 @@ class SwitchRun:
 
     def _build(self, bench: Bench) -> dict[str, dict[str, str]]:
         """Put units, switches and fibres on the bench, and return the resources of each device."""
-        plant, vendor = self._plant, self._plant.vendor
         devices = {
-            "alice": bench.device("alice", f"{vendor}.transmitter", serial_number=SERIALS[vendor][0], warm=True),
-            "bob": bench.device("bob", f"{vendor}.receiver", serial_number=SERIALS[vendor][1], warm=True),
+            "alice": bench.device("alice", f"{self._vendor}.transmitter", warm=True),
+            "bob": bench.device("bob", f"{self._vendor}.receiver", warm=True),
             "west": bench.device("west", "polatis.matrix", serial_number="002414", inputs=4, outputs=4),
             "east": bench.device("east", "polatis.matrix", serial_number="002415", inputs=4, outputs=4),
         }
         bench.join("alice", "west.in1")
         bench.join("east.out1", "bob")
-        for name, (length_km, loss_db) in plant.fibres.items():
-            bench.fibre(name, length_km=length_km, loss_db=loss_db)
+        for name, fibre in zip(PORTS, self._shown.fibres, strict=True):
+            bench.fibre(name, length_km=fibre.length_km, loss_db=fibre.total_loss_db)
             bench.join(f"west.out{PORTS[name]}", f"{name}.a")
             bench.join(f"{name}.b", f"east.in{PORTS[name]}")
-        longest_db = max(loss_db for _, loss_db in plant.fibres.values())
-        bench.set_up("alice", "bob", plant.parameters(longest_db), block_bits=BLOCK_BITS)
+        highest_db = max(fibre.total_loss_db for fibre in self._shown.fibres)
+        bench.set_up("alice", "bob", self._shown.parameters(highest_db), block_bits=BLOCK_BITS)
         return {name: {key: str(place) for key, place in device.resources.items()} for name, device in devices.items()}
 
     def _load_keys(self, bench: Bench, tx: hal.Transmitter, rx: hal.Receiver) -> None:
         """Load a pre-shared key for the link over each fibre: two paths are two links."""
-        first, second = SERIALS[self._plant.vendor]
+        first, second = self._progress.transmitter, self._progress.receiver
         for path in PORTS:
             file = bench.preshared_key("alice", "bob", path=path)
             for unit, peer in ((tx, second), (rx, first)):
@@ -283,7 +252,7 @@ class SwitchRun:
             )
 
 
-def station_text(vendor: Vendor, resources: dict[str, dict[str, str]]) -> str:
+def station_text(vendor: str, resources: dict[str, dict[str, str]]) -> str:
     """Return the station file that an operator would write for this plant."""
     drivers = {"alice": f"{vendor}.transmitter", "bob": f"{vendor}.receiver"}
     lines = ["[station]", 'name = "west-east"', 'on_exit = "keep"', ""]

@@ -135,7 +135,7 @@ class Faults:
         return fault
 
     def discard(self, fault: Fault) -> None:
-        """Take a fault out; one that is gone is no error."""
+        """Take a fault out; one that is gone is not an error."""
         with self._lock:
             if fault in self._present:
                 self._present.remove(fault)

@@ -6,10 +6,11 @@ import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 from urllib.parse import quote
 
 from tokaido.emulators._faults import Faults
+from tokaido.emulators._options import build_models, keywords_of
 from tokaido.emulators._plugs import Plug, choose_end, make_end, make_room
 from tokaido.emulators.ends import SharedModel
 from tokaido.hal import SYSTEM_CLOCK, Clock, ConfigurationError, CurveKeyFiles, Resource, create_curve_keys
@@ -17,37 +18,27 @@ from tokaido.hal.transports import load_curve_public, load_curve_secret
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
     from typing_extensions import TypedDict as ClosedTypedDict
 
     from tokaido.emulators._model import DeviceModel
+    from tokaido.emulators._option_types import (
+        AnyLaunch,
+        MatrixLaunch,
+        NecLaunch,
+        NecReceiverLaunch,
+        OswLaunch,
+        SelectorLaunch,
+        ToshibaUnitName,
+        UnitLaunch,
+    )
     from tokaido.emulators._plugs import ControlEnd
     from tokaido.emulators._secrets import Secrets
     from tokaido.emulators.ends import PtyEnd, ZmqEnd
     from tokaido.emulators.ends.hislip import Profile
     from tokaido.emulators.units import ModelFaults
-
-GROUP = "tokaido.emulators"
-"""Entry point group: the name of an emulated device, and the class of its model."""
-
-
-def model_class(name: str) -> Callable[..., DeviceModel]:
-    """Return the class of the model that an emulator of this name has.
-
-    Raises:
-        ConfigurationError: No installed distribution brings one.
-    """
-    from importlib.metadata import entry_points  # noqa: PLC0415 - 30 ms
-
-    found = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in found:
-        raise ConfigurationError(
-            f"there is no emulator {name!r}", remedy=f"Choose one of: {', '.join(sorted(found)) or 'none is installed'}"
-        )
-    return found[name].load()  # type: ignore[no-any-return]
-
 
 if TYPE_CHECKING:  # closed, so that both checkers take **unit.resources for nothing but resources
 
@@ -92,7 +83,7 @@ class Emulator:
         directory: Where the link and the key files are made; None for a folder that is removed at the end.
         clock: Times the faults.
         seed: Decides which pieces the faults strike.
-        impostor: The other box that answers under the fault `wrong_id`; one of the same class for want of it.
+        impostor: The other box that answers under the fault `wrong_id`; default: one of the same class.
         wire_end: What carries the control port, one of `WIRE_ENDS`.
         resources: Where to appear, by port: `serial:/tmp/lab/alice`, `zmq:tcp://127.0.0.1:5560?server_key_file=...`.
         pace_baud: Bits per second of a serial line; None for one that takes no time.
@@ -160,7 +151,7 @@ class Emulator:
         try:
             self.end.start()
         except OSError as error:
-            raise ConfigurationError(f"{place or self.wire_end} cannot be had: {error.strerror}") from error
+            raise ConfigurationError(f"{place or self.wire_end} cannot be taken: {error.strerror}") from error
         except ConfigurationError:
             if place is not None:
                 raise
@@ -265,7 +256,7 @@ class Emulator:
         """Appear at other places from now on: `control` on a pseudo-terminal's link, `keys` at another endpoint.
 
         Raises:
-            ConfigurationError: A place cannot be had.
+            ConfigurationError: A place cannot be taken.
         """
         if "control" in resources:
             link = Path(Resource.parse(resources["control"]).address).expanduser().absolute()
@@ -303,40 +294,24 @@ class InstrumentEmulator(Emulator):
 
 @overload
 def launch(  # type: ignore[overload-overlap]  # a name that is a plain str may be any device's
-    name: Literal["toshiba.transmitter", "toshiba.receiver", "nec.transmitter", "nec.receiver"],
-    *,
-    wire_end: str | None = None,
-    resources: Mapping[str, str] | None = None,
-    serial_number: str | None = None,
-    seed: int = 0,
-    speed: float = 1.0,
-    warm: bool = False,
-    secrets: Secrets = "os",
-    pace_baud: int | None = None,
-    hislip_profile: Profile = "lenient",
-    directory: Path | str | None = None,
-    clock: Clock = SYSTEM_CLOCK,
-    **options: object,
+    name: ToshibaUnitName, **options: Unpack[UnitLaunch]
 ) -> Emulator: ...
-
-
 @overload
-def launch(
-    name: str,
-    *,
-    wire_end: str | None = None,
-    resources: Mapping[str, str] | None = None,
-    serial_number: str | None = None,
-    seed: int = 0,
-    speed: float = 1.0,
-    warm: bool = False,
-    secrets: Secrets = "os",
-    pace_baud: int | None = None,
-    hislip_profile: Profile = "lenient",
-    directory: Path | str | None = None,
-    clock: Clock = SYSTEM_CLOCK,
-    **options: object,
-) -> InstrumentEmulator: ...
+def launch(  # type: ignore[overload-overlap]
+    name: Literal["nec.transmitter"], **options: Unpack[NecLaunch]
+) -> Emulator: ...
+@overload
+def launch(  # type: ignore[overload-overlap]
+    name: Literal["nec.receiver"], **options: Unpack[NecReceiverLaunch]
+) -> Emulator: ...
+@overload
+def launch(name: Literal["polatis.matrix"], **options: Unpack[MatrixLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["dicon.selector"], **options: Unpack[SelectorLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["thorlabs.osw"], **options: Unpack[OswLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: str, **options: Unpack[AnyLaunch]) -> InstrumentEmulator: ...
 
 
 def launch(
@@ -353,6 +328,7 @@ def launch(
     hislip_profile: Profile = "lenient",
     directory: Path | str | None = None,
     clock: Clock = SYSTEM_CLOCK,
+    model_options: Mapping[str, object] | None = None,
     **options: object,
 ) -> Emulator:
     """Start an emulated device alone: no light, no peer.
@@ -363,7 +339,7 @@ def launch(
             "tcp" and "hislip" are plain, as such instruments are: on the loopback interface, and never with keys, which
             have a port of their own under CURVE.
         resources: Where to appear, by port; by default at places that are free.
-        serial_number: Its serial number; the model has one for want of it.
+        serial_number: Its serial number; default: the model's own.
         seed: Decides everything that is random and no secret.
         speed: Emulated seconds per second of the clock.
         warm: Begin as a unit that has long been on: state AUTH, temperatures settled.
@@ -372,16 +348,22 @@ def launch(
         hislip_profile: "lenient", or "strict" with service requests and interruptions (IVI-6.1).
         directory: Where the console's link and the key files appear; one of its own, removed at the end, by default.
         clock: Drives the device.
-        options: Passed to the model; a unit takes `state_directory`, where it notes which one-time pads were spent.
+        model_options: Options of the model, for a device whose options a type checker does not know by name.
+        options: The same by name. A unit takes `state_directory`, where it notes which one-time pads were spent.
 
     Raises:
-        ConfigurationError: There is no such emulator, or an option does not fit.
+        ConfigurationError: There is no such emulator, or it takes no such option; the error lists those it takes.
     """
-    build = model_class(name)
-    model = build(serial_number, seed=seed, secrets=secrets, **options)
+    model, impostor = build_models(
+        name,
+        serial_number,
+        seed=seed,
+        secrets=secrets,
+        options={**(model_options or {}), **options},
+        launcher=keywords_of(launch),
+    )
     if warm:
-        model.warm()  # type: ignore[attr-defined]
-    impostor = build(f"{model.serial_number[:20]}-X9", seed=seed, **options)
+        model.warm()
     kind = Emulator if "keys" in model.MESSAGE_PORTS else InstrumentEmulator
     return kind(
         model,

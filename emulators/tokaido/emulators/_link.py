@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
 
+from tokaido.emulators._options import ModelOptions, check_options, keywords_of, model_class
 from tokaido.emulators.bench import Bench
 from tokaido.emulators.optics import FIELD_FIBRE
 from tokaido.hal import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
     from tokaido.emulators._launch import Emulator
+    from tokaido.emulators._option_types import LinkOptions, NecLink, ToshibaLink
     from tokaido.emulators._secrets import Secrets
     from tokaido.emulators.bench import FibreOnBench
     from tokaido.emulators.optics import Eavesdropper, Fibre, LinkParameters, PresetSettings
@@ -34,7 +36,7 @@ class QkdLink:
         transmitter: The transmitter's model.
         receiver: The receiver's model.
         fibre: What joins them.
-        parameters: What their optics are built of; what the receiver is built as for want of it.
+        parameters: What their optics are built of; default: the receiver's own.
         seed: Decides what the light does.
         speed: Emulated seconds per second, when it runs.
         secrets: Where the transmitter's raw bits come from.
@@ -70,6 +72,16 @@ class QkdLink:
         self.preshared_key_file: Path | None = None
         """File of the pre-shared key that was made for this link: random bytes, mode 0600."""
 
+    @overload
+    @classmethod
+    def launch(cls, vendor: Literal["toshiba"] = "toshiba", **options: Unpack[ToshibaLink]) -> Self: ...
+    @overload
+    @classmethod
+    def launch(cls, vendor: Literal["nec"], **options: Unpack[NecLink]) -> Self: ...
+    @overload
+    @classmethod
+    def launch(cls, vendor: str, **options: Unpack[LinkOptions]) -> Self: ...
+
     @classmethod
     def launch(
         cls,
@@ -87,6 +99,8 @@ class QkdLink:
         load_preshared_key: bool = False,
         directory: Path | str | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        model_options: Mapping[str, object] | None = None,
+        **options: object,
     ) -> Self:
         """Start a link with both units on their wires, and run it. Close it, or use it as a context manager.
 
@@ -95,8 +109,8 @@ class QkdLink:
             fibre: What joins the units.
             settings: Which intensities and probabilities the units are set to.
             parameters: What the optics are built of, and what the units are set to; overrules `settings`.
-            block_bits: Key-basis bits of a block, at both units; as delivered for want of it.
-            serial_numbers: Of the transmitter and the receiver; each model has one for want of it.
+            block_bits: Key-basis bits of a block, at both units; default: as delivered.
+            serial_numbers: Of the transmitter and the receiver; default: each model's own.
             seed: Decides everything that is random and no secret.
             speed: Emulated seconds per second, if the machine can.
             warm: Begin with units that have long been on: state AUTH, temperatures settled.
@@ -104,14 +118,21 @@ class QkdLink:
             load_preshared_key: Load the pre-shared key into both units, which is otherwise the operator's task.
             directory: Where consoles, key files and the pre-shared key appear; by default one that is removed.
             clock: The wall clock.
+            model_options: Options of the units' models, for units whose options a type checker does not know by name.
+            options: The same by name. Each unit is given those that it takes.
 
         Raises:
-            ConfigurationError: There are no such units, or a place is taken.
+            ConfigurationError: There are no such units, neither takes such an option, or a place is taken.
         """
+        taken = {name: ModelOptions.of(model_class(f"{vendor}.{name}")) for name in NAMES}
+        both = taken[NAMES[0]] | taken[NAMES[1]]
+        given = {**(model_options or {}), **options}
+        check_options(f"a link of {vendor} units", both, given, keywords_of(cls.launch))
         bench = Bench(seed=seed, speed=speed, secrets=secrets, directory=directory, clock=clock)
         try:
             for name, serial_number in zip(NAMES, serial_numbers, strict=True):
-                bench.device(name, f"{vendor}.{name}", serial_number=serial_number, warm=warm)
+                own = {key: value for key, value in given.items() if not taken[name].unknown([key])}
+                bench.device(name, f"{vendor}.{name}", serial_number=serial_number, warm=warm, model_options=own)
             link = cls.__new__(cls)
             link._take(bench, fibre)
             bench.set_up(*NAMES, parameters, preset=settings, block_bits=block_bits)

@@ -100,7 +100,7 @@ class Rig:
             self.peer = RouterPeer(theirs.secret, {mine.public})
             files = {"server_key_file": str(self.server.public), "client_key_file": str(self.client.secret)}
             resource = Resource("zmq", f"tcp://127.0.0.1:{self.peer.port}", files)
-            self.transport = (transport or ZmqTransport)(resource, timeout_s=TIMEOUT_S)  # type: ignore[call-arg]
+            self.transport = (transport or ZmqTransport)(resource, timeout_s=TIMEOUT_S)
         else:
             self.peer = PtyPeer(folder / "port", seal=kind == "sealed")
             resource = Resource("serial", str(folder / "port"), {})

@@ -67,7 +67,7 @@ def test_messages_on_their_way_are_lost_with_the_unit_that_is_cut_off() -> None:
     for name in yard.units:
         bench.reconnect(name)
     yard.pass_time(0.1)
-    assert not any(unit.peer.reachable for unit in yard.units.values())  # what was said before is gone
+    assert not any(unit.peer.reachable for unit in yard.units.values())  # earlier messages are gone
     yard.pass_time(0.8)
     assert all(unit.peer.reachable for unit in yard.units.values())
 

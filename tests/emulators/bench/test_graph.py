@@ -207,7 +207,7 @@ def test_other_mistakes_are_told_too(bench: Bench) -> None:
         bench.graph.join("B.a", "west.in2", -0.1)
     with pytest.raises(ConfigurationError, match="'A' on the bench already"):
         bench.graph.add(UnitPlace("A"))
-    with pytest.raises(ConfigurationError, match=r"no name for something on the bench"):
+    with pytest.raises(ConfigurationError, match=r"not a name for something on the bench"):
         UnitPlace("alice.one")
     with pytest.raises(ConfigurationError, match="there is no band 'red'"):
         bench.trace("alice", "red")

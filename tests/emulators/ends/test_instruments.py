@@ -65,7 +65,7 @@ def test_the_projects_own_transports_open_the_resource(end: str) -> None:
         resource = hal.Resource.parse(voa.resources["control"])
         transport = open_transport(resource, codec)
         try:
-            assert transport.query("*IDN?").strip() == IDENTITY  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
+            assert transport.query("*IDN?").strip() == IDENTITY
         finally:
             transport.close()
 
@@ -75,7 +75,7 @@ def test_closing_leaves_nothing_behind(end: str) -> None:
     def footprint() -> tuple[int, int]:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
-    launch_voa(end).close()  # what is loaded once stays
+    launch_voa(end).close()  # modules loaded once stay
     before = footprint()
     for _ in range(3):
         voa = launch_voa(end)

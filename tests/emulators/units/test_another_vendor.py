@@ -1,4 +1,4 @@
-"""The room is nobody's: a family with nothing of the others' is built here by subclassing alone, and makes keys.
+"""The room belongs to no vendor: a family is built here by subclassing alone, without the others, and makes keys.
 
 Its units have three sub-channels, superconducting detectors, a faster clock, other steps and other messages.
 """
@@ -58,7 +58,7 @@ class PackedFormat(KeyFormat):
         try:
             return msgspec.msgpack.decode(frames[1], type=dict[str, Any]), list(frames[2:])
         except (IndexError, msgspec.DecodeError):
-            raise Refusal("MALFORMED", "this is no message") from None
+            raise Refusal("MALFORMED", "this is not a message") from None
 
     def encode(self, request_id: bytes | None, header: Header, payload: Sequence[bytes] = ()) -> list[bytes]:
         return [request_id or b"", msgspec.msgpack.encode(header), *payload]

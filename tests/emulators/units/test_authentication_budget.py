@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a block that waits for a lost message be given up soon."""
-    monkeypatch.setattr("tokaido.emulators.bench._distilling.STALLED_NS", 300_000_000, raising=False)
+    monkeypatch.setattr("tokaido.emulators.bench._distilling.STALLED_NS", 300_000_000)
 
 
 KEY = random.Random(3).randbytes(4096)
@@ -144,7 +144,7 @@ def test_the_pools_are_in_step_after_a_block_that_failed(kind: type[object], sen
 
 
 def restarted(rig: Rig, state: Path) -> None:
-    """Let the transmitter come up anew from its folder, its peer left as it was; nothing of the old one is closed."""
+    """Let the transmitter come up again from its folder, its peer left as it was; nothing of the old one is closed."""
     rig.tx = TransmitterModel(state_directory=state)  # with a nonce of its own
     rig.tx.settings |= rig.link.bench._transmitters["transmitter"].model.settings
     rig.tx.advance(rig.rx.now_ns)

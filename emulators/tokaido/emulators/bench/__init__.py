@@ -18,12 +18,13 @@ __all__ = [
     "Hop",
     "Join",
     "LightPath",
+    "SwitchModel",
     "bench_from_station",
 ]
 
 if TYPE_CHECKING:
     from tokaido.emulators.bench._bench import Bench
-    from tokaido.emulators.bench._elements import Band, FibreOnBench
+    from tokaido.emulators.bench._elements import Band, FibreOnBench, SwitchModel
     from tokaido.emulators.bench._from_station import bench_from_station
     from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB, Graph, Join
     from tokaido.emulators.bench._path import Hop, LightPath
@@ -34,6 +35,7 @@ else:
             "Bench": "tokaido.emulators.bench._bench",
             "Band": "tokaido.emulators.bench._elements",
             "FibreOnBench": "tokaido.emulators.bench._elements",
+            "SwitchModel": "tokaido.emulators.bench._elements",
             "bench_from_station": "tokaido.emulators.bench._from_station",
             "CONNECTOR_LOSS_DB": "tokaido.emulators.bench._graph",
             "Graph": "tokaido.emulators.bench._graph",

@@ -11,6 +11,8 @@ from tokaido.emulators._faults import KINDS, Direction
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tokaido.hal import Device
+
 _SAME_AS_ANOTHER: Final = ("disconnect",)
 _INWARD_ONLY: Final = ("wrong_id", "alarm")
 BELIEVED: Final = frozenset((kind, way) for kind in ("garble", "duplicate") for way in ("to_unit", "from_unit"))
@@ -50,7 +52,7 @@ FAULTS: Final = tuple(
     for direction in ("to_unit", "from_unit")
     if not (kind in _INWARD_ONLY and direction == "from_unit")
 )
-"""The fault matrix: every kind that is no other's second name, on both ways where both are possible."""
+"""The fault matrix: every kind that is not another's second name, on both ways where both are possible."""
 
 
 class Summary:
@@ -67,7 +69,7 @@ class Summary:
         self.undetectable = 0
         """Wrong values under faults that the driver's protocol gives no way to see: text garbled without a checksum."""
         self.foreign = 0
-        """Exceptions that are no `TokaidoError`."""
+        """Exceptions that are not a `TokaidoError`."""
         self._lock = threading.Lock()
 
     def count(self, name: str, by: int = 1) -> None:
@@ -96,6 +98,9 @@ class Plan:
     alarm: str
     is_query: Callable[[str], bool]
     summary: Summary = field(repr=False)
+    prepare: tuple[Callable[[Device, float], None], ...] = ()
+    """What the contracts do to every driver once it is open; each is told the deadline of an exchange in s."""
+    slowness: Callable[[], float] = lambda: 1.0
 
     @property
     def lasts_s(self) -> dict[str, float]:

@@ -130,7 +130,7 @@ class Wire(ABC):
         return min(due_s)
 
     def _meet(self, direction: Direction, piece: list[bytes]) -> None:
-        """Let a piece meet the faults; what is left of it is delivered, now or later, in order."""
+        """Let a piece meet the faults; deliver the rest of it, now or later, in order."""
         content = self._content(piece)
         struck = self._faults.strike(self._port, direction, b"\x00".join(content))
         result = fate(content, struck, self._faults.random) if struck else Fate([(0.0, content)])

@@ -24,7 +24,7 @@ class BlockKeys:
     Args:
         params: The link.
         method: Which of them; the latter keys both bases.
-        bound: Deviations; that of the papers' formulas for want of it, "chernoff" or "gaussian".
+        bound: Deviations: "chernoff" or "gaussian"; default: that of the papers' formulas.
         pulses: Sent in one block.
     """
 

@@ -138,7 +138,7 @@ def simulate_day(
         seconds: How long.
         step_s: Drift is constant and counts are drawn for each step.
         seed: Decides drift and counts.
-        pulses_per_block: Pulses of a block, rounded to whole steps; for want of it what the parameters say
+        pulses_per_block: Pulses of a block, rounded to whole steps; default: what the parameters say
             (`block_pulses`).
         realign_s: How long a realignment takes: 40 s, the sum of the steps of a Toshiba-style unit.
         method: "lim" or "lucamarini", as in `link_rate`; that of the parameters if it is one of them, or else "lim".

@@ -97,7 +97,7 @@ def preset(
     made = protocol_preset(name, settings=settings, channel_loss_db=channel_loss_db, distance_km=distance_km)
     if not isinstance(made, LinkParameters):
         raise ValueError(  # noqa: TRY004 - the name is the wrong value
-            f"preset {name!r} is no BB84 link with signal, decoy and vacuum but {preset_info(name).protocol}: take "
+            f"preset {name!r} is not a BB84 link with signal, decoy and vacuum but {preset_info(name).protocol}: take "
             f"protocol_preset({name!r}, ...), whose parameters link_rate accepts"
         )
     return made

@@ -26,7 +26,7 @@ class ScpiCore(DeviceModel):
     """Takes messages apart, executes them in order, and keeps the status; it knows no command yet.
 
     Args:
-        serial_number: `SERIAL_NUMBER` of the class for want of it.
+        serial_number: Default: `SERIAL_NUMBER` of the class.
         seed: For what is random.
         secrets: Where secrets come from; it has none.
     """

@@ -51,7 +51,7 @@ class Station:
         self.interlocks = tuple(interlocks)
         """Bound to their switches when these are opened."""
         self.bench = dict(bench or {})
-        """The table `bench`, unread: the optics, for whoever emulates this station."""
+        """The table `bench`, unread: the optics, for the emulator of this station."""
         self._clock = clock
         self._open: dict[str, Device] = {}
 

@@ -1,0 +1,201 @@
+"""The options of Tokaido's own emulated devices, for type checkers: what `launch`, `Bench.device` and
+`QkdLink.launch` take by name.
+
+A type checker knows no third party's options by their names. They are given as `model_options`, or by name where no
+checker looks, and are checked against the constructor of the model when the device is launched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tokaido.emulators._secrets import Secrets
+    from tokaido.emulators.ends.hislip import Profile
+    from tokaido.emulators.optics import Fibre, LinkParameters, PresetSettings
+    from tokaido.hal import Clock
+
+
+ToshibaUnitName = Literal["toshiba.transmitter", "toshiba.receiver"]
+
+# --- what the models take ---------------------------------------------------------------------------------------------
+
+
+class UnitOptions(TypedDict, total=False):
+    """A QKD unit's."""
+
+    state_directory: Path | str | None
+
+
+class NecOptions(UnitOptions, total=False):
+    """An NEC-style unit's."""
+
+    sub_channels: int
+
+
+class NecReceiverOptions(NecOptions, total=False):
+    """An NEC-style receiver's."""
+
+    detectors: Literal["nanowire", "avalanche"]
+
+
+class MatrixOptions(TypedDict, total=False):
+    """A matrix switch's."""
+
+    inputs: int
+    outputs: int
+    product: str
+    firmware: str
+    on_conflict: Literal["error", "steal"]
+    unconnected: Literal["", "0"]
+    input_detectors: bool
+    boot_mode: Literal["DARK", "RESTORE", "AUTOSAVE"]
+    min_gap: float
+    terminator: str | None
+
+
+class SelectorOptions(TypedDict, total=False):
+    """A fibre selector's."""
+
+    channels: int
+    identity: str
+    channel_0: bool
+    error_reply: str
+
+
+class OswOptions(TypedDict, total=False):
+    """A small switch's."""
+
+    model: str
+    firmware: str
+    board_type: str
+    state: int
+    stale: Literal["first", "time", "never"]
+    error_reply: str
+
+
+# --- what `launch` takes besides --------------------------------------------------------------------------------------
+
+
+class LaunchOptions(TypedDict, total=False):
+    """What every device is launched with; see `launch`."""
+
+    wire_end: str | None
+    resources: Mapping[str, str] | None
+    serial_number: str | None
+    seed: int
+    speed: float
+    secrets: Secrets
+    pace_baud: int | None
+    hislip_profile: Profile
+    directory: Path | str | None
+    clock: Clock
+    model_options: Mapping[str, object] | None
+
+
+class AnyLaunch(LaunchOptions, UnitOptions, total=False):
+    """What a device of a third party is launched with; options of its own are `model_options`."""
+
+    warm: bool
+
+
+class UnitLaunch(LaunchOptions, UnitOptions, total=False):
+    """What a unit is launched with."""
+
+    warm: bool
+
+
+class NecLaunch(UnitLaunch, NecOptions, total=False):
+    """What an NEC-style unit is launched with."""
+
+
+class NecReceiverLaunch(NecLaunch, NecReceiverOptions, total=False):
+    """What an NEC-style receiver is launched with."""
+
+
+class MatrixLaunch(LaunchOptions, MatrixOptions, total=False):
+    """What a matrix switch is launched with."""
+
+
+class SelectorLaunch(LaunchOptions, SelectorOptions, total=False):
+    """What a fibre selector is launched with."""
+
+
+class OswLaunch(LaunchOptions, OswOptions, total=False):
+    """What a small switch is launched with."""
+
+
+# --- what `Bench.device` takes besides --------------------------------------------------------------------------------
+
+
+class DeviceOptions(TypedDict, total=False):
+    """What every device is put on a bench with; see `Bench.device`."""
+
+    serial_number: str | None
+    wire_end: str | None
+    resources: Mapping[str, str] | None
+    model_options: Mapping[str, object] | None
+
+
+class AnyDevice(DeviceOptions, UnitOptions, total=False):
+    """What a device of a third party is put on a bench with; options of its own are `model_options`."""
+
+    warm: bool
+
+
+class UnitDevice(DeviceOptions, UnitOptions, total=False):
+    """What a unit is put on a bench with."""
+
+    warm: bool
+
+
+class NecDevice(UnitDevice, NecOptions, total=False):
+    """What an NEC-style unit is put on a bench with."""
+
+
+class NecReceiverDevice(NecDevice, NecReceiverOptions, total=False):
+    """What an NEC-style receiver is put on a bench with."""
+
+
+class MatrixDevice(DeviceOptions, MatrixOptions, total=False):
+    """What a matrix switch is put on a bench with."""
+
+
+class SelectorDevice(DeviceOptions, SelectorOptions, total=False):
+    """What a fibre selector is put on a bench with."""
+
+
+class OswDevice(DeviceOptions, OswOptions, total=False):
+    """What a small switch is put on a bench with."""
+
+
+# --- what `QkdLink.launch` takes besides ------------------------------------------------------------------------------
+
+
+class LinkOptions(TypedDict, total=False):
+    """What every link is launched with; see `QkdLink.launch`."""
+
+    fibre: Fibre
+    settings: PresetSettings
+    parameters: LinkParameters | None
+    block_bits: int | None
+    serial_numbers: tuple[str | None, str | None]
+    seed: int
+    speed: float
+    warm: bool
+    secrets: Secrets
+    load_preshared_key: bool
+    directory: Path | str | None
+    clock: Clock
+    model_options: Mapping[str, object] | None
+
+
+class ToshibaLink(LinkOptions, UnitOptions, total=False):
+    """What a link of Toshiba-style units is launched with."""
+
+
+class NecLink(LinkOptions, NecReceiverOptions, total=False):
+    """What a link of NEC-style units is launched with; each unit is given the options that it takes."""
