@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.emulators import KINDS, Emulator, Faults, launch
-from tokaido.emulators._faults import Fate, fate
+from tokaido.emulators._fault_kinds import Fate
+from tokaido.emulators._faults import fate
 from tokaido.hal import ConfigurationError
 from tokaido_testing.console import KeyClient, ask_port, open_port, seal
 
@@ -165,11 +166,11 @@ def test_messages_meet_the_faults_too(unit: Emulator) -> None:
 
 
 def test_a_fault_in_the_device_is_begun_and_mended_from_its_handle(unit: Emulator, line: serial.Serial) -> None:
-    unit.provoke("cover_opened")
+    unit.add_fault("cover_opened")
     assert line.read_until(b"\n").startswith(b"!000001 RAISED TAMPER ")
     assert list(unit.model_faults) == ["cover_opened"]
     assert b"REFUSED" in ask_port(line, "#000001 SEC ACK")
-    unit.mend("cover_opened")
+    unit.remove_fault("cover_opened")
     line.write((seal("TKTX0001", "#000002 SEC ACK") + "\r").encode())
     assert line.read_until(b"\n").startswith(b"!000002 CLEARED TAMPER ")
     assert line.read_until(b"\n").startswith(b"=000002 OK")

@@ -18,7 +18,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import Emulator, launch
-from tokaido.emulators._faults import Direction
+from tokaido.emulators._fault_kinds import Direction
 from tokaido.emulators.conformance._rig import side_by_side
 from tokaido.emulators.conformance._suite import only_asks
 from tokaido_testing.patience import in_time

@@ -44,19 +44,19 @@ def test_a_cold_unit_warms_up_and_waits_for_its_key(vendor: Vendor) -> None:
 
 def test_waiting_for_what_cannot_come_ends_at_once_and_says_why(emulator: Emulator, tx: hal.Transmitter) -> None:
     prepare(emulator, "STANDBY")
-    emulator.provoke("cover_opened")
+    emulator.add_fault("cover_opened")
     with pytest.raises(hal.StateError, match="TAMPER"):
         tx.wait_for(UnitState.RUN, timeout=30)
     with pytest.raises(hal.RefusedError):
         tx.acknowledge_security()
-    emulator.mend("cover_opened")
+    emulator.remove_fault("cover_opened")
     tx.acknowledge_security()
     assert tx.state() is not UnitState.SECURITY_HOLD
 
 
 def test_alarms_come_unasked_and_in_order(emulator: Emulator, tx: hal.Transmitter) -> None:
     assert tx.alarm_events() == ()
-    emulator.provoke("cover_opened")
+    emulator.add_fault("cover_opened")
     events = tx.alarm_events(timeout=2)
     assert [(event.raised, event.code, event.severity) for event in events] == [(True, "TAMPER", hal.Severity.CRITICAL)]
     active = {alarm.code: alarm for alarm in tx.alarms()}
@@ -86,7 +86,7 @@ def test_the_telemetry_stream_counts_its_events(emulator: Emulator, tx: hal.Tran
     for event in tx.telemetry_stream(0.1, timeout=2):
         events.append(event)
         if event.sequence == 2:
-            emulator.provoke("cover_opened")
+            emulator.add_fault("cover_opened")
         if event.alarm is not None:
             break
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))

@@ -228,13 +228,13 @@ class Emulator:
             raise ConfigurationError(f"{type(self.model).__name__} has no faults of its own")
         return faults
 
-    def provoke(self, fault: str) -> None:
+    def add_fault(self, fault: str) -> None:
         """Begin a fault in the device itself."""
         with self._shared.lock:
             self._shared.catch_up()
-            self.model.provoke(fault)
+            self.model.add_fault(fault)
 
-    def mend(self, fault: str) -> None:
+    def remove_fault(self, fault: str) -> None:
         """End a fault in the device itself."""
         with self._shared.lock:
             self._shared.catch_up()

@@ -77,7 +77,7 @@ class LineModel(DeviceModel):
         self._out.clear()
         return sent
 
-    def provoke(self, fault: str) -> None:
+    def add_fault(self, fault: str) -> None:
         """Begin a model fault."""
         if fault not in self.FAULTS:
             raise ConfigurationError(f"there is no fault {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")

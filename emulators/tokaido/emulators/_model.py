@@ -46,7 +46,7 @@ class DeviceModel(ABC):
     """Names of the ports that carry multipart messages."""
 
     FAULTS: ClassVar[Sequence[str]] = ()
-    """Names of the faults that `provoke` knows."""
+    """Names of the faults that `add_fault` knows."""
     wire_ends: ClassVar[Sequence[str]] = ("pty", "emu")
     """What may carry the port `control`: some of `WIRE_ENDS` in `_plugs`, the usual one first."""
     plain_control: ClassVar[bool] = False
@@ -104,7 +104,7 @@ class DeviceModel(ABC):
         return []
 
     @abstractmethod
-    def provoke(self, fault: str) -> None:
+    def add_fault(self, fault: str) -> None:
         """Begin the model fault of this name at once.
 
         Raises:

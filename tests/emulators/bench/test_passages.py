@@ -44,7 +44,7 @@ class Box(DeviceModel):
     def take(self, port: str) -> bytes:
         return b""
 
-    def provoke(self, fault: str) -> None: ...
+    def add_fault(self, fault: str) -> None: ...
 
 
 class Dark(Box):

@@ -251,7 +251,7 @@ def test_telemetry_has_the_names_of_fetch_all_and_nil_for_what_is_missing(model:
 
 def test_an_alarm_is_told_and_events_are_counted(model: TransmitterModel, host: Host) -> None:
     host.ask("subscribe", interval_ms=60_000)
-    model.provoke("keystore_full")
+    model.add_fault("keystore_full")
     model.advance(model.now_ns + 100_000_000)
     model.faults.remove("keystore_full")
     model.advance(model.now_ns + 100_000_000)

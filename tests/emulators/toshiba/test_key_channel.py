@@ -248,7 +248,7 @@ def test_a_full_store_says_so_until_one_is_committed(model: TransmitterModel, ho
 def test_a_subscription_sends_readings_and_alarms_counted_from_1(model: TransmitterModel, host: Host) -> None:
     assert host.ask("subscribe", interval_ms=100)["lease_s"] == 30
     model.advance(model.now_ns + 250_000_000)
-    model.provoke("cover_opened")
+    model.add_fault("cover_opened")
     events = host.take()
     assert all(message[0] == bytes(8) for message in events)
     headers = [message[1] for message in events]
@@ -299,7 +299,7 @@ def test_the_same_inputs_give_the_same_bytes_however_time_is_cut(steps: int) -> 
             start = model.now_ns
             for part in range(1, parts + 1):
                 model.advance(start + 20_000_000_000 * part // parts)
-        model.provoke("rng_failure")
+        model.add_fault("rng_failure")
         model.advance(model.now_ns + 60_000_000)
         assert host.model is model
         return model.take("control"), model.take_messages()

@@ -203,7 +203,7 @@ def test_it_warms_up_cools_down_and_aligns_in_its_own_steps() -> None:
 
 def test_a_cooler_that_fails_is_told_by_the_limit_of_this_very_box() -> None:
     bob = Bob(warmup_limit_s=20.0)
-    bob.provoke("detector_warmup_failure")
+    bob.add_fault("detector_warmup_failure")
     bob.orders.obey("power_on", called="ON")
     pass_time(bob, 21)
     assert bob.state == "WARMUP"
@@ -217,7 +217,7 @@ def test_its_control_port_speaks_its_own_words() -> None:
     alice.prepare("STANDBY")
     assert ask(alice, "GO") == "done\n"
     assert ask(alice, "ERRORS") == "NO_DATA: no block was finished yet\n"
-    alice.provoke("cover_opened")
+    alice.add_fault("cover_opened")
     assert alice.take("control") == b"RAISED somebody was here\n"
     assert alice.state == State.SECURITY_HOLD
 

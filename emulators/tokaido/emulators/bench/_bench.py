@@ -161,12 +161,16 @@ class Bench(Plant):
         """Who sits on the classical channel: takes the sender's name and a message, returns what arrives instead."""
         return self._channel.tamper
 
-    @tamper.setter
-    def tamper(self, tamper: Callable[[str, bytes], Iterable[bytes]] | None) -> None:
+    def add_tamper(self, tamper: Callable[[str, bytes], Iterable[bytes]]) -> None:
+        """Put somebody onto the classical channel in place of any other one: see `tamper`."""
         self._channel.tamper = tamper
 
-    def isolate(self, unit: str) -> None:
-        """Cut a unit off the classical channel, until `reconnect`.
+    def remove_tamper(self) -> None:
+        """Let messages on the classical channel pass as they are."""
+        self._channel.tamper = None
+
+    def add_isolation(self, unit: str) -> None:
+        """Cut a unit off the classical channel, until `remove_isolation`.
 
         Raises:
             ConfigurationError: There is no such unit.
@@ -175,7 +179,7 @@ class Bench(Plant):
             raise ConfigurationError(f"there is no unit {unit!r} on the bench")
         self._channel.isolated.add(unit)
 
-    def reconnect(self, unit: str) -> None:
+    def remove_isolation(self, unit: str) -> None:
         """Put a unit back on the classical channel."""
         self._channel.isolated.discard(unit)
 

@@ -160,7 +160,7 @@ class FibreOnBench(Element):
         self.misalignment = 0.0
         """Chance that light that passes it takes the wrong detector for that."""
         self.eavesdropper: Eavesdropper | None = None
-        """Who is at work in it: `InterceptResend`, `PhotonNumberSplitting`, `DetectorBlinding`, `TimeShift` or
+        """The eavesdropper in it: `InterceptResend`, `PhotonNumberSplitting`, `DetectorBlinding`, `TimeShift` or
         `TrojanHorse` of `tokaido.emulators.optics`."""
         self._breaks = 0
 
@@ -182,17 +182,17 @@ class FibreOnBench(Element):
         first, second = self.ports
         return Way(second if port == first else first, self.loss_db, self._breaks)
 
-    def cut(self) -> None:
-        """Cut it: no light passes until `mend`."""
+    def add_cut(self) -> None:
+        """Cut it: no light passes until `remove_cut`."""
         self._breaks += not self.broken
         self.broken = True
 
-    def mend(self) -> None:
+    def remove_cut(self) -> None:
         """Splice it as it was."""
         self.broken = False
 
-    def bend(self, loss_db: float) -> None:
-        """Bend it so that it costs `loss_db` dB on top of its own; 0 straightens it.
+    def add_bend(self, loss_db: float) -> None:
+        """Bend it so that it costs `loss_db` dB on top of its own; a later bend replaces this one.
 
         Raises:
             ConfigurationError: The loss is not 0 to 100 dB.
@@ -201,8 +201,12 @@ class FibreOnBench(Element):
             raise ConfigurationError(f"a bend costs 0 to 100 dB, not {loss_db!r}")
         self.bend_loss_db = loss_db
 
-    def misalign(self, chance: float) -> None:
-        """Disturb the light so that it takes the wrong detector with this chance, whatever is trimmed; 0 ends it.
+    def remove_bend(self) -> None:
+        """Straighten it."""
+        self.bend_loss_db = 0.0
+
+    def add_misalignment(self, chance: float) -> None:
+        """Disturb the light so that it takes the wrong detector with this chance, whatever is trimmed.
 
         No monitor sees it: it raises the error rate of both bases, as a weak eavesdropper does.
 
@@ -213,8 +217,12 @@ class FibreOnBench(Element):
             raise ConfigurationError(f"misalignment is a chance of the wrong detector, 0 to 0.5, not {chance!r}")
         self.misalignment = chance
 
-    def light(self, background: float, *, bright: bool = False) -> None:
-        """Let stray or Raman light into it, which leaves by both ends; 0 takes it away.
+    def remove_misalignment(self) -> None:
+        """Leave the light as it is."""
+        self.misalignment = 0.0
+
+    def add_light(self, background: float, *, bright: bool = False) -> None:
+        """Let stray or Raman light into it, which leaves by both ends; later light replaces this one.
 
         Args:
             background: Chance per gate, both detectors together, of a click at a receiver that the light comes to.
@@ -227,6 +235,19 @@ class FibreOnBench(Element):
             raise ConfigurationError(f"background is a chance per gate, 0 to 1, not {background!r}")
         self.background = background
         self.bright = bright
+
+    def remove_light(self) -> None:
+        """Take all stray light away."""
+        self.background = 0.0
+        self.bright = False
+
+    def add_eavesdropper(self, eavesdropper: Eavesdropper) -> None:
+        """Put an eavesdropper to work in it, in place of any other one."""
+        self.eavesdropper = eavesdropper
+
+    def remove_eavesdropper(self) -> None:
+        """Leave it to the units."""
+        self.eavesdropper = None
 
 
 class Panel(Element):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tokaido.emulators._model import DeviceModel
 from tokaido.emulators._options import ModelOptions, model_class
 from tokaido.emulators._plugs import choose_end
 from tokaido.hal import ConfigurationError
@@ -17,7 +18,6 @@ from tokaido.hal.tables import Check, Mistakes, number, of_kind, whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokaido.emulators._model import DeviceModel
     from tokaido.hal import DeviceEntry, Resource
 
 TIME: Final[dict[str, Check]] = {
@@ -109,7 +109,7 @@ class DeviceReader:
         )
 
     def _options(self, where: str, entry: DeviceEntry, build: Callable[..., DeviceModel]) -> dict[str, Any]:
-        can_be_warm = hasattr(build, "warm")
+        can_be_warm = getattr(build, "warm", DeviceModel.warm) is not DeviceModel.warm
         keys = {**_DEVICE, **(_WARM if can_be_warm else {}), **(TIME if self._own_time else {}), **model_options(build)}
         table = dict(entry.emulator)
         for key in TIME:

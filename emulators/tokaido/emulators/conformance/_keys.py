@@ -20,7 +20,8 @@ from tokaido.emulators.conformance._unit import UnitContract
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from tokaido.emulators._faults import Direction, Fault
+    from tokaido.emulators._fault_kinds import Direction
+    from tokaido.emulators._faults import Fault
 
 KINDS: Final = ("latency", "drop", "duplicate", "unplug", "hang", "endless", "wrong_id", "alarm")
 """Faults that messages under an authenticated encryption can meet; faults that alter bytes strike below it."""

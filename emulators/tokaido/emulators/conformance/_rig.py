@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from types import TracebackType
 
-    from tokaido.emulators._faults import Fault, FaultPort
+    from tokaido.emulators._fault_kinds import FaultPort
+    from tokaido.emulators._faults import Fault
     from tokaido.emulators.conformance._plan import Plan, WireFault
 
 T = TypeVar("T")
@@ -178,7 +179,7 @@ class Rig:
             one.remove()
         hal.SYSTEM_CLOCK.wait(self.lingers_s(fault))
         if fault.kind == "alarm":
-            self.emulator.mend(self.plan.alarm)
+            self.emulator.remove_fault(self.plan.alarm)
 
     def lingers_s(self, fault: WireFault) -> float:
         """Return how long after its end a fault still has effects, in s."""

@@ -13,7 +13,8 @@ from tokaido.hal import ClosedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.emulators._faults import FaultPort, Faults
+    from tokaido.emulators._fault_kinds import FaultPort
+    from tokaido.emulators._faults import Faults
     from tokaido.emulators._model import DeviceModel
     from tokaido.hal import Clock
 

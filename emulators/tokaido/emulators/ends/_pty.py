@@ -14,7 +14,8 @@ from tokaido.emulators.ends._wire import BITS_PER_BYTE
 from tokaido.hal import NS_PER_S
 
 if TYPE_CHECKING:
-    from tokaido.emulators._faults import Direction, Faults
+    from tokaido.emulators._fault_kinds import Direction
+    from tokaido.emulators._faults import Faults
     from tokaido.emulators._model import DeviceModel
     from tokaido.hal import Clock
 

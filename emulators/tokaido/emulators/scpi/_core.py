@@ -186,7 +186,7 @@ class ScpiCore(DeviceModel):
         output, self._output = bytes(self._output), bytearray()
         return output
 
-    def provoke(self, fault: str) -> None:
+    def add_fault(self, fault: str) -> None:
         """Begin a model fault; `provoked` then has it."""
         if fault not in self.FAULTS:
             raise ConfigurationError(f"there is no fault {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")

@@ -152,3 +152,4 @@ class UnitLinks:
             pool.close()
         self._pools.clear()
         self._loaded.clear()
+        self._ledger.close()

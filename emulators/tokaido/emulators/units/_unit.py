@@ -109,7 +109,7 @@ class UnitModel(KeyHolder):
             self._tick()
         self._now_ns = to_ns
 
-    def provoke(self, fault: str) -> None:
+    def add_fault(self, fault: str) -> None:
         """Begin a fault of the unit at once."""
         self.faults.add(fault)
 
