@@ -16,16 +16,17 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators.optics import (
     BasisCounts,
+    DetectionBounds,
     LimBound,
     block_pulses,
+    expected_key_length,
     key_length,
+    least_detections,
     link_rate,
     preset,
     protocol_preset,
     simulate_day,
 )
-from tokaido.emulators.optics import _linear_programme as linear
-from tokaido.emulators.optics._finite_key import expected_key_length
 
 Triple = tuple[float, float, float]
 optimize: Any = importlib.import_module("scipy.optimize")
@@ -67,13 +68,13 @@ class World:
         self.counts = triple(self.pulses * self.sent @ self.yields)
         """By intensity: signal, decoy, vacuum."""
 
-    def observed(self, spread: float = 6.0) -> linear.Observed:
+    def observed(self, spread: float = 6.0) -> DetectionBounds:
         lower = triple(max(n - spread * math.sqrt(n), 0.0) for n in self.counts)
         upper = triple(n + spread * math.sqrt(n) for n in self.counts)
-        return linear.Observed(sum(self.counts), lower, upper)
+        return DetectionBounds(sum(self.counts), lower, upper)
 
     def least(self, vacuum: float, single: float) -> float:
-        return linear.least_detections(vacuum, single, self.observed(), self.intensities, self.probabilities)
+        return least_detections(vacuum, single, self.observed(), self.intensities, self.probabilities)
 
     def optimum(self, vacuum: float, single: float) -> float:
         """The same programme written once more, with 40 photon numbers and no tail."""
@@ -106,15 +107,16 @@ def test_a_solver_that_is_wrong_cannot_make_the_bound_too_large(seed: int, monke
     world, rng = World(seed), np.random.default_rng(seed)
     truth = float(world.detections[1])
 
+    right = optimize.linprog
+
     def wrong(cost: Any, **problem: Any) -> Any:
-        found = optimize.linprog(cost, **problem)
+        found = right(cost, **problem)
         marginals = np.asarray(found.ineqlin.marginals) * rng.uniform(0.5, 2, problem["b_ub"].size)
         return SimpleNamespace(status=0, ineqlin=SimpleNamespace(marginals=marginals))
 
-    monkeypatch.setattr(linear, "_solver", lambda: SimpleNamespace(linprog=wrong))
+    monkeypatch.setattr(optimize, "linprog", wrong)
     assert world.least(0, 1) <= truth
-    failed = SimpleNamespace(linprog=lambda *_, **__: SimpleNamespace(status=4))
-    monkeypatch.setattr(linear, "_solver", lambda: failed)
+    monkeypatch.setattr(optimize, "linprog", lambda *_, **__: SimpleNamespace(status=4))
     assert world.least(0, 1) == 0
 
 
@@ -185,8 +187,8 @@ def test_nothing_else_loads_scipy() -> None:
 
 
 def test_nothing_observed_bounds_nothing() -> None:
-    nothing = linear.Observed(0.0, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
-    assert linear.least_detections(0, 1, nothing, (0.5, 0.1, 0.0), (0.5, 0.3, 0.2)) == 0
+    nothing = DetectionBounds(0.0, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    assert least_detections(0, 1, nothing, (0.5, 0.1, 0.0), (0.5, 0.3, 0.2)) == 0
 
 
 @pytest.mark.parametrize("name", ["t12", "boaron-2018"])

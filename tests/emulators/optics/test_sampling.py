@@ -8,10 +8,12 @@ from fractions import Fraction
 
 import pytest
 
-from tokaido.emulators.optics import BasisCounts, key_length, one_decoy_key_length
-from tokaido.emulators.optics._sampling import (
+from tokaido.emulators.optics import (
+    BasisCounts,
     hypergeometric_tail,
+    key_length,
     most_other_errors,
+    one_decoy_key_length,
     phase_error_bound,
     sampling_deviation,
 )

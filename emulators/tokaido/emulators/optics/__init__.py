@@ -29,6 +29,7 @@ from ._finite_key import (
     first_key_time,
     key_length,
 )
+from ._linear_programme import DetectionBounds, least_detections
 from ._link_rate import METHODS, LinkRate, Method, RateAttack, block_pulses, intercepted, link_rate, split_light
 from ._loops import Loop, Loops, LoopSettings, dark_count_scale, efficiency_scale
 from ._lucamarini import (
@@ -77,6 +78,7 @@ from ._rates import (
     rate_of_gains,
     single_photon_bounds,
 )
+from ._sampling import hypergeometric_tail, most_other_errors, phase_error_bound, sampling_deviation
 
 __all__ = [
     "FIELD_FIBRE",
@@ -96,6 +98,7 @@ __all__ = [
     "DayOfLink",
     "DecoyBounds",
     "Decoys",
+    "DetectionBounds",
     "DetectorBlinding",
     "DetectorCounts",
     "DpsParameters",
@@ -158,15 +161,18 @@ __all__ = [
     "finite_key_rate",
     "first_key_time",
     "gllp_rate",
+    "hypergeometric_tail",
     "infinite_decoy_bounds",
     "intercepted",
     "key_length",
+    "least_detections",
     "link_from_file",
     "link_rate",
     "lucamarini_expected_key",
     "lucamarini_key_length",
     "maximum_distance_km",
     "maximum_loss_db",
+    "most_other_errors",
     "one_decoy_expected_key",
     "one_decoy_key_length",
     "one_decoy_pulses",
@@ -174,6 +180,7 @@ __all__ = [
     "one_decoy_statistics",
     "optimal_intensity",
     "optimised",
+    "phase_error_bound",
     "preset",
     "preset_info",
     "presets",
@@ -182,6 +189,7 @@ __all__ = [
     "raman_cross_section",
     "raman_power_w",
     "rate_of_gains",
+    "sampling_deviation",
     "simulate_day",
     "single_photon_bounds",
     "split_light",

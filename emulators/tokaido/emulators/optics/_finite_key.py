@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from ._linear_programme import Observed, least_detections
+from ._linear_programme import DetectionBounds, least_detections
 from ._parameters import LinkParameters, check_decoy_settings
 from ._rates import ExpectedGains, Triple, binary_entropy, expected_gains
 from ._sampling import phase_error_bound
@@ -223,7 +223,7 @@ def _lim2014(
         if bound != "lp":
             return 0.0
         lower, upper = limits(counts)
-        return least_detections(vacuum, single, Observed(sum(counts), lower, upper), intensities, probabilities)
+        return least_detections(vacuum, single, DetectionBounds(sum(counts), lower, upper), intensities, probabilities)
 
     def vacuum_and_single(counts: Triple) -> tuple[float, float]:
         """s0 and s1, Eqs. 2 and 3."""

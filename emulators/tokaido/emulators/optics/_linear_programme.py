@@ -27,7 +27,7 @@ _PHOTONS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class DetectionBounds:
     """What bounds the detections of one basis, in the order signal, decoy, vacuum; not weighted."""
 
     total: float
@@ -36,7 +36,7 @@ class Observed:
 
 
 def least_detections(
-    vacuum: float, single: float, observed: Observed, intensities: Triple, probabilities: Triple
+    vacuum: float, single: float, observed: DetectionBounds, intensities: Triple, probabilities: Triple
 ) -> float:
     """Return a lower bound on vacuum x s0 + single x s1, the detections of vacuum and of single-photon pulses.
 
@@ -59,7 +59,7 @@ def least_detections(
 
 
 def _constraints(
-    observed: Observed, intensities: Triple, probabilities: Triple
+    observed: DetectionBounds, intensities: Triple, probabilities: Triple
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (G, g) of G x >= g, 0 <= x <= 1.
 
