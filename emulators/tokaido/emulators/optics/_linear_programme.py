@@ -40,8 +40,8 @@ def least_detections(
 ) -> float:
     """Return a lower bound on vacuum x s0 + single x s1, the detections of vacuum and of single-photon pulses.
 
-    What is returned is the dual objective, less what its constraints are violated by times the largest value of the
-    variable (weak duality): a solver that stops early gives a lower bound that is less good, never a wrong one.
+    The bound is the dual objective, less the excess over each dual constraint times the largest value of its variable
+    (weak duality): a solver that stops early makes the bound looser, never wrong.
     Raises TokaidoError where scipy is not installed.
     """
     if observed.total <= 0:
