@@ -27,6 +27,7 @@ MEMBERS = [
     "single_photon",
     "pulses",
     "method",
+    "secure_against",
     "bound",
     "eps",
 ]
@@ -120,13 +121,13 @@ def test_short_blocks_have_settings_of_their_own(capsys: Capture) -> None:
 def test_a_secret_rate_stands_with_method_bound_block_and_eps(capsys: Capture) -> None:
     text = told(capsys, "--preset", "t12", "--distance", "50", "--method", "lim")
     (line,) = [line for line in text.splitlines() if line.strip().startswith("secret")]
-    assert "lim, chernoff bound, n = 1.2e12 pulses in 20 min, eps 1e-10" in line
+    assert "lim, chernoff bound, n = 1.2e12 pulses in 20 min, eps 1e-10, against general attacks" in line
 
 
 def test_what_was_fitted_or_assumed_is_said(capsys: Capture) -> None:
     text = told(capsys, "--preset", "t12", "--distance", "50")
-    assert "fitted      receiver_loss_db = 2.84 (to the signal gain" in text
-    assert "assumed     dead_time_s = 1e-08" in text
+    assert "fitted      receiver_loss_db = 2.8 (to the signal gain" in text
+    assert "assumed     dead_time_s = 2e-09" in text
     changed = told(capsys, "--preset", "t12", "--distance", "50", "--set", "receiver_loss_db=2.5")
     assert "receiver_loss_db" not in changed
 

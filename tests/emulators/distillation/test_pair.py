@@ -59,6 +59,7 @@ def test_two_ends_agree_on_a_key_and_on_everything_beside_it(qber: float, size: 
     assert 0 < alice.eps.correctness < settings.eps_cor
     assert alice.eps.total < settings.eps_sec + settings.eps_cor + 1e-20
     assert (alice.facts.method, alice.facts.bound, alice.leak_mode) == ("lim2014", "chernoff", "one_way")
+    assert alice.secure_against == "general attacks"
     assert not alice.facts.insecure
 
 

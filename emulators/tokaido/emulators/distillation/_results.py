@@ -91,6 +91,8 @@ class AcceptedBlock:
     """Verifications that failed, each of which an extra pass of two blocks followed. Its bits are in the leak."""
     efficiency: float
     """f = parities / (n h(QBER)); the verification tags are in the leak and not in f."""
+    secure_against: str
+    """What the analysis behind the length lets an eavesdropper do to the light, such as "general attacks"."""
     eps: EpsilonLedger
     """What the failure probability is made of."""
     eps_session: EpsilonLedger

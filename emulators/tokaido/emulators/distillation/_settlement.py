@@ -227,6 +227,7 @@ def accepted_block(
         frames=frames,
         repairs=leak.verifications - frames,
         efficiency=leak.parities / ideal if ideal else math.nan,
+        secure_against=length.secure_against,
         eps=eps,
         eps_session=eps_before + eps,
     )
