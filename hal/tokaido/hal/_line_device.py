@@ -132,7 +132,7 @@ class LineDevice(Device, ABC):
         declared = [value for value in self.values().values() if value.command == command]
 
         def answer(text: str) -> Answer:
-            for value in declared:  # within the exchange: after a reply that is no value of it the line is cleaned
+            for value in declared:  # within the exchange: after a reply that is not a value of it the line is cleaned
                 value.decode(text)
             return Answer(text)
 
