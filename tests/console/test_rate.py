@@ -261,11 +261,11 @@ def test_every_mistake_in_a_file_is_told(tmp_path: Path, capsys: Capture) -> Non
     )
     said = mistake(capsys, "--file", str(file))
     for words in (
-        "clock_rate_hz = 'fast' is not possible: give a number",
+        "line 1, link parameter clock_rate_hz = 'fast' is not possible: give a number",
         "probabilities = (0.6, 0.3, 0.2) is not possible",
         "misalignment_key = 1.3 is not possible: give a fraction between 0 and 0.5",
         "no link parameter 'dark_counts'",
-        "fibre_db_per_km = -1 is not possible",
+        "line 5, fibre_db_per_km = -1 is not possible",
         "missing: intensities, key_basis_probability_transmitter,",
     ):
         assert words in said
