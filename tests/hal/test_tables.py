@@ -69,5 +69,5 @@ def test_a_file_that_cannot_be_read_says_which_and_why(tmp_path: Path) -> None:
         read(tmp_path / "latin.toml", "the link file")
     with pytest.raises(hal.ConfigurationError, match="cannot be read: embedded null byte"):
         read(Path("a\0b"), "the link file")
-    with pytest.raises(hal.ConfigurationError, match=r"lab is not TOML: .*line 1"):
+    with pytest.raises(hal.ConfigurationError, match="lab is not TOML: Invalid value"):
         parsed("name = ", "lab")
