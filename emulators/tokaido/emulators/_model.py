@@ -10,8 +10,7 @@ from tokaido.hal import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tokaido.emulators.bench import Band, SwitchModel
-    from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
+    from tokaido.emulators._light import Band, SwitchModel
 
 Message = tuple[bytes, list[bytes]]
 """A peer's routing id and the frames of one message from or to it."""
@@ -26,11 +25,11 @@ class BenchSpot(Protocol):
     def switch(self, model: SwitchModel) -> None:
         """It is a switch, with ports `in1` and so on, and `out1` and so on."""
 
-    def transmitter(self, unit: TransmitterUnit) -> None:
-        """It sends the pulses of a QKD link."""
+    def transmitter(self, unit: DeviceModel) -> None:
+        """It sends the pulses of a QKD link: a `TransmitterUnit` of `tokaido.emulators.units`."""
 
-    def receiver(self, unit: ReceiverUnit) -> None:
-        """It detects the pulses of a QKD link."""
+    def receiver(self, unit: DeviceModel) -> None:
+        """It detects the pulses of a QKD link: a `ReceiverUnit` of `tokaido.emulators.units`."""
 
 
 class DeviceModel(ABC):

@@ -6,8 +6,9 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from tokaido.emulators._light import Band, SwitchModel
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     from tokaido.emulators.optics import Eavesdropper, Fibre
 
-Band = Literal["quantum", "clock"]
-"""Which light: the weak pulses, or the bright pulses that the receiver's clock follows."""
 BANDS: Final[tuple[Band, ...]] = ("quantum", "clock")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -40,17 +39,6 @@ class Stop:
     reason: str
     arrived: bool = False
     """Whether it ends because this is a unit, which is where light is to go."""
-
-
-class SwitchModel(Protocol):
-    """What a device model must have to stand on the bench as a switch."""
-
-    inputs: int
-    outputs: int
-
-    def light_path(self, input: int) -> tuple[int, float] | None:  # noqa: A002 - the word users type
-        """Return the output (from 1) that an input's light leaves by now and the loss in dB, or None while dark."""
-        ...
 
 
 class Element(ABC):

@@ -12,7 +12,7 @@ from tokaido.hal import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokaido.emulators.bench._elements import Band
+    from tokaido.emulators._light import Band
 
 CONNECTOR_LOSS_DB: Final = 0.3
 """Loss of a join unless another is given: a mated pair of connectors, 0.1 to 0.5 dB (an estimate)."""

@@ -10,8 +10,8 @@ from tokaido.emulators.bench._elements import BANDS, Element, Stop, Way
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokaido.emulators._light import Band
     from tokaido.emulators._model import DeviceModel
-    from tokaido.emulators.bench._elements import Band
 
 Ray = tuple[str, "Band"]
 """Light of a band at a port of a device, by the device's own name of the port."""

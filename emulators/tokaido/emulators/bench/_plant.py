@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tokaido.emulators._light import Band
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._option_types import (
         AnyDevice,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         ToshibaUnitName,
         UnitDevice,
     )
-    from tokaido.emulators.bench._elements import Band, Element
+    from tokaido.emulators.bench._elements import Element
     from tokaido.emulators.bench._graph import Join
     from tokaido.emulators.bench._passages import Passage
     from tokaido.emulators.bench._path import LightPath

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from tokaido.emulators.bench._elements import SwitchPlace, UnitPlace
 from tokaido.emulators.bench._passages import Passage
+from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
+    from tokaido.emulators._light import SwitchModel
     from tokaido.emulators._model import DeviceModel
-    from tokaido.emulators.bench._elements import Element, SwitchModel
-    from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
+    from tokaido.emulators.bench._elements import Element
 
 
 class Standing:
@@ -21,7 +23,7 @@ class Standing:
         model: The model.
 
     Raises:
-        ConfigurationError: The name is none.
+        ConfigurationError: The name is not one, or the model says that it is a unit and is not.
     """
 
     def __init__(self, name: str, model: DeviceModel) -> None:
@@ -49,10 +51,20 @@ class Standing:
         """Light goes as its mirrors stand."""
         self.element = SwitchPlace(self._name, model)
 
-    def transmitter(self, unit: TransmitterUnit) -> None:
+    def transmitter(self, unit: DeviceModel) -> None:
         """Light begins in it."""
+        if not isinstance(unit, TransmitterUnit):
+            raise self._not_a(TransmitterUnit)
         self.element, self.sends = UnitPlace(self._name), unit
 
-    def receiver(self, unit: ReceiverUnit) -> None:
+    def receiver(self, unit: DeviceModel) -> None:
         """Light ends in it."""
+        if not isinstance(unit, ReceiverUnit):
+            raise self._not_a(ReceiverUnit)
         self.element, self.detects = UnitPlace(self._name), unit
+
+    def _not_a(self, kind: type) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._name} takes its place on the bench as a {kind.__name__}, and is not one",
+            remedy=f"Let its model subclass tokaido.emulators.units.{kind.__name__}",
+        )
