@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check docs bench lock clean
 
 help:
 	@echo "make demo    set up, then run one emulated QKD link end to end"
 	@echo "make test    set up, then run the tests"
-	@echo "make check   set up, then ruff, mypy, basedpyright and import-linter"
-	@echo "make bench   set up, then measure every figure the README quotes, beside its peers"
+	@echo "make check   set up, then ruff, mypy, basedpyright, import-linter and a look at the prose"
+	@echo "make docs    build the pages of docs/ into build/site; a warning is an error"
+	@echo "make bench   set up, then measure every figure of docs/reference/benchmarks.md, beside its peers"
 	@echo "make setup   make .venv alone"
 	@echo "make lock    pin the dependencies anew (needs uv)"
 
@@ -34,6 +35,17 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+	$(BIN)/python tools/prose.py
+
+# An environment of its own, so that nothing else waits for it. The API reference reads the code and never imports it.
+.docs-venv/.complete: requirements/docs.txt
+	@echo "setting up .docs-venv (once; half a minute)"
+	@rm -rf .docs-venv && $(PYTHON) -m venv .docs-venv
+	@.docs-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	@touch $@
+
+docs: .docs-venv/.complete
+	@NO_MKDOCS_2_WARNING=1 .docs-venv/bin/mkdocs build --strict
 
 .bench-venv/.complete: requirements/bench.txt
 	@echo "setting up .bench-venv with the peers to measure beside (once; some minutes, 700 MB)"
@@ -46,8 +58,9 @@ bench: setup .bench-venv/.complete
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/runtime.txt
-	uv pip compile pyproject.toml requirements/dev.in --extra plot --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
+	uv pip compile pyproject.toml requirements/dev.in --extra plot --extra lp --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
 	uv pip compile requirements/bench.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/bench.txt
+	uv pip compile requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/docs.txt
 
 clean:
-	rm -rf .venv .bench-venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .docs-venv .bench-venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -1,4 +1,4 @@
-"""Measure every figure that the README quotes, print them as a table and write them as JSON.
+"""Measure every figure that docs/reference/benchmarks.md quotes, print them as a table and write them as JSON.
 
     python benchmarks/run.py [--only PART] [--output FILE]
 

@@ -57,7 +57,7 @@ class Session:
         self._settle()
 
     def get_attribute(self, attribute: int) -> tuple[Any, StatusCode]:
-        """Return the value of an attribute, or what VISA has for want of one."""
+        """Return the value of an attribute, or VISA's default if it has none."""
         if attribute in self._attributes:
             return self._attributes[attribute], StatusCode.success
         if attribute == ResourceAttribute.asrl_avalaible_number:
@@ -72,7 +72,7 @@ class Session:
         return default, StatusCode.success
 
     def set_attribute(self, attribute: int, value: Any) -> StatusCode:
-        """Set an attribute; what describes the wire is accepted and makes no difference."""
+        """Set an attribute; one that describes the wire is accepted and makes no difference."""
         known = attributes.AttributesByID.get(attribute)
         if known is None:
             return StatusCode.error_nonsupported_attribute

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tokaido.emulators.conformance import WireFault, suite
+from functools import partial
+
+from tokaido.emulators.conformance import WireFault
+from tokaido.emulators.conformance import suite as suite_of
+from tokaido_testing.patience import slowness
 
 SERIAL = ("pty", "emu", "asrl")
 QUICK = ("emu",)
@@ -10,6 +14,8 @@ EIGHT = {"inputs": 8, "outputs": 8}
 SOME = tuple(WireFault(kind, "from_unit") for kind in ("drop", "latency", "split"))
 
 WARM = {"warm": True}
+
+suite = partial(suite_of, slowness=slowness)
 
 TestTransmitter = suite("toshiba.transmitter", options=WARM, alarm="cover_opened")
 TestReceiver = suite("toshiba.receiver", options=WARM, alarm="cover_opened")

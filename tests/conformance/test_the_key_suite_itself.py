@@ -17,6 +17,7 @@ from tokaido.emulators.conformance import HasKeys, Summary, WireFault, suite
 from tokaido.emulators.units import _keychannel
 from tokaido.emulators.units._keyholder import KeyHolder
 from tokaido.hal.driver import ZmqTransport
+from tokaido_testing.patience import slowness
 
 MUTANT = "toshiba.transmitter"
 AUTHOR = logging.getLogger("acme.driver")
@@ -26,7 +27,7 @@ Breaking = Callable[[pytest.MonkeyPatch], None]
 
 def put_to(test: str, *arguments: object) -> Summary:
     """Run one test or check of the key channel's suite, and return what it counted."""
-    made = suite(MUTANT, wire_ends=["emu"], options={"warm": True}, alarm="cover_opened")
+    made = suite(MUTANT, wire_ends=["emu"], slowness=slowness, options={"warm": True}, alarm="cover_opened")
     check = getattr(made(), test)
     if "keyed" in inspect.signature(check).parameters:
         with made().key_rig() as keyed:
@@ -239,15 +240,14 @@ def test_a_driver_that_takes_a_foreign_reply_is_found_out(monkeypatch: pytest.Mo
         found = unpack(self, frames)
         return found and (sent[0], *found[1:])
 
-    def carry(self: Any, request: Any, deadline: Any) -> object:
+    def make_ready(self: Any, deadline: Any) -> None:
         if not self._trusted and self._socket is None:
             self._reopen(deadline)
         self._trusted = True
-        return self._transact(request, deadline)
 
     monkeypatch.setattr(ToshibaKeyChannel, "_pack", packs)
     monkeypatch.setattr(ToshibaKeyChannel, "_unpack", unpacks)
-    monkeypatch.setattr(ZmqTransport, "_carry", carry)
+    monkeypatch.setattr(ZmqTransport, "_make_ready", make_ready)
     with pytest.raises(AssertionError):
         put_to("check_keys", late)
 
@@ -286,7 +286,7 @@ def test_a_driver_that_lets_an_exception_of_its_library_out_is_found_out(monkeyp
     def raw(*_: object) -> object:
         raise KeyError("a mistake")
 
-    made = suite(MUTANT, wire_ends=["emu"], options={"warm": True})
+    made = suite(MUTANT, wire_ends=["emu"], slowness=slowness, options={"warm": True})
     monkeypatch.setattr(ToshibaKeyChannel, "_info", raw)
     with pytest.raises(KeyError):
         made().check_keys(WireFault("drop", "to_unit"))
@@ -344,7 +344,7 @@ def test_a_driver_that_shows_a_key_is_found_out(
 
 
 def test_a_model_whose_store_cannot_be_filled_is_skipped_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = suite(MUTANT, wire_ends=["emu"])
+    made = suite(MUTANT, wire_ends=["emu"], slowness=slowness)
     with made().key_rig() as keyed:
         assert isinstance(keyed.emulator.model, HasKeys)
         monkeypatch.delattr(KeyHolder, "add_key_block")

@@ -14,6 +14,7 @@ from tokaido.emulators import KINDS
 from tokaido.emulators.conformance import FAULTS, WireFault, suite
 from tokaido.emulators.conformance._rig import Rig
 from tokaido.hal.driver import LineDevice
+from tokaido_testing.patience import slowness
 
 
 class NoLock:
@@ -35,7 +36,7 @@ class NoLock:
 def put_to(driver: str, test: str, fault: WireFault | None = None, **options: Any) -> None:
     """Run one test or check of a driver's suite on its in-process end."""
     end = "visa" if driver == "polatis.matrix" else "emu"
-    made = suite(driver, wire_ends=[end], options=options)
+    made = suite(driver, wire_ends=[end], slowness=slowness, options=options)
     with Rig(made.plan, end) as rig:
         check = getattr(made(), test)
         check(rig) if fault is None else check(rig, fault)
@@ -52,13 +53,12 @@ def test_a_driver_that_goes_on_after_a_failure_is_found_out(monkeypatch: pytest.
     late = WireFault("latency", "from_unit")
     put_to("polatis.matrix", "check_values", late)
 
-    def carry(self: Any, request: Any, deadline: Any) -> object:
+    def make_ready(self: Any, deadline: Any) -> None:
         if not self._trusted and self._port is None:
             self._reopen(deadline)
         self._trusted = True
-        return self._transact(request, deadline)
 
-    monkeypatch.setattr(hal.Transport, "_carry", carry)
+    monkeypatch.setattr(hal.Transport, "_make_ready", make_ready)
     with pytest.raises(AssertionError):
         put_to("polatis.matrix", "check_values", late)
 
@@ -72,7 +72,7 @@ def test_a_driver_that_takes_any_box_is_found_out(monkeypatch: pytest.MonkeyPatc
 
 def test_a_driver_without_a_lock_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the threads get then is each other's, or nothing."""
-    made = suite("polatis.matrix", wire_ends=["visa"])
+    made = suite("polatis.matrix", wire_ends=["visa"], slowness=slowness)
     with Rig(made.plan, "visa") as rig:
         monkeypatch.setattr(rig.device.transport, "_lock", NoLock())
         with pytest.raises((AssertionError, RuntimeError, AttributeError, LookupError, TypeError, ValueError)):

@@ -68,6 +68,6 @@ def test_its_units_are_launched_with_the_options_of_their_constructor() -> None:
     with launch("acme.receiver", model_options={"warmup_limit_s": 20.0}) as unit:
         assert unit.model.WARMUP_LIMIT_S == 20.0  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(
-        hal.ConfigurationError, match=r"acme\.receiver takes no option 'warmup'. Choose from state_dir.*warmup_limit_s"
+        hal.ConfigurationError, match=r"acme.receiver takes no option 'warmup'. Choose from state_dir.*warmup_limit_s"
     ):
         launch("acme.receiver", model_options={"warmup": 20.0})

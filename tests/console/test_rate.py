@@ -27,6 +27,7 @@ MEMBERS = [
     "single_photon",
     "pulses",
     "method",
+    "secure_against",
     "bound",
     "eps",
 ]
@@ -120,13 +121,13 @@ def test_short_blocks_have_settings_of_their_own(capsys: Capture) -> None:
 def test_a_secret_rate_stands_with_method_bound_block_and_eps(capsys: Capture) -> None:
     text = told(capsys, "--preset", "t12", "--distance", "50", "--method", "lim")
     (line,) = [line for line in text.splitlines() if line.strip().startswith("secret")]
-    assert "lim, chernoff bound, n = 1.2e12 pulses in 20 min, eps 1e-10" in line
+    assert "lim, chernoff bound, n = 1.2e12 pulses in 20 min, eps 1e-10, against general attacks" in line
 
 
 def test_what_was_fitted_or_assumed_is_said(capsys: Capture) -> None:
     text = told(capsys, "--preset", "t12", "--distance", "50")
-    assert "fitted      receiver_loss_db = 2.84 (to the signal gain" in text
-    assert "assumed     dead_time_s = 1e-08" in text
+    assert "fitted      receiver_loss_db = 2.8 (to the signal gain" in text
+    assert "assumed     dead_time_s = 2e-09" in text
     changed = told(capsys, "--preset", "t12", "--distance", "50", "--set", "receiver_loss_db=2.5")
     assert "receiver_loss_db" not in changed
 
@@ -260,11 +261,11 @@ def test_every_mistake_in_a_file_is_told(tmp_path: Path, capsys: Capture) -> Non
     )
     said = mistake(capsys, "--file", str(file))
     for words in (
-        "clock_rate_hz = 'fast' is not possible: give a number",
+        "line 1, link parameter clock_rate_hz = 'fast' is not possible: give a number",
         "probabilities = (0.6, 0.3, 0.2) is not possible",
         "misalignment_key = 1.3 is not possible: give a fraction between 0 and 0.5",
         "no link parameter 'dark_counts'",
-        "fibre_db_per_km = -1 is not possible",
+        "line 5, fibre_db_per_km = -1 is not possible",
         "missing: intensities, key_basis_probability_transmitter,",
     ):
         assert words in said

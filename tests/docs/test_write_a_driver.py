@@ -6,10 +6,11 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+
+from tokaido_testing.packages import write_metadata
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "write-a-driver.md"
 BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -23,15 +24,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    installed = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    installed.mkdir()
-    metadata = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    (installed / "METADATA").write_text(metadata, encoding="utf-8")
-    lines: list[str] = []
-    for group, entries in project["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
-    (installed / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_metadata((folder / "pyproject.toml").read_text(encoding="utf-8"), folder)
     (folder / "pyproject.toml").unlink()  # pytest would take it for its own settings
     return folder
 

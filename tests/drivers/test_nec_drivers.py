@@ -66,7 +66,7 @@ def test_ids_count_up_and_wrap() -> None:
 
 @pytest.mark.parametrize("text", ["", "SOUR:ATT?\n", "SOUR:ÅTT?", "x" * (MAX_MESSAGE - OVERHEAD + 1)])
 def test_what_is_no_message_is_refused_before_it_is_sent(text: str) -> None:
-    with pytest.raises(hal.ProtocolError, match="no message"):
+    with pytest.raises(hal.ProtocolError, match="not a message"):
         sealed_codec().request(text, repeatable=True)
     longest = sealed_codec().request("x" * (MAX_MESSAGE - OVERHEAD), repeatable=True)
     assert len(longest.payload) == MAX_MESSAGE + 1
@@ -80,9 +80,8 @@ def test_texts_come_back_from_the_wire_as_they_went(texts: list[str]) -> None:
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
 @pytest.mark.parametrize(
     "decode",
-    [_texts.identity, _texts.answer, _texts.report, _texts.alarms, _texts.alarm_log, _texts.selection,
-     _texts.link_keys, _texts.watchdog_remaining],
-)  # fmt: skip
+    [_texts.identity, _texts.answer, _texts.report, _texts.last_change, _texts.alarm_log],
+)
 def test_no_text_makes_a_decoder_raise_what_a_transport_does_not_expect(decode: Any, text: str) -> None:
     with suppress(hal.ProtocolError, ValueError, LookupError):
         decode(text)
@@ -120,7 +119,7 @@ def test_a_spoilt_reply_is_a_protocol_error_and_the_next_call_is_right(fault: An
         with pytest.raises(hal.ProtocolError, match=r"garbled|another form"):
             _ = tx.attenuation
         assert tx.attenuation == 12.5
-    assert box.heard.count("*IDN?") == 2  # it asked anew who is there
+    assert box.heard.count("*IDN?") == 2  # it asked again who is there
 
 
 def test_a_message_that_was_spoilt_on_its_way_is_a_protocol_error_and_may_be_asked_again() -> None:

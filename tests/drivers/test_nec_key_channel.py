@@ -23,6 +23,7 @@ from tokaido.drivers.toshiba._keychannel import ToshibaKeyChannel
 from tokaido.hal import create_curve_keys
 from tokaido.hal.transports import load_curve_secret
 from tokaido_testing.nec_box import KeyBox, SealedBox, opened
+from tokaido_testing.patience import patient
 
 SESSION = "0123456789abcdef"
 pack = msgspec.msgpack.encode
@@ -42,7 +43,7 @@ def tx(keys: KeyBox, tmp_path: Path) -> Iterator[hal.Transmitter]:
         f"zmq:tcp://127.0.0.1:{keys.port}?server_key_file={tmp_path / 'server.key'}"
         f"&client_key_file={tmp_path / 'client.key_secret'}"
     )
-    with opened(SealedBox(), keys=resource, timeout=0.5) as device:
+    with opened(SealedBox(), keys=resource, timeout=patient(0.5)) as device:
         yield device
 
 
@@ -151,7 +152,7 @@ def test_numbers_go_up_on_every_connection_whatever_fails(keys: KeyBox, tx: hal.
     keys.unplug()
     keys.plug()
     assert len(list(tx.key_blocks(0))) == 2
-    keys.spoil.append(lambda *_: [])  # a lost reply: the connection is made anew
+    keys.spoil.append(lambda *_: [])  # a lost reply: the connection is made again
     with pytest.raises(hal.DeviceTimeoutError):
         list(tx.key_blocks(0))
     assert len(list(tx.key_blocks(0))) == 2
@@ -300,6 +301,16 @@ def test_what_is_packed_is_unpacked_alike(header: dict[str, Any], payload: list[
         assert message is not None
         assert (message[0], message[2]) == (number, payload)
         assert {**channel._decode(message[1], dict), "n": number} == {**header, "n": number}
+
+
+def test_how_long_a_preshared_key_is_is_the_familys_to_say(
+    keys: KeyBox, tx: hal.Transmitter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NecKeyChannel, "preshared_key_bytes", 32)
+    tx.load_preshared_key(hal.KeyMaterial(bytes(range(32))))
+    assert keys.loaded == [(bytes(range(32)), "", "")]
+    with pytest.raises(hal.KeyMaterialError, match="exactly 32 bytes, this one 4096"):
+        tx.load_preshared_key(hal.KeyMaterial(bytes(4096)))
 
 
 # --- no key shows -----------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from tokaido.drivers.polatis._ports import (
     port_of,
 )
 from tokaido.drivers.thorlabs import OswSwitch
+from tokaido_testing.patience import patient
 from tokaido_testing.switch_transcripts import port
 from tokaido_testing.toy_switch import AnsweringPeer
 
@@ -126,7 +127,7 @@ def test_a_model_without_monitors_says_so_and_is_not_asked() -> None:
     ("change", "said"),
     [
         ({":OXC:SWIT:SIZE?": ["8,16"]}, "product code"),
-        ({"*IDN?": ["ACME,OST-8x8-LU1,002417,1"]}, "no Polatis"),
+        ({"*IDN?": ["ACME,OST-8x8-LU1,002417,1"]}, "not a Polatis"),
         ({"*IDN?": ["Polatis,OST-8x8-LU1,002499,1"]}, "002417 and found"),
     ],
 )
@@ -261,7 +262,7 @@ def test_after_a_lost_answer_the_map_that_is_read_back_decides(
 ) -> None:
     box = Silent(driver, 3 if driver == "dicon.selector" else 1)
     box.deaf = 1
-    with opened(driver, box, timeout=0.2) as (switch, peer):
+    with opened(driver, box, timeout=patient(0.2)) as (switch, peer):
         switch.replace(after)
         assert switch.connections() == after
         box.deaf = 1000

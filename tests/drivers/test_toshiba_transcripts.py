@@ -6,6 +6,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.drivers.toshiba import _console
+from tokaido_testing.patience import patient
 from tokaido_testing.transcripts import TRANSCRIPTS, ReplayPeer, driver_steps, follow, load
 
 NAMES = sorted(f"toshiba/{path.stem}" for path in (TRANSCRIPTS / "toshiba").glob("*.toml"))
@@ -46,7 +47,7 @@ def test_a_peer_that_knows_only_its_transcript_refuses_another_line() -> None:
     with (
         ReplayPeer(steps) as peer,
         pytest.raises(hal.DeviceTimeoutError),
-        hal.Transmitter.open("toshiba.transmitter", control=f"serial:{peer.port}", timeout=0.3),
+        hal.Transmitter.open("toshiba.transmitter", control=f"serial:{peer.port}", timeout=patient(0.3)),
     ):
         pass
     assert len(peer.left_over) == 1

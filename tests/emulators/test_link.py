@@ -99,7 +99,7 @@ def test_the_secret_rate_of_the_first_block_counts_from_its_session(rig: Rig) ->
 
 def test_a_full_store_begins_no_new_block_and_is_no_low_rate(rig: Rig) -> None:
     rig.until(lambda: min(rig.waiting) >= 1, 5)
-    rig.rx.provoke("keystore_full")
+    rig.rx.add_fault("keystore_full")
     rig.pass_time(2)
     before = rig.waiting
     rig.pass_time(3)
@@ -149,7 +149,7 @@ def test_a_unit_that_was_restarted_proves_itself_again(rig: Rig) -> None:
 )
 def test_an_eavesdropper_is_caught_and_no_key_comes_out(basis: Any, alarm: str) -> None:
     rig = Rig()
-    rig.link.eavesdropper = InterceptResend(fraction=1.0, basis=basis)
+    rig.link.add_eavesdropper(InterceptResend(fraction=1.0, basis=basis))
     rig.run()
     rig.until(lambda: rig.states == ("SECURITY_HOLD", "SECURITY_HOLD"), 20)
     assert rig.waiting == (0, 0)
@@ -176,7 +176,7 @@ def test_an_altered_tag_holds_both_units(rig: Rig) -> None:
             return [message[:-1] + bytes([message[-1] ^ 1])]
         return [message]
 
-    rig.link.tamper = alter
+    rig.link.add_tamper(alter)
     before = rig.waiting
     rig.until(lambda: rig.states == ("SECURITY_HOLD", "SECURITY_HOLD"), 20)
     assert [program.active() for program in rig.programs] == [{"AUTH_MISMATCH"}, {"AUTH_MISMATCH"}]
@@ -192,7 +192,7 @@ def test_an_accept_that_is_lost_locks_the_block_away(rig: Rig) -> None:
             return []
         return [message]
 
-    rig.link.tamper = lose_one
+    rig.link.add_tamper(lose_one)
     rig.until(lambda: "QUARANTINE" in rig.programs[0].active(), 5)
     rig.until(lambda: min(rig.waiting) >= 2, 5)
     transmitters, receivers = rig.digests(rig.tx), rig.digests(rig.rx)
@@ -215,7 +215,7 @@ def test_altered_messages_never_make_keys_that_differ(rig: Rig) -> None:
             message = message[:place] + bytes([message[place] ^ 1 << chance.randrange(8)]) + message[place + 1 :]
         return [message]
 
-    rig.link.tamper = alter
+    rig.link.add_tamper(alter)
     for _ in range(60):
         rig.pass_time(0.1)
         if "SECURITY_HOLD" in rig.states:
@@ -225,12 +225,12 @@ def test_altered_messages_never_make_keys_that_differ(rig: Rig) -> None:
 
 
 def test_bright_light_is_noticed(rig: Rig) -> None:
-    rig.link.fibre.light(0.0, bright=True)
+    rig.link.fibre.add_light(0.0, bright=True)
     rig.pass_time(0.3)
     assert rig.states[1] == "SECURITY_HOLD"
     assert "DETECTOR_BLINDING" in rig.programs[1].active()
     assert rig.programs[1].ask("SEC ACK").startswith("ERR 32 REFUSED")
-    rig.link.fibre.light(0.0)
+    rig.link.fibre.remove_light()
     rig.pass_time(0.2)
     rig.programs[1].data("SEC ACK")
 
@@ -242,7 +242,7 @@ def test_a_cut_fibre_degrades_then_realigns_and_comes_back(rig: Rig) -> None:
     rig.until(lambda: min(rig.waiting) >= 1, 5)
     rig.pass_time(3)
     first = rig.tx.session_id
-    rig.link.cut()
+    rig.link.add_cut()
     rig.pass_time(4)
     assert rig.states == ("DEGRADED", "DEGRADED")
     assert rig.programs[1].active() >= {"LOS"}
@@ -250,7 +250,7 @@ def test_a_cut_fibre_degrades_then_realigns_and_comes_back(rig: Rig) -> None:
     assert rig.programs[1].ask("CLK:POW?").startswith("ERR 31 NO_DATA")
     rig.pass_time(31)
     assert rig.states == ("REALIGN", "REALIGN")
-    rig.link.restore()
+    rig.link.remove_cut()
     before = rig.waiting
     rig.until(lambda: min(rig.waiting) > max(before), 60)
     assert rig.tx.session_id not in (None, first)
@@ -262,9 +262,9 @@ def test_a_cut_fibre_degrades_then_realigns_and_comes_back(rig: Rig) -> None:
 def test_a_short_darkness_needs_no_realignment(rig: Rig) -> None:
     rig.pass_time(4)
     session = rig.tx.session_id
-    rig.link.cut()
+    rig.link.add_cut()
     rig.pass_time(3)
-    rig.link.restore()
+    rig.link.remove_cut()
     rig.until(lambda: rig.states == ("RUN", "RUN"), 10)
     assert rig.tx.session_id == session
 
@@ -272,17 +272,17 @@ def test_a_short_darkness_needs_no_realignment(rig: Rig) -> None:
 def test_more_loss_means_fewer_bits(rig: Rig) -> None:
     rig.pass_time(2)
     before = float(rig.programs[0].data("RATE:SIFT?"))
-    rig.link.add_loss(3.0)
+    rig.link.add_bend(3.0)
     rig.pass_time(2)
     assert float(rig.programs[0].data("RATE:SIFT?")) == pytest.approx(before / 2, rel=0.15)
 
 
 def test_a_peer_that_vanished_is_unreachable_and_comes_back(rig: Rig) -> None:
     rig.until(lambda: min(rig.waiting) >= 1, 5)
-    rig.link.isolate()
+    rig.link.add_isolation()
     rig.pass_time(4)
     assert all("PEER_UNREACHABLE" in program.active() for program in rig.programs)
-    rig.link.tamper = None
+    rig.link.remove_isolation()
     before = rig.waiting
     rig.until(lambda: min(rig.waiting) > max(before), 90)
     assert all("PEER_UNREACHABLE" not in program.active() for program in rig.programs)

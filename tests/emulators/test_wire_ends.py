@@ -18,6 +18,7 @@ from tokaido.emulators.toshiba import TransmitterModel
 from tokaido.hal import ConfigurationError, create_curve_keys
 from tokaido.hal.transports import load_curve_public
 from tokaido_testing.console import KeyClient, ask_port, open_port, seal
+from tokaido_testing.patience import in_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def unit(tmp_path: Path) -> Iterator[Emulator]:
 def test_a_launched_unit_answers_on_both_ports_within_half_a_second() -> None:
     began = time.monotonic()
     with launch("toshiba.receiver", warm=True, serial_number="TKRX-77") as unit, KeyClient(unit) as keys:
-        assert time.monotonic() - began < 0.5
+        assert in_time(began, 0.5)
         hello = keys.ask("hello", protocol="TQK1")
         assert hello is not None
         assert (hello["serial_number"], hello["model"], hello["emulated"]) == ("TKRX-77", "T12-RX", True)
@@ -64,7 +65,7 @@ def test_closing_leaves_nothing_behind() -> None:
     def footprint() -> tuple[int, int]:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
-    with launch("toshiba.transmitter"):  # what is loaded once stays
+    with launch("toshiba.transmitter"):  # modules loaded once stay
         pass
     before = footprint()
     for _ in range(3):
@@ -184,10 +185,11 @@ def test_a_draw_waits_on_the_wire_without_holding_others_up(unit: Emulator) -> N
         began = time.monotonic()
         one.socket.send_multipart([request, json.dumps(header).encode()])
         assert two.ask("status")
-        assert time.monotonic() - began < 0.3
+        assert in_time(began, 0.3)
         reply = json.loads(one.socket.recv_multipart()[1])
         assert reply["blocks"] == []
-        assert 0.4 < time.monotonic() - began < 1.0
+        assert time.monotonic() - began > 0.4
+        assert in_time(began, 1.0)
         busy = two.ask("draw", max=1, wait_ms=0)
         assert busy is not None
         assert busy["code"] == "BUSY"

@@ -1,4 +1,4 @@
-"""Importing hal is cheap: what is costly waits until it is needed."""
+"""Importing hal is cheap: costly modules wait until they are needed."""
 
 from __future__ import annotations
 

@@ -219,10 +219,10 @@ def test_all_mistakes_are_reported_at_once_with_their_lines() -> None:
         hal.Station.from_text(BAD, source="lab.toml")
     mistakes = caught.value.mistakes
     for start, word in (
-        ("line 10, interlocks.one.switch:", "bob is no OpticalSwitch"),
+        ("line 10, interlocks.one.switch:", "bob does not fill the role OpticalSwitch"),
         ("line 11, interlocks.one.classical_inputs:", "such as [1, 2]"),
-        ("line 12, interlocks.one.single_photon_outputs:", "osw is no Receiver"),
-        ("line 12, interlocks.one.single_photon_outputs:", "'x' is no output"),
+        ("line 12, interlocks.one.single_photon_outputs:", "osw does not fill the role Receiver"),
+        ("line 12, interlocks.one.single_photon_outputs:", "'x' is not an output"),
         ("line 12, interlocks.one.single_photon_outputs:", "there is no device 'carol'; the station has osw, bob"),
         ("line 13, interlocks.one.force:", "unknown key"),
         ("line 16, interlocks.two.switch:", "there is no device 'oswald'"),

@@ -56,7 +56,7 @@ def test_no_way_of_printing_shows_a_byte(caplog: pytest.LogCaptureFixture) -> No
         shown.append(str(caught.value))
     with pytest.raises(TypeError):
         json.dumps(key)
-    info = hal.KeyBlockInfo("TKTX0001", "s", 0, 256, "lim2014", "chernoff", 1e-10, insecure=False, emulated=True)
+    info = hal.KeyBlockInfo("s", 0, 256, "lim2014", "chernoff", 1e-10, False, True, serial_number="TKTX0001")
     shown += [repr(hal.KeyBlock(info, key, lambda: None)), repr(info)]
     assert not any(leaks(text, PLANTED) for text in shown)
 
@@ -95,7 +95,7 @@ def test_a_digest_needs_a_real_nonce() -> None:
 
 def test_a_block_commits_on_a_clean_exit_and_only_once() -> None:
     calls: list[int] = []
-    info = hal.KeyBlockInfo("TKTX0001", "s", 0, 256, "lim2014", "chernoff", 1e-10, insecure=False, emulated=True)
+    info = hal.KeyBlockInfo("s", 0, 256, "lim2014", "chernoff", 1e-10, False, True, serial_number="TKTX0001")
     block = hal.KeyBlock(info, hal.KeyMaterial(PLANTED), lambda: calls.append(1))
 
     def fail() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import stat
 import subprocess
@@ -118,7 +119,7 @@ def test_what_sqlite_says_is_said_as_a_lease_error(
         case "no folder":
             book.path = book.path / "sub" / "leases.sqlite"
         case "no database":
-            book.path.write_text("this is no database, but it is long enough to be looked at as one" * 20)
+            book.path.write_text("this is not a database, but it is long enough to be looked at as one" * 20)
         case "another's database":
             other = sqlite3.connect(book.path)
             other.execute("CREATE TABLE theirs (x)")
@@ -165,3 +166,59 @@ def test_two_processes_never_hold_it_together(tmp_path: Path) -> None:
 def test_importing_hal_loads_no_sqlite() -> None:
     code = "import sys, tokaido.hal; assert not {'sqlite3', 'concurrent.futures', 'socket'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+HOLDER = """
+import sys, threading
+import tokaido.hal as hal
+
+class Clock(hal.SystemClock):
+    stops = 1
+
+    def monotonic_ns(self):
+        if self.stops and threading.current_thread() is threading.main_thread():  # acquire asks if a lease has ended
+            self.stops = 0
+            other = threading.Thread(target=hal.LeaseBook(sys.argv[1]).inspect, args=["another"], daemon=True)
+            other.start()
+            other.join(0.5)
+            print("inside", flush=True)
+            sys.stdin.readline()
+        return super().monotonic_ns()
+
+try:
+    print("holds", hal.LeaseBook(sys.argv[1], clock=Clock()).acquire("field", "first", 60).fencing_token)
+except hal.LeaseHeldError:
+    print("refused")
+"""
+ASKER = """
+import sys
+import tokaido.hal as hal
+book = hal.LeaseBook(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    print("holds", book.acquire("field", "second", 60).fencing_token)
+except hal.LeaseHeldError:
+    print("refused")
+"""
+
+
+def started(program: str, path: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", program, str(path)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_thread_that_reads_the_book_breaks_no_transaction_of_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "leases.sqlite"
+    hal.LeaseBook(path).acquire("field", "ended", 1e-9)
+    with started(HOLDER, path) as holder, started(ASKER, path) as asker:
+        assert holder.stdout
+        assert asker.stdin
+        assert asker.stdout
+        assert holder.stdout.readline() == "inside\n"
+        assert asker.stdout.readline() == "ready\n"
+        asker.stdin.write("\n")
+        asker.stdin.flush()
+        select.select([asker.stdout], [], [], 1)  # time enough to take it, if the lock were gone
+        said = holder.communicate("\n", 20)[0] + asker.communicate(timeout=20)[0]
+    assert said.split("\n") == ["holds 2", "refused", ""]

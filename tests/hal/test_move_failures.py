@@ -204,7 +204,7 @@ def test_whatever_call_fails_it_is_whole_or_as_before_or_told(device: str, index
     try:
         move(world, "B", book)
     except hal.MoveError as error:
-        assert not kind.startswith("unknown")  # a lost reply alone is no reason to give up
+        assert not kind.startswith("unknown")  # a lost reply alone is not a reason to give up
         check_told(world, before, error, device if kind.startswith("dead") else "")
     except hal.TokaidoError:
         assert world.log == []

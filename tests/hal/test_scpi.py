@@ -30,6 +30,7 @@ from tokaido.hal.transports import (
 from tokaido.hal.transports._scpi import LONGEST_QUEUE
 from tokaido.hal.wire.ieee488 import EventStatus, StatusByte, block_length, decode_block, encode_block
 from tokaido.hal.wire.scpi import LONGEST_LIST, decode_channels, decode_errors, encode_channels, split_replies
+from tokaido_testing.patience import patient
 from tokaido_testing.visa_peers import SocketPeer
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def box() -> Generator[ScpiPeer]:
 @pytest.fixture
 def line(box: ScpiPeer) -> Generator[VisaTransport]:
     resource = Resource.parse(f"visa:TCPIP::127.0.0.1::{box.port}::SOCKET")
-    with VisaTransport(resource, ScpiCodec(), timeout_s=0.2) as transport:
+    with VisaTransport(resource, ScpiCodec(), timeout_s=patient(0.2)) as transport:
         yield transport
 
 

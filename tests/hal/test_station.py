@@ -193,7 +193,7 @@ def test_all_mistakes_in_links_are_reported_at_once_with_their_lines() -> None:
         hal.Station.from_text(BAD_LINKS)
     mistakes = list(caught.value.mistakes)
     for start, word in (
-        ("line 18, links.one.transmitter:", "bob is no Transmitter"),
+        ("line 18, links.one.transmitter:", "bob does not fill the role Transmitter"),
         ("line 19, links.one.receiver:", "there is no device 'carol'"),
         ("line 20, links.one.lease_file:", "must name a file"),
         ("line 21, links.one.length_km:", "belongs to the emulator: [links.one.emulator]"),
@@ -202,10 +202,10 @@ def test_all_mistakes_in_links_are_reported_at_once_with_their_lines() -> None:
         ("line 26, links.one.paths.A.west:", "input 1 stands twice"),
         ("line 26, links.one.paths.A.west:", "output 2 stands twice"),
         ("line 27, links.one.paths.A.east:", "counted from 1"),
-        ("line 29, links.one.paths.fibre B:", "is no name of a path"),
+        ("line 29, links.one.paths.fibre B:", "is not a name of a path"),
         ("line 29, links.one.paths.fibre B:", "each path says what it needs of every switch"),
         ("line 30, links.one.paths.fibre B.west:", "must be a list of [input, output]"),
-        ("line 31, links.one.paths.fibre B.bob:", "bob is no OpticalSwitch"),
+        ("line 31, links.one.paths.fibre B.bob:", "bob does not fill the role OpticalSwitch"),
         ("line 36, links.two.emulator:", "must be a table"),
         ("line 40, links.two.paths.D:", "the same pairs as path C"),
         ("links.two.paths.E.west:", "counted from 1"),
@@ -227,7 +227,7 @@ def test_opening_says_all_that_is_wrong_with_the_resources() -> None:
     assert len(caught.value.mistakes) == 3
     with pytest.raises(hal.ConfigurationError, match=r"there is no 'acme\.transmitter'"):
         hal.Transmitter.open("acme.transmitter", control="serial:/dev/ttyUSB0")
-    with pytest.raises(hal.ConfigurationError, match="no Transmitter"):
+    with pytest.raises(hal.ConfigurationError, match="does not fill the role Transmitter"):
         hal.Transmitter.open("toshiba.receiver", control="serial:/dev/ttyUSB0")
 
 

@@ -1,4 +1,4 @@
-"""Values: what is declared in one line is typed, checked, read back, reported and refused."""
+"""Values: a declaration of one line is typed, checked, read back, reported and refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tokaido.hal as hal
 from tokaido.hal import LimitStatus, Quality, units_of_measure
-from tokaido.hal.driver import Measured, decode, encode, measured, setting
+from tokaido.hal.driver import Answer, Measured, decode, encode, measured, setting
 from tokaido_testing.toys import Toy
 
 ANSWERS: dict[str, str | None] = {
@@ -145,3 +145,43 @@ def test_a_flag_is_written_in_the_words_of_its_device() -> None:
     assert [flag.decode(text) for text in ("OFF", "ON")] == [False, True]
     with pytest.raises(hal.ProtocolError, match="not a flag"):
         flag.decode("1")
+
+
+def test_what_a_device_has_is_found_by_its_path_and_a_near_miss_is_named() -> None:
+    toy = Toy({})
+    assert {"power", "label"} <= set(toy.value_paths())
+    assert list(toy.queries()) == ["ready", "step"]
+    owner, value = toy.find("power")
+    assert (owner, value) == (toy, Toy.power)
+    with pytest.raises(hal.ConfigurationError, match=r"has no value 'powr'.*Did you mean power\?"):
+        toy.find("powr")
+
+
+def test_a_reading_is_recorded_with_its_limits() -> None:
+    reading = hal.Reading(hal.Shutter.OPEN, "", 7, 0.5, hal.Quality.GOOD, operational=(1, 2))
+    assert reading.record() == {
+        "value": "OPEN",
+        "unit": "",
+        "quality": "good",
+        "age_s": 0.5,
+        "limits": "unknown",
+        "operational": (1, 2),
+        "absolute": None,
+    }
+
+
+class Guarded(Toy):
+    attenuation = setting(float, "ATT", unit="dB", range=(0, 60), states=hal.SETUP)
+
+    def _order(self, command: str, text: str) -> Answer:
+        super()._order(command, text)
+        raise hal.StateError("STATE RUN", command=command)
+
+
+def test_a_setting_is_sent_in_any_state_and_a_refusal_says_which_states_allow_it() -> None:
+    toy = Guarded(dict(ANSWERS))
+    with pytest.raises(hal.StateError, match=r"STATE RUN.*attenuation can be set in OFF, WARMUP, AUTH, STANDBY$"):
+        toy.attenuation = 12
+    assert toy._sent == ["ATT 12"]
+    with pytest.raises(hal.StateError, match=r"\[command SHT\]$"):
+        toy.shutter = hal.Shutter.OPEN

@@ -83,7 +83,7 @@ def obstacle() -> str:
     if subprocess.run(
         [*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", "/run"], capture_output=True, check=False
     ).returncode:
-        return "no mount namespace can be had here"
+        return "this machine gives no mount namespace"
     return ""
 
 

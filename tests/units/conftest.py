@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators import launch
-from tokaido.emulators._launch import Emulator
+from tokaido.emulators import Emulator, launch
 from tokaido_testing.unit_vendors import VENDORS, Vendor
 
 TIMEOUT_S = 0.4

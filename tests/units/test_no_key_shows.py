@@ -15,6 +15,7 @@ import tokaido.hal as hal
 from tokaido.emulators import QkdLink
 from tokaido.emulators.conformance._leaks import LeakScanner
 from tokaido.emulators.optics import Fibre
+from tokaido.hal.transports import StreamTransport
 
 
 def test_the_scan_finds_a_planted_key_in_every_form() -> None:
@@ -58,6 +59,7 @@ def test_no_key_byte_shows_while_a_link_makes_and_hands_over_keys(
                 unit.load_preshared_key(hal.KeyMaterial(preshared[:-1]))
             seen.append(repr(refused.value))
             unit.load_preshared_key(hal.KeyMaterial(preshared))
+            assert isinstance(unit.transport, StreamTransport)
             with pytest.raises(hal.DeviceError, match="UNKNOWN"):
                 unit.transport.query("AUTH:LOAD " + "x")  # there is no such command: keys never cross the console
             seen.append(str(unit.snapshot()))

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators import launch
-from tokaido.emulators._launch import Emulator
+from tokaido.emulators import Emulator, launch
 from tokaido.hal import UnitState
+from tokaido.hal.transports import StreamTransport
 from tokaido_testing.unit_vendors import Vendor
 
 
@@ -44,19 +44,19 @@ def test_a_cold_unit_warms_up_and_waits_for_its_key(vendor: Vendor) -> None:
 
 def test_waiting_for_what_cannot_come_ends_at_once_and_says_why(emulator: Emulator, tx: hal.Transmitter) -> None:
     prepare(emulator, "STANDBY")
-    emulator.provoke("cover_opened")
+    emulator.add_fault("cover_opened")
     with pytest.raises(hal.StateError, match="TAMPER"):
         tx.wait_for(UnitState.RUN, timeout=30)
     with pytest.raises(hal.RefusedError):
         tx.acknowledge_security()
-    emulator.mend("cover_opened")
+    emulator.remove_fault("cover_opened")
     tx.acknowledge_security()
     assert tx.state() is not UnitState.SECURITY_HOLD
 
 
 def test_alarms_come_unasked_and_in_order(emulator: Emulator, tx: hal.Transmitter) -> None:
     assert tx.alarm_events() == ()
-    emulator.provoke("cover_opened")
+    emulator.add_fault("cover_opened")
     events = tx.alarm_events(timeout=2)
     assert [(event.raised, event.code, event.severity) for event in events] == [(True, "TAMPER", hal.Severity.CRITICAL)]
     active = {alarm.code: alarm for alarm in tx.alarms()}
@@ -86,7 +86,7 @@ def test_the_telemetry_stream_counts_its_events(emulator: Emulator, tx: hal.Tran
     for event in tx.telemetry_stream(0.1, timeout=2):
         events.append(event)
         if event.sequence == 2:
-            emulator.provoke("cover_opened")
+            emulator.add_fault("cover_opened")
         if event.alarm is not None:
             break
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
@@ -108,7 +108,7 @@ def test_events_that_were_lost_are_counted(vendor: Vendor, emulator: Emulator, t
 
 
 def test_one_host_draws_at_a_time(vendor: Vendor, emulator: Emulator, tx: hal.Transmitter) -> None:
-    """Whoever has the control port to itself, the key channel is what two programs could share."""
+    """One program has the control port to itself; the key channel is what two could share."""
     keys = hal.Resource.parse(emulator.resources["keys"])
     assert list(tx.key_blocks(0)) == []
     channel = type(tx._keys())  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
@@ -163,6 +163,7 @@ def test_the_asyncio_face_reads_sets_and_commands(vendor: Vendor, emulator: Emul
 def test_a_trace_shows_the_wire_from_the_first_byte(vendor: Vendor, emulator: Emulator) -> None:
     records: list[hal.TraceRecord] = []
     with hal.Transmitter.open(vendor.transmitter, trace=records.append, control=emulator.resources["control"]) as tx:
+        assert isinstance(tx.transport, StreamTransport)
         assert tx.transport.query(vendor.attenuation) == "35"
     texts = [(record.direction, record.text) for record in records]
     assert "IDN?" in texts[0][1]

@@ -113,7 +113,7 @@ def read(
     raise typer.Exit(_values.read(device, values or [], as_json=as_json, trace=trace))
 
 
-@app.command("set", context_settings={"ignore_unknown_options": True})  # so that a negative number is no option
+@app.command("set", context_settings={"ignore_unknown_options": True})  # so that a negative number is not an option
 def set_value(
     device: DeviceArgument,
     value: Annotated[str, typer.Argument(metavar="VALUE", help="For example attenuation or detectors[0].bias.")],

@@ -146,7 +146,7 @@ class SwitchRun:
             watch = Stopwatch(bench)
             self._say("Fibre A is cut.")
             bench.run_at(SLOW)
-            bench.fibres["A"].cut()
+            bench.fibres["A"].add_cut()
             watch.begin("detect")
             self._show("detect", tx, rx)
             loss = link.wait_for_loss(self._deadline.remaining_s, poll=POLL_S)

@@ -1,6 +1,6 @@
 """The command `discover`: which serial ports there are, and, if asked to, who answers on them.
 
-Without `--identify` no port is opened: what is shown comes from the kernel, from links in /dev and from udev.
+Without `--identify` no port is opened: the list comes from the kernel, from links in /dev and from udev.
 """
 
 from __future__ import annotations

@@ -54,14 +54,14 @@ class Orders:
             case ["cut" | "mend" | "bend", name, *_] if name not in fibres:
                 return f"there is no fibre {name!r}; there are: {', '.join(fibres) or 'none'}"
             case ["cut", name]:
-                fibres[name].cut()
+                fibres[name].add_cut()
                 return f"fibre {name} is cut"
             case ["mend", name]:
-                fibres[name].mend()
+                fibres[name].remove_cut()
                 return f"fibre {name} is whole"
             case ["bend", name, loss]:
                 try:
-                    fibres[name].bend(float(loss))
+                    fibres[name].add_bend(float(loss))
                 except ValueError as error:
                     return f"fibre {name} is as it was: {error}"
                 return f"fibre {name} costs {fibres[name].loss_db:g} dB"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tokaido.hal as hal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def report(error: Exception) -> int | None:
     """Print one of our errors to stderr and return the exit code for it; None if it is none of ours."""
     if isinstance(error, BrokenPipeError) and not isinstance(error, hal.TokaidoError):
-        # Whoever read our output has gone. What is still buffered would fail once more when Python ends.
+        # The reader of our output has gone. Text still buffered would fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     if not isinstance(error, hal.TokaidoError):
@@ -170,19 +170,3 @@ def style(reading: Reading[Any]) -> str:
         hal.LimitStatus.OUTSIDE_ABSOLUTE: "bold red",
         hal.LimitStatus.OUTSIDE_OPERATIONAL: "yellow",
     }.get(reading.limit_status, "yellow" if reading.quality is hal.Quality.STALE else "")
-
-
-def record(reading: Reading[Any]) -> Mapping[str, object]:
-    """Return a reading ready for JSON."""
-    value = reading.value
-    plain = value if isinstance(value, (bool, int, float)) or value is None else number(value)
-    return {
-        "value": plain,
-        "unit": reading.unit,
-        "quality": reading.quality.value,
-        "age_s": reading.age_s,
-        "limits": reading.limit_status.value,
-        "operational": reading.operational,
-        "absolute": reading.absolute,
-        **({"error": reading.error} if reading.error else {}),
-    }

@@ -66,7 +66,7 @@ def house_look() -> Iterator[None]:
     import matplotlib as mpl  # noqa: PLC0415
 
     with mpl.rc_context():
-        mpl.rcdefaults()  # nobody's matplotlibrc decides how documentation looks
+        mpl.rcdefaults()  # a user's matplotlibrc must not decide how documentation looks
         mpl.rcParams.update(_LOOK)
         yield
 

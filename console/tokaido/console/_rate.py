@@ -94,6 +94,7 @@ def record(link: ChosenLink, rate: LinkRate) -> dict[str, Any]:
         "single_photon": {"yield": _finite(rate.single_photon_yield), "error": _finite(rate.single_photon_error)},
         "pulses": _finite(rate.pulses),
         "method": rate.method,
+        "secure_against": rate.secure_against,
         "bound": None if rate.bound == "none" else rate.bound,
         "eps": rate.eps or None,
     }
@@ -135,12 +136,12 @@ def secret(rate: LinkRate) -> str:
 
 
 def assumptions(rate: LinkRate) -> str:
-    """Return what a secret rate holds for: method, bound, n and eps, as far as there are any."""
+    """Return what a secret rate holds for: method, attacks, bound, n and eps, as far as there are any."""
     if not math.isfinite(rate.pulses):
-        return f"{rate.method}, no bound, n without end, eps not quantified"
+        return f"{rate.method}, no bound, n without end, eps not quantified, against {rate.secure_against}"
     return (
         f"{rate.method}, {rate.bound} bound, n = {count(rate.pulses)} pulses in {duration(rate.block_s)}, "
-        f"eps {rate.eps:.3g}"
+        f"eps {rate.eps:.3g}, against {rate.secure_against}"
     )
 
 

@@ -38,7 +38,7 @@ BoundOption = Annotated[
     str | None,
     typer.Option(
         metavar="BOUND",
-        help="chernoff or hoeffding, for lucamarini also gaussian; else the method's.",
+        help="chernoff or hoeffding, for lucamarini also gaussian, for lim also lp; else the method's.",
         show_default=False,
     ),
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tokaido.hal as hal
-from tokaido.console._devices import locate, no_such_value, opened, paths, queries
+from tokaido.console._devices import opened
 from tokaido.console._output import (
     brief,
     escaped,
@@ -21,7 +21,6 @@ from tokaido.console._output import (
     on_terminal,
     print_json,
     quantity,
-    record,
     style,
     table,
     terminal,
@@ -42,7 +41,7 @@ def identify(device_text: str, *, as_json: bool, trace: bool) -> None:
     """Print who a device says it is, and its state."""
     with opened(device_text, trace=trace) as device:
         found = device.identity()
-        states = {name: number(device.ask(query)) for name, query in queries(device).items() if name == "state"}
+        states = {name: number(device.ask(query)) for name, query in device.queries().items() if name == "state"}
     facts = {
         "vendor": found.vendor,
         "model": found.model,
@@ -75,7 +74,7 @@ class Sample:
 
     def record(self) -> dict[str, Any]:
         """Return the sample ready for JSON."""
-        return {"states": self.states, "values": {path: record(reading) for path, reading in self.readings.items()}}
+        return {"states": self.states, "values": {path: reading.record() for path, reading in self.readings.items()}}
 
 
 def read(device_text: str, wanted: Sequence[str], *, as_json: bool, trace: bool) -> int:
@@ -102,10 +101,10 @@ def take(device: Device, wanted: Sequence[str]) -> Sample:
     Raises:
         ConfigurationError: It has no value of that name.
     """
-    known_queries, known_paths = queries(device), paths(device)
+    known_queries, known_paths = device.queries(), device.value_paths()
     for path in wanted:
         if path not in known_queries and path not in known_paths:
-            raise no_such_value(device, path)
+            raise device.no_such_value(path)
     asked = [path for path in wanted if path in known_queries] if wanted else list(known_queries)
     states: dict[str, str] = {}
     for name in asked:
@@ -153,9 +152,9 @@ def _table(sample: Sample, name: str, width: int, *, most: int | None = None) ->
 def set_value(device_text: str, path: str, text: str, *, as_json: bool, trace: bool) -> None:
     """Set one value of a device and print what is in force afterwards."""
     with opened(device_text, trace=trace) as device:
-        owner, value = locate(device, path)
+        owner, value = device.find(path)
         if not isinstance(value, Setting):
-            settable = [name for name in paths(device) if locate(device, name)[1].writable]
+            settable = [name for name in device.value_paths() if device.find(name)[1].writable]
             raise hal.ConfigurationError(
                 f"{path} is measured and cannot be set", remedy=f"What can be: {', '.join(settable)}"
             )

@@ -13,6 +13,7 @@ __all__ = [
     "KINDS",
     "WIRE_ENDS",
     "Bench",
+    "BenchSpot",
     "DeviceModel",
     "Dialect",
     "Emulator",
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tokaido.emulators._faults import KINDS, Fault, Faults
     from tokaido.emulators._launch import Emulator, InstrumentEmulator, launch
     from tokaido.emulators._link import QkdLink
-    from tokaido.emulators._model import DeviceModel
+    from tokaido.emulators._model import BenchSpot, DeviceModel
     from tokaido.emulators._plugs import WIRE_ENDS
     from tokaido.emulators.bench import Bench, bench_from_station
     from tokaido.emulators.scpi import Dialect, Parameters, ScpiError, ScpiModel, command
@@ -47,6 +48,7 @@ else:
             "InstrumentEmulator": "tokaido.emulators._launch",
             "launch": "tokaido.emulators._launch",
             "QkdLink": "tokaido.emulators._link",
+            "BenchSpot": "tokaido.emulators._model",
             "DeviceModel": "tokaido.emulators._model",
             "WIRE_ENDS": "tokaido.emulators._plugs",
             "Bench": "tokaido.emulators.bench",

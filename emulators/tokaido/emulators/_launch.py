@@ -83,7 +83,7 @@ class Emulator:
         directory: Where the link and the key files are made; None for a folder that is removed at the end.
         clock: Times the faults.
         seed: Decides which pieces the faults strike.
-        impostor: The other box that answers under the fault `wrong_id`; one of the same class for want of it.
+        impostor: The other box that answers under the fault `wrong_id`; default: one of the same class.
         wire_end: What carries the control port, one of `WIRE_ENDS`.
         resources: Where to appear, by port: `serial:/tmp/lab/alice`, `zmq:tcp://127.0.0.1:5560?server_key_file=...`.
         pace_baud: Bits per second of a serial line; None for one that takes no time.
@@ -151,7 +151,7 @@ class Emulator:
         try:
             self.end.start()
         except OSError as error:
-            raise ConfigurationError(f"{place or self.wire_end} cannot be had: {error.strerror}") from error
+            raise ConfigurationError(f"{place or self.wire_end} cannot be taken: {error.strerror}") from error
         except ConfigurationError:
             if place is not None:
                 raise
@@ -228,13 +228,13 @@ class Emulator:
             raise ConfigurationError(f"{type(self.model).__name__} has no faults of its own")
         return faults
 
-    def provoke(self, fault: str) -> None:
+    def add_fault(self, fault: str) -> None:
         """Begin a fault in the device itself."""
         with self._shared.lock:
             self._shared.catch_up()
-            self.model.provoke(fault)
+            self.model.add_fault(fault)
 
-    def mend(self, fault: str) -> None:
+    def remove_fault(self, fault: str) -> None:
         """End a fault in the device itself."""
         with self._shared.lock:
             self._shared.catch_up()
@@ -256,7 +256,7 @@ class Emulator:
         """Appear at other places from now on: `control` on a pseudo-terminal's link, `keys` at another endpoint.
 
         Raises:
-            ConfigurationError: A place cannot be had.
+            ConfigurationError: A place cannot be taken.
         """
         if "control" in resources:
             link = Path(Resource.parse(resources["control"]).address).expanduser().absolute()
@@ -339,7 +339,7 @@ def launch(
             "tcp" and "hislip" are plain, as such instruments are: on the loopback interface, and never with keys, which
             have a port of their own under CURVE.
         resources: Where to appear, by port; by default at places that are free.
-        serial_number: Its serial number; the model has one for want of it.
+        serial_number: Its serial number; default: the model's own.
         seed: Decides everything that is random and no secret.
         speed: Emulated seconds per second of the clock.
         warm: Begin as a unit that has long been on: state AUTH, temperatures settled.

@@ -9,14 +9,14 @@ from tokaido.emulators._model import DeviceModel
 from tokaido.hal import ConfigurationError
 
 MAX_LINE: Final = 256
-"""Longest line in bytes; what is longer is thrown away to its end."""
+"""Longest line in bytes; a longer one is thrown away to its end."""
 
 
 class LineModel(DeviceModel):
     """Lines in, lines out, on one serial port; a subclass answers them.
 
     Args:
-        serial_number: `SERIAL_NUMBER` of the class for want of it.
+        serial_number: Default: `SERIAL_NUMBER` of the class.
     """
 
     STREAM_PORTS = ("control",)
@@ -77,7 +77,7 @@ class LineModel(DeviceModel):
         self._out.clear()
         return sent
 
-    def provoke(self, fault: str) -> None:
+    def add_fault(self, fault: str) -> None:
         """Begin a model fault."""
         if fault not in self.FAULTS:
             raise ConfigurationError(f"there is no fault {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")

@@ -36,7 +36,7 @@ class QkdLink:
         transmitter: The transmitter's model.
         receiver: The receiver's model.
         fibre: What joins them.
-        parameters: What their optics are built of; what the receiver is built as for want of it.
+        parameters: What their optics are built of; default: the receiver's own.
         seed: Decides what the light does.
         speed: Emulated seconds per second, when it runs.
         secrets: Where the transmitter's raw bits come from.
@@ -109,8 +109,8 @@ class QkdLink:
             fibre: What joins the units.
             settings: Which intensities and probabilities the units are set to.
             parameters: What the optics are built of, and what the units are set to; overrules `settings`.
-            block_bits: Key-basis bits of a block, at both units; as delivered for want of it.
-            serial_numbers: Of the transmitter and the receiver; each model has one for want of it.
+            block_bits: Key-basis bits of a block, at both units; default: as delivered.
+            serial_numbers: Of the transmitter and the receiver; default: each model's own.
             seed: Decides everything that is random and no secret.
             speed: Emulated seconds per second, if the machine can.
             warm: Begin with units that have long been on: state AUTH, temperatures settled.
@@ -164,35 +164,50 @@ class QkdLink:
         """Who is at work on the fibre: any eavesdropper of `tokaido.emulators.optics`."""
         return self.fibre.eavesdropper
 
-    @eavesdropper.setter
-    def eavesdropper(self, eavesdropper: Eavesdropper | None) -> None:
-        self.fibre.eavesdropper = eavesdropper
+    def add_eavesdropper(self, eavesdropper: Eavesdropper) -> None:
+        """Put an eavesdropper onto the fibre, in place of any other one."""
+        self.fibre.add_eavesdropper(eavesdropper)
+
+    def remove_eavesdropper(self) -> None:
+        """Leave the fibre to the units."""
+        self.fibre.remove_eavesdropper()
 
     @property
     def tamper(self) -> Callable[[str, bytes], Iterable[bytes]] | None:
         """Who sits on the classical channel: takes the sending side and a message, returns what arrives instead."""
         return self.bench.tamper
 
-    @tamper.setter
-    def tamper(self, tamper: Callable[[str, bytes], Iterable[bytes]] | None) -> None:
-        self.bench.tamper = tamper
+    def add_tamper(self, tamper: Callable[[str, bytes], Iterable[bytes]]) -> None:
+        """Put somebody onto the classical channel in place of any other one: see `tamper`."""
+        self.bench.add_tamper(tamper)
 
-    def cut(self) -> None:
+    def remove_tamper(self) -> None:
+        """Let messages on the classical channel pass as they are."""
+        self.bench.remove_tamper()
+
+    def add_cut(self) -> None:
         """Cut the fibre: no light arrives. The classical channel goes another way."""
-        self.fibre.cut()
+        self.fibre.add_cut()
 
-    def restore(self) -> None:
-        """Mend the fibre, and take away what `add_loss` brought."""
-        self.fibre.mend()
-        self.fibre.bend(0.0)
+    def remove_cut(self) -> None:
+        """Splice the fibre."""
+        self.fibre.remove_cut()
 
-    def add_loss(self, loss_db: float) -> None:
-        """Put `loss_db` dB more onto the fibre."""
-        self.fibre.bend(self.fibre.bend_loss_db + loss_db)
+    def add_bend(self, loss_db: float) -> None:
+        """Bend the fibre so that it costs `loss_db` dB on top of its own; a later bend replaces this one."""
+        self.fibre.add_bend(loss_db)
 
-    def isolate(self) -> None:
-        """Cut the classical channel; set `tamper` to None to mend it."""
-        self.tamper = lambda _side, _message: ()
+    def remove_bend(self) -> None:
+        """Straighten the fibre."""
+        self.fibre.remove_bend()
+
+    def add_isolation(self) -> None:
+        """Cut the classical channel between the units."""
+        self.bench.add_isolation(NAMES[0])
+
+    def remove_isolation(self) -> None:
+        """Join the units by the classical channel again."""
+        self.bench.remove_isolation(NAMES[0])
 
     # --- time -------------------------------------------------------------------------------------------------------
 

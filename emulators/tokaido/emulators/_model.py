@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from tokaido.emulators._light import Band, SwitchModel
 
 Message = tuple[bytes, list[bytes]]
 """A peer's routing id and the frames of one message from or to it."""
+
+
+class BenchSpot(Protocol):
+    """A spot on a bench. The model that takes it says once what it is there."""
+
+    def passage(self, model: DeviceModel) -> None:
+        """It lets light through, as `optical_ports` and `through` say."""
+
+    def switch(self, model: SwitchModel) -> None:
+        """It is a switch, with ports `in1` and so on, and `out1` and so on."""
+
+    def transmitter(self, unit: DeviceModel) -> None:
+        """It sends the pulses of a QKD link: a `TransmitterUnit` of `tokaido.emulators.units`."""
+
+    def receiver(self, unit: DeviceModel) -> None:
+        """It detects the pulses of a QKD link: a `ReceiverUnit` of `tokaido.emulators.units`."""
 
 
 class DeviceModel(ABC):
     """A box without its plugs: it knows no socket, no thread and no wall clock.
 
     What it does is a function of its inputs, its seed and the time it is given, in integer nanoseconds since it came
-    up; how that time is cut into steps makes no difference. It is not thread-safe: whoever shares it holds one lock.
+    up; how that time is cut into steps makes no difference. It is not thread-safe: threads that share it take one lock.
     """
 
     STREAM_PORTS: ClassVar[Sequence[str]] = ()
@@ -27,14 +45,14 @@ class DeviceModel(ABC):
     """Names of the ports that carry multipart messages."""
 
     FAULTS: ClassVar[Sequence[str]] = ()
-    """Names of the faults that `provoke` knows."""
+    """Names of the faults that `add_fault` knows."""
     wire_ends: ClassVar[Sequence[str]] = ("pty", "emu")
     """What may carry the port `control`: some of `WIRE_ENDS` in `_plugs`, the usual one first."""
     plain_control: ClassVar[bool] = False
     """Whether the port `control` of a device with a key channel may be on a wire end that neither hides nor
     authenticates anything; no key and no pre-shared key ever goes over it."""
     wire_end: str = ""
-    """What carries the port `control`; whoever plugs the box in says so, and a box may end its lines accordingly."""
+    """What carries the port `control`, set when the box is plugged in; a box may end its lines accordingly."""
     BAUD_RATE: ClassVar[int] = 115200
     """What its serial line is set to, 8 bits, no parity, 1 stop bit."""
     service_request_enable: int = 0
@@ -85,7 +103,7 @@ class DeviceModel(ABC):
         return []
 
     @abstractmethod
-    def provoke(self, fault: str) -> None:
+    def add_fault(self, fault: str) -> None:
         """Begin the model fault of this name at once.
 
         Raises:
@@ -102,6 +120,28 @@ class DeviceModel(ABC):
 
     def forget_secrets(self) -> None:  # noqa: B027 - a device may have none
         """Erase every key: the emulator ends."""
+
+    # --- what a bench asks for: where light goes ----------------------------------------------------------------------
+
+    optical_ports: Sequence[str] = ()
+    """Names of the ports that light enters and leaves by; a device that no light meets has none."""
+
+    def through(self, port: str, band: Band) -> tuple[str, float] | None:  # noqa: ARG002 - a device without ports
+        """Return the port by which light leaves now that enters by `port`, and the loss in dB; None while it is dark.
+
+        Args:
+            port: One of `optical_ports`.
+            band: Which light: "quantum", the pulses, or "clock", the bright light that a receiver's clock follows.
+        """
+        return None
+
+    def note_light(self, powers_dbm: Mapping[str, float]) -> None:  # noqa: B027 - a device may measure none
+        """Take note of the clock light that enters now: its power in dBm by port, of the ports that are lit."""
+
+    def take_place(self, spot: BenchSpot) -> None:
+        """Say what this is on a bench: a passage for light if it has optical ports, else something in the dark."""
+        if self.optical_ports:
+            spot.passage(self)
 
     # --- what a message end asks for besides bytes (IEEE 488.1: serial poll, device clear, trigger) -------------------
 

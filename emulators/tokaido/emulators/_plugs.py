@@ -63,7 +63,7 @@ def choose_end(model: DeviceModel, wire_end: str | None, place: str | None) -> s
         known = ", ".join(name for name in model.wire_ends if name not in PLAIN or plain)
         raise ConfigurationError(f"{type(model).__name__} has no wire end {end!r}", remedy=f"Choose one of: {known}")
     if there is not None and there != end:
-        raise ConfigurationError(f"{place} is no place for the wire end {end!r}", remedy=f"Take {there!r}")
+        raise ConfigurationError(f"{place} is not a place for the wire end {end!r}", remedy=f"Take {there!r}")
     return end
 
 
@@ -223,6 +223,6 @@ def _visa(_: str, plug: Plug, resource: Resource | None) -> tuple[ControlEnd, Ca
     try:
         name = str(ResourceName.from_string(address))
     except InvalidResourceName as error:
-        raise ConfigurationError(f"{address!r} is no VISA resource name") from error
+        raise ConfigurationError(f"{address!r} is not a VISA resource name") from error
     end = InProcessEnd(plug.shared, f"{VISA_SCHEME}{name}", **plug.common)
     return end, lambda: f"visa:{address}?backend=@tokaido"

@@ -36,7 +36,7 @@ from tokaido.hal._errors import (
     ValueTypeError,
     WrongDeviceError,
 )
-from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
+from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal._readings import LimitStatus, Quality, Reading, Telemetry
 from tokaido.hal.lazy import lazily
 from tokaido.hal.roles._alarms import Alarm, AlarmEvent, Severity
@@ -87,6 +87,7 @@ __all__ = [
     "InterlockEntry",
     "InterlockError",
     "KeyBlock",
+    "KeyBlockFacts",
     "KeyBlockInfo",
     "KeyMaterial",
     "KeyMaterialError",
@@ -148,12 +149,13 @@ __all__ = [
     "emulators",
     "load_driver",
     "role_name",
+    "roles_of",
     "trace",
 ]
 
 if TYPE_CHECKING:
     from tokaido.hal import aio
-    from tokaido.hal._registry import DriverEntry, drivers, emulators, load_driver, role_name
+    from tokaido.hal._registry import DriverEntry, drivers, emulators, load_driver, role_name, roles_of
     from tokaido.hal.roles._interlocks import LightInterlock
     from tokaido.hal.roles._switch import OpticalSwitch
     from tokaido.hal.roles._switch_values import BootMode, PortState, Side, SwitchCapability, SwitchPort, SwitchSize
@@ -173,6 +175,7 @@ else:
             "emulators": "tokaido.hal._registry",
             "load_driver": "tokaido.hal._registry",
             "role_name": "tokaido.hal._registry",
+            "roles_of": "tokaido.hal._registry",
             "LightInterlock": "tokaido.hal.roles._interlocks",
             "OpticalSwitch": "tokaido.hal.roles._switch",
             "BootMode": "tokaido.hal.roles._switch_values",

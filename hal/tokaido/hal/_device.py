@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
-from tokaido.hal._errors import NoDataError, TokaidoError
+from tokaido.hal._errors import ConfigurationError, NoDataError, TokaidoError
 from tokaido.hal._readings import Quality, Reading, Telemetry
-from tokaido.hal._values import Answer, Measured, Query, Valued, encode
+from tokaido.hal._values import Answer, Measured, Valued, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tokaido.hal.transports._resources import Resource
-    from tokaido.hal.transports._stream import StreamTransport
     from tokaido.hal.transports._trace import TraceRecord
+    from tokaido.hal.transports._transport import Transport
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class Device(Valued):
     resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {}
     """Which kinds of resource the driver takes under which name, for example {"control": {"serial"}}."""
     optional_resources: ClassVar[frozenset[str]] = frozenset()
-    """Names that may be left out; what needs them then raises `UnsupportedError`."""
+    """Names that may be left out; an operation that needs one then raises `UnsupportedError`."""
     capabilities: frozenset[Enum] = frozenset()
     """What this device has that not every device of its role has; ask the opened device, since models differ."""
     protocol: ClassVar[str] = ""
@@ -149,8 +149,8 @@ class Device(Valued):
 
     @property
     @abstractmethod
-    def transport(self) -> StreamTransport:
-        """The transport of the control resource: `device.transport.query(...)` for what no declaration covers."""
+    def transport(self) -> Transport[Any]:
+        """The transport of the control resource; a `StreamTransport` has `query` and `command`."""
 
     @abstractmethod
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:
@@ -165,6 +165,38 @@ class Device(Valued):
     def parts(self) -> Sequence[Part]:
         """All parts of the device."""
         return ()
+
+    def value_paths(self) -> list[str]:
+        """Return the paths of all values that this device has, such as `detectors[0].bias`."""
+        return [
+            path + name
+            for owner, path, _ in self._owners()
+            for name, value in owner.values().items()
+            if not value.unsupported
+        ]
+
+    def find(self, path: str) -> tuple[Valued, Measured[Any]]:
+        """Return the device or part that holds the value at `path`, and its declaration: for `read` and `write`.
+
+        Raises:
+            ConfigurationError: The device has no such value.
+        """
+        prefix, dot, name = path.rpartition(".")
+        for owner, of_owner, _ in self._owners():
+            value = owner.values().get(name) if of_owner == prefix + dot else None
+            if value is not None and not value.unsupported:
+                return owner, value
+        raise self.no_such_value(path)
+
+    def no_such_value(self, path: str) -> ConfigurationError:
+        """Return the error for a value, state or flag that this device does not have, with those it may have been."""
+        from difflib import get_close_matches  # noqa: PLC0415 - for the mistaken only
+
+        near = get_close_matches(path, [*self.value_paths(), *self.queries()], n=3, cutoff=0.5)
+        return ConfigurationError(
+            f"{self.name} has no value {path!r}",
+            remedy=f"Did you mean {', '.join(near)}?" if near else "`tokaido read` without a value lists them",
+        )
 
     def telemetry(self) -> Telemetry:
         """Read every value, bulk first.
@@ -197,15 +229,14 @@ class Device(Valued):
         except TokaidoError as error:
             errors.append(str(error))
             readings = Telemetry({})
-        record["values"] = {path: _record(reading) for path, reading in readings.items()}
-        for base in type(self).__mro__:
-            for name, member in vars(base).items():
-                if isinstance(member, Query) and name not in record.setdefault("states", {}):
-                    try:
-                        record["states"][name] = encode(self.ask(member))
-                    except TokaidoError as error:
-                        errors.append(f"{name}: {error}")
-                        record["states"][name] = None
+        record["values"] = {path: reading.record() for path, reading in readings.items()}
+        for name, query in self.queries().items():
+            try:
+                told = encode(self.ask(query))
+            except TokaidoError as error:
+                errors.append(f"{name}: {error}")
+                told = None
+            record.setdefault("states", {})[name] = told
         record["errors"] = errors
         return record
 
@@ -251,15 +282,3 @@ def _reading(value: Measured[Any], answer: Answer | TokaidoError | None, utc_ns:
         absolute=value.absolute,
         error=reason,
     )
-
-
-def _record(reading: Reading[Any]) -> dict[str, Any]:
-    value = reading.value
-    return {
-        "value": value if isinstance(value, (bool, int, float)) or value is None else encode(value),
-        "unit": reading.unit,
-        "quality": reading.quality.value,
-        "age_s": reading.age_s,
-        "limits": reading.limit_status.value,
-        **({"error": reading.error} if reading.error else {}),
-    }

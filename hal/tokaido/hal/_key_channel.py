@@ -1,16 +1,19 @@
 """Key channels over ZeroMQ: drawing key blocks, loading pre-shared keys, the telemetry stream.
 
-What every unit's key channel does is here; how a family writes its messages is what a driver adds. The verbs, their
-members and their refusals are those of docs/protocols/toshiba.md, sections 8 to 12.
+What every unit's key channel does is here: requests that have a verb (`hello`, `load_psk`, `draw`, `ack`, `commit`,
+`subscribe`) and members, replies that say `ok` or why not, and events. How a family writes its messages, how long its
+pre-shared keys are and how much it offers at a time is what a driver adds.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
 
@@ -18,6 +21,7 @@ import msgspec
 
 from tokaido.hal._clock import NS_PER_S, Clock, Deadline
 from tokaido.hal._errors import (
+    ClosedError,
     DeviceBusyError,
     DeviceError,
     DeviceTimeoutError,
@@ -29,7 +33,7 @@ from tokaido.hal._errors import (
     TokaidoError,
     WrongDeviceError,
 )
-from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
+from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal.roles._alarms import AlarmEvent, Severity
 from tokaido.hal.roles._units import TelemetryEvent, UnitState
 from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request, T
@@ -42,29 +46,21 @@ if TYPE_CHECKING:
 
 H = TypeVar("H")
 
-PRESHARED_KEY_BYTES: Final = 4096
 MAX_HEADER: Final = 65_536
-MAX_OFFERS: Final = 16
 LONGEST_WAIT_S: Final = 2.0
-"""Longest that a unit is asked to wait with its answer, although it would wait for 30 s: a lost one costs no more."""
-RENEWAL_S: Final = 10.0
+"""Longest that a unit is asked to wait with its answer, although it may wait for longer: a lost one costs no more."""
+_NOBODY: Final = "-"
+"""How a message names the peer and the path of a link that has no names."""
 EVENT: Final = 0
 """The number of what answers no request."""
 
 
-class _Offer(msgspec.Struct):
-    """One block of a `draw` reply."""
+@dataclass(frozen=True, slots=True)
+class _Offer(KeyBlockFacts):
+    """One block of a `draw` reply: its facts, and the link that made it."""
 
-    session: str
-    number: int
-    bits: int
-    method: str
-    bound: str
-    eps: float
-    insecure: bool
-    emulated: bool
-    peer: str = ""
-    path: str = ""
+    peer: str = _NOBODY
+    path: str = _NOBODY
 
 
 class _Reply(msgspec.Struct):
@@ -104,7 +100,7 @@ class _Call(Request[list[bytes], T]):
 
 
 class _KeyTransport(ZmqTransport):
-    """Writes each request when its turn has come, so that numbers go up on a connection whoever was first to call."""
+    """Writes each request when its turn has come, so that numbers go up on a connection in any order of calls."""
 
     def _transact(self, request: Request[list[bytes], T], deadline: Deadline) -> T:
         if isinstance(request, _Call):
@@ -116,12 +112,21 @@ class _KeyTransport(ZmqTransport):
 class KeyChannel(ABC):
     """Draws key blocks, loads pre-shared keys and hears the telemetry stream of one unit.
 
-    A driver says how its family writes a message: `protocol`, `_pack`, `_unpack` and `_decode`. A request has a number
-    that no other request of this object has and that goes up on every connection; a reply has its request's.
+    A driver says what its family's protocol fixes, in the class attributes, and how it writes a message: `_pack`,
+    `_unpack` and `_decode`. A request has a number that no other request of this object has and that goes up on every
+    connection; a reply has its request's.
     """
 
     protocol: ClassVar[str]
-    """What `hello` asks for and the unit must confirm, for example "TQK1"."""
+    """What `hello` asks for and the unit must confirm: name and version."""
+    preshared_key_bytes: ClassVar[int]
+    """Length of a pre-shared key in bytes; a key of another length is refused, never padded or cut."""
+    max_offers: ClassVar[int]
+    """Most blocks that the unit offers before it wants one of them committed."""
+    interval_range: ClassVar[tuple[float, float]]
+    """Shortest and longest interval of the telemetry stream in s."""
+    subscription_renewal_s: ClassVar[float]
+    """How often a subscription is renewed, in s: well before the unit lets it end."""
 
     @abstractmethod
     def _pack(self, number: int, header: dict[str, Any]) -> list[bytes]:
@@ -132,7 +137,7 @@ class KeyChannel(ABC):
         """Return number (`EVENT` for an event), header and payload of a message, or None for what is not ours.
 
         Raises:
-            ProtocolError: It is no message of this protocol.
+            ProtocolError: It is not a message of this protocol.
         """
 
     @abstractmethod
@@ -147,28 +152,36 @@ class KeyChannel(ABC):
         self._timeout_s = timeout_s
         self._host = os.urandom(8).hex()
         self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._streams: set[ZmqTransport] = set()
         self._transport = self._connect()
 
     def close(self) -> None:
-        """Disconnect. The unit keeps what was not committed."""
-        self._transport.close()
+        """Disconnect, with every stream that is still open. The unit keeps what was not committed."""
+        with self._lock:
+            self._closed = True
+            transports = [*self._streams, self._transport]
+        with ExitStack() as closing:  # each is closed even if closing another one was interrupted
+            for transport in transports:
+                closing.callback(transport.close)
 
     def load_preshared_key(self, key: KeyMaterial, peer: str = "", path: str = "") -> None:
         """Load the pre-shared key of the link in force, or of the one that is named.
 
         Raises:
-            KeyMaterialError: It has not exactly 4096 bytes.
+            KeyMaterialError: It has not exactly `preshared_key_bytes`.
         """
-        if len(key) != PRESHARED_KEY_BYTES:
+        if len(key) != self.preshared_key_bytes:
             raise KeyMaterialError(
-                f"a pre-shared key has exactly {PRESHARED_KEY_BYTES} bytes, this one {len(key)}",
+                f"a pre-shared key has exactly {self.preshared_key_bytes} bytes, this one {len(key)}",
                 device=self._device,
                 remedy="It is never padded or cut; make the same key of that size for both ends",
             )
         with key.reveal() as view:
             link = {"peer": peer, "path": path} if peer or path else None
             reply, _ = self._call("load_psk", link, payload=[bytes(view)], repeatable=False)
-        if reply.loaded != PRESHARED_KEY_BYTES:
+        if reply.loaded != self.preshared_key_bytes:
             raise ProtocolError(f"the unit says that it loaded {reply.loaded} bytes", device=self._device)
 
     # --- key blocks ---------------------------------------------------------------------------------------------------
@@ -178,7 +191,7 @@ class KeyChannel(ABC):
         handed_out: dict[tuple[str, str, int], KeyBlock] = {}
         while limit is None or len(handed_out) < limit:
             uncommitted = sum(not block.committed for block in handed_out.values())
-            if uncommitted >= MAX_OFFERS:
+            if uncommitted >= self.max_offers:
                 return  # the unit offers no more before some of these are committed
             fresh = self._draw(uncommitted + 1, timeout, handed_out)
             if fresh is None:
@@ -222,19 +235,8 @@ class KeyChannel(ABC):
                 device=self._device,
                 command="draw",
             )
-        return KeyBlockInfo(
-            serial_number=self._serial_number,
-            session=offer.session,
-            number=offer.number,
-            bits=offer.bits,
-            method=offer.method,
-            bound=offer.bound,
-            eps=offer.eps,
-            insecure=offer.insecure,
-            emulated=offer.emulated,
-            peer="" if offer.peer == "-" else offer.peer,
-            path="" if offer.path == "-" else offer.path,
-        )
+        peer, path = ("" if name == _NOBODY else name for name in (offer.peer, offer.path))
+        return KeyBlockInfo.of(offer, self._serial_number, peer=peer, path=path)
 
     def _confirm(self, verb: Literal["ack", "commit"], info: KeyBlockInfo) -> None:
         members = {"host": self._host, "session": info.session, "number": info.number}
@@ -246,17 +248,20 @@ class KeyChannel(ABC):
 
     def telemetry_stream(self, interval: float, timeout: float, names: Mapping[str, str]) -> Iterator[TelemetryEvent]:
         """Subscribe on a connection of its own; `names` maps the unit's names of values to ours."""
-        if not 0.1 <= interval <= 60:
-            raise RangeError(f"an interval lasts 0.1 to 60 s, not {interval!r}", remedy="Nothing was sent")
+        shortest, longest = self.interval_range
+        if not shortest <= interval <= longest:
+            raise RangeError(
+                f"an interval lasts {shortest:g} to {longest:g} s, not {interval!r}", remedy="Nothing was sent"
+            )
         waiting: deque[_Event] = deque()
-        transport = self._connect(waiting)
+        transport = self._stream(waiting)
         try:
             last = 0
             renewed_ns = None
             quiet = Deadline(self._clock, timeout)
             while not quiet.passed:
                 now_ns = self._clock.monotonic_ns()
-                if renewed_ns is None or now_ns - renewed_ns > RENEWAL_S * NS_PER_S:
+                if renewed_ns is None or now_ns - renewed_ns > self.subscription_renewal_s * NS_PER_S:
                     self._call("subscribe", {"interval_ms": round(1000 * interval)}, transport=transport)
                     renewed_ns = now_ns
                 if not waiting:
@@ -268,6 +273,17 @@ class KeyChannel(ABC):
                     quiet = Deadline(self._clock, timeout)
         finally:
             transport.close()
+            with self._lock:
+                self._streams.discard(transport)
+
+    def _stream(self, events: deque[_Event]) -> ZmqTransport:
+        """Return a transport that keeps the events, and that `close` closes too."""
+        transport = self._connect(events)
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the key channel was closed", device=self._device, remedy="Open the unit again")
+            self._streams.add(transport)
+        return transport
 
     def _keep(self, frames: list[bytes], events: deque[_Event]) -> None:
         """Keep an event of this unit; drop anything else that answers nobody."""

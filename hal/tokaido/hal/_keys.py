@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn, Self, final
 
 from tokaido.hal._errors import KeyMaterialError
@@ -108,11 +108,9 @@ class KeyMaterial:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyBlockInfo:
-    """What is public about one key block: enough to name it, judge it and store it once."""
+class KeyBlockFacts:
+    """What distillation knows of one key block beside the key. It travels with the key, as it is, up to the host."""
 
-    serial_number: str
-    """Serial number of the unit that distilled it."""
     session: str
     """Identifier of the key session, the same at both ends of the QKD link."""
     number: int
@@ -129,10 +127,24 @@ class KeyBlockInfo:
     """Whether it was made with seeded secrets."""
     emulated: bool
     """Whether an emulator made it. Such keys agree at both ends and are not secret in the QKD sense."""
-    peer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBlockInfo(KeyBlockFacts):
+    """What is public about one key block of one unit: enough to name it, judge it and store it once."""
+
+    serial_number: str = field(kw_only=True)
+    """Serial number of the unit that distilled it."""
+    peer: str = field(default="", kw_only=True)
     """Serial number of the unit at the other end of the QKD link that made it; empty if the unit does not say."""
-    path: str = ""
+    path: str = field(default="", kw_only=True)
     """Name of the path of that link; empty if the unit does not say."""
+
+    @classmethod
+    def of(cls, facts: KeyBlockFacts, serial_number: str, *, peer: str = "", path: str = "") -> KeyBlockInfo:
+        """Return the facts of a block as those of a unit's block."""
+        values = (getattr(facts, fact.name) for fact in fields(KeyBlockFacts))
+        return cls(*values, serial_number=serial_number, peer=peer, path=path)
 
     @property
     def name(self) -> tuple[str, str, int]:
@@ -143,7 +155,7 @@ class KeyBlockInfo:
 class KeyBlock:
     """One drawn key block. As a context manager it commits on a clean exit; an exception leaves it offered.
 
-    The unit keeps the block until it is committed, and offers it again to whoever draws next.
+    The unit keeps the block until it is committed, and offers it again to the next host that draws.
     """
 
     __slots__ = ("_commit", "committed", "info", "key")

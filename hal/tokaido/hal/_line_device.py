@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device, Identity
-from tokaido.hal._errors import DeviceError, TokaidoError, WrongDeviceError
+from tokaido.hal._errors import DeviceError, OutcomeUnknownError, TokaidoError, TransportError, WrongDeviceError
 from tokaido.hal._values import Answer
 from tokaido.hal.transports._codec import NOT_MINE, LineCodec, NotMine, Request
+from tokaido.hal.transports._kinds import transport_kind
 from tokaido.hal.transports._opening import open_transport
-from tokaido.hal.transports._stream import StreamTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
+    from tokaido.hal.transports._stream import StreamTransport
 
 V = TypeVar("V")
-
-_BY_VISA: Final[dict[tuple[str, str], tuple[str, str]]] = {
-    ("rtscts", "1"): ("flow_control", "rts_cts"),
-    ("rtscts", "0"): ("flow_control", "none"),
-}
-_NAMES_BY_VISA: Final = {"baudrate": "baud_rate", "bytesize": "data_bits", "stopbits": "stop_bits"}
 
 
 class LineDevice(Device, ABC):
@@ -71,13 +66,10 @@ class LineDevice(Device, ABC):
     ) -> None:
         super().__init__(resources, name=name, serial_number=serial_number, timeout_s=timeout_s, clock=clock)
         resource = resources["control"]
-        self._on_serial_line = _is_serial(resource)
-        if self._on_serial_line:
-            resource = _with_defaults(resource, self.serial_line)
-        transport = open_transport(resource, self._codec(), clock=clock, timeout_s=timeout_s)
-        if not isinstance(transport, StreamTransport):
-            raise TypeError(f"{type(self).__name__} takes a resource that carries no lines: {resource.kind}")
-        self._control = transport
+        settings = transport_kind(resource.kind).serial_line(resource.address, self.serial_line)
+        self._on_serial_line = settings is not None
+        resource = replace(resource, options={**(settings or {}), **resource.options})
+        self._control = open_transport(resource, self._codec(), clock=clock, timeout_s=timeout_s)
         self._control.device = self.name
         self._control.on_open(self._greet)
         self._seen: Identity | None = None
@@ -116,7 +108,7 @@ class LineDevice(Device, ABC):
         return self._exchange(self._control.codec.request(text, repeatable=True))
 
     def _read(self, text: str, decode: Callable[[str], V]) -> V:
-        """Return the answer to a question, decoded; what cannot be decoded is a `ProtocolError` that says all."""
+        """Return the answer to a question, decoded. Text that cannot be decoded is a `ProtocolError` that shows it."""
         plain = self._control.codec.request(text, repeatable=True)
 
         def accept(frame: bytes) -> V | NotMine:
@@ -137,11 +129,28 @@ class LineDevice(Device, ABC):
             self._rested_ns = self._clock.monotonic_ns() + round(self.min_gap * NS_PER_S)
 
     def _ask(self, command: str) -> Answer:
-        return Answer(self._query(f"{command}?"))
+        declared = [value for value in self.values().values() if value.command == command]
+
+        def answer(text: str) -> Answer:
+            for value in declared:  # within the exchange: after a reply that is not a value of it the line is cleaned
+                value.decode(text)
+            return Answer(text)
+
+        return self._read(f"{command}?", answer)
 
     def _order(self, command: str, text: str) -> Answer:
         self._command(f"{command} {text}")
-        return self._ask(command)
+        try:
+            return self._ask(command)
+        except WrongDeviceError:
+            raise
+        except TransportError as error:
+            raise OutcomeUnknownError(
+                f"a command was sent and the value could not be read after it ({error.what})",
+                device=self.name,
+                command=command,
+                remedy="It may or may not have been carried out: read the value, then decide",
+            ) from error
 
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:
         answers: dict[str, Answer | TokaidoError] = {}
@@ -197,17 +206,3 @@ class SilentCodec:
 
     def unsolicited(self, frame: bytes) -> None:
         """Drop the frame: a late reply, or noise."""
-
-
-def _is_serial(resource: Resource) -> bool:
-    if resource.kind == "serial":
-        return not resource.address.startswith("socket://")
-    return resource.kind == "visa" and resource.address.upper().startswith("ASRL")
-
-
-def _with_defaults(resource: Resource, settings: Mapping[str, str]) -> Resource:
-    if resource.kind == "visa":
-        settings = dict(
-            _BY_VISA.get(item, (_NAMES_BY_VISA.get(item[0], item[0]), item[1])) for item in settings.items()
-        )
-    return replace(resource, options={**settings, **resource.options})

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from tokaido.hal._values import encode
+
 if TYPE_CHECKING:
     from tokaido.hal._values import Measured
 
@@ -65,6 +67,20 @@ class Reading(Generic[T]):
         if self.operational is not None and not self.operational[0] <= value <= self.operational[1]:
             return LimitStatus.OUTSIDE_OPERATIONAL
         return LimitStatus.INSIDE
+
+    def record(self) -> dict[str, Any]:
+        """Return the reading ready for JSON."""
+        value = self.value
+        return {
+            "value": value if isinstance(value, (bool, int, float)) or value is None else encode(value),
+            "unit": self.unit,
+            "quality": self.quality.value,
+            "age_s": self.age_s,
+            "limits": self.limit_status.value,
+            "operational": self.operational,
+            "absolute": self.absolute,
+            **({"error": self.error} if self.error else {}),
+        }
 
 
 class Telemetry(Mapping[str, "Reading[Any]"]):

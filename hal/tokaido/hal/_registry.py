@@ -1,13 +1,15 @@
-"""Which drivers there are: found by entry points, ours and other people's alike, and imported when opened."""
+"""Which roles, drivers and emulators there are: found by entry points, ours and other people's alike."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from tokaido.hal._device import Device
+from tokaido.hal._entry_points import entries, load
 from tokaido.hal._errors import ConfigurationError
+from tokaido.hal.transports._kinds import transport_kind
 from tokaido.hal.transports._resources import Resource
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound=Device)
 
+ROLES = "tokaido.roles"
 DRIVERS = "tokaido.drivers"
 EMULATORS = "tokaido.emulators"
 
@@ -33,34 +36,12 @@ class DriverEntry:
 
 def drivers() -> tuple[DriverEntry, ...]:
     """Return the drivers that are installed, by name, without importing them."""
-    return tuple(_describe(entry) for entry in _entries(DRIVERS))
+    return tuple(_describe(entry) for entry in entries(DRIVERS))
 
 
 def emulators() -> tuple[DriverEntry, ...]:
     """Return the emulators that are installed, by name, without importing them."""
-    return tuple(_describe(entry) for entry in _entries(EMULATORS))
-
-
-def load(group: str, name: str) -> object:
-    """Import what is registered under `name` in `group`.
-
-    Raises:
-        ConfigurationError: Nothing is, or it cannot be imported.
-    """
-    known = _entries(group)
-    for entry in known:
-        if entry.name == name:
-            try:
-                return entry.load()
-            except (ImportError, AttributeError) as error:
-                raise ConfigurationError(
-                    f"{name} is registered as {entry.value} and cannot be imported: {error}",
-                    remedy="Install what it needs, or remove its distribution",
-                ) from error
-    raise ConfigurationError(
-        f"there is no {name!r} among the {group.rpartition('.')[2]}",
-        remedy=f"Installed are: {', '.join(entry.name for entry in known) or 'none'}",
-    )
+    return tuple(_describe(entry) for entry in entries(EMULATORS))
 
 
 def load_driver(name: str, role: Callable[..., D]) -> type[D]:
@@ -74,14 +55,25 @@ def load_driver(name: str, role: Callable[..., D]) -> type[D]:
         raise ConfigurationError(f"{name} is registered as a driver and is none: {found!r}")
     if not isinstance(role, type) or not issubclass(found, role):
         wanted = getattr(role, "__name__", str(role))
-        raise ConfigurationError(f"{name} is no {wanted}", remedy=f"Open it as {role_name(found)}")
+        raise ConfigurationError(f"{name} does not fill the role {wanted}", remedy=f"Open it as {role_name(found)}")
     return cast("type[D]", found)
 
 
+def roles_of(kind: type[Device]) -> dict[str, type[Device]]:
+    """Return the registered roles that a driver fills, by name, the most special first.
+
+    A role that cannot be imported is left out: a driver that fills it could not be imported either.
+    """
+    registered: dict[object, str] = {}
+    for entry in entries(ROLES):
+        with suppress(ImportError, AttributeError):
+            registered[entry.load()] = entry.name
+    return {registered[base]: base for base in kind.__mro__ if base in registered}
+
+
 def role_name(kind: type[Device]) -> str:
-    """Return the name of the role that a driver fills."""
-    roles = [base.__name__ for base in kind.__mro__ if base.__module__.startswith("tokaido.hal")]
-    return roles[0] if roles else "Device"
+    """Return the class name of the role that a driver fills; of several, the one that it names first."""
+    return next((role.__name__ for role in roles_of(kind).values()), Device.__name__)
 
 
 def parse_resources(driver: str, kind: type[Device], resources: Mapping[str, str | Resource]) -> dict[str, Resource]:
@@ -96,7 +88,7 @@ def parse_resources(driver: str, kind: type[Device], resources: Mapping[str, str
         try:
             parsed[name] = text if isinstance(text, Resource) else Resource.parse(text)
         except ConfigurationError as error:
-            mistakes += [f"{name}: {mistake}" for mistake in error.mistakes or (error.what,)]
+            mistakes += [f"{name}: {mistake}" for mistake in error.mistakes or (str(error),)]
     return check_resources(driver, kind, parsed, mistakes)
 
 
@@ -112,7 +104,7 @@ def check_resources(
     for name, resource in resources.items():
         if name not in kind.resource_kinds:
             found.append(f"{name}: {driver} takes no such resource; it takes {', '.join(kind.resource_kinds)}")
-        elif resource.kind not in kind.resource_kinds[name]:
+        elif not _fits(resource.kind, kind.resource_kinds[name]):
             found.append(
                 f"{name}: {driver} takes {' or '.join(sorted(kind.resource_kinds[name]))} here, not {resource.kind}"
             )
@@ -127,9 +119,14 @@ def check_resources(
     return dict(resources)
 
 
-def _entries(group: str) -> list[EntryPoint]:
-    unique = {entry.name: entry for entry in entry_points(group=group)}
-    return [unique[name] for name in sorted(unique)]
+def _fits(name: str, taken: frozenset[str]) -> bool:
+    """Return whether a driver that takes some kinds of resource takes this one, too."""
+    if name in taken:
+        return True
+    try:
+        return not taken.isdisjoint(transport_kind(name).stands_for)
+    except ConfigurationError:
+        return False
 
 
 def _describe(entry: EntryPoint) -> DriverEntry:

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, Never, Self, TypeVar, cast, overload
 
-from tokaido.hal._errors import DeviceError, ProtocolError, RangeError, UnsupportedError, ValueTypeError
+from tokaido.hal._errors import (
+    DeviceError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RangeError,
+    StateError,
+    UnsupportedError,
+    ValueTypeError,
+)
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -60,6 +68,7 @@ class Measured(Generic[T]):
         self.absolute = absolute
         self.range = range
         self.states = states
+        """In which states it can be set; None: the declaration does not say. The device is the judge (ADR 10)."""
         self.stale_after_s = stale_after_s
         self.resolution = resolution
         self.words = words
@@ -138,6 +147,15 @@ class Setting(Measured[T]):
                 )
         return value
 
+    def when(self) -> str:
+        """Return a sentence on when it can be set; empty if the declaration does not say."""
+        if not self.states:
+            return ""
+        order = list(type(next(iter(self.states))))
+        return (
+            f"{self.name} can be set in {', '.join(str(state.value) for state in sorted(self.states, key=order.index))}"
+        )
+
     def confirms(self, asked: T, got: T) -> bool:
         """Whether the value read back is the one that was asked for, within the device's resolution."""
         if isinstance(asked, float) and isinstance(got, float):
@@ -214,6 +232,14 @@ class Valued(ABC):
             found |= {name: value for name, value in vars(base).items() if isinstance(value, Measured)}
         return found
 
+    @classmethod
+    def queries(cls) -> dict[str, Query[Any]]:
+        """Return the declared states and flags by name: what `ask` takes."""
+        found: dict[str, Query[Any]] = {}
+        for base in reversed(cls.__mro__):
+            found |= {name: member for name, member in vars(base).items() if isinstance(member, Query)}
+        return found
+
     def read(self, value: Measured[T]) -> T:
         """Ask the device for one value, by this class's own declaration of it.
 
@@ -231,7 +257,7 @@ class Valued(ABC):
         Raises:
             ValueTypeError: It is of another type; nothing was sent.
             RangeError: It is out of range; nothing was sent.
-            RefusedError: The device refused it.
+            RefusedError: The device refused it; a StateError says which states allow it.
             OutcomeUnknownError: The reply was lost; read the value.
         """
         own = self._own(value)
@@ -239,7 +265,19 @@ class Valued(ABC):
             raise UnsupportedError(f"{own.name} is read-only on this device")
         command = own.check_present()
         asked = own.check(to)
-        got = own.decode(self._order(command, own.encode(asked)).text)
+        try:
+            text = self._order(command, own.encode(asked)).text
+        except StateError as error:
+            error.remedy = error.remedy or own.when()
+            raise
+        try:
+            got = own.decode(text)
+        except ProtocolError as error:
+            raise OutcomeUnknownError(
+                f"{own.name} was sent, and the reply is not a value of it ({error.what})",
+                command=command,
+                remedy="It may or may not have been carried out: read the value, then decide",
+            ) from error
         if not own.confirms(asked, got):
             raise DeviceError(
                 f"{own.name} was set to {own.encode(asked)} and reads back {own.encode(got)}",
@@ -330,6 +368,18 @@ def decode(kind: type[T], text: str, name: str, words: tuple[str, str] = NO_YES)
         return kind(text)  # type: ignore[call-arg]  # str, or an Enum by value
     except (ValueError, KeyError) as error:
         raise ProtocolError(f"{name}: the device said {text[:80]!r}, which is not {_kind_name(kind)}") from error
+
+
+def not_negative(kind: type[N], text: str, name: str) -> N:
+    """Return the number of `kind` that a device's text stands for and that cannot lie below 0: an age, a count.
+
+    Raises:
+        ProtocolError: The text is not a finite number of this kind, or it lies below 0.
+    """
+    number = decode(kind, text, name)
+    if number < 0:
+        raise ProtocolError(f"{name}: the device said {text[:80]!r}, which lies below 0")
+    return number
 
 
 def encode(value: object) -> str:

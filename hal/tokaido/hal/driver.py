@@ -1,4 +1,4 @@
-"""What a driver is written with: values, codecs, requests, devices of lines, key channels."""
+"""What a driver is written with: values, codecs, requests, devices of lines, units, key channels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tokaido.hal._errors import (
     ValueTypeError,
     WrongDeviceError,
 )
-from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
+from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal._readings import Quality, Reading, Telemetry
 from tokaido.hal._values import (
     Answer,
@@ -41,6 +41,7 @@ from tokaido.hal._values import (
     decode,
     encode,
     measured,
+    not_negative,
     query,
     setting,
     unsupported,
@@ -63,6 +64,7 @@ __all__ = [
     "Identity",
     "InterlockError",
     "KeyBlock",
+    "KeyBlockFacts",
     "KeyBlockInfo",
     "KeyChannel",
     "KeyMaterial",
@@ -96,6 +98,7 @@ __all__ = [
     "TokaidoError",
     "Transport",
     "TransportError",
+    "UnitDriver",
     "UnsupportedError",
     "ValueTypeError",
     "Valued",
@@ -106,6 +109,7 @@ __all__ = [
     "drain_errors",
     "encode",
     "measured",
+    "not_negative",
     "open_transport",
     "query",
     "read_event_status",
@@ -118,6 +122,7 @@ __all__ = [
 if TYPE_CHECKING:
     from tokaido.hal._key_channel import EVENT, KeyChannel
     from tokaido.hal._line_device import LineDevice, SilentCodec
+    from tokaido.hal._unit_driver import UnitDriver
     from tokaido.hal.transports._opening import open_transport
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._scpi import (
@@ -139,6 +144,7 @@ else:
             "KeyChannel": "tokaido.hal._key_channel",
             "LineDevice": "tokaido.hal._line_device",
             "SilentCodec": "tokaido.hal._line_device",
+            "UnitDriver": "tokaido.hal._unit_driver",
             "Transport": "tokaido.hal.transports._transport",
             "trace": "tokaido.hal.transports._transport",
             "StreamTransport": "tokaido.hal.transports._stream",

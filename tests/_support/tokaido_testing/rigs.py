@@ -18,6 +18,7 @@ from tokaido.hal.transports import (
     ZmqTransport,
     load_curve_secret,
 )
+from tokaido_testing.patience import patient
 from tokaido_testing.peers import PtyPeer, RouterPeer, sealed
 from tokaido_testing.visa_peers import HislipPeer, SocketPeer
 
@@ -100,7 +101,7 @@ class Rig:
             self.peer = RouterPeer(theirs.secret, {mine.public})
             files = {"server_key_file": str(self.server.public), "client_key_file": str(self.client.secret)}
             resource = Resource("zmq", f"tcp://127.0.0.1:{self.peer.port}", files)
-            self.transport = (transport or ZmqTransport)(resource, timeout_s=TIMEOUT_S)  # type: ignore[call-arg]
+            self.transport = (transport or ZmqTransport)(resource, timeout_s=TIMEOUT_S)
         else:
             self.peer = PtyPeer(folder / "port", seal=kind == "sealed")
             resource = Resource("serial", str(folder / "port"), {})
@@ -129,7 +130,12 @@ class Rig:
         return self.codec.request(text, repeatable=repeatable)
 
     def ask(self, number: int, timeout: float | None = None, *, repeatable: bool = True) -> str:
-        """Ask question `number` and return the answer, counting whether it is the right one."""
+        """Ask question `number` and return the answer, counting whether it is the right one.
+
+        The first call without a deadline of its own has time to open, however busy the machine is.
+        """
+        if timeout is None and self.transport.generation == 0:
+            timeout = patient(5 * self.transport.timeout_s)
         value = self.transport.exchange(self.request(f"V{number}?", repeatable=repeatable), timeout)
         if value.split(" ")[0] != str(number):
             self.wrong.append(f"asked {number}, got {value!r}")

@@ -73,6 +73,9 @@ class World:
         self.blind = False
         """Whether the receiver's monitor shows no clock light."""
         self.settle_s = 0.0
+        self.afterglow_s: dict[str, float] = {}
+        """For how long a unit stays bright that was ordered to be dark, by name; without end if infinite."""
+        self._dark_at_s: dict[str, float] = {}
         self.log: list[tuple[str, str]] = []
         """Every order, as device and what."""
         self.counts: Counter[str] = Counter()
@@ -164,6 +167,9 @@ class World:
 
     def _advance(self) -> None:
         alice, bob = self.units.values()
+        for name in [name for name, end_s in self._dark_at_s.items() if self.clock.monotonic_ns() / 1e9 >= end_s]:
+            del self._dark_at_s[name]
+            self.units[name].bright = False
         met = (alice.peer, bob.peer, alice.path) == (bob.serial_number, alice.serial_number, bob.path)
         if met and alice.state == bob.state == "AUTH":
             for unit in (alice, bob):
@@ -183,7 +189,12 @@ class World:
             self.violations.append(f"key of link {alice.path} over {self.lit()}")
 
     def make_safe(self, unit: ToyUnit) -> None:
-        unit.bright = unit.aligned = unit.runs_next = False
+        name = next(name for name, one in self.units.items() if one is unit)
+        if unit.bright and name in self.afterglow_s:
+            self._dark_at_s.setdefault(name, self.clock.monotonic_ns() / 1e9 + self.afterglow_s[name])
+        else:
+            unit.bright = False
+        unit.aligned = unit.runs_next = False
         if unit.state in ("RUN", "TRACK", "DEGRADED", "ALIGN", "REALIGN"):
             unit.state = "STANDBY"
 

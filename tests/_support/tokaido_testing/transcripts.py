@@ -17,6 +17,7 @@ from typing import Any, Self
 import pytest
 
 import tokaido.hal as hal
+from tokaido.hal.transports import StreamTransport
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts"
 VERBS = ("open", "get", "set", "ask", "do", "say")
@@ -28,7 +29,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def driver_steps(transcript: dict[str, Any], verbs: tuple[str, ...] = VERBS) -> list[list[dict[str, Any]]]:
-    """Return the exchanges of the driver, one list for each step; what is for the emulator alone is left out."""
+    """Return the exchanges of the driver, one list for each step, without those for the emulator alone."""
     steps: list[list[dict[str, Any]]] = []
     for exchange in transcript["exchange"]:
         if any(verb in exchange for verb in verbs):
@@ -51,6 +52,7 @@ def perform(device: hal.Unit, step: dict[str, Any]) -> object:
     if "ask" in step:
         return getattr(owner, step["ask"])()
     if "say" in step:
+        assert isinstance(device.transport, StreamTransport)
         return device.transport.query(step["say"])
     return getattr(owner, step["do"])(*step.get("args", ()), **step.get("options", {}))
 
@@ -93,7 +95,7 @@ def follow(device: hal.Unit, steps: list[list[dict[str, Any]]], peer: LinePeer) 
 class LinePeer:
     """Answers the lines of a transcript, in order, byte for byte and with its line endings, and nothing else.
 
-    It is on a pty or on a TCP socket; who hangs up there may connect again, one at a time.
+    It is on a pty or on a TCP socket; a client that hangs up may connect again, one at a time.
     """
 
     def __init__(self, exchanges: list[dict[str, Any]], endings: dict[str, str], *, tcp: bool = False) -> None:

@@ -13,7 +13,7 @@ import tokaido.hal as hal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokaido.emulators._launch import Emulator
+    from tokaido.emulators import Emulator
 
 
 @dataclass(frozen=True)

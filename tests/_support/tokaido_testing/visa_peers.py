@@ -1,6 +1,6 @@
 """Peers behind VISA that misbehave on request: a SCPI box at a TCP socket, and one behind a small HiSLIP server.
 
-The TCP box is a terminal server: whoever connects last hears it, late replies to those before included. Both are one
+The TCP box is a terminal server: the last client hears it, late replies to those before included. Both are one
 thread, so that a box that hangs or delays a reply opens no session meanwhile. The HiSLIP server is raw on purpose: it
 shares no line with any other.
 """
@@ -67,7 +67,8 @@ class _TcpBox(_Peer):
                     return
                 if ready is self._listener:
                     connection = self._listener.accept()[0]
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    if connection.family != socket.AF_UNIX:
+                        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self.accepted += 1
                     self._open.append(connection)
                 elif ready in self._open:

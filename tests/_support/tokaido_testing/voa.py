@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokaido.emulators._launch import InstrumentEmulator
+from tokaido.emulators import InstrumentEmulator
 from tokaido.emulators.ends import SharedModel
 from tokaido.emulators.scpi import Parameters, ScpiError, ScpiModel, command
 from tokaido.hal import SYSTEM_CLOCK

@@ -44,7 +44,7 @@ def nothing(_fibre: FibreOnBench) -> None:
 
 def by(eavesdropper: object) -> Callable[[FibreOnBench], None]:
     def place(fibre: FibreOnBench) -> None:
-        fibre.eavesdropper = eavesdropper  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+        fibre.add_eavesdropper(eavesdropper)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
     return place
 
@@ -103,7 +103,7 @@ def test_trojan_light_is_noticed_at_the_input_and_as_long_as_it_is_there() -> No
     bob = Program(yard.units["bob"])
     assert (yard.states["bob"], yard.alarms("bob")) == ("SECURITY_HOLD", {"TROJAN_LIGHT"})
     assert bob.ask("SEC ACK").startswith("ERR 32 REFUSED")
-    yard.bench.fibres["A"].eavesdropper = None
+    yard.bench.fibres["A"].remove_eavesdropper()
     yard.pass_time(0.2)
     assert bob.ask("SEC ACK").startswith("OK")
     assert not yard.alarms("bob")
@@ -111,7 +111,7 @@ def test_trojan_light_is_noticed_at_the_input_and_as_long_as_it_is_there() -> No
 
 def test_trojan_light_in_a_fibre_that_leads_elsewhere_harms_nobody() -> None:
     yard = Yard().run("alice", "bob")
-    yard.bench.fibres["B"].eavesdropper = TrojanHorse()
+    yard.bench.fibres["B"].add_eavesdropper(TrojanHorse())
     yard.pass_time(1)
     assert not yard.alarms("bob")
     assert "TROJAN_LIGHT" in yard.alarms("dave")
@@ -120,7 +120,7 @@ def test_trojan_light_in_a_fibre_that_leads_elsewhere_harms_nobody() -> None:
 @pytest.mark.parametrize("misalignment", [0.005, 0.01])
 def test_no_unit_tells_misalignment_from_weak_interception(misalignment: float, undisturbed: dict[str, str]) -> None:
     """The same states, alarms and fields on both sides, the same values as far as counts allow: QBER is up, and why?"""
-    one = after(lambda fibre: fibre.misalign(misalignment))
+    one = after(lambda fibre: fibre.add_misalignment(misalignment))
     other = after(by(InterceptResend(fraction=4 * misalignment)))
     assert one.states == other.states
     for name in ("alice", "bob"):
@@ -143,11 +143,11 @@ def test_misalignments_of_fibres_in_a_row_multiply_their_contrasts() -> None:
     path = yard.bench.path("alice", "bob")
     assert path is not None
     assert yard.bench._lighting.misalignment(path) == 0
-    yard.bench.fibres["A"].misalign(0.1)
-    yard.bench.fibres["B"].misalign(0.4)  # not on the way
+    yard.bench.fibres["A"].add_misalignment(0.1)
+    yard.bench.fibres["B"].add_misalignment(0.4)  # not on the way
     assert yard.bench._lighting.misalignment(path) == pytest.approx(0.1)
     with pytest.raises(ConfigurationError, match=r"0 to 0\.5"):
-        yard.bench.fibres["A"].misalign(0.6)
+        yard.bench.fibres["A"].add_misalignment(0.6)
 
 
 def is_number(text: str) -> bool:

@@ -62,12 +62,12 @@ def test_messages_on_their_way_are_lost_with_the_unit_that_is_cut_off() -> None:
     yard = Yard(bench=bench)
     yard.pass_time(0.3)
     for name in yard.units:
-        bench.isolate(name)
+        bench.add_isolation(name)
     yard.pass_time(0.4)
     for name in yard.units:
-        bench.reconnect(name)
+        bench.remove_isolation(name)
     yard.pass_time(0.1)
-    assert not any(unit.peer.reachable for unit in yard.units.values())  # what was said before is gone
+    assert not any(unit.peer.reachable for unit in yard.units.values())  # earlier messages are gone
     yard.pass_time(0.8)
     assert all(unit.peer.reachable for unit in yard.units.values())
 
@@ -87,7 +87,7 @@ def test_no_message_overtakes_another_when_the_way_becomes_shorter() -> None:
         heard.append(message)
         receive(message)
 
-    rig.link.tamper = tamper
+    rig.link.add_tamper(tamper)
     rig.rx.peer.receive = listen  # type: ignore[method-assign]
     rig.pass_time(0.5)
     bench = rig.link.bench

@@ -53,7 +53,7 @@ def test_undisturbed_light_has_the_error_rate_that_the_formulas_say(yard: Yard) 
 def test_a_bend_takes_clicks_and_adds_errors_as_the_formulas_say(yard: Yard) -> None:
     before, rate = expected_qber(yard), yard.receivers["bob"].light
     assert rate is not None
-    yard.bench.fibres["A"].bend(5.0)
+    yard.bench.fibres["A"].add_bend(5.0)
     measured = measured_qber(yard)
     assert measured == pytest.approx(expected_qber(yard), rel=0.05)
     assert measured > 1.005 * before
@@ -61,22 +61,22 @@ def test_a_bend_takes_clicks_and_adds_errors_as_the_formulas_say(yard: Yard) -> 
     assert light is not None
     assert sum(light.count_rates) < 0.5 * sum(rate.count_rates)
     assert light.loss_db == pytest.approx(rate.loss_db + 5, abs=0.05)  # connectors drift meanwhile
-    yard.bench.fibres["A"].bend(0)
+    yard.bench.fibres["A"].remove_bend()
     assert measured_qber(yard) == pytest.approx(before, rel=0.05)
 
 
 def test_stray_light_adds_errors_as_the_formulas_say_until_it_is_gone(yard: Yard) -> None:
     before = expected_qber(yard)
-    yard.bench.fibres["A"].light(3e-4)
+    yard.bench.fibres["A"].add_light(3e-4)
     measured = measured_qber(yard)
     assert measured == pytest.approx(expected_qber(yard, 3e-4), rel=0.05)
     assert measured > 1.3 * before
-    yard.bench.fibres["A"].light(0)
+    yard.bench.fibres["A"].remove_light()
     assert measured_qber(yard) == pytest.approx(before, rel=0.05)
 
 
 def test_stray_light_in_a_fibre_that_leads_elsewhere_harms_nobody(yard: Yard) -> None:
-    yard.bench.fibres["B"].light(0.01)
+    yard.bench.fibres["B"].add_light(0.01)
     assert measured_qber(yard) == pytest.approx(expected_qber(yard), rel=0.05)
     carol, dave = yard.bench._transmitters["carol"], yard.bench._receivers["dave"]
     assert yard.bench._lighting.background(dave, carol) == pytest.approx(0.01)
@@ -84,8 +84,8 @@ def test_stray_light_in_a_fibre_that_leads_elsewhere_harms_nobody(yard: Yard) ->
 
 
 def test_bright_light_blinds_the_receiver_it_leads_to_also_through_a_fibre_that_is_cut(yard: Yard) -> None:
-    yard.bench.fibres["A"].cut()
-    yard.bench.fibres["A"].light(0.0, bright=True)
+    yard.bench.fibres["A"].add_cut()
+    yard.bench.fibres["A"].add_light(0.0, bright=True)
     yard.pass_time(0.3)
     assert yard.states["bob"] == "SECURITY_HOLD"
     assert "DETECTOR_BLINDING" in yard.alarms("bob")
@@ -93,7 +93,7 @@ def test_bright_light_blinds_the_receiver_it_leads_to_also_through_a_fibre_that_
 
 
 def test_who_listens_in_a_fibre_is_caught(yard: Yard) -> None:
-    yard.bench.fibres["A"].eavesdropper = InterceptResend(fraction=1.0)
+    yard.bench.fibres["A"].add_eavesdropper(InterceptResend(fraction=1.0))
     yard.until(lambda: yard.states["bob"] == "SECURITY_HOLD", 10)
     assert "QBER_ABORT" in yard.alarms("bob")
 
@@ -104,7 +104,7 @@ def test_detectors_count_light_also_before_there_is_a_session() -> None:
     yard.switch("east", {1: 1})
     yard.until(lambda: yard.states["bob"] == "STANDBY", 60)
     lit = float(yard.receivers["bob"].reading("detectors[0].count_rate").value)
-    yard.bench.fibres["A"].bend(3.0)
+    yard.bench.fibres["A"].add_bend(3.0)
     yard.pass_time(0.2)
     bent = float(yard.receivers["bob"].reading("detectors[0].count_rate").value)
     assert lit > 1e6
@@ -194,7 +194,7 @@ def test_a_unit_speaks_to_the_peer_of_its_link_whatever_its_light_does(yard: Yar
         heard.add(sender)
         return [message]
 
-    yard.bench.tamper = listen
+    yard.bench.add_tamper(listen)
     yard.switch("west", {})
     yard.pass_time(1)
     assert heard == {"alice", "bob", "carol", "dave"}
@@ -203,11 +203,11 @@ def test_a_unit_speaks_to_the_peer_of_its_link_whatever_its_light_does(yard: Yar
 
 
 def test_a_unit_that_is_cut_off_is_unreachable_until_it_is_put_back(yard: Yard) -> None:
-    yard.bench.isolate("bob")
+    yard.bench.add_isolation("bob")
     yard.pass_time(4)
     assert "PEER_UNREACHABLE" in yard.alarms("alice")
     assert "PEER_UNREACHABLE" in yard.alarms("bob")
-    yard.bench.reconnect("bob")
+    yard.bench.remove_isolation("bob")
     yard.pass_time(1)
     assert "PEER_UNREACHABLE" not in yard.alarms("alice") | yard.alarms("bob")
 

@@ -151,7 +151,7 @@ def test_mistakes_are_told() -> None:
     with pytest.raises(ConfigurationError, match=r"there is no receiver 'bob'.*Put a receiver on the bench first"):
         bench.path("alice", "bob")
     with pytest.raises(ConfigurationError, match="there is no unit 'bob'"):
-        bench.isolate("bob")
+        bench.add_isolation("bob")
     used = ReceiverModel()
     used.advance(1_000)
     with pytest.raises(ConfigurationError, match="its time has passed"):

@@ -71,11 +71,11 @@ def test_a_line_may_come_in_pieces_and_end_with_crlf() -> None:
 
 def test_a_stuck_mirror_takes_the_command_and_stays() -> None:
     model = SelectorModel()
-    model.provoke("stuck")
+    model.add_fault("stuck")
     ask(model, "I1 2")
     assert model.channel == 0
     with pytest.raises(hal.ConfigurationError):
-        model.provoke("cover_opened")
+        model.add_fault("cover_opened")
 
 
 def test_a_selector_without_channels_is_refused() -> None:

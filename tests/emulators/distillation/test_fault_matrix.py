@@ -202,7 +202,7 @@ class Run:
                 self.ends[self.wire.side].abort(AbortReason.STOPPED, "provoked")
 
     def to_the_end(self) -> None:
-        """Pump; in silence, do what the owners of two ends do: what is late comes, then the receiver gives up."""
+        """Pump; in silence, do what the owners of two ends do: late messages come, then the receiver gives up."""
         for _ in range(6):
             self.pump()
             if self.went_on or all(end.closed for end in self.ends.values()):

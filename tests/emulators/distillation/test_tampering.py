@@ -89,7 +89,7 @@ def run(
     alice.add(RECORDS[0])
     bob.add(RECORDS[1])
     outcome = run_pair(alice, bob, tamper)
-    for _ in range(2):  # a stalled block is given up by whoever has the clock
+    for _ in range(2):  # the owner of the clock gives up a stalled block
         if not outcome.alice or not outcome.bob or alice.statistics.block < 3:
             for end in (bob, alice):
                 end.abort(AbortReason.TIMED_OUT, "no message for 5 s")

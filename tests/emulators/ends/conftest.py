@@ -10,7 +10,7 @@ import pyvisa
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokaido.emulators._launch import InstrumentEmulator
+    from tokaido.emulators import InstrumentEmulator
 
 
 @pytest.fixture(scope="module")

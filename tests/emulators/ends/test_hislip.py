@@ -14,7 +14,7 @@ from tokaido_testing.voa import hislip_port, launch_voa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokaido.emulators._launch import InstrumentEmulator
+    from tokaido.emulators import InstrumentEmulator
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ import pyvisa
 import serial
 
 import tokaido.hal as hal
-from tokaido.emulators._launch import launch
-from tokaido.emulators._plugs import WIRE_ENDS
+from tokaido.emulators import WIRE_ENDS, launch
 from tokaido.hal import ConfigurationError
 from tokaido.hal.driver import LineCodec
 from tokaido.hal.transports import open_transport
@@ -23,7 +22,7 @@ from tokaido_testing.voa import IDENTITY, ask, launch_voa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.emulators._launch import InstrumentEmulator
+    from tokaido.emulators import InstrumentEmulator
 
 VISA_ENDS = ("tcp", "hislip", "visa", "asrl")
 
@@ -66,7 +65,7 @@ def test_the_projects_own_transports_open_the_resource(end: str) -> None:
         resource = hal.Resource.parse(voa.resources["control"])
         transport = open_transport(resource, codec)
         try:
-            assert transport.query("*IDN?").strip() == IDENTITY  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
+            assert transport.query("*IDN?").strip() == IDENTITY
         finally:
             transport.close()
 
@@ -76,7 +75,7 @@ def test_closing_leaves_nothing_behind(end: str) -> None:
     def footprint() -> tuple[int, int]:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
-    launch_voa(end).close()  # what is loaded once stays
+    launch_voa(end).close()  # modules loaded once stay
     before = footprint()
     for _ in range(3):
         voa = launch_voa(end)

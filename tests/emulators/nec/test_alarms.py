@@ -71,7 +71,7 @@ def test_each_fault_leads_to_its_alarm_and_each_alarm_ends_as_the_page_says(
     else:
         model.prepare("RUN")
         instrument.pass_time(3)
-    model.provoke(fault)
+    model.add_fault(fault)
     instrument.pass_time(3)
     for _ in range(700):
         if code in instrument.active():
@@ -108,7 +108,7 @@ def test_each_fault_leads_to_its_alarm_and_each_alarm_ends_as_the_page_says(
 
 def flicker(instrument: Instrument, times: int) -> None:
     for _ in range(times):
-        instrument.model.provoke("keystore_full")
+        instrument.model.add_fault("keystore_full")
         instrument.pass_time(0.05)
         instrument.model.faults.remove("keystore_full")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
         instrument.pass_time(0.05)
@@ -144,7 +144,7 @@ def test_the_log_keeps_64_changes_and_a_gap_shows_what_is_lost(tx: Instrument) -
 
 
 def test_the_age_of_an_alarm_counts_from_when_it_was_raised(tx: Instrument) -> None:
-    tx.model.provoke("keystore_full")
+    tx.model.add_fault("keystore_full")
     tx.pass_time(10)
     number, code, severity, age, latched = tx.data("STAT:ALAR?").split(",")
     assert (number, code, severity, latched) == ("1", "KEYSTORE_FULL", "MAJOR", "0")
@@ -152,7 +152,7 @@ def test_the_age_of_an_alarm_counts_from_when_it_was_raised(tx: Instrument) -> N
 
 
 def test_a_security_alarm_outlives_a_power_cycle(tx: Instrument) -> None:
-    tx.model.provoke("cover_opened")
+    tx.model.add_fault("cover_opened")
     tx.model.faults.remove("cover_opened")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     tx.data("UNIT:POW OFF;:UNIT:POW ON")
     tx.pass_time(60)

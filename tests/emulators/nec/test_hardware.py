@@ -89,7 +89,7 @@ def test_nanowires_stay_cold_through_power_off_and_photodiodes_do_not() -> None:
 def test_a_warm_cryostat_is_waited_for_in_warmup_and_its_alarm_comes_after_12_h() -> None:
     model = ReceiverModel()
     instrument = Instrument(model)
-    model.provoke("detector_warmup_failure")
+    model.add_fault("detector_warmup_failure")
     instrument.data("UNIT:POW ON")
     instrument.pass_time(60)
     assert instrument.data("UNIT:STAT?") == "WARMUP,NONE"
@@ -150,7 +150,7 @@ def test_one_weak_laser_among_eight_is_noticed() -> None:
     tx.model.prepare("RUN")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     tx.pass_time(1)
     assert tx.active() == set()
-    tx.model.provoke("laser_power_loss")
+    tx.model.add_fault("laser_power_loss")
     assert float(tx.data("CHAN2:POW?")) < -11
     assert float(tx.data("FETC:POW?")) > 6
     tx.pass_time(0.1)
@@ -324,7 +324,7 @@ def test_visibility_is_the_mean_over_the_sub_channels_that_are_on() -> None:
 
 def test_without_light_there_is_nothing_to_see() -> None:
     rx = in_state(ReceiverModel, "STANDBY")
-    rx.model.provoke("light_lost")
+    rx.model.add_fault("light_lost")
     for question in ("FETC:PHAS?", "FETC:VIS?", "FETC:CLOC:POW?", "FETC:LOSS?", "CHAN1:VIS?"):
         assert rx.ask(question).code == -230
     assert rx.data("SENS:CLOC:LOCK?") == "0"

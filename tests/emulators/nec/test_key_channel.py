@@ -13,7 +13,7 @@ from tokaido.emulators.nec import ReceiverModel, TransmitterModel
 from tokaido.emulators.nec._keyformat import MAX_HEADER, NecKeyFormat
 from tokaido.emulators.nec._unit import MAX_CONNECTIONS
 from tokaido.emulators.units import BlockOutcome, Refusal
-from tokaido.hal import KeyMaterial
+from tokaido.hal import KeyBlockFacts, KeyMaterial
 from tokaido_testing.sealed import Instrument
 
 KEY = bytes(range(64))
@@ -63,9 +63,8 @@ def host(model: TransmitterModel) -> Host:
 def give_block(model: TransmitterModel, number: int = 0, key: bytes = KEY) -> None:
     session = model.blocks.session
     assert session is not None
-    outcome = BlockOutcome(
-        "accepted", number=number, qber=0.01, key=KeyMaterial(key), method="lim2014", bound="chernoff", eps=1e-10
-    )
+    facts = KeyBlockFacts("of its distillation", number, 8 * len(key), "lim2014", "chernoff", 1e-10, False, True)
+    outcome = BlockOutcome("accepted", number=number, qber=0.01, key=KeyMaterial(key), facts=facts)
     model.blocks.block_ended(session, outcome)
 
 
@@ -252,7 +251,7 @@ def test_telemetry_has_the_names_of_fetch_all_and_nil_for_what_is_missing(model:
 
 def test_an_alarm_is_told_and_events_are_counted(model: TransmitterModel, host: Host) -> None:
     host.ask("subscribe", interval_ms=60_000)
-    model.provoke("keystore_full")
+    model.add_fault("keystore_full")
     model.advance(model.now_ns + 100_000_000)
     model.faults.remove("keystore_full")
     model.advance(model.now_ns + 100_000_000)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokaido.emulators._link import QkdLink
+from tokaido.emulators import QkdLink
 from tokaido.emulators.nec import ReceiverModel, TransmitterModel
 from tokaido.emulators.optics import Fibre, preset
 from tokaido_testing.sealed import Instrument

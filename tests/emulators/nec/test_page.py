@@ -1,4 +1,4 @@
-"""The models against the tables of docs/protocols/nec.md, which is read anew: commands, limits, states, readings."""
+"""The models against the tables of docs/protocols/nec.md, which is read again: commands, limits, states, readings."""
 
 from __future__ import annotations
 

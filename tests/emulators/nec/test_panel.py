@@ -252,7 +252,7 @@ def test_reset_stops_a_running_unit() -> None:
 
 def test_self_test_tells_of_a_latched_fault(tx: Instrument) -> None:
     assert tx.data("*TST?") == "0"
-    tx.model.provoke("rng_failure")
+    tx.model.add_fault("rng_failure")
     tx.pass_time(0.1)
     assert tx.data("*TST?") == "1"
     assert tx.data("SOUR:RAND?") == "0"
@@ -296,7 +296,7 @@ def test_the_questionable_condition_follows_the_alarms(kind: Kind, fault: str, c
     instrument = in_state(kind, "RUN")
     instrument.pass_time(3)
     assert instrument.data("STAT:QUES:COND?") == "0"
-    instrument.model.provoke(fault)
+    instrument.model.add_fault(fault)
     instrument.pass_time(60 if fault == "chassis_hot" else 15 if "runaway" in fault or "warm" in fault else 1)
     assert instrument.data("STAT:QUES:COND?") == str(condition)
     assert int(instrument.data("STAT:QUES?")) & condition == condition
@@ -312,7 +312,7 @@ def test_enabled_events_request_service(rx: Instrument) -> None:
     rx.line("*CLS;:STAT:QUES:ENAB 8;*SRE 8")
     assert rx.model.service_request_enable == 8
     assert rx.model.status_byte(message_available=False) == 0
-    rx.model.provoke("light_lost")
+    rx.model.add_fault("light_lost")
     rx.pass_time(1)
     assert rx.model.status_byte(message_available=False) == 8 | 64
     rx.line("STAT:QUES?")
@@ -368,7 +368,7 @@ def test_the_worked_messages_of_the_page(tx: Instrument) -> None:
     assert tx.line("SEAL? #H00A1F3,#H0FBAEFCA;SOUR:ATT 99;:SOUR:ATT?") == (
         '#H00A1F3,#HBEFF3203,-222,"Data out of range;SOUR:ATT takes 0 to 60 dB"\n'
     )
-    tx.model.provoke("cover_opened")
+    tx.model.add_fault("cover_opened")
     assert tx.line("SEAL? #H00A1F4,#H1A67F9E6;KEY:STAR") == (
         '#H00A1F4,#HEFF7B3B0,130,"Not in this state;SECURITY_HOLD: KEY:STAR is allowed in STANDBY"\n'
     )

@@ -114,7 +114,7 @@ def test_service_is_requested_over_hislip_when_a_program_asked_for_it(unit: Emul
         client.write(b"*CLS;:STAT:QUES:ENAB 512;*SRE 8\n")
         assert client.query(b"*SRE?\n") == b"8\n"
         assert client.asynchronous.silent()
-        unit.provoke("cover_opened")
+        unit.add_fault("cover_opened")
         kind, status, _, _ = client.asynchronous.receive()
         assert kind == 20  # AsyncServiceRequest (IVI-6.1)
         assert status & 0x48 == 0x48

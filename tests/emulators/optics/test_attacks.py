@@ -261,13 +261,13 @@ def test_blinding_keeps_signal_and_errors_and_ends_double_clicks_darkness_and_af
     assert same_qber(seen, base, 0, 1)
     assert same_halves(seen)
     assert seen.double == 0 < base.double
-    assert seen.by_intensity[2] < 0.06 * base.by_intensity[2]  # what is left are photons of w = 0.001
+    assert seen.by_intensity[2] < 0.06 * base.by_intensity[2]  # the rest are photons of w = 0.001
     assert abs(afterpulses(seen)) < 4 < afterpulses(base)
     assert seen.unequal_bases == pytest.approx(base.unequal_bases, rel=0.01)
     dark = QuantumChannel(T12, physics=np.random.default_rng(1)).expose(
         10**10, Conditions(laser_on=False, eavesdropper=DetectorBlinding(basis="x"))
     )
-    assert dark.receiver.slots.size > 0  # who is silent blinds nobody
+    assert dark.receiver.slots.size > 0  # a silent transmitter blinds no detector
 
 
 def test_blind_detectors_click_only_where_the_bases_are_the_eavesdroppers(base: Seen) -> None:

@@ -127,6 +127,8 @@ def test_keys_of_a_still_day_are_those_of_the_analysis_that_it_names(method: Day
     params = replace(LINK, channel_loss_db=10.0)
     day = simulate_day(params, drift=STILL, seconds=1200, pulses_per_block=1e11, method=method, seed=4)
     rate = link_rate(params, method=method, pulses=1e11)
+    attacks = {"lim": "general attacks", "lucamarini": "collective attacks"}[method]
+    assert day.secure_against == day.blocks[0].key.secure_against == attacks
     assert day.method == day.blocks[0].key.method == {"lim": "lim2014", "lucamarini": "lucamarini2013"}[method]
     assert day.bound == rate.bound
     assert day.eps == pytest.approx(rate.eps)

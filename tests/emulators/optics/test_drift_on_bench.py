@@ -29,7 +29,7 @@ def running(swing_k: float) -> tuple[Yard, QuantumPath]:
     drift = DriftSettings(temperature_swing_k=swing_k, surface_swing_k=0.0)
     yard = Yard(bench=Bench(seed=5, secrets="seeded", drift=drift))
     yard.bench.build("alice", "bob", QUIET)
-    yard.bench.fibres["A"].bend(12.0)  # fewer clicks for the processor
+    yard.bench.fibres["A"].add_bend(12.0)  # fewer clicks for the processor
     yard.run("alice", "bob")
     path = yard.bench._receivers["bob"].path
     assert path is not None

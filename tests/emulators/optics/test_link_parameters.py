@@ -80,7 +80,7 @@ def test_parameters_do_not_change() -> None:
 
 
 def test_dead_time_counts_begun_gates() -> None:
-    assert T12.dead_gates == 10
+    assert T12.dead_gates == 2
     assert replace(T12, dead_time_s=10.2e-9).dead_gates == 11
     assert replace(T12, dead_time_s=0.0).dead_gates == 0
 

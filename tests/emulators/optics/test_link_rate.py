@@ -22,14 +22,17 @@ from tokaido.emulators.optics import (
     block_pulses,
     expected_counts,
     expected_gains,
+    expected_key_length,
     finite_key_rate,
     link_rate,
+    lucamarini_expected_key,
     preset,
     presets,
     protocol_preset,
 )
 
 METHODS: tuple[Method, ...] = ("asymptotic", "lucamarini")
+BB84_METHODS: tuple[Method, ...] = ("lim", "lucamarini", "asymptotic", "infinite-decoys")
 BOUNDS: tuple[AnyBound, ...] = ("gaussian", "chernoff", "hoeffding")
 MODELS: tuple[GainModel, ...] = ("lim", "emulator")
 
@@ -101,6 +104,20 @@ def test_methods_key_the_bases_that_their_papers_key() -> None:
     assert both.sifted_bps == pytest.approx(2 * lim.sifted_bps)
     assert link_rate(even, method="asymptotic").keyed_bases == "both"
     assert link_rate(preset("nec-apd", channel_loss_db=10.0), method="asymptotic").keyed_bases == "key"
+
+
+def test_a_rate_says_which_attacks_its_proof_covers() -> None:
+    covered = {method: link_rate(t12(), method=method).secure_against for method in BB84_METHODS}
+    assert covered == {
+        "lim": "general attacks",
+        "lucamarini": "collective attacks",
+        "asymptotic": "general attacks",
+        "infinite-decoys": "general attacks",
+    }
+    assert link_rate(protocol_preset("boaron-2018", channel_loss_db=42.7)).secure_against == "general attacks"
+    assert link_rate(protocol_preset("dps-2007", channel_loss_db=20.0)).secure_against == "individual attacks"
+    assert expected_key_length(t12(), 1e12).secure_against == "general attacks"
+    assert lucamarini_expected_key(t12(), 1e12).secure_against == "collective attacks"
 
 
 def test_published_t12_settings_are_not_for_lim() -> None:
@@ -211,6 +228,18 @@ def test_photon_number_splitting_shows_in_the_decoys_alone(
     assert with_.gains[1] / without.gains[1] == pytest.approx(decoy, abs=0.003)
     assert with_.gains[2] / without.gains[2] == pytest.approx(vacuum, abs=0.003)
     assert with_.single_photon_yield / without.single_photon_yield == pytest.approx(single, abs=0.01)
+
+
+def test_a_block_of_so_many_bits_takes_longer_when_an_attack_makes_clicks_fewer() -> None:
+    link = preset("t12", settings="short-block", channel_loss_db=14.5)
+    attack = PhotonNumberSplitting(fraction=1.0)
+    without, with_ = (link_rate(link, method="lim", attack=each) for each in (None, attack))
+    assert with_.sifted_bps < 0.95 * without.sifted_bps  # decoys are missing
+    for rate in (without, with_):
+        assert rate.sifted_bps * rate.block_s == pytest.approx(1e7, rel=1e-9)
+        assert rate.pulses == pytest.approx(rate.block_s * link.clock_rate_hz)
+    other_law = link_rate(link, method="lim", model="lim")
+    assert other_law.sifted_bps * other_law.block_s == pytest.approx(1e7, rel=1e-9)
 
 
 def test_misalignment_looks_like_a_little_intercept_resend() -> None:

@@ -10,12 +10,16 @@ from tokaido.emulators.optics import (
     DpsParameters,
     LinkParameters,
     OneDecoyParameters,
+    PresetSettings,
+    link_rate,
+    maximum_loss_db,
     preset,
     preset_info,
     presets,
     protocol_preset,
 )
 
+SETTINGS: tuple[PresetSettings, ...] = ("published", "short-block")
 FORMS = {"decoy-bb84": LinkParameters, "one-decoy": OneDecoyParameters, "dps": DpsParameters}
 
 
@@ -23,6 +27,7 @@ def test_presets_are_there_by_name_and_protocol() -> None:
     assert set(presets()) == {
         "t12",
         "t12-even",
+        "t12-cold",
         "nec-sspd",
         "nec-apd",
         "nec-2008",
@@ -33,7 +38,7 @@ def test_presets_are_there_by_name_and_protocol() -> None:
     }
     assert presets("dps") == ("dps-2007",)
     assert presets("one-decoy") == ("boaron-2018",)
-    assert len(presets("decoy-bb84")) == 7
+    assert len(presets("decoy-bb84")) == 8
     with pytest.raises(ValueError, match=r"'cow'.*'dps'"):
         presets("cow")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
@@ -68,7 +73,10 @@ def test_what_was_fitted_can_be_asked_for() -> None:
 def test_a_distance_is_as_good_as_a_loss() -> None:
     assert preset("t12", distance_km=50) == preset("t12", channel_loss_db=10.0)
     assert preset("gys", distance_km=100).channel_loss_db == pytest.approx(21.0)
-    assert protocol_preset("dps-2007", distance_km=200).channel_loss_db == pytest.approx(42.1)
+    assert protocol_preset("dps-2007", distance_km=200).channel_loss_db == 42.1
+    assert protocol_preset("dps-2007", distance_km=105).channel_loss_db == 21.0  # a spool of its own, not 22.1 dB
+    assert protocol_preset("dps-2007", distance_km=100).channel_loss_db == pytest.approx(21.05)
+    assert preset_info("t12").spools == {}
     for nothing_or_both in ({}, {"channel_loss_db": 1.0, "distance_km": 5.0}):
         with pytest.raises(ValueError, match="loss once"):
             preset("t12", **nothing_or_both)  # type: ignore[arg-type]
@@ -96,6 +104,22 @@ def test_t12_even_differs_in_its_bases_alone() -> None:
     same = dataclasses.replace(even, key_basis_probability_transmitter=15 / 16, key_basis_probability_receiver=15 / 16)
     assert same == preset("t12", channel_loss_db=10.0)
     assert even.key_basis_probability_receiver == 0.5
+
+
+def test_cold_detectors_reach_spans_that_t12_does_not() -> None:
+    for settings in SETTINGS:
+        link = preset("t12-cold", settings=settings, channel_loss_db=28.6)
+        rate = link_rate(link)
+        assert (rate.method, rate.secure_against) == ("lim", "general attacks")
+        assert rate.secret_bps > 2.8e3
+        assert link_rate(preset("t12", settings=settings, channel_loss_db=28.6)).secret_bps == 0
+        reach = maximum_loss_db(link)
+        assert reach is not None
+        assert 36 < reach < 40
+    assert link_rate(preset("t12-cold", settings="short-block", channel_loss_db=28.6)).block_s == pytest.approx(
+        86, abs=2
+    )
+    assert preset_info("t12-cold").fitted.keys() == preset_info("t12").fitted.keys()  # the detectors are assumed
 
 
 def test_gys_is_the_experiment_of_ma_2005() -> None:

@@ -211,7 +211,7 @@ def test_a_serial_line_may_end_its_replies_with_cr_alone() -> None:
 
 def test_a_stuck_core_says_so() -> None:
     model = box()
-    model.provoke("stuck")
+    model.add_fault("stuck")
     assert do(model, ":OXC:SWIT:CONN:ADD (@1),(@25)") == '-240, "Hardware error;switch core"'
     assert do(model, ":OXC:SWIT:DISC:ALL") == OK, "nothing to move"
 

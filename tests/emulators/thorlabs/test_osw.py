@@ -86,11 +86,11 @@ def test_a_line_may_come_in_pieces_and_several_at_once() -> None:
 
 def test_a_stuck_mirror_takes_the_command_and_stays() -> None:
     model = OswSwitchModel()
-    model.provoke("stuck")
+    model.add_fault("stuck")
     ask(model, "S 2")
     assert model.state == 1
     with pytest.raises(hal.ConfigurationError):
-        model.provoke("cover_opened")
+        model.add_fault("cover_opened")
 
 
 @pytest.mark.parametrize("options", [{"model": "OSW44-1550E"}, {"state": 3}, {"stale": "always"}])

@@ -59,7 +59,7 @@ def test_each_fault_leads_to_its_alarm_and_each_alarm_ends_as_the_page_says(kind
     else:
         model.prepare("RUN")
         program.pass_time(3)
-    model.provoke(fault)
+    model.add_fault(fault)
     program.pass_time(3)
     for _ in range(700):
         if code in program.active():
@@ -94,7 +94,7 @@ def test_alarm_lines_are_numbered_without_a_gap() -> None:
     model.prepare("RUN")
     program = Program(model)
     for _ in range(3):
-        model.provoke("keystore_full")
+        model.add_fault("keystore_full")
         program.pass_time(0.1)
         model.faults.remove("keystore_full")
         program.pass_time(0.1)

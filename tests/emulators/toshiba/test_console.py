@@ -26,7 +26,7 @@ def test_the_worked_lines_of_the_page(unit: TransmitterModel, program: Program) 
     assert program.line("#00A1F1 LAS:POW?*C4FADCAB")[0].startswith("=00A1F1 OK -0.")
     assert program.line("#00A1F2 VOA:ATT 12.5*25A4300E") == ["=00A1F2 OK 12.5*6969B926"]
     assert program.line("#00A1F3 VOA:ATT 99*2250761E") == ["=00A1F3 ERR 22 RANGE VOA:ATT takes 0 to 60 dB*03E46874"]
-    unit.provoke("cover_opened")
+    unit.add_fault("cover_opened")
     assert program.line("#00A1F4 KEY START*60C52B78") == [
         "!000001 RAISED TAMPER CRITICAL the cover was opened*2A627B40",
         "=00A1F4 ERR 30 STATE SECURITY_HOLD: KEY START is allowed in STANDBY*A2B03440",
@@ -239,7 +239,7 @@ def test_every_command_of_help_is_known(unit: TransmitterModel) -> None:
 
 def test_an_alarm_line_never_comes_inside_what_a_person_types(unit: TransmitterModel) -> None:
     typed(unit, "\rEM")
-    unit.provoke("chassis_hot")
+    unit.add_fault("chassis_hot")
     unit.advance(unit.now_ns + 60_000_000_000)
     assert unit.take("control") == b""
     shown = typed(unit, "I?\r")
@@ -248,7 +248,7 @@ def test_an_alarm_line_never_comes_inside_what_a_person_types(unit: TransmitterM
 
 def test_an_alarm_line_leaves_a_waiting_prompt_and_prints_it_again(unit: TransmitterModel) -> None:
     typed(unit, "\r")
-    unit.provoke("cover_opened")
+    unit.add_fault("cover_opened")
     shown = unit.take("control").decode()
     assert shown.startswith("\r\n!000001 RAISED TAMPER ")
     assert shown.endswith("\r\nTKTX0001 SECURITY_HOLD> ")

@@ -13,7 +13,7 @@ def test_a_rate_alarm_clears_only_above_a_fifth() -> None:
     model = ReceiverModel()
     model.prepare("RUN")
     program = Program(model)
-    model.provoke("rate_drop")
+    model.add_fault("rate_drop")
     program.pass_time(3)
     assert program.active() == {"RATE_LOW"}
     model.faults.remove("rate_drop")
@@ -40,7 +40,7 @@ def test_a_security_alarm_outlives_a_power_cycle() -> None:
     model = TransmitterModel()
     model.prepare("RUN")
     program = Program(model)
-    model.provoke("cover_opened")
+    model.add_fault("cover_opened")
     model.faults.remove("cover_opened")
     program.data("PWR OFF")
     program.data("PWR ON")
@@ -53,7 +53,7 @@ def test_a_security_alarm_outlives_a_power_cycle() -> None:
 def test_a_cold_unit_that_was_tampered_with_warms_up_after_the_acknowledgement() -> None:
     model = TransmitterModel()
     program = Program(model)
-    model.provoke("cover_opened")
+    model.add_fault("cover_opened")
     program.data("PWR ON")
     program.pass_time(20)
     assert program.data("STAT?") == "SECURITY_HOLD"
@@ -62,7 +62,7 @@ def test_a_cold_unit_that_was_tampered_with_warms_up_after_the_acknowledgement()
     program.data("PWR OFF")
     program.data("PWR ON")
     program.pass_time(3)
-    model.provoke("cover_opened")
+    model.add_fault("cover_opened")
     model.faults.remove("cover_opened")
     program.data("SEC ACK")
     assert program.data("STAT?") == "WARMUP"
@@ -75,10 +75,10 @@ def test_security_goes_before_a_fault_and_the_fault_is_not_forgotten() -> None:
     model = TransmitterModel()
     model.prepare("RUN")
     program = Program(model)
-    model.provoke("rng_failure")
+    model.add_fault("rng_failure")
     program.pass_time(0.1)
     assert program.data("STAT?") == "FAULT"
-    model.provoke("cover_opened")
+    model.add_fault("cover_opened")
     assert program.data("STAT?") == "SECURITY_HOLD"
     model.faults.remove("cover_opened")
     program.data("SEC ACK")
@@ -87,4 +87,4 @@ def test_security_goes_before_a_fault_and_the_fault_is_not_forgotten() -> None:
 
 def test_a_fault_of_the_other_unit_is_unknown() -> None:
     with pytest.raises(ConfigurationError):
-        TransmitterModel().provoke("detector_blinding")
+        TransmitterModel().add_fault("detector_blinding")

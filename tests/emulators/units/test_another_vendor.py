@@ -1,4 +1,4 @@
-"""The room is nobody's: a family with nothing of the others' is built here by subclassing alone, and makes keys.
+"""The room belongs to no vendor: a family is built here by subclassing alone, without the others, and makes keys.
 
 Its units have three sub-channels, superconducting detectors, a faster clock, other steps and other messages.
 """
@@ -58,7 +58,7 @@ class PackedFormat(KeyFormat):
         try:
             return msgspec.msgpack.decode(frames[1], type=dict[str, Any]), list(frames[2:])
         except (IndexError, msgspec.DecodeError):
-            raise Refusal("MALFORMED", "this is no message") from None
+            raise Refusal("MALFORMED", "this is not a message") from None
 
     def encode(self, request_id: bytes | None, header: Header, payload: Sequence[bytes] = ()) -> list[bytes]:
         return [request_id or b"", msgspec.msgpack.encode(header), *payload]
@@ -203,7 +203,7 @@ def test_it_warms_up_cools_down_and_aligns_in_its_own_steps() -> None:
 
 def test_a_cooler_that_fails_is_told_by_the_limit_of_this_very_box() -> None:
     bob = Bob(warmup_limit_s=20.0)
-    bob.provoke("detector_warmup_failure")
+    bob.add_fault("detector_warmup_failure")
     bob.orders.obey("power_on", called="ON")
     pass_time(bob, 21)
     assert bob.state == "WARMUP"
@@ -217,7 +217,7 @@ def test_its_control_port_speaks_its_own_words() -> None:
     alice.prepare("STANDBY")
     assert ask(alice, "GO") == "done\n"
     assert ask(alice, "ERRORS") == "NO_DATA: no block was finished yet\n"
-    alice.provoke("cover_opened")
+    alice.add_fault("cover_opened")
     assert alice.take("control") == b"RAISED somebody was here\n"
     assert alice.state == State.SECURITY_HOLD
 

@@ -128,7 +128,7 @@ def test_a_unit_without_a_locked_clock_takes_no_notice(name: str) -> None:
 
 
 def test_light_that_a_fault_hides_makes_the_clock_slip_when_it_is_seen(rx: ReceiverModel) -> None:
-    rx.provoke("light_lost")
+    rx.add_fault("light_lost")
     rx.incoming = OTHER_WAYS["path"]
     pass_time(rx, 1)
     assert state(rx) == "DEGRADED"

@@ -6,7 +6,7 @@ import pytest
 
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
 from tokaido.emulators.units import Refusal, parse_link
-from tokaido.hal import KeyBlockInfo, KeyMaterial
+from tokaido.hal import KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido_testing.console import Host, Program
 
 SETUP_STATES = ("OFF", "WARMUP", "AUTH", "STANDBY")
@@ -330,7 +330,8 @@ def test_no_key_shows_in_what_holds_it(unit: Unit) -> None:
 def test_a_block_says_which_link_made_it(unit: Unit) -> None:
     for number, names in enumerate([{}, NORTH]):
         key = KeyMaterial(bytes(32))
-        info = KeyBlockInfo("TKTX0001", "00" * 8, number, 256, "lim2014", "chernoff", 1e-10, False, True, **names)
+        info = KeyBlockFacts("00" * 8, number, 256, "lim2014", "chernoff", 1e-10, False, True)
+        info = KeyBlockInfo.of(info, "TKTX0001", **names)
         unit.model.store.add(info, key)
     offered = unit.host.ask("draw", max=2, wait_ms=0)["blocks"]
     assert [(block["peer"], block["path"]) for block in offered] == [("-", "-"), ("TKRX0001", "north")]

@@ -143,7 +143,7 @@ def rewritten(message: bytes, **members: str) -> bytes:
 
 
 def test_a_proof_is_of_the_path() -> None:
-    """The key is the same; who sits on the channel makes each box believe that the other speaks of its path."""
+    """The key is the same; an attacker on the channel makes each box believe that the other speaks of its path."""
     tx, rx = pair("north", "south")
     channel = ClassicalChannel(tx, rx)
     channel.tamper = lambda message: rewritten(message, path="south" if TX.encode() in message[:60] else "north")

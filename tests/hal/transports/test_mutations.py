@@ -12,6 +12,7 @@ import pytest
 
 from tokaido.hal import TokaidoError, WrongDeviceError
 from tokaido.hal.transports import DescriptorPort, SerialTransport, VisaTransport, ZmqTransport
+from tokaido_testing.patience import patient
 from tokaido_testing.rigs import TIMEOUT_S, Rig
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def test_without_the_lock_two_threads_ruin_each_other_and_without_the_taint_too_
 
         def ask(number: int, rig: Rig = rig, errors: list[Exception] = errors) -> None:
             try:
-                rig.ask(number, 0.2)
+                rig.ask(number, patient(0.2))
             except Exception as error:  # noqa: BLE001 - it is kept
                 errors.append(error)
 

@@ -32,6 +32,7 @@ from tokaido.hal import (
 )
 from tokaido.hal.transports import NOT_MINE, LineCodec, Request, SerialTransport, open_transport
 from tokaido.hal.transports._ports import claim
+from tokaido_testing.patience import in_time
 from tokaido_testing.peers import ALARM, PtyPeer, TcpProxy
 from tokaido_testing.rigs import Rig, SealedCodec
 
@@ -107,7 +108,7 @@ def test_an_endless_line_ends_long_before_the_deadline(line: Rig) -> None:
     start = time.monotonic()
     with pytest.raises(ProtocolError, match="longer than 65536 bytes"):
         line.ask(2, 5.0)
-    assert time.monotonic() - start < 2
+    assert in_time(start, 2)
     line.peer.heal()
 
 
@@ -117,7 +118,8 @@ def test_a_stream_of_foreign_lines_ends_at_the_deadline(sealed_line: Rig) -> Non
     start = time.monotonic()
     with pytest.raises(DeviceTimeoutError):
         sealed_line.ask(2, 0.2)
-    assert 0.2 <= time.monotonic() - start < 0.45
+    assert time.monotonic() - start >= 0.2
+    assert in_time(start, 0.45)
     sealed_line.peer.heal()
 
 
@@ -232,8 +234,7 @@ def test_a_port_that_another_process_holds_is_busy_and_its_holder_is_named(line:
     assert isinstance(line.peer, PtyPeer)
     program = (
         "import sys; from pathlib import Path\n"
-        "from tokaido.hal.transports import Resource, open_transport\n"
-        "from tokaido.hal.transports._codec import LineCodec\n"
+        "from tokaido.hal.transports import LineCodec, Resource, open_transport\n"
         f"t = open_transport(Resource('serial', {str(line.peer.link)!r}, {{}}), LineCodec())\n"
         "t.open(); print('open', flush=True); sys.stdin.read()\n"
     )
@@ -327,7 +328,7 @@ def test_a_socket_to_nobody_is_not_connected() -> None:
 
 def test_a_port_without_descriptor_works_through_pyserial() -> None:
     with SerialTransport(Resource.parse("serial:loop://"), LineCodec()) as transport:
-        assert transport.query("what is sent comes back") == "what is sent comes back"
+        assert transport.query("every word comes back") == "every word comes back"
         with pytest.raises(DeviceTimeoutError):
             transport.exchange(raw(b"x\n", lambda frame: NOT_MINE), 0.1)
         assert transport.query("again", 1.0) == "again"
@@ -350,7 +351,7 @@ def test_a_slow_url_does_not_hold_a_call_beyond_its_deadline() -> None:
             start = time.monotonic()
             with pytest.raises(NotConnectedError, match="did not open within the deadline"):
                 transport.open()
-            assert time.monotonic() - start < 0.45
+            assert in_time(start, 0.45)
         time.sleep(0.8)  # pyserial gives up, and drops its socket without closing it
         gc.collect()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import os
 import socket
 import struct
@@ -32,6 +33,7 @@ from tokaido.hal import (
     WrongDeviceError,
 )
 from tokaido.hal.transports import NOT_MINE, DescriptorPort, LineCodec, Request, VisaTransport, open_transport
+from tokaido_testing.patience import in_time, patient
 from tokaido_testing.peers import PtyPeer
 from tokaido_testing.rigs import TIMEOUT_S, Rig
 from tokaido_testing.visa_peers import HislipPeer, SocketPeer
@@ -40,8 +42,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _loaded() -> None:
+    """Load the library before any deadline runs: that takes longer than a short one on a busy machine."""
+    importlib.import_module("pyvisa_py")
+
+
 def visa(text: str, timeout_s: float = 0.3) -> VisaTransport:
-    return VisaTransport(Resource.parse(f"visa:{text}"), LineCodec(), timeout_s=timeout_s)
+    return VisaTransport(Resource.parse(f"visa:{text}"), LineCodec(), timeout_s=patient(timeout_s))
 
 
 def socket_name(port: int) -> str:
@@ -69,11 +77,11 @@ def socket_name(port: int) -> str:
     ],
 )
 def test_what_cannot_be_opened_says_so(text: str, error: type[TokaidoError], said: str) -> None:
-    with visa(text) as transport:
+    with visa(text, 0.6) as transport:
         start = time.monotonic()
         with pytest.raises((error, NotConnectedError) if "@plain" in text else error, match=said) as caught:
             transport.query("V1?")
-        assert time.monotonic() - start < 1
+        assert in_time(start, 1)
         assert caught.value.transport == transport.name
         assert caught.value.remedy
 
@@ -117,7 +125,7 @@ def test_a_server_that_never_answers_holds_no_call_beyond_its_deadline(name: str
             start = time.monotonic()
             with pytest.raises((NotConnectedError, DeviceTimeoutError)):
                 transport.query("V1?")
-            assert time.monotonic() - start < 0.55
+            assert in_time(start, 0.55)
             late, _ = mute.accept()
             late.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             late.close()  # so that the library gives up, too
@@ -191,7 +199,7 @@ def test_a_port_that_another_program_locked_is_busy(tmp_path: Path) -> None:
 
 def test_a_line_without_descriptor_works_through_pyserial() -> None:
     with visa("ASRLloop://::INSTR") as transport:
-        assert transport.query("what is sent comes back") == "what is sent comes back"
+        assert transport.query("every word comes back") == "every word comes back"
         with pytest.raises(DeviceTimeoutError):
             transport.exchange(Request("x", b"x\n", lambda frame: NOT_MINE), 0.1)
         assert transport.query("again", 1.0) == "again"
@@ -300,7 +308,7 @@ def test_closing_ends_a_call_of_another_thread_soon(make_rig: Callable[..., Rig]
     start = time.monotonic()
     rig.transport.close()
     thread.join()
-    assert time.monotonic() - start < 0.5
+    assert in_time(start, 0.5)
     assert isinstance(errors[0], ClosedError)
 
 
@@ -311,7 +319,7 @@ def test_a_reply_that_trickles_ends_with_the_deadline(make_rig: Callable[..., Ri
     start = time.monotonic()
     with pytest.raises(DeviceTimeoutError):
         rig.ask(2)
-    assert time.monotonic() - start < TIMEOUT_S + 0.15
+    assert in_time(start, TIMEOUT_S + 0.15)
 
 
 def test_vxi11_goes_through_the_same_calls() -> None:
@@ -319,4 +327,4 @@ def test_vxi11_goes_through_the_same_calls() -> None:
     deadline = Deadline(SYSTEM_CLOCK, 0.2)
     with closing(visa("TCPIP::127.0.0.1::inst0::INSTR", 0.2)) as transport, pytest.raises(NotConnectedError):
         transport.open()
-    assert deadline.elapsed_s < 0.5
+    assert deadline.elapsed_s < patient(0.5)

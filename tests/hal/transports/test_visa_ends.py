@@ -7,6 +7,7 @@ import pytest
 from tokaido import emulators
 from tokaido.hal import DeviceTimeoutError, RefusedError, Resource
 from tokaido.hal.transports import ScpiCodec, VisaTransport, drain_errors
+from tokaido_testing.patience import patient
 
 ENDS = [
     ("hislip", "lenient", ""),
@@ -27,7 +28,7 @@ def test_one_switch_on_every_end_answers_refuses_and_recovers(end: str, profile:
             hislip_profile="strict" if profile == "strict" else "lenient",
             resources={"control": name} if name else None,
         ) as switch,
-        VisaTransport(Resource.parse(switch.resources["control"]), ScpiCodec(), timeout_s=0.5) as transport,
+        VisaTransport(Resource.parse(switch.resources["control"]), ScpiCodec(), timeout_s=patient(0.5)) as transport,
     ):
         for _ in range(3):
             assert "16x16" in transport.query("*IDN?")

@@ -19,6 +19,7 @@ from tokaido.hal import (
     trace,
 )
 from tokaido.hal.transports import ZmqTransport, _zmq, open_transport
+from tokaido_testing.patience import in_time, patient
 from tokaido_testing.peers import RouterPeer, TcpProxy
 from tokaido_testing.rigs import Rig, message
 
@@ -34,7 +35,9 @@ def box(make_rig: Callable[..., Rig]) -> Rig:
 
 def through(port: int, box: Rig) -> ZmqTransport:
     """Return another transport to the box, by another port."""
-    return ZmqTransport(Resource("zmq", f"tcp://127.0.0.1:{port}", box.transport.resource.options), timeout_s=0.3)
+    return ZmqTransport(
+        Resource("zmq", f"tcp://127.0.0.1:{port}", box.transport.resource.options), timeout_s=patient(0.3)
+    )
 
 
 def test_a_wrong_server_key_is_an_authentication_error_at_once(box: Rig, tmp_path: Path) -> None:
@@ -42,7 +45,7 @@ def test_a_wrong_server_key_is_an_authentication_error_at_once(box: Rig, tmp_pat
     start = time.monotonic()
     with pytest.raises(AuthenticationError, match=r"server_key_file.*Fetch its public key"):
         box.ask(1, 5.0)
-    assert time.monotonic() - start < 1
+    assert in_time(start, 1)
 
 
 def test_a_client_whose_key_the_peer_does_not_know_is_refused_at_once(box: Rig, tmp_path: Path) -> None:
@@ -50,7 +53,7 @@ def test_a_client_whose_key_the_peer_does_not_know_is_refused_at_once(box: Rig, 
     start = time.monotonic()
     with pytest.raises(AuthenticationError, match="refuses our key"):
         box.ask(1, 5.0)
-    assert time.monotonic() - start < 1
+    assert in_time(start, 1)
 
 
 def test_a_peer_without_curve_is_refused(box: Rig) -> None:
@@ -87,7 +90,7 @@ def test_a_wire_that_garbles_costs_at_most_one_call(box: Rig, fault: str) -> Non
                 assert transport.exchange(message(f"V{number}?")) == f"{number} BOX1"
             except TransportError as error:
                 kinds.append(type(error))
-            assert time.monotonic() - start < 0.55
+            assert in_time(start, 0.55)
         assert len(kinds) <= 1
         assert AuthenticationError not in kinds
 
@@ -100,7 +103,7 @@ def test_a_disconnection_ends_the_wait_at_once(box: Rig) -> None:
         start = time.monotonic()
         with pytest.raises(NotConnectedError, match="disconnected"):
             transport.exchange(message("V1?"), 5.0)
-        assert time.monotonic() - start < 1
+        assert in_time(start, 1)
 
 
 def test_a_peer_that_accepts_and_says_nothing_ends_at_the_deadline(box: Rig) -> None:
@@ -110,7 +113,8 @@ def test_a_peer_that_accepts_and_says_nothing_ends_at_the_deadline(box: Rig) -> 
         start = time.monotonic()
         with pytest.raises(NotConnectedError, match="did not finish the handshake"):
             transport.open(0.2)
-        assert 0.2 <= time.monotonic() - start < 0.45
+        assert time.monotonic() - start >= 0.2
+        assert in_time(start, 0.45)
 
 
 def test_too_many_parts_are_a_protocol_error_and_too_large_a_frame_ends_the_connection(
@@ -161,7 +165,7 @@ def test_a_trace_shows_sizes_only(box: Rig) -> None:
 def test_within_a_process_no_keys_are_needed() -> None:
     router: Any = zmq.Context.instance().socket(zmq.ROUTER)
     router.bind("inproc://box")
-    with open_transport(Resource.parse("zmq:inproc://box"), timeout_s=0.5) as transport:
+    with open_transport(Resource.parse("zmq:inproc://box"), timeout_s=patient(0.5)) as transport:
         assert isinstance(transport, ZmqTransport)
 
         def answer() -> None:

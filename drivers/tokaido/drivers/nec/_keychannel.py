@@ -22,6 +22,10 @@ class NecKeyChannel(KeyChannel):
     """Draws key blocks, loads pre-shared keys and hears the telemetry stream."""
 
     protocol: ClassVar[str] = "NQK1"
+    preshared_key_bytes = 4096
+    max_offers = 16
+    interval_range = 0.1, 60.0
+    subscription_renewal_s = 10.0
 
     def _pack(self, number: int, header: dict[str, Any]) -> list[bytes]:
         return [msgspec.msgpack.encode({"n": number, **header})]

@@ -45,7 +45,7 @@ class SealedMessages:
         """
         if not text or len(text) + OVERHEAD > MAX_MESSAGE or not text.isascii() or not text.isprintable():
             raise ProtocolError(
-                f"{text[:80]!r} is no message of this protocol",
+                f"{text[:80]!r} is not a message of this protocol",
                 remedy=f"Printable ASCII, at most {MAX_MESSAGE - OVERHEAD} characters",
             )
         identifier = f"{next(self._ids) % (1 << 24):06X}"

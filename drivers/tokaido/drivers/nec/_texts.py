@@ -5,18 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tokaido.hal import (
-    Alarm,
-    AlarmEvent,
-    Identity,
-    LinkKey,
-    LinkSelection,
-    NoDataError,
-    ProtocolError,
-    Severity,
-    TokaidoError,
-)
-from tokaido.hal.driver import Answer
+from tokaido.hal import AlarmEvent, Identity, NoDataError, ProtocolError, Severity, TokaidoError
+from tokaido.hal.driver import Answer, not_negative
 
 NOT_A_NUMBER: Final = 9.91e37
 """What SCPI-99 (volume 1, 7.2.1.5) has an instrument say where there is no number."""
@@ -68,17 +58,17 @@ def answer(text: str) -> Answer:
     """Return a reading that may carry its age: `0.0312,12.5`.
 
     Raises:
-        ProtocolError: What stands behind the comma is no age.
+        ProtocolError: The text behind the comma is not an age.
     """
     value, comma, age = text.partition(",")
-    return Answer(value, _number(age, "age")) if comma else Answer(value)
+    return Answer(value, not_negative(float, age, "age")) if comma else Answer(value)
 
 
 def report(text: str) -> dict[str, Answer | TokaidoError]:
     """Return what `FETC:ALL?` lists, `name,value,age` again and again: by name, a value or why there is none.
 
     Raises:
-        ProtocolError: It is no such list.
+        ProtocolError: It is not such a list.
     """
     fields = fields_of(text)
     if len(fields) % 3:
@@ -87,109 +77,40 @@ def report(text: str) -> dict[str, Answer | TokaidoError]:
     for name, value, age in zip(*[iter(fields)] * 3, strict=True):
         if name in found:
             raise ProtocolError(f"a report that says {name[:40]!r} twice")
-        seconds = _number(age, "age")
+        seconds = not_negative(float, age, "age")
         given = seconds < NOT_A_NUMBER and not _is_not_a_number(value)
         found[name] = Answer(value, seconds) if given else NoDataError("the unit gives none", code="-230")
     return found
 
 
-def alarms(text: str) -> tuple[int, tuple[Alarm, ...]]:
-    """Return the number of the last change and the active alarms: `3,LOS,MAJOR,12.5,0`.
+def last_change(text: str) -> int:
+    """Return the number of the last change of an alarm, which `3,LOS,MAJOR,12.5,0` begins with.
 
     Raises:
-        ProtocolError: It is no such list.
+        ProtocolError: It is not a number.
     """
-    last, *fields = fields_of(text)
-    return _whole(last), tuple(
-        Alarm(code=code, severity=_severity(severity), latched=_flag(latched), age_s=_number(age, "age"))
-        for code, severity, age, latched in _groups(fields, 4, text)
-    )
+    return not_negative(int, fields_of(text)[0], "number of a change")
 
 
 def alarm_log(text: str) -> tuple[int, tuple[AlarmEvent, ...]]:
     """Return the number of the last change and the changes: `3,3,RAISED,LOS,MAJOR,"no clock light"`.
 
     Raises:
-        ProtocolError: It is no such list.
+        ProtocolError: It is not such a list.
     """
     last, *fields = fields_of(text)
-    return _whole(last), tuple(
+    if len(fields) % 5:
+        raise ProtocolError(f"a log of {len(fields)} fields: {text[:80]!r}")
+    return not_negative(int, last, "number of a change"), tuple(
         AlarmEvent(
-            sequence=_whole(number),
+            sequence=not_negative(int, number, "number of a change"),
             raised={"RAISED": True, "CLEARED": False}[change],
             code=code,
-            severity=_severity(severity),
+            severity=Severity(severity),
             text=why,
         )
-        for number, change, code, severity, why in _groups(fields, 5, text)
+        for number, change, code, severity, why in zip(*[iter(fields)] * 5, strict=True)
     )
-
-
-def selection(text: str) -> LinkSelection:
-    """Return what `"TKNR0001","west",3` selects.
-
-    Raises:
-        ProtocolError: It is no selection.
-    """
-    fields = fields_of(text)
-    if len(fields) != 3:
-        raise ProtocolError(f"{text[:80]!r} is no selection of a link")
-    return LinkSelection(fields[0], fields[1], _whole(fields[2]))
-
-
-def link_keys(text: str) -> tuple[LinkKey, ...]:
-    """Return what `"TKNR0001","west",1048576` lists; an empty text lists none.
-
-    Raises:
-        ProtocolError: It is no such list.
-    """
-    fields = fields_of(text)
-    if fields == [""]:
-        return ()
-    return tuple(LinkKey(peer, path, _whole(bits)) for peer, path, bits in _groups(fields, 3, text))
-
-
-def watchdog_remaining(text: str) -> float:
-    """Return the s that are left of a watchdog: `30,28.5`.
-
-    Raises:
-        ProtocolError: It has not two fields.
-    """
-    fields = fields_of(text)
-    if len(fields) != 2:
-        raise ProtocolError(f"{text[:80]!r} is not a watchdog")
-    return _number(fields[1], "watchdog")
-
-
-def _groups(fields: list[str], size: int, text: str) -> list[list[str]]:
-    if len(fields) % size:
-        raise ProtocolError(f"a list of other than {size} fields each: {text[:80]!r}")
-    return [fields[start : start + size] for start in range(0, len(fields), size)]
-
-
-def _severity(word: str) -> Severity:
-    return Severity(word)  # a ValueError, which a transport takes for a garbled reply
-
-
-def _flag(word: str) -> bool:
-    return {"0": False, "1": True}[word]
-
-
-def _whole(text: str) -> int:
-    number = _number(text, "whole number")
-    if not number.is_integer() or number < 0:
-        raise ProtocolError(f"{text[:80]!r} is no whole number")
-    return int(text) if text.isdigit() else int(number)
-
-
-def _number(text: str, name: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ProtocolError(f"{text[:80]!r} is no {name}") from None
-    if not 0 <= number <= NOT_A_NUMBER:  # NaN and infinities are none either
-        raise ProtocolError(f"{text[:80]!r} is no {name}")
-    return number
 
 
 def _is_not_a_number(text: str) -> bool:

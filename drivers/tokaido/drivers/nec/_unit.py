@@ -9,32 +9,36 @@ import tokaido.hal as hal
 from tokaido.drivers.nec import _texts
 from tokaido.drivers.nec._seal import WHO, SealedMessages
 from tokaido.hal import Identity, UnitState
-from tokaido.hal.driver import Answer, Codec, LineDevice, Query, measured, query, setting
+from tokaido.hal.driver import Answer, Codec, Query, UnitDriver, measured, query, setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from tokaido.drivers.nec._keychannel import NecKeyChannel
+    from tokaido.hal.driver import KeyChannel
 
 T = TypeVar("T")
 
-VENDOR: Final = "NEC-STYLE"
 SERIAL_NUMBERS: Final = re.compile(r"[A-Z0-9-]{4,24}")
 ALARM_POLL_S: Final = 0.1
 """How long to leave the unit alone between two looks at its alarm log."""
 
 
-class NecUnit(hal.Unit, LineDevice):
+class NecUnit(UnitDriver):
     """The commands and readings that transmitter and receiver share."""
 
     resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {
         "control": frozenset({"visa"}),
         "keys": frozenset({"zmq"}),
     }
-    optional_resources: ClassVar[frozenset[str]] = frozenset({"keys"})
     protocol: ClassVar[str] = "NQC1, NQK1"
+    vendor = "NEC-STYLE"
     models: ClassVar[re.Pattern[str]]
     """What the unit may call its model in `*IDN?`; the group `channels` is the number of its sub-channels."""
+    alarm_command = "STAT:ALAR"
+    link_command = "LINK:SEL"
+    link_list_command = "LINK:LIST"
+    watchdog_command = "UNIT:LEAS"
+    watchdog_range = 5, 3600
 
     state = query(UnitState, "UNIT:STAT", field=0)
     """Get the state."""
@@ -110,23 +114,7 @@ class NecUnit(hal.Unit, LineDevice):
         """Erase every key in the unit. Allowed in every state; takes the unit's own serial number."""
         self._command(f"SEC:ZER {_texts.quoted(serial_number)}")
 
-    def set_watchdog(self, seconds: float) -> None:
-        """Set the watchdog, 5 to 3600 s; 0 ends it. Every later exchange starts it anew."""
-        if seconds != 0 and not 5 <= seconds <= 3600:
-            raise hal.RangeError(
-                f"a watchdog lasts 5 to 3600 s, or 0 for none, not {seconds!r}", remedy="Nothing was sent"
-            )
-        self._command(f"UNIT:LEAS {seconds:g}")
-
-    def watchdog_remaining(self) -> float:
-        """Get the time in s after which the unit will go to its safe state; 0 when there is no watchdog."""
-        return self._read("UNIT:LEAS?", _texts.watchdog_remaining)
-
-    # --- alarms and links ---------------------------------------------------------------------------------------------
-
-    def alarms(self) -> tuple[hal.Alarm, ...]:
-        """Get the alarms that are active."""
-        return self._read("STAT:ALAR?", _texts.alarms)[1]
+    # --- alarms -----------------------------------------------------------------------------------------------------
 
     def alarm_events(self, timeout: float = 0.0) -> tuple[hal.AlarmEvent, ...]:
         """Get what the unit logged since the last call (the first call: since opening), waiting up to `timeout` s.
@@ -143,84 +131,20 @@ class NecUnit(hal.Unit, LineDevice):
     def _logged(self) -> tuple[hal.AlarmEvent, ...]:
         known = self._alarm_number or 0
         last, events = self._read(f"STAT:ALAR:LOG? {known}", _texts.alarm_log)
-        if last < known:  # it was switched off and on, and counts anew
+        if last < known:  # it was switched off and on, and counts from the start
             last, events = self._read("STAT:ALAR:LOG? 0", _texts.alarm_log)
         self._alarm_number = last
         return events
-
-    def link(self) -> hal.LinkSelection:
-        """Get the QKD link that the unit is set to."""
-        return self._read("LINK:SEL?", _texts.selection)
-
-    def select_link(self, peer: str, path: str, *, fencing_token: int | None = None) -> hal.LinkSelection:
-        """Set the unit to a QKD link. Allowed in OFF, WARMUP, AUTH and STANDBY."""
-        wanted = ",".join(
-            [_texts.quoted(peer), _texts.quoted(path), *([] if fencing_token is None else [str(fencing_token)])]
-        )
-        return _texts.selection(self._command(f"LINK:SEL {wanted};:LINK:SEL?"))
-
-    def link_keys(self) -> tuple[hal.LinkKey, ...]:
-        """Get for which links a pre-shared key is loaded."""
-        return self._read("LINK:LIST?", _texts.link_keys)
-
-    # --- the key channel ----------------------------------------------------------------------------------------------
-
-    def load_preshared_key(self, key: hal.KeyMaterial, *, peer: str = "", path: str = "") -> None:
-        """Load the pre-shared key of a link, exactly 4096 bytes, over the key channel.
-
-        Raises:
-            KeyMaterialError: The key is of another length; it is never padded or cut.
-        """
-        self._keys().load_preshared_key(key, peer, path)
-
-    def key_blocks(self, timeout: float, *, limit: int | None = None) -> Iterator[hal.KeyBlock]:
-        """Draw key blocks, oldest first, until none comes for `timeout` s or `limit` were drawn."""
-        return self._keys().key_blocks(timeout, limit)
-
-    def telemetry_stream(self, interval: float, timeout: float) -> Iterator[hal.TelemetryEvent]:
-        """Subscribe to readings every `interval` s, 0.1 to 60, until nothing comes for `timeout` s."""
-        names = {
-            f"{prefix}{value.command}": path + name
-            for owner, path, prefix in self._owners()
-            for name, value in owner.values().items()
-            if value.command
-        }
-        return self._keys().telemetry_stream(interval, timeout, names)
-
-    def _keys(self) -> NecKeyChannel:
-        if self._channel is None:
-            if "keys" not in self._resources:
-                raise hal.UnsupportedError(
-                    f"{self.name} was opened without its key channel", remedy='Give a resource keys="zmq:..."'
-                )
-            from tokaido.drivers.nec._keychannel import NecKeyChannel  # noqa: PLC0415 - ZeroMQ, when first needed
-
-            self._model()
-            self._channel = NecKeyChannel(
-                self._resources["keys"],
-                self.name,
-                self._sealed.serial_number,
-                clock=self._clock,
-                timeout_s=self._timeout_s,
-            )
-        return self._channel
 
     # --- who it is ----------------------------------------------------------------------------------------------------
 
     _sealed: SealedMessages
     _found: re.Match[str] | None = None
     _alarm_number: int | None = None  # of the last change that was handed on, or of the last one before opening
-    _channel: NecKeyChannel | None = None
 
     def identity(self) -> Identity:
         """Get vendor, model, serial number and firmware."""
         return self._read(WHO, _texts.identity)
-
-    def close(self) -> None:
-        """Disconnect; changes nothing in the unit."""
-        if self._channel is not None:
-            self._channel.close()
-        super().close()
 
     def _codec(self) -> Codec:
         self._sealed = SealedMessages()
@@ -228,18 +152,18 @@ class NecUnit(hal.Unit, LineDevice):
 
     def _learn(self, found: Identity) -> None:
         """Check what it is, seal with its serial number from now on, and ask how far its alarm log is."""
-        model = self.models.fullmatch(found.model)
-        if found.vendor != VENDOR or model is None or not SERIAL_NUMBERS.fullmatch(found.serial_number):
+        super()._learn(found)
+        if not SERIAL_NUMBERS.fullmatch(found.serial_number):
             raise hal.WrongDeviceError(
-                f"expected {VENDOR} {self.models.pattern} and found {found.vendor} {found.model} {found.serial_number}",
+                f"expected {self.vendor} with a serial number and found {found.serial_number!r}",
                 device=self.name,
                 transport=self._control.name,
                 remedy="Check the cabling and the resource",
             )
         self._sealed.serial_number = found.serial_number
-        self._found = model
+        self._found = self.models.fullmatch(found.model)
         if self._alarm_number is None:
-            self._alarm_number = self._read("STAT:ALAR?", _texts.alarms)[0]
+            self._alarm_number = self._read("STAT:ALAR?", _texts.last_change)
 
     def _model(self) -> re.Match[str]:
         """Return the model's name as the unit gave it at the last opening, taken apart."""
@@ -247,18 +171,30 @@ class NecUnit(hal.Unit, LineDevice):
             self._control.open()
         return self._found
 
-    # --- exchanges ----------------------------------------------------------------------------------------------------
+    def _key_channel(self) -> type[KeyChannel]:
+        from tokaido.drivers.nec._keychannel import NecKeyChannel  # noqa: PLC0415 - ZeroMQ, when first needed
+
+        return NecKeyChannel
+
+    # --- what it says -------------------------------------------------------------------------------------------------
 
     def ask(self, value: Query[T]) -> T:
         """Ask for a state or flag."""
         own: Query[T] = getattr(type(self), value.name)
         return self._read(f"{own.command}?", lambda text: own.decode(_texts.plain(text)))
 
-    def _ask(self, command: str) -> Answer:
-        return self._read(f"{command}?", _texts.answer)
+    def _written(self, text: str) -> str:
+        return _texts.quoted(text)
 
-    def _order(self, command: str, text: str) -> Answer:
-        return _texts.answer(self._command(f"{command} {text};:{command}?"))
+    def _fields(self, text: str) -> list[str]:
+        fields = _texts.fields_of(text)
+        return [] if fields == [""] else fields
+
+    def _put(self, command: str, text: str) -> str:
+        return self._command(f"{command} {text};:{command}?")
+
+    def _answer(self, text: str) -> Answer:
+        return _texts.answer(text)
 
     def _ask_all(self) -> Mapping[str, Answer | hal.TokaidoError]:
         return self._read("FETC:ALL?", _texts.report)

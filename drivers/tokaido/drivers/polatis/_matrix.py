@@ -151,7 +151,7 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
         said = self._query(":OXC:SWIT:SIZE?") if VENDORS.search(found.vendor) else ""
         numbers = [int(field) for field in said.split(",") if field.strip().isdecimal()]
         if len(numbers) != 2 or min(numbers) < 1:
-            raise self._wrong(f"found {found.vendor} {found.model}, size {said[:20]!r}, which is no Polatis switch")
+            raise self._wrong(f"found {found.vendor} {found.model}, size {said[:20]!r}, which is not a Polatis switch")
         size = hal.SwitchSize(*numbers)
         in_model = SIZE_IN_MODEL.search(found.model)
         if in_model and (int(in_model[1]), int(in_model[2])) != (size.inputs, size.outputs):

@@ -90,11 +90,11 @@ def decode_powers(text: str, count: int) -> list[float]:
 
     Raises:
         ProtocolError: There are not `count` of them.
-        ValueError: One is no number.
+        ValueError: One is not a number.
     """
     powers = [float(field) for field in decode_fields(text, count)]
     if not all(math.isfinite(power) for power in powers):
-        raise ProtocolError(f"a power that is no number: {text[:60]!r}")
+        raise ProtocolError(f"a power that is not a number: {text[:60]!r}")
     return powers
 
 
@@ -103,7 +103,7 @@ def decode_peer(text: str, size: SwitchSize) -> SwitchPort | None:
 
     Raises:
         ProtocolError: There is no such port.
-        ValueError: It is no number.
+        ValueError: It is not a number.
     """
     number = int(text.strip('" ') or "0")
     return port_of(number, size) if number else None

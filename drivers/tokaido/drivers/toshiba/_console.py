@@ -57,7 +57,7 @@ class Console:
         """
         if not text or len(text) + 17 > MAX_REQUEST or not text.isascii() or not text.isprintable() or "*" in text:
             raise ProtocolError(
-                f"{text[:80]!r} is no command of this protocol",
+                f"{text[:80]!r} is not a command of this protocol",
                 remedy=f"Printable ASCII without '*', at most {MAX_REQUEST - 17} characters",
             )
         identifier = f"{next(self._ids) % (1 << 24):06X}"
@@ -81,7 +81,7 @@ class Console:
             self._alarm(line)
 
     def forget_sequence(self) -> None:
-        """Begin to count alarm lines anew: the unit may have been switched off meanwhile."""
+        """Begin to count alarm lines again: the unit may have been switched off meanwhile."""
         self._last_sequence = None
 
     def _accept(self, frame: bytes, identifier: str, seal: str, text: str) -> str | NotMine:

@@ -19,6 +19,10 @@ class ToshibaKeyChannel(KeyChannel):
     """Draws key blocks, loads pre-shared keys and hears the telemetry stream."""
 
     protocol: ClassVar[str] = "TQK1"
+    preshared_key_bytes = 4096
+    max_offers = 16
+    interval_range = 0.1, 60.0
+    subscription_renewal_s = 10.0
 
     def __init__(
         self, resource: hal.Resource, device: str, serial_number: str, *, clock: hal.Clock, timeout_s: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
@@ -36,7 +37,7 @@ class Detector(hal.Detector):
 class Receiver(ToshibaUnit, hal.Receiver):
     """Toshiba-style T12 receiver on its serial console, with two detectors."""
 
-    model = "T12-RX"
+    models = re.compile("T12-RX")
     capabilities = ToshibaUnit.capabilities | {hal.Capability.GATED_DETECTORS}
 
     clock_locked = query(bool, "CLK:LOCK")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import tokaido.hal as hal
 from tokaido.drivers.toshiba._unit import ToshibaUnit
 from tokaido.hal.driver import measured, query, setting
@@ -10,7 +12,7 @@ from tokaido.hal.driver import measured, query, setting
 class Transmitter(ToshibaUnit, hal.Transmitter):
     """Toshiba-style T12 transmitter on its serial console."""
 
-    model = "T12-TX"
+    models = re.compile("T12-TX")
 
     emitting = query(bool, "EMI")
     """Get whether the laser emits."""

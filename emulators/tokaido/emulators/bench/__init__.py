@@ -18,12 +18,14 @@ __all__ = [
     "Hop",
     "Join",
     "LightPath",
+    "SwitchModel",
     "bench_from_station",
 ]
 
 if TYPE_CHECKING:
+    from tokaido.emulators._light import Band, SwitchModel
     from tokaido.emulators.bench._bench import Bench
-    from tokaido.emulators.bench._elements import Band, FibreOnBench
+    from tokaido.emulators.bench._elements import FibreOnBench
     from tokaido.emulators.bench._from_station import bench_from_station
     from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB, Graph, Join
     from tokaido.emulators.bench._path import Hop, LightPath
@@ -32,8 +34,9 @@ else:
         __name__,
         {
             "Bench": "tokaido.emulators.bench._bench",
-            "Band": "tokaido.emulators.bench._elements",
+            "Band": "tokaido.emulators._light",
             "FibreOnBench": "tokaido.emulators.bench._elements",
+            "SwitchModel": "tokaido.emulators._light",
             "bench_from_station": "tokaido.emulators.bench._from_station",
             "CONNECTOR_LOSS_DB": "tokaido.emulators.bench._graph",
             "Graph": "tokaido.emulators.bench._graph",

@@ -62,9 +62,13 @@ class Bench(Plant):
         super().__init__(seed=seed, speed=speed, secrets=secrets, directory=directory, clock=clock)
         self._preshared: dict[tuple[str, str, str], tuple[Path, bytes]] = {}
         settings = drift_settings(drift) if isinstance(drift, str) else drift
-        self._lighting = Lighting(self._graph, self._transmitters, self._receivers, seed, settings)
+        self._lighting = Lighting(
+            self._graph, self.fibres, self._transmitters, self._receivers, seed=seed, drift=settings
+        )
         self._sessions = Sessions(self._lighting, self._transmitters, self._receivers, seed)
-        self._channel = ClassicalChannel(self._units, self._lighting, clock, classical_delay_s)
+        self._channel = ClassicalChannel(
+            self._units, self._transmitters, self._receivers, self._lighting, clock=clock, delay_s=classical_delay_s
+        )
         self._behind_ns = 0
         self._pace = Pace(self._pass, clock=clock, speed=speed, name="Bench")
 
@@ -96,8 +100,8 @@ class Bench(Plant):
             transmitter: Name of the transmitter.
             receiver: Name of the receiver.
             settings: What to set them to, which is also what their optics are built of (see `build`).
-            preset: Name of the settings that are taken for want of these.
-            block_bits: Key-basis bits of a block, at both units; as they are for want of it.
+            preset: Name of the settings that are taken if `settings` is not given.
+            block_bits: Key-basis bits of a block, at both units; default: as they are.
 
         Raises:
             ConfigurationError: There is no such transmitter or receiver.
@@ -115,7 +119,7 @@ class Bench(Plant):
         Args:
             transmitter: Name of the transmitter.
             receiver: Name of the receiver.
-            path: Path of the link; "-" for the link at delivery, which is whoever is there.
+            path: Path of the link; "-" for the link at delivery, which is any unit.
             load: Whether to load it into both units too, as their operators would.
 
         Raises:
@@ -157,12 +161,16 @@ class Bench(Plant):
         """Who sits on the classical channel: takes the sender's name and a message, returns what arrives instead."""
         return self._channel.tamper
 
-    @tamper.setter
-    def tamper(self, tamper: Callable[[str, bytes], Iterable[bytes]] | None) -> None:
+    def add_tamper(self, tamper: Callable[[str, bytes], Iterable[bytes]]) -> None:
+        """Put somebody onto the classical channel in place of any other one: see `tamper`."""
         self._channel.tamper = tamper
 
-    def isolate(self, unit: str) -> None:
-        """Cut a unit off the classical channel, until `reconnect`.
+    def remove_tamper(self) -> None:
+        """Let messages on the classical channel pass as they are."""
+        self._channel.tamper = None
+
+    def add_isolation(self, unit: str) -> None:
+        """Cut a unit off the classical channel, until `remove_isolation`.
 
         Raises:
             ConfigurationError: There is no such unit.
@@ -171,7 +179,7 @@ class Bench(Plant):
             raise ConfigurationError(f"there is no unit {unit!r} on the bench")
         self._channel.isolated.add(unit)
 
-    def reconnect(self, unit: str) -> None:
+    def remove_isolation(self, unit: str) -> None:
         """Put a unit back on the classical channel."""
         self._channel.isolated.discard(unit)
 
@@ -202,7 +210,7 @@ class Bench(Plant):
         return self._pace.speed
 
     def run_at(self, speed: float) -> None:
-        """Let time pass at another speed from now on, at the switches too.
+        """Let time pass at another speed from now on, at all devices.
 
         Raises:
             ConfigurationError: The speed is not 0 to 1000.
@@ -243,6 +251,10 @@ class Bench(Plant):
             self._lighting.follow()
             self._lighting.shine(step_ns / NS_PER_S)
             shots = self._sessions.aim()
+            powers_dbm = self._lighting.powers_dbm() if self._told else {}
+        for shared, passage in self._told:
+            with shared.lock:
+                passage.tell(powers_dbm)
         self._sessions.expose(shots, step_ns)
         done = self._channel.pump(self._now_ns, to_ns, pump_s)
         self._behind_ns = 0 if done else self._behind_ns + step_ns

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace
 from tokaido.emulators.optics import Fibre
 from tokaido.hal import NS_PER_S
 
@@ -14,8 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tokaido.emulators.bench._lighting import Lighting
-    from tokaido.emulators.bench._places import UnitPlaceOnBench
+    from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace, UnitPlaceOnBench
     from tokaido.hal import Clock
+
+
+P = TypeVar("P")
 
 
 class _Flying(NamedTuple):
@@ -36,6 +38,8 @@ class ClassicalChannel:
 
     Args:
         units: By name.
+        transmitters: By name.
+        receivers: By name.
         lighting: Knows who is at the other end of the light.
         clock: Times how long carrying takes.
         delay_s: How long every message takes; None: as long as light takes through the fibres between the two, and
@@ -45,7 +49,10 @@ class ClassicalChannel:
     def __init__(
         self,
         units: Mapping[str, UnitPlaceOnBench],
+        transmitters: Mapping[str, TransmitterPlace],
+        receivers: Mapping[str, ReceiverPlace],
         lighting: Lighting,
+        *,
         clock: Clock,
         delay_s: float | None = 0.0,
     ) -> None:
@@ -54,6 +61,8 @@ class ClassicalChannel:
         self.isolated: set[str] = set()
         """Names of the units that nobody hears and that hear nobody."""
         self._units = units
+        self._transmitters = transmitters
+        self._receivers = receivers
         self._lighting = lighting
         self._clock = clock
         self._delay_s = delay_s
@@ -66,8 +75,8 @@ class ClassicalChannel:
     def pump(self, from_ns: int, to_ns: int, wall_s: float | None) -> bool:
         """Carry messages through a stretch of emulated time; return whether it came to its end.
 
-        What is said goes out when what it answers came in. What is to arrive later than `to_ns` stays on its way. What
-        was broken off goes on where it was, so that a machine that is behind makes no round trip longer.
+        A message goes out when the one it answers came in. One that is to arrive later than `to_ns` stays on its way.
+        Work that was broken off goes on where it was, so that a machine that is behind makes no round trip longer.
 
         Args:
             from_ns: Emulated time at which it begins, unless an earlier stretch was not finished.
@@ -126,9 +135,10 @@ class ClassicalChannel:
     def _delay_ns(self, sender: UnitPlaceOnBench, taker: UnitPlaceOnBench) -> int:
         if self._delay_s is not None:
             return round(self._delay_s * NS_PER_S)
-        transmitter, receiver = (sender, taker) if isinstance(taker, ReceiverPlace) else (taker, sender)
+        transmitter, receiver = (sender, taker) if taker.name in self._receivers else (taker, sender)
         pair = transmitter.name, receiver.name
-        path = transmitter.quantum if isinstance(transmitter, TransmitterPlace) else None
+        source = self._transmitters.get(transmitter.name)
+        path = None if source is None else source.quantum
         if path is not None and path.unit == receiver.name:
             self._delays_ns[pair] = round(Fibre(length_km=path.length_km, loss_db=0.0).delay_s * NS_PER_S)
         return self._delays_ns.get(pair, 0)
@@ -138,12 +148,13 @@ class ClassicalChannel:
         return next(found, None)
 
     def _other_end(self, sender: UnitPlaceOnBench) -> UnitPlaceOnBench | None:
-        if isinstance(sender, ReceiverPlace):
-            source = self._lighting.source_of(sender)
-            if source is not None:
-                return source[0]
-        elif sender.quantum is not None and isinstance(lit := self._units.get(sender.quantum.unit), ReceiverPlace):
-            return lit
-        other = TransmitterPlace if isinstance(sender, ReceiverPlace) else ReceiverPlace
-        candidates = [place for place in self._units.values() if isinstance(place, other)]
-        return candidates[0] if len(candidates) == 1 else None
+        if sender.name in self._receivers:
+            source = self._lighting.source_of(self._receivers[sender.name])
+            return source[0] if source is not None else _only(self._transmitters)
+        light = self._transmitters[sender.name].quantum
+        lit = None if light is None else self._receivers.get(light.unit)
+        return lit or _only(self._receivers)
+
+
+def _only(places: Mapping[str, P]) -> P | None:
+    return next(iter(places.values())) if len(places) == 1 else None

@@ -42,7 +42,7 @@ _VERDICTS: dict[AbortReason, Verdict] = {
 class DistillingEnd(Generic[D]):
     """The distillation of one unit.
 
-    Its work is done in the thread of whoever calls it, with the unit's lock held only while something changes hands,
+    Its work is done in the thread that calls it, with the unit's lock held only while something changes hands,
     so that the unit's console answers meanwhile.
 
     Args:
@@ -173,9 +173,7 @@ def outcome_of(result: BlockResult, statistics: DistillationStatistics, *, knows
             qber_check=result.qber_check,
             efficiency=result.efficiency,
             key=result.key,
-            method=result.method,
-            bound=result.bound,
-            eps=result.eps.total,
+            facts=result.facts,
         )
     if isinstance(result, QuarantinedBlock):
         verdict: Verdict = "AUTH_MISMATCH" if result.reason is AbortReason.AUTH_MISMATCH else "QUARANTINE"

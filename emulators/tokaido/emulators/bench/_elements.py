@@ -6,17 +6,16 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from tokaido.emulators._light import Band, SwitchModel
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from tokaido.emulators.optics import Eavesdropper, Fibre
 
-Band = Literal["quantum", "clock"]
-"""Which light: the weak pulses, or the bright pulses that the receiver's clock follows."""
 BANDS: Final[tuple[Band, ...]] = ("quantum", "clock")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -42,18 +41,6 @@ class Stop:
     """Whether it ends because this is a unit, which is where light is to go."""
 
 
-@runtime_checkable
-class SwitchModel(Protocol):
-    """What a device model must have to stand on the bench as a switch."""
-
-    inputs: int
-    outputs: int
-
-    def light_path(self, input: int) -> tuple[int, float] | None:  # noqa: A002 - the word users type
-        """Return the output (from 1) that an input's light leaves by now and the loss in dB, or None while dark."""
-        ...
-
-
 class Element(ABC):
     """Something that light enters and leaves by ports.
 
@@ -64,10 +51,17 @@ class Element(ABC):
         ConfigurationError: The name has another form.
     """
 
+    stands_as_told: ClassVar[bool] = False
+    """Whether it is a device that can be told to let light through or not."""
+    length_km: float = 0.0
+    """Length of fibre in it, in km."""
+    names_path: ClassVar[bool] = False
+    """Whether a path is called by its name."""
+
     def __init__(self, name: str) -> None:
         if not _NAME.fullmatch(name):
             raise ConfigurationError(
-                f"{name!r} is no name for something on the bench", remedy="Take letters, digits, _ and -"
+                f"{name!r} is not a name for something on the bench", remedy="Take letters, digits, _ and -"
             )
         self.name = name
 
@@ -93,6 +87,18 @@ class Element(ABC):
     def note_join(self, port: str, *, joined: bool) -> None:  # noqa: B027 - few elements care
         """Take note that a port was joined, or that its connector was pulled."""
 
+    def leaves_by(self, port: str, band: Band, joined: Collection[str]) -> str:
+        """Return the port by which light of a band leaves that is said to leave by this one."""
+        del band, joined
+        return port
+
+    def look(self) -> None:  # noqa: B027 - few elements move
+        """Note how it stands now. Hold its model."""
+
+    def pretend(self, pairs: Iterable[tuple[int, int]]) -> str:
+        """Stand as a path needs it, whatever its model says; return why that is not possible, or nothing."""
+        return f"{self.name} is not emulated as a switch" if list(pairs) else ""
+
 
 class UnitPlace(Element):
     """A unit: port `alice` carries all its light; or `alice.quantum` and `alice.clock` carry one band each."""
@@ -107,6 +113,11 @@ class UnitPlace(Element):
         own = port in (self.name, f"{self.name}.{band}")
         return Stop("" if own else f"{port} takes no {band} light", arrived=own)
 
+    def leaves_by(self, port: str, band: Band, joined: Collection[str]) -> str:
+        """Light of a unit leaves by its line, or by its port for this band if that one is joined."""
+        own = f"{self.name}.{band}"
+        return own if port == self.name and port not in joined and own in joined else port
+
     def excludes(self, port: str) -> tuple[str, ...]:
         """The line and the separate ports are two ways to build a unit."""
         return self.ports[1:] if port == self.name else (self.name,)
@@ -120,9 +131,12 @@ class FibreOnBench(Element):
         fibre: Length and loss.
     """
 
+    names_path = True
+
     def __init__(self, name: str, fibre: Fibre) -> None:
         super().__init__(name)
         self.fibre = fibre
+        self.length_km = fibre.length_km
         self.broken = False
         """Whether it is cut."""
         self.bend_loss_db = 0.0
@@ -134,7 +148,7 @@ class FibreOnBench(Element):
         self.misalignment = 0.0
         """Chance that light that passes it takes the wrong detector for that."""
         self.eavesdropper: Eavesdropper | None = None
-        """Who is at work in it: `InterceptResend`, `PhotonNumberSplitting`, `DetectorBlinding`, `TimeShift` or
+        """The eavesdropper in it: `InterceptResend`, `PhotonNumberSplitting`, `DetectorBlinding`, `TimeShift` or
         `TrojanHorse` of `tokaido.emulators.optics`."""
         self._breaks = 0
 
@@ -156,17 +170,17 @@ class FibreOnBench(Element):
         first, second = self.ports
         return Way(second if port == first else first, self.loss_db, self._breaks)
 
-    def cut(self) -> None:
-        """Cut it: no light passes until `mend`."""
+    def add_cut(self) -> None:
+        """Cut it: no light passes until `remove_cut`."""
         self._breaks += not self.broken
         self.broken = True
 
-    def mend(self) -> None:
+    def remove_cut(self) -> None:
         """Splice it as it was."""
         self.broken = False
 
-    def bend(self, loss_db: float) -> None:
-        """Bend it so that it costs `loss_db` dB on top of its own; 0 straightens it.
+    def add_bend(self, loss_db: float) -> None:
+        """Bend it so that it costs `loss_db` dB on top of its own; a later bend replaces this one.
 
         Raises:
             ConfigurationError: The loss is not 0 to 100 dB.
@@ -175,8 +189,12 @@ class FibreOnBench(Element):
             raise ConfigurationError(f"a bend costs 0 to 100 dB, not {loss_db!r}")
         self.bend_loss_db = loss_db
 
-    def misalign(self, chance: float) -> None:
-        """Disturb the light so that it takes the wrong detector with this chance, whatever is trimmed; 0 ends it.
+    def remove_bend(self) -> None:
+        """Straighten it."""
+        self.bend_loss_db = 0.0
+
+    def add_misalignment(self, chance: float) -> None:
+        """Disturb the light so that it takes the wrong detector with this chance, whatever is trimmed.
 
         No monitor sees it: it raises the error rate of both bases, as a weak eavesdropper does.
 
@@ -187,8 +205,12 @@ class FibreOnBench(Element):
             raise ConfigurationError(f"misalignment is a chance of the wrong detector, 0 to 0.5, not {chance!r}")
         self.misalignment = chance
 
-    def light(self, background: float, *, bright: bool = False) -> None:
-        """Let stray or Raman light into it, which leaves by both ends; 0 takes it away.
+    def remove_misalignment(self) -> None:
+        """Leave the light as it is."""
+        self.misalignment = 0.0
+
+    def add_light(self, background: float, *, bright: bool = False) -> None:
+        """Let stray or Raman light into it, which leaves by both ends; later light replaces this one.
 
         Args:
             background: Chance per gate, both detectors together, of a click at a receiver that the light comes to.
@@ -201,6 +223,19 @@ class FibreOnBench(Element):
             raise ConfigurationError(f"background is a chance per gate, 0 to 1, not {background!r}")
         self.background = background
         self.bright = bright
+
+    def remove_light(self) -> None:
+        """Take all stray light away."""
+        self.background = 0.0
+        self.bright = False
+
+    def add_eavesdropper(self, eavesdropper: Eavesdropper) -> None:
+        """Put an eavesdropper to work in it, in place of any other one."""
+        self.eavesdropper = eavesdropper
+
+    def remove_eavesdropper(self) -> None:
+        """Leave it to the units."""
+        self.eavesdropper = None
 
 
 class Panel(Element):
@@ -273,10 +308,13 @@ class SwitchPlace(Element):
         model: What knows how the mirrors stand.
     """
 
+    stands_as_told = True
+
     def __init__(self, name: str, model: SwitchModel) -> None:
         super().__init__(name)
         self.model = model
         self._joined: frozenset[int] = frozenset()
+        self._pretended: dict[int, int] | None = None
         self._map: dict[int, tuple[int, float]] = {}
         self._changes: Counter[int] = Counter()
         self._partners: dict[tuple[str, int], int] = {}  # the last one that light went to, in the dark too
@@ -294,15 +332,15 @@ class SwitchPlace(Element):
         model = self.model
         return f"{self.name}.in1 to in{model.inputs}, {self.name}.out1 to out{model.outputs}"
 
-    def look(self) -> bool:
-        """Note how the mirrors stand now; return whether that changed. Hold the model."""
+    def look(self) -> None:
+        """Note how the mirrors stand now. Hold the model."""
         found: dict[int, tuple[int, float]] = {}
         for number in sorted(self._joined):
-            path = self.model.light_path(number)
+            path = self._light_path(number)
             if path is not None:
                 found[number] = path
         if found == self._map:
-            return False
+            return
         for number in found.keys() | self._map.keys():
             self._changes[number] += found.get(number) != self._map.get(number)
         for number, (output, _) in found.items():
@@ -310,7 +348,20 @@ class SwitchPlace(Element):
                 self._diversions[port] += self._partners.get(port, partner) != partner
                 self._partners[port] = partner
         self._map = found
-        return True
+
+    def pretend(self, pairs: Iterable[tuple[int, int]]) -> str:
+        """Let the mirrors stand as a path needs them."""
+        self._pretended = dict(pairs)
+        size = self.model.inputs, self.model.outputs
+        for pair in self._pretended.items():
+            if pair[0] > size[0] or pair[1] > size[1]:
+                return f"{list(pair)} does not exist; {self.name} is emulated as {size[0]} x {size[1]}"
+        return ""
+
+    def _light_path(self, number: int) -> tuple[int, float] | None:
+        if self._pretended is None:
+            return self.model.light_path(number)
+        return (self._pretended[number], 0.0) if number in self._pretended else None
 
     def follow(self, port: str, band: Band) -> Way | Stop:
         """Return where light goes as the mirrors stood at the last look."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from tokaido.emulators.bench._bench import Bench
-from tokaido.emulators.bench._elements import SwitchModel
 from tokaido.emulators.bench._station_tables import StationPlan, TableReader
 from tokaido.emulators.units import Refusal
 from tokaido.hal import SYSTEM_CLOCK, Clock, ConfigurationError, create_curve_keys
@@ -14,7 +13,6 @@ from tokaido.hal import SYSTEM_CLOCK, Clock, ConfigurationError, create_curve_ke
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._secrets import Secrets
     from tokaido.emulators.bench._station_tables import EmulatedLink
     from tokaido.hal import Station
@@ -118,61 +116,32 @@ def _told(where: str, mistakes: list[str] | None = None) -> Iterator[None]:
 # --- the rehearsal: the same bench without wires, on which nothing can be left behind --------------------------------
 
 
-class _Mirrors:
-    """Stands for a switch while nothing runs; its mirrors go where a path wants them.
-
-    Args:
-        inputs: How many inputs it has.
-        outputs: How many outputs it has.
-    """
-
-    now_ns = 0
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        self.inputs = inputs
-        self.outputs = outputs
-        self.pairs: dict[int, int] = {}
-        """Output by input."""
-
-    def light_path(self, input: int) -> tuple[int, float] | None:  # noqa: A002 - the word users type
-        """Return the output that an input leads to, and no loss."""
-        output = self.pairs.get(input)
-        return None if output is None else (output, 0.0)
-
-
 def _rehearse(plan: StationPlan, mistakes: list[str]) -> None:
     """Build the optics of a plan in thought, and see that light can take every path of every link."""
-    mirrors: dict[str, _Mirrors] = {}
     with Bench() as bench:
         for name, device in plan.devices.items():
-            model = device.model
-            if isinstance(model, SwitchModel):
-                mirrors[name] = _Mirrors(model.inputs, model.outputs)
-                model = cast("DeviceModel", mirrors[name])
             with _told(f"devices.{name}", mistakes):
-                bench.add(name, model)
+                bench.add(name, device.model)
         _lay(plan, bench, mistakes)
         if mistakes:
             return
         for link in plan.links:
             for path in link.paths:
-                mistakes += _obstacles(bench, link, path, mirrors)
+                mistakes += _obstacles(bench, link, path)
 
 
-def _obstacles(bench: Bench, link: EmulatedLink, path: str, mirrors: dict[str, _Mirrors]) -> list[str]:
+def _obstacles(bench: Bench, link: EmulatedLink, path: str) -> list[str]:
     """Return why light of a link's transmitter does not come to its receiver over a path."""
     needs = link.paths[path]
     where = f"links.{link.name}.paths.{path}"
-    for name, switch in mirrors.items():
-        switch.pairs = dict(needs.get(name, ()))
-    for name, pairs in needs.items():
-        size = mirrors[name].inputs, mirrors[name].outputs
-        for pair in pairs:
-            if pair[0] > size[0] or pair[1] > size[1]:
-                return [f"{where}.{name}: {list(pair)} does not exist; {name} is emulated as {size[0]} x {size[1]}"]
+    elements = bench.elements
+    obstacles = [(name, element.pretend(needs.get(name, ()))) for name, element in elements.items()]
+    for name, obstacle in obstacles:
+        if obstacle:
+            return [f"{where}.{name}: {obstacle}"]
     way = bench.trace(link.transmitter)
     last = way.end.partition(".")[0]
-    if way.unit == link.receiver or (last in mirrors and last not in needs):
-        return []  # a switch that the path does not name stands as somebody else wants it
+    if way.unit == link.receiver or (elements[last].stands_as_told and last not in needs):
+        return []  # a device that the path does not name stands as somebody else wants it
     where_to = f"comes to {way.unit}" if way.unit else way.reason
     return [f"{where}: light of {link.transmitter} does not come to {link.receiver}: {where_to}"]

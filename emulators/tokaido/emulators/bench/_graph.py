@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tokaido.emulators.bench._elements import BANDS, Element, FibreOnBench, Stop, UnitPlace
+from tokaido.emulators.bench._elements import BANDS, Element, Stop
 from tokaido.emulators.bench._path import Hop, LightPath
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokaido.emulators.bench._elements import Band
+    from tokaido.emulators._light import Band
 
 CONNECTOR_LOSS_DB: Final = 0.3
 """Loss of a join unless another is given: a mated pair of connectors, 0.1 to 0.5 dB (an estimate)."""
@@ -110,8 +110,7 @@ class Graph:
         """
         if band not in BANDS:
             raise ConfigurationError(f"there is no band {band!r}", remedy=f"Choose one of: {', '.join(BANDS)}")
-        if isinstance(self._owner(start), UnitPlace) and start not in self._joins and "." not in start:
-            start = f"{start}.{band}" if f"{start}.{band}" in self._joins else start
+        start = self._owner(start).leaves_by(start, band, self._joins)
         here, reason = start, ""
         hops: list[Hop] = []
         fibres: list[str] = []
@@ -136,11 +135,9 @@ class Graph:
             if isinstance(way, Stop):
                 reason = way.reason
                 break
-            length_km = 0.0
-            if isinstance(element, FibreOnBench):
+            if element.names_path:
                 fibres.append(element.name)
-                length_km = element.fibre.length_km
-            hops.append(Hop(element.name, there, way.port, way.loss_db, length_km))
+            hops.append(Hop(element.name, there, way.port, way.loss_db, element.length_km))
             marks.append((element.name, way.mark))
             diversions.append(way.diversions)
             here = way.port

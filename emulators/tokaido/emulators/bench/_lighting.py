@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from tokaido.emulators.bench._elements import FibreOnBench
 from tokaido.emulators.bench._pulses import click_chance, understands
 from tokaido.emulators.bench._quantum_path import QuantumPath
 from tokaido.emulators.optics import DetectorBlinding, TrojanHorse
@@ -17,6 +16,7 @@ from tokaido.emulators.units import Light
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokaido.emulators.bench._elements import FibreOnBench
     from tokaido.emulators.bench._graph import Graph
     from tokaido.emulators.bench._path import LightPath
     from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 CLOCK_LIGHT_DBM: Final = -1.0
 """Power of the clock light where it leaves a transmitter."""
 STRAY: Final = Light(0.0, 0.0, visibility=0.0, bright=True, source="stray", path="stray")
-"""What a receiver sees of bright light that is no transmitter's."""
+"""What a receiver sees of bright light that is not a transmitter's."""
 
 
 class Stray(NamedTuple):
-    """Light in the fibres that is no transmitter's, where it comes to a receiver."""
+    """Light in the fibres that is not a transmitter's, where it comes to a receiver."""
 
     clicks: float
     """Chance per gate of a click by it."""
@@ -47,35 +47,35 @@ class Lighting:
 
     Args:
         graph: What is joined to what.
+        fibres: By name.
         transmitters: By name.
         receivers: By name.
         seed: Decides the drift.
-        drift: How every way drifts; as buried fibre for want of it.
+        drift: How every way drifts; default: as buried fibre.
     """
 
     def __init__(
         self,
         graph: Graph,
+        fibres: Mapping[str, FibreOnBench],
         transmitters: Mapping[str, TransmitterPlace],
         receivers: Mapping[str, ReceiverPlace],
+        *,
         seed: int,
         drift: DriftSettings | None = None,
     ) -> None:
         self._drift = drift
         self._graph = graph
+        self._fibres = fibres
         self._transmitters = transmitters
         self._receivers = receivers
         self._seed = seed
         self._stray: dict[str, Stray] = {}
 
-    def fibres(self) -> list[FibreOnBench]:
-        """Return the fibres on the bench."""
-        return [element for element in self._graph.elements.values() if isinstance(element, FibreOnBench)]
-
     # --- following --------------------------------------------------------------------------------------------------
 
     def follow(self) -> None:
-        """Trace the light of every transmitter anew, as the switches stood at their last look."""
+        """Trace the light of every transmitter again, as the switches stood at their last look."""
         for place in self._transmitters.values():
             quantum, clock = self._graph.trace(place.name, "quantum"), self._graph.trace(place.name, "clock")
             before = place.quantum, place.clock
@@ -84,6 +84,19 @@ class Lighting:
                 for old, new in zip(before, (quantum, clock), strict=True)
             )
             place.quantum, place.clock = quantum, clock
+
+    def powers_dbm(self) -> dict[str, float]:
+        """Return the power of the clock light in dBm at every port that it enters by. Call it with every unit held."""
+        found: dict[str, float] = {}
+        for place in self._transmitters.values():
+            if place.clock is None or not place.model.sends_light:
+                continue
+            power_dbm = CLOCK_LIGHT_DBM
+            for hop in place.clock.hops:
+                power_dbm -= hop.loss_db
+                if hop.element == "join":
+                    found[hop.left] = power_dbm
+        return found
 
     def source_of(self, receiver: ReceiverPlace) -> tuple[TransmitterPlace, LightPath] | None:
         """Return whose clock light leads to a receiver, whether it shines or not, and by which path."""
@@ -105,12 +118,12 @@ class Lighting:
 
     def eavesdropper(self, path: LightPath) -> Eavesdropper | None:
         """Return the first who is at work on a path."""
-        on_path = (fibre for fibre in self.fibres() if fibre.name in path.fibres)
+        on_path = (fibre for name, fibre in self._fibres.items() if name in path.fibres)
         return next((fibre.eavesdropper for fibre in on_path if fibre.eavesdropper is not None), None)
 
     def misalignment(self, path: LightPath) -> float:
         """Return the chance that light takes the wrong detector for what its fibres do to it: contrasts multiply."""
-        on_path = (fibre for fibre in self.fibres() if fibre.name in path.fibres)
+        on_path = (fibre for name, fibre in self._fibres.items() if name in path.fibres)
         return (1 - math.prod(1 - 2 * fibre.misalignment for fibre in on_path)) / 2
 
     # --- what receivers see -----------------------------------------------------------------------------------------
@@ -131,9 +144,9 @@ class Lighting:
         return 1 - (1 - stray) * (1 - click_chance(other.model, optics, other.quantum.loss_db))
 
     def _follow_stray_light(self) -> dict[str, Stray]:
-        """Return what light that is no transmitter's does, by the receiver it leads to."""
+        """Return what light that is not a transmitter's does, by the receiver it leads to."""
         found: dict[str, Stray] = {}
-        for fibre in self.fibres():
+        for fibre in self._fibres.values():
             own = Stray(
                 fibre.background,
                 fibre.bright or isinstance(fibre.eavesdropper, DetectorBlinding),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tokaido.emulators.bench._elements import Band
+    from tokaido.emulators._light import Band
 
 DIRECT = "direct"
 """Id of a path without a fibre."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators._model import DeviceModel
-    from tokaido.emulators.bench._elements import SwitchPlace
+    from tokaido.emulators.bench._elements import Element
     from tokaido.emulators.bench._path import LightPath
     from tokaido.emulators.bench._quantum_path import QuantumPath
     from tokaido.emulators.optics import LinkParameters
@@ -88,17 +88,17 @@ class ReceiverPlace:
 UnitPlaceOnBench = TransmitterPlace | ReceiverPlace
 
 
-class SharedSwitch(SharedModel):
-    """A switch with its lock and its time. Whoever brings it to the present also notes how its mirrors stand.
+class WatchedModel(SharedModel):
+    """A device in the light path, with its lock and its time. Bringing it to the present also notes how it stands.
 
     So a move is seen even if another one takes it back before the bench looks: wires do so before every message.
     """
 
-    def __init__(self, model: DeviceModel, place: SwitchPlace, clock: Clock | None, speed: float) -> None:
+    def __init__(self, model: DeviceModel, place: Element, clock: Clock | None, speed: float) -> None:
         super().__init__(model, clock=clock, speed=speed)
         self._place = place
 
     def catch_up(self) -> None:
-        """Advance the switch to the present, and note its mirrors. Call it under the lock."""
+        """Advance the device to the present, and note how it stands. Call it under the lock."""
         super().catch_up()
         self._place.look()

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Literal, Unpack, overload
 from tokaido.emulators._launch import Emulator, InstrumentEmulator, OwnDirectory
 from tokaido.emulators._options import build_models, keywords_of
 from tokaido.emulators._secrets import Secrets, secret_source
-from tokaido.emulators.bench._elements import FibreOnBench, Multiplexer, Panel, SwitchModel, SwitchPlace, UnitPlace
+from tokaido.emulators.bench._elements import FibreOnBench, Multiplexer, Panel
 from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB, Graph
-from tokaido.emulators.bench._places import ReceiverPlace, SharedSwitch, TransmitterPlace
+from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace, WatchedModel
+from tokaido.emulators.bench._standing import Standing
 from tokaido.emulators.ends import SharedModel
 from tokaido.emulators.optics import Fibre
-from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tokaido.emulators._light import Band
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._option_types import (
         AnyDevice,
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
         ToshibaUnitName,
         UnitDevice,
     )
-    from tokaido.emulators.bench._elements import Band, Element
+    from tokaido.emulators.bench._elements import Element
     from tokaido.emulators.bench._graph import Join
+    from tokaido.emulators.bench._passages import Passage
     from tokaido.emulators.bench._path import LightPath
     from tokaido.emulators.bench._places import UnitPlaceOnBench
     from tokaido.hal import Clock
@@ -44,7 +46,7 @@ class Plant:
 
     Args:
         seed: Decides everything that is random and no secret.
-        speed: Emulated seconds per second of the switches that are on wires.
+        speed: Emulated seconds per second of the devices on wires that are not units.
         secrets: Where the units' secrets come from.
         directory: Where consoles and key files appear; None for a folder that is removed at the end.
         clock: The wall clock.
@@ -62,7 +64,7 @@ class Plant:
         self.fibres: dict[str, FibreOnBench] = {}
         """The fibres, by name."""
         self._clock = clock
-        self._switch_speed = speed
+        self._others_speed = speed
         self._graph = Graph()
         self._joining = threading.RLock()
         self._transmitters: dict[str, TransmitterPlace] = {}
@@ -70,6 +72,7 @@ class Plant:
         self._units: dict[str, UnitPlaceOnBench] = {}
         self._others: list[SharedModel] = []
         self._by_hand: list[SharedModel] = []
+        self._told: list[tuple[SharedModel, Passage]] = []
         self._now_ns = 0
         self._started = False
         self._directory = directory
@@ -122,7 +125,7 @@ class Plant:
         Args:
             name: Its name on the bench.
             driver: An emulator's name, such as "toshiba.transmitter".
-            serial_number: Its serial number; the model has one for want of it.
+            serial_number: Its serial number; default: the model's own.
             warm: Begin as a unit that has long been on: state AUTH, temperatures settled.
             wire_end: What carries its control port; see `launch`.
             resources: Where to appear, by port; by default at places that are free.
@@ -199,20 +202,26 @@ class Plant:
     def _put(self, name: str, model: DeviceModel, *, by_hand: bool) -> SharedModel:
         if self._started:
             raise ConfigurationError(f"{name} comes too late", remedy="Put devices on a bench before it is started")
-        if isinstance(model, TransmitterUnit | ReceiverUnit):
-            return self._put_unit(name, model)
+        standing = Standing(name, model)
+        if standing.is_unit:
+            self._check_unit(name, model)
+        if standing.element is not None:
+            self._add(standing.element)
+        if standing.is_unit:
+            model.advance(self._now_ns)
+            return self._put_unit(name, standing).shared
         clock = None if by_hand else self._clock
         shared: SharedModel
-        if isinstance(model, SwitchModel):
-            place = SwitchPlace(name, model)
-            self._add(place)
-            shared = SharedSwitch(model, place, clock, self._switch_speed)
+        if standing.element is None:
+            shared = SharedModel(model, clock=clock, speed=self._others_speed)
         else:
-            shared = SharedModel(model, clock=clock, speed=self._switch_speed)
+            shared = WatchedModel(model, standing.element, clock, self._others_speed)
+        if standing.told is not None:
+            self._told.append((shared, standing.told))
         (self._by_hand if by_hand else self._others).append(shared)
         return shared
 
-    def _put_unit(self, name: str, model: TransmitterUnit | ReceiverUnit) -> SharedModel:
+    def _check_unit(self, name: str, model: DeviceModel) -> None:
         for other, place in self._units.items():
             if place.model.serial_number == model.serial_number:
                 raise ConfigurationError(
@@ -221,14 +230,14 @@ class Plant:
                 )
         if model.now_ns > self._now_ns:
             raise ConfigurationError(f"{name} was used before; its time has passed", remedy="Put a new model here")
-        self._add(UnitPlace(name))
-        model.advance(self._now_ns)
-        if isinstance(model, TransmitterUnit):
-            raw = secret_source(self.secrets, self.seed, model.serial_number, "raw")
-            self._units[name] = self._transmitters[name] = TransmitterPlace(name, model, raw)
-        else:
-            self._units[name] = self._receivers[name] = ReceiverPlace(name, model)
-        return self._units[name].shared
+
+    def _put_unit(self, name: str, standing: Standing) -> UnitPlaceOnBench:
+        if standing.sends is not None:
+            raw = secret_source(self.secrets, self.seed, standing.sends.serial_number, "raw")
+            self._units[name] = self._transmitters[name] = TransmitterPlace(name, standing.sends, raw)
+        if standing.detects is not None:
+            self._units[name] = self._receivers[name] = ReceiverPlace(name, standing.detects)
+        return self._units[name]
 
     def _add(self, element: Element) -> None:
         with self._joining:
@@ -265,6 +274,11 @@ class Plant:
         """The joins that there are: both ports, and the loss in dB."""
         with self._joining:
             return self._graph.joins
+
+    @property
+    def elements(self) -> Mapping[str, Element]:
+        """Everything that light can meet, by name."""
+        return self._graph.elements
 
     def trace(self, start: str, band: Band = "quantum") -> LightPath:
         """Follow light of a band that leaves a port, or a unit, to where it ends now.

@@ -40,7 +40,7 @@ class QuantumPath:
     Args:
         rng: Decides the drift.
         length_km: Length of its fibres.
-        drift: How it drifts; as a buried fibre for want of it. Its length is left out of account.
+        drift: How it drifts; default: as a buried fibre. Its length is left out of account.
     """
 
     def __init__(self, rng: np.random.Generator, length_km: float, drift: DriftSettings | None = None) -> None:

@@ -9,53 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tokaido.emulators._model import DeviceModel
 from tokaido.emulators._options import ModelOptions, model_class
 from tokaido.emulators._plugs import choose_end
-from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
 from tokaido.hal import ConfigurationError
+from tokaido.hal.tables import Check, Mistakes, number, of_kind, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
-    from tokaido.emulators._model import DeviceModel
     from tokaido.hal import DeviceEntry, Resource
 
-Check = tuple["Callable[[object], bool]", str]
-"""Whether a value will do, and what it must be."""
-
-
-def number(low: float, high: float = math.inf) -> Callable[[object], bool]:
-    """Return what tells whether a value is a finite number from `low` to `high`."""
-    return lambda value: (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and low <= value <= high
-        and math.isfinite(value)
-    )
-
-
-def whole(low: float, high: float = math.inf) -> Callable[[object], bool]:
-    """Return what tells whether a value is a whole number from `low` to `high`."""
-    return lambda value: type(value) is int and low <= value <= high
-
-
-def of_kind(kind: type) -> Callable[[object], bool]:
-    """Return what tells whether a value is of exactly this type."""
-    return lambda value: type(value) is kind
-
-
 TIME: Final[dict[str, Check]] = {
-    "seed": (whole(0), "a whole number from 0"),
-    "speed": (number(0.001, 1000), "a number of emulated s per s, from 0.001 to 1000"),
+    "seed": Check(whole(0), "a whole number from 0"),
+    "speed": Check(number(0.001, 1000), "a number of emulated s per s, from 0.001 to 1000"),
 }
 """What all devices of a bench have between them."""
-_DEVICE: Final[dict[str, Check]] = {"serial_number": (of_kind(str), 'text such as "TKTX0001"')}
-_UNIT: Final[dict[str, Check]] = {"warm": (of_kind(bool), "true or false")}
+_DEVICE: Final[dict[str, Check]] = {"serial_number": Check(of_kind(str), 'text such as "TKTX0001"')}
+_WARM: Final[dict[str, Check]] = {"warm": Check(of_kind(bool), "true or false")}
 _OF_TYPE: Final[dict[type, Check]] = {
-    bool: (of_kind(bool), "true or false"),
-    int: (of_kind(int), "a whole number"),
-    float: (number(-math.inf), "a number"),
-    str: (of_kind(str), "text in quotes"),
+    bool: Check(of_kind(bool), "true or false"),
+    int: Check(of_kind(int), "a whole number"),
+    float: Check(number(-math.inf), "a number"),
+    str: Check(of_kind(str), "text in quotes"),
 }
 _LISTENERS: Final = (
     re.compile(r"TCPIP\d*::(?P<host>[^:]+)::(?P<port>\d+)::SOCKET", re.IGNORECASE),
@@ -65,28 +41,6 @@ _LISTENERS: Final = (
 )
 _HISLIP_PORT: Final = 4880
 _LOOPBACK: Final = ("127.0.0.1", "localhost")
-
-
-class Mistakes(list[str]):
-    """The mistakes in a station file, each with its place."""
-
-    def note(self, where: str, what: str) -> None:
-        """Note one."""
-        self.append(f"{where}: {what}")
-
-    def checked(
-        self, where: str, table: Mapping[str, Any], keys: Mapping[str, Check], known: Iterable[str] = ()
-    ) -> dict[str, Any]:
-        """Return what is right in a table, and note what is not; `known` names more keys than are looked at here."""
-        found: dict[str, Any] = {}
-        for key, value in table.items():
-            if key not in keys:
-                self.note(f"{where}.{key}", f"unknown key; known are {', '.join(known or keys)}")
-            elif not keys[key][0](value):
-                self.note(f"{where}.{key}", f"must be {keys[key][1]}, not {value!r}")
-            else:
-                found[key] = value
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +109,8 @@ class DeviceReader:
         )
 
     def _options(self, where: str, entry: DeviceEntry, build: Callable[..., DeviceModel]) -> dict[str, Any]:
-        unit = isinstance(build, type) and issubclass(build, TransmitterUnit | ReceiverUnit)
-        keys = {**_DEVICE, **(_UNIT if unit else {}), **(TIME if self._own_time else {}), **model_options(build)}
+        can_be_warm = getattr(build, "warm", DeviceModel.warm) is not DeviceModel.warm
+        keys = {**_DEVICE, **(_WARM if can_be_warm else {}), **(TIME if self._own_time else {}), **model_options(build)}
         table = dict(entry.emulator)
         for key in TIME:
             if key in table and not self._own_time:

@@ -7,18 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB
 from tokaido.emulators.bench._pulses import built_as, understands
-from tokaido.emulators.bench._station_devices import (
-    TIME,
-    Check,
-    DeviceReader,
-    EmulatedDevice,
-    Mistakes,
-    number,
-    of_kind,
-    whole,
-)
+from tokaido.emulators.bench._standing import Standing
+from tokaido.emulators.bench._station_devices import TIME, DeviceReader, EmulatedDevice
 from tokaido.emulators.optics import PresetSettings
-from tokaido.emulators.units import ReceiverUnit, TransmitterUnit
+from tokaido.hal.tables import Check, Mistakes, number, of_kind, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,14 +18,17 @@ if TYPE_CHECKING:
     from tokaido.hal import LinkEntry, PortPairs, Station
 
 SETTINGS: Final = get_args(PresetSettings)
-_LOSS: Final[Check] = number(0, 100), "a number of dB, 0 to 100"
+_LOSS: Final = Check(number(0, 100), "a number of dB, 0 to 100")
 _LINK: Final[dict[str, Check]] = {
-    "settings": (lambda value: value in SETTINGS, f"one of {', '.join(SETTINGS)}"),
-    "load_preshared_key": (of_kind(bool), "true or false"),
+    "settings": Check(lambda value: value in SETTINGS, f"one of {', '.join(SETTINGS)}"),
+    "load_preshared_key": Check(of_kind(bool), "true or false"),
 }
-_FIBRE: Final[dict[str, Check]] = {"length_km": (number(0), "a number of km"), "loss_db": (number(0), "a number of dB")}
-_FIBRE_ON_BENCH: Final[dict[str, Check]] = {**_FIBRE, "loss_db_per_km": (number(0), "a number of dB per km")}
-_PANEL: Final[dict[str, Check]] = {"positions": (whole(1, 1000), "a whole number, 1 to 1000"), "loss_db": _LOSS}
+_FIBRE: Final[dict[str, Check]] = {
+    "length_km": Check(number(0), "a number of km"),
+    "loss_db": Check(number(0), "a number of dB"),
+}
+_FIBRE_ON_BENCH: Final[dict[str, Check]] = {**_FIBRE, "loss_db_per_km": Check(number(0), "a number of dB per km")}
+_PANEL: Final[dict[str, Check]] = {"positions": Check(whole(1, 1000), "a whole number, 1 to 1000"), "loss_db": _LOSS}
 _MULTIPLEXER: Final[dict[str, Check]] = {"loss_db": _LOSS}
 _OPTICS: Final = ("fibres", "panels", "multiplexers", "joins")
 
@@ -171,8 +166,9 @@ class TableReader:
                     )
         if not all(unit in plan.devices for unit in units):
             return
-        sender, taker = (plan.devices[unit].model for unit in units)
-        if not isinstance(sender, TransmitterUnit) or not isinstance(taker, ReceiverUnit):
+        first, second = (Standing(unit, plan.devices[unit].model) for unit in units)
+        sender, taker = first.sends, second.detects
+        if sender is None or taker is None:
             self.mistakes.note(where, f"{units[0]} and {units[1]} are not emulated as a transmitter and a receiver")
         elif not understands(taker, sender, built_as(taker)):
             self.mistakes.note(where, f"{units[1]} makes nothing of the pulses of {units[0]}; take units of one kind")
@@ -224,4 +220,4 @@ class TableReader:
 def _is_join(join: object) -> bool:
     if not isinstance(join, list) or len(join) not in (2, 3) or not all(isinstance(port, str) for port in join[:2]):
         return False
-    return len(join) == 2 or _LOSS[0](join[2])
+    return len(join) == 2 or _LOSS.accepts(join[2])

@@ -8,6 +8,9 @@ from tokaido.emulators.conformance import suite
 TestAcme = suite("acme.switch")
 ```
 
+Each role has a contract, which its package registers (entry points `tokaido.roles` and `tokaido.conformance`, by one
+name); `Contract` is what contracts are made on.
+
 It needs an emulator that is registered under the driver's name, and pytest.
 """
 
@@ -27,9 +30,28 @@ pytest.register_assert_rewrite(
     )
 )
 
-from tokaido.emulators.conformance._key_rig import HasKeys  # noqa: E402 - their asserts are to explain
-from tokaido.emulators.conformance._plan import FAULTS, Summary, WireFault  # noqa: E402
-from tokaido.emulators.conformance._rig import HasLight  # noqa: E402
+from tokaido.emulators.conformance._contract import Contract  # noqa: E402 - their asserts are to explain
+from tokaido.emulators.conformance._key_rig import HasKeys  # noqa: E402
+from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault  # noqa: E402
+from tokaido.emulators.conformance._questions import Order, Question  # noqa: E402
+from tokaido.emulators.conformance._rig import HasLight, Rig, until  # noqa: E402
 from tokaido.emulators.conformance._suite import suite  # noqa: E402
+from tokaido.emulators.conformance._switch import SwitchContract  # noqa: E402
+from tokaido.emulators.conformance._unit import UnitContract  # noqa: E402
 
-__all__ = ["FAULTS", "HasKeys", "HasLight", "Summary", "WireFault", "suite"]
+__all__ = [
+    "FAULTS",
+    "Contract",
+    "HasKeys",
+    "HasLight",
+    "Order",
+    "Plan",
+    "Question",
+    "Rig",
+    "Summary",
+    "SwitchContract",
+    "UnitContract",
+    "WireFault",
+    "suite",
+    "until",
+]

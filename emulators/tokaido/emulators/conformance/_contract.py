@@ -28,7 +28,21 @@ OVERLAP_S = 0.001
 
 
 class Contract(UnderFaults):
-    """Tests that pytest collects from a class that `suite` made."""
+    """What is asked of every device. A role's contract inherits from it, and asks more.
+
+    pytest collects the tests from a class that `suite` made. A contract says by `questions` and `orders` what may be
+    asked and set, and with them comes the whole matrix of faults; its own tests take the fixture `rig`.
+    """
+
+    @classmethod
+    def suited_to(cls, driver: type[hal.Device], *, keys: bool) -> type[Contract]:  # noqa: ARG003 - a role may care
+        """Return the contract that suits this driver of the role: this one, or one that asks more.
+
+        Args:
+            driver: The driver.
+            keys: Whether a key channel is to be tried, if it has one.
+        """
+        return cls
 
     def test_it_says_who_it_is(self, rig: Rig) -> None:
         """Vendor and model are told; the serial number is the box's own, or empty where the box does not tell it."""
@@ -120,7 +134,7 @@ class Contract(UnderFaults):
         return wrong
 
     def test_after_close_it_says_that_it_is_closed(self, rig: Rig) -> None:
-        """Closing twice is no error; whatever is asked afterwards raises `ClosedError`."""
+        """Closing twice is not an error; whatever is asked afterwards raises `ClosedError`."""
         questions = self.questions(rig)
         rig.device.close()
         rig.device.close()

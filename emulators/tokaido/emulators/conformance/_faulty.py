@@ -9,7 +9,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators.conformance._questions import Asking
-from tokaido.emulators.conformance._rig import OVERRUN_S, Rig, side_by_side
+from tokaido.emulators.conformance._rig import Rig, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ class UnderFaults(Asking):
                 rig.compare(question.name, got, right, fault, truth=truths[0])
 
     def check_orders(self, rig: Rig, fault: WireFault) -> None:
-        """A command is written once; what was confirmed is true; what was surely not sent has changed nothing."""
+        """A command is written once; a confirmed one took effect; one that was surely not sent did not."""
         orders = self.orders(rig)
         order = next(orders, None)
         if order is None:  # nothing can be set
@@ -98,7 +98,7 @@ class UnderFaults(Asking):
         self.skip_if_alike(rig)
         struck = rig.strike(fault)
         results = [rig.call(rig.device.identity)]
-        hal.SYSTEM_CLOCK.wait(2 * self.plan.lasts_s["unplug"])
+        hal.SYSTEM_CLOCK.wait(2 * rig.plan.lasts_s["unplug"])
         results += [rig.call(rig.device.identity) for _ in range(3)]
         assert all(isinstance(result, hal.TokaidoError) for result in results), results
         assert isinstance(results[-1], hal.WrongDeviceError), results[-1]
@@ -116,7 +116,7 @@ class UnderFaults(Asking):
         assert error.command
         assert error.remedy
         assert error.elapsed_s is not None
-        assert 0 < error.elapsed_s < self.plan.timeout + OVERRUN_S
+        assert 0 < error.elapsed_s < rig.plan.timeout + rig.overrun_s
         text = str(error)
         for part in (error.device, error.transport, error.command, f"after {error.elapsed_s:.3f} s", error.remedy):
             assert part in text

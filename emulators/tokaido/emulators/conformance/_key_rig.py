@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.conformance._plan import Plan
 
 TIMEOUT_S = 0.4
-"""Deadline of one exchange at the least, in s: a lost connection is made and authenticated anew within it."""
+"""Deadline of one exchange at the least, in s: a lost connection is made and authenticated again within it."""
 BLOCK_BYTES = 512
 LONG_BYTES = 16
 """Shorter keys may turn up anywhere by chance."""
@@ -96,7 +96,10 @@ class KeyRig(Rig):
 
     def lingers_s(self, fault: WireFault) -> float:
         """Return how long after its end a fault still has effects: a message that came is over, however long it is."""
-        lingers_s = {"unplug": 2 * self.plan.lasts_s["unplug"], "latency": self.plan.lasts_s["latency"] - TIMEOUT_S}
+        lingers_s = {
+            "unplug": 2 * self.plan.lasts_s["unplug"],
+            "latency": self.plan.lasts_s["latency"] - self.plan.timeout,
+        }
         return max(lingers_s.get(fault.kind, 0.0), 0.0)
 
     # --- blocks -----------------------------------------------------------------------------------------------------
@@ -108,16 +111,8 @@ class KeyRig(Rig):
         for _ in range(count):
             name = SESSION, len(self._digests)
             key = self.fresh_key(BLOCK_BYTES)
-            info = hal.KeyBlockInfo(
-                self.emulator.serial_number,
-                *name,
-                key.bits,
-                "lim2014",
-                "chernoff",
-                1e-10,
-                insecure=False,
-                emulated=True,
-            )
+            facts = hal.KeyBlockFacts(*name, key.bits, "lim2014", "chernoff", 1e-10, insecure=False, emulated=True)
+            info = hal.KeyBlockInfo.of(facts, self.emulator.serial_number)
             self._digests[name] = key.digest(self._nonce)
             with self.emulator.lock:
                 self.emulator._shared.catch_up()

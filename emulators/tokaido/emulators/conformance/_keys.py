@@ -20,10 +20,11 @@ from tokaido.emulators.conformance._unit import UnitContract
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from tokaido.emulators._faults import Direction, Fault
+    from tokaido.emulators._fault_kinds import Direction
+    from tokaido.emulators._faults import Fault
 
 KINDS: Final = ("latency", "drop", "duplicate", "unplug", "hang", "endless", "wrong_id", "alarm")
-"""Faults that messages under an authenticated encryption can meet; what alters bytes strikes below it."""
+"""Faults that messages under an authenticated encryption can meet; faults that alter bytes strike below it."""
 BLOCKS = 12
 LATER_S = 0.1
 PATIENCE_S = 2.0
@@ -74,7 +75,7 @@ class KeyContract(UnitContract):
         keyed.check_the_books()
 
     def test_what_was_not_committed_is_offered_again(self) -> None:
-        """A block whose storing failed, or that nobody committed, comes again, also to a driver that is opened anew."""
+        """A block whose storing failed, or that nobody committed, comes again, also after the driver was reopened."""
         with self.key_rig(speed=HURRY) as keyed:
             names = keyed.fill(3)
             blocks = keyed.unit.key_blocks(0)
@@ -87,7 +88,7 @@ class KeyContract(UnitContract):
                     keyed.reopen()
                     self._wait_until_free(keyed)
                 again = [keyed.check(block) for block in itertools.islice(keyed.unit.key_blocks(0), 3)]
-                assert again == [names[0], names[2]], "opened anew" if reopened else "drawn again"
+                assert again == [names[0], names[2]], "opened again" if reopened else "drawn again"
             assert keyed.orders("commit") == names[1:2]
             keyed.check_the_books()
 
@@ -97,7 +98,7 @@ class KeyContract(UnitContract):
             raise ArithmeticError
 
     def _wait_until_free(self, keyed: KeyRig) -> None:
-        """Wait until the unit lets another host draw: a driver that is opened anew is another one."""
+        """Wait until the unit lets another host draw: a driver that is opened again is another one."""
         deadline = hal.Deadline(hal.SYSTEM_CLOCK, PATIENCE_S)
         while not deadline.passed:
             outcome = keyed.call(lambda: next(keyed.unit.key_blocks(0, limit=1), None), exchanges=DRAWING)

@@ -6,20 +6,12 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from tokaido.emulators._faults import KINDS, Direction
+from tokaido.emulators._fault_kinds import FAULT_KINDS, Direction, FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_SAME_AS_ANOTHER: Final = ("disconnect",)
-_INWARD_ONLY: Final = ("wrong_id", "alarm")
-BELIEVED: Final = frozenset((kind, way) for kind in ("garble", "duplicate") for way in ("to_unit", "from_unit"))
-"""Faults that a protocol without checksums and names gives a driver no way to see: another question or answer comes,
-or an answer too many, just after the next question."""
-UNENDED: Final = frozenset({("truncate", "to_unit"), ("endless", "to_unit")})
-"""Faults that leave a line without its end in the device, which takes the next call's line for the rest of it.
-
-A driver must not end that line itself: what is left of a cut command might be another command."""
+    from tokaido.hal import Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +25,28 @@ class WireFault:
         return f"{self.kind}-{self.direction}"
 
     @property
+    def of(self) -> FaultKind:
+        """All that is known of its kind."""
+        return FAULT_KINDS[self.kind]
+
+    @property
     def believed(self) -> bool:
         """Whether plain text gives no way to see it."""
-        return (self.kind, self.direction) in BELIEVED
+        return self.direction in self.of.believed
 
     @property
     def unended(self) -> bool:
         """Whether it leaves a line without its end in a device that speaks plain text."""
-        return (self.kind, self.direction) in UNENDED
+        return self.direction in self.of.unended
 
 
 FAULTS: Final = tuple(
-    WireFault(kind, direction)
-    for kind in KINDS
-    if kind not in _SAME_AS_ANOTHER
-    for direction in ("to_unit", "from_unit")
-    if not (kind in _INWARD_ONLY and direction == "from_unit")
+    WireFault(kind.name, direction)
+    for kind in FAULT_KINDS.values()
+    if not kind.same_as
+    for direction in kind.directions
 )
-"""The fault matrix: every kind that is no other's second name, on both ways where both are possible."""
+"""The fault matrix: every kind that is not another's second name, on both ways where both are possible."""
 
 
 class Summary:
@@ -67,7 +63,7 @@ class Summary:
         self.undetectable = 0
         """Wrong values under faults that the driver's protocol gives no way to see: text garbled without a checksum."""
         self.foreign = 0
-        """Exceptions that are no `TokaidoError`."""
+        """Exceptions that are not a `TokaidoError`."""
         self._lock = threading.Lock()
 
     def count(self, name: str, by: int = 1) -> None:
@@ -96,11 +92,14 @@ class Plan:
     alarm: str
     is_query: Callable[[str], bool]
     summary: Summary = field(repr=False)
+    prepare: tuple[Callable[[Device, float], None], ...] = ()
+    """What the contracts do to every driver once it is open; each is told the deadline of an exchange in s."""
+    slowness: Callable[[], float] = lambda: 1.0
 
     @property
     def lasts_s(self) -> dict[str, float]:
         """How long each kind of fault holds things back, in s."""
-        return {"split": 0.01, "unplug": 0.05, "latency": 1.3 * self.timeout, "hang": 1.3 * self.timeout}
+        return {name: kind.lasts_s + kind.lasts_deadlines * self.timeout for name, kind in FAULT_KINDS.items()}
 
 
 def ends_of(model: Any, kinds: Mapping[str, frozenset[str]]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from tokaido.emulators._faults import Direction
+    from tokaido.emulators._fault_kinds import Direction
 
 SPOILS: Final = ("garble", "cut", "drop", "duplicate", "reset")
 """What may happen to the next bytes: one byte altered, half of them and then the end, lost, carried twice, torn off."""

@@ -37,7 +37,7 @@ class Order:
     truth: Callable[[], object]
     """What is in force, asked of the device itself where the model does not tell."""
     once: str
-    """Text that only the command has on the wire, or empty: then nothing that is no query may be written twice."""
+    """Text that only the command has on the wire, or empty: then nothing that is not a query may be written twice."""
     exchanges: int = 4
 
 
@@ -64,6 +64,10 @@ class Asking:
             yield rig
 
     # --- what a role adds -------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def prepare(device: hal.Device, timeout: float) -> None:
+        """Make a driver that was just opened ready for the suite, whose exchanges have a deadline of `timeout` s."""
 
     def questions(self, rig: Rig) -> list[Question]:
         """Return what may be asked; no two answers are alike."""

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import re
+import sys
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators._options import model_class
 from tokaido.emulators.conformance._contract import Contract
-from tokaido.emulators.conformance._keys import KeyContract
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault, ends_of
-from tokaido.emulators.conformance._switch import SwitchContract
-from tokaido.emulators.conformance._unit import UnitContract
-from tokaido.hal import load_driver
+from tokaido.hal import load_driver, roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from importlib.metadata import EntryPoint
 
-CONTRACTS: tuple[tuple[type[hal.Device], type[Contract]], ...] = (
-    (hal.OpticalSwitch, SwitchContract),
-    (hal.Unit, UnitContract),
-    (hal.Device, Contract),
-)
-"""What is asked of each role, the most special first."""
-
+GROUP = "tokaido.conformance"
+"""Entry point group: the name of a role in `tokaido.roles`, and the contract that its drivers are held to."""
 
 _STATEMENT = re.compile(r";|\\r|\\n")
 """What stands between the statements of one text on the wire, control characters escaped."""
@@ -46,8 +43,12 @@ def suite(
     alarm: str = "",
     is_query: Callable[[str], bool] = only_asks,
     keys: bool = True,
+    slowness: Callable[[], float] = lambda: 1.0,
 ) -> type[Any]:
     """Return a class of tests that hold a driver to its role; bind it to a name that begins with `Test`.
+
+    Questions to a role come from the package that brings the role, by the entry point groups `tokaido.roles` and
+    `tokaido.conformance`. The class of a driver with several roles has one class of tests within it for each.
 
     Args:
         driver: Its name in the registry.
@@ -57,13 +58,16 @@ def suite(
         faults: What happens on the wire.
         timeout: Deadline of one exchange in s. Short ones make a quick suite; the driver itself needs 0.1.
         seed: Decides which pieces are struck and what is set.
-        alarm: The model fault that `alarm` begins; the model's first one for want of it.
+        alarm: The model fault that `alarm` begins; default: the model's first one.
         is_query: Whether a text on the wire, control characters escaped, asks and changes nothing; by default, whether
             there is a `?` in each of its statements, which `;`, CR or LF divide.
         keys: Whether a unit's key channel is tried as well; among several suites of one driver, one need do that.
+        slowness: How many times slower than an idle one the machine is now, asked again for every test. Deadlines are
+            that many times as long, and so is what a call may take beyond them. Default: 1.
 
     Raises:
-        ConfigurationError: There is no such driver or emulator, or no wire end suits both.
+        ConfigurationError: There is no such driver or emulator, no wire end suits both, or a role's contract cannot be
+            imported.
     """
     kind = load_driver(driver, hal.Device)
     model: Any = model_class(emulator or driver)
@@ -71,6 +75,7 @@ def suite(
     if not ends:
         raise hal.ConfigurationError(f"{driver} and its emulator meet at no wire end")
     alarm = alarm or next(iter(model.FAULTS), "")
+    contracts = {role: contract.suited_to(kind, keys=keys) for role, contract in contracts_of(kind).items()}
     plan = Plan(
         driver=driver,
         emulator=emulator or driver,
@@ -82,8 +87,42 @@ def suite(
         alarm=alarm,
         is_query=is_query,
         summary=Summary(driver),
+        prepare=tuple(contract.prepare for contract in contracts.values()),
+        slowness=slowness,
     )
-    contract = next(contract for role, contract in CONTRACTS if issubclass(kind, role))
-    if contract is UnitContract and keys and "keys" in kind.resource_kinds:
-        contract = KeyContract
-    return type("Conformance", (contract,), {"plan": plan, "summary": plan.summary, "__doc__": f"{driver} as its role"})
+    facts = {"plan": plan, "summary": plan.summary, "__doc__": f"{driver} as {', '.join(contracts)}"}
+    if len(contracts) == 1:
+        return type("Conformance", tuple(contracts.values()), facts)
+    names = {role: "Test_" + re.sub(r"\W", "_", role) for role in contracts}
+    classes = {names[role]: type(names[role], (contract,), facts) for role, contract in contracts.items()}
+    return type("Conformance", (), facts | classes)
+
+
+def contracts_of(driver: type[hal.Device]) -> dict[str, type[Contract]]:
+    """Return the contracts of the roles that a driver fills, by the role's name.
+
+    A role without a contract of its own is held to that of the nearest role that it inherits from, and a driver that
+    has no such role either to what every device must keep.
+    """
+    registered = {entry.name: entry for entry in entry_points(group=GROUP)}
+    roles = {name: role for name, role in roles_of(driver).items() if name in registered}
+    found: dict[str, type[Contract]] = {}
+    for name, role in roles.items():
+        if any(issubclass(other, role) for other in roles.values() if other is not role):
+            continue
+        found[name] = _load(registered[name])
+    return found or {"device": Contract}
+
+
+def _load(entry: EntryPoint) -> type[Contract]:
+    if entry.module not in sys.modules:
+        pytest.register_assert_rewrite(entry.module)  # its asserts are to explain
+    try:
+        contract = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise hal.ConfigurationError(
+            f"the contract of {entry.name}, {entry.value}, fails to import: {error}"
+        ) from error
+    if not isinstance(contract, type) or not issubclass(contract, Contract):
+        raise hal.ConfigurationError(f"the contract of {entry.name}, {entry.value}, is not a class of Contract")
+    return contract

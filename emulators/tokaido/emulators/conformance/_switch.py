@@ -23,6 +23,11 @@ MOST_PAIRS = 24
 class SwitchContract(Contract):
     """Random maps are set and read back, and compared with the light in the model where it shows light."""
 
+    @staticmethod
+    def prepare(device: hal.Device, timeout: float) -> None:
+        """Give a change no more time to show than a suite can wait."""
+        cast("hal.OpticalSwitch", device).settle_timeout = max(2 * timeout, 0.2)
+
     def questions(self, rig: Rig) -> list[Question]:
         """Identity and map."""
         switch = opened(rig)
@@ -48,7 +53,7 @@ class SwitchContract(Contract):
                 wanted,
                 lambda: light(rig),
                 once="",
-                exchanges=4 + round(switch.settle_timeout / self.plan.timeout),
+                exchanges=4 + round(switch.settle_timeout / rig.plan.timeout),
             )
 
     def _replace(self, rig: Rig, switch: hal.OpticalSwitch, wanted: dict[int, int]) -> None:

@@ -23,6 +23,13 @@ class UnitContract(Contract):
 
     alarms_change_settings = True
 
+    @classmethod
+    def suited_to(cls, driver: type[hal.Device], *, keys: bool) -> type[Contract]:
+        """Ask more of a unit with a key channel."""
+        from tokaido.emulators.conformance._keys import KeyContract  # noqa: PLC0415 - which is made on this one
+
+        return KeyContract if keys and "keys" in driver.resource_kinds else cls
+
     def questions(self, rig: Rig) -> list[Question]:
         """Every setting of the unit and its parts whose value no other one has."""
         found: dict[object, list[Question]] = {}

@@ -1,7 +1,7 @@
 """The 1xN MEMS module.
 
 Commands end with CR; a reply stands between LF and CRLF. `I1 n` selects channel n and `PK` parks, both in silence;
-`I1?` tells the channel, `CF?` the configuration, `ID?` who it is. What is not documented is an option.
+`I1?` tells the channel, `CF?` the configuration, `ID?` who it is. Undocumented behaviour is an option.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from tokaido.emulators._line_model import LineModel
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
+    from tokaido.emulators._model import BenchSpot
     from tokaido.emulators._secrets import Secrets
 
 SETTLING_NS: Final = 10_000_000
@@ -76,6 +77,10 @@ class SelectorModel(LineModel):
     def channel(self) -> int:
         """The channel that the mirror points or goes to, 0 if it is parked."""
         return self._channel
+
+    def take_place(self, spot: BenchSpot) -> None:
+        """Be a switch on a bench."""
+        spot.switch(self)
 
     def light_path(self, input: int) -> tuple[int, float] | None:  # noqa: A002 - the word users type
         """Return the output that an input's light leaves by now and the loss in dB, or None while it is dark."""

@@ -8,8 +8,9 @@ The final exchange, with the authentication put off to the end of the block (com
     Accept                  ------------------->  verifies, releases its key
     verifies, releases      <-------------------  Accept
 
-Whoever sends last cannot know whether it arrived. A transmitter whose Accept is not answered therefore quarantines the
-block: its key is erased and the block is reported, since the receiver may have released the same key.
+The end that sends last cannot know whether its message arrived. A transmitter whose Accept is not answered
+therefore quarantines the block: its key is erased and the block is reported, since the receiver may have released the
+same key.
 """
 
 from __future__ import annotations

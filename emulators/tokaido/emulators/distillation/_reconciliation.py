@@ -3,7 +3,7 @@
 Cascade (Brassard & Salvail 1993, EUROCRYPT) in a form made for arrays. The transmitter's whole answer to any question
 is its prefix parities at given positions of a permuted frame. The receiver keeps, for each pass, the positions whose
 prefix parity it knows; every interval between two neighbouring known positions that differs in parity holds an error,
-and all such intervals of a pass are bisected in lock step, one message per level. What was learned stays known, so the
+and all such intervals of a pass are bisected in lock step, one message per level. Bits once learned stay known, so the
 re-use of sub-blocks (Pacher et al. 2015, ISIT; Martinez-Mateo et al. 2015, arXiv:1407.3257) costs nothing, and the leak
 is the number of bits the transmitter sent, not a model of it.
 """

@@ -11,7 +11,7 @@ from tokaido.hal import TokaidoError
 if TYPE_CHECKING:
     from tokaido.emulators.distillation._ledger import EpsilonLedger
     from tokaido.emulators.distillation._settings import LeakMode
-    from tokaido.hal import KeyMaterial
+    from tokaido.hal import KeyBlockFacts, KeyMaterial
 
 
 class AbortReason(StrEnum):
@@ -65,10 +65,8 @@ class AcceptedBlock:
 
     key: KeyMaterial
     """The key, less what went to the authentication pool."""
-    session: str
-    """Identifier of the session, the same at both ends."""
-    number: int
-    """Number of the block within the session, from 0; aborted blocks count."""
+    facts: KeyBlockFacts
+    """What goes with the key: number (aborted blocks count), security analysis and total failure probability."""
     n: int
     """Key-basis sifted bits of the block."""
     output_bits: int
@@ -93,15 +91,22 @@ class AcceptedBlock:
     """Verifications that failed, each of which an extra pass of two blocks followed. Its bits are in the leak."""
     efficiency: float
     """f = parities / (n h(QBER)); the verification tags are in the leak and not in f."""
-    method: str
-    """Security analysis behind the length."""
-    bound: str
-    """Its statistical bound."""
+    secure_against: str
+    """What the analysis behind the length lets an eavesdropper do to the light, such as "general attacks"."""
     eps: EpsilonLedger
+    """What the failure probability is made of."""
     eps_session: EpsilonLedger
     """Sum of the ledgers of this and all earlier accepted blocks of the session, whose keys fed the tags' pads."""
-    insecure: bool
-    """Whether a seeded source stood in for the operating system's randomness."""
+
+    @property
+    def session(self) -> str:
+        """Identifier of the session, the same at both ends."""
+        return self.facts.session
+
+    @property
+    def number(self) -> int:
+        """Number of the block within the session, from 0; aborted blocks count."""
+        return self.facts.number
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from tokaido.emulators.distillation._ledger import EpsilonLedger
 from tokaido.emulators.distillation._reconciliation import entropy
 from tokaido.emulators.distillation._results import AcceptedBlock
 from tokaido.emulators.distillation._settings import frame_bounds
+from tokaido.hal import KeyBlockFacts
 from tokaido.hal.authentication import forgery_bound
 
 if TYPE_CHECKING:
@@ -204,8 +205,16 @@ def accepted_block(
     frames = len(frame_bounds(settings, counts.n))
     return AcceptedBlock(
         key=key,
-        session=session,
-        number=number,
+        facts=KeyBlockFacts(
+            session,
+            number,
+            key.bits,
+            length.method,
+            length.bound,
+            eps.total,
+            insecure=key.insecure,
+            emulated=True,
+        ),
         n=counts.n,
         output_bits=output_bits,
         qber_key=counts.qber_key,
@@ -218,9 +227,7 @@ def accepted_block(
         frames=frames,
         repairs=leak.verifications - frames,
         efficiency=leak.parities / ideal if ideal else math.nan,
-        method=length.method,
-        bound=length.bound,
+        secure_against=length.secure_against,
         eps=eps,
         eps_session=eps_before + eps,
-        insecure=key.insecure,
     )

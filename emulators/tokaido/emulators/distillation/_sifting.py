@@ -44,7 +44,7 @@ class RawData:
         self._chunks.append((slots, list(columns)))
 
     def clear(self) -> None:
-        """Drop what is left; the arrays belong to whoever added them."""
+        """Drop what is left; the arrays belong to the callers that added them."""
         self._chunks.clear()
 
     def covers(self, slot: int) -> bool:

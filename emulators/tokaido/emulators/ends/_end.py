@@ -13,7 +13,8 @@ from tokaido.hal import ClosedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.emulators._faults import FaultPort, Faults
+    from tokaido.emulators._fault_kinds import FaultPort
+    from tokaido.emulators._faults import Faults
     from tokaido.emulators._model import DeviceModel
     from tokaido.hal import Clock
 
@@ -59,7 +60,7 @@ class End(Wire):
             self._thread.join()
 
     def unplug(self) -> None:
-        """Pull the plug: what was on its way is lost."""
+        """Pull the plug: bytes on their way are lost."""
         self._order(self._unplug_now)
 
     def replug(self) -> None:
@@ -81,7 +82,7 @@ class End(Wire):
         try:
             try:
                 self._open()
-            except BaseException as error:  # noqa: BLE001 - raised again by whoever starts the end
+            except BaseException as error:  # noqa: BLE001 - raised again where the end is started
                 self._failure = error
                 return
             finally:

@@ -87,7 +87,7 @@ class HislipEnd(End):
         if request is not None:
             self.server.request_service(request)
         self.server.service(timeout_s)
-        return []  # what comes is carried at once, so that a status query finds it done
+        return []  # carry each message at once, so that a status query finds it done
 
     # --- hislip.Instrument ------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""A stream port within the process: no socket, no thread; whoever asks carries the bytes and calls the model."""
+"""A stream port within the process: no socket, no thread; the caller carries the bytes and calls the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokaido.hal import Clock
 
 MAX_QUEUED: Final = 16 * 1024 * 1024
-"""Bytes that wait for a client that does not read; what comes after is lost."""
+"""Bytes that wait for a client that does not read; later ones are lost."""
 VISA_SCHEME: Final = "visa://"
 """What the names of VISA instruments begin with among all that is emulated in the process."""
 _lock = threading.Lock()
@@ -88,7 +88,7 @@ class InProcessEnd(Wire):
         self.unplug()
 
     def unplug(self) -> None:
-        """Pull the plug: what was on its way is lost."""
+        """Pull the plug: bytes on their way are lost."""
         with self.lock:
             self._unplug_now()
             self._replug_ns = None
@@ -207,7 +207,7 @@ class InProcessEnd(Wire):
             self._shared.model.trigger()
 
     def unterminated(self, connection: int) -> None:
-        """Tell the device that a reply was waited for that nothing had asked for (IEEE 488.2, 6.3.2.2)."""
+        """Tell the device that a client waited for a reply that nothing had asked for (IEEE 488.2, 6.3.2.2)."""
         with self.lock:
             self._check(connection)
             if not self._shared.model.occupied:

@@ -14,12 +14,13 @@ from tokaido.emulators.ends._wire import BITS_PER_BYTE
 from tokaido.hal import NS_PER_S
 
 if TYPE_CHECKING:
-    from tokaido.emulators._faults import Direction, Faults
+    from tokaido.emulators._fault_kinds import Direction
+    from tokaido.emulators._faults import Faults
     from tokaido.emulators._model import DeviceModel
     from tokaido.hal import Clock
 
 MAX_QUEUED: Final = 256 * 1024
-"""Bytes that wait for a reader; what comes after is lost, as on a line that nobody listens to."""
+"""Bytes that wait for a reader; later ones are lost, as on a line without a listener."""
 _CHUNK: Final = 65536
 _PACE_STEP_NS: Final = 1_000_000
 
@@ -114,7 +115,7 @@ class PtyEnd(End):
         self._queue.clear()
 
     def move(self, link: Path) -> None:
-        """Appear under another name from now on; whoever has it open keeps it."""
+        """Appear under another name from now on; a program that has it open keeps it."""
 
         def order() -> None:
             if self.plugged:

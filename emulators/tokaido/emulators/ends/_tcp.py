@@ -23,7 +23,7 @@ _CHUNK: Final = 65536
 
 
 class Connection:
-    """One client: what came from it and is no whole line yet, and what waits to be sent to it."""
+    """One client: what came from it and is not a whole line yet, and what waits to be sent to it."""
 
     __slots__ = ("incoming", "number", "outgoing", "socket")
 

@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from tokaido.emulators._faults import Direction, Fate, Fault, FaultPort, Faults, fate
+from tokaido.emulators._fault_kinds import Direction, Fate, FaultPort
+from tokaido.emulators._faults import Fault, Faults, fate
 from tokaido.hal import NS_PER_S, Clock
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Wire(ABC):
         return min(due_s)
 
     def _meet(self, direction: Direction, piece: list[bytes]) -> None:
-        """Let a piece meet the faults; what is left of it is delivered, now or later, in order."""
+        """Let a piece meet the faults; deliver the rest of it, now or later, in order."""
         content = self._content(piece)
         struck = self._faults.strike(self._port, direction, b"\x00".join(content))
         result = fate(content, struck, self._faults.random) if struck else Fate([(0.0, content)])
@@ -172,7 +173,7 @@ class Wire(ABC):
                     return
                 _, result, frames = waiting.popleft()
                 for name in result.provokes:
-                    self._shared.model.provoke(name)
+                    self._shared.model.add_fault(name)
                 target = self._impostor if result.wrong_id else self._shared.model
                 self._give(target, frames)
                 if result.wrong_id or not self._may_mix():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_FRAME: Final = 64 * 1024 * 1024
 HIGH_WATER_MARK: Final = 200
-"""Messages that wait at a connection; what comes after is lost."""
+"""Messages that wait at a connection; later ones are lost."""
 DOMAIN: Final = b"tokaido"
 _ZAP = "inproc://zeromq.zap.01"
 
@@ -130,7 +130,7 @@ class ZmqEnd(End):
                 break
             try:
                 client = frames[-1].get("User-Id")
-            except zmq.ZMQError:  # no proven identity: not to be listened to
+            except zmq.ZMQError:  # no proven identity: ignore it
                 continue
             pieces.append([frames[0].bytes, str(client).encode(), *(frame.bytes for frame in frames[1:])])
         return pieces

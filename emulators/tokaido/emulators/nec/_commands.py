@@ -99,7 +99,7 @@ class Choice:
         """Return the word that was ordered.
 
         Raises:
-            ScpiError: -104 when it is no word, -224 when it is another.
+            ScpiError: -104 when it is not a word, -224 when it is another.
         """
         return word_of(text, self.words, called)
 
@@ -130,7 +130,7 @@ def word_of(text: str, words: tuple[str, ...], called: str) -> str:
     """Return which of the words was sent, in upper or lower case.
 
     Raises:
-        ScpiError: -104 when it is no character data (IEEE 488.2, 7.7.1), -224 when it is another word.
+        ScpiError: -104 when it is not character data (IEEE 488.2, 7.7.1), -224 when it is another word.
     """
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", text):
         raise ScpiError(-104, f"{called} takes {' or '.join(words)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from tokaido.emulators.nec._commands import Choice, LinkSelectionRow, Order, QueryRow, SettingRow, word_of
 from tokaido.emulators.nec._seal import MAX_REPLY, SealedMessages
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators.nec._commands import CommandTable, Found
-    from tokaido.emulators.nec._unit import NecUnit
-    from tokaido.emulators.units import AlarmChange, UnitLink, UnitReading
+    from tokaido.emulators.units import AlarmBook, AlarmChange, KeyStore, Orders, UnitLink, UnitLinks, UnitReading
 
 KEPT_CHANGES: Final = 64
 """Changes of alarms that the log keeps."""
@@ -25,7 +24,7 @@ MAX_INPUT: Final = 4096
 _WHOLE: Final = SettingRow("", "", 0, MAX_FENCING_TOKEN, 0, integer=True)
 """Any number that a fencing token or a count of alarms may be."""
 _NOBODY: Final = "-"
-"""What a unit calls the peer and the path of the link with whoever is there; on this page they are empty."""
+"""What a unit calls the peer and the path of the link with any unit; on this page they are empty."""
 _REFUSED: Final = {
     "STATE": (130, "Not in this state"),
     "REFUSED": (132, "Refused"),
@@ -46,6 +45,63 @@ _OTHER: Final = 10
 _FOREIGN = re.compile(r"[^ -~]")
 
 
+class PanelUnit(Protocol):
+    """What the control port asks and orders of the unit behind it."""
+
+    serial_number: str
+    settings: dict[str, float]
+    store: KeyStore
+    alarms: AlarmBook
+    links: UnitLinks
+    orders: Orders
+
+    @property
+    def now_ns(self) -> int:
+        """Time in ns."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """State of the unit."""
+        ...
+
+    @property
+    def step(self) -> str:
+        """Step of the alignment, or an empty text."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """Whether the unit exchanges keys."""
+        ...
+
+    @property
+    def session_id(self) -> str | None:
+        """Session id, if there is a session."""
+        ...
+
+    @property
+    def watchdog_left_s(self) -> float:
+        """What is left of the watchdog in s; 0 when there is none."""
+        ...
+
+    def identity(self) -> dict[str, str]:
+        """Vendor, model, serial number and firmware."""
+        ...
+
+    def value(self, name: str) -> UnitReading:
+        """Return a setting or a reading by its neutral name; may raise `Refusal`."""
+        ...
+
+    def go_safe(self) -> None:
+        """Go to the safe state."""
+        ...
+
+    def restart_watchdog(self) -> None:
+        """Note a request of a program."""
+        ...
+
+
 class Panel(ScpiModel):
     """Speaks NQC1 for a unit. It keeps the status registers and the alarm log, and owns nothing of the unit.
 
@@ -57,8 +113,8 @@ class Panel(ScpiModel):
     dialect = Dialect(stop_after_command_error=True)
     max_input: ClassVar[int] = MAX_INPUT
 
-    def __init__(self, unit: NecUnit, table: CommandTable) -> None:
-        self._unit: NecUnit | None = None
+    def __init__(self, unit: PanelUnit, table: CommandTable) -> None:
+        self._unit: PanelUnit | None = None
         super().__init__(unit.serial_number)
         self._unit = unit
         self._table = table
@@ -75,7 +131,7 @@ class Panel(ScpiModel):
         }
 
     @property
-    def unit(self) -> NecUnit:
+    def unit(self) -> PanelUnit:
         """The unit."""
         if self._unit is None:
             raise RuntimeError("the panel has no unit yet")
@@ -89,7 +145,7 @@ class Panel(ScpiModel):
         self.follow()
 
     def follow(self) -> None:
-        """Bring the condition registers up to the unit's state; what rises is latched."""
+        """Bring the condition registers up to the unit's state; bits that rise are latched."""
         unit = self.unit
         operation, questionable = self.status.operation, self.status.questionable
         operation.set(0, on=unit.state in (State.ALIGN, State.REALIGN))

@@ -33,9 +33,8 @@ class ReceiverModel(NecUnit, ReceiverUnit):
 
     Args:
         serial_number: 4 to 24 of `A-Z0-9-`.
-        sub_channels: How many sub-channels it has, 1 to 8.
         detectors: "nanowire" or "avalanche".
-        options: `seed` and `secrets`; see `UnitModel`.
+        options: `sub_channels`, how many it has, 1 to 8; `seed` and `secrets`; see `UnitModel`.
 
     Raises:
         ConfigurationError: There is no such receiver.

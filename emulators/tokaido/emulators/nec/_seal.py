@@ -1,6 +1,6 @@
 """Sealed messages: what shows a lost digit, another box at the end of the cable, or a request that came twice.
 
-docs/protocols/nec.md section 2. A seal is no cryptography: it is made of what everybody may know.
+docs/protocols/nec.md section 2. A seal is not cryptography: it is made of what everybody may know.
 """
 
 from __future__ import annotations

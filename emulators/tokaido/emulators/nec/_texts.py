@@ -36,7 +36,7 @@ def text_of(argument: str, called: str) -> str:
     """Return what stands between the quotation marks of a parameter.
 
     Raises:
-        ScpiError: -104 it is no text.
+        ScpiError: -104 it is not a text.
     """
     mark = argument[:1]
     if mark not in ('"', "'") or len(argument) < 2 or argument[-1] != mark:

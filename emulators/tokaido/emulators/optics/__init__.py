@@ -21,6 +21,7 @@ from ._finite_key import (
     Bound,
     ExpectedCounts,
     KeyLength,
+    LimBound,
     block_duration,
     expected_counts,
     expected_key_length,
@@ -28,9 +29,17 @@ from ._finite_key import (
     first_key_time,
     key_length,
 )
+from ._linear_programme import DetectionBounds, least_detections
 from ._link_rate import METHODS, LinkRate, Method, RateAttack, block_pulses, intercepted, link_rate, split_light
 from ._loops import Loop, Loops, LoopSettings, dark_count_scale, efficiency_scale
-from ._lucamarini import AnyBound, BasisKey, LucamariniKey, lucamarini_expected_key, lucamarini_key_length
+from ._lucamarini import (
+    AnyBound,
+    BasisKey,
+    LucamariniBound,
+    LucamariniKey,
+    lucamarini_expected_key,
+    lucamarini_key_length,
+)
 from ._one_decoy import (
     OneDecoyParameters,
     OneDecoyStatistics,
@@ -54,6 +63,7 @@ from ._presets import (
     protocol_preset,
 )
 from ._published import PUBLISHED_POINTS, PublishedPoint, Tolerance, published_table
+from ._raman import DataChannel, raman_cross_section, raman_power_w, with_raman_noise
 from ._rates import (
     DecoyBounds,
     Decoys,
@@ -68,6 +78,7 @@ from ._rates import (
     rate_of_gains,
     single_photon_bounds,
 )
+from ._sampling import hypergeometric_tail, most_other_errors, phase_error_bound, sampling_deviation
 
 __all__ = [
     "FIELD_FIBRE",
@@ -81,11 +92,13 @@ __all__ = [
     "Bound",
     "Conditions",
     "CountedExposure",
+    "DataChannel",
     "DayAlarm",
     "DayBlock",
     "DayOfLink",
     "DecoyBounds",
     "Decoys",
+    "DetectionBounds",
     "DetectorBlinding",
     "DetectorCounts",
     "DpsParameters",
@@ -103,6 +116,7 @@ __all__ = [
     "Kept",
     "KeyLength",
     "KeyedBases",
+    "LimBound",
     "LinkFile",
     "LinkParameters",
     "LinkRate",
@@ -110,6 +124,7 @@ __all__ = [
     "Loop",
     "LoopSettings",
     "Loops",
+    "LucamariniBound",
     "LucamariniKey",
     "Method",
     "OneDecoyParameters",
@@ -146,15 +161,18 @@ __all__ = [
     "finite_key_rate",
     "first_key_time",
     "gllp_rate",
+    "hypergeometric_tail",
     "infinite_decoy_bounds",
     "intercepted",
     "key_length",
+    "least_detections",
     "link_from_file",
     "link_rate",
     "lucamarini_expected_key",
     "lucamarini_key_length",
     "maximum_distance_km",
     "maximum_loss_db",
+    "most_other_errors",
     "one_decoy_expected_key",
     "one_decoy_key_length",
     "one_decoy_pulses",
@@ -162,13 +180,18 @@ __all__ = [
     "one_decoy_statistics",
     "optimal_intensity",
     "optimised",
+    "phase_error_bound",
     "preset",
     "preset_info",
     "presets",
     "protocol_preset",
     "published_table",
+    "raman_cross_section",
+    "raman_power_w",
     "rate_of_gains",
+    "sampling_deviation",
     "simulate_day",
     "single_photon_bounds",
     "split_light",
+    "with_raman_noise",
 ]

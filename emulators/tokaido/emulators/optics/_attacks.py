@@ -34,7 +34,7 @@ class InterceptResend:
 class PhotonNumberSplitting:
     """An eavesdropper who counts photons: she keeps one of several, and blocks a fraction of the single ones.
 
-    What is left of the pulses with several photons goes on over a line of so little loss that the signal gain is what
+    The rest of the pulses with several photons goes on over a line of so little loss that the signal gain is what
     it was, as far as a line without loss allows. Single photons that she lets pass have the loss of the true line.
     Errors stay; the gain of the decoys falls. Brassard et al., PRL 85 1330 (2000); Lütkenhaus, PRA 61 052304 (2000).
     """

@@ -24,7 +24,7 @@ class BlockKeys:
     Args:
         params: The link.
         method: Which of them; the latter keys both bases.
-        bound: Deviations; that of the papers' formulas for want of it, "chernoff" or "gaussian".
+        bound: Deviations: "chernoff" or "gaussian"; default: that of the papers' formulas.
         pulses: Sent in one block.
     """
 
@@ -45,7 +45,7 @@ class BlockKeys:
         if self._method == "lucamarini":
             return self._lucamarini(key, check)
         if self._bound == "gaussian":
-            raise ValueError("bound 'gaussian' is not one of method 'lim': choose 'chernoff' or 'hoeffding'")
+            raise ValueError("bound 'gaussian' is not one of method 'lim': choose 'chernoff', 'hoeffding' or 'lp'")
         sifted, errors = sum(key.detections), sum(key.errors)
         return key_length(
             key,
@@ -60,6 +60,8 @@ class BlockKeys:
 
     def _lucamarini(self, key: BasisCounts, check: BasisCounts) -> LucamariniKey:
         p = self._params
+        if self._bound == "lp":
+            raise ValueError("bound 'lp' is one of method 'lim': choose 'gaussian', 'chernoff' or 'hoeffding'")
         p_a, p_b = p.key_basis_probability_transmitter, p.key_basis_probability_receiver
         sifting = p_a * p_b, (1 - p_a) * (1 - p_b)
         clicks = (sum(key.detections) + sum(check.detections)) / sum(sifting)

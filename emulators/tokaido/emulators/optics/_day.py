@@ -98,6 +98,8 @@ class DayOfLink:
     bound: str
     eps: float
     """Of every key: method and bound of its length, and the chance that it is not what it is said to be."""
+    secure_against: str
+    """What the method's proof lets an eavesdropper do: "general attacks", or "collective attacks" with Lucamarini."""
 
     @property
     def seconds(self) -> float:
@@ -136,11 +138,11 @@ def simulate_day(
         seconds: How long.
         step_s: Drift is constant and counts are drawn for each step.
         seed: Decides drift and counts.
-        pulses_per_block: Pulses of a block, rounded to whole steps; for want of it what the parameters say
+        pulses_per_block: Pulses of a block, rounded to whole steps; default: what the parameters say
             (`block_pulses`).
         realign_s: How long a realignment takes: 40 s, the sum of the steps of a Toshiba-style unit.
         method: "lim" or "lucamarini", as in `link_rate`; that of the parameters if it is one of them, or else "lim".
-        bound: Deviations of the finite-key analysis: "chernoff" with "lim" and "gaussian" with "lucamarini".
+        bound: Of the analysis, as in `link_rate`; default: "chernoff" with "lim", "gaussian" with "lucamarini".
 
     Raises:
         ValueError: A time is not possible, or a block is shorter than a step.
@@ -341,6 +343,7 @@ class _Day:
             method=settle.nothing.method,
             bound=settle.nothing.bound,
             eps=settle.nothing.eps,
+            secure_against=settle.nothing.secure_against,
         )
 
 

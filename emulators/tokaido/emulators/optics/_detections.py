@@ -87,7 +87,7 @@ class QuantumChannel:
         self._slot = 0
         self._table: tuple[Conditions, ClickTable] | None = None
         # Where malloc keeps its thresholds by what was freed (glibc, mallopt(3)), arrays of a chunk would else go back
-        # to the system after each use, and every page of theirs would be cleared anew: a third of the time.
+        # to the system after each use, and every page of theirs would be cleared again: a third of the time.
         np.empty(_HEAP_BYTES, np.uint8)
 
     @property

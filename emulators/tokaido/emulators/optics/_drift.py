@@ -1,6 +1,6 @@
 """Slow drift of one link: interferometer phase, polarisation, delay, loss, the room; and the trims against it.
 
-Sizes are those of fibres in the field; what is marked as an estimate has no published source. What fights the drift is
+Sizes are those of fibres in the field; values marked as estimates have no published source. The loops against drift are
 in _loops.py.
 """
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import tokaido.hal as hal
+from tokaido.hal.tables import Mistakes, read
 
 from ._presets import presets, protocol_preset
 
@@ -46,14 +47,14 @@ def link_from_file(
     Raises:
         ConfigurationError: With every mistake in the file.
     """
-    table = _table(Path(path))
+    text, table = read(Path(path), "the link file")
     model = _model(table.pop("protocol", "decoy-bb84"), path)
     length: dict[str, float | None] = {}
-    mistakes: list[str] = []
+    mistakes = Mistakes(text)
     for name in _LENGTH_FIELDS:
         value = table.pop(name, None)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not _fine(value)):
-            mistakes.append(f"{name} = {value!r} is not possible: give a finite number >= 0")
+            mistakes.say((name,), f"{name} = {value!r} is not possible: give a finite number >= 0")
             value = None
         length[name] = None if value is None else float(value)
     if channel_loss_db is not None or distance_km is not None:
@@ -65,7 +66,8 @@ def link_from_file(
     if loss is not None:
         table["channel_loss_db"] = loss
     wrong, values = _checked(table, model)
-    mistakes += wrong
+    for name, sentence in wrong:
+        mistakes.say((name,), sentence)
     required = [item.name for item in dataclasses.fields(model) if item.default is dataclasses.MISSING]
     missing = [name for name in required if name not in table and name != "channel_loss_db"]
     if missing:
@@ -92,20 +94,9 @@ def changed_parameters(params: Parameters, changes: Mapping[str, object]) -> Par
         try:
             return dataclasses.replace(params, **values)
         except ValueError as error:
-            mistakes = _checked(changes, params)[0] or [str(error)]
+            mistakes = [sentence for _, sentence in _checked(changes, params)[0]] or [str(error)]
             raise _error(what, mistakes, params) from error
-    raise _error(what, _checked(changes, params)[0], params)
-
-
-def _table(path: Path) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - for files only
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise hal.ConfigurationError(f"the link file {path} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise hal.ConfigurationError(f"the link file {path} is not TOML: {error}") from error
+    raise _error(what, [sentence for _, sentence in _checked(changes, params)[0]], params)
 
 
 def _loss(
@@ -140,34 +131,34 @@ def _model(protocol: object, path: str | Path) -> AnyParameters:
     return protocol_preset(names[0], channel_loss_db=10.0)
 
 
-def _checked(table: Mapping[str, object], model: AnyParameters) -> tuple[list[str], dict[str, Any]]:
-    """Return the mistakes in a table of fields, and the fields that are right by themselves."""
+def _checked(table: Mapping[str, object], model: AnyParameters) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+    """Return the mistakes in a table of fields, each with its field, and the fields that are right by themselves."""
     mistakes, values = _converted(table, model)
     for name, value in list(values.items()):
         try:
             dataclasses.replace(model, **{name: value})
         except ValueError as error:
-            mistakes.append(str(error))
+            mistakes.append((name, str(error)))
             del values[name]
     return mistakes, values
 
 
-def _converted(table: Mapping[str, object], model: AnyParameters) -> tuple[list[str], dict[str, Any]]:
-    """Return the fields that are unknown or of a wrong type, as sentences, and the others in their types."""
+def _converted(table: Mapping[str, object], model: AnyParameters) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+    """Return the fields that are unknown or of a wrong type, with sentences, and the others in their types."""
     import msgspec  # noqa: PLC0415 - for files and changes only
 
     kinds = get_type_hints(type(model))
-    mistakes: list[str] = []
+    mistakes: list[tuple[str, str]] = []
     values: dict[str, Any] = {}
     for name, value in table.items():
         if name not in kinds:
             near = get_close_matches(name, kinds, n=2, cutoff=0.5)
-            mistakes.append(f"{_UNKNOWN} {name!r}" + (f": {' or '.join(near)}?" if near else ""))
+            mistakes.append((name, f"{_UNKNOWN} {name!r}" + (f": {' or '.join(near)}?" if near else "")))
             continue
         try:
             values[name] = msgspec.convert(value, kinds[name])
         except msgspec.ValidationError:
-            mistakes.append(f"link parameter {name} = {value!r} is not possible: give {_what(kinds[name])}")
+            mistakes.append((name, f"link parameter {name} = {value!r} is not possible: give {_what(kinds[name])}"))
     return mistakes, values
 
 
@@ -192,7 +183,7 @@ def _what(kind: Any) -> str:
 
 
 def _error(what: str, mistakes: list[str], model: AnyParameters) -> hal.ConfigurationError:
-    unknown = any(mistake.startswith(_UNKNOWN) for mistake in mistakes)
+    unknown = any(_UNKNOWN in mistake for mistake in mistakes)
     fields = ", ".join(item.name for item in dataclasses.fields(model))
     return hal.ConfigurationError(
         what, mistakes=tuple(mistakes), remedy=f"The parameters are {fields}" if unknown else ""

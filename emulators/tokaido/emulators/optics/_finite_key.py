@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from ._linear_programme import DetectionBounds, least_detections
 from ._parameters import LinkParameters, check_decoy_settings
 from ._rates import ExpectedGains, Triple, binary_entropy, expected_gains
+from ._sampling import phase_error_bound
 
 Bound = Literal["chernoff", "hoeffding"]
+LimBound = Literal["chernoff", "hoeffding", "lp"]
+""""lp" has the deviations of "chernoff" and a linear programme in place of Eqs. 2 and 3; it needs scipy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class KeyLength:
     """eps_sec + eps_cor: chance that the key is not what it is said to be."""
     reason: str
     """Why there is no key, or empty."""
+    secure_against: ClassVar[str] = "general attacks"
+    """What an eavesdropper may do to the light in the proof behind `method`."""
 
 
 def key_length(
@@ -61,7 +67,7 @@ def key_length(
     leaked_bits: float,
     eps_sec: float,
     eps_cor: float,
-    bound: Bound = "chernoff",
+    bound: LimBound = "chernoff",
 ) -> KeyLength:
     """Return how many secret bits a block of sifted counts gives. Lim 2014 Eq. 1 with the bounds of Eqs. 2-5.
 
@@ -77,8 +83,8 @@ def key_length(
         raise ValueError(f"leaked_bits = {leaked_bits!r} is not possible: give the bits disclosed, >= 0")
     if not (0 < eps_sec < 1 and 0 < eps_cor < 1):
         raise ValueError(f"eps_sec = {eps_sec!r}, eps_cor = {eps_cor!r}: both must lie between 0 and 1, such as 1e-10")
-    if bound not in ("chernoff", "hoeffding"):
-        raise ValueError(f"no bound {bound!r}: choose 'chernoff' or 'hoeffding'")
+    if bound not in ("chernoff", "hoeffding", "lp"):
+        raise ValueError(f"no bound {bound!r}: choose 'chernoff', 'hoeffding' or, where scipy is installed, 'lp'")
     length, s0, s1, phi, reason = _lim2014(
         key.detections,
         check,
@@ -114,7 +120,7 @@ def expected_counts(
 
 
 def expected_key_length(
-    params: LinkParameters, pulses: float, bound: Bound = "chernoff", *, expected: ExpectedGains | None = None
+    params: LinkParameters, pulses: float, bound: LimBound = "chernoff", *, expected: ExpectedGains | None = None
 ) -> KeyLength:
     """Return the key of a block of `pulses` pulses whose counts are as expected, with leak = f n h(E) (Lim 2014).
 
@@ -122,8 +128,8 @@ def expected_key_length(
     """
     if not 0 < pulses < math.inf:
         raise ValueError(f"pulses = {pulses!r} is not possible: give the pulses sent in one block, > 0")
-    if bound not in ("chernoff", "hoeffding"):
-        raise ValueError(f"no bound {bound!r}: choose 'chernoff' or 'hoeffding'")
+    if bound not in ("chernoff", "hoeffding", "lp"):
+        raise ValueError(f"no bound {bound!r}: choose 'chernoff', 'hoeffding' or, where scipy is installed, 'lp'")
     key, check = expected_counts(params, pulses, expected)
     sifted = sum(key.detections)
     leak = 0.0
@@ -143,7 +149,7 @@ def expected_key_length(
     return KeyLength(max(math.floor(length), 0), s0, s1, phi, "lim2014", bound, eps, reason)
 
 
-def finite_key_rate(params: LinkParameters, pulses: float, bound: Bound = "chernoff") -> float:
+def finite_key_rate(params: LinkParameters, pulses: float, bound: LimBound = "chernoff") -> float:
     """Return the key rate in bit/s when every block is `pulses` pulses long and counts are as expected.
 
     leak = f n h(E) over all intensities of the key basis. 0.0 where a block gives no key.
@@ -153,13 +159,16 @@ def finite_key_rate(params: LinkParameters, pulses: float, bound: Bound = "chern
     return expected_key_length(params, pulses, bound).bits / pulses * params.clock_rate_hz * params.duty
 
 
-def block_duration(params: LinkParameters, block_bits: float) -> float:
-    """Return how many s the link needs for `block_bits` sifted bits of the key basis, all intensities counted."""
-    per_pulse = sum(expected_counts(params, 1.0)[0].detections)
+def block_duration(params: LinkParameters, block_bits: float, expected: ExpectedGains | None = None) -> float:
+    """Return how many s the link needs for `block_bits` sifted bits of the key basis, all intensities counted.
+
+    `expected` are the gains to count with, those of the undisturbed link if left out.
+    """
+    per_pulse = sum(expected_counts(params, 1.0, expected)[0].detections)
     return block_bits / (per_pulse * params.clock_rate_hz * params.duty) if per_pulse > 0 else math.inf
 
 
-def first_key_time(params: LinkParameters, bound: Bound = "chernoff", *, limit_s: float = 1e6) -> float | None:
+def first_key_time(params: LinkParameters, bound: LimBound = "chernoff", *, limit_s: float = 1e6) -> float | None:
     """Return the shortest block, in s, that gives key when counts are as expected; None if above `limit_s`.
 
     Found by bisection to 0.1 % and never too short.
@@ -193,29 +202,40 @@ def _lim2014(
     leaked_bits: float,
     eps_sec: float,
     eps_cor: float,
-    bound: Bound,
+    bound: LimBound,
 ) -> tuple[float, float, float, float, str]:
     """Return (length in bit with its sign, s0, s1, phi, reason) by Lim 2014 Eqs. 1-5."""
     mu1, mu2, mu3 = intensities
     tau0, tau1 = (sum(p * math.exp(-k) * k**n for k, p in zip(intensities, probabilities, strict=True)) for n in (0, 1))
     log_term = math.log(21 / eps_sec)
 
-    def limits(counts: Triple) -> tuple[list[float], list[float]]:
-        """Lower and upper n_k, weighted with e^k / p_k (Eqs. 2-3 and the text after Eq. 3)."""
-        lower, upper = [], []
-        for n, k, p in zip(counts, intensities, probabilities, strict=True):
-            below, above = deviations(n, sum(counts), log_term, bound)
-            lower.append(math.exp(k) / p * max(n - below, 0.0))
-            upper.append(math.exp(k) / p * (n + above))
-        return lower, upper
+    weights = [math.exp(k) / p for k, p in zip(intensities, probabilities, strict=True)]
+
+    def limits(counts: Triple) -> tuple[Triple, Triple]:
+        """Lower and upper n_k (text after Eq. 3)."""
+        each = [deviations(n, sum(counts), log_term, "chernoff" if bound == "lp" else bound) for n in counts]
+        a, b, c = (max(n - below, 0.0) for n, (below, _) in zip(counts, each, strict=True))
+        d, e, f = (n + above for n, (_, above) in zip(counts, each, strict=True))
+        return (a, b, c), (d, e, f)
+
+    def programme(vacuum: float, single: float, counts: Triple) -> float:
+        """Lower bound on vacuum x s0 + single x s1 by a linear programme, if asked for."""
+        if bound != "lp":
+            return 0.0
+        lower, upper = limits(counts)
+        return least_detections(vacuum, single, DetectionBounds(sum(counts), lower, upper), intensities, probabilities)
 
     def vacuum_and_single(counts: Triple) -> tuple[float, float]:
+        """s0 and s1, Eqs. 2 and 3."""
         lower, upper = limits(counts)
+        low = [w * n for w, n in zip(weights, lower, strict=True)]
+        high = [w * n for w, n in zip(weights, upper, strict=True)]
         total = sum(counts)
-        s0 = tau0 * (mu2 * lower[2] - mu3 * upper[1]) / (mu2 - mu3)
+        s0 = tau0 * (mu2 * low[2] - mu3 * high[1]) / (mu2 - mu3)
         s0 = min(max(s0, 0.0), total)
-        s1 = tau1 * mu1 * (lower[1] - upper[2] - (mu2**2 - mu3**2) / mu1**2 * (upper[0] - s0 / tau0))
+        s1 = tau1 * mu1 * (low[1] - high[2] - (mu2**2 - mu3**2) / mu1**2 * (high[0] - s0 / tau0))
         s1 /= mu1 * (mu2 - mu3) - mu2**2 + mu3**2
+        s0, s1 = max(s0, programme(1, 0, counts)), max(s1, programme(0, 1, counts))
         return s0, min(max(s1, 0.0), total - s0)
 
     s0, s1 = vacuum_and_single(key_detections)
@@ -226,12 +246,12 @@ def _lim2014(
         return 0.0, s0, s1, 0.5, "too few check-basis detections to bound the single photons"
 
     lower, upper = limits(check.errors)
-    # At least one event: the sampling bound below is meaningless at an error rate of exactly 0.
-    errors = max(tau1 * (upper[1] - lower[2]) / (mu2 - mu3), 1.0)
-    phi = 0.5
-    if errors < s1_check / 2:
-        phi = min(errors / s1_check + sampling_deviation(eps_sec, errors / s1_check, s1_check, s1), 0.5)
-    length = s0 + s1 * (1 - binary_entropy(phi)) - leaked_bits - 6 * math.log2(21 / eps_sec) - math.log2(2 / eps_cor)
+    errors = tau1 * (weights[1] * upper[1] - weights[2] * lower[2]) / (mu2 - mu3)
+    phi = phase_error_bound(errors, s1_check, s1, eps_sec)
+    kept = 1 - binary_entropy(phi)
+    # The two are least for different eavesdroppers; the programme looks for the worst one for both.
+    gained = max(s0 + s1 * kept, programme(1, kept, key_detections))
+    length = gained - leaked_bits - 6 * math.log2(21 / eps_sec) - math.log2(2 / eps_cor)
     reason = ""
     if length < 1:
         reason = "phase error bound at 1/2" if phi >= 0.5 else "leak and finite-size costs exceed the secret bits"
@@ -248,12 +268,3 @@ def deviations(n: float, total: float, log_term: float, bound: Bound) -> tuple[f
         return both, both
     below = log_term / 2 + math.sqrt(2 * n * log_term + log_term**2 / 4)
     return below, log_term + math.sqrt(2 * n * log_term + log_term**2)
-
-
-def sampling_deviation(a: float, b: float, c: float, d: float, *, terms: int = 21) -> float:
-    """Return gamma(a, b, c, d) of Lim 2014 Eq. 5: error rate b seen in c events, deviation for d other events.
-
-    `terms` is into how many failure chances eps_sec is split: 21 with two decoys, 19 with one (Rusca 2018).
-    """
-    spread = (c + d) * (1 - b) * b / (c * d * math.log(2))
-    return math.sqrt(spread * math.log2((c + d) / (c * d * (1 - b) * b) * terms**2 / a**2))

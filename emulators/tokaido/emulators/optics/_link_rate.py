@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from ._attacks import InterceptResend, PhotonNumberSplitting, several_detected, split_pulses
 from ._dps import DpsParameters, dps_rate, dps_statistics
-from ._finite_key import Bound, block_duration, expected_counts, expected_key_length
-from ._lucamarini import AnyBound, lucamarini_expected_key
+from ._finite_key import Bound, KeyLength, block_duration, expected_counts, expected_key_length
+from ._lucamarini import AnyBound, LucamariniKey, lucamarini_expected_key
 from ._one_decoy import OneDecoyParameters, one_decoy_expected_key, one_decoy_pulses, one_decoy_statistics
 from ._parameters import KeyedBases, LinkParameters
 from ._rates import (
@@ -25,6 +25,14 @@ Method = Literal["lim", "lucamarini", "asymptotic", "infinite-decoys", "one-deco
 RateAttack = InterceptResend | PhotonNumberSplitting
 """The attacks that have a formula here."""
 METHODS: Final[tuple[Method, ...]] = ("lim", "lucamarini", "asymptotic", "infinite-decoys", "one-decoy", "dps")
+_SECURE_AGAINST: Final[dict[Method, str]] = {
+    "lim": KeyLength.secure_against,
+    "lucamarini": LucamariniKey.secure_against,
+    "asymptotic": "general attacks",
+    "infinite-decoys": "general attacks",
+    "one-decoy": KeyLength.secure_against,
+    "dps": "individual attacks",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +61,10 @@ class LinkRate:
     """Pulses sent in one block; inf for methods without finite-size effects."""
     method: str
     bound: str
-    """How counts are bounded: "chernoff", "hoeffding", "gaussian", or "none" without finite-size effects."""
+    """How counts are bounded: "chernoff", "hoeffding", "gaussian", "lp", or "none" without finite-size effects."""
+    secure_against: str
+    """What the proof behind the method lets an eavesdropper do: "general attacks", "collective attacks" (Lucamarini
+    2013) or "individual attacks" (DPS), from strong to weak."""
     eps: float
     """Chance that the key is not what it is said to be; 0.0 without finite-size effects: none is claimed."""
     keyed_bases: str
@@ -81,10 +92,12 @@ def link_rate(
             both bases), "asymptotic" (vacuum + weak decoys, Ma et al. 2005) or "infinite-decoys" (same paper). Default:
             `rate_method` of the parameters. One-decoy parameters have "one-decoy" (Rusca et al. 2018) alone, and DPS
             parameters "dps" (Waks et al. 2006).
-        bound: "chernoff" or "hoeffding"; for "lucamarini" also "gaussian". Default: "chernoff", for "lucamarini"
-            "gaussian", for "one-decoy" "hoeffding", as their papers have it. Methods without end have none.
-        pulses: Sent in one block. Default: what the block of the parameters takes (`block_sifted_bits`, or
-            `block_time_s`, which is 20 minutes).
+        bound: "chernoff" or "hoeffding"; for "lucamarini" also "gaussian", and for "lim" also "lp", a linear programme
+            that gives more near the edge and needs scipy (`pip install 'tokaido[lp]'`). Default: "chernoff", for
+            "lucamarini" "gaussian", for "one-decoy" "hoeffding", as their papers have it. Methods without end have
+            none.
+        pulses: Sent in one block. Default: what the block of the parameters takes (`block_sifted_bits` at the gains
+            of this model and under this attack, or `block_time_s`, which is 20 minutes).
         attack: An eavesdropper: changes error rates or gains, and the rates with them.
         model: Law of gains and error rates, see `expected_gains`. For decoy BB84 only.
     """
@@ -124,6 +137,7 @@ def link_rate(
         single_photon_error=found.single_photon_error,
         pulses=found.pulses,
         method=method,
+        secure_against=_SECURE_AGAINST[method],
         bound=found.bound,
         eps=found.eps,
         keyed_bases=keyed_bases,
@@ -132,13 +146,16 @@ def link_rate(
     )
 
 
-def block_pulses(params: LinkParameters | OneDecoyParameters) -> float:
-    """Return the pulses of one block as the parameters have it: so many sifted bits, or so long a time."""
+def block_pulses(params: LinkParameters | OneDecoyParameters, expected: ExpectedGains | None = None) -> float:
+    """Return the pulses of one block as the parameters have it: so many sifted bits, or so long a time.
+
+    `expected` are the gains that fill it, those of the undisturbed link if left out; one-decoy links have none.
+    """
     if isinstance(params, OneDecoyParameters):
         return one_decoy_pulses(params)
     seconds = params.block_time_s
     if params.block_sifted_bits is not None:
-        seconds = block_duration(params, params.block_sifted_bits)
+        seconds = block_duration(params, params.block_sifted_bits, expected)
     return seconds * params.clock_rate_hz * params.duty
 
 
@@ -156,8 +173,8 @@ class _Found:
 
 def _lim(params: LinkParameters, expected: ExpectedGains, bound: AnyBound, pulses: float | None) -> _Found:
     if bound == "gaussian":
-        raise ValueError("method 'lim' has no bound 'gaussian': choose 'chernoff' or 'hoeffding'")
-    pulses = block_pulses(params) if pulses is None else pulses
+        raise ValueError("method 'lim' has no bound 'gaussian': choose 'chernoff', 'hoeffding' or 'lp'")
+    pulses = block_pulses(params, expected) if pulses is None else pulses
     if not math.isfinite(pulses):
         return _Found(0.0, 0.0, 0.5, pulses, bound, params.eps_sec + params.eps_cor)
     key = expected_key_length(params, pulses, bound, expected=expected)
@@ -169,7 +186,9 @@ def _lim(params: LinkParameters, expected: ExpectedGains, bound: AnyBound, pulse
 
 
 def _lucamarini(params: LinkParameters, expected: ExpectedGains, bound: AnyBound, pulses: float | None) -> _Found:
-    pulses = block_pulses(params) if pulses is None else pulses
+    if bound == "lp":
+        raise ValueError("method 'lucamarini' has no bound 'lp': choose 'gaussian', 'chernoff' or 'hoeffding'")
+    pulses = block_pulses(params, expected) if pulses is None else pulses
     if not math.isfinite(pulses):
         return _Found(0.0, 0.0, 0.5, pulses, bound, params.eps_sec)
     key = lucamarini_expected_key(params, pulses, bound, expected=expected)
@@ -245,9 +264,11 @@ def _other_protocol(
     if isinstance(params, DpsParameters):
         _no_block(own, pulses)
         return _dps(params)
-    if bound == "gaussian":
-        raise ValueError("method 'one-decoy' has no bound 'gaussian': choose 'chernoff' or 'hoeffding'")
-    return _one_decoy(params, "hoeffding" if bound is None else bound, pulses)
+    if bound is None:
+        bound = "hoeffding"
+    if bound not in ("chernoff", "hoeffding"):
+        raise ValueError(f"method 'one-decoy' has no bound {bound!r}: choose 'chernoff' or 'hoeffding'")
+    return _one_decoy(params, bound, pulses)
 
 
 def _dps(params: DpsParameters) -> LinkRate:
@@ -264,6 +285,7 @@ def _dps(params: DpsParameters) -> LinkRate:
         single_photon_error=math.nan,
         pulses=math.inf,
         method="dps",
+        secure_against=_SECURE_AGAINST["dps"],
         bound="none",
         eps=0.0,
         keyed_bases="key",
@@ -294,6 +316,7 @@ def _one_decoy(params: OneDecoyParameters, bound: Bound, pulses: float | None) -
         single_photon_error=key.phase_error,
         pulses=pulses,
         method="one-decoy",
+        secure_against=_SECURE_AGAINST["one-decoy"],
         bound=bound,
         eps=key.eps,
         keyed_bases="key",

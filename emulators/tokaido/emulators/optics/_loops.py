@@ -52,7 +52,7 @@ class LoopSettings:
     detector_rejection: float = 100.0
     """How much less the detectors' temperature moves than the room's."""
     detector_range_k: float = 15.0
-    """Distance of the room from its mean that cooling can make up for; what is beyond reaches the detectors."""
+    """Distance of the room from its mean that cooling can make up for; the rest reaches the detectors."""
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
@@ -114,7 +114,7 @@ class Loops:
             self._tune()
 
     def align(self, loop: Loop) -> None:
-        """Find the right setting anew, wherever the drift has gone meanwhile."""
+        """Find the right setting again, wherever the drift has gone meanwhile."""
         drift = self.drift
         if loop == "phase":
             drift.trim_phase(-drift.phase_error_rad)

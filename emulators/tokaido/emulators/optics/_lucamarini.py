@@ -1,20 +1,22 @@
 """Finite keys after Lucamarini et al., Opt. Express 21 24550 (2013), arXiv:1310.0240: the analysis of the T12 protocol.
 
-Both bases are keyed. Confidence bounds on gains and error counts are Gaussian by default (the paper takes Clopper and
-Pearson's; at 20 minutes and 1 GHz the two differ by little) or those that `_finite_key` has.
+It is security against collective attacks: the eavesdropper treats every pulse alike and by itself. `_finite_key` holds
+against general attacks. Both bases are keyed. Confidence bounds on gains and error counts are Gaussian by default (the
+paper takes Clopper and Pearson's; at 20 minutes and 1 GHz the two differ by little) or those that `_finite_key` has.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from ._finite_key import BasisCounts, Bound, ExpectedCounts, deviations, expected_counts
+from ._finite_key import BasisCounts, Bound, ExpectedCounts, LimBound, deviations, expected_counts
 from ._parameters import LinkParameters, check_decoy_settings
 from ._rates import ExpectedGains, Triple, binary_entropy, expected_gains
 
-AnyBound = Bound | Literal["gaussian"]
+LucamariniBound = Bound | Literal["gaussian"]
+AnyBound = LimBound | LucamariniBound
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class LucamariniKey:
     method: str
     bound: str
     eps: float
+    secure_against: ClassVar[str] = "collective attacks"
+    """The eavesdropper treats every pulse alike and by itself, and may measure all her probes together at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def lucamarini_key_length(
     probabilities: Triple,
     f: float,
     eps: float = 1e-10,
-    bound: AnyBound = "gaussian",
+    bound: LucamariniBound = "gaussian",
 ) -> LucamariniKey:
     """Return the secret bits of a session from the counts of both bases, each rounded down (arXiv:1310.0240).
 
@@ -104,7 +108,7 @@ def lucamarini_key_length(
 
 
 def lucamarini_expected_key(
-    params: LinkParameters, pulses: float, bound: AnyBound = "gaussian", *, expected: ExpectedGains | None = None
+    params: LinkParameters, pulses: float, bound: LucamariniBound = "gaussian", *, expected: ExpectedGains | None = None
 ) -> LucamariniKey:
     """Return the key of a session of `pulses` pulses whose counts are as expected; eps is `eps_sec` of the parameters.
 
@@ -134,7 +138,7 @@ def lucamarini_expected_key(
 
 
 def _estimate(
-    counts: BasisCounts | ExpectedCounts, sent: Triple, intensities: Triple, bound: AnyBound, eps_pe: float
+    counts: BasisCounts | ExpectedCounts, sent: Triple, intensities: Triple, bound: LucamariniBound, eps_pe: float
 ) -> _Estimate:
     """Return the vacuum + weak bounds of one basis (Ma 2005 Eqs. 18 and 21/34) with every gain at its worst."""
     u, v, w = intensities
@@ -154,7 +158,7 @@ def _estimate(
     return _Estimate(y0, y1, error_rate)
 
 
-def _confidence(n: float, total: float, bound: AnyBound, eps_pe: float) -> tuple[float, float]:
+def _confidence(n: float, total: float, bound: LucamariniBound, eps_pe: float) -> tuple[float, float]:
     """Return how far a count may lie from its expected value, below and above.
 
     Gaussian: sqrt(2 ln(12/eps_PE)) standard deviations, twelve bounds in all.

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ._finite_key import Bound, KeyLength, deviations, sampling_deviation
+from ._finite_key import Bound, KeyLength, deviations
 from ._parameters import require
 from ._rates import binary_entropy
+from ._sampling import phase_error_bound
 
 Pair = tuple[float, float]
 
@@ -172,10 +173,7 @@ def one_decoy_key_length(
             reason = f"too few {name}-basis detections, or too many errors, to bound the single photons"
             return KeyLength(0, s0, s1, 0.5, "rusca2018", bound, eps, reason)
     (_, errors2), (errors1, _) = limits(check_errors)
-    wrong = max(tau1 / (mu1 - mu2) * (errors1 - errors2), 1.0)
-    phi = 0.5
-    if wrong < s1_check / 2:
-        phi = min(wrong / s1_check + sampling_deviation(eps_sec, wrong / s1_check, s1_check, s1, terms=19), 0.5)
+    phi = phase_error_bound(tau1 / (mu1 - mu2) * (errors1 - errors2), s1_check, s1, eps_sec, terms=19)
     length = s0 + s1 * (1 - binary_entropy(phi)) - leaked_bits - 6 * math.log2(19 / eps_sec) - math.log2(2 / eps_cor)
     reason = ""
     if length < 1:

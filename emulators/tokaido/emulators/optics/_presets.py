@@ -43,7 +43,9 @@ class PresetInfo:
     settings: tuple[str, ...]
     """The settings of the source that exist for it."""
     db_per_km: float
-    """Loss of its fibre, by which `distance_km` becomes a loss."""
+    """Loss of its fibre, by which `distance_km` becomes a loss,"""
+    spools: Mapping[float, float]
+    """unless it is the length of one of these: published losses in dB by km, where the spools of a source differ."""
     fibre_source: str
     fields: Mapping[str, Mapping[str, PresetField]]
     """For each of the settings, every field of its parameters with value and source. The channel loss is not one."""
@@ -73,6 +75,7 @@ def preset_info(name: str) -> PresetInfo:
         table.description,
         tuple(table.settings),
         table.fibre.value,
+        table.spools,
         table.fibre.source,
         {settings: {**table.fields, **fields} for settings, fields in table.settings.items()},
     )
@@ -94,7 +97,7 @@ def preset(
     made = protocol_preset(name, settings=settings, channel_loss_db=channel_loss_db, distance_km=distance_km)
     if not isinstance(made, LinkParameters):
         raise ValueError(  # noqa: TRY004 - the name is the wrong value
-            f"preset {name!r} is no BB84 link with signal, decoy and vacuum but {preset_info(name).protocol}: take "
+            f"preset {name!r} is not a BB84 link with signal, decoy and vacuum but {preset_info(name).protocol}: take "
             f"protocol_preset({name!r}, ...), whose parameters link_rate accepts"
         )
     return made
@@ -118,6 +121,6 @@ def protocol_preset(
     if distance_km is not None:
         if not 0 <= distance_km < math.inf:
             raise ValueError(f"distance_km = {distance_km!r} is not possible: give a finite length >= 0 in km")
-        loss = distance_km * info.db_per_km
+        loss = info.spools.get(distance_km, distance_km * info.db_per_km)
     values: dict[str, Any] = {field: entry.value for field, entry in info.fields[settings].items()}
     return _FORMS[info.protocol](**values, channel_loss_db=loss)

@@ -78,10 +78,13 @@ _DIXON: Final = "Dixon 2008, Opt. Express 16 18790"
 _BOARON: Final = "Boaron 2018, PRL 121 190502"
 _TANAKA: Final = "Tanaka 2008, Opt. Express 16 11354"
 _MAKER: Final = "Toshiba demonstration 2026"
-_SESSION: Final = "Lucamarini, Gaussian, 20 min, no dead time"
-_SESSION_FIELD: Final = "Lucamarini, Gaussian, 20 min, no dead time; the detectors of T12 stand in"
+_SESSION: Final = "Lucamarini (collective attacks), Gaussian, 20 min"
+_SESSION_FIELD: Final = "Lucamarini (collective attacks), Gaussian, 20 min; the detectors of T12 stand in"
 _RUSCA: Final = "Rusca, Hoeffding; basis bias and shares optimised"
-_DIXON_NOTE: Final = "Lucamarini, Gaussian, 20 min; intensities and detector recalled, shares assumed, the rest as T12"
+_DIXON_NOTE: Final = (
+    "Lucamarini (collective attacks), Gaussian, 20 min; intensities and detector recalled, shares assumed, "
+    "the rest as T12"
+)
 
 
 def _relative(value: float) -> Tolerance:
@@ -162,21 +165,21 @@ PUBLISHED_POINTS: Final[tuple[PublishedPoint, ...]] = (
     *_points(
         _T12,
         "t12",
-        "no dead time; receiver loss fitted to the signal",
-        ("gain of signal", 50, None, 4.812e-3, "", "fitted", _relative(0.01), links.t12_at_50_km("gains", 0)),
-        ("gain of decoy", 50, None, 7.54e-4, "", "tested", _relative(0.03), links.t12_at_50_km("gains", 1)),
+        "per pulse sent; receiver loss fitted to the signal",
+        ("gain of signal", 50, None, 4.812e-3, "", "fitted", _relative(0.01), links.t12_gain(0)),
+        ("gain of decoy", 50, None, 7.54e-4, "", "tested", _relative(0.03), links.t12_gain(1)),
     ),
     *_points(
         _T12,
         "t12",
-        "no dead time",
-        ("error rate Z", 50, None, 4.26, "%", "fitted", _absolute(0.15), links.t12_at_50_km("error_rates_key", 0)),
-        ("error rate X", 50, None, 3.64, "%", "fitted", _absolute(0.15), links.t12_at_50_km("error_rates_check", 0)),
+        "signal pulses",
+        ("error rate Z", 50, None, 4.26, "%", "fitted", _absolute(0.15), links.t12_error(0)),
+        ("error rate X", 50, None, 3.64, "%", "fitted", _absolute(0.15), links.t12_error(1)),
     ),
     *_points(
         _T12,
         "t12",
-        "20 min, no dead time",
+        "20 min",
         ("signal counts ZZ", 50, None, 5.016e9, "", "fitted", _relative(0.01), links.t12_counts(0, 0)),
         ("decoy counts ZZ", 50, None, 6.21e6, "", "tested", _relative(0.03), links.t12_counts(0, 1)),
         ("signal counts XX", 50, None, 2.231e7, "", "fitted", _relative(0.01), links.t12_counts(1, 0)),
@@ -229,6 +232,12 @@ PUBLISHED_POINTS: Final[tuple[PublishedPoint, ...]] = (
         ("secret rate", 200, 42.1, 12.1, "bit/s", "context", None, links.rate_of("dps-2007", 42.1)),
     ),
     *_points(
+        _DPS,
+        "dps-2007",
+        "Waks 2006; another spool than that of 200 km, settings taken to be the same",
+        ("secret rate", 105, 21.0, 17e3, "bit/s", "tested", _relative(0.25), links.rate_of("dps-2007", 21.0)),
+    ),
+    *_points(
         "Shimizu 2014, JLT 32 141",
         None,
         "Waks 2006 with the published sifted rate and QBER; published spread 0.5 kb/s",
@@ -237,8 +246,8 @@ PUBLISHED_POINTS: Final[tuple[PublishedPoint, ...]] = (
     *_points(
         _TANAKA,
         "nec-2008",
-        "detector efficiency fitted",
-        ("sifted rate", 97, None, 2.4e3, "bit/s", "fitted", _relative(0.01), links.tanaka("sifted_bps")),
+        "signals alone, which are what is keyed; detector efficiency fitted",
+        ("sifted rate", 97, None, 2.4e3, "bit/s", "fitted", _relative(0.01), links.tanaka_sifted),
     ),
     *_points(
         _TANAKA,
@@ -305,9 +314,15 @@ PUBLISHED_POINTS: Final[tuple[PublishedPoint, ...]] = (
         ("secret rate", 50, None, 1.26e6, "bit/s", "tested", _factor(1.5), links.t12_rate(50)),
     ),
     *_points(
+        "Fröhlich 2017, Optica 4 163",
+        "t12-cold",
+        "Lim, Chernoff, 20 min, 0.2 dB/km; detectors, source and fibre of the experiment are not known to us",
+        ("distance with key, coherent attacks", 240, None, 240, "km", "context", None, links.cold_distance),
+    ),
+    *_points(
         "Yuan 2018, JLT 36 3427",
         None,
-        "Lucamarini, T12 detectors with their dead time; the system had faster ones",
+        "Lucamarini (collective attacks), 20 min, T12 detectors; the system had faster ones",
         ("secret rate", None, 2.0, 13.72e6, "bit/s", "context", None, links.rate_of("t12", 2.0)),
     ),
     *_points(

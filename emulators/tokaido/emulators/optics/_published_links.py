@@ -11,7 +11,6 @@ from ._finite_key import expected_counts
 from ._link_rate import Method, link_rate
 from ._one_decoy import OneDecoyParameters
 from ._optimum import maximum_distance_km, maximum_loss_db, optimised
-from ._parameters import LinkParameters
 from ._presets import preset, preset_info, protocol_preset
 from ._rates import expected_gains
 
@@ -19,34 +18,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def t12_link(loss_db: float, name: str = "t12") -> LinkParameters:
-    """Return a T12 link without dead time, as the published rates leave it out."""
-    return replace(preset(name, channel_loss_db=loss_db), dead_time_s=0.0)
-
-
 def t12_rate(km: float, name: str = "t12") -> Callable[[], float]:
     """Secret rate in bit/s over `km` of 0.2 dB/km."""
-    return lambda: link_rate(t12_link(km * 0.2, name), method="lucamarini").secret_bps
+    return lambda: link_rate(preset(name, distance_km=km), method="lucamarini").secret_bps
 
 
 def t12_rate_at(loss_db: float) -> float:
     """Return the secret rate in bit/s over `loss_db` dB."""
-    return link_rate(t12_link(loss_db), method="lucamarini").secret_bps
+    return link_rate(preset("t12", channel_loss_db=loss_db), method="lucamarini").secret_bps
 
 
-def t12_at_50_km(pick: str, index: int) -> Callable[[], float]:
-    """One gain, or one error rate in percent, at 50 km."""
+def t12_gain(intensity: int) -> Callable[[], float]:
+    """Clicks per pulse sent at 50 km, as the paper counts them: those lost to the dead time are missing."""
 
     def compute() -> float:
-        values: tuple[float, ...] = getattr(expected_gains(t12_link(10.0)), pick)
-        return values[index] * (100 if "error" in pick else 1)
+        expected = expected_gains(preset("t12", distance_km=50))
+        return expected.gains[intensity] * expected.live
+
+    return compute
+
+
+def t12_error(basis: int) -> Callable[[], float]:
+    """Error rate of the signal at 50 km in percent."""
+
+    def compute() -> float:
+        expected = expected_gains(preset("t12", distance_km=50))
+        return 100 * (expected.error_rates_key, expected.error_rates_check)[basis][0]
 
     return compute
 
 
 def t12_counts(basis: int, intensity: int) -> Callable[[], float]:
     """Sifted counts of a session of 20 minutes at 50 km."""
-    return lambda: expected_counts(t12_link(10.0), 1.2e12)[basis].detections[intensity]
+    return lambda: expected_counts(preset("t12", distance_km=50), 1.2e12)[basis].detections[intensity]
 
 
 def gys_distance(method: Method) -> Callable[[], float]:
@@ -93,13 +97,20 @@ def tanaka(pick: str) -> Callable[[], float]:
     return compute
 
 
+def tanaka_sifted() -> float:
+    """Sifted bits per s of signal pulses alone at 97 km: key is made of nothing else (Ma 2005 Eq. 1)."""
+    link = preset("nec-2008", distance_km=97)
+    return sum(basis.detections[0] for basis in expected_counts(link, 1.0)) * link.clock_rate_hz * link.duty
+
+
 def dixon(km: float) -> Callable[[], float]:
     """Secret rate in bit/s; intensities and detector recalled, the rest as "t12-even" has it."""
     return lambda: (
         link_rate(
             replace(
-                t12_link(km * 0.2, "t12-even"),
+                preset("t12-even", distance_km=km),
                 clock_rate_hz=1.036e9,
+                dead_time_s=1.93e-9,
                 intensities=(0.55, 0.098, 7.6e-4),
                 probabilities=(0.80, 0.16, 0.04),
                 detector_efficiency=0.10,
@@ -131,6 +142,12 @@ def li() -> float:
         key_basis_probability_receiver=0.95,
     )
     return link_rate(link, method="lim").secret_bps
+
+
+def cold_distance() -> float:
+    """Maximum distance in km of the cold detectors in blocks of 20 minutes, general attacks."""
+    link = preset("t12-cold", distance_km=100)
+    return maximum_distance_km(link, preset_info("t12-cold").db_per_km) or math.nan
 
 
 def dps_reach() -> float:

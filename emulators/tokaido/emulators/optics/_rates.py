@@ -166,7 +166,7 @@ def expected_gains(
 def infinite_decoy_bounds(params: LinkParameters, *, model: GainModel = "emulator") -> tuple[DecoyBounds, DecoyBounds]:
     """Return what infinitely many decoy intensities would tell, (key basis, check basis): Ma 2005 Eqs. 7, 8 and 9.
 
-    These are no bounds but the true values: Y0, Y1 = that of a pulse of one photon, and its error rate.
+    These are not bounds but the true values: Y0, Y1 = that of a pulse of one photon, and its error rate.
     """
     response, _, _ = _settled(params, model)
     one, mu = params.transmittance, params.intensities[0]

@@ -13,6 +13,7 @@ from tokaido.hal import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from tokaido.emulators._model import BenchSpot
     from tokaido.emulators._secrets import Secrets
 
 SETTLING_NS: Final = 25_000_000
@@ -31,7 +32,7 @@ SERIAL_ENDS = ("pty", "emu", "asrl")
 class MatrixSwitchModel(ScpiModel):
     """A Polatis-style N x M matrix switch.
 
-    What its manual leaves open is an option. `SUB` of a pair that is not joined changes nothing and is no error;
+    What its manual leaves open is an option. `SUB` of a pair that is not joined changes nothing and is not an error;
     choosing the boot mode RESTore saves the map of that moment.
 
     Args:
@@ -104,6 +105,10 @@ class MatrixSwitchModel(ScpiModel):
         super().__init__(serial, seed=seed)
 
     # --- light and power --------------------------------------------------------------------------------------------
+
+    def take_place(self, spot: BenchSpot) -> None:
+        """Be a switch on a bench."""
+        spot.switch(self)
 
     def light_path(self, input: int) -> tuple[int, float] | None:  # noqa: A002 - the word users type
         """Return the output (from 1) that an input's light leaves by now and the loss in dB, or None while dark."""

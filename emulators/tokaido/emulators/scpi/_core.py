@@ -26,7 +26,7 @@ class ScpiCore(DeviceModel):
     """Takes messages apart, executes them in order, and keeps the status; it knows no command yet.
 
     Args:
-        serial_number: `SERIAL_NUMBER` of the class for want of it.
+        serial_number: Default: `SERIAL_NUMBER` of the class.
         seed: For what is random.
         secrets: Where secrets come from; it has none.
     """
@@ -186,7 +186,7 @@ class ScpiCore(DeviceModel):
         output, self._output = bytes(self._output), bytearray()
         return output
 
-    def provoke(self, fault: str) -> None:
+    def add_fault(self, fault: str) -> None:
         """Begin a model fault; `provoked` then has it."""
         if fault not in self.FAULTS:
             raise ConfigurationError(f"there is no fault {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")

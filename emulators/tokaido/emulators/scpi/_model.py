@@ -45,7 +45,7 @@ class ScpiModel(ScpiCore):
     A subclass with parameters of its own sets what `reset` needs before it calls `__init__` of this class.
 
     Args:
-        serial_number: `SERIAL_NUMBER` of the class for want of it.
+        serial_number: Default: `SERIAL_NUMBER` of the class.
         seed: For what is random.
         secrets: Where secrets come from; it has none.
     """

@@ -17,7 +17,7 @@ _HEADER = re.compile(r"\*[A-Za-z][A-Za-z0-9_]*\??|:?[A-Za-z][A-Za-z0-9_]*(:[A-Za
 _NODE = re.compile(r"(\[?)(:?)([A-Z]+)([a-z]*)(#?)(\]?)")
 _CHANNELS = re.compile(r"\(\s*@(.*)\)")
 MAX_CHANNELS: Final = 100_000
-"""Most channels that one list may name; a range is no way to fill the memory."""
+"""Most channels that one list may name; a range is not a way to fill the memory."""
 
 
 class MessageUnit(NamedTuple):
@@ -74,7 +74,7 @@ def parse_channels(text: str, low: int, high: int) -> tuple[int, ...]:
     """Return the channels of a list such as `(@1,2,5:7)`, in its order; `(@)` has none.
 
     Raises:
-        ScpiError: -171 it is no channel list, -222 a channel does not lie in `low` to `high`.
+        ScpiError: -171 it is not a channel list, -222 a channel does not lie in `low` to `high`.
     """
     match = _CHANNELS.fullmatch(text.strip())
     if match is None:
@@ -180,7 +180,7 @@ def command(pattern: str, *arguments: int) -> Callable[[Handler], Handler]:
     Args:
         pattern: Such as `:OXC:SWITch:SIZE?`, `SYSTem:ERRor[:NEXT]?`, `ROUTe#:SCAN`: upper case is the short form, a
             part in brackets may be left out, `#` is a number that may be (see `Parameters.suffixes`).
-        arguments: How many parameters it takes: one number, or the least and the most; none for want of it.
+        arguments: How many parameters it takes: one number, or the least and the most; default: none.
     """
 
     def mark(method: Handler) -> Handler:

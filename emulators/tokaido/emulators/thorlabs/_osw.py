@@ -14,6 +14,7 @@ from tokaido.emulators._line_model import LineModel
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
+    from tokaido.emulators._model import BenchSpot
     from tokaido.emulators._secrets import Secrets
 
 SETTLING_NS: Final = 1_000_000
@@ -94,6 +95,10 @@ class OswSwitchModel(LineModel):
     def state(self) -> int:
         """The state that the mirrors have or go to: 1 bar, 2 cross."""
         return self._state
+
+    def take_place(self, spot: BenchSpot) -> None:
+        """Be a switch on a bench."""
+        spot.switch(self)
 
     def light_path(self, input: int) -> tuple[int, float] | None:  # noqa: A002 - the word users type
         """Return the output that an input's light leaves by now and the loss in dB, or None while it is dark."""

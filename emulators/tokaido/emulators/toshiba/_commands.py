@@ -68,7 +68,7 @@ class SettingRow:
         """Return the number that was ordered.
 
         Raises:
-            Refusal: ARGUMENT when it is no number, RANGE when it lies outside the limits.
+            Refusal: ARGUMENT when it is not a number, RANGE when it lies outside the limits.
         """
         if not (_INTEGER if self.integer else _NUMBER).fullmatch(argument):
             raise Refusal("ARGUMENT", f"{self.name} takes {'an integer' if self.integer else 'a number'}")

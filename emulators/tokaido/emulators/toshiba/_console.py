@@ -93,7 +93,7 @@ class Console:
             if byte in _ENDS:
                 self._end_line()
             elif byte == _CANCEL:
-                self._prompt_shown = self._prompt_shown or self._for_person  # what was echoed stands there
+                self._prompt_shown = self._prompt_shown or self._for_person  # the echo stands there
                 self._forget_line()
             elif not self._line and not self._too_long:
                 self._begin_line(byte)

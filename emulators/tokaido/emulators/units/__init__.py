@@ -1,4 +1,4 @@
-"""What every emulated unit is, whoever made it: states, alarms, keys, sessions, and the hardware of either side.
+"""What every emulated unit is, of any vendor: states, alarms, keys, sessions, and the hardware of either side.
 
 A vendor's family subclasses `TransmitterUnit` and `ReceiverUnit`: it gives the rating plate (class attributes), what
 speaks at the control port (`ControlPort`), how messages of the key channel are written (`KeyFormat`), and what its
@@ -10,8 +10,9 @@ from tokaido.emulators.units._alarms import ALARMS, ActiveAlarm, AlarmBook, Alar
 from tokaido.emulators.units._box import ControlPort
 from tokaido.emulators.units._faults import MODEL_FAULTS, ModelFaults
 from tokaido.emulators.units._keyformat import Header, KeyFormat
-from tokaido.emulators.units._links import ANYBODY, MAX_FENCING_TOKEN, UnitLink, parse_link
-from tokaido.emulators.units._orders import ORDERS, Allowed, OrderName, setting_allowed
+from tokaido.emulators.units._keystore import KeyStore
+from tokaido.emulators.units._links import ANYBODY, MAX_FENCING_TOKEN, UnitLink, UnitLinks, parse_link
+from tokaido.emulators.units._orders import ORDERS, Allowed, OrderName, Orders, setting_allowed
 from tokaido.emulators.units._readings import Refusal, UnitReading, no_data
 from tokaido.emulators.units._receiver import Light, ReceiverUnit, of_detector
 from tokaido.emulators.units._session import BlockOutcome, Session, Verdict, shannon
@@ -38,16 +39,19 @@ __all__ = [
     "ControlPort",
     "Header",
     "KeyFormat",
+    "KeyStore",
     "Latch",
     "Light",
     "ModelFaults",
     "OrderName",
+    "Orders",
     "ReceiverUnit",
     "Refusal",
     "Session",
     "State",
     "TransmitterUnit",
     "UnitLink",
+    "UnitLinks",
     "UnitModel",
     "UnitReading",
     "Verdict",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from tokaido.emulators.units._budget import LOW_BLOCKS, Attempts
 from tokaido.emulators.units._readings import UnitReading, no_data
@@ -13,8 +14,12 @@ from tokaido.hal import KeyBlockInfo
 from tokaido.hal.authentication import PADS_PER_BLOCK
 
 if TYPE_CHECKING:
-    from tokaido.emulators.units._unit import UnitModel
-    from tokaido.hal import KeyMaterial
+    from tokaido.emulators.units._alarms import AlarmBook
+    from tokaido.emulators.units._faults import ModelFaults, UnitSide
+    from tokaido.emulators.units._keystore import KeyStore
+    from tokaido.emulators.units._links import UnitLinks
+    from tokaido.emulators.units._readings import Noise
+    from tokaido.hal import KeyBlockFacts, KeyMaterial
 
 QBER_HIGH = 0.06
 QBER_FINE = 0.055
@@ -32,10 +37,68 @@ _BLOCK_FAULTS = {
 }
 
 
+class OtherEnd(Protocol):
+    """What the keys of a unit depend on at the other end."""
+
+    imagined: bool
+
+    @property
+    def running(self) -> bool:
+        """Whether it exchanges keys."""
+        ...
+
+    @property
+    def store_full(self) -> bool:
+        """Whether it begins no new block."""
+        ...
+
+    def say_last_words(self, session: Session) -> None:
+        """Send what a session that ends still has to say."""
+        ...
+
+
+class KeyingUnit(Protocol):
+    """What keys need of the unit that makes them."""
+
+    SIDE: ClassVar[UnitSide]
+    serial_number: str
+    seed: int
+    insecure: bool
+    settings: dict[str, float]
+    noise: Noise
+    store: KeyStore
+    alarms: AlarmBook
+    faults: ModelFaults
+    links: UnitLinks
+
+    @property
+    def now_ns(self) -> int:
+        """Time in ns."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """Whether the unit exchanges keys."""
+        ...
+
+    @property
+    def peer(self) -> OtherEnd:
+        """The other end."""
+        ...
+
+    def raise_alarm(self, code: str) -> None:
+        """Raise an alarm, and enter the state that it leads to."""
+        ...
+
+    def add_key_block(self, info: KeyBlockInfo, key: KeyMaterial) -> None:
+        """Keep a block and offer it."""
+        ...
+
+
 class Blocks:
     """The part of a unit that holds its keys and knows its session."""
 
-    def __init__(self, unit: UnitModel) -> None:
+    def __init__(self, unit: KeyingUnit) -> None:
         self._unit = unit
         self.session: Session | None = None
         self.attempts = Attempts()
@@ -125,7 +188,7 @@ class Blocks:
     # --- blocks -----------------------------------------------------------------------------------------------------
 
     def block_ended(self, session: Session, outcome: BlockOutcome) -> None:
-        """Take over what became of a block: its key, or its alarm. What belongs to an older session is erased."""
+        """Take over what became of a block: its key, or its alarm. Blocks of an older session are erased."""
         if session is not self.session or session.id is None:
             if outcome.key is not None:
                 outcome.key.wipe()
@@ -135,8 +198,8 @@ class Blocks:
         key, pool = outcome.key, self._unit.links.pool
         if key is not None and pool is not None:
             key = pool.claim(key)
-        if key is not None:
-            self._store(session.id, outcome, key)
+        if key is not None and outcome.facts is not None:
+            self._store(session.id, outcome.facts, key)
         secret_key_rate = session.secret_key_rate(now_ns, key.bits if key is not None else 0)
         if outcome.key is not None:
             self._measure("secret_key_rate", secret_key_rate)
@@ -157,29 +220,19 @@ class Blocks:
             self.end_session()
 
     def _note_tags(self, *, in_vain: bool) -> None:
-        """Note the tags that were made since the last block; made in vain, they are an attempt that failed."""
+        """Note the tags that were made since the last block; without a key, they are an attempt that failed."""
         pool = self._unit.links.pool
         spent = 0 if pool is None else pool.tags_spent
         if in_vain and spent > self._tags_seen:
             self.attempts.note(self._unit.now_ns)
         self._tags_seen = spent
 
-    def _store(self, session: str, outcome: BlockOutcome, key: KeyMaterial) -> None:
+    def _store(self, session: str, facts: KeyBlockFacts, key: KeyMaterial) -> None:
+        """Offer a key under the unit's own name for the session, with what is left of it after the pool's share."""
         link = self._unit.links.in_force
-        info = KeyBlockInfo(
-            serial_number=self._unit.serial_number,
-            session=session,
-            number=outcome.number,
-            bits=key.bits,
-            method=outcome.method,
-            bound=outcome.bound,
-            eps=outcome.eps,
-            insecure=key.insecure or self._unit.insecure,
-            emulated=True,
-            peer=link.peer if link.named else "",
-            path=link.path if link.named else "",
-        )
-        self._unit.add_key_block(info, key)
+        facts = replace(facts, session=session, bits=key.bits, insecure=key.insecure or self._unit.insecure)
+        peer, path = link if link.named else ("", "")
+        self._unit.add_key_block(KeyBlockInfo.of(facts, self._unit.serial_number, peer=peer, path=path), key)
 
     def _follow_qber(self, qber: float) -> None:
         if math.isnan(qber):
@@ -204,7 +257,7 @@ class Blocks:
     # --- limits -----------------------------------------------------------------------------------------------------
 
     def alignment_done(self) -> None:
-        """Measure the reference of the sifted rate anew, and let the error rate of the past be."""
+        """Measure the reference of the sifted rate again, and let the error rate of the past be."""
         self._reference = 0.0
         self._qber_degrades = False
         self._unit.alarms.clear("RATE_LOW")

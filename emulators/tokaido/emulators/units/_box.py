@@ -31,7 +31,7 @@ class ControlPort(Protocol):
         ...
 
     def tell_alarm(self, change: AlarmChange) -> None:
-        """Take a change of an alarm; what is done with it is the protocol's affair."""
+        """Take a change of an alarm; the protocol decides what follows."""
         ...
 
 
@@ -39,7 +39,7 @@ class Box(DeviceModel):
     """The rating plate and the hardware of one unit, as its state machine sees them.
 
     A vendor's family gives the constants and the two ports; a transmitter and a receiver give the hardware. A constant
-    that is no `ClassVar` may be the box's own, where a family builds boxes with options.
+    that is not a `ClassVar` may be the box's own, where a family builds boxes with options.
     """
 
     STREAM_PORTS = ("control",)
@@ -49,7 +49,7 @@ class Box(DeviceModel):
     FIRMWARE: ClassVar[str]
     SIDE: ClassVar[UnitSide]
     SERIAL_NUMBER: ClassVar[str]
-    """Serial number for want of another."""
+    """Serial number, if no other is given."""
     ALARMS: ClassVar[Mapping[str, AlarmKind]] = ALARMS
     """The alarms of this unit, by code."""
     MODEL_FAULTS: ClassVar[Mapping[str, str]]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from tokaido.emulators.units._links import parse_link
 from tokaido.emulators.units._readings import Refusal
 from tokaido.emulators.units._states import OTHER_PSK_STATES, PSK_STATES, where
+from tokaido.hal import KeyBlockFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -329,15 +330,5 @@ class _Request:
 
 
 def _public(info: KeyBlockInfo) -> Header:
-    return {
-        "session": info.session,
-        "number": info.number,
-        "bits": info.bits,
-        "method": info.method,
-        "bound": info.bound,
-        "eps": info.eps,
-        "insecure": info.insecure,
-        "emulated": info.emulated,
-        "peer": info.peer or "-",
-        "path": info.path or "-",
-    }
+    facts = {fact.name: getattr(info, fact.name) for fact in fields(KeyBlockFacts)}
+    return {**facts, "peer": info.peer or "-", "path": info.path or "-"}

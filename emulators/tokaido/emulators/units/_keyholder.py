@@ -25,7 +25,7 @@ class KeyHolder(Box):
     keychannel: KeyServer
 
     def add_key_block(self, info: KeyBlockInfo, key: KeyMaterial) -> None:
-        """Keep a block behind those that wait, and offer it to whoever waits for one."""
+        """Keep a block behind those that wait, and offer it to the hosts that wait for one."""
         self.store.add(info, key)
         self.keychannel.serve_draws()
 

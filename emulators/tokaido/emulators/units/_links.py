@@ -31,7 +31,7 @@ class UnitLink(NamedTuple):
     """One link, as one of its units names it."""
 
     peer: str
-    """Serial number of the other unit, or "-" for whoever is there."""
+    """Serial number of the other unit, or "-" for any unit."""
     path: str
     """Name of the path, or "-" together with the peer."""
 
@@ -42,7 +42,7 @@ class UnitLink(NamedTuple):
 
 
 ANYBODY: Final = UnitLink("-", "-")
-"""The link at delivery: whoever is there."""
+"""The link at delivery: any unit."""
 
 
 def parse_link(peer: str, path: str) -> UnitLink:
@@ -95,7 +95,7 @@ class UnitLinks:
         """Put a link into force.
 
         Raises:
-            Refusal: REFUSED, for a fencing token below the one in force or for want of a pre-shared key.
+            Refusal: REFUSED, for a fencing token below the one in force, or without a pre-shared key.
         """
         if fencing_token is not None and fencing_token < self.fencing_token:
             raise Refusal("REFUSED", f"fencing token {fencing_token} is below {self.fencing_token}")
@@ -152,3 +152,4 @@ class UnitLinks:
             pool.close()
         self._pools.clear()
         self._loaded.clear()
+        self._ledger.close()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from tokaido.emulators.units._alarms import Latch
 from tokaido.emulators.units._readings import Refusal
 from tokaido.emulators.units._states import ANY, RUNNING_STATES, SETUP_STATES, State, where
 
 if TYPE_CHECKING:
-    from tokaido.emulators.units._links import UnitLink
+    from tokaido.emulators.units._alarms import AlarmBook
+    from tokaido.emulators.units._blocks import Blocks
+    from tokaido.emulators.units._keystore import KeyStore
+    from tokaido.emulators.units._links import UnitLink, UnitLinks
+    from tokaido.emulators.units._peer import Peer
     from tokaido.emulators.units._states import States
-    from tokaido.emulators.units._unit import UnitModel
 
 OrderName = Literal[
     "power_on",
@@ -58,10 +61,60 @@ def setting_allowed(name: str) -> Allowed:
     return Allowed(ANY if name == "watchdog" else SETUP_STATES)
 
 
+class OrderedUnit(Protocol):
+    """What orders need of the unit that carries them out."""
+
+    serial_number: str
+    aligned: bool
+    warmed: bool
+    store: KeyStore
+    alarms: AlarmBook
+    links: UnitLinks
+    blocks: Blocks
+    peer: Peer
+
+    @property
+    def state(self) -> State:
+        """State of the unit."""
+        ...
+
+    def enter(self, state: State) -> None:
+        """Enter a state."""
+        ...
+
+    def enter_checked(self, state: State) -> None:
+        """Enter a state unless a latched alarm holds the unit."""
+        ...
+
+    def begin_alignment(self, state: State, goal: State) -> None:
+        """Enter ALIGN or REALIGN, to go on to `goal`."""
+        ...
+
+    def make_safe(self) -> None:
+        """Take the safe state, whatever the state."""
+        ...
+
+    def go_safe(self) -> None:
+        """Go to the safe state, and on to STANDBY if the unit ran or aligned."""
+        ...
+
+    def put(self, name: str, value: float | str) -> None:
+        """Put a setting into force; may raise `Refusal`."""
+        ...
+
+    def cause_lasts(self, code: str) -> bool:
+        """Whether the cause of a latched alarm is still there."""
+        ...
+
+    def forget_secrets(self) -> None:
+        """Erase every key block and the pre-shared keys of all links."""
+        ...
+
+
 class Orders:
     """The part of a unit that carries out orders. The unit owns the state; this owns what an order means."""
 
-    def __init__(self, unit: UnitModel) -> None:
+    def __init__(self, unit: OrderedUnit) -> None:
         self._unit = unit
 
     def obey(self, name: OrderName, *, called: str, serial_number: str = "") -> None:

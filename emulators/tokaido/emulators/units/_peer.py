@@ -7,7 +7,7 @@ body: `J` and a JSON object, or `D`, the 16 digits of a session's token, and a m
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from tokaido.emulators.units._links import SERIAL_NUMBER
 from tokaido.emulators.units._session import Session
@@ -18,7 +18,9 @@ from tokaido.hal.authentication import OneTimeAuthenticator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokaido.emulators.units._unit import UnitModel
+    from tokaido.emulators.units._blocks import Blocks
+    from tokaido.emulators.units._faults import ModelFaults, UnitSide
+    from tokaido.emulators.units._links import UnitLinks
 
 STATUS_NS: Final = 250_000_000
 HELLO_NS: Final = 1_000_000_000
@@ -28,10 +30,41 @@ MAX_SEGMENTS: Final = 1000
 _DUE_STATES = (State.ALIGN, State.STANDBY, State.REALIGN, *RUNNING_STATES)
 
 
+class SpeakingUnit(Protocol):
+    """What the talk with the peer needs of the unit that speaks."""
+
+    SIDE: ClassVar[UnitSide]
+    serial_number: str
+    aligned: bool
+    settings: dict[str, float]
+    faults: ModelFaults
+    links: UnitLinks
+    blocks: Blocks
+
+    @property
+    def now_ns(self) -> int:
+        """Time in ns."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """State of the unit."""
+        ...
+
+    @property
+    def channels_on(self) -> tuple[int, ...]:
+        """The sub-channels that are switched on, from 0."""
+        ...
+
+    def raise_alarm(self, code: str) -> None:
+        """Raise an alarm, and enter the state that it leads to."""
+        ...
+
+
 class Peer:
     """The other box, as this one knows it."""
 
-    def __init__(self, unit: UnitModel, secret: Callable[[int], bytes]) -> None:
+    def __init__(self, unit: SpeakingUnit, secret: Callable[[int], bytes]) -> None:
         self._unit = unit
         self._secret = secret
         self._outbox: list[bytes] = []
@@ -189,7 +222,7 @@ class Peer:
     # --- what comes in ----------------------------------------------------------------------------------------------
 
     def receive(self, message: bytes) -> None:
-        """Take one message of the peer. What cannot be read is dropped."""
+        """Take one message of the peer. One that cannot be read is dropped."""
         if self._unit.state not in POWERED or "peer_silent" in self._unit.faults:
             return
         if message[:1] == b"D":

@@ -13,6 +13,7 @@ from tokaido.emulators.units._states import ALIGNING, RUNNING_STATES, State
 from tokaido.emulators.units._unit import UnitModel
 
 if TYPE_CHECKING:
+    from tokaido.emulators._model import BenchSpot
     from tokaido.emulators.units._thermal import Body
 
 DARK_NS = 500_000_000
@@ -31,7 +32,7 @@ class Light:
     count_rates: tuple[float, ...] = ()
     """Clicks of each detector, 1/s; none for detectors that see only their dark counts."""
     bright: bool = False
-    """Whether so much light falls on a detector that it is no single-photon detector any more."""
+    """Whether so much light falls on a detector that it is not a single-photon detector any more."""
     source: str = ""
     """Serial number of the transmitter that it comes from; empty if that is left open."""
     path: str = ""
@@ -80,6 +81,10 @@ class ReceiverUnit(UnitModel):
         self._dark_rates: tuple[int, list[float]] | None = None
         super().__init__(serial_number, **options)  # type: ignore[arg-type]
 
+    def take_place(self, spot: BenchSpot) -> None:
+        """Be a receiver on a bench."""
+        spot.receiver(self)
+
     @abstractmethod
     def _build_detectors(self) -> tuple[Body, ...]:
         """Return the detectors as bodies with a temperature: two for each sub-channel, that of bit 0 first."""
@@ -127,7 +132,7 @@ class ReceiverUnit(UnitModel):
             self._slip()
 
     def _slip(self) -> None:
-        """Lose the count of slots: what is counted from now on agrees with nothing of the peer."""
+        """Lose the count of slots: clicks counted from now on match nothing of the peer."""
         self._counted = None
         self.locked = False
         self.aligned = False

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from tokaido.hal import KeyMaterial
+    from tokaido.hal import KeyBlockFacts, KeyMaterial
 
 Verdict = Literal[
     "accepted",
@@ -36,9 +36,12 @@ class BlockOutcome:
     qber_check: float = math.nan
     efficiency: float = math.nan
     key: KeyMaterial | None = field(default=None, repr=False)
-    method: str = ""
-    bound: str = ""
-    eps: float = 0.0
+    facts: KeyBlockFacts | None = None
+    """What distillation says of the key, and none without a key."""
+
+    def __post_init__(self) -> None:
+        if (self.key is None) != (self.facts is None):
+            raise ValueError("a key and its facts come together")
 
 
 RATE_BLOCKS: Final = 8

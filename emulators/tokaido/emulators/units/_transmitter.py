@@ -12,6 +12,7 @@ from tokaido.emulators.units._states import State
 from tokaido.emulators.units._unit import UnitModel
 
 if TYPE_CHECKING:
+    from tokaido.emulators._model import BenchSpot
     from tokaido.emulators.units._thermal import Body
 
 PHOTON_ENERGY_J = 1.2816e-19
@@ -46,6 +47,10 @@ class TransmitterUnit(UnitModel):
         self._working_attenuation = self.settings["attenuation"]
         self.calibrated_attenuation = self._working_attenuation
         """Attenuation at the last alignment, in dB; the mean photon numbers hold at this one."""
+
+    def take_place(self, spot: BenchSpot) -> None:
+        """Be a transmitter on a bench."""
+        spot.transmitter(self)
 
     @abstractmethod
     def _build_laser(self) -> Body:

@@ -61,7 +61,7 @@ class UnitModel(KeyHolder):
     ) -> None:
         serial = self.SERIAL_NUMBER if serial_number is None else serial_number
         if not SERIAL_NUMBER.fullmatch(serial):
-            raise ConfigurationError(f"{serial!r} is no serial number", remedy="Give 4 to 24 of A-Z, 0-9 and -")
+            raise ConfigurationError(f"{serial!r} is not a serial number", remedy="Give 4 to 24 of A-Z, 0-9 and -")
         self.serial_number = serial
         self.seed = seed
         self.secret = secret_source(secrets, seed, serial)
@@ -109,7 +109,7 @@ class UnitModel(KeyHolder):
             self._tick()
         self._now_ns = to_ns
 
-    def provoke(self, fault: str) -> None:
+    def add_fault(self, fault: str) -> None:
         """Begin a fault of the unit at once."""
         self.faults.add(fault)
 
@@ -285,7 +285,7 @@ class UnitModel(KeyHolder):
             self.enter(State.STANDBY)
 
     def restart_watchdog(self) -> None:
-        """Note a request of a program: the watchdog begins anew."""
+        """Note a request of a program: the watchdog begins again."""
         self.watchdog_ends_ns = self._now_ns + round(self.settings["watchdog"] * 1e9)
 
     def put(self, name: str, value: float | str) -> None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from tokaido.hal._errors import KeyMaterialError
 from tokaido.hal.authentication._pads import PadMarks
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable
+
+    from tokaido.hal._database import DatabaseFile
+
+T = TypeVar("T")
 
 BUSY_S: Final = 5.0
 """How long to wait for another program's transaction, each of which takes milliseconds."""
@@ -57,6 +60,7 @@ class PadLedger:
         self.path: Final = None if path is None else Path(path)
         self._salt = os.urandom(32)
         self._rows: dict[bytes, tuple[bytes, int, PadMarks]] = {}
+        self._file: DatabaseFile | None = None
 
     @property
     def durable(self) -> bool:
@@ -69,26 +73,40 @@ class PadLedger:
         Raises:
             PadLedgerError: The file cannot be used.
         """
-        with self._transaction() as (salt, database):
+
+        def work(salt: bytes, database: sqlite3.Connection | None) -> bool:
             found = self._find(database, _hash(salt, b"key", key))
-        return found is not None and found[0] != _hash(salt, b"link", link.encode())
+            return found is not None and found[0] != _hash(salt, b"link", link.encode())
+
+        return self._transact(work)
 
     def open(self, key: bytes, link: str) -> PadAccount:
-        """Take over the pads of a pre-shared key; whoever had them before can reserve no more.
+        """Take over the pads of a pre-shared key; an earlier holder can reserve no more.
 
         Raises:
             PadLedgerError: The file cannot be used, or the key belongs to another link.
         """
-        with self._transaction() as (salt, database):
-            name, of_link = _hash(salt, b"key", key), _hash(salt, b"link", link.encode())
-            owner, epoch, marks = self._find(database, name) or (of_link, 0, PadMarks())
-            if owner != of_link:
-                raise PadLedgerError("these pads belong to another link")
-            self._put(database, name, of_link, epoch + 1, marks)
-        return PadAccount(self, name, epoch + 1, marks)
+        name, epoch, marks = self._transact(lambda salt, database: self._take(salt, database, key, link))
+        return PadAccount(self, name, epoch, marks)
+
+    def close(self) -> None:
+        """Let go of the file; marks stay as they are, and the next use opens it again."""
+        if self._file is not None:
+            self._file.close()
+
+    def _take(
+        self, salt: bytes, database: sqlite3.Connection | None, key: bytes, link: str
+    ) -> tuple[bytes, int, PadMarks]:
+        """Return the pool's name, its new epoch and its marks."""
+        name, of_link = _hash(salt, b"key", key), _hash(salt, b"link", link.encode())
+        owner, epoch, marks = self._find(database, name) or (of_link, 0, PadMarks())
+        if owner != of_link:
+            raise PadLedgerError("these pads belong to another link")
+        self._put(database, name, of_link, epoch + 1, marks)
+        return name, epoch + 1, marks
 
     def _store(self, name: bytes, epoch: int, marks: PadMarks) -> None:
-        with self._transaction() as (_, database):
+        def work(_: bytes, database: sqlite3.Connection | None) -> None:
             found = self._find(database, name)
             if found is None or found[1] != epoch:
                 raise PadLedgerError(
@@ -96,6 +114,8 @@ class PadLedger:
                     remedy="Run one unit with this pre-shared key and this folder",
                 )
             self._put(database, name, found[0], epoch, marks)
+
+        self._transact(work)
 
     def _find(self, database: sqlite3.Connection | None, name: bytes) -> tuple[bytes, int, PadMarks] | None:
         if database is None:
@@ -110,39 +130,24 @@ class PadLedger:
         row = name, link, epoch, marks.own, marks.peer, marks.segment
         database.execute("INSERT OR REPLACE INTO pool VALUES (?, ?, ?, ?, ?, ?)", row)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[tuple[bytes, sqlite3.Connection | None]]:
-        """Give the salt and a connection of this call's own, and commit to the disk at the end."""
+    def _transact(self, work: Callable[[bytes, sqlite3.Connection | None], T]) -> T:
+        """Do `work`, given the salt and the connection, in one transaction that is committed to the disk."""
         if self.path is None:
-            yield self._salt, None
-            return
-        import sqlite3  # noqa: PLC0415 - who keeps no ledger on disk need not load it
+            return work(self._salt, None)
+        if self._file is None:
+            from tokaido.hal._database import DatabaseFile  # noqa: PLC0415 - a ledger in memory needs no SQLite
 
-        try:
-            _make(self.path)
-            with closing(sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)) as database:
-                for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
-                    database.execute(f"PRAGMA {pragma}")
-                database.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._salt_of(database), database
-                except BaseException:
-                    database.execute("ROLLBACK")
-                    raise
-                database.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            raise PadLedgerError(
-                f"the ledger of one-time pads {self.path} cannot be used: {error}",
-                remedy="It needs a local disk with room, and a folder that this program may write to",
-            ) from error
+            settings = "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"
+            self._file = DatabaseFile(
+                "the ledger of one-time pads", PadLedgerError, schema=_SCHEMA, settings=settings, make_folder=True
+            )
+        return self._file.transact(self.path, lambda database: work(self._salt_of(database), database), busy_s=BUSY_S)
 
     def _salt_of(self, database: sqlite3.Connection) -> bytes:
-        if database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-            for statement in _SCHEMA.split(";"):
-                database.execute(statement)
+        row = database.execute("SELECT salt FROM book").fetchone()
+        if row is None:
             database.execute("INSERT INTO book VALUES (1, ?)", (self._salt,))
-        (salt,) = database.execute("SELECT salt FROM book").fetchone()
-        return bytes(salt)
+        return self._salt if row is None else bytes(row[0])
 
     def __repr__(self) -> str:
         return f"<PadLedger {self.path or 'in memory only: spent pads are forgotten with the process'}>"
@@ -170,16 +175,3 @@ class PadAccount:
 
 def _hash(salt: bytes, what: bytes, value: bytes) -> bytes:
     return hmac.new(salt, what + b"|" + value, hashlib.sha256).digest()
-
-
-def _make(path: Path) -> None:
-    """Make the file, mode 0600, and let its name be on the disk too."""
-    if path.exists():
-        return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

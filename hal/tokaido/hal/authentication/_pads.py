@@ -45,7 +45,7 @@ NO_BUDGET: Final = PadBudget()
 
 @dataclass(frozen=True, slots=True)
 class PadMarks:
-    """High-water marks of a pool. What lies below them may have been spent and is never spent again."""
+    """High-water marks of a pool. Pads below them may have been spent and are never spent again."""
 
     own: int = 0
     """Pads of the pre-shared key, in the direction from this end."""
@@ -60,9 +60,10 @@ NO_MARKS: Final = PadMarks()
 
 @dataclass(frozen=True, slots=True)
 class PadCounts:
-    """Where the bits of a pool came from and went, both directions together: what came is what went and what is left.
+    """Where the bits of a pool came from and went, both directions together.
 
-    What a unit had spent before a restart counts as spent; the hash keys are left out.
+    The bits that came are those that went and those that are left. What a unit had spent before a
+    restart counts as spent; the hash keys are left out.
     """
 
     preshared: int
@@ -84,8 +85,8 @@ class AuthenticationPool:
     `persist` is called with new marks **before** a pad beyond the marks is handed out. A mark is `batch` pads ahead, so
     that a crash wastes a batch at most and spends no pad twice; when `persist` raises, the pad is lost and not used.
 
-    **Replenishment.** Whoever takes over an accepted block calls `replenish` with the number that both ends agreed for
-    it, the greater of their `next_segment`. Its last two bits say how much of the block's key the needier end asks for
+    **Replenishment.** The end that accepts a block calls `replenish` with the number that both ends agreed for it,
+    the greater of their `next_segment`. Its last two bits say how much of the block's key the needier end asks for
     (`SHARES`), and so both cut off the same share (`claim`), which becomes the segment `number | 3`.
 
     Args:
@@ -260,7 +261,7 @@ class AuthenticationPool:
             for key in (self._own_hash_key, self._peer_hash_key):
                 key[:] = bytes(len(key))
             if was_open and self._persist is not None and left != self._marks:
-                with suppress(KeyMaterialError):  # what cannot be given back is lost, and nothing is used twice
+                with suppress(KeyMaterialError):  # pads that cannot be given back are lost; none is used twice
                     self._persist(left)
 
     def __repr__(self) -> str:

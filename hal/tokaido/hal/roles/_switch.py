@@ -293,7 +293,7 @@ class OpticalSwitch(Device):
         self._read_back(self.connections, dict(wanted), "the map", command)
 
     def _read_back(self, read: Callable[[], T], wanted: T, what: str, command: str) -> None:
-        """Read until it is what it was to become; a lost reply to the question is no reason to give up early."""
+        """Read until it is what it was to become; a lost reply to the question is not a reason to give up early."""
         deadline = Deadline(self._clock, self.settle_timeout)
         while True:
             try:

@@ -84,7 +84,7 @@ class LinkSelection:
     """The QKD link that a unit is set to: a link is two units and the path between them."""
 
     peer: str
-    """Serial number of the unit at the other end; empty for whoever is there."""
+    """Serial number of the unit at the other end; empty for any unit."""
     path: str
     """Name of the path; empty together with `peer`."""
     fencing_token: int = 0
@@ -205,7 +205,7 @@ class Unit(Device):
         alignment and takes the safe state; from STANDBY the unit goes through AUTH and ALIGN to STANDBY by itself.
 
         Args:
-            peer: Serial number of the other unit; empty (with an empty path) for whoever is there.
+            peer: Serial number of the other unit; empty (with an empty path) for any unit.
             path: Name of the path, 1 to 24 of `A-Za-z0-9._-`.
             fencing_token: Fencing token of who orders it; None leaves the number in force.
 
@@ -233,7 +233,7 @@ class Unit(Device):
         """Draw key blocks, oldest first, until none comes for `timeout` s or `limit` were drawn.
 
         Each block is acknowledged when it is handed out. It is committed by `with block:` on a clean exit, or by
-        `block.commit()`; what is not committed is offered again. A block may therefore come twice: store it under
+        `block.commit()`; a block that was not committed is offered again. It may therefore come twice: store it under
         `block.info.name`, which is unique.
         """
 
@@ -245,7 +245,7 @@ class Unit(Device):
         """Wait until the unit is in one of `states` and return it.
 
         Raises:
-            StateError: It went to FAULT or SECURITY_HOLD instead, which it leaves by nobody's patience.
+            StateError: It went to FAULT or SECURITY_HOLD instead, which it never leaves by itself.
             DeviceTimeoutError: It was in none of them within `timeout` s.
         """
         start_ns = self._clock.monotonic_ns()

@@ -36,7 +36,7 @@ class DeviceEntry:
     timeout: float = 1.0
     """Deadline of one exchange, in s."""
     emulator: Mapping[str, Any] = field(default_factory=dict)
-    """The table `emulator`, for whoever emulates this station."""
+    """The table `emulator`, for the emulator of this station."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class LinkEntry:
     lease_file: Path | None = None
     """Where the leases are kept under which the link is moved."""
     emulator: Mapping[str, Any] = field(default_factory=dict)
-    """The table `emulator`, for whoever emulates this station."""
+    """The table `emulator`, for the emulator of this station."""
 
     @property
     def switches(self) -> tuple[str, ...]:

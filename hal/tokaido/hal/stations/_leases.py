@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
+from tokaido.hal._database import DatabaseFile
 from tokaido.hal._errors import LeaseError, LeaseHeldError, LeaseLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    import sqlite3
+    from collections.abc import Callable, Iterable
     from types import TracebackType
+
+T = TypeVar("T")
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 LARGEST_FENCING_TOKEN = 2**53 - 1
@@ -23,9 +24,9 @@ BUSY_S = 5.0
 """How long to wait for another program's transaction, each of which takes milliseconds."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS fence (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);
-INSERT OR IGNORE INTO fence VALUES (1, 0);
-CREATE TABLE IF NOT EXISTS lease (
+CREATE TABLE fence (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);
+INSERT INTO fence VALUES (1, 0);
+CREATE TABLE lease (
     name TEXT PRIMARY KEY, holder TEXT NOT NULL, number INTEGER NOT NULL, boot TEXT NOT NULL, end_ns INTEGER NOT NULL);
 """
 
@@ -58,6 +59,8 @@ class LeaseBook:
     def __init__(self, path: str | Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.path = Path(path)
         self._clock = clock
+        # FULL, and the directory too: else a power loss could bring the old journal, and the old number, back.
+        self._file = DatabaseFile("the lease book", LeaseError, schema=_SCHEMA, settings=["synchronous = EXTRA"])
 
     def acquire(self, name: str | Iterable[str], holder: str, seconds: float) -> Lease:
         """Take the lease of one name, or of several at once under one number: all of them or none.
@@ -74,27 +77,31 @@ class LeaseBook:
         names = (name,) if isinstance(name, str) else tuple(sorted(set(name)))
         if not names or not all(names) or not 0 < seconds <= 86_400:
             raise LeaseError(f"a lease has a name and lasts up to 86400 s, not {names!r} for {seconds!r} s")
-        with self._transaction() as database:
-            for held in names:
-                found = self._find(database, held)
-                if found is not None:
-                    raise LeaseHeldError(
-                        f"{held} is held by {found.holder} (token {found.fencing_token}) "
-                        f"for {found.remaining_s:.1f} s still",
-                        holder=found.holder,
-                        remaining_s=found.remaining_s,
-                        remedy="Wait for it to be released; if its holder has died it ends by itself",
-                    )
-            database.execute("UPDATE fence SET number = number + 1")
-            (number,) = database.execute("SELECT number FROM fence").fetchone()
-            if number > LARGEST_FENCING_TOKEN:
-                raise LeaseError(f"{self.path} has used up its fencing tokens")
-            end_ns = self._clock.monotonic_ns() + round(seconds * NS_PER_S)
-            database.executemany(
-                "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)",
-                [(held, holder, number, _boot_id(), end_ns) for held in names],
-            )
+        number = self._transact(lambda database: self._take(database, names, holder, seconds))
         return Lease(self, names, holder, number, seconds)
+
+    def _take(self, database: sqlite3.Connection, names: tuple[str, ...], holder: str, seconds: float) -> int:
+        """Return the fencing token of a lease of all these names."""
+        for held in names:
+            found = self._find(database, held)
+            if found is not None:
+                raise LeaseHeldError(
+                    f"{held} is held by {found.holder} (token {found.fencing_token}) "
+                    f"for {found.remaining_s:.1f} s still",
+                    holder=found.holder,
+                    remaining_s=found.remaining_s,
+                    remedy="Wait for it to be released; if its holder has died it ends by itself",
+                )
+        database.execute("UPDATE fence SET number = number + 1")
+        number = int(database.execute("SELECT number FROM fence").fetchone()[0])
+        if number > LARGEST_FENCING_TOKEN:
+            raise LeaseError(f"{self.path} has used up its fencing tokens")
+        end_ns = self._clock.monotonic_ns() + round(seconds * NS_PER_S)
+        database.executemany(
+            "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)",
+            [(held, holder, number, _boot_id(), end_ns) for held in names],
+        )
+        return number
 
     def inspect(self, name: str) -> LeaseInfo | None:
         """Return who holds a lease now; None if nobody does.
@@ -104,19 +111,21 @@ class LeaseBook:
         """
         if not self.path.exists():
             return None
-        with self._transaction() as database:
-            return self._find(database, name)
+        return self._transact(lambda database: self._find(database, name))
 
     def skip_to(self, number: int) -> None:
         """Let the next fencing token be above `number`: for a file that was lost while units remember higher ones.
 
         Raises:
-            LeaseError: It is no fencing token, or the file cannot be written.
+            LeaseError: It is not a fencing token, or the file cannot be written.
         """
         if not 0 <= number < LARGEST_FENCING_TOKEN:
             raise LeaseError(f"a fencing token lies in 0 to {LARGEST_FENCING_TOKEN}, not {number!r}")
-        with self._transaction() as database:
-            database.execute("UPDATE fence SET number = max(number, ?)", (number,))
+        self._transact(lambda database: database.execute("UPDATE fence SET number = max(number, ?)", (number,)))
+
+    def close(self) -> None:
+        """Let go of the file; leases stay as they are, and the next use opens it again."""
+        self._file.close()
 
     def _find(self, database: sqlite3.Connection, name: str) -> LeaseInfo | None:
         row = database.execute("SELECT holder, number, boot, end_ns FROM lease WHERE name = ?", (name,)).fetchone()
@@ -125,29 +134,8 @@ class LeaseBook:
         remaining_ns = row[3] - self._clock.monotonic_ns()
         return LeaseInfo(name, row[0], row[1], remaining_ns / NS_PER_S) if remaining_ns > 0 else None
 
-    @contextmanager
-    def _transaction(self, *, reading: bool = False) -> Iterator[sqlite3.Connection]:
-        """Give a connection of this call's own, which no thread or fork shares, and commit to the disk at the end."""
-        try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            with closing(sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)) as database:
-                # FULL, and the directory too: else a power loss could bring the old journal, and the old number, back.
-                database.execute("PRAGMA synchronous = EXTRA")
-                database.execute("BEGIN" if reading else "BEGIN IMMEDIATE")  # readers do not wait for each other
-                try:
-                    if database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-                        for statement in _SCHEMA.split(";"):
-                            database.execute(statement)
-                    yield database
-                except BaseException:
-                    database.execute("ROLLBACK")
-                    raise
-                database.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            raise LeaseError(
-                f"the lease book {self.path} cannot be used: {error}",
-                remedy="It needs a local disk with room, and a folder that this program may write to",
-            ) from error
+    def _transact(self, work: Callable[[sqlite3.Connection], T], *, reading: bool = False) -> T:
+        return self._file.transact(self.path, work, busy_s=BUSY_S, reading=reading)
 
 
 class Lease:
@@ -173,8 +161,7 @@ class Lease:
             LeaseLostError: It ran out, or somebody else has taken it.
             LeaseError: The file cannot be read.
         """
-        with self._book._transaction(reading=True) as database:
-            return self._remaining(database)
+        return self._book._transact(self._remaining, reading=True)
 
     def renew(self) -> None:
         """Let it last `seconds` from now.
@@ -183,9 +170,7 @@ class Lease:
             LeaseLostError: It ran out, or somebody else has taken it.
             LeaseError: The file cannot be written.
         """
-        with self._book._transaction() as database:
-            self._remaining(database)
-            self._prolong(database)
+        self._book._transact(self._prolong)
 
     def keep(self) -> None:
         """Check the lease, and renew it if less than half of its time is left: what precedes every order.
@@ -198,15 +183,15 @@ class Lease:
             self.renew()
 
     def release(self) -> None:
-        """Give it back. What was lost already stays with whoever has it.
+        """Give it back. A lease that was lost stays with its new holder.
 
         Raises:
             LeaseError: The file cannot be written; the lease then ends by itself.
         """
-        with self._book._transaction() as database:
-            database.executemany(
-                "DELETE FROM lease WHERE name = ? AND number = ?", [(name, self.fencing_token) for name in self.names]
-            )
+        held = [(name, self.fencing_token) for name in self.names]
+        self._book._transact(
+            lambda database: database.executemany("DELETE FROM lease WHERE name = ? AND number = ?", held)
+        )
 
     def _remaining(self, database: sqlite3.Connection) -> float:
         left: list[float] = []
@@ -220,12 +205,13 @@ class Lease:
                 )
                 raise LeaseLostError(
                     f"the lease of {name}, held by {self.holder} under token {self.fencing_token}, {why}",
-                    remedy="Order nothing any more; acquire it anew and read every device first",
+                    remedy="Order nothing any more; acquire it again and read every device first",
                 )
             left.append(found.remaining_s)
         return min(left)
 
     def _prolong(self, database: sqlite3.Connection) -> None:
+        self._remaining(database)
         end_ns = self._book._clock.monotonic_ns() + round(self.seconds * NS_PER_S)
         database.executemany("UPDATE lease SET end_ns = ? WHERE name = ?", [(end_ns, name) for name in self.names])
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from tokaido.hal.roles._switch import OpticalSwitch
 from tokaido.hal.roles._units import Receiver, Transmitter
 from tokaido.hal.stations._entries import LinkEntry, PortPairs
+from tokaido.hal.stations._interlock_file import device_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokaido.hal._device import Device
-    from tokaido.hal.stations._interlock_file import Mistake
+    from tokaido.hal.tables import Mistakes
 
 KEYS: Final = ("transmitter", "receiver", "lease_file", "paths", "emulator")
 MOVED: Final = ("length_km", "loss_db", "settings", "load_preshared_key")
@@ -29,32 +30,34 @@ class LinkReader:
         name: Of the table.
         devices: The devices of the station with their drivers, None where the driver itself is a mistake.
         base: The folder that files are relative to.
-        mistake: Where mistakes go.
+        mistakes: Where mistakes go.
     """
 
     def __init__(
-        self, name: str, devices: Mapping[str, type[Device] | None], base: Path | None, mistake: Mistake
+        self, name: str, devices: Mapping[str, type[Device] | None], base: Path | None, mistakes: Mistakes
     ) -> None:
         self._where = ("links", name)
         self._devices = devices
         self._base = base
-        self._mistake = mistake
+        self._mistakes = mistakes
 
     def entry(self, table: Mapping[str, Any]) -> LinkEntry:
         """Return what the table says."""
         for key in table:
             if key in MOVED:
-                self._mistake((*self._where, key), f"belongs to the emulator: [{'.'.join(self._where)}.emulator]")
+                self._mistakes.note((*self._where, key), f"belongs to the emulator: [{'.'.join(self._where)}.emulator]")
             elif key not in KEYS:
-                self._mistake((*self._where, key), f"unknown key; known are {', '.join(KEYS)}")
+                self._mistakes.note((*self._where, key), f"unknown key; known are {', '.join(KEYS)}")
         units: list[str] = []
         for key, role in (("transmitter", Transmitter), ("receiver", Receiver)):
             if key in table:
                 units.append(self._device((*self._where, key), table[key], role))
             else:
-                self._mistake(self._where, f"{key} is missing; name a device of the station")
+                self._mistakes.note(self._where, f"{key} is missing; name a device of the station")
                 units.append("")
-        paths = {name: self._path(name, needs) for name, needs in self._table(table, "paths").items()}
+        paths = {
+            name: self._path(name, needs) for name, needs in self._mistakes.table(self._where, table, "paths").items()
+        }
         self._compare(paths)
         return LinkEntry(
             name=self._where[1],
@@ -62,15 +65,15 @@ class LinkReader:
             receiver=units[1],
             paths=paths,
             lease_file=self._lease_file(table),
-            emulator=self._table(table, "emulator"),
+            emulator=self._mistakes.table(self._where, table, "emulator"),
         )
 
     def _path(self, name: str, needs: object) -> dict[str, PortPairs]:
         where = (*self._where, "paths", name)
         if not PATH_NAME.fullmatch(name):
-            self._mistake(where, f"{name!r} is no name of a path, which is 1 to 24 of A-Z a-z 0-9 . _ -")
+            self._mistakes.note(where, f"{name!r} is not a name of a path, which is 1 to 24 of A-Z a-z 0-9 . _ -")
         if not isinstance(needs, dict) or not needs:
-            self._mistake(where, "must be a table of pairs by switch, such as west = [[1, 1]]")
+            self._mistakes.note(where, "must be a table of pairs by switch, such as west = [[1, 1]]")
             return {}
         found: dict[str, PortPairs] = {}
         for switch, pairs in needs.items():
@@ -82,14 +85,14 @@ class LinkReader:
         found: list[tuple[int, int]] = []
         for pair in pairs if isinstance(pairs, list) and pairs else [None]:
             if not isinstance(pair, list) or len(pair) != 2 or not all(type(port) is int and port > 0 for port in pair):
-                self._mistake(
+                self._mistakes.note(
                     where, f"must be a list of [input, output], counted from 1, such as [[1, 3]], not {pairs!r}"
                 )
                 return ()
             found.append((pair[0], pair[1]))
         for side, ports in (("input", [pair[0] for pair in found]), ("output", [pair[1] for pair in found])):
             for port in sorted({port for port in ports if ports.count(port) > 1}):
-                self._mistake(where, f"{side} {port} stands twice; a switch joins one to one")
+                self._mistakes.note(where, f"{side} {port} stands twice; a switch joins one to one")
         return tuple(found)
 
     def _compare(self, paths: Mapping[str, Mapping[str, PortPairs]]) -> None:
@@ -98,7 +101,7 @@ class LinkReader:
         for position, name in enumerate(names[1:], 1):
             where = (*self._where, "paths", name)
             if set(paths[name]) != set(paths[names[0]]):
-                self._mistake(
+                self._mistakes.note(
                     where,
                     f"names {', '.join(paths[name]) or 'no switch'}, and path {names[0]} names "
                     f"{', '.join(paths[names[0]]) or 'none'}; each path says what it needs of every switch",
@@ -107,29 +110,18 @@ class LinkReader:
                 if paths[name] and {switch: set(pairs) for switch, pairs in paths[name].items()} == {
                     switch: set(pairs) for switch, pairs in paths[other].items()
                 }:
-                    self._mistake(where, f"needs the same pairs as path {other}; they cannot be told apart")
+                    self._mistakes.note(where, f"needs the same pairs as path {other}; they cannot be told apart")
 
     def _device(self, where: tuple[str, ...], device: object, role: type) -> str:
-        if not isinstance(device, str) or device not in self._devices:
-            self._mistake(where, f"there is no device {device!r}; the station has {', '.join(self._devices) or 'none'}")
-            return ""
-        kind = self._devices[device]
-        if kind is not None and not issubclass(kind, role):
-            self._mistake(where, f"{device} is no {role.__name__}; name one that is")
-        return device
+        return device_named(where, device, role, self._devices, self._mistakes)
 
     def _lease_file(self, table: Mapping[str, Any]) -> Path | None:
         file = table.get("lease_file")
         if file is None:
             return None
         if not isinstance(file, str) or not file:
-            self._mistake((*self._where, "lease_file"), f'must name a file, such as "leases.sqlite", not {file!r}')
+            self._mistakes.note(
+                (*self._where, "lease_file"), f'must name a file, such as "leases.sqlite", not {file!r}'
+            )
             return None
         return self._base / file if self._base is not None else Path(file)
-
-    def _table(self, table: Mapping[str, Any], key: str) -> dict[str, Any]:
-        value = table.get(key, {})
-        if isinstance(value, dict):
-            return value
-        self._mistake((*self._where, key), f"must be a table, not {value!r}")
-        return {}

@@ -41,7 +41,7 @@ class LinkLoss:
     alarms: tuple[Alarm, ...]
     """All alarms that are active at the receiver."""
     waited_s: float
-    """How long it was waited for, in s."""
+    """How long the call waited for it, in s."""
 
 
 class Link:
@@ -143,7 +143,7 @@ class Link:
     ) -> MoveReport:
         """Move the link to another path, whole or not at all: the units are dark and parted while switches move.
 
-        Moving to the path that it is on already makes the link anew, which also finishes what a program left that died
+        Moving to the path that it is on already makes the link again, which also finishes what a program left that died
         in the middle.
 
         Args:

@@ -49,7 +49,7 @@ class Rollback:
         """Bring both units to their safe state, parted if they could meet; return by device why one may be bright."""
         move, orders = self._move, self._orders
         problems: dict[str, str] = {}
-        for unit in move.units:  # what fails here is asked again below
+        for unit in move.units:  # a failure here is asked about again below
             _try({}, unit.name, orders.order, unit.apply_safe_state)
         if move.lighting:  # the receiver first: once it waits elsewhere, nobody sends the transmitter on to ALIGN
             _try(problems, move.units[1].name, move.park, orders)
@@ -87,7 +87,7 @@ class Rollback:
                 self.unrestored[unit.name] = bright[unit.name]
             elif (before.peer, before.path) != now:
                 self.unrestored[unit.name] = (
-                    f"stays dark, set to {now[0] or 'whoever is there'} over {now[1] or 'any path'}, "
+                    f"stays dark, set to {now[0] or 'any unit'} over {now[1] or 'any path'}, "
                     f"since the switches are not as they were"
                 )
 

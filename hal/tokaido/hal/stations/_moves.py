@@ -62,7 +62,7 @@ class Move:
         self.steps: list[MoveStep] = []
         self.from_path: str | None = None
         self.target: Maps = {name: dict(pairs) for name, pairs in link.paths[to].items()}
-        # What was found before anything was touched:
+        # Found before anything was touched:
         self.serials = ("", "")
         self.selected: tuple[LinkSelection, LinkSelection] = (LinkSelection("", ""), LinkSelection("", ""))
         self.joined: Maps = {}
@@ -156,7 +156,7 @@ class Move:
                     device=unit.name,
                     remedy="Is this the only lease book? If it was lost, LeaseBook.skip_to() that number",
                 )
-        orders.ask(self.link.transmitter.emitting)  # whoever cannot tell could not be made dark with certainty
+        orders.ask(self.link.transmitter.emitting)  # a unit that cannot tell could not be made dark with certainty
         orders.ask(lambda: self.link.receiver.shutter)
         for name in self.link.switches:
             self._check_switch(orders, name)

@@ -51,7 +51,7 @@ class Station:
         self.interlocks = tuple(interlocks)
         """Bound to their switches when these are opened."""
         self.bench = dict(bench or {})
-        """The table `bench`, unread: the optics, for whoever emulates this station."""
+        """The table `bench`, unread: the optics, for the emulator of this station."""
         self._clock = clock
         self._open: dict[str, Device] = {}
 
@@ -62,11 +62,10 @@ class Station:
         Raises:
             ConfigurationError: With every mistake in it, each with its line or key and what to do.
         """
+        from tokaido.hal.tables import read  # noqa: PLC0415 - for files only
+
         path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"the station file {path} cannot be read: {error}") from error
+        text, _ = read(path, "the station file")
         return cls.from_text(text, source=str(path), base=path.parent, clock=clock)
 
     @classmethod
@@ -78,16 +77,11 @@ class Station:
         Raises:
             ConfigurationError: With every mistake in it.
         """
-        import tomllib  # noqa: PLC0415 - 11 to 20 ms that only stations need
-
         from tokaido.hal.stations._station_file import StationReader  # noqa: PLC0415 - entry points cost 28 ms
+        from tokaido.hal.tables import parsed  # noqa: PLC0415 - for files only
 
-        try:
-            tables = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"{source} is not TOML: {error}") from error
         reader = StationReader(text, base)
-        station = reader.station(tables)
+        station = reader.station(parsed(text, source))
         if reader.mistakes:
             count = len(reader.mistakes)
             raise ConfigurationError(

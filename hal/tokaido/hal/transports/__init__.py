@@ -13,7 +13,10 @@ __all__ = [
     "CurveKeyPair",
     "DescriptorPort",
     "LineCodec",
+    "MakesMessages",
+    "MakesStream",
     "NotMine",
+    "Option",
     "Port",
     "Request",
     "Resource",
@@ -23,6 +26,7 @@ __all__ = [
     "StreamTransport",
     "TraceRecord",
     "Transport",
+    "TransportKind",
     "VisaTransport",
     "ZmqTransport",
     "create_curve_keys",
@@ -34,6 +38,8 @@ __all__ = [
     "read_event_status",
     "read_status_byte",
     "trace",
+    "transport_kind",
+    "transport_kinds",
 ]
 
 if TYPE_CHECKING:
@@ -44,6 +50,14 @@ if TYPE_CHECKING:
         create_curve_keys,
         load_curve_public,
         load_curve_secret,
+    )
+    from tokaido.hal.transports._kinds import (
+        MakesMessages,
+        MakesStream,
+        Option,
+        TransportKind,
+        transport_kind,
+        transport_kinds,
     )
     from tokaido.hal.transports._opening import open_transport
     from tokaido.hal.transports._ports import DescriptorPort, Port
@@ -82,6 +96,12 @@ else:
             "create_curve_keys": "tokaido.hal.transports._curve",
             "load_curve_public": "tokaido.hal.transports._curve",
             "load_curve_secret": "tokaido.hal.transports._curve",
+            "MakesMessages": "tokaido.hal.transports._kinds",
+            "MakesStream": "tokaido.hal.transports._kinds",
+            "Option": "tokaido.hal.transports._kinds",
+            "TransportKind": "tokaido.hal.transports._kinds",
+            "transport_kind": "tokaido.hal.transports._kinds",
+            "transport_kinds": "tokaido.hal.transports._kinds",
             "Resource": "tokaido.hal.transports._resources",
             "open_transport": "tokaido.hal.transports._opening",
             "TraceRecord": "tokaido.hal.transports._trace",

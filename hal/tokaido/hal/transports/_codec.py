@@ -56,7 +56,7 @@ class Codec(Protocol):
     terminator: bytes
     """What ends every frame that the device sends. Frames are handed on without it."""
     max_frame: int
-    """Longest frame in bytes, the terminator not counted; what is longer is a `ProtocolError`."""
+    """Longest frame in bytes, the terminator not counted; a longer one is a `ProtocolError`."""
 
     def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
         """Return the request that sends `text` and whose value is the text of the reply."""

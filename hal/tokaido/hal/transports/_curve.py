@@ -63,7 +63,7 @@ def load_curve_public(path: Path) -> bytes:
     """Return the public key, 40 characters of Z85, of a public key file.
 
     Raises:
-        ConfigurationError: The file is missing or is no public key file.
+        ConfigurationError: The file is missing or is not a public key file.
     """
     values = _values(path, "public key", secret=False)
     if "secret-key" in values:

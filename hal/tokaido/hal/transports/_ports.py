@@ -136,7 +136,7 @@ class PyserialPort:
 
 
 def open_port(resource: Resource, deadline: Deadline) -> Port:
-    """Open a serial resource anew, following symbolic links as they are now.
+    """Open a serial resource again, following symbolic links as they are now.
 
     Raises:
         NotConnectedError: There is no such port, or nobody listens.
@@ -197,7 +197,7 @@ def _pyserial(resource: Resource, scheme: str) -> Any:
 
 
 def _keep_input(port: Any) -> None:
-    """Let opening throw nothing away: what waits may be an alarm, or the reply that is still owed."""
+    """Let opening throw nothing away: bytes that wait may be an alarm, or a reply still owed."""
     if hasattr(port, "_reset_input_buffer"):
         port._reset_input_buffer = _nothing
 
@@ -259,7 +259,7 @@ def _open_socket(address: str, deadline: Deadline) -> Port:
 
 
 def within(deadline: Deadline, work: Callable[[], Any], discard: Callable[[Any], object]) -> Any:
-    """Return `work()`, done in a thread and waited for until the deadline; what comes later is discarded."""
+    """Return `work()`, done in a thread and awaited until the deadline; a later result is discarded."""
     done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
     abandoned = threading.Event()
 

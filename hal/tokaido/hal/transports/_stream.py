@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import ClosedError, DeviceError, DeviceTimeoutError, ProtocolError
@@ -25,17 +25,17 @@ LISTEN_BYTES = 1 << 20
 class StreamTransport(Transport[bytes], ABC):
     """A transport that carries a vendor's lines of text, frames that end in the codec's terminator.
 
-    What arrives unasked is handed to the codec and never taken for the reply. Where replies cannot be told apart
-    (`codec.correlated` is missing or false), a reply that did not come in time is waited for before the next question:
+    A frame that comes unasked is handed to the codec and never taken for the reply. Where replies cannot be told apart
+    (`codec.correlated` is missing or false), the transport waits for a reply that was late before the next question:
     until it comes, or as long again as its call waited (at most 2 s). The first reply after that must come alone.
     """
 
     foreign = FOREIGN
 
     def __init__(
-        self, resource: Resource, name: str, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
+        self, resource: Resource, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
     ) -> None:
-        super().__init__(resource, name, clock=clock, timeout_s=timeout_s)
+        super().__init__(resource, clock=clock, timeout_s=timeout_s)
         self.codec = codec
         self._correlated = getattr(codec, "correlated", False) is True
         self._port: Port | None = None
@@ -75,7 +75,7 @@ class StreamTransport(Transport[bytes], ABC):
 
     @abstractmethod
     def _dial(self, deadline: Deadline) -> Port:
-        """Open what the resource names, anew. May raise `foreign` exceptions."""
+        """Open again what the resource names. May raise `foreign` exceptions."""
 
     # --- opening and closing ------------------------------------------------------------------------------------------
 
@@ -127,12 +127,12 @@ class StreamTransport(Transport[bytes], ABC):
     # --- an exchange --------------------------------------------------------------------------------------------------
 
     def _prepare(self, deadline: Deadline) -> None:
-        if not self._buffer and not self._open_port().ready(0.0):
+        if not self._buffer and not (self._port or _no_port()).ready(0.0):
             return
         self._deadline = deadline
         start_s = deadline.elapsed_s
         while True:
-            if self._open_port().ready(0.0):
+            if (self._port or _no_port()).ready(0.0):
                 self._fill()
             if not self._hand_over():
                 if not self._buffer:
@@ -193,22 +193,17 @@ class StreamTransport(Transport[bytes], ABC):
             if deadline.passed:
                 return
         heard = 0
-        while heard < LISTEN_BYTES and self._open_port().ready(0.0):
+        while heard < LISTEN_BYTES and (self._port or _no_port()).ready(0.0):
             heard += self._fill()
             self._hand_over()
         self._hand_over()
 
     # --- bytes and frames ---------------------------------------------------------------------------------------------
 
-    def _open_port(self) -> Port:
-        if self._port is None:
-            raise gone("the port was closed")
-        return self._port
-
     def _write(self, payload: bytes, deadline: Deadline) -> None:
         if self._sinks:
             self._record(">", payload, confidential=self._confidential)
-        port = self._open_port()
+        port = self._port or _no_port()
         left = memoryview(payload)
         while True:
             taken = port.write(left)
@@ -238,7 +233,7 @@ class StreamTransport(Transport[bytes], ABC):
 
     def _wait(self, seconds: float) -> bool:
         """Wait up to `seconds`, but not longer than a slice, and return whether something can be read."""
-        if self._open_port().ready(min(seconds, self._slice_s)):
+        if (self._port or _no_port()).ready(min(seconds, self._slice_s)):
             return True
         if self._closed:
             raise ClosedError("the transport was closed")
@@ -246,7 +241,7 @@ class StreamTransport(Transport[bytes], ABC):
 
     def _fill(self) -> int:
         """Read what waits into the buffer and return its length in bytes."""
-        data = self._open_port().read()
+        data = (self._port or _no_port()).read()
         if self._sinks and data:
             self._record("<", data, confidential=self._confidential)
         self._buffer += data
@@ -275,3 +270,7 @@ class StreamTransport(Transport[bytes], ABC):
             self.codec.unsolicited(frame)
             some = True
         return some
+
+
+def _no_port() -> NoReturn:
+    raise gone("the port was closed")

@@ -7,23 +7,21 @@ import struct
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import (
-    ClosedError,
-    DeviceBusyError,
     DeviceError,
     DeviceTimeoutError,
     NotConnectedError,
     OutcomeUnknownError,
     ProtocolError,
-    RangeError,
     TokaidoError,
     TransportError,
 )
 from tokaido.hal.transports._codec import NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
 from tokaido.hal.transports._trace import TraceRecord, shown
+from tokaido.hal.transports._turns import Turn, Wire, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._resources import Resource
 
 __all__ = ["NOT_MINE", "Codec", "F", "LineCodec", "NotMine", "Request", "T", "Transport"]
-
-R = TypeVar("R")
 
 SLICE_S = 0.1
 """Longest time in s that a waiting exchange takes to notice that its transport was closed by another thread."""
@@ -55,9 +51,10 @@ class Transport(ABC, Generic[F]):
     foreign: tuple[type[Exception], ...] = (OSError, EOFError, struct.error)
     """Exceptions of the libraries below; `translate` turns them into ours."""
 
-    def __init__(self, resource: Resource, name: str, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
+    def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
         self.resource = resource
-        self.name = name
+        self.name = f"{resource.kind}:{resource.address}"
+        """What errors and traces call the transport."""
         self.device = ""
         """What errors call the device; its driver sets it."""
         self.clock = clock
@@ -66,6 +63,7 @@ class Transport(ABC, Generic[F]):
         self.generation = 0
         """How many times the transport was opened, handshake included."""
         self._lock = threading.RLock()
+        self._owner = 0  # the thread whose turn it is, 0 if none
         self._occupant: tuple[int, str] = 0, ""  # thread and command that came last
         self._checks: tuple[Callable[[], None], ...] = ()
         self._sinks: tuple[Callable[[TraceRecord], None], ...] = ()
@@ -73,9 +71,10 @@ class Transport(ABC, Generic[F]):
         self._trusted = False
         self._used = False  # whether it was connected before: something may still be under way
         self._shaking: Deadline | None = None  # the deadline of the handshake that is running
-        self._inside = 0  # the thread that runs a step on the wire, 0 if none
+        self._inside = False  # whether a step runs on the wire
         self._said_no = False  # whether that step ended with the device's own error
         self._sent = False  # whether a byte of this exchange may have left
+        self._wire = Wire(self)
 
     # --- what a caller uses -----------------------------------------------------------------------------------------
 
@@ -98,7 +97,7 @@ class Transport(ABC, Generic[F]):
             ConfigurationError: A file or a setting that the resource names is wrong.
             ClosedError: It was closed.
         """
-        self._turn("open", timeout, self._ensure_open)
+        self._open(Turn(self, "open", timeout))
 
     def close(self) -> None:
         """Close the transport for good. May be called again; a call that another thread is waiting in ends soon."""
@@ -114,13 +113,12 @@ class Transport(ABC, Generic[F]):
             DeviceError: The device answered that it will not or cannot.
             DeviceTimeoutError: No reply within the deadline; `OutcomeUnknownError` if the request is not repeatable.
             NotConnectedError: The device cannot be reached; before anything was sent, if it is a command.
-            ProtocolError: What came back was not a reply.
+            ProtocolError: The device sent something that is not a reply.
             DeviceBusyError: Another thread held the transport, or another process the port, until the deadline.
             WrongDeviceError: Another device answers now.
             ClosedError: The transport was closed.
         """
-        value: T = self._turn(request.text, timeout, self._carry, request)
-        return value
+        return self._exchange(Turn(self, request.text, timeout), request)
 
     def listen(self, timeout: float = 0.0) -> None:
         """Hand on what arrived unasked; if nothing waits, wait up to `timeout` s for it, holding the lock.
@@ -129,7 +127,7 @@ class Transport(ABC, Generic[F]):
             TransportError: The device is not there; the next call opens it again.
         """
         self.open(max(timeout, self.timeout_s))
-        self._turn("listen", timeout, self._guarded, self._hear)
+        self._listen(Turn(self, "listen", timeout))
 
     def __enter__(self) -> Self:
         return self
@@ -147,7 +145,7 @@ class Transport(ABC, Generic[F]):
 
     @abstractmethod
     def _connect(self, deadline: Deadline) -> None:
-        """Open anew what was disconnected before. May raise `foreign` exceptions, as may all that follow."""
+        """Open again what was disconnected before. May raise `foreign` exceptions, as may all that follow."""
 
     @abstractmethod
     def _disconnect(self) -> None:
@@ -177,49 +175,26 @@ class Transport(ABC, Generic[F]):
         """Return our error for an exception of the libraries below."""
         return NotConnectedError(f"the connection failed: {error}", remedy="Check that the device is on and plugged in")
 
+    # --- calls that take their turn -----------------------------------------------------------------------------------
+
+    @in_turn
+    def _open(self, turn: Turn) -> None:
+        self._ensure_open(turn.deadline)
+
+    @in_turn
+    def _listen(self, turn: Turn) -> None:
+        with self._wire:
+            self._hear(turn.deadline)
+
     # --- one exchange -------------------------------------------------------------------------------------------------
 
-    def _turn(self, text: str, timeout: float | None, work: Callable[..., R], *args: Any) -> R:
-        """Return `work(*args, deadline)`, done with the lock held; label every error that leaves."""
-        seconds = self.timeout_s if timeout is None else timeout
-        try:
-            deadline = limit = Deadline(self.clock, seconds)
-        except ValueError as error:
-            raise RangeError(str(error), device=self.device, transport=self.name, command=text) from None
-        try:
-            if not self._lock.acquire(blocking=False) and not self._lock.acquire(timeout=seconds):
-                raise self._held()
-            try:
-                if self._closed:
-                    raise ClosedError("the transport was closed", remedy="Open the device again")
-                if self._inside == threading.get_ident():
-                    raise DeviceBusyError("a frame's handler may not exchange anything", remedy="Do it afterwards")
-                self._occupant = threading.get_ident(), text
-                if self._shaking is not None and self._shaking.remaining_s < seconds:
-                    limit = self._shaking
-                return work(*args, limit)
-            finally:
-                self._lock.release()
-        except TokaidoError as error:
-            error.device = error.device or self.device
-            error.transport = error.transport or self.name
-            error.command = error.command or text
-            error.elapsed_s = deadline.elapsed_s
-            raise
-
-    def _carry(self, request: Request[F, T], deadline: Deadline) -> T:
-        if self._trusted:
-            try:
-                self._guarded(self._prepare, deadline)
-            except NotConnectedError:
-                if self._shaking is not None:
-                    raise
-                self._reopen(deadline)  # nothing was sent yet, so this call itself may go on
-        else:
-            self._reopen(deadline)
+    @in_turn
+    def _exchange(self, turn: Turn, request: Request[F, T]) -> T:
+        self._make_ready(turn.deadline)
         self._sent = False
         try:
-            value: T = self._guarded(self._transact, request, deadline)
+            with self._wire:
+                return self._transact(request, turn.deadline)
         except TransportError as error:
             if request.repeatable or not self._sent:
                 raise
@@ -227,29 +202,22 @@ class Transport(ABC, Generic[F]):
                 f"the reply to a command was lost ({error.what})",
                 remedy="It may or may not have been carried out: read the state, then decide",
             ) from error
-        return value
 
-    def _guarded(self, step: Callable[..., R], *args: Any) -> R:
-        """Run one step on the wire. Only its clean end, or a device that says no, leaves the transport trusted."""
-        self._trusted = False
-        self._inside = threading.get_ident()
-        self._said_no = False
+    def _make_ready(self, deadline: Deadline) -> None:
+        """See that the transport is open and trusted, and that nothing waits in it."""
+        if not self._trusted:
+            self._reopen(deadline)
+            return
         try:
-            result = step(*args)
-        except DeviceError:
-            self._trusted = self._said_no
-            raise
-        except TokaidoError:
-            raise
-        except self.foreign as error:
-            raise self.translate(error) from error
-        finally:
-            self._inside = 0
-        self._trusted = True
-        return result
+            with self._wire:
+                self._prepare(deadline)
+        except NotConnectedError:
+            if self._shaking is not None:
+                raise
+            self._reopen(deadline)  # nothing was sent yet, so this call itself may go on
 
     def _judge(self, request: Request[F, T], frame: F) -> T | NotMine:
-        """Return what the request makes of a frame; what cannot be decoded is a `ProtocolError`."""
+        """Return what the request makes of a frame; one that cannot be decoded is a `ProtocolError`."""
         try:
             return request.accept(frame)
         except DeviceError:
@@ -260,6 +228,8 @@ class Transport(ABC, Generic[F]):
                 raise
             raise ProtocolError(f"the reply could not be decoded: {error}") from error
 
+    # --- opening ------------------------------------------------------------------------------------------------------
+
     def _ensure_open(self, deadline: Deadline) -> None:
         if not self._trusted:
             self._reopen(deadline)
@@ -268,15 +238,17 @@ class Transport(ABC, Generic[F]):
         """Open, settle and shake hands, or leave the transport untrusted."""
         if self._shaking is not None:
             raise NotConnectedError("an earlier exchange of this handshake failed")
-        with suppress(TransportError):
-            self._guarded(self._salvage)
-        self._disconnect()
         self._shaking = deadline
         try:
-            self._guarded(self._connect, deadline)
+            with suppress(TransportError), self._wire:
+                self._salvage()
+            self._disconnect()
+            with self._wire:
+                self._connect(deadline)
             if self._used:
                 logger.debug("%s: opened again after a failure", self.name)
-                self._guarded(self._settle, deadline)
+                with self._wire:
+                    self._settle(deadline)
             self._used = True
             self._shake_hands(deadline)
         except BaseException:
@@ -294,14 +266,6 @@ class Transport(ABC, Generic[F]):
                 raise NotConnectedError("an exchange failed during the handshake")
         if deadline.passed:
             raise DeviceTimeoutError("the device answered, but no time was left; nothing was sent")
-
-    def _held(self) -> DeviceBusyError:
-        ident, text = self._occupant
-        name = next((thread.name for thread in threading.enumerate() if thread.ident == ident), "ended since")
-        return DeviceBusyError(
-            f"another thread ({name}, {text}) held the transport for the whole time",
-            remedy="Give the call more time, or let one thread use the device",
-        )
 
     # --- traces -------------------------------------------------------------------------------------------------------
 

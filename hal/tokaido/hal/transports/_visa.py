@@ -8,10 +8,11 @@ import os
 import socket
 import threading
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, NotConnectedError, TokaidoError, UnsupportedError
+from tokaido.hal.transports._kinds import Option, TransportKind, is_port
 from tokaido.hal.transports._ports import (
     POLL_S,
     DescriptorPort,
@@ -25,19 +26,19 @@ from tokaido.hal.transports._ports import (
 )
 from tokaido.hal.transports._stream import StreamTransport
 from tokaido.hal.transports._transport import SLICE_S
+from tokaido.hal.transports._turns import Turn, in_turn
 from tokaido.hal.transports._visa_errors import not_opened
 from tokaido.hal.transports._visa_ports import LONGEST_TIMEOUT_MS, HislipPort, Limit, SessionPort
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokaido.hal._clock import Deadline
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
 
 CLOSING_S = 0.2
-"""How long a call waits for a session to close; what takes longer closes behind its back."""
-SERIAL_OPTIONS = ("baud_rate", "data_bits", "parity", "stop_bits", "flow_control")
+"""How long a call waits for a session to close; a slower one closes in the background."""
 PARITIES = {"N": "none", "O": "odd", "E": "even", "M": "mark", "S": "space"}
 STOP_BITS = {"1": "one", "1.5": "one_and_a_half", "2": "two"}
 
@@ -58,7 +59,7 @@ class VisaTransport(StreamTransport):
     def __init__(
         self, resource: Resource, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
     ) -> None:
-        super().__init__(resource, f"visa:{resource.address}", codec, clock=clock, timeout_s=timeout_s)
+        super().__init__(resource, codec, clock=clock, timeout_s=timeout_s)
         self._backend = resource.options.get("backend", "@py")
         load_library(self._backend)
         self._manager: Any = None
@@ -72,22 +73,25 @@ class VisaTransport(StreamTransport):
             UnsupportedError: A stream has no such thing; ask `*STB?`.
             TransportError: As `exchange`.
         """
-        status: int = self._turn("status byte", timeout, self._poll)
-        return status
+        return self._status_byte(Turn(self, "status byte", timeout))
 
-    def _poll(self, deadline: Deadline) -> int:
-        self._ensure_open(deadline)
-        self._deadline = deadline
+    @in_turn
+    def _status_byte(self, turn: Turn) -> int:
+        self._ensure_open(turn.deadline)
+        self._deadline = turn.deadline
         try:
-            return self._guarded(self._ask_status)
+            with self._wire:
+                return self._ask_status()
         except NotConnectedError:
-            self._reopen(deadline)  # the session was out of step; a status may be asked for again
-            return self._guarded(self._ask_status)
+            self._reopen(turn.deadline)  # the session was out of step; a status may be asked for again
+            with self._wire:
+                return self._ask_status()
 
     def _ask_status(self) -> int:
-        port = self._open_port()
-        if isinstance(port, (HislipPort, SessionPort)):
-            return port.status_byte()
+        if self._port is None:
+            raise gone("the port was closed")
+        if isinstance(self._port, (HislipPort, SessionPort)):
+            return self._port.status_byte()
         raise UnsupportedError("a stream has no status byte of its own", remedy="Ask *STB?")
 
     def _dial(self, deadline: Deadline) -> Port:
@@ -147,7 +151,7 @@ def open_library(backend: str) -> Any:
 
 
 def open_session(manager: Any, resource: Resource, terminator: bytes, limit: Limit) -> Port:
-    """Open a VISA session anew. If that fails, all that was opened on the way is closed.
+    """Open a VISA session again. If that fails, all that was opened on the way is closed.
 
     Raises:
         NotConnectedError: Nobody is there.
@@ -239,7 +243,7 @@ def _set_up_line(library: Any, session: Any, resource: Resource) -> None:
         "stop_bits": ResourceAttribute.asrl_stop_bits,
         "flow_control": ResourceAttribute.asrl_flow_control,
     }
-    for option in SERIAL_OPTIONS:
+    for option in _LINE_OPTIONS:
         if option in resource.options:
             library.set_attribute(session, attributes[option], meaning[option](resource.options[option]))
 
@@ -250,7 +254,7 @@ def _device(address: str) -> str:
 
 
 def _take(address: str, owned: ExitStack) -> None:
-    """Take a device file for this owner only (flock), before opening it anew throws away what its owner waits for.
+    """Take a device file for this owner only (flock), before opening it again throws away what its owner waits for.
 
     Raises:
         NotConnectedError: There is no such port.
@@ -289,3 +293,51 @@ def closed_soon(close: Callable[[], object]) -> None:
 def _quietly(close: Callable[[], object]) -> None:
     with suppress(Exception):  # whatever a VISA library raises: nobody is left to tell
         close()
+
+
+# --- its resources --------------------------------------------------------------------------------------------------
+
+
+def _backend(value: str) -> str:
+    return "" if "@" in value or "/" in value else "should be @ and a name, or a file"
+
+
+def _check_visa(address: str, options: Mapping[str, str]) -> list[str]:
+    kind, _, rest = address.partition("::")
+    interface = kind.upper().rstrip("0123456789")
+    if interface.startswith("ASRL"):
+        return [] if kind[4:] else ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
+    mistakes = [f"{key}: belongs to a serial line (ASRL), and this is none" for key in _LINE_OPTIONS if key in options]
+    if interface not in ("TCPIP", "USB", "GPIB", "VXI", "PXI", "VICP", "PRLGX-TCPIP") or not rest:
+        return [
+            "resource: should be a VISA resource string; for example visa:TCPIP::192.0.2.7::5025::SOCKET",
+            *mistakes,
+        ]
+    words = rest.split("::")
+    if words[-1].upper() == "SOCKET" and not (len(words) == 3 and words[0] and is_port(words[1])):
+        mistakes.append("resource: a socket has a host and a port; for example visa:TCPIP::192.0.2.7::5025::SOCKET")
+    return mistakes
+
+
+def _serial_line(address: str, settings: Mapping[str, str]) -> dict[str, str] | None:
+    if not address.upper().startswith("ASRL"):
+        return None
+    return dict(_FLOW.get(item, (_NAMES.get(item[0], item[0]), item[1])) for item in settings.items())
+
+
+_FLOW: Final = {("rtscts", "1"): ("flow_control", "rts_cts"), ("rtscts", "0"): ("flow_control", "none")}
+_NAMES: Final = {"baudrate": "baud_rate", "bytesize": "data_bits", "stopbits": "stop_bits"}
+_LINE_OPTIONS: Final = {
+    "baud_rate": Option.whole_number("38400"),
+    "data_bits": Option.one_of("5", "6", "7", "8", example="8"),
+    "parity": Option.one_of("N", "E", "O", "M", "S", example="N"),
+    "stop_bits": Option.one_of("1", "1.5", "2", example="1"),
+    "flow_control": Option.one_of("none", "xon_xoff", "rts_cts", "dtr_dsr", example="none"),
+}
+KIND: Final = TransportKind(
+    name="visa",
+    stream=VisaTransport,
+    options={"backend": Option(_backend, "@py"), **_LINE_OPTIONS},
+    check=_check_visa,
+    serial_line=_serial_line,
+)

@@ -82,7 +82,7 @@ def translated(error: Exception) -> TokaidoError:
         return NotConnectedError(f"the host's name is not known: {error}", remedy="Check the resource and the network")
     if isinstance(error, (OSError, EOFError, termios.error)) or "dropped by server" in str(error):  # pyvisa-py's words
         return gone(f"the connection failed: {error}")
-    return ProtocolError(f"the VISA session is out of step: {error!r}", remedy="Call again; it is opened anew")
+    return ProtocolError(f"the VISA session is out of step: {error!r}", remedy="Call again; it is opened again")
 
 
 def not_opened(error: Exception) -> TokaidoError:
@@ -104,6 +104,6 @@ def _status(error: Exception) -> str:
 
 
 def _errno(error: Exception) -> int:
-    """Return the error number that an error carries, also where it is no `OSError` (termios.error)."""
+    """Return the error number that an error carries, also where it is not an `OSError` (termios.error)."""
     code = getattr(error, "errno", None) or (error.args[0] if error.args else 0)
     return code if isinstance(code, int) else 0

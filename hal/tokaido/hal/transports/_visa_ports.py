@@ -46,7 +46,7 @@ class Limit:
 class BoundSocket:
     """What pyvisa-py's HiSLIP client takes for its socket: it keeps our deadline and tells the end of the stream.
 
-    Left to itself the client starts its timeout anew with every piece that arrives, and waits for ever in a message
+    Left to itself the client starts its timeout again with every piece that arrives, and waits for ever in a message
     that it skips when the server goes away.
     """
 
@@ -143,7 +143,7 @@ class HislipPort:
 class SessionPort:
     """A session of any VISA library, used through `viRead` and `viWrite` alone.
 
-    A read that times out loses the bytes that it had. So a stream (SOCKET, ASRL) is waited for with reads of one
+    A read that times out loses the bytes that it had. So a stream (SOCKET, ASRL) is awaited with reads of one
     byte; a device that sends messages (INSTR) is read once an exchange, until the deadline, and never when it owes
     nothing, which it would take for an error.
     """

@@ -7,7 +7,7 @@ import os
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import (
@@ -21,10 +21,11 @@ from tokaido.hal._errors import (
 )
 from tokaido.hal.transports._codec import NOT_MINE, Request, T
 from tokaido.hal.transports._curve import load_curve_public, load_curve_secret
+from tokaido.hal.transports._kinds import Option, TransportKind, is_port
 from tokaido.hal.transports._transport import SLICE_S, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokaido.hal.transports._resources import Resource
 
@@ -48,7 +49,7 @@ class ZmqTransport(Transport[list[bytes]]):
     """
 
     def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
-        super().__init__(resource, f"zmq:{resource.address}", clock=clock, timeout_s=timeout_s)
+        super().__init__(resource, clock=clock, timeout_s=timeout_s)
         self._in_process = resource.address.startswith("inproc://")
         missing = [key for key in ("server_key_file", "client_key_file") if key not in resource.options]
         if missing and not self._in_process:
@@ -126,10 +127,10 @@ class ZmqTransport(Transport[list[bytes]]):
                     raise NotConnectedError(f"the connection broke during the handshake: {cause}", remedy=_REMEDY)
                 raise AuthenticationError(
                     "the peer hung up during the handshake, as it does when server_key_file is not its key",
-                    remedy="Fetch its public key anew; if that is right, something in between hangs up",
+                    remedy="Fetch its public key again; if that is right, something in between hangs up",
                 )
             elif event in (Event.CLOSED, Event.DISCONNECTED):
-                what = "what answers there is no ZeroMQ peer" if reached else "nobody listens there"
+                what = "the peer that answers there does not speak ZeroMQ" if reached else "nobody listens there"
                 raise NotConnectedError(what, remedy=_REMEDY)
 
     def _next_event(self, deadline: Deadline, *, reached: bool) -> tuple[int, int]:
@@ -240,3 +241,31 @@ def _event(frame: bytes) -> tuple[int, int]:
 
 def _ms(seconds: float) -> int:
     return math.ceil(seconds * 1000)
+
+
+# --- its resources --------------------------------------------------------------------------------------------------
+
+
+def _check_zmq(address: str, options: Mapping[str, str]) -> list[str]:
+    mistakes: list[str] = []
+    scheme, _, rest = address.partition("://")
+    if scheme not in ("tcp", "ipc", "inproc") or not rest:
+        mistakes.append("endpoint: should be tcp://HOST:PORT, ipc://PATH or inproc://NAME")
+    elif scheme == "tcp":
+        host, _, port = rest.rpartition(":")
+        if not host or "*" in host or not is_port(port):
+            mistakes.append("endpoint: has no host and port to connect to; for example tcp://192.0.2.7:5560")
+    if scheme != "inproc":  # which never leaves the process, and for which ZeroMQ has no CURVE
+        mistakes += [
+            f"{key}: is missing, and nothing goes unencrypted; add {key}={_OPTIONS[key].example}"
+            for key in ("server_key_file", "client_key_file")
+            if key not in options
+        ]
+    return mistakes
+
+
+_OPTIONS: Final = {
+    "server_key_file": Option.file("alice.key"),
+    "client_key_file": Option.file("node.key_secret"),
+}
+KIND: Final = TransportKind(name="zmq", messages=ZmqTransport, options=_OPTIONS, check=_check_zmq)

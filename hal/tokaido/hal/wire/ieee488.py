@@ -52,7 +52,7 @@ def block_length(head: bytes) -> int | None:
     """Return the length in bytes of the whole block that begins with `head`, or `None` if `head` is too short to say.
 
     Raises:
-        ProtocolError: It is no definite-length block.
+        ProtocolError: It is not a definite-length block.
     """
     if head[:1] not in (b"", b"#") or not (head[1:2] == b"" or head[1:2] in b"123456789"):
         raise ProtocolError(f"not a definite-length block: {head[:12]!r}")
@@ -68,7 +68,7 @@ def decode_block(frame: bytes) -> bytes:
     """Return the bytes of an arbitrary block: definite (8.7.9), or indefinite (8.7.10), which a newline ends.
 
     Raises:
-        ProtocolError: It is no block, or not as long as it says. Nothing but line ends may follow it.
+        ProtocolError: It is not a block, or not as long as it says. Nothing but line ends may follow it.
     """
     if frame[:2] == b"#0":
         if not frame.endswith(b"\n"):

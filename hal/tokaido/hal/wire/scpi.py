@@ -35,7 +35,7 @@ def decode_channels(text: str) -> tuple[int, ...]:
     SCPI-99 volume 1, 8.3.2.
 
     Raises:
-        ProtocolError: It is no channel list, or one of a matrix or of modules, or too long.
+        ProtocolError: It is not a channel list, or one of a matrix or of modules, or too long.
     """
     stripped = text.strip()
     if not (stripped.startswith("(@") and stripped.endswith(")")):
@@ -61,7 +61,7 @@ def decode_errors(text: str) -> tuple[tuple[int, str], ...]:
     in a text, several entries in a row.
 
     Raises:
-        ProtocolError: It is no such reply.
+        ProtocolError: It is not such a reply.
     """
     entries: list[tuple[int, str]] = []
     position = 0

@@ -40,6 +40,10 @@ class AcmeCodec(LineCodec):
 
 class AcmeKeys(KeyChannel):
     protocol = "ACME-2"
+    preshared_key_bytes = 4096
+    max_offers = 8
+    interval_range = (0.1, 60.0)
+    subscription_renewal_s = 10.0
 
     def _pack(self, number: int, header: dict[str, Any]) -> list[bytes]:
         return [number.to_bytes(8, "big"), msgspec.json.encode(header)]

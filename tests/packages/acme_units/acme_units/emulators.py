@@ -35,7 +35,7 @@ class JsonFormat(KeyFormat):
         try:
             return dict(json.loads(frames[1])), list(frames[2:])
         except (IndexError, TypeError, ValueError):
-            raise Refusal("MALFORMED", "this is no message") from None
+            raise Refusal("MALFORMED", "this is not a message") from None
 
     def encode(self, request_id: bytes | None, header: Header, payload: Sequence[bytes] = ()) -> list[bytes]:
         return [request_id or bytes(8), json.dumps(header).encode(), *payload]

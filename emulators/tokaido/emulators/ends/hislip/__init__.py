@@ -1,7 +1,7 @@
 """A HiSLIP server: the instrument's side of IVI-6.1, protocol version 1.0, without TLS.
 
 It needs the standard library and a clock, and knows nothing of emulators. An instrument is an object with the methods
-of `Instrument`; they are called from within `HislipServer.service` and must not block: what takes time is answered
+of `Instrument`; they are called from within `HislipServer.service` and must not block: a slow request is answered
 later, with `HislipServer.respond`, while both channels of every client go on being read.
 
 ```python

@@ -104,7 +104,7 @@ def encode(message: Message) -> bytes:
 
 
 class PoorlyFormedError(ValueError):
-    """What came does not begin as a message does."""
+    """The bytes that came do not begin as a message does."""
 
 
 class Decoder:

@@ -127,11 +127,11 @@ class Session:
         """A lock is released when this message has come."""
         self.incoming = bytearray()
         self.generation = 0
-        """How often the client has cleared the device; what answers to an earlier generation is thrown away."""
+        """How often the client has cleared the device; replies to an earlier generation are thrown away."""
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, as after initialization and device clear (IVI-6.1, 6.12)."""
+        """Begin again, as after initialization and device clear (IVI-6.1, 6.12)."""
         self.last_id = BEFORE_FIRST_ID
         self.refused: deque[int] = deque(maxlen=64)  # replies that were interrupted
         self.answered_id: int | None = None  # synchronized: the message whose reply the client has not read

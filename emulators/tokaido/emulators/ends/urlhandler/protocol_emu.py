@@ -63,7 +63,7 @@ class Serial(SerialBase):  # type: ignore[misc]
         return end
 
     def _reset_input_buffer(self) -> None:
-        """Forget what waits, as opening a terminal does; whoever wants it kept replaces this."""
+        """Forget what waits, as opening a terminal does; a transport that wants it kept replaces this."""
         end = self._port_end()
         with end.lock:
             end.received.clear()

@@ -1,0 +1,241 @@
+"""Units with a control port that carries lines and a key channel: what their drivers need not say again."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from tokaido.hal._clock import SYSTEM_CLOCK, Clock
+from tokaido.hal._errors import ClosedError, ProtocolError, RangeError, UnsupportedError, WrongDeviceError
+from tokaido.hal._line_device import LineDevice
+from tokaido.hal._values import Answer, not_negative
+from tokaido.hal.roles._alarms import Alarm, Severity
+from tokaido.hal.roles._units import LinkKey, LinkSelection, Unit
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterator, Mapping
+
+    from tokaido.hal._device import Identity
+    from tokaido.hal._key_channel import KeyChannel
+    from tokaido.hal._keys import KeyBlock, KeyMaterial
+    from tokaido.hal.roles._units import TelemetryEvent
+    from tokaido.hal.transports._resources import Resource
+
+
+class UnitDriver(Unit, LineDevice, ABC):
+    """A unit behind two resources: `control`, over which lines go, and `keys`, its key channel.
+
+    A family says what it is called, how its wire writes a text and parts the fields of a reply, under which names it
+    speaks of alarms, links and watchdog, and what its key channel is. Orders that are one command each, and alarms that
+    the unit announces, are the family's own.
+    """
+
+    optional_resources: ClassVar[frozenset[str]] = frozenset({"keys"})
+    vendor: ClassVar[str]
+    """What the unit calls its vendor."""
+    models: ClassVar[re.Pattern[str]]
+    """What the unit may call its model."""
+    alarm_command: ClassVar[str]
+    """Asks for the number of the last change, then code, severity, age in s and latch of every active alarm."""
+    link_command: ClassVar[str]
+    """Asks for peer, path and fencing token of the link in force, or sets them; the token may be left out."""
+    link_list_command: ClassVar[str]
+    """Asks for peer, path and remaining bits of every link that has a pre-shared key."""
+    watchdog_command: ClassVar[str]
+    """Asks for the time of the watchdog in s and for what is left of it, or sets the former."""
+    watchdog_range: ClassVar[tuple[float, float]]
+    """Shortest and longest time of a watchdog in s."""
+
+    @abstractmethod
+    def _key_channel(self) -> type[KeyChannel]:
+        """Return the family's key channel. It is imported here, by those who need keys: ZeroMQ costs time."""
+
+    @abstractmethod
+    def _written(self, text: str) -> str:
+        """Return a text as a parameter of a command; it may be empty."""
+
+    @abstractmethod
+    def _fields(self, text: str) -> list[str]:
+        """Return all fields of a reply, texts as they were before `_written`; none for a list of nothing.
+
+        Raises:
+            ProtocolError: It is not a list of fields.
+        """
+
+    @abstractmethod
+    def _put(self, command: str, text: str) -> str:
+        """Set a value and return what the unit says it is now, in one exchange that is not repeated."""
+
+    @abstractmethod
+    def _answer(self, text: str) -> Answer:
+        """Return the value that a reply carries, with its age if it has one.
+
+        Raises:
+            ProtocolError: It is not such a reply.
+        """
+
+    def __init__(
+        self,
+        resources: Mapping[str, Resource],
+        *,
+        name: str = "",
+        serial_number: str = "",
+        timeout_s: float = 1.0,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        super().__init__(resources, name=name, serial_number=serial_number, timeout_s=timeout_s, clock=clock)
+        self._keys_lock = threading.Lock()  # held for moments only, and never during an exchange
+        self._channel: KeyChannel | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Disconnect, the key channel first; changes nothing in the unit."""
+        try:
+            with self._keys_lock:
+                self._closed = True
+                channel = self._channel
+            if channel is not None:
+                channel.close()
+        finally:
+            super().close()
+
+    # --- alarms, links, watchdog --------------------------------------------------------------------------------------
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """Get the alarms that are active."""
+        return self._read(f"{self.alarm_command}?", self._active_alarms)
+
+    def _active_alarms(self, text: str) -> tuple[Alarm, ...]:
+        _, *fields = self._fields(text)
+        return tuple(
+            Alarm(
+                code=code,
+                severity=Severity(severity),
+                latched={"0": False, "1": True}[latched],
+                age_s=not_negative(float, age, "age of an alarm"),
+            )
+            for code, severity, age, latched in _rows(fields, 4, text)
+        )
+
+    def link(self) -> LinkSelection:
+        """Get the QKD link that the unit is set to."""
+        return self._read(f"{self.link_command}?", self._selection)
+
+    def select_link(self, peer: str, path: str, *, fencing_token: int | None = None) -> LinkSelection:
+        """Set the unit to a QKD link. Allowed in OFF, WARMUP, AUTH and STANDBY."""
+        wanted = [self._written(peer), self._written(path)]
+        if fencing_token is not None:
+            wanted.append(str(fencing_token))
+        return self._selection(self._put(self.link_command, ",".join(wanted)))
+
+    def _selection(self, text: str) -> LinkSelection:
+        fields = self._fields(text)
+        if len(fields) != 3:
+            raise ProtocolError(f"{text[:80]!r} is not the selection of a link")
+        return LinkSelection(fields[0], fields[1], not_negative(int, fields[2], "fencing token"))
+
+    def link_keys(self) -> tuple[LinkKey, ...]:
+        """Get for which links a pre-shared key is loaded."""
+        return self._read(f"{self.link_list_command}?", self._link_keys)
+
+    def _link_keys(self, text: str) -> tuple[LinkKey, ...]:
+        return tuple(
+            LinkKey(peer, path, not_negative(int, bits, "remaining bits"))
+            for peer, path, bits in _rows(self._fields(text), 3, text)
+        )
+
+    def set_watchdog(self, seconds: float) -> None:
+        """Set the watchdog; 0 ends it. Every later exchange starts it again.
+
+        Raises:
+            RangeError: It is shorter or longer than the unit can; nothing was sent.
+        """
+        shortest, longest = self.watchdog_range
+        if seconds != 0 and not shortest <= seconds <= longest:
+            raise RangeError(
+                f"a watchdog lasts {shortest:g} to {longest:g} s, or 0 for none, not {seconds!r}",
+                remedy="Nothing was sent",
+            )
+        self._command(f"{self.watchdog_command} {seconds:g}")
+
+    def watchdog_remaining(self) -> float:
+        """Get the time in s after which the unit will go to its safe state; 0 when there is no watchdog."""
+        return self._read(f"{self.watchdog_command}?", self._remaining_s)
+
+    def _remaining_s(self, text: str) -> float:
+        fields = self._fields(text)
+        if len(fields) != 2:
+            raise ProtocolError(f"{text[:80]!r} is not a watchdog")
+        return not_negative(float, fields[1], "watchdog")
+
+    # --- the key channel ----------------------------------------------------------------------------------------------
+
+    def load_preshared_key(self, key: KeyMaterial, *, peer: str = "", path: str = "") -> None:
+        """Load the pre-shared key of a link, of exactly the length that the unit takes, over the key channel.
+
+        Raises:
+            KeyMaterialError: The key is of another length; it is never padded or cut.
+        """
+        self._keys().load_preshared_key(key, peer, path)
+
+    def key_blocks(self, timeout: float, *, limit: int | None = None) -> Iterator[KeyBlock]:
+        """Draw key blocks, oldest first, until none comes for `timeout` s or `limit` were drawn."""
+        return self._keys().key_blocks(timeout, limit)
+
+    def telemetry_stream(self, interval: float, timeout: float) -> Iterator[TelemetryEvent]:
+        """Subscribe to readings every `interval` s until nothing comes for `timeout` s."""
+        names = {
+            f"{prefix}{value.command}": path + name
+            for owner, path, prefix in self._owners()
+            for name, value in owner.values().items()
+            if value.command
+        }
+        return self._keys().telemetry_stream(interval, timeout, names)
+
+    def _keys(self) -> KeyChannel:
+        """Return the key channel: one for all threads, made when it is first asked for, and never after `close`."""
+        if "keys" not in self._resources:
+            raise UnsupportedError(
+                f"{self.name} was opened without its key channel", remedy='Give a resource keys="zmq:..."'
+            )
+        kind, serial_number = self._key_channel(), self._identified().serial_number
+        with self._keys_lock:
+            if self._closed:
+                raise ClosedError("the unit was closed", device=self.name, remedy="Open it again")
+            if self._channel is None:
+                self._channel = kind(
+                    self._resources["keys"], self.name, serial_number, clock=self._clock, timeout_s=self._timeout_s
+                )
+            return self._channel
+
+    # --- who it is, and what it says ----------------------------------------------------------------------------------
+
+    def _identified(self) -> Identity:
+        """Return who the unit said it is at the last opening."""
+        while self._seen is None:
+            self._control.open()
+        return self._seen
+
+    def _learn(self, found: Identity) -> None:
+        if found.vendor != self.vendor or not self.models.fullmatch(found.model):
+            raise WrongDeviceError(
+                f"expected {self.vendor} {self.models.pattern} and found "
+                f"{found.vendor} {found.model} {found.serial_number}",
+                device=self.name,
+                transport=self._control.name,
+                remedy="Check the cabling and the resource",
+            )
+
+    def _ask(self, command: str) -> Answer:
+        return self._read(f"{command}?", self._answer)
+
+    def _order(self, command: str, text: str) -> Answer:
+        return self._answer(self._put(command, text))
+
+
+def _rows(fields: list[str], size: int, text: str) -> list[list[str]]:
+    if len(fields) % size:
+        raise ProtocolError(f"a list of other than {size} fields each: {text[:80]!r}")
+    return [fields[start : start + size] for start in range(0, len(fields), size)]

@@ -1,0 +1,180 @@
+"""What a way to reach devices is: how its resources are written and checked, and how its transport is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from tokaido.hal._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tokaido.hal._clock import Clock
+    from tokaido.hal.transports._codec import Codec
+    from tokaido.hal.transports._resources import Resource
+    from tokaido.hal.transports._stream import StreamTransport
+    from tokaido.hal.transports._transport import Transport
+
+GROUP: Final = "tokaido.transports"
+"""The group of entry points; a kind is registered under its name."""
+OURS: Final = {
+    "serial": "tokaido.hal.transports._serial",
+    "visa": "tokaido.hal.transports._visa",
+    "zmq": "tokaido.hal.transports._zmq",
+}
+"""Where our own are, so that to find them costs no search for entry points (30 ms)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a resource: `baudrate` in `serial:/dev/ttyUSB0?baudrate=9600`."""
+
+    complaint: Callable[[str], str]
+    """Return what a value should be, such as "should be a whole number", or nothing if the value is right."""
+    example: str
+    """A value that is right, to show beside a complaint."""
+    is_file: bool = False
+    """Whether the value names a file; the resource then has it as an absolute path."""
+
+    @classmethod
+    def one_of(cls, *choices: str, example: str) -> Option:
+        """Return an option with a few possible values."""
+        return cls(lambda value: "" if value in choices else f"should be one of {', '.join(choices)}", example)
+
+    @classmethod
+    def whole_number(cls, example: str) -> Option:
+        """Return an option that is a whole number, 1 to 50,000,000."""
+        return cls(_whole_number, example)
+
+    @classmethod
+    def file(cls, example: str) -> Option:
+        """Return an option that names a file; a resource names the files of secrets and holds no secret itself."""
+        return cls(_file_name, example, is_file=True)
+
+
+class MakesStream(Protocol):
+    """What makes the transport of a stream; a subclass of `StreamTransport` does."""
+
+    def __call__(self, resource: Resource, codec: Codec, *, clock: Clock, timeout_s: float) -> StreamTransport:
+        """Return the transport, not opened yet."""
+        ...
+
+
+class MakesMessages(Protocol):
+    """What makes a transport that needs no codec; a subclass of `Transport` does."""
+
+    def __call__(self, resource: Resource, *, clock: Clock, timeout_s: float) -> Transport[Any]:
+        """Return the transport, not opened yet."""
+        ...
+
+
+def _any_address(address: str, options: Mapping[str, str]) -> list[str]:  # noqa: ARG001 - a default `check`
+    return [] if address else ["address: is missing"]
+
+
+def _keeps_nothing(address: str, key: str) -> bool:  # noqa: ARG001 - a default `keeps`
+    return False
+
+
+def _no_serial_line(address: str, settings: Mapping[str, str]) -> dict[str, str] | None:  # noqa: ARG001 - as above
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportKind:
+    """One way to reach devices: all that Tokaido knows about `NAME:ADDRESS?OPTION=VALUE`.
+
+    A package of its own brings one by an entry point of the group `tokaido.transports` whose name is the kind's. Give
+    `stream` for bytes that a codec cuts into frames, or `messages` for whatever has frames of its own.
+
+    Raises:
+        ValueError: The name is not lower-case letters and digits, or `stream` and `messages` are both given or absent.
+    """
+
+    name: str
+    """What its resources begin with: lower-case letters and digits, such as `unixsocket`."""
+    stream: MakesStream | None = None
+    """Makes its transport from a resource and a codec."""
+    messages: MakesMessages | None = None
+    """Makes its transport from a resource."""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    """Its options by name. Every kind has `timeout` besides, which a transport reads by itself."""
+    check: Callable[[str, Mapping[str, str]], list[str]] = _any_address
+    """Return every mistake in an address and its options, each as "word: what is wrong; what to write"."""
+    keeps: Callable[[str, str], bool] = _keeps_nothing
+    """Return whether an option that is not ours belongs to the address, which is a URL with a query of its own."""
+    serial_line: Callable[[str, Mapping[str, str]], dict[str, str] | None] = _no_serial_line
+    """Return how this kind writes the settings of a serial line, given as `serial` writes them (`baudrate`,
+    `bytesize`, `parity`, `stopbits`, `rtscts`), or None if the address is not a serial line."""
+    stands_for: frozenset[str] = frozenset()
+    """Kinds in whose place it may be used: with {"serial"}, by every driver that takes a serial resource."""
+
+    def __post_init__(self) -> None:
+        if not is_name(self.name):
+            raise ValueError(f"a kind's name is lower-case letters and digits, not {self.name!r}")
+        if (self.stream is None) is (self.messages is None):
+            raise ValueError(f"{self.name} carries a stream or messages: give one of both")
+        object.__setattr__(self, "options", {**self.options, "timeout": TIMEOUT})
+
+    def owns(self, address: str, item: str) -> bool:
+        """Return whether an item of a query belongs to the address itself."""
+        key = item.partition("=")[0]
+        return bool(key) and key not in self.options and self.keeps(address, key)
+
+
+def is_name(text: str) -> bool:
+    """Return whether a kind may be called so."""
+    return text.isascii() and text.isalnum() and text == text.lower() and text[0].isalpha()
+
+
+def is_port(text: str) -> bool:
+    """Return whether a text is the number of a TCP port."""
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65_536
+
+
+def transport_kind(name: str) -> TransportKind:
+    """Return the kind of resource of that name; one that is not ours is imported now.
+
+    Raises:
+        ConfigurationError: There is none (the remedy lists those that are installed), or it cannot be imported.
+    """
+    if name in OURS:
+        ours: TransportKind = import_module(OURS[name]).KIND
+        return ours
+    from tokaido.hal._entry_points import load  # noqa: PLC0415 - entry points cost 28 ms
+
+    found = load(GROUP, name)
+    if not isinstance(found, TransportKind) or found.name != name:
+        raise ConfigurationError(
+            f"{name} is registered as a transport and is not a TransportKind of that name: {found!r}",
+            remedy="Correct its entry point, or remove its distribution",
+        )
+    return found
+
+
+def transport_kinds() -> tuple[str, ...]:
+    """Return the names of the kinds of resource that are installed, without importing them."""
+    from tokaido.hal._entry_points import entries  # noqa: PLC0415 - entry points cost 28 ms
+
+    return tuple(sorted({*OURS, *(entry.name for entry in entries(GROUP))}))
+
+
+def _whole_number(value: str) -> str:
+    return "" if value.isascii() and value.isdigit() and 0 < int(value) <= 50_000_000 else "should be a whole number"
+
+
+def _seconds(value: str) -> str:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    return "" if 0 < seconds <= 1e9 else "should be a time in s"
+
+
+def _file_name(value: str) -> str:
+    return "should be a file name" if any(ord(character) < 32 for character in value) else ""
+
+
+TIMEOUT: Final = Option(_seconds, "2.5")

@@ -1,0 +1,19 @@
+"""What holds for every test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tokaido_testing.isolation import leaves_nothing_behind
+from tokaido_testing.patience import patient
+
+__all__ = ["leaves_nothing_behind"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Any:
+    """Give a test as much more time as the machine is slow when it begins."""
+    plugin: Any = item.config.pluginmanager.get_plugin("timeout")
+    return plugin.pytest_timeout_set_timer(item, settings._replace(timeout=patient(settings.timeout)))
