@@ -350,3 +350,25 @@ def test_a_model_whose_store_cannot_be_filled_is_skipped_with_a_reason(monkeypat
         monkeypatch.delattr(KeyHolder, "add_key_block")
         with pytest.raises(pytest.skip.Exception, match="add_key_block"):
             _ = keyed.model
+
+
+def test_an_encrypted_message_meets_every_fault_that_alters_no_byte_of_it() -> None:
+    made = suite(MUTANT, wire_ends=["emu"], alarm="cover_opened")()
+    met = {str(fault) for fault in made._key_faults()}
+    both = ("latency", "drop", "duplicate", "unplug", "hang", "endless")
+    assert met == {f"{kind}-{way}" for kind in both for way in ("to_unit", "from_unit")} | {
+        "wrong_id-to_unit",
+        "alarm-to_unit",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "at_control_s", "at_keys_s"),
+    [("unplug", 0.1, 0.1), ("wrong_id", 0.1, 0.0), ("latency", 1.3, 0.3), ("endless", 1.3, 0.0), ("drop", 0.0, 0.0)],
+)
+def test_a_fault_goes_on_after_its_end_as_its_kind_says(kind: str, at_control_s: float, at_keys_s: float) -> None:
+    keyed = suite(MUTANT, wire_ends=["emu"], timeout=1.0, alarm="cover_opened")().key_rig()
+    fault = WireFault(kind, "to_unit")
+    rig: Any = type(keyed).__base__  # what a control port is tried with
+    assert rig.lingers_s(keyed, fault) == pytest.approx(at_control_s)
+    assert keyed.lingers_s(fault) == pytest.approx(at_keys_s)

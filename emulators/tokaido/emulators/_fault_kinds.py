@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokaido.emulators._faults import Fault
 
 Direction = Literal["to_unit", "from_unit"]
 FaultPort = Literal["control", "keys"]
+Lingering = Literal["plug", "delay"]
 Parts = list[tuple[float, list[bytes]]]
 """Parts of a piece, each with its delay in s: a stream's bytes as one frame, or the frames of a message."""
 
 BOTH_WAYS: Final[tuple[Direction, ...]] = ("to_unit", "from_unit")
 EVERY_PORT: Final[tuple[FaultPort, ...]] = ("control", "keys")
+_PLUG: Final[Mapping[FaultPort, Lingering]] = {"control": "plug", "keys": "plug"}
 
 
 @dataclass(slots=True)
@@ -58,6 +60,14 @@ class FaultKind:
     """How long a suite lets it hold things back, in s."""
     lasts_deadlines: float = 0.0
     """The same, where it must outlast a call: in deadlines of an exchange."""
+    lingers: Mapping[FaultPort, Lingering] = field(default_factory=dict[FaultPort, Lingering], hash=False)
+    """What of it goes on at a port after its end: until the plug is back, or until late pieces have come."""
+    alters_bytes: bool = False
+    """Whether it alters the bytes of a piece: an authenticated encryption lets no such message through."""
+    swaps_box: bool = False
+    """Whether another box answers."""
+    in_model: bool = False
+    """Whether it adds a fault of the model, which goes on until it is removed there."""
     same_as: str = ""
     """The kind that it is another name of."""
 
@@ -143,19 +153,29 @@ def _alarm(fate: Fate, fault: Fault, _: random.Random) -> None:
 FAULT_KINDS: Final = {
     kind.name: kind
     for kind in (
-        FaultKind("latency", "holds it back for `seconds`", _latency, lasts_s=0.0, lasts_deadlines=1.3),
+        FaultKind(
+            "latency",
+            "holds it back for `seconds`",
+            _latency,
+            lasts_s=0.0,
+            lasts_deadlines=1.3,
+            lingers={"control": "delay", "keys": "delay"},
+        ),
         FaultKind("drop", "loses it", _drop),
         FaultKind("duplicate", "carries it twice", _duplicate, believed=BOTH_WAYS),
-        FaultKind("garble", "alters one byte, never the end of a line", _garble, believed=BOTH_WAYS),
+        FaultKind("garble", "alters one byte, never the end of a line", _garble, believed=BOTH_WAYS, alters_bytes=True),
         FaultKind(
             "truncate",
             "carries only its beginning; a message loses frames or the end of one",
             _truncate,
             unended=("to_unit",),
+            alters_bytes=True,
         ),
         FaultKind("split", "carries it in parts, `seconds` apart", _split, ports=("control",), lasts_s=0.01),
-        FaultKind("unplug", "loses it, pulls the plug and puts it back after `seconds`", _unplug, lasts_s=0.05),
-        FaultKind("disconnect", "is `unplug`", _unplug, lasts_s=0.05, same_as="unplug"),
+        FaultKind(
+            "unplug", "loses it, pulls the plug and puts it back after `seconds`", _unplug, lasts_s=0.05, lingers=_PLUG
+        ),
+        FaultKind("disconnect", "is `unplug`", _unplug, lasts_s=0.05, lingers=_PLUG, same_as="unplug"),
         FaultKind(
             "hang",
             "carries nothing more until `seconds` are over or the fault is removed",
@@ -168,9 +188,19 @@ FAULT_KINDS: Final = {
             "lets another box answer: same kind, another serial number",
             _wrong_id,
             directions=("to_unit",),
+            lingers={"control": "plug"},  # nobody changes boxes at a console without pulling a plug
+            swaps_box=True,
         ),
-        FaultKind("endless", "puts `size` bytes without an end in its place", _endless, unended=("to_unit",)),
-        FaultKind("alarm", "adds the model fault `provokes` just before it", _alarm, directions=("to_unit",)),
+        FaultKind(
+            "endless",
+            "puts `size` bytes without an end in its place",
+            _endless,
+            unended=("to_unit",),
+            lingers={"control": "delay"},
+        ),
+        FaultKind(
+            "alarm", "adds the model fault `provokes` just before it", _alarm, directions=("to_unit",), in_model=True
+        ),
     )
 }
 """Every kind of fault on the wire, by name."""

@@ -103,7 +103,7 @@ class Faults:
             raise ConfigurationError(f"{kind} never strikes {direction}", remedy=f"Give direction={only!r}")
         if port is not None and port not in known.ports:
             raise ConfigurationError(f"{kind} never strikes at the port {port}", remedy=f"Give port={known.ports[0]!r}")
-        if kind == "alarm" and provokes not in self._provocable:
+        if known.in_model and provokes not in self._provocable:
             own = ", ".join(self._provocable) or "none"
             raise ConfigurationError(f"the model has no fault {provokes!r}", remedy=f"Choose one of: {own}")
         if not 0 <= probability <= 1 or math.isnan(seconds) or seconds < 0:

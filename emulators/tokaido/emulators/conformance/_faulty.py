@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tokaido.hal as hal
+from tokaido.emulators._fault_kinds import FAULT_KINDS
 from tokaido.emulators.conformance._questions import Asking
 from tokaido.emulators.conformance._rig import Rig, side_by_side
 
@@ -22,7 +23,7 @@ class UnderFaults(Asking):
 
     def test_under_a_fault_on_the_wire(self, wire_end: str, kind: str) -> None:
         """No wrong value, no foreign exception, no overrun, nothing carried out twice; and soon well again."""
-        if kind == "wrong_id":
+        if FAULT_KINDS[kind].swaps_box:
             with Rig(self.plan, wire_end) as rig:
                 self.skip_if_alike(rig)
         side_by_side(
@@ -66,7 +67,7 @@ class UnderFaults(Asking):
         order = next(orders, None)
         if order is None:  # nothing can be set
             return
-        excused = fault.kind == "alarm" and self.alarms_change_settings
+        excused = fault.of.in_model and self.alarms_change_settings
         before = order.truth()
         struck = rig.strike(fault)
         with rig.listening() as written:
@@ -92,7 +93,7 @@ class UnderFaults(Asking):
 
     def test_another_box_at_the_same_place_is_refused(self, rig: Rig) -> None:
         """Where the protocol tells boxes apart, another one raises `WrongDeviceError` until the first is back."""
-        fault = next((fault for fault in self.plan.faults if fault.kind == "wrong_id"), None)
+        fault = next((fault for fault in self.plan.faults if fault.of.swaps_box), None)
         if fault is None:
             pytest.skip("no boxes are changed")
         self.skip_if_alike(rig)

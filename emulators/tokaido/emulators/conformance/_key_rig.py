@@ -96,11 +96,11 @@ class KeyRig(Rig):
 
     def lingers_s(self, fault: WireFault) -> float:
         """Return how long after its end a fault still has effects: a message that came is over, however long it is."""
-        lingers_s = {
-            "unplug": 2 * self.plan.lasts_s["unplug"],
-            "latency": self.plan.lasts_s["latency"] - self.plan.timeout,
+        lasts_s = {
+            "plug": 2 * self.plan.lasts_s["unplug"],
+            "delay": max(self.plan.lasts_s["latency"] - self.plan.timeout, 0.0),
         }
-        return max(lingers_s.get(fault.kind, 0.0), 0.0)
+        return lasts_s.get(fault.of.lingers.get("keys", ""), 0.0)
 
     # --- blocks -----------------------------------------------------------------------------------------------------
 

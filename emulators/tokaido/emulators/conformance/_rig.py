@@ -156,9 +156,9 @@ class Rig:
         """Let a fault strike the next pieces on the wire, or some of them."""
         kind, seconds = fault.kind, self.plan.lasts_s.get(fault.kind, 0.1)
         add = self.emulator.faults.add
-        if kind == "alarm":
+        if fault.of.in_model:
             return [add(kind, direction="to_unit", port=port, provokes=self.plan.alarm, count=1)]
-        if kind == "wrong_id" and port == "control":  # nobody changes boxes without pulling a plug
+        if fault.of.swaps_box and fault.of.lingers.get(port) == "plug":
             pulled = add("unplug", direction="to_unit", port="control", seconds=self.plan.lasts_s["unplug"], count=1)
             return [add(kind, direction="to_unit", port="control"), pulled]
         return [
@@ -178,15 +178,13 @@ class Rig:
         for one in struck:
             one.remove()
         hal.SYSTEM_CLOCK.wait(self.lingers_s(fault))
-        if fault.kind == "alarm":
+        if fault.of.in_model:
             self.emulator.remove_fault(self.plan.alarm)
 
     def lingers_s(self, fault: WireFault) -> float:
         """Return how long after its end a fault still has effects, in s."""
-        if fault.kind in ("unplug", "wrong_id"):
-            return 2 * self.plan.lasts_s["unplug"]
-        held_back = fault.kind in ("latency", "endless")  # or does not end
-        return self.plan.lasts_s["latency"] if held_back else 0.0
+        lasts_s = {"plug": 2 * self.plan.lasts_s["unplug"], "delay": self.plan.lasts_s["latency"]}
+        return lasts_s.get(fault.of.lingers.get("control", ""), 0.0)
 
     def patience(self, fault: WireFault) -> int:
         """Return which call after a fault must succeed at the latest."""

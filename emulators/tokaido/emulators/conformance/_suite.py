@@ -81,7 +81,7 @@ def suite(
         emulator=emulator or driver,
         options=dict(options or {}),
         wire_ends=ends,
-        faults=tuple(fault for fault in faults if alarm or fault.kind != "alarm"),
+        faults=tuple(fault for fault in faults if alarm or not fault.of.in_model),
         timeout=timeout,
         seed=seed,
         alarm=alarm,
