@@ -167,6 +167,9 @@ class Transport(ABC, Generic[F]):
     def _transact(self, request: Request[F, T], deadline: Deadline) -> T:
         """Send the request, setting `_sent` as soon as a byte may have left, and return what `_judge` makes of it."""
 
+    def _abandon(self) -> None:
+        """After a command was given up: see that nothing of it leaves any more. Raises nothing."""
+
     @abstractmethod
     def _hear(self, deadline: Deadline) -> None:
         """Hand on what waits or comes before the deadline."""
@@ -195,8 +198,11 @@ class Transport(ABC, Generic[F]):
         try:
             with self._wire:
                 return self._transact(request, turn.deadline)
-        except TransportError as error:
-            if request.repeatable or not self._sent:
+        except BaseException as error:
+            if request.repeatable or not self._sent or isinstance(error, DeviceError):
+                raise
+            self._abandon()
+            if not isinstance(error, TransportError):
                 raise
             raise OutcomeUnknownError(
                 f"the reply to a command was lost ({error.what})",
