@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tokaido_testing.isolation import leaves_nothing_behind
 from tokaido_testing.patience import patient
 
 __all__ = ["leaves_nothing_behind"]
+
+hypothesis.settings.register_profile("house", deadline=None)  # how long an example takes says how busy the machine is
+hypothesis.settings.load_profile("house")
 
 
 @pytest.hookimpl(tryfirst=True)

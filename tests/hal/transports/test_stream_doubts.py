@@ -46,6 +46,10 @@ class Box:
     def writable(self, seconds: float) -> None:
         """It takes everything."""
 
+    def abandon(self) -> bool:
+        """The line goes on."""
+        return False
+
     def close(self) -> None:
         """Bytes under way come by the next opening too, as on a serial line."""
 

@@ -51,6 +51,14 @@ class Port(Protocol):
         """Wait up to `seconds` until a byte would be taken."""
         ...
 
+    def abandon(self) -> bool:
+        """Throw away what was written and has not left, and return whether the port must be closed at once for that.
+
+        The operating system must not deliver an order later that was given up. May raise what the libraries below
+        raise.
+        """
+        ...
+
     def close(self) -> None:
         """Give the stream back. May raise what the libraries below raise."""
         ...
@@ -94,6 +102,10 @@ class DescriptorPort:
         writer.register(self._fd, select.POLLOUT)
         writer.poll(math.ceil(seconds * 1000))
 
+    def abandon(self) -> bool:
+        """Reset a socket, which is to be closed at once; flush the output of a serial line, which goes on."""
+        return abandon(self._fd)
+
     def close(self) -> None:
         """Give the descriptor back."""
         self._close()
@@ -130,6 +142,11 @@ class PyserialPort:
     def writable(self, seconds: float) -> None:
         """Return at once: `write` takes everything."""
 
+    def abandon(self) -> bool:
+        """Drop what pyserial has not sent yet."""
+        self._serial.reset_output_buffer()
+        return False
+
     def close(self) -> None:
         """Close the port."""
         self._close()
@@ -161,6 +178,23 @@ def open_port(resource: Resource, deadline: Deadline) -> Port:
         raise ConfigurationError(f"the port refuses its settings: {error}", remedy="See the resource") from error
     except FOREIGN as error:
         raise explained(error, resource.address) from error
+
+
+def abandon(fd: int) -> bool:
+    """Let the operating system deliver nothing more of what was written to a descriptor.
+
+    A socket is told to reset its connection when it is closed (SO_LINGER 0), whatever else still refers to it by then,
+    and `True` is returned. A terminal's output is flushed.
+    """
+    import socket  # noqa: PLC0415 - loaded by those who use it
+
+    if stat.S_ISSOCK(os.fstat(fd).st_mode):
+        with socket.socket(fileno=os.dup(fd)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return True
+    if os.isatty(fd):
+        termios.tcflush(fd, termios.TCOFLUSH)
+    return False
 
 
 def gone(what: str) -> NotConnectedError:

@@ -97,6 +97,16 @@ class StreamTransport(Transport[bytes], ABC):
             with suppress(*FOREIGN):
                 port.close()
 
+    def _abandon(self) -> None:
+        port = self._port
+        if port is None:
+            return
+        must_close = True  # a port that fails even at this is not to be trusted with the rest
+        with suppress(*FOREIGN):
+            must_close = port.abandon()
+        if must_close:
+            self._disconnect()
+
     def _clear(self) -> None:
         self._buffer.clear()
         self._searched = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import struct
 import threading
 from abc import ABC, abstractmethod
@@ -63,6 +64,7 @@ class Transport(ABC, Generic[F]):
         self.generation = 0
         """How many times the transport was opened, handshake included."""
         self._lock = threading.RLock()
+        self._process = 0  # the process that opened it, 0 if none did yet
         self._owner = 0  # the thread whose turn it is, 0 if none
         self._occupant: tuple[int, str] = 0, ""  # thread and command that came last
         self._checks: tuple[Callable[[], None], ...] = ()
@@ -102,6 +104,8 @@ class Transport(ABC, Generic[F]):
     def close(self) -> None:
         """Close the transport for good. May be called again; a call that another thread is waiting in ends soon."""
         self._closed = True
+        if self._process not in (0, os.getpid()):
+            return  # a fork leaves its parent's connection alone, and perhaps its parent's lock was held
         with self._lock:
             self._trusted = False
             self._disconnect()
@@ -167,6 +171,9 @@ class Transport(ABC, Generic[F]):
     def _transact(self, request: Request[F, T], deadline: Deadline) -> T:
         """Send the request, setting `_sent` as soon as a byte may have left, and return what `_judge` makes of it."""
 
+    def _abandon(self) -> None:
+        """After a command was given up: see that nothing of it leaves any more. Raises nothing."""
+
     @abstractmethod
     def _hear(self, deadline: Deadline) -> None:
         """Hand on what waits or comes before the deadline."""
@@ -195,8 +202,11 @@ class Transport(ABC, Generic[F]):
         try:
             with self._wire:
                 return self._transact(request, turn.deadline)
-        except TransportError as error:
-            if request.repeatable or not self._sent:
+        except BaseException as error:
+            if request.repeatable or not self._sent or isinstance(error, DeviceError):
+                raise
+            self._abandon()
+            if not isinstance(error, TransportError):
                 raise
             raise OutcomeUnknownError(
                 f"the reply to a command was lost ({error.what})",
@@ -243,6 +253,7 @@ class Transport(ABC, Generic[F]):
             with suppress(TransportError), self._wire:
                 self._salvage()
             self._disconnect()
+            self._process = os.getpid()
             with self._wire:
                 self._connect(deadline)
             if self._used:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import wraps
+from os import getpid
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -49,6 +50,10 @@ def in_turn(method: M) -> M:
 
     @wraps(method)
     def run(transport: Transport[Any], turn: Turn, *args: Any) -> Any:
+        if transport._process not in (0, getpid()):
+            error = _of_another_process(transport)
+            turn.label(error, transport)
+            raise error
         thread = get_ident()
         first = transport._owner != thread  # not a call of the handshake, for which the lock is held already
         try:
@@ -79,6 +84,14 @@ def in_turn(method: M) -> M:
                     pass
 
     return cast("M", run)
+
+
+def _of_another_process(transport: Transport[Any]) -> ClosedError:
+    return ClosedError(
+        f"process {transport._process} opened the device, and this is a fork of it: two of them would take each "
+        "other's answers",
+        remedy="Open the device again in this process; the other one goes on as before",
+    )
 
 
 def _wait(transport: Transport[Any], turn: Turn) -> None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from tokaido.hal._errors import ClosedError, DeviceTimeoutError, UnsupportedError
-from tokaido.hal.transports._ports import CHUNK, gone
+from tokaido.hal.transports._ports import CHUNK, abandon, gone
 from tokaido.hal.transports._transport import SLICE_S
 from tokaido.hal.transports._visa_errors import carried, moved
 
@@ -61,6 +61,10 @@ class BoundSocket:
     def ready(self, seconds: float) -> bool:
         """Wait up to `seconds` and return whether something can be read (the end of the stream included)."""
         return bool(self._reader.poll(math.ceil(seconds * 1000)))
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._socket.fileno()
 
     def recv_into(self, buffer: Any, size: int = 0) -> int:
         """Read at least one byte, before the deadline."""
@@ -134,6 +138,10 @@ class HislipPort:
         if self._async.ready(0.0):  # an unread AsyncInterrupted or AsyncServiceRequest would answer for the status
             raise gone("the asynchronous channel is out of step")
         return int(carried(self._client.async_status_query))
+
+    def abandon(self) -> bool:
+        """Reset both channels, which are to be closed at once."""
+        return all(abandon(channel.fileno()) for channel in (self._sync, self._async))
 
     def close(self) -> None:
         """Close both channels."""
@@ -230,6 +238,10 @@ class SessionPort:
                 carried(self._library.clear, self._session)
             except UnsupportedError:
                 return
+
+    def abandon(self) -> bool:
+        """Do nothing: what a vendor's library has sent is beyond reach."""
+        return False
 
     def close(self) -> None:
         """Close the session."""

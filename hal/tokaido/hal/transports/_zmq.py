@@ -22,6 +22,7 @@ from tokaido.hal._errors import (
 from tokaido.hal.transports._codec import NOT_MINE, Request, T
 from tokaido.hal.transports._curve import load_curve_public, load_curve_secret
 from tokaido.hal.transports._kinds import Option, TransportKind, is_port
+from tokaido.hal.transports._ports import abandon
 from tokaido.hal.transports._transport import SLICE_S, Transport
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ class ZmqTransport(Transport[list[bytes]]):
                 return
             if event == Event.CONNECTED:
                 reached = True
+                with suppress(OSError):  # it may be gone again
+                    abandon(value)  # whenever ZeroMQ closes this connection, nothing more is delivered
             elif event == Event.HANDSHAKE_FAILED_AUTH:
                 raise AuthenticationError(
                     f"the peer refuses our key (status {value})", remedy="Give it the public key of client_key_file"
@@ -153,6 +156,9 @@ class ZmqTransport(Transport[list[bytes]]):
                 socket.disable_monitor()
                 monitor.close(linger=0)
         socket.close(linger=0)
+
+    def _abandon(self) -> None:
+        self._disconnect()
 
     def _salvage(self) -> None:
         """Nothing is handed on: no request accepts what waits."""
