@@ -54,7 +54,7 @@ def test_a_peer_that_knows_only_its_transcript_refuses_another_line(monkeypatch:
         LinePeer(load("nec/transmitter-off")["exchange"][:1], LF, tcp=True) as peer,
         pytest.raises(hal.DeviceTimeoutError),
         hal.Transmitter.open(
-            "nec.transmitter", control=f"visa:TCPIP::{peer.address.replace(':', '::')}::SOCKET", timeout=patient(0.3)
+            "nec.transmitter", control=f"visa:TCPIP::{peer.address.replace(':', '::')}::SOCKET", timeout=patient(1.0)
         ),
     ):
         pass

@@ -60,7 +60,7 @@ def test_a_peer_that_knows_only_its_transcript_refuses_another_line() -> None:
     with (
         LinePeer(transcript["exchange"][2:3], transcript["endings"]["serial"]) as peer,
         pytest.raises(hal.DeviceTimeoutError),
-        hal.OpticalSwitch.open("dicon.selector", control=f"serial:{peer.address}", timeout=patient(0.3)) as switch,
+        hal.OpticalSwitch.open("dicon.selector", control=f"serial:{peer.address}", timeout=patient(1.0)) as switch,
     ):
         switch.connections()
     assert peer.unexpected == ["CF?"]

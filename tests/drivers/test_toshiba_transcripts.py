@@ -47,7 +47,7 @@ def test_a_peer_that_knows_only_its_transcript_refuses_another_line() -> None:
     with (
         ReplayPeer(steps) as peer,
         pytest.raises(hal.DeviceTimeoutError),
-        hal.Transmitter.open("toshiba.transmitter", control=f"serial:{peer.port}", timeout=patient(0.3)),
+        hal.Transmitter.open("toshiba.transmitter", control=f"serial:{peer.port}", timeout=patient(1.0)),
     ):
         pass
     assert len(peer.left_over) == 1

@@ -40,7 +40,7 @@ class KeyContract(UnitContract):
             metafunc.parametrize("way", dict.fromkeys(fault.direction for fault in self._key_faults()))
 
     def _key_faults(self) -> list[WireFault]:
-        """Return the faults that encrypted messages meet; what alters bytes strikes below the encryption."""
+        """Return the faults that encrypted messages meet; one that alters bytes strikes below the encryption."""
         return [fault for fault in self.plan.faults if "keys" in fault.of.ports and not fault.of.alters_bytes]
 
     def key_rig(self, speed: float = 1.0) -> KeyRig:
