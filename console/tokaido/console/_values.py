@@ -26,6 +26,7 @@ from tokaido.console._output import (
     terminal,
 )
 from tokaido.hal.driver import Setting
+from tokaido.hal.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -261,8 +262,6 @@ def snapshot(device_text: str, output: Path | None, *, trace: bool) -> None:
     if output is None:
         print_json(found)
         return
-    try:
-        output.write_text(json.dumps(found, ensure_ascii=False, allow_nan=False, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise hal.TokaidoError(f"the snapshot could not be written to {output}: {error.strerror}") from error
+    text = json.dumps(found, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    write_whole(output, text.encode("utf-8", "backslashreplace"))
     print(f"{output}: {len(found['values'])} values of {found['name']}, {len(found['errors'])} errors")
