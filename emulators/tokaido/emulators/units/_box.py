@@ -150,6 +150,10 @@ class Box(DeviceModel):
         """Take over what the servo found."""
 
     @abstractmethod
+    def _watch_light(self) -> None:
+        """Raise the alarms of this unit's monitors of light."""
+
+    @abstractmethod
     def _follow_hardware(self) -> None:
         """Raise and clear the alarms of this unit's hardware."""
 
