@@ -15,6 +15,7 @@ Kind = type[TransmitterModel] | type[ReceiverModel]
 PAGE = {
     "LASER_TEMP": ("MAJOR", "FAULT", "FLT CLR"),
     "LASER_POWER": ("MAJOR", "FAULT", "FLT CLR"),
+    "PHOTON_NUMBER": ("CRITICAL", "FAULT", "FLT CLR"),
     "RNG_FAIL": ("CRITICAL", "FAULT", "FLT CLR"),
     "DET_TEMP": ("MAJOR", "FAULT", "FLT CLR"),
     "DETECTOR_BLINDING": ("CRITICAL", "SECURITY_HOLD", "SEC ACK"),

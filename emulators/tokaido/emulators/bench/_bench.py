@@ -250,6 +250,8 @@ class Bench(Plant):
         with self._holding(), self._joining:
             self._lighting.follow()
             self._lighting.shine(step_ns / NS_PER_S)
+            for place in self._units.values():
+                place.model.watch_light()  # before anything of this light is counted
             shots = self._sessions.aim()
             powers_dbm = self._lighting.powers_dbm() if self._told else {}
         for shared, passage in self._told:

@@ -80,6 +80,7 @@ class DistillingEnd(Generic[D]):
                 block_bits=session.block_bits,
                 intensities=session.intensities,
                 probabilities=session.probabilities,
+                intensity_tolerance=self._unit.INTENSITY_TOLERANCE,
             )
             self.distiller = self._kind(settings, pool, self._unit.secret)
             self.session = session

@@ -55,6 +55,8 @@ class DistillationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """Mean photon number of the signal, decoy and vacuum states, in photon/pulse."""
     probabilities: _Triple = (0.30, 0.55, 0.15)
     """Probability of each of them."""
+    intensity_tolerance: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    """How far the light of a pulse may be off the intensities, as a fraction: the key length is the worst case."""
     max_extra_passes: int = 8
     """Passes added to a frame whose verification failed, one at a time, before the block is given up."""
     replenish_bits: int = 512

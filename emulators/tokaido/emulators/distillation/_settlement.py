@@ -162,6 +162,7 @@ def finite_key(settings: DistillationSettings, counts: BlockCounts, leaked_bits:
         eps_sec=settings.eps_sec,
         eps_cor=settings.eps_cor,
         bound=settings.bound,
+        intensity_tolerance=settings.intensity_tolerance,
     )
 
 

@@ -9,6 +9,7 @@ from ._attacks import (
     TrojanHorse,
 )
 from ._conditions import NOMINAL, Conditions
+from ._count_bounds import CountBounds
 from ._counting import CountedExposure, DetectorCounts
 from ._day import DayAlarm, DayBlock, DayOfLink, LinkState, simulate_day
 from ._detections import Exposure, QuantumChannel, ReceiverRecord, TransmitterRecord
@@ -91,6 +92,7 @@ __all__ = [
     "BasisKey",
     "Bound",
     "Conditions",
+    "CountBounds",
     "CountedExposure",
     "DataChannel",
     "DayAlarm",

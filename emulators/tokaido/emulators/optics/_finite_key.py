@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from ._count_bounds import CountBounds
 from ._linear_programme import DetectionBounds, least_detections
 from ._parameters import LinkParameters, check_decoy_settings
 from ._rates import ExpectedGains, Triple, binary_entropy, expected_gains
@@ -68,11 +69,14 @@ def key_length(
     eps_sec: float,
     eps_cor: float,
     bound: LimBound = "chernoff",
+    intensity_tolerance: float = 0.0,
 ) -> KeyLength:
     """Return how many secret bits a block of sifted counts gives. Lim 2014 Eq. 1 with the bounds of Eqs. 2-5.
 
     `key` and `check` are the counts of the two bases (errors of the key basis are not used: they cost through
-    `leaked_bits`, all bits that error correction disclosed). Raises ValueError where counts or settings make no sense.
+    `leaked_bits`, all bits that error correction disclosed). With an `intensity_tolerance` the length holds for any
+    light between 1 - and 1 + that fraction of `intensities`, in each pulse (see `CountBounds`).
+    Raises ValueError where counts or settings make no sense, and for a tolerance with bound "lp", which has none.
     """
     check_decoy_settings(intensities, probabilities)
     for name, counts in (("key", key), ("check", check)):
@@ -85,11 +89,16 @@ def key_length(
         raise ValueError(f"eps_sec = {eps_sec!r}, eps_cor = {eps_cor!r}: both must lie between 0 and 1, such as 1e-10")
     if bound not in ("chernoff", "hoeffding", "lp"):
         raise ValueError(f"no bound {bound!r}: choose 'chernoff', 'hoeffding' or, where scipy is installed, 'lp'")
+    if not 0 <= intensity_tolerance < 1:
+        raise ValueError(f"intensity_tolerance = {intensity_tolerance!r} is not possible: give a fraction below 1")
+    if bound == "lp" and intensity_tolerance:
+        raise ValueError("bound 'lp' knows no intensity_tolerance: choose 'chernoff' or 'hoeffding'")
     length, s0, s1, phi, reason = _lim2014(
         key.detections,
         check,
         intensities,
         probabilities,
+        tolerance=intensity_tolerance,
         leaked_bits=leaked_bits,
         eps_sec=eps_sec,
         eps_cor=eps_cor,
@@ -203,13 +212,13 @@ def _lim2014(
     eps_sec: float,
     eps_cor: float,
     bound: LimBound,
+    tolerance: float = 0.0,
 ) -> tuple[float, float, float, float, str]:
     """Return (length in bit with its sign, s0, s1, phi, reason) by Lim 2014 Eqs. 1-5."""
-    mu1, mu2, mu3 = intensities
-    tau0, tau1 = (sum(p * math.exp(-k) * k**n for k, p in zip(intensities, probabilities, strict=True)) for n in (0, 1))
     log_term = math.log(21 / eps_sec)
-
-    weights = [math.exp(k) / p for k, p in zip(intensities, probabilities, strict=True)]
+    decoys = CountBounds(intensities, probabilities, tolerance)
+    if not decoys.bounds_singles:
+        return 0.0, 0.0, 0.0, 0.5, "the intensities are too close to each other for their tolerance"
 
     def limits(counts: Triple) -> tuple[Triple, Triple]:
         """Lower and upper n_k (text after Eq. 3)."""
@@ -227,16 +236,10 @@ def _lim2014(
 
     def vacuum_and_single(counts: Triple) -> tuple[float, float]:
         """s0 and s1, Eqs. 2 and 3."""
-        lower, upper = limits(counts)
-        low = [w * n for w, n in zip(weights, lower, strict=True)]
-        high = [w * n for w, n in zip(weights, upper, strict=True)]
         total = sum(counts)
-        s0 = tau0 * (mu2 * low[2] - mu3 * high[1]) / (mu2 - mu3)
-        s0 = min(max(s0, 0.0), total)
-        s1 = tau1 * mu1 * (low[1] - high[2] - (mu2**2 - mu3**2) / mu1**2 * (high[0] - s0 / tau0))
-        s1 /= mu1 * (mu2 - mu3) - mu2**2 + mu3**2
+        s0, s1 = decoys.detections(*limits(counts), total)
         s0, s1 = max(s0, programme(1, 0, counts)), max(s1, programme(0, 1, counts))
-        return s0, min(max(s1, 0.0), total - s0)
+        return s0, min(s1, total - s0)
 
     s0, s1 = vacuum_and_single(key_detections)
     _, s1_check = vacuum_and_single(check.detections)
@@ -245,9 +248,7 @@ def _lim2014(
     if s1_check <= 0:
         return 0.0, s0, s1, 0.5, "too few check-basis detections to bound the single photons"
 
-    lower, upper = limits(check.errors)
-    errors = tau1 * (weights[1] * upper[1] - weights[2] * lower[2]) / (mu2 - mu3)
-    phi = phase_error_bound(errors, s1_check, s1, eps_sec)
+    phi = phase_error_bound(decoys.single_errors(*limits(check.errors)), s1_check, s1, eps_sec)
     kept = 1 - binary_entropy(phi)
     # The two are least for different eavesdroppers; the programme looks for the worst one for both.
     gained = max(s0 + s1 * kept, programme(1, kept, key_detections))

@@ -58,6 +58,7 @@ ALARMS = {
     for kind in (
         AlarmKind("LASER_TEMP", "MAJOR", "the laser is off its temperature", Latch.FAULT),
         AlarmKind("LASER_POWER", "MAJOR", "the laser monitor is out of limits", Latch.FAULT),
+        AlarmKind("PHOTON_NUMBER", "CRITICAL", "the light is not that of the set photon numbers", Latch.FAULT),
         AlarmKind("RNG_FAIL", "CRITICAL", "the random generator failed its health test", Latch.FAULT),
         AlarmKind("DET_TEMP", "MAJOR", "a detector is off its temperature", Latch.FAULT),
         AlarmKind("DETECTOR_BLINDING", "CRITICAL", "bright light on a detector", Latch.SECURITY),

@@ -5,6 +5,7 @@
 | `laser_temperature_runaway` | transmitter | `LASER_TEMP` | the cooler drives the laser far off its set point |
 | `laser_warmup_failure` | transmitter | `LASER_TEMP` | the cooler is dead: warm-up never ends |
 | `laser_power_loss` | transmitter | `LASER_POWER` | the laser monitor falls to -12 dBm while emitting |
+| `laser_seeding` | transmitter | `PHOTON_NUMBER` | light from outside makes the laser emit 3 dB more than set |
 | `rng_failure` | transmitter | `RNG_FAIL` | the health test of the random generator fails |
 | `detector_temperature_runaway` | receiver | `DET_TEMP` | detector 0 is driven far off its set point |
 | `detector_warmup_failure` | receiver | `DET_TEMP` | the coolers are dead: warm-up never ends |
@@ -65,6 +66,7 @@ MODEL_FAULTS: dict[UnitSide, dict[str, str]] = {
         "laser_temperature_runaway": "LASER_TEMP",
         "laser_warmup_failure": "LASER_TEMP",
         "laser_power_loss": "LASER_POWER",
+        "laser_seeding": "PHOTON_NUMBER",
         "rng_failure": "RNG_FAIL",
         **_BOTH,
     },
