@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ._linear_programme import DetectionBounds, least_detections
+from ._mismatch import check_detector_ratio, least_kept, terms_of
 from ._parameters import LinkParameters, check_decoy_settings
 from ._rates import ExpectedGains, Triple, binary_entropy, expected_gains
 from ._sampling import phase_error_bound
@@ -54,6 +55,8 @@ class KeyLength:
     """eps_sec + eps_cor: chance that the key is not what it is said to be."""
     reason: str
     """Why there is no key, or empty."""
+    detector_ratio: float = 1.0
+    """Up to which ratio of their efficiencies unequal detectors are charged for."""
     secure_against: ClassVar[str] = "general attacks"
     """What an eavesdropper may do to the light in the proof behind `method`."""
 
@@ -68,13 +71,17 @@ def key_length(
     eps_sec: float,
     eps_cor: float,
     bound: LimBound = "chernoff",
+    detector_ratio: float = 1.0,
 ) -> KeyLength:
     """Return how many secret bits a block of sifted counts gives. Lim 2014 Eq. 1 with the bounds of Eqs. 2-5.
 
     `key` and `check` are the counts of the two bases (errors of the key basis are not used: they cost through
-    `leaked_bits`, all bits that error correction disclosed). Raises ValueError where counts or settings make no sense.
+    `leaked_bits`, all bits that error correction disclosed). `detector_ratio` below 1 charges for detectors whose
+    efficiencies differ up to this ratio, smaller over larger; `_mismatch` has the proof. eps_sec is then split into 25
+    failure chances instead of 21. Raises ValueError where counts or settings make no sense.
     """
     check_decoy_settings(intensities, probabilities)
+    check_detector_ratio(detector_ratio)
     for name, counts in (("key", key), ("check", check)):
         for k in range(3):
             if not 0 <= counts.errors[k] <= counts.detections[k]:
@@ -94,8 +101,10 @@ def key_length(
         eps_sec=eps_sec,
         eps_cor=eps_cor,
         bound=bound,
+        ratio=detector_ratio,
     )
-    return KeyLength(max(math.floor(length), 0), s0, s1, phi, "lim2014", bound, eps_sec + eps_cor, reason)
+    bits = max(math.floor(length), 0)
+    return KeyLength(bits, s0, s1, phi, "lim2014", bound, eps_sec + eps_cor, reason, detector_ratio)
 
 
 def expected_counts(
@@ -144,9 +153,11 @@ def expected_key_length(
         eps_sec=params.eps_sec,
         eps_cor=params.eps_cor,
         bound=bound,
+        ratio=params.detector_ratio,
     )
     eps = params.eps_sec + params.eps_cor
-    return KeyLength(max(math.floor(length), 0), s0, s1, phi, "lim2014", bound, eps, reason)
+    bits = max(math.floor(length), 0)
+    return KeyLength(bits, s0, s1, phi, "lim2014", bound, eps, reason, params.detector_ratio)
 
 
 def finite_key_rate(params: LinkParameters, pulses: float, bound: LimBound = "chernoff") -> float:
@@ -203,11 +214,16 @@ def _lim2014(
     eps_sec: float,
     eps_cor: float,
     bound: LimBound,
+    ratio: float,
 ) -> tuple[float, float, float, float, str]:
-    """Return (length in bit with its sign, s0, s1, phi, reason) by Lim 2014 Eqs. 1-5."""
+    """Return (length in bit with its sign, s0, s1, phi, reason) by Lim 2014 Eqs. 1-5, less what unequal detectors cost.
+
+    Of the single photons of each basis `least_kept` count; vacuum pulses say nothing of the bit whatever detects them.
+    """
+    terms = terms_of(ratio, 21)
     mu1, mu2, mu3 = intensities
     tau0, tau1 = (sum(p * math.exp(-k) * k**n for k, p in zip(intensities, probabilities, strict=True)) for n in (0, 1))
-    log_term = math.log(21 / eps_sec)
+    log_term = math.log(terms / eps_sec)
 
     weights = [math.exp(k) / p for k, p in zip(intensities, probabilities, strict=True)]
 
@@ -247,11 +263,13 @@ def _lim2014(
 
     lower, upper = limits(check.errors)
     errors = tau1 * (weights[1] * upper[1] - weights[2] * lower[2]) / (mu2 - mu3)
-    phi = phase_error_bound(errors, s1_check, s1, eps_sec)
-    kept = 1 - binary_entropy(phi)
-    # The two are least for different eavesdroppers; the programme looks for the worst one for both.
-    gained = max(s0 + s1 * kept, programme(1, kept, key_detections))
-    length = gained - leaked_bits - 6 * math.log2(21 / eps_sec) - math.log2(2 / eps_cor)
+    counted, counted_check = (least_kept(s, ratio, eps_sec / terms) for s in (s1, s1_check))
+    phi = phase_error_bound(errors, counted_check, counted, eps_sec, terms=terms)
+    left = 1 - binary_entropy(phi)
+    # The two are least for different eavesdroppers; the programme looks for the worst one for both. Of more single
+    # photons a larger share counts, so the share of the fewest holds for all.
+    gained = max(s0 + counted * left, programme(1, counted / s1 * left, key_detections))
+    length = gained - leaked_bits - 6 * math.log2(terms / eps_sec) - math.log2(2 / eps_cor)
     reason = ""
     if length < 1:
         reason = "phase error bound at 1/2" if phi >= 0.5 else "leak and finite-size costs exceed the secret bits"
