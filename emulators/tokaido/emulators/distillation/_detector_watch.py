@@ -2,9 +2,10 @@
 
 The key length is charged for detectors whose efficiencies have a ratio r at least (`DistillationSettings`). Light that
 always meets the same two efficiencies makes a share s of ones with (1 - s) / s or its inverse for ratio, so r allows
-|s - 1/2| <= (1 - r) / (2 (1 + r)). Noise that clicks either detector alike brings s nearer to a half, and as much nearer
-is the share of clicks that the charge is for. An eavesdropper who favours one detector for half of the pulses, and the
-other for the rest, leaves s at a half: this cannot see her.
+|s - 1/2| <= (1 - r) / (2 (1 + r)). Of n clicks the better detector then has n |2 s - 1| more, so many are not kept by
+the filter of the proof, and that is at most (1 - r) / (1 + r): about half of what is charged. So noise, which clicks
+either detector alike and brings s nearer to a half, hides nothing. An eavesdropper who favours one detector for half of
+the pulses, and the other for the rest, leaves s at a half: this cannot see her.
 """
 
 from __future__ import annotations
