@@ -17,6 +17,7 @@
 | `wrong_tag` | both | `AUTH_MISMATCH` | the next tag from the peer is taken for a wrong one |
 | `qber_abort` | both | `QBER_ABORT` | a block with QBER 0.25 |
 | `phase_error_abort` | both | `PHASE_ERROR_ABORT` | a block with a check-basis error rate of 0.25 |
+| `detectors_uneven` | both | `DETECTOR_MISMATCH` | a block with three ones to every seven zeros |
 | `accept_lost` | both | `QUARANTINE` | the peer's final accept of a block is missing |
 | `authentication_key_low` | both | `AUTH_KEY_LOW` | all but 15 blocks' worth of authentication key counts as spent |
 | `qber_high` | both | `QBER_HIGH` | a block with QBER 0.07 |
@@ -49,6 +50,7 @@ _BOTH = {
     "wrong_tag": "AUTH_MISMATCH",
     "qber_abort": "QBER_ABORT",
     "phase_error_abort": "PHASE_ERROR_ABORT",
+    "detectors_uneven": "DETECTOR_MISMATCH",
     "accept_lost": "QUARANTINE",
     "authentication_key_low": "AUTH_KEY_LOW",
     "qber_high": "QBER_HIGH",
@@ -85,6 +87,7 @@ MODEL_FAULTS: dict[UnitSide, dict[str, str]] = {
 ONCE = {
     "qber_abort",
     "phase_error_abort",
+    "detectors_uneven",
     "accept_lost",
     "qber_high",
     "verification_failure",
