@@ -23,9 +23,10 @@ KINDS = ("drop", "unplug", "truncate", "hang")
 
 
 def open_reader(unit: Emulator) -> hal.Transmitter:
-    """Return a driver of the unit, with little patience for its keys alone."""
-    control = f"{unit.resources['control']}&timeout=2"
-    return hal.Transmitter.open("toshiba.transmitter", timeout=TIMEOUT_S, control=control, keys=unit.resources["keys"])
+    """Return a driver of the unit; its deadline is short, so opening it may take a few attempts."""
+    while True:
+        with suppress(hal.TransportError):
+            return hal.Transmitter.open("toshiba.transmitter", timeout=TIMEOUT_S, **unit.resources)
 
 
 def figures() -> tuple[int, int, int]:
