@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ from tokaido.emulators import launch
 from tokaido.hal.driver import Request
 
 if TYPE_CHECKING:
-    from tokaido.hal.driver import Measured
+    from tokaido.hal.driver import Measured, Query, Valued
 
 DRIVERS = [entry.name for entry in hal.drivers() if entry.distribution == "tokaido"]
 NO_NUMBERS = (
@@ -139,11 +140,11 @@ def calls(device: hal.Device) -> Iterator[tuple[str, Callable[[], object]]]:
         if "[" in path and "[0]" not in path:
             continue  # the parts of a kind share their declarations
         owner, value = device.find(path)
-        yield path, lambda owner=owner, value=value: of_kind(value, owner.read(value))
+        yield path, partial(read, owner, value)
         if value.writable:
-            yield f"{path} = ...", lambda owner=owner, value=value: owner.write(value, allowed(value))
+            yield f"{path} = ...", partial(owner.write, value, allowed(value))  # type: ignore[arg-type]
     for name, query in device.queries().items():
-        yield name, lambda query=query: of_kind(query, device.ask(query))
+        yield name, partial(ask, device, query)
     if isinstance(device, (hal.Transmitter, hal.Receiver)):
         yield "wait_for", lambda: device.wait_for(hal.UnitState.RUN, timeout=0)
     for name in sorted(set(dir(type(device))) - NOT_CALLED):
@@ -156,12 +157,20 @@ def calls(device: hal.Device) -> Iterator[tuple[str, Callable[[], object]]]:
             if one.default is one.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
         ]
         if name in ARGUMENTS:
-            yield name, lambda name=name: getattr(device, name)(*ARGUMENTS[name](device))
+            yield name, partial(getattr(device, name), *ARGUMENTS[name](device))
         elif not needed:
-            yield name, lambda name=name: getattr(device, name)()
+            yield name, getattr(device, name)
 
 
-def of_kind(declared: Any, value: object) -> object:
+def read(owner: Valued, value: Measured[Any]) -> object:
+    return of_kind(value, owner.read(value))
+
+
+def ask(owner: Valued, query: Query[Any]) -> object:
+    return of_kind(query, owner.ask(query))
+
+
+def of_kind(declared: Measured[Any] | Query[Any], value: object) -> object:
     assert isinstance(value, declared.kind), f"{declared.name} is a {type(value).__name__}"
     return value
 
