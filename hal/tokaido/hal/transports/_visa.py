@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, NotConnectedError, TokaidoError, UnsupportedError
+from tokaido.hal.transports._consent import complaints_about_backend, complaints_about_url
 from tokaido.hal.transports._hislip import HislipAddress, HislipPort, Limit
 from tokaido.hal.transports._kinds import Option, TransportKind, is_port
 from tokaido.hal.transports._ports import (
@@ -312,17 +313,21 @@ def _backend(value: str) -> str:
 def _check_visa(address: str, options: Mapping[str, str]) -> list[str]:
     kind, _, rest = address.partition("::")
     interface = kind.upper().rstrip("0123456789")
+    library = complaints_about_backend(options.get("backend", "@py"))
     if interface.startswith("ASRL"):
-        return [] if kind[4:] else ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
-    mistakes = [f"{key}: belongs to a serial line (ASRL), and this is none" for key in _LINE_OPTIONS if key in options]
+        port = complaints_about_url(_device(address))
+        return port + library if kind[4:] else ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
+    mistakes = library + [
+        f"{key}: belongs to a serial line (ASRL), and this is none" for key in _LINE_OPTIONS if key in options
+    ]
     if interface not in ("TCPIP", "USB", "GPIB", "VXI", "PXI", "VICP", "PRLGX-TCPIP") or not rest:
         return [
             "resource: should be a VISA resource string; for example visa:TCPIP::192.0.2.7::5025::SOCKET",
             *mistakes,
         ]
     words = rest.split("::")
-    name, comma, port = words[1].partition(",") if len(words) > 1 else ("", "", "")
-    if name.lower().startswith("hislip") and comma and not is_port(port):
+    name, comma, number = words[1].partition(",") if len(words) > 1 else ("", "", "")
+    if name.lower().startswith("hislip") and comma and not is_port(number):
         mistakes.append("resource: HiSLIP has no such port; for example visa:TCPIP::192.0.2.7::hislip0,4880::INSTR")
     if words[-1].upper() == "SOCKET" and not (len(words) == 3 and words[0] and is_port(words[1])):
         mistakes.append("resource: a socket has a host and a port; for example visa:TCPIP::192.0.2.7::5025::SOCKET")
