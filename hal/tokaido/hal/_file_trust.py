@@ -2,7 +2,7 @@
 
 A file is believed if nobody but its reader and root may alter it or put another one in its place. So the file and every
 folder on the way to it must belong to one of these two, and neither group nor others may write it. A folder with the
-sticky bit, such as /tmp, may be written by anybody: what lies in it can be replaced by its owner alone.
+sticky bit, such as /tmp, may be written by anybody: a file in it can be replaced by its owner alone.
 """
 
 from __future__ import annotations
