@@ -104,6 +104,10 @@ class Box(DeviceModel):
     def telemetry(self) -> dict[str, float | str | None]:
         """Return the values of the telemetry stream, under the names of the vendor's protocol; None for no value."""
 
+    def telemetry_ages(self) -> dict[str, float]:
+        """Return how old those values are in s, by name; one that is not named was measured just now."""
+        return {}
+
     def receive(self, port: str, data: bytes) -> None:
         """Take bytes that arrive at the control port."""
         self._stream(port).receive(data)

@@ -67,6 +67,10 @@ class KeyedUnit(Protocol):
         """Return the values of the telemetry stream."""
         ...
 
+    def telemetry_ages(self) -> dict[str, float]:
+        """Return how old those of them are that were not measured just now, in s."""
+        ...
+
 
 @dataclass(slots=True)
 class _Draw:
@@ -157,6 +161,7 @@ class KeyServer:
                         "uptime_ms": now_ns // _MS,
                         "state": str(self._device.state),
                         "values": self._device.telemetry(),
+                        "ages": self._device.telemetry_ages(),
                     },
                 )
 
