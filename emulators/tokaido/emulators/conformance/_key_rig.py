@@ -54,7 +54,7 @@ class HasKeys(Protocol):
     def key_orders(self) -> Sequence[tuple[str, str, int]]:
         """Return what hosts said of blocks, oldest first and as often as they said it, at least the last 100.
 
-        Each is "ack" or "commit", the block's session and its number.
+        Each is "ack" or "commit", the block's session and its number. What the unit refused is left out.
         """
         ...
 
@@ -73,6 +73,7 @@ class KeyRig(Rig):
         """How often the driver was told to commit a block."""
         self._nonce = secrets.token_bytes(16)
         self._digests: dict[Name, str] = {}
+        self._infos: dict[Name, hal.KeyBlockInfo] = {}
 
     @property
     def unit(self) -> hal.Unit:
@@ -113,7 +114,7 @@ class KeyRig(Rig):
             key = self.fresh_key(BLOCK_BYTES)
             facts = hal.KeyBlockFacts(*name, key.bits, "lim2014", "chernoff", 1e-10, insecure=False, emulated=True)
             info = hal.KeyBlockInfo.of(facts, self.emulator.serial_number)
-            self._digests[name] = key.digest(self._nonce)
+            self._digests[name], self._infos[name] = key.digest(self._nonce), info
             with self.emulator.lock:
                 self.emulator._shared.catch_up()
                 model.add_key_block(info, key)
@@ -130,7 +131,7 @@ class KeyRig(Rig):
         name = block.info.session, block.info.number
         what = f"block {name[0]}/{name[1]}{_under(fault)}"
         got, truth = block.key.digest(self._nonce), self._digests.get(name, "none of this unit's")
-        own = block.info.serial_number == self.emulator.serial_number and block.info.bits == block.key.bits
+        own = block.info == self._infos.get(name) and block.info.bits == block.key.bits
         self.compare(f"the key of {what}", got, own and got == truth, truth=truth)
         assert name not in self.confirmed, f"{what} was committed and is handed out again"
         assert name in self.orders("ack"), f"{what} is handed out and was not acknowledged"

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from tokaido.emulators.units._digest import digest_of_preshared_key
 from tokaido.emulators.units._links import parse_link
 from tokaido.emulators.units._readings import Refusal
 from tokaido.emulators.units._states import OTHER_PSK_STATES, PSK_STATES, where
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from tokaido.emulators._model import Message
     from tokaido.emulators.units._alarms import AlarmChange
     from tokaido.emulators.units._keyformat import Header, KeyFormat
-    from tokaido.emulators.units._keystore import KeyStore
+    from tokaido.emulators.units._keystore import KeyStore, Name
     from tokaido.emulators.units._links import UnitLink, UnitLinks
     from tokaido.emulators.units._states import State
     from tokaido.hal import KeyBlockInfo
 
 HOLD_NS = 10_000_000_000
 SUBSCRIPTION_S = 30
+LOOK_NS = 1_000_000_000
+"""How often the oldest block that waits is compared with its digest."""
 MAX_QUEUED = 1000
 _MS = 1_000_000
 
@@ -57,6 +60,10 @@ class KeyedUnit(Protocol):
 
     def identity(self) -> dict[str, str]:
         """Vendor, model, serial number and firmware."""
+        ...
+
+    def raise_alarm(self, code: str) -> None:
+        """Raise an alarm, and enter the state that it leads to."""
         ...
 
     def load_psk(self, key: bytes, link: UnitLink | None = None) -> None:
@@ -142,6 +149,8 @@ class KeyServer:
     def tick(self) -> None:
         """Answer the draws whose time has come, and send the telemetry that is due."""
         now_ns = self._device.now_ns
+        if now_ns % LOOK_NS == 0:
+            self._lock_away_altered(1)
         if self._draws:
             self.serve_draws()
         for peer, subscription in list(self._subscriptions.items()):
@@ -176,10 +185,18 @@ class KeyServer:
         """Answer the draws that wait, if there are blocks or their time is over."""
         now_ns = self._device.now_ns
         for draw in list(self._draws):
+            self._lock_away_altered(draw.count)
             if self._device.store.waiting or now_ns >= draw.until_ns:
                 self._draws.remove(draw)
                 self._hold(draw.host)
                 self._offer(draw)
+
+    def _lock_away_altered(self, count: int) -> None:
+        """Keep from hosts what lost its digest, so that the blocks behind it come forward."""
+        while altered := self._device.store.altered(count):
+            for name in altered:
+                self._device.store.lock_away(name)
+            self._device.raise_alarm("QUARANTINE")
 
     # --- verbs ------------------------------------------------------------------------------------------------------
 
@@ -208,6 +225,10 @@ class KeyServer:
         size = self._device.PSK_BYTES
         if len(request.payload[0]) != size:
             raise Refusal("PSK_SIZE", f"the pre-shared key has {size} bytes, not {len(request.payload[0])}")
+        peer, path = link or ("", "")
+        own = digest_of_preshared_key(self._device.serial_number, peer, path, request.payload[0])
+        if request.digest not in ("", own):
+            raise Refusal("ALTERED", "the digest is not that of the key")
         self._device.load_psk(request.payload[0], link)
         return {"loaded": size}
 
@@ -221,24 +242,31 @@ class KeyServer:
         self.serve_draws()
 
     def _ack(self, request: _Request) -> Header:
-        name = request.text("session"), request.integer("number", 0)
-        self._check_holder(request.host)
+        name = self._named(request)
         state = self._device.store.ack(name)
         if state is None:
             raise Refusal("NO_BLOCK", f"there is no block {name[0]}/{name[1]}")
         self._hold(request.host)
-        return {"state": state}
+        return {"session": name[0], "number": name[1], "state": state}
 
     def _commit(self, request: _Request) -> Header:
-        name = request.text("session"), request.integer("number", 0)
-        self._check_holder(request.host)
+        name = self._named(request)
         state = self._device.store.commit(name)
         if state is None:
             raise Refusal("NO_BLOCK", f"there is no block {name[0]}/{name[1]}")
         if state == "not acked":
             raise Refusal("NOT_ACKED", f"block {name[0]}/{name[1]} was not acknowledged")
         self._hold(request.host)
-        return {"state": state}
+        return {"session": name[0], "number": name[1], "state": state}
+
+    def _named(self, request: _Request) -> Name:
+        """Return the block that the holder of the unit speaks of; one that is altered is not."""
+        name = request.text("session"), request.integer("number", 0)
+        self._check_holder(request.host)
+        own = self._device.store.digest(name)
+        if own and request.digest not in ("", own):
+            raise Refusal("ALTERED", f"the digest is not that of block {name[0]}/{name[1]}")
+        return name
 
     def _subscribe(self, request: _Request) -> Header:
         interval_ns = request.integer("interval_ms", 100, 60_000) * _MS
@@ -268,9 +296,9 @@ class KeyServer:
     # --- what goes out ----------------------------------------------------------------------------------------------
 
     def _offer(self, draw: _Draw) -> None:
-        blocks = self._device.store.oldest(draw.count)
-        listed = [_public(info) for info, _ in blocks]
-        payload = [bytes(key.reveal()) for _, key in blocks]
+        blocks = self._device.store.offers(draw.count)
+        listed = [{**_public(block.info), "digest": block.digest} for block in blocks]
+        payload = [bytes(block.key.reveal()) for block in blocks]
         self._reply(draw.peer, draw.request, {"ok": True, "blocks": listed}, payload)
 
     def _reply(self, peer: bytes, request: bytes, members: Header, payload: list[bytes] | None = None) -> None:
@@ -313,6 +341,11 @@ class _Request:
         if "peer" not in self.header and "path" not in self.header:
             return None
         return parse_link(self.text("peer"), self.text("path"))
+
+    @property
+    def digest(self) -> str:
+        """What the request says it speaks of, or an empty text if it does not say."""
+        return self.text("digest") if "digest" in self.header else ""
 
     def text(self, member: str) -> str:
         value = self.header.get(member)
