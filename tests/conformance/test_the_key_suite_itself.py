@@ -143,6 +143,16 @@ def asks_the_unit_for_the_size(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ToshibaKeyChannel, "load_preshared_key", load)
 
 
+def keeps_it_in_a_local_variable(patch: pytest.MonkeyPatch) -> None:
+    load = ToshibaKeyChannel.load_preshared_key
+
+    def careless(self: ToshibaKeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
+        plain = bytes(key.reveal())
+        load(self, hal.KeyMaterial(plain), peer, path)
+
+    patch.setattr(ToshibaKeyChannel, "load_preshared_key", careless)
+
+
 def loads_again_by_itself(patch: pytest.MonkeyPatch) -> None:
     load = ToshibaKeyChannel.load_preshared_key
 
@@ -201,6 +211,7 @@ BROKEN: list[tuple[Breaking, str]] = [
     (pads, SIZE),
     (asks_the_unit_for_the_size, SIZE),
     (loads_again_by_itself, LOAD),
+    (keeps_it_in_a_local_variable, LOAD),
     (loads_for_the_link_in_force, LINKS),
     (leaves_the_fence_out, LINKS),
     (swallows_a_refusal, LINKS),

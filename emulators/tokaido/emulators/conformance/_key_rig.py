@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import traceback
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,7 @@ from tokaido.emulators.conformance._plan import WireFault
 from tokaido.emulators.conformance._rig import OPENINGS, Rig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from tokaido.emulators.conformance._plan import Plan
 
@@ -30,6 +31,7 @@ LONG_BYTES = 16
 SESSION = "00ff00ff00ff00ff"
 CARRIED_TWICE = WireFault("duplicate", "to_unit")
 """What lets a unit hear twice what its host said once."""
+OWN = "tokaido.emulators.conformance"
 DRAWING = 3
 """Exchanges that one block may take: to connect, to be offered, to be acknowledged."""
 
@@ -194,11 +196,27 @@ class KeyRig(Rig):
     # --- what shows -------------------------------------------------------------------------------------------------
 
     def check_nothing_shows(self, texts: Sequence[str]) -> None:
-        """Fail if a key's bytes are in a text, in an error that was raised, or in what went over the control port."""
-        texts = [*texts, *self.sent, *(part for error in self.raised for part in (str(error), repr(error)))]
+        """Fail if a key's bytes are in a text, in an error that was raised, or in what went over the control port.
+
+        An error has the local variables of the driver too, which many tools print with it.
+        """
+        told = (part for error in self.raised for part in (str(error), repr(error), *locals_of(error)))
+        texts = [*texts, *self.sent, *dict.fromkeys(told)]
         scanner = LeakScanner(self.secrets)
         leaks = [number for number, text in enumerate(texts) if scanner.found(text)]  # the texts stay unsaid
         assert leaks == [], f"key bytes show in {len(leaks)} of {len(texts)} texts"
+
+
+def locals_of(error: BaseException) -> Iterator[str]:
+    """Return the local variables of an error and of those that led to it, without those of the suite."""
+    seen: set[int] = set()
+    chain: BaseException | None = error
+    while chain is not None and id(chain) not in seen:
+        seen.add(id(chain))
+        for frame, _ in traceback.walk_tb(chain.__traceback__):
+            if not frame.f_globals.get("__name__", "").startswith(OWN):
+                yield from (repr(value) for value in list(frame.f_locals.values()))
+        chain = chain.__cause__ or chain.__context__
 
 
 def _under(fault: object) -> str:
