@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from tokaido.emulators.units._budget import LOW_BLOCKS, Attempts
 from tokaido.emulators.units._readings import UnitReading, no_data
 from tokaido.emulators.units._session import BlockOutcome, Session
-from tokaido.hal import KeyBlockInfo
+from tokaido.hal import KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal.authentication import PADS_PER_BLOCK
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tokaido.emulators.units._keystore import KeyStore
     from tokaido.emulators.units._links import UnitLinks
     from tokaido.emulators.units._readings import Noise
-    from tokaido.hal import KeyBlockFacts, KeyMaterial
 
 QBER_HIGH = 0.06
 QBER_FINE = 0.055
@@ -248,6 +247,8 @@ class Blocks:
 
     def fault_begun(self, name: str) -> None:
         """Begin a fault of one block."""
+        if name == "block_altered":
+            self._alter_oldest()
         if name in _BLOCK_FAULTS:
             if self.session is None:
                 self.imagine_session()
@@ -255,6 +256,14 @@ class Blocks:
             if session is not None:
                 session.name(f"{self._unit.seed}")
                 self.block_ended(session, _BLOCK_FAULTS[name])
+
+    def _alter_oldest(self) -> None:
+        """Let the memory of the oldest block fail; without one, of an imagined block."""
+        store = self._unit.store
+        if not store.waiting:
+            facts = KeyBlockFacts("0" * 16, 0, 256, "lim2014", "chernoff", 1.0, insecure=True, emulated=True)
+            store.add(KeyBlockInfo.of(facts, self._unit.serial_number), KeyMaterial(bytes(32), insecure=True))
+        store.alter()
 
     # --- limits -----------------------------------------------------------------------------------------------------
 

@@ -120,6 +120,10 @@ class Box(DeviceModel):
         """Take one message at the key channel."""
         self.keychannel.receive(peer, client_key, frames)
 
+    def note_host_time(self, now_ns: int) -> None:
+        """Take note of the time that hosts live in: draws that wait end in it."""
+        self.keychannel.note_host_time(now_ns)
+
     def take_messages(self) -> list[Message]:
         """Return, once, what the key channel has to send."""
         return self.keychannel.take()
