@@ -216,6 +216,14 @@ def test_a_pending_release_is_carried_out_without_a_word(rig: Rig, client: Clien
         assert other.query(b"name?") == b"NAME?\n"
 
 
+def test_a_panel_request_that_waits_is_done_at_once(rig: Rig, client: Client) -> None:  # 6.7, 6.12
+    client.asynchronous.send(10, 5, FIRST)  # after a message that is still on its way
+    assert client.asynchronous.silent()
+    client.asynchronous.send(19)
+    assert [client.asynchronous.receive().type for _ in range(2)] == [11, 23]
+    assert rig.instrument.panel_requests == [5]
+
+
 def test_a_lock_outlives_a_clear(client: Client) -> None:  # 6.12 names no lock
     client.asynchronous.send(4, 1, 0)
     assert client.asynchronous.receive()[:2] == (5, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,20 @@ def test_what_a_client_sent_before_it_left_is_carried_out(rig: Rig) -> None:  # 
         for word in (b"one", b"two", b"three"):
             client.write(word)
     rig.until(lambda: heard(rig) == [b"one", b"two", b"three"])
+
+
+def test_what_a_client_sent_before_a_reset_is_not_carried_out(rig: Rig) -> None:  # an order that was given up
+    rig.instrument.held = True
+    client = rig.client()
+    for word in (b"one", b"two"):
+        number = client.write(word)
+    rig.until(lambda: rig.server.sessions[client.session].last_id == number)
+    for channel in (client.sync, client.asynchronous):
+        channel.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    rig.until(lambda: not rig.server.sessions)
+    rig.do(rig.instrument.go_on)
+    assert heard(rig) == [b"one"]
 
 
 # --- interrupted (3.1.1, 6.11, A) -----------------------------------------------------------------------------------
