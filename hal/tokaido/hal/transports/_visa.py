@@ -189,8 +189,17 @@ def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, o
         return _serial_port(below, resource.address, owned.close)
     if hasattr(below, "_sync") and hasattr(below, "_async"):
         return HislipPort(below, terminator, limit, owned.close)
-    streaming = kind.startswith("ASRL") or kind.endswith("::SOCKET")
-    return SessionPort(library, session, terminator, limit, lambda: closed_soon(owned.close), streaming=streaming)
+    is_line = kind.startswith("ASRL")
+    streaming = is_line or kind.endswith("::SOCKET")
+    return SessionPort(
+        library,
+        session,
+        terminator,
+        limit,
+        lambda: closed_soon(owned.close),
+        streaming=streaming,
+        is_line=is_line,
+    )
 
 
 def _is_pyvisa_py(library: Any) -> bool:

@@ -104,6 +104,9 @@ class BoundSocket:
 class HislipPort:
     """A HiSLIP session of pyvisa-py. What comes while nothing was asked shows that it is out of step."""
 
+    is_framed = True
+    """Whether messages have an END of their own, and a new session owes nothing."""
+
     def __init__(self, client: Any, terminator: bytes, limit: Limit, close: Callable[[], None]) -> None:
         self._sync = BoundSocket(client._sync, limit)
         self._async = BoundSocket(client._async, limit)
@@ -165,6 +168,7 @@ class SessionPort:
         close: Callable[[], None],
         *,
         streaming: bool,
+        is_line: bool = False,
     ) -> None:
         from pyvisa.constants import ResourceAttribute, StatusCode  # noqa: PLC0415 - loaded by those who use it
 
@@ -174,6 +178,8 @@ class SessionPort:
         self._limit = limit
         self._close = close
         self.streaming = streaming
+        self.is_line = is_line
+        self.is_framed = not streaming
         self._ahead = b""
         self._owing = self._torn = False
         self._timeout, self._more = ResourceAttribute.timeout_value, StatusCode.success_max_count_read
