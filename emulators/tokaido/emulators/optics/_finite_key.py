@@ -81,8 +81,8 @@ def key_length(
     `leaked_bits`, all bits that error correction disclosed). With an `intensity_tolerance` the length holds for any
     light between 1 - and 1 + that fraction of `intensities`, in each pulse (see `CountBounds`). A `detector_ratio`
     below 1 charges for detectors whose efficiencies differ up to this ratio, smaller over larger; `_mismatch` has the
-    proof. eps_sec is then split into 25 failure chances instead of 21. Raises ValueError where counts or settings make no
-    sense, and for a tolerance with bound "lp", which has none.
+    proof. eps_sec is then split into 25 failure chances instead of 21. Raises ValueError where counts or settings make
+    no sense, and for a tolerance with bound "lp", which has none.
     """
     check_decoy_settings(intensities, probabilities)
     check_detector_ratio(detector_ratio)
