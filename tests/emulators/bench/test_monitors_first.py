@@ -73,7 +73,7 @@ def test_of_an_attack_that_begins_in_the_middle_of_a_block_no_bit_is_accepted(
 def test_an_attack_that_begins_while_the_bench_looks_around_is_met_by_the_next_step(
     attack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An eavesdropper holds no lock of the bench: what the monitors did not see must not have met the pulses of that step."""
+    """An eavesdropper holds no lock of the bench: what the monitors did not see must not meet the pulses of a step."""
     watched = Watched("toshiba")
     begin, unit, alarm = ATTACKS[attack]
     rx: Any = watched.pair.rx
