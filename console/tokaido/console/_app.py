@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -55,6 +56,14 @@ UnitsArgument = Annotated[
     ),
 ]
 WaitOption = Annotated[float, typer.Option(min=0, help="Seconds that they may take; 0 waits for nothing.")]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Seed of the emulated physics, with bases and intensities; no key bit depends on it. Default: a new one.",
+        show_default=False,
+    ),
+]
 
 
 class Scenario(StrEnum):
@@ -74,10 +83,11 @@ def demo(
         str, typer.Option(help="Family of the units: any that brings drivers, emulators and a demonstration.")
     ] = "toshiba",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the emulated physics; key bits never depend on it.")] = 1,
+    seed: SeedOption = None,
     seconds: Annotated[float, typer.Option(min=1, help="Give up after so many seconds.")] = 120,
 ) -> None:
     """Run emulated QKD links until both ends hold the same key."""
+    seed = secrets.randbits(32) if seed is None else seed
     if scenario is Scenario.SWITCH:
         from tokaido.console._demo_failover import run_switch_demo  # noqa: PLC0415
 
@@ -247,11 +257,12 @@ def snapshot(
 def emulate(
     station: Annotated[Path, typer.Argument(metavar="STATION.toml", help="A station file.", show_default=False)],
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop by itself.", show_default=False)] = None,
+    seed: SeedOption = None,
 ) -> None:
     """Serve the devices of a station file, emulated, at exactly its resources, until Ctrl-C."""
     from tokaido.console._emulate import run_emulation  # noqa: PLC0415
 
-    run_emulation(station, seconds)
+    run_emulation(station, seconds, seed)
 
 
 @app.command("curve-keys")

@@ -74,6 +74,7 @@ def run_link_demo(vendor: str, *, as_json: bool, seed: int, seconds: float) -> i
     deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
     with terminated_as_interrupt(), open_view(silent=as_json) as view:
         _introduce(view, shown, field, expected)
+        view.say(seed_line(seed))
         outcome = _run_link(vendor, field, LinkTask(WANTED_BLOCKS, expected.block_s, deadline, view), seed)
     wall_s = deadline.elapsed_s
     if as_json:
@@ -84,6 +85,11 @@ def run_link_demo(vendor: str, *, as_json: bool, seed: int, seconds: float) -> i
     if not outcome.agree:
         raise hal.TokaidoError("the two ends do not hold the same key")
     return 0
+
+
+def seed_line(seed: int) -> str:
+    """Return what a demonstration says of its seed."""
+    return f"Seed {seed} decides light and noise, with bases and intensities, and no key bit; --seed {seed} repeats it."
 
 
 def _run_link(vendor: str, field: FieldLink, task: LinkTask, seed: int) -> Outcome:

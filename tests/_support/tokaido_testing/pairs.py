@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tokaido.emulators import QkdLink
 from tokaido.emulators.nec import ReceiverModel as NecReceiver
@@ -24,8 +24,8 @@ STEP_NS: Final = 100_000_000
 class Pair:
     """A transmitter and a receiver of one family over a fibre, stepped by hand, with blocks of half a second."""
 
-    def __init__(self, family: str) -> None:
-        options: dict[str, Any] = {"seed": 3, "secrets": "seeded"}
+    def __init__(self, family: str, *, secrets: Literal["os", "seeded"] = "seeded") -> None:
+        options: dict[str, Any] = {"seed": 3, "secrets": secrets}
         toshiba = family == "toshiba"
         self.tx = ToshibaTransmitter(**options) if toshiba else NecTransmitter(**options, sub_channels=1)
         self.rx = ToshibaReceiver(**options) if toshiba else NecReceiver(**options, sub_channels=1)
@@ -37,7 +37,7 @@ class Pair:
             fibre=Fibre(length_km=20, loss_db=loss_db),
             parameters=optics,
             seed=3,
-            secrets="seeded",
+            secrets=secrets,
         )
         self.bench = self.link.bench
         self.bench.set_up("transmitter", "receiver", optics, block_bits=200_000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -12,7 +12,14 @@ from tokaido_testing.pairs import FAMILIES, Pair
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.emulators.bench._sessions import Shot
+    from tokaido.emulators.optics import Conditions
+
+    class Shot(Protocol):
+        """Pulses of one step, and what they meet in each sub-channel."""
+
+        @property
+        def conditions(self) -> list[Conditions]: ...
+
 
 ATTACKS: dict[str, tuple[Callable[[Pair], None], int, str]] = {
     "blinding": (lambda pair: pair.link.add_eavesdropper(DetectorBlinding()), 1, "DETECTOR_BLINDING"),
@@ -30,7 +37,7 @@ class Watched:
         self.pair = Pair(family)
         self.attacked = 0
         """Steps in which pulses were counted that an attack had met."""
-        sessions = self.pair.bench._sessions
+        sessions: Any = self.pair.bench._sessions
         expose = sessions.expose
 
         def note(shots: list[Shot], step_ns: int) -> None:
@@ -39,7 +46,7 @@ class Watched:
                 self.attacked += met or abs(self.pair.tx.excess_light_db(0)) > 0.2
             expose(shots, step_ns)
 
-        sessions.expose = note  # type: ignore[method-assign]
+        sessions.expose = note
         self.pair.run()
 
     def counts_nothing_of_the_attack(self, step_ns: int, unit: int, alarm: str) -> None:
@@ -73,7 +80,7 @@ def test_of_an_attack_that_begins_in_the_middle_of_a_block_no_bit_is_accepted(
 def test_an_attack_that_begins_while_the_bench_looks_around_is_met_by_the_next_step(
     attack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever puts it there holds no lock: what the monitors did not see must not have met the pulses of that step."""
+    """An eavesdropper holds no lock of the bench: what the monitors did not see must not meet the pulses of a step."""
     watched = Watched("toshiba")
     begin, unit, alarm = ATTACKS[attack]
     rx: Any = watched.pair.rx
