@@ -123,6 +123,7 @@ __all__ = [
     "Resource",
     "Severity",
     "Shutter",
+    "ShutterInterlock",
     "Side",
     "StateError",
     "Station",
@@ -156,7 +157,7 @@ __all__ = [
 if TYPE_CHECKING:
     from tokaido.hal import aio
     from tokaido.hal._registry import DriverEntry, drivers, emulators, load_driver, role_name, roles_of
-    from tokaido.hal.roles._interlocks import LightInterlock
+    from tokaido.hal.roles._interlocks import LightInterlock, ShutterInterlock
     from tokaido.hal.roles._switch import OpticalSwitch
     from tokaido.hal.roles._switch_values import BootMode, PortState, Side, SwitchCapability, SwitchPort, SwitchSize
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, PortPairs
@@ -177,6 +178,7 @@ else:
             "role_name": "tokaido.hal._registry",
             "roles_of": "tokaido.hal._registry",
             "LightInterlock": "tokaido.hal.roles._interlocks",
+            "ShutterInterlock": "tokaido.hal.roles._interlocks",
             "OpticalSwitch": "tokaido.hal.roles._switch",
             "BootMode": "tokaido.hal.roles._switch_values",
             "PortState": "tokaido.hal.roles._switch_values",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import tokaido.hal as hal
 from tokaido.emulators.conformance._contract import Contract
 from tokaido.emulators.conformance._questions import Order, Question, settings
 from tokaido.hal.driver import Query, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tokaido.emulators.conformance._rig import Rig
 
@@ -90,6 +92,37 @@ class UnitContract(Contract):
         outcome = rig.call(unit.stop)
         assert isinstance(outcome, hal.RefusedError)
         assert unit.state() is before
+
+    def test_an_interlock_keeps_a_receiver_shut_before_anything_is_sent(self, rig: Rig) -> None:
+        """A receiver that classical light is joined to opens neither by hand nor on its way to an alignment."""
+        receiver = rig.device
+        if not isinstance(receiver, hal.Receiver):
+            return
+        asked: list[int] = []
+
+        def joined() -> dict[int, int]:
+            asked.append(1)
+            return {1: 2}
+
+        receiver.add_interlock(hal.ShutterInterlock("test", frozenset({1}), 2, joined))
+        opening: list[Callable[[], object]] = [
+            lambda: setattr(receiver, "shutter", hal.Shutter.OPEN),
+            receiver.power_on,
+            receiver.start,
+            receiver.align,
+            receiver.clear_fault,
+            receiver.acknowledge_security,
+            lambda: receiver.select_link("", ""),
+        ]
+        with rig.listening() as written:
+            for order in opening:
+                with pytest.raises(hal.InterlockError):
+                    order()
+        assert all(self.plan.is_query(text) for text in written)
+        with receiver.interlocks_forced("conformance"):
+            outcome = rig.call(receiver.align)
+        assert not isinstance(outcome, hal.InterlockError)
+        assert len(asked) == len(opening) + 1
 
     def test_the_safe_state_is_reached_on_request(self, rig: Rig) -> None:
         """The role's safe state may be asked for in every state."""
