@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import ClosedError, DeviceError, DeviceTimeoutError, ProtocolError
 from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T
-from tokaido.hal.transports._ports import FOREIGN, Port, gone
+from tokaido.hal.transports._ports import FOREIGN, Port, gone, within
 from tokaido.hal.transports._step import QUIET_NS, Step
 from tokaido.hal.transports._transport import SLICE_S, Transport, logger
 
@@ -79,7 +79,7 @@ class StreamTransport(Transport[bytes], ABC):
 
     @abstractmethod
     def _dial(self, deadline: Deadline) -> Port:
-        """Open again what the resource names. May raise `foreign` exceptions."""
+        """Open again what the resource names, in a thread of its own. May raise `foreign` exceptions."""
 
     # --- opening and closing ------------------------------------------------------------------------------------------
 
@@ -91,19 +91,23 @@ class StreamTransport(Transport[bytes], ABC):
     def _connect(self, deadline: Deadline) -> None:
         self._deadline = deadline
         self._clear()
-        self._port = self._dial(deadline)
+        within(deadline, lambda: self._dial(deadline), self._keep)
         if getattr(self._port, "is_framed", False):
             self._step.forgets()
 
     def _goes_on(self) -> bool:
         return not self._correlated and _is_line(self._port)
 
+    def _keep(self, port: Port) -> None:
+        self._port = port
+
     def _disconnect(self) -> None:
-        port, self._port = self._port, None
+        port = self._port
         self._clear()
         if port is not None:
             with suppress(*FOREIGN):
                 port.close()
+        self._port = None  # not before: an interrupt may come at any line, and closing can be done again
 
     def _abandon(self) -> None:
         port = self._port
@@ -166,17 +170,20 @@ class StreamTransport(Transport[bytes], ABC):
         if step.in_step():
             return
         while not step.in_step():
-            if (frame := self._cut()) is not None:
+            frame = None
+            with suppress(ProtocolError):  # the rest of an oversized reply
+                frame = self._cut()
+            if frame is not None:
                 if not step.hears(frame):
                     self.codec.unsolicited(frame)
                 if step.changed:
                     step.changed = False
                     if self._shaking is None:  # else the handshake sees to it
                         raise gone("the device says something else than before of who it is")
-            elif (self._port or _no_port()).ready(0.0):
-                self._fill()
             elif deadline.passed:
                 raise step.unproved()
+            elif (self._port or _no_port()).ready(0.0):
+                self._fill()
             elif (marker := step.next_marker(deadline.timeout_s)) is not None:
                 step.sends(marker)
                 self._write(marker.payload, deadline)

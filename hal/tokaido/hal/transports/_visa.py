@@ -14,6 +14,7 @@ from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, NotConnectedError, TokaidoError, UnsupportedError
 from tokaido.hal.transports._kinds import Option, TransportKind, is_port
 from tokaido.hal.transports._ports import (
+    CLOSING_S,
     POLL_S,
     DescriptorPort,
     Port,
@@ -22,7 +23,6 @@ from tokaido.hal.transports._ports import (
     explained,
     gone,
     release,
-    within,
 )
 from tokaido.hal.transports._stream import StreamTransport
 from tokaido.hal.transports._transport import SLICE_S
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
 
-CLOSING_S = 0.2
-"""How long a call waits for a session to close; a slower one closes in the background."""
 PARITIES = {"N": "none", "O": "odd", "E": "even", "M": "mark", "S": "space"}
 STOP_BITS = {"1": "one", "1.5": "one_and_a_half", "2": "two"}
 
@@ -94,17 +92,16 @@ class VisaTransport(StreamTransport):
             return self._port.status_byte()
         raise UnsupportedError("a stream has no status byte of its own", remedy="Ask *STB?")
 
-    def _dial(self, deadline: Deadline) -> Port:
-        port: Port = within(deadline, self._dial_at_leisure, lambda late: late.close())
-        self._opaque = not isinstance(port, DescriptorPort)
-        whole = isinstance(port, SessionPort) and not port.streaming
-        self._slice_s = math.inf if whole else SLICE_S
-        return port
-
-    def _dial_at_leisure(self) -> Port:
+    def _dial(self, deadline: Deadline) -> Port:  # noqa: ARG002 - `_limit` has it
         if self._manager is None:
             self._manager = open_library(self._backend)
         return open_session(self._manager, self.resource, self.codec.terminator, self._limit)
+
+    def _keep(self, port: Port) -> None:
+        self._opaque = not isinstance(port, DescriptorPort)
+        whole = isinstance(port, SessionPort) and not port.streaming
+        self._slice_s = math.inf if whole else SLICE_S
+        super()._keep(port)
 
     def _settle(self, deadline: Deadline) -> None:
         if isinstance(self._port, SessionPort) and self._may_clear:
