@@ -290,10 +290,15 @@ def release(fd: int, close: Callable[[], None]) -> None:
 
 def _open_socket(address: str, deadline: Deadline) -> Port:
     """Open `socket://HOST:PORT` without pyserial, whose handler connects for 5 s and closes for 0.3 s."""
+    host, _, port = address.removeprefix("socket://").partition("?")[0].rstrip("/").rpartition(":")
+    return connected(host.strip("[]"), int(port), deadline.remaining_s)
+
+
+def connected(host: str, port: int, seconds: float) -> Port:
+    """Connect to a TCP port within `seconds`, and let no byte wait for others (Nagle)."""
     import socket  # noqa: PLC0415 - loaded by those who use it
 
-    host, _, port = address.removeprefix("socket://").partition("?")[0].rstrip("/").rpartition(":")
-    connection = socket.create_connection((host.strip("[]"), int(port)), timeout=max(deadline.remaining_s, 1e-3))
+    connection = socket.create_connection((host, port), timeout=max(seconds, 1e-3))
     connection.setblocking(False)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return DescriptorPort(connection.fileno(), connection.close)

@@ -19,6 +19,7 @@ from tokaido.hal.transports._ports import (
     DescriptorPort,
     Port,
     PyserialPort,
+    connected,
     descriptor,
     explained,
     gone,
@@ -48,10 +49,11 @@ class VisaTransport(StreamTransport):
     file and "@ivi", or another package "pyvisa_NAME" by "@NAME". Framing is the codec's; where a message has an END of
     its own (HiSLIP, VXI-11, USB, GPIB), that ends a frame as well.
 
-    Of pyvisa-py, SOCKET and ASRL sessions are opened, set up and closed by it, while their bytes pass by their
-    descriptor: its own read loses what came before a timeout, takes the end of the stream for one, and costs more than
-    the wire. Of every other library only `viRead`, `viWrite`, `viReadSTB` and `viClear` are used; there, a call of
-    another thread to `close` may have to wait until the present exchange ends.
+    With pyvisa-py a SOCKET is a connection of our own, and an ASRL session is opened, set up and closed by it while
+    its bytes pass by the descriptor: its own read loses what came before a timeout, takes the end of the stream for
+    one, and costs more than the wire; its own SOCKET fails beyond 1,023 descriptors. Of every other library only
+    `viRead`, `viWrite`, `viReadSTB` and `viClear` are used; there, a call of another thread to `close` may have to
+    wait until the present exchange ends.
     """
 
     def __init__(
@@ -172,6 +174,9 @@ def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, o
     kind = resource.address.upper()
     if kind.startswith("ASRL"):
         _take(resource.address, owned)
+    if kind.endswith("::SOCKET") and _is_pyvisa_py(library):
+        _, host, port, _ = resource.address.split("::")  # whose own connecting knows no descriptor above 1,023
+        return connected(host, int(port), limit.remaining_s)
     timeout_ms = min(math.ceil(limit.remaining_s * 1000) + 1, LONGEST_TIMEOUT_MS)
     session, _ = manager.open_bare_resource(resource.address, open_timeout=timeout_ms)
     owned.callback(_close_session, library, session)
@@ -180,8 +185,6 @@ def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, o
     below = None
     if _is_pyvisa_py(library):
         below = getattr(library.sessions.get(session), "interface", None)
-    if isinstance(below, socket.socket):
-        return _socket_port(below, owned.close)
     if hasattr(below, "in_waiting"):
         return _serial_port(below, resource.address, owned.close)
     if hasattr(below, "_sync") and hasattr(below, "_async"):
@@ -207,20 +210,6 @@ def _close_session(library: Any, session: Any) -> None:
     library.close(session)
     if _is_pyvisa_py(library):
         library.sessions.pop(session, None)  # where it keeps closed ones for ever
-
-
-def _socket_port(connection: socket.socket, close: Callable[[], None]) -> Port:
-    """Check that the connection was made, which pyvisa-py does not, and let no byte wait for others (Nagle)."""
-    code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, os.strerror(code))
-    try:
-        connection.getpeername()
-    except OSError:
-        raise gone("nobody listens there: the connection was refused") from None
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setblocking(False)
-    return DescriptorPort(connection.fileno(), close)
 
 
 def _serial_port(line: Any, address: str, close: Callable[[], None]) -> Port:
