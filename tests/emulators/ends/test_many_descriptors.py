@@ -35,8 +35,12 @@ def _many() -> Iterator[None]:
 
 
 def place(emulated: Emulator, wire_end: str) -> str:
-    control = emulated.resources["control"]
-    return f"visa:ASRL{control.removeprefix('serial:')}::INSTR" if wire_end.endswith("ASRL") else control
+    control = emulated.resources["control"].partition("?")[0]
+    return (
+        f"visa:ASRL{control.removeprefix('serial:')}::INSTR"
+        if wire_end.endswith("ASRL")
+        else emulated.resources["control"]
+    )
 
 
 @pytest.mark.parametrize(
