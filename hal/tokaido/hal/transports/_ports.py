@@ -229,12 +229,24 @@ def _pyserial(resource: Resource, scheme: str) -> Any:
         exclusive=True if scheme in ("", "alt", "spy", "hwgrep") else None,
     )
     _keep_input(port)
+    set_modem_lines(port, resource)
     try:
         port.open()
     except BaseException:
         quietly(port.close)  # some URLs leave a connection behind
         raise
     return port
+
+
+def set_modem_lines(port: Any, resource: Resource) -> None:
+    """Set DTR and RTS of a pyserial port as the resource says; of one that is not open yet, at its opening."""
+    for name in ("dtr", "rts"):
+        if name in resource.options:
+            try:
+                setattr(port, name, resource.options[name] == "1")
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOTTY):  # a pseudo-terminal has none
+                    raise
 
 
 def _keep_input(port: Any) -> None:

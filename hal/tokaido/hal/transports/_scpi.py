@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tokaido.hal._errors import DeviceError, NoDataError, ProtocolError, RefusedError
@@ -82,6 +82,11 @@ class ScpiCodec:
             return line if line is NOT_MINE else self._outcome(text, line)
 
         return Request(text, payload, accept, repeatable=False)
+
+    def with_line_end(self, line_end: str) -> ScpiCodec:
+        """Return this codec for an instrument whose lines end so, both ways."""
+        dialect = replace(self.dialect, command_end=line_end, reply_end=line_end[-1])
+        return type(self)(dialect, max_frame=self.max_frame)
 
     def unsolicited(self, frame: bytes) -> None:
         """Drop the frame: a SCPI instrument speaks when it is asked, so this is a late reply or noise."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import ClosedError, DeviceError, DeviceTimeoutError, ProtocolError
-from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T
+from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T, with_line_end
+from tokaido.hal.transports._kinds import LINE_ENDS
 from tokaido.hal.transports._ports import FOREIGN, Port, gone, within
 from tokaido.hal.transports._step import QUIET_NS, Step
 from tokaido.hal.transports._transport import SLICE_S, Transport, logger
@@ -39,6 +40,8 @@ class StreamTransport(Transport[bytes], ABC):
         self, resource: Resource, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
     ) -> None:
         super().__init__(resource, clock=clock, timeout_s=timeout_s)
+        if "line_end" in resource.options:
+            codec = with_line_end(codec, LINE_ENDS[resource.options["line_end"]])
         self.codec = codec
         self._correlated = getattr(codec, "correlated", False) is True
         self._port: Port | None = None
@@ -92,6 +95,13 @@ class StreamTransport(Transport[bytes], ABC):
         self._deadline = deadline
         self._clear()
         within(deadline, lambda: self._dial(deadline), self._keep)
+        if (delay_s := float(self.resource.options.get("open_delay", 0))) > 0:
+            if delay_s >= deadline.remaining_s:
+                raise DeviceTimeoutError(
+                    f"the open_delay of {delay_s:g} s is longer than the call may take",
+                    remedy="Give the call more time, or write timeout= into the resource",
+                )
+            self.clock.wait(delay_s)
         if getattr(self._port, "is_framed", False):
             self._step.forgets()
 

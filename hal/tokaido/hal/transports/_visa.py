@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, NotConnectedError, TokaidoError, UnsupportedError
-from tokaido.hal.transports._kinds import Option, TransportKind, is_port
+from tokaido.hal.transports._kinds import LINE_END, MODEM_OPTIONS, Option, TransportKind, is_port
 from tokaido.hal.transports._ports import (
     CLOSING_S,
     POLL_S,
@@ -24,6 +24,7 @@ from tokaido.hal.transports._ports import (
     explained,
     gone,
     release,
+    set_modem_lines,
 )
 from tokaido.hal.transports._stream import StreamTransport
 from tokaido.hal.transports._transport import SLICE_S
@@ -186,7 +187,7 @@ def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, o
     if _is_pyvisa_py(library):
         below = getattr(library.sessions.get(session), "interface", None)
     if hasattr(below, "in_waiting"):
-        return _serial_port(below, resource.address, owned.close)
+        return _serial_port(below, resource, owned.close)
     if hasattr(below, "_sync") and hasattr(below, "_async"):
         return HislipPort(below, terminator, limit, owned.close)
     is_line = kind.startswith("ASRL")
@@ -212,9 +213,10 @@ def _close_session(library: Any, session: Any) -> None:
         library.sessions.pop(session, None)  # where it keeps closed ones for ever
 
 
-def _serial_port(line: Any, address: str, close: Callable[[], None]) -> Port:
-    scheme, mark, _ = _device(address).partition("://")
+def _serial_port(line: Any, resource: Resource, close: Callable[[], None]) -> Port:
+    scheme, mark, _ = _device(resource.address).partition("://")
     line.timeout = POLL_S
+    set_modem_lines(line, resource)
     fd = descriptor(line, scheme if mark else "")
     if fd is None:
         return PyserialPort(line, close)
@@ -222,7 +224,7 @@ def _serial_port(line: Any, address: str, close: Callable[[], None]) -> Port:
 
 
 def _set_up_line(library: Any, session: Any, resource: Resource) -> None:
-    from pyvisa.constants import ControlFlow, Parity, ResourceAttribute, StopBits  # noqa: PLC0415 - as above
+    from pyvisa.constants import ControlFlow, LineState, Parity, ResourceAttribute, StopBits  # noqa: PLC0415 - as above
 
     meaning: dict[str, Callable[[str], Any]] = {
         "baud_rate": int,
@@ -231,16 +233,20 @@ def _set_up_line(library: Any, session: Any, resource: Resource) -> None:
         "stop_bits": lambda text: StopBits[STOP_BITS[text]],
         "flow_control": lambda text: ControlFlow[text],
     }
+    if not _is_pyvisa_py(library):  # which knows neither; `_serial_port` sets them there
+        meaning["dtr"] = meaning["rts"] = lambda text: LineState.asserted if text == "1" else LineState.unasserted
     attributes = {
         "baud_rate": ResourceAttribute.asrl_baud_rate,
         "data_bits": ResourceAttribute.asrl_data_bits,
         "parity": ResourceAttribute.asrl_parity,
         "stop_bits": ResourceAttribute.asrl_stop_bits,
         "flow_control": ResourceAttribute.asrl_flow_control,
+        "dtr": ResourceAttribute.asrl_dtr_state,
+        "rts": ResourceAttribute.asrl_rts_state,
     }
-    for option in _LINE_OPTIONS:
+    for option, value in meaning.items():
         if option in resource.options:
-            library.set_attribute(session, attributes[option], meaning[option](resource.options[option]))
+            library.set_attribute(session, attributes[option], value(resource.options[option]))
 
 
 def _device(address: str) -> str:
@@ -301,7 +307,10 @@ def _check_visa(address: str, options: Mapping[str, str]) -> list[str]:
     kind, _, rest = address.partition("::")
     interface = kind.upper().rstrip("0123456789")
     if interface.startswith("ASRL"):
-        return [] if kind[4:] else ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
+        mistakes = [] if kind[4:] else ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
+        if "rts" in options and options.get("flow_control") == "rts_cts":
+            mistakes.append("rts: the flow control moves that line (rts_cts); leave one of both out")
+        return mistakes
     mistakes = [f"{key}: belongs to a serial line (ASRL), and this is none" for key in _LINE_OPTIONS if key in options]
     if interface not in ("TCPIP", "USB", "GPIB", "VXI", "PXI", "VICP", "PRLGX-TCPIP") or not rest:
         return [
@@ -328,11 +337,12 @@ _LINE_OPTIONS: Final = {
     "parity": Option.one_of("N", "E", "O", "M", "S", example="N"),
     "stop_bits": Option.one_of("1", "1.5", "2", example="1"),
     "flow_control": Option.one_of("none", "xon_xoff", "rts_cts", "dtr_dsr", example="none"),
+    **MODEM_OPTIONS,
 }
 KIND: Final = TransportKind(
     name="visa",
     stream=VisaTransport,
-    options={"backend": Option(_backend, "@py"), **_LINE_OPTIONS},
+    options={"backend": Option(_backend, "@py"), "line_end": LINE_END, **_LINE_OPTIONS},
     check=_check_visa,
     serial_line=_serial_line,
 )
