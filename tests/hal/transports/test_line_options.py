@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import termios
 import time
 from typing import TYPE_CHECKING, Any
@@ -67,8 +68,7 @@ def test_flow_control_and_a_fixed_rts_exclude_each_other(text: str) -> None:
 
 @both
 def test_the_modem_lines_are_set_at_every_opening(peer: PtyPeer, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    import serial.serialposix as posix
-
+    posix: Any = importlib.import_module("serial.serialposix")
     real, seen = posix.fcntl.ioctl, []
 
     class Noted:
