@@ -41,7 +41,10 @@ class Orders:
         waiting.register(self._input, select.POLLIN)
         if not waiting.poll(seconds * 1000):
             return
-        typed = os.read(self._input, _LONGEST_LINE)
+        try:
+            typed = os.read(self._input, _LONGEST_LINE)
+        except OSError:  # the terminal is gone
+            typed = b""
         if not typed or len(self._typed) > _LONGEST_LINE:
             self._input = None
         *lines, self._typed = (self._typed + typed).split(b"\n")

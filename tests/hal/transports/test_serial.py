@@ -336,7 +336,10 @@ def test_a_port_without_descriptor_works_through_pyserial() -> None:
         assert transport.query("again", 1.0) == "again"
 
 
-def test_spying_goes_through_pyserial_too(line: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+def test_spying_goes_through_pyserial_too(
+    line: Rig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKAIDO_TRUST_RESOURCES", "1")
     assert isinstance(line.peer, PtyPeer)
     with SerialTransport(Resource.parse(f"serial:spy://{line.peer.link}"), LineCodec()) as transport:
         assert transport.query("V1?") == "1 BOX1"

@@ -140,8 +140,8 @@ def test_small_messages_do_not_wait_for_others() -> None:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_reopening_leaves_nothing_in_the_library() -> None:
-    with HislipPeer() as peer, hislip(peer) as transport:
+def test_reopening_leaves_nothing_in_the_library(tmp_path: Path) -> None:
+    with PtyPeer(tmp_path / "port") as peer, visa(f"ASRL{peer.link}::INSTR") as transport:
         transport.open(patient(2))
         sessions = transport._manager.visalib.sessions
         held = len(sessions)

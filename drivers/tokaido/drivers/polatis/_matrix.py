@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tokaido.drivers.polatis")
 
 MONITORS_PER_QUERY: Final = 256
+MOST_DIGITS: Final = 4
+"""Of a number of ports that is believed; the largest switch has 576."""
 PORT_STATES: Final = {"D": hal.PortState.DISABLED, "E": hal.PortState.ENABLED, "F": hal.PortState.FAILED}
 BOOT_MODES: Final = {
     "DARK": hal.BootMode.DARK,
@@ -159,7 +161,8 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
     def _learn(self, found: hal.Identity) -> None:
         """Check that it is a Polatis of one size, and read away errors that are not ours."""
         said = self._query(":OXC:SWIT:SIZE?") if VENDORS.search(found.vendor) else ""
-        numbers = [int(field) for field in said.split(",") if field.strip().isdecimal()]
+        fields = [field.strip() for field in said.split(",")]
+        numbers = [int(field) for field in fields if field.isdecimal() and len(field) <= MOST_DIGITS]
         if len(numbers) != 2 or min(numbers) < 1:
             raise self._wrong(f"found {found.vendor} {found.model}, size {said[:20]!r}, which is not a Polatis switch")
         size = hal.SwitchSize(*numbers)
