@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import itertools
 import json
 import math
@@ -30,11 +32,14 @@ REPLY: dict[str, dict[str, Any]] = {
     "hello": {"ok": True, "serial_number": SERIAL, "protocol": ""},
     "load_psk": {"ok": True, "serial_number": SERIAL, "loaded": 4096},
     "draw": {"ok": True, "serial_number": SERIAL, "blocks": [{}], "lease_s": 10.0},
-    "ack": {"ok": True, "serial_number": SERIAL, "state": "acked"},
-    "commit": {"ok": True, "serial_number": SERIAL, "state": "committed"},
+    "ack": {"ok": True, "serial_number": SERIAL, "session": "S1", "number": 0, "state": "acked"},
+    "commit": {"ok": True, "serial_number": SERIAL, "session": "S1", "number": 0, "state": "committed"},
     "subscribe": {"ok": True, "serial_number": SERIAL},
 }
+KEY = bytes(range(32))
+SAID = "\n".join((SERIAL, "S1", "0", "256", "lim2014", "chernoff", "3ddb7cdfd9d7bdbb", "0", "1", "-", "-"))
 OFFER = {
+    "digest": hmac.new(SAID.encode(), KEY, hashlib.sha256).hexdigest(),
     "session": "S1", "number": 0, "bits": 256, "method": "lim2014", "bound": "chernoff", "eps": 1e-10,
     "insecure": False, "emulated": True, "peer": "-", "path": "-",
 }  # fmt: skip
@@ -77,7 +82,7 @@ def let_reply(channel: KeyChannel, monkeypatch: pytest.MonkeyPatch, spoilt: str,
             header["blocks"] = [OFFER]
         frames = channel._pack(number, {})
         frames[-1] = written(channel, {**header, "n": number} if len(frames) == 1 else header)
-        payload = [bytes(range(32))] if request.text == "draw" else []
+        payload = [KEY] if request.text == "draw" else []
         return transport._judge(request, [*frames, *payload])
 
     monkeypatch.setattr(type(transport), "exchange", lambda _, request, timeout=None: exchange(request, timeout))

@@ -158,7 +158,8 @@ def test_whatever_happens_in_an_exchange_taints_the_transport(
     with pytest.raises(seen):
         line.transport.exchange(raw(b"V1?\n", accept))
     assert line.ask(2, 1.0) == "2 BOX1"
-    assert line.transport.generation == 2
+    assert isinstance(line.peer, PtyPeer)
+    assert line.peer.questions == ["IDN?", "V1?", "V1?", "IDN?", "V2?"]  # the line was proved to be in step
 
 
 def test_a_garbled_reply_to_a_command_leaves_its_outcome_unknown(line: Rig) -> None:
@@ -328,6 +329,7 @@ def test_a_socket_to_nobody_is_not_connected() -> None:
 
 def test_a_port_without_descriptor_works_through_pyserial() -> None:
     with SerialTransport(Resource.parse("serial:loop://"), LineCodec()) as transport:
+        transport.on_open(lambda: (transport.query("who?"), None)[1])
         assert transport.query("every word comes back") == "every word comes back"
         with pytest.raises(DeviceTimeoutError):
             transport.exchange(raw(b"x\n", lambda frame: NOT_MINE), 0.1)

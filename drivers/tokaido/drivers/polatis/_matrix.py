@@ -132,6 +132,8 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
     # --- who it is ----------------------------------------------------------------------------------------------------
 
     _size: hal.SwitchSize | None = None
+    _unsure = False
+    """Whether the error queue may hold what a command left whose reply was lost."""
 
     def identity(self) -> hal.Identity:
         """Get vendor, product code, serial number and firmware."""
@@ -169,8 +171,14 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
         return hal.WrongDeviceError(what, device=self.name, remedy="Check the cabling and the resource")
 
     def _command(self, text: str) -> str:
+        if self._unsure:  # an error of a command whose reply was lost would be taken for this one's
+            drain_errors(self._control)
+            self._unsure = False
         try:
             return super()._command(text)
+        except hal.OutcomeUnknownError:
+            self._unsure = True
+            raise
         except hal.DeviceError:
             with suppress(hal.TransportError, hal.DeviceError):  # what the refusal left is not the next command's
                 drain_errors(self._control)

@@ -184,6 +184,9 @@ class Channel:
 class HislipPort:
     """A HiSLIP session as a stream. What comes while nothing was asked shows that it is out of step."""
 
+    is_framed = True
+    """Whether messages have an END of their own, and a new session owes nothing."""
+
     def __init__(self, address: HislipAddress, terminator: bytes, limit: Limit) -> None:
         opening = limit.fixed()
         self._terminator = terminator

@@ -197,8 +197,17 @@ def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, o
         return _socket_port(below, owned.close)
     if hasattr(below, "in_waiting"):
         return _serial_port(below, resource.address, owned.close)
-    streaming = kind.startswith("ASRL") or kind.endswith("::SOCKET")
-    return SessionPort(library, session, terminator, limit, lambda: closed_soon(owned.close), streaming=streaming)
+    is_line = kind.startswith("ASRL")
+    streaming = is_line or kind.endswith("::SOCKET")
+    return SessionPort(
+        library,
+        session,
+        terminator,
+        limit,
+        lambda: closed_soon(owned.close),
+        streaming=streaming,
+        is_line=is_line,
+    )
 
 
 def _is_pyvisa_py(library: Any) -> bool:

@@ -36,6 +36,7 @@ class SessionPort:
         close: Callable[[], None],
         *,
         streaming: bool,
+        is_line: bool = False,
     ) -> None:
         from pyvisa.constants import ResourceAttribute, StatusCode  # noqa: PLC0415 - loaded by those who use it
 
@@ -45,6 +46,8 @@ class SessionPort:
         self._limit = limit
         self._close = close
         self.streaming = streaming
+        self.is_line = is_line
+        self.is_framed = not streaming
         self._ahead = b""
         self._owing = self._torn = False
         self._timeout, self._more = ResourceAttribute.timeout_value, StatusCode.success_max_count_read

@@ -202,14 +202,20 @@ class ZmqTransport(Transport[list[bytes]]):
 
     def _receive(self) -> list[bytes]:
         """Return the frames of the message that waits."""
-        frames: list[bytes] = [self._socket.recv()]
+        frames = [self._frame()]
         while self._socket.get(RCVMORE):
             if len(frames) == MAX_PARTS:
+                frames.clear()  # the error must not hold what may be keys
                 raise ProtocolError(f"a message of more than {MAX_PARTS} parts")
-            frames.append(self._socket.recv())
+            frames.append(self._frame())
         if self._sinks:
             self._record("<", frames, confidential=True)
         return frames
+
+    def _frame(self) -> bytes:
+        """Return the next frame of the message that waits. A transport of secrets keeps it where it can be wiped."""
+        frame: bytes = self._socket.recv()
+        return frame
 
     def _hand_on_waiting(self, seconds: float) -> bool:
         """Hand on the messages that wait, or come within `seconds`; return whether there were any."""
