@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tokaido.console._number_types import number, whole_number
 from tokaido.console._plot_app import plots
 from tokaido.console._rate_options import (
     PRESET_HELP,
@@ -63,8 +64,10 @@ def demo(
         str, typer.Option(help="Family of the units: any that brings drivers, emulators and a demonstration.")
     ] = "toshiba",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the emulated physics; key bits never depend on it.")] = 1,
-    seconds: Annotated[float, typer.Option(min=1, help="Give up after so many seconds.")] = 120,
+    seed: Annotated[
+        int, typer.Option(parser=whole_number(0), help="Seed of the emulated physics; key bits never depend on it.")
+    ] = 1,
+    seconds: Annotated[float, typer.Option(parser=number(1), help="Give up after so many seconds.")] = 120,
 ) -> None:
     """Run emulated QKD links until both ends hold the same key."""
     if scenario is Scenario.SWITCH:
@@ -132,8 +135,10 @@ def monitor(
     device: DeviceArgument,
     values: ValuesArgument = None,
     *,
-    interval: Annotated[float, typer.Option(min=0.05, help="Seconds from one reading to the next.")] = 1.0,
-    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many readings.", show_default=False)] = None,
+    interval: Annotated[float, typer.Option(parser=number(0.05), help="Seconds from one reading to the next.")] = 1.0,
+    count: Annotated[
+        int | None, typer.Option(parser=whole_number(1), help="Stop after so many readings.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     trace: TraceOption = False,
 ) -> None:
@@ -162,7 +167,7 @@ def snapshot(
 @app.command()
 def emulate(
     station: Annotated[Path, typer.Argument(metavar="STATION.toml", help="A station file.", show_default=False)],
-    seconds: Annotated[float | None, typer.Option(min=0, help="Stop by itself.", show_default=False)] = None,
+    seconds: Annotated[float | None, typer.Option(parser=number(0), help="Stop by itself.", show_default=False)] = None,
 ) -> None:
     """Serve the devices of a station file, emulated, at exactly its resources, until Ctrl-C."""
     from tokaido.console._emulate import run_emulation  # noqa: PLC0415

@@ -69,7 +69,7 @@ class LineDevice(Device, ABC):
         settings = transport_kind(resource.kind).serial_line(resource.address, self.serial_line)
         self._on_serial_line = settings is not None
         resource = replace(resource, options={**(settings or {}), **resource.options})
-        self._control = open_transport(resource, self._codec(), clock=clock, timeout_s=timeout_s)
+        self._control = open_transport(resource, self._codec(), clock=clock, timeout_s=self._timeout_s)
         self._control.device = self.name
         self._control.on_open(self._greet)
         self._seen: Identity | None = None

@@ -22,6 +22,7 @@ from tokaido.hal._errors import (
     UnsupportedError,
     ValueTypeError,
 )
+from tokaido.hal._numbers import flag, real, real_in, whole, whole_in
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -129,15 +130,13 @@ class Setting(Measured[T]):
         obj.write(self, value)
 
     def check(self, value: T) -> T:
-        """Return `value` as its declared kind.
+        """Return `value` as its declared kind: a plain float, int or bool, whatever kind of number it was.
 
         Raises:
             ValueTypeError: It is of another type.
-            RangeError: It lies outside the declared range, or is not a number.
+            RangeError: It lies outside the declared range, or is not finite.
         """
-        value = cast("T", float(cast("int", value))) if self.kind is float and type(value) is int else value
-        if not isinstance(value, self.kind) or (isinstance(value, bool) and self.kind is not bool):
-            raise ValueTypeError(f"{self.name} takes {_kind_name(self.kind)}, not {type(value).__name__} {value!r}")
+        value = _normalised(self.kind, value, self.name)
         if isinstance(value, (int, float)) and self.range is not None:
             low, high = self.range
             if not low <= value <= high:
@@ -359,12 +358,9 @@ def decode(kind: type[T], text: str, name: str, words: tuple[str, str] = NO_YES)
         if kind is bool:
             return cast("T", {words[0]: False, words[1]: True}[text])
         if kind is int:
-            return cast("T", int(text) if text.lstrip("-").isdigit() else _whole(text))
+            return cast("T", whole_in(text))
         if kind is float:
-            number = float(text)
-            if not math.isfinite(number):
-                raise ValueError(text)
-            return cast("T", number)
+            return cast("T", real_in(text))
         return kind(text)  # type: ignore[call-arg]  # str, or an Enum by value
     except (ValueError, KeyError) as error:
         raise ProtocolError(f"{name}: the device said {text[:80]!r}, which is not {_kind_name(kind)}") from error
@@ -393,11 +389,17 @@ def encode(value: object) -> str:
     return str(value)
 
 
-def _whole(text: str) -> int:
-    number = float(text)
-    if not number.is_integer():
-        raise ValueError(text)
-    return int(number)
+def _normalised(kind: type[T], value: object, name: str) -> T:
+    """Return what a user gave as a plain value of `kind`."""
+    if kind is float:
+        return cast("T", real(value, name))
+    if kind is int:
+        return cast("T", whole(value, name))
+    if kind is bool:
+        return cast("T", flag(value, name))
+    if not isinstance(value, kind):
+        raise ValueTypeError(f"{name} takes {_kind_name(kind)}, not {type(value).__name__} {value!r}")
+    return cast("T", str.__str__(value)) if kind is str and isinstance(value, str) else value
 
 
 def _kind_name(kind: type[object]) -> str:

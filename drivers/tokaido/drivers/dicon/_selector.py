@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 import tokaido.hal as hal
-from tokaido.hal.driver import Codec, LineDevice, SilentCodec, query
+from tokaido.hal.driver import Codec, LineDevice, SilentCodec, query, whole_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +52,7 @@ class Selector(hal.OpticalSwitch, LineDevice):
             self._command(f"I1 {pairs[1]}" if pairs else "PK")
 
     def _map(self, text: str) -> dict[int, int]:
-        channel = int(text)
+        channel = whole_in(text)
         if not PARKED <= channel <= self._channels:
             raise hal.ProtocolError(f"channel {channel} of 1 to {self._channels}")
         return {1: channel} if channel != PARKED else {}
@@ -69,7 +70,7 @@ class Selector(hal.OpticalSwitch, LineDevice):
     def _learn(self, found: hal.Identity) -> None:
         text = self._query("CF?")
         _, comma, channels = text.partition(",")
-        if not comma or not channels.strip().isdecimal() or int(channels) < 1:
+        if not comma or not re.fullmatch("[0-9]{1,4}", channels.strip()) or int(channels) < 1:
             raise hal.WrongDeviceError(
                 f"{found.model[:60]!r} answers {text[:60]!r} to CF?, which no DiCon 1xN module does",
                 device=self.name,

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from tokaido.hal import AlarmEvent, Identity, NoDataError, ProtocolError, Severity, TokaidoError
-from tokaido.hal.driver import Answer, not_negative
+from tokaido.hal.driver import Answer, not_negative, real_in
 
 NOT_A_NUMBER: Final = 9.91e37
 """What SCPI-99 (volume 1, 7.2.1.5) has an instrument say where there is no number."""
@@ -115,6 +115,6 @@ def alarm_log(text: str) -> tuple[int, tuple[AlarmEvent, ...]]:
 
 def _is_not_a_number(text: str) -> bool:
     try:
-        return float(text) == NOT_A_NUMBER
+        return real_in(text) == NOT_A_NUMBER
     except ValueError:
         return False  # a word

@@ -36,7 +36,7 @@ BOOT_MODES: Final = {
 }
 """By the first four letters of a reply, which may come in the short or the long form."""
 VENDORS: Final = re.compile(r"polatis|huber *\+ *suhner", re.IGNORECASE)
-SIZE_IN_MODEL: Final = re.compile(r"-(\d+)x(\d+)-", re.IGNORECASE)
+SIZE_IN_MODEL: Final = re.compile(r"-([0-9]{1,4})x([0-9]{1,4})-", re.IGNORECASE)
 
 
 class MatrixSwitch(hal.OpticalSwitch, LineDevice):
@@ -149,7 +149,7 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
     def _learn(self, found: hal.Identity) -> None:
         """Check that it is a Polatis of one size, and read away errors that are not ours."""
         said = self._query(":OXC:SWIT:SIZE?") if VENDORS.search(found.vendor) else ""
-        numbers = [int(field) for field in said.split(",") if field.strip().isdecimal()]
+        numbers = [int(field) for field in said.split(",") if re.fullmatch(" *[0-9]{1,4} *", field)]
         if len(numbers) != 2 or min(numbers) < 1:
             raise self._wrong(f"found {found.vendor} {found.model}, size {said[:20]!r}, which is not a Polatis switch")
         size = hal.SwitchSize(*numbers)

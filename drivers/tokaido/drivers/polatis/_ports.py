@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING
 
 from tokaido.hal import Identity, ProtocolError, RangeError, Side, SwitchPort, SwitchSize
+from tokaido.hal.driver import real_in, whole_in
 from tokaido.hal.wire.scpi import decode_channels, encode_channels
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def number_of(port: SwitchPort, size: SwitchSize) -> int:
         RangeError: There is no such port.
     """
     last = size.inputs if port.side is Side.INPUT else size.outputs
-    if isinstance(port.number, bool) or not 1 <= port.number <= last:
+    if not 1 <= port.number <= last:
         raise RangeError(f"there is no port {port}", remedy=f"That side has 1 to {last}; nothing was sent")
     return port.number if port.side is Side.INPUT else size.inputs + port.number
 
@@ -92,10 +92,7 @@ def decode_powers(text: str, count: int) -> list[float]:
         ProtocolError: There are not `count` of them.
         ValueError: One is not a number.
     """
-    powers = [float(field) for field in decode_fields(text, count)]
-    if not all(math.isfinite(power) for power in powers):
-        raise ProtocolError(f"a power that is not a number: {text[:60]!r}")
-    return powers
+    return [real_in(field) for field in decode_fields(text, count)]
 
 
 def decode_peer(text: str, size: SwitchSize) -> SwitchPort | None:
@@ -105,7 +102,7 @@ def decode_peer(text: str, size: SwitchSize) -> SwitchPort | None:
         ProtocolError: There is no such port.
         ValueError: It is not a number.
     """
-    number = int(text.strip('" ') or "0")
+    number = whole_in(text.strip('" ') or "0")
     return port_of(number, size) if number else None
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import tokaido.hal as hal
-from tokaido.hal.driver import Codec, LineDevice, SilentCodec, measured, query
+from tokaido.hal.driver import Codec, LineDevice, SilentCodec, measured, query, whole_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ class OswSwitch(hal.OpticalSwitch, LineDevice):
     def connections(self) -> dict[int, int]:
         """Get the map of the state."""
         maps = self._maps()
-        return dict(self._read("S?", lambda text: maps[int(text)]))
+        return dict(self._read("S?", lambda text: maps[whole_in(text)]))
 
     def _add(self, pairs: Mapping[int, int]) -> None:  # noqa: ARG002 - every input has an output: none is ever free
         raise self._lacks(hal.SwitchCapability.DISCONNECT)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._numbers import real_in
 
 if TYPE_CHECKING:
     from tokaido.hal._clock import Clock
@@ -167,9 +167,9 @@ def _whole_number(value: str) -> str:
 
 def _seconds(value: str) -> str:
     try:
-        seconds = float(value)
+        seconds = real_in(value)
     except ValueError:
-        seconds = math.nan
+        seconds = 0.0
     return "" if 0 < seconds <= 1e9 else "should be a time in s"
 
 

@@ -20,6 +20,7 @@ from tokaido.hal._errors import (
     TokaidoError,
     TransportError,
 )
+from tokaido.hal._numbers import real, real_in
 from tokaido.hal.transports._codec import NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
 from tokaido.hal.transports._trace import TraceRecord, shown
 from tokaido.hal.transports._turns import Turn, Wire, in_turn
@@ -59,7 +60,8 @@ class Transport(ABC, Generic[F]):
         self.device = ""
         """What errors call the device; its driver sets it."""
         self.clock = clock
-        self.timeout_s = float(resource.options.get("timeout", timeout_s))
+        given = resource.options.get("timeout")
+        self.timeout_s = real(timeout_s, "timeout") if given is None else real_in(given)
         """Deadline in s of a call that names none; the resource's own `timeout` goes before the driver's."""
         self.generation = 0
         """How many times the transport was opened, handshake included."""
@@ -130,7 +132,7 @@ class Transport(ABC, Generic[F]):
         Raises:
             TransportError: The device is not there; the next call opens it again.
         """
-        self.open(max(timeout, self.timeout_s))
+        self.open(max(real(timeout, "timeout"), self.timeout_s))
         self._listen(Turn(self, "listen", timeout))
 
     def __enter__(self) -> Self:
