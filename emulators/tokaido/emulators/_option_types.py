@@ -52,6 +52,7 @@ class MatrixOptions(TypedDict, total=False):
     on_conflict: Literal["error", "steal"]
     unconnected: Literal["", "0"]
     input_detectors: bool
+    failed_power: str
     boot_mode: Literal["DARK", "RESTORE", "AUTOSAVE"]
     min_gap: float
     terminator: str | None
@@ -64,6 +65,7 @@ class SelectorOptions(TypedDict, total=False):
     identity: str
     channel_0: bool
     error_reply: str
+    echo: bool
 
 
 class OswOptions(TypedDict, total=False):

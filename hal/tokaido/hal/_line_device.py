@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -166,18 +167,34 @@ class SilentCodec:
     """Lines of a device that answers questions and is silent to commands: a question is sent right behind each command.
 
     That makes one exchange of it, with a reply that proves the device still listens. A line before that reply which
-    is none is the device's own complaint, and becomes `DeviceError`. A text that ends in "?" is a question.
+    is none is the device's own complaint, and becomes `DeviceError`. A text that ends in "?" is a question. An echo of
+    either is dropped.
+
+    Args:
+        question: What is asked behind a command.
+        is_answer: Whether a line is the answer to it.
+        command_end: What ends the lines that are sent.
+        reply_end: What ends the replies.
+        complaint: What a complaint looks like where the device has a form for it, from its first letter on, so that it
+            is none of the answers to questions either; the group `code` holds its number.
     """
 
     correlated = False
 
     def __init__(
-        self, question: str, is_answer: Callable[[str], bool], *, command_end: str, reply_end: str = "\n"
+        self,
+        question: str,
+        is_answer: Callable[[str], bool],
+        *,
+        command_end: str,
+        reply_end: str = "\n",
+        complaint: str = "",
     ) -> None:
         self._lines = LineCodec(reply_end, max_frame=4096)
         self._question = question
         self._is_answer = is_answer
         self._end = command_end
+        self._complaint = re.compile(complaint, re.IGNORECASE) if complaint else None
         self.terminator = self._lines.terminator
         self.max_frame = self._lines.max_frame
 
@@ -189,16 +206,23 @@ class SilentCodec:
         """
         plain = self._lines.request(text, repeatable=repeatable)
         if text.endswith("?"):
-            return replace(plain, payload=f"{text}{self._end}".encode("ascii"))
+
+            def answer(frame: bytes) -> str | NotMine:
+                line = plain.accept(self._without_echo(frame, text))
+                if isinstance(line, str) and self._complaint and self._complaint.match(line):
+                    raise self._error(line, text)
+                return line
+
+            return replace(plain, payload=f"{text}{self._end}".encode("ascii"), accept=answer)
         complaints: list[str] = []
 
         def accept(frame: bytes) -> str | NotMine:
-            line = plain.accept(frame)
+            line = plain.accept(self._without_echo(frame, text, self._question))
             if isinstance(line, str) and not self._is_answer(line):
                 complaints.append(line)
                 return NOT_MINE
             if isinstance(line, str) and complaints:
-                raise DeviceError(f"the device says {complaints[0]!r}", code=complaints[0], command=text)
+                raise self._error(complaints[0], text)
             return line
 
         payload = f"{text}{self._end}{self._question}{self._end}".encode("ascii")
@@ -206,3 +230,17 @@ class SilentCodec:
 
     def unsolicited(self, frame: bytes) -> None:
         """Drop the frame: a late reply, or noise."""
+
+    def _without_echo(self, frame: bytes, *sent: str) -> bytes:
+        """Return a frame without what the device says back of the lines that were sent."""
+        rest = frame.lstrip(b"\r\n \t\0")
+        for line in sent:
+            echo = line.encode("ascii")
+            ends = rest[len(echo) : len(echo) + 1] in (b"", b"\r", b"\n")
+            rest = rest[len(echo) :].lstrip(b"\r\n \t") if rest.startswith(echo) and ends else rest
+        return rest
+
+    def _error(self, line: str, command: str) -> DeviceError:
+        found = self._complaint.match(line) if self._complaint else None
+        code = found["code"] if found and "code" in found.groupdict() else None
+        return DeviceError(f"the device says {line!r}", code=code or line, command=command)

@@ -13,15 +13,22 @@ LARGEST: Final = 2**64 - 1
 """No device takes a larger whole number."""
 LARGEST_EXACT: Final = 2**53
 """Up to here every whole number is a float."""
+NO_VALUE: Final = (9.899e37, 9.911e37)
+"""Where SCPI has the numbers that stand for none."""
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
 _REAL = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?")
 
 
-def real(value: object, what: str) -> float:
+def real(value: object, what: str, *, finite: bool = True) -> float:
     """Return a number as a plain float: an int, a fraction, or a scalar of numpy will do.
 
     A scalar narrower than a float stands for its shortest decimal: `numpy.float32(0.6)` is 0.6.
+
+    Args:
+        value: What a user gave.
+        what: What errors call it.
+        finite: Whether it must be; a caller that compares it with limits need not ask for it.
 
     Raises:
         ValueTypeError: It is not a number; a flag and a text are none.
@@ -37,7 +44,7 @@ def real(value: object, what: str) -> float:
             number = float(str(value)) if narrow else float(value)
         except OverflowError:
             number = math.inf
-    if not math.isfinite(number):
+    if finite and not math.isfinite(number):
         raise RangeError(f"{what} takes a finite number, not {_short(value)}", remedy="Nothing was sent")
     return number
 
@@ -73,6 +80,17 @@ def flag(value: object, what: str) -> bool:
     if type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_"):
         return bool(value)
     raise ValueTypeError(f"{what} takes a flag, not {_shown(value)}", remedy="Nothing was sent")
+
+
+def is_no_value(text: str) -> bool:
+    """Return whether a text is what SCPI-99 (volume 1, 7.2.1.4 and 7.2.1.5) has an instrument say without a number.
+
+    9.91E37 is not a number, 9.9E37 and -9.9E37 are the infinities; each also comes as a word, or rounded to 32 bit.
+    """
+    word = text.strip(" \t")
+    if word.upper().lstrip("+-") in ("NAN", "INF", "NINF", "INFINITY"):
+        return True
+    return bool(_REAL.fullmatch(word)) and NO_VALUE[0] <= abs(float(word)) <= NO_VALUE[1]
 
 
 def real_in(text: str) -> float:

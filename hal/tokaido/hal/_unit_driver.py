@@ -161,7 +161,7 @@ class UnitDriver(Unit, LineDevice, ABC):
         Raises:
             RangeError: It is shorter or longer than the unit can; nothing was sent.
         """
-        seconds = real(seconds, "a watchdog")
+        seconds = real(seconds, "a watchdog", finite=False)
         shortest, longest = self.watchdog_range
         if seconds != 0 and not shortest <= seconds <= longest:
             raise RangeError(

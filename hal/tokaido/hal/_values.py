@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Never, Self, TypeVar, cas
 
 from tokaido.hal._errors import (
     DeviceError,
+    NoDataError,
     OutcomeUnknownError,
     ProtocolError,
     RangeError,
@@ -22,7 +23,7 @@ from tokaido.hal._errors import (
     UnsupportedError,
     ValueTypeError,
 )
-from tokaido.hal._numbers import flag, real, real_in, whole, whole_in
+from tokaido.hal._numbers import flag, is_no_value, real, real_in, whole, whole_in
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -136,7 +137,7 @@ class Setting(Measured[T]):
             ValueTypeError: It is of another type.
             RangeError: It lies outside the declared range, or is not finite.
         """
-        value = _normalised(self.kind, value, self.name)
+        value = _normalised(self.kind, value, self.name, finite=self.range is None)
         if isinstance(value, (int, float)) and self.range is not None:
             low, high = self.range
             if not low <= value <= high:
@@ -271,7 +272,7 @@ class Valued(ABC):
             raise
         try:
             got = own.decode(text)
-        except ProtocolError as error:
+        except (ProtocolError, NoDataError) as error:
             raise OutcomeUnknownError(
                 f"{own.name} was sent, and the reply is not a value of it ({error.what})",
                 command=command,
@@ -352,8 +353,11 @@ def decode(kind: type[T], text: str, name: str, words: tuple[str, str] = NO_YES)
     """Return the value of `kind` that a device's text stands for.
 
     Raises:
+        NoDataError: It is what SCPI has for a number that there is not: 9.91E37, 9.9E37, -9.9E37 or NAN.
         ProtocolError: The text is not of this kind, or not a finite number.
     """
+    if kind in (int, float) and is_no_value(text):
+        raise NoDataError(f"{name}: the device has no value, it said {text[:80]!r}", code=text[:80].strip())
     try:
         if kind is bool:
             return cast("T", {words[0]: False, words[1]: True}[text])
@@ -372,7 +376,10 @@ def not_negative(kind: type[N], text: str, name: str) -> N:
     Raises:
         ProtocolError: The text is not a finite number of this kind, or it lies below 0.
     """
-    number = decode(kind, text, name)
+    try:
+        number = decode(kind, text, name)
+    except NoDataError as error:  # there is always an age, and always a count
+        raise ProtocolError(error.what) from error
     if number < 0:
         raise ProtocolError(f"{name}: the device said {text[:80]!r}, which lies below 0")
     return number
@@ -389,10 +396,10 @@ def encode(value: object) -> str:
     return str(value)
 
 
-def _normalised(kind: type[T], value: object, name: str) -> T:
+def _normalised(kind: type[T], value: object, name: str, *, finite: bool) -> T:
     """Return what a user gave as a plain value of `kind`."""
     if kind is float:
-        return cast("T", real(value, name))
+        return cast("T", real(value, name, finite=finite))
     if kind is int:
         return cast("T", whole(value, name))
     if kind is bool:

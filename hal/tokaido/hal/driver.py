@@ -31,7 +31,7 @@ from tokaido.hal._errors import (
     WrongDeviceError,
 )
 from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
-from tokaido.hal._numbers import flag, real, real_in, whole, whole_in
+from tokaido.hal._numbers import flag, is_no_value, real, real_in, whole, whole_in
 from tokaido.hal._readings import Quality, Reading, Telemetry
 from tokaido.hal._values import (
     Answer,
@@ -110,6 +110,7 @@ __all__ = [
     "drain_errors",
     "encode",
     "flag",
+    "is_no_value",
     "measured",
     "not_negative",
     "open_transport",

@@ -82,7 +82,9 @@ class Selector(hal.OpticalSwitch, LineDevice):
 
 
 def _name(text: str) -> str:
-    """Return who the box says it is; a bare number is the late answer to another question."""
+    """Return who the box says it is; a bare number is the late answer to another question, an error is not a name."""
+    if re.match(r"\W*(?:err(?:or)?\b|(?:unknown|invalid|bad)\b|$)", text, re.IGNORECASE):
+        raise hal.DeviceError(f"the module says {text[:60]!r}", code=text[:60], command="ID?")
     if text.isdigit():
         raise ValueError(f"a name was asked for, and {text} came")
     return text

@@ -89,7 +89,7 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
         self._read_back(lambda: self._states(f" {listed}", 1)[0], wanted, f"the state of {port}", command)
 
     def port_powers(self) -> dict[hal.SwitchPort, hal.Reading[float]]:
-        """Get the power in dBm at every output, at most 256 of them in one query.
+        """Get the power in dBm at every output, at most 256 of them in one query; BAD where the switch has none.
 
         Raises:
             UnsupportedError: This model has no monitors.
@@ -108,7 +108,9 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
         powers = self._read(question, lambda text: decode_powers(text, len(ports)))
         utc_ns = self._clock.utc_ns()
         for port, power in zip(ports, powers, strict=True):
-            yield port, hal.Reading(value=power, unit="dBm", utc_ns=utc_ns, age_s=0.0, quality=hal.Quality.GOOD)
+            value, error = (None, power) if isinstance(power, str) else (power, "")
+            quality = hal.Quality.BAD if error else hal.Quality.GOOD
+            yield port, hal.Reading(value=value, unit="dBm", utc_ns=utc_ns, age_s=0.0, quality=quality, error=error)
 
     def _states(self, listed: str, count: int) -> list[hal.PortState]:
         return self._read(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokaido.hal import Identity, ProtocolError, RangeError, Side, SwitchPort, SwitchSize
-from tokaido.hal.driver import real_in, whole_in
+from tokaido.hal import Identity, NoDataError, ProtocolError, RangeError, Side, SwitchPort, SwitchSize
+from tokaido.hal.driver import decode, whole_in
 from tokaido.hal.wire.scpi import decode_channels, encode_channels
 
 if TYPE_CHECKING:
@@ -85,14 +85,19 @@ def decode_fields(text: str, count: int) -> list[str]:
     return fields
 
 
-def decode_powers(text: str, count: int) -> list[float]:
-    """Return the powers in dBm of `(-12.3,-60.0)`.
+def decode_powers(text: str, count: int) -> list[float | str]:
+    """Return the powers in dBm of `(-12.3,-60.0)`; why there is none for a port whose field holds none.
 
     Raises:
         ProtocolError: There are not `count` of them.
-        ValueError: One is not a number.
     """
-    return [real_in(field) for field in decode_fields(text, count)]
+    powers: list[float | str] = []
+    for field in decode_fields(text, count):
+        try:
+            powers.append(decode(float, field, "power"))
+        except (ProtocolError, NoDataError) as error:
+            powers.append(error.what)
+    return powers
 
 
 def decode_peer(text: str, size: SwitchSize) -> SwitchPort | None:

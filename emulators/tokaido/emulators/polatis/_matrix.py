@@ -46,6 +46,7 @@ class MatrixSwitchModel(ScpiModel):
         on_conflict: What `ADD` does to a port that is taken: "error" refuses with -221, "steal" parts it first.
         unconnected: What `PORT?` says of a free port: `""` or `"0"`.
         input_detectors: Whether inputs have power monitors too.
+        failed_power: What the monitor of a failed port says, such as 9.91E37 or NAN; empty: the power that is there.
         boot_mode: DARK, RESTORE or AUTOSAVE.
         min_gap: Time in s that must lie between two messages; one that comes sooner is lost.
         terminator: What ends a reply; by default CR on a serial line, as one source says, and CR LF elsewhere.
@@ -73,6 +74,7 @@ class MatrixSwitchModel(ScpiModel):
         on_conflict: Literal["error", "steal"] = "error",
         unconnected: Literal["", "0"] = "",
         input_detectors: bool = False,
+        failed_power: str = "",
         boot_mode: Literal["DARK", "RESTORE", "AUTOSAVE"] = "AUTOSAVE",
         min_gap: float = 0.0,
         terminator: str | None = None,
@@ -93,6 +95,7 @@ class MatrixSwitchModel(ScpiModel):
         self.on_conflict = on_conflict
         self.unconnected = unconnected
         self.input_detectors = input_detectors
+        self.failed_power = failed_power
         self.boot_mode = modes[boot_mode]
         self.networks = ['IP="192.168.1.1" Gateway="0.0.0.0" Mask="255.255.255.0" Broadcast="192.168.1.255"'] * 2
         serial = self.SERIAL_NUMBER if serial_number is None else serial_number
@@ -245,7 +248,12 @@ class MatrixSwitchModel(ScpiModel):
             raise ScpiError(-222, f"more than {MAX_MONITORS} ports")
         if not self.input_detectors and any(side == "in" for side, _ in ports):
             raise ScpiError(-222, "inputs have no monitors")
-        return f"({','.join(f'{self.optics.power_dbm(*port, self.now_ns):.1f}' for port in ports)})"
+        return f"({','.join(map(self._power, ports))})"
+
+    def _power(self, port: PortName) -> str:
+        if self.failed_power and port in self.optics.failed:
+            return self.failed_power
+        return f"{self.optics.power_dbm(*port, self.now_ns):.1f}"
 
     def _working(self, p: Parameters) -> Collection[PortName]:
         ports = self._ports(p)

@@ -80,7 +80,7 @@ class OpticalSwitch(Device):
             DeviceError: The switch refused, or its map did not become this within `settle_timeout`.
             OutcomeUnknownError: The reply was lost; read `connections`.
         """
-        source, target = whole(input, "an input"), whole(output, "an output")
+        source, target = self._port("input", input), self._port("output", output)
         self._pairs({source: target}, force)
         present = self.connections()
         if present.get(source) == target:
@@ -265,7 +265,7 @@ class OpticalSwitch(Device):
         """Return these inputs as plain numbers."""
         if not isinstance(numbers, Iterable) or isinstance(numbers, (str, bytes)):
             raise ValueTypeError(f"inputs are numbers in a list, not {numbers!r}", device=self.name)
-        found = [whole(number, "an input") for number in numbers]
+        found = [self._port("input", number) for number in numbers]
         self._check_ports("input", found, self.size().inputs)
         return found
 
@@ -275,11 +275,18 @@ class OpticalSwitch(Device):
             raise ValueTypeError(f"force is the reason, in words, not {force!r}", device=self.name)
         if not isinstance(pairs, Mapping):
             raise ValueTypeError(f"a map is {{input: output}}, not {pairs!r}", device=self.name)
-        found = {whole(i, "an input"): whole(o, "an output") for i, o in pairs.items()}
-        size = self.size()
-        self._check_ports("input", found, size.inputs)
-        self._check_ports("output", found.values(), size.outputs)
+        found = {self._port("input", i): self._port("output", o) for i, o in pairs.items()}
+        self._check_ports("input", found, self.size().inputs)
+        self._check_ports("output", found.values(), self.size().outputs)
         return found
+
+    def _port(self, side: str, number: object) -> int:
+        try:
+            return whole(number, side)
+        except ValueTypeError as error:
+            raise RangeError(
+                f"there is no {side} {number!r}", device=self.name, remedy="A port is a whole number; nothing was sent"
+            ) from error
 
     def _check_ports(self, side: str, numbers: Iterable[int], last: int) -> None:
         for number in numbers:

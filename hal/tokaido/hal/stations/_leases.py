@@ -75,7 +75,7 @@ class LeaseBook:
             LeaseHeldError: Somebody holds one of them; names him and how long still.
             LeaseError: The file cannot be read or written.
         """
-        seconds = real(seconds, "a lease")
+        seconds = real(seconds, "a lease", finite=False)
         names = (name,) if isinstance(name, str) else tuple(sorted(set(name)))
         if not names or not all(names) or not 0 < seconds <= 86_400:
             raise LeaseError(f"a lease has a name and lasts up to 86400 s, not {names!r} for {seconds!r} s")

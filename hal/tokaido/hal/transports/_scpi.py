@@ -71,12 +71,18 @@ class ScpiCodec:
         if not (text.isascii() and text.isprintable()):
             raise ValueError(f"not one line of printable ASCII: {text!r}")
         if repeatable:
-            return Request(text, text.encode("ascii") + self._end, self._line)
-        payload = f"{text}{self._suffix}".encode("ascii") + self._end
+
+            def answer(frame: bytes) -> str | NotMine:
+                line = self._line(frame)
+                return NOT_MINE if line == text else line  # its own echo is not a reply
+
+            return Request(text, text.encode("ascii") + self._end, answer)
+        sent = f"{text}{self._suffix}"
+        payload = sent.encode("ascii") + self._end
 
         def accept(frame: bytes) -> str | NotMine:
             line = self._line(frame)
-            return line if line is NOT_MINE else self._outcome(text, line)
+            return NOT_MINE if line is NOT_MINE or line == sent else self._outcome(text, line)
 
         return Request(text, payload, accept, repeatable=False)
 
