@@ -56,6 +56,7 @@ class MatrixOptions(TypedDict, total=False):
     boot_mode: Literal["DARK", "RESTORE", "AUTOSAVE"]
     min_gap: float
     terminator: str | None
+    replies: Literal["joined", "lines"]
 
 
 class SelectorOptions(TypedDict, total=False):

@@ -33,7 +33,8 @@ class MatrixSwitchModel(ScpiModel):
     """A Polatis-style N x M matrix switch.
 
     What its manual leaves open is an option. `SUB` of a pair that is not joined changes nothing and is not an error;
-    choosing the boot mode RESTore saves the map of that moment.
+    choosing the boot mode RESTore saves the map of that moment. A mode behind the lists of `ADD` and `SUB` is taken and
+    changes nothing.
 
     Args:
         serial_number: The third field of `*IDN?`.
@@ -49,6 +50,7 @@ class MatrixSwitchModel(ScpiModel):
         failed_power: What the monitor of a failed port says, such as 9.91E37 or NAN; empty: the power that is there.
         boot_mode: DARK, RESTORE or AUTOSAVE.
         min_gap: Time in s that must lie between two messages; one that comes sooner is lost.
+        replies: Whether the queries of one message are answered in one line, joined by semicolons, or in a line each.
         terminator: What ends a reply; by default CR on a serial line, as one source says, and CR LF elsewhere.
 
     Raises:
@@ -78,6 +80,7 @@ class MatrixSwitchModel(ScpiModel):
         boot_mode: Literal["DARK", "RESTORE", "AUTOSAVE"] = "AUTOSAVE",
         min_gap: float = 0.0,
         terminator: str | None = None,
+        replies: Literal["joined", "lines"] = "joined",
     ) -> None:
         modes = {mode.upper(): short for mode, short in BOOT_MODES.items()}
         if not (1 <= inputs <= MAX_PORTS and 1 <= outputs <= MAX_PORTS and boot_mode in modes and min_gap >= 0):
@@ -85,9 +88,12 @@ class MatrixSwitchModel(ScpiModel):
         if (
             on_conflict not in ("error", "steal")
             or unconnected not in ("", "0")
+            or replies not in ("joined", "lines")
             or not set(terminator or "") <= set("\r\n")
         ):
-            raise ConfigurationError(f"there is no switch with {on_conflict=}, {unconnected=} and {terminator=}")
+            raise ConfigurationError(
+                f"there is no switch with {on_conflict=}, {unconnected=}, {replies=} and {terminator=}"
+            )
         self.inputs = inputs
         self.outputs = outputs
         self.product = product.format(inputs=inputs, outputs=outputs)
@@ -106,6 +112,8 @@ class MatrixSwitchModel(ScpiModel):
         self._last_ns = -self._min_gap_ns
         self._terminator = terminator
         super().__init__(serial, seed=seed)
+        if replies == "lines":
+            self.reply_separator = "\r\n"
 
     # --- light and power --------------------------------------------------------------------------------------------
 
@@ -157,7 +165,7 @@ class MatrixSwitchModel(ScpiModel):
     def _ask_size(self, _: Parameters) -> str:
         return f"{self.inputs},{self.outputs}"
 
-    @command(":OXC:SWITch:CONNect:ADD", 2)
+    @command(":OXC:SWITch:CONNect:ADD", 2, 3)
     def _add(self, p: Parameters) -> None:
         wanted = self._pairs(p)
         present = self.optics.pairs
@@ -174,7 +182,7 @@ class MatrixSwitchModel(ScpiModel):
     def _only(self, p: Parameters) -> None:
         self._change(self._pairs(p))
 
-    @command(":OXC:SWITch:CONNect:SUB", 2)
+    @command(":OXC:SWITch:CONNect:SUB", 2, 3)
     def _sub(self, p: Parameters) -> None:
         inputs = p.channels(0, 1, self.inputs)
         outputs = self._outputs(p)
