@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device, Identity
-from tokaido.hal._errors import DeviceError, OutcomeUnknownError, TokaidoError, TransportError, WrongDeviceError
+from tokaido.hal._errors import (
+    DeviceError,
+    OutcomeUnknownError,
+    ProtocolError,
+    TokaidoError,
+    TransportError,
+    WrongDeviceError,
+)
 from tokaido.hal._values import Answer
 from tokaido.hal.transports._codec import NOT_MINE, LineCodec, NotMine, Request
-from tokaido.hal.transports._kinds import transport_kind
+from tokaido.hal.transports._kinds import IDENTITY_FIELDS, transport_kind
 from tokaido.hal.transports._opening import open_transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
@@ -34,6 +41,9 @@ class LineDevice(Device, ABC):
 
     serial_line: ClassVar[Mapping[str, str]] = {}
     """How a serial line is set where the resource does not say, for example {"baudrate": "38400"}."""
+    identity_fields: ClassVar[Sequence[str]] = IDENTITY_FIELDS
+    """What the fields of `*IDN?` are, in their order, "-" for one that is none of these; a resource says otherwise by
+    `identity=vendor,model,firmware`. A box without a serial number cannot be told from another of its model."""
     min_gap: float = 0.0
     """How long to leave the device alone after an exchange before the next one, in s."""
 
@@ -70,6 +80,8 @@ class LineDevice(Device, ABC):
         settings = transport_kind(resource.kind).serial_line(resource.address, self.serial_line)
         self._on_serial_line = settings is not None
         resource = replace(resource, options={**(settings or {}), **resource.options})
+        given = resource.options.get("identity")
+        self._identity_fields = tuple(given.split(",")) if given else tuple(self.identity_fields)
         self._control = open_transport(resource, self._codec(), clock=clock, timeout_s=self._timeout_s)
         self._control.device = self.name
         self._control.on_open(self._greet)
@@ -93,6 +105,13 @@ class LineDevice(Device, ABC):
         seen = self._seen or found
         who = (found.vendor, found.model, found.serial_number)
         if who != (seen.vendor, seen.model, seen.serial_number) or (wanted and not self._is_box(found, wanted)):
+            if wanted and not found.serial_number and type(self)._is_box is LineDevice._is_box:
+                raise WrongDeviceError(
+                    f"{found.vendor} {found.model} tells no serial number, so {wanted} could not be checked",
+                    device=self.name,
+                    transport=self._control.name,
+                    remedy="Leave serial_number out, or check the cabling and the resource",
+                )
             expected = f"{seen.vendor} {seen.model} {wanted or seen.serial_number}".strip()
             raise WrongDeviceError(
                 f"expected {expected} and found {' '.join(who).strip()}",
@@ -102,6 +121,24 @@ class LineDevice(Device, ABC):
             )
         self._learn(found)
         self._seen = found
+
+    def _named(self, text: str) -> Identity:
+        """Return who a box is by its answer to `*IDN?`, whose fields `identity_fields` names.
+
+        Raises:
+            ProtocolError: It has more fields or fewer, or lacks its serial number.
+        """
+        fields, names = [field.strip() for field in text.split(",")], self._identity_fields
+        known = dict.fromkeys(IDENTITY_FIELDS, "") | dict(zip(names, fields, strict=False))
+        if len(fields) == len(names) and ("serial_number" not in names or known["serial_number"] not in ("", "0")):
+            return Identity(**{name: known[name] for name in IDENTITY_FIELDS})
+        guess = {3: "vendor,model,firmware", 4: "vendor,model,-,firmware"}
+        extra = ",".join([*IDENTITY_FIELDS, *["-"] * (len(fields) - len(IDENTITY_FIELDS))])
+        raise ProtocolError(
+            f"{text[:80]!r} has not the fields {', '.join(names)}, or no serial number",
+            remedy=f"If this is how the box tells who it is, say so behind its resource: "
+            f"identity={guess.get(len(fields), extra)}",
+        )
 
     # --- exchanges ----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ import tokaido.hal as hal
 from tokaido.drivers.polatis._ports import (
     all_ports,
     decode_fields,
-    decode_identity,
     decode_pairs,
     decode_peer,
     decode_powers,
@@ -135,7 +134,7 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
 
     def identity(self) -> hal.Identity:
         """Get vendor, product code, serial number and firmware."""
-        return self._read("*IDN?", decode_identity)
+        return self._read("*IDN?", self._named)
 
     def size(self) -> hal.SwitchSize:
         """Get the numbers of inputs and outputs, as the switch gave them at the last opening."""

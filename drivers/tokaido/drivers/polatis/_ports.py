@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokaido.hal import Identity, NoDataError, ProtocolError, RangeError, Side, SwitchPort, SwitchSize
+from tokaido.hal import NoDataError, ProtocolError, RangeError, Side, SwitchPort, SwitchSize
 from tokaido.hal.driver import decode, whole_in
 from tokaido.hal.wire.scpi import decode_channels, encode_channels
 
@@ -109,15 +109,3 @@ def decode_peer(text: str, size: SwitchSize) -> SwitchPort | None:
     """
     number = whole_in(text.strip('" ') or "0")
     return port_of(number, size) if number else None
-
-
-def decode_identity(text: str) -> Identity:
-    """Return what `Polatis,I-OST-24x24-LU1-DMHNS,002414,6.5.2.18` says.
-
-    Raises:
-        ProtocolError: It has not four fields.
-    """
-    fields = [field.strip() for field in text.split(",")]
-    if len(fields) != 4:
-        raise ProtocolError(f"an identity has four fields: {text[:80]!r}")
-    return Identity(vendor=fields[0], model=fields[1], serial_number=fields[2], firmware=fields[3])

@@ -100,7 +100,8 @@ class TransportKind:
     messages: MakesMessages | None = None
     """Makes its transport from a resource."""
     options: Mapping[str, Option] = field(default_factory=dict)
-    """Its options by name. Every kind has `timeout` besides, which a transport reads by itself."""
+    """Its options by name. Every kind has `timeout` besides, which a transport reads by itself, and `identity`, which a
+    driver reads."""
     check: Callable[[str, Mapping[str, str]], list[str]] = _any_address
     """Return every mistake in an address and its options, each as "word: what is wrong; what to write"."""
     keeps: Callable[[str, str], bool] = _keeps_nothing
@@ -116,7 +117,7 @@ class TransportKind:
             raise ValueError(f"a kind's name is lower-case letters and digits, not {self.name!r}")
         if (self.stream is None) is (self.messages is None):
             raise ValueError(f"{self.name} carries a stream or messages: give one of both")
-        object.__setattr__(self, "options", {**self.options, "timeout": TIMEOUT})
+        object.__setattr__(self, "options", {**self.options, "timeout": TIMEOUT, "identity": IDENTITY})
 
     def owns(self, address: str, item: str) -> bool:
         """Return whether an item of a query belongs to the address itself."""
@@ -177,4 +178,13 @@ def _file_name(value: str) -> str:
     return "should be a file name" if any(ord(character) < 32 for character in value) else ""
 
 
+def _identity_fields(value: str) -> str:
+    named = [field for field in value.split(",") if field != "-"]
+    right = set(named) <= set(IDENTITY_FIELDS) and len(set(named)) == len(named) and {"vendor", "model"} <= set(named)
+    return "" if right else f"should name the fields of *IDN?, of {', '.join(IDENTITY_FIELDS)}, '-' for any other"
+
+
+IDENTITY_FIELDS: Final = ("vendor", "model", "serial_number", "firmware")
+"""The fields of `*IDN?` (IEEE 488.2, 10.14)."""
+IDENTITY: Final = Option(_identity_fields, "vendor,model,firmware")
 TIMEOUT: Final = Option(_seconds, "2.5")
