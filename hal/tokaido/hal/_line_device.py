@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device, Identity
 from tokaido.hal._errors import (
+    ClosedError,
     DeviceError,
     OutcomeUnknownError,
     ProtocolError,
@@ -84,7 +86,7 @@ class LineDevice(Device, ABC):
         self._identity_fields = tuple(given.split(",")) if given else tuple(self.identity_fields)
         self._control = open_transport(resource, self._codec(), clock=clock, timeout_s=self._timeout_s)
         self._control.device = self.name
-        self._control.on_open(self._greet)
+        self._control.on_open(weakly(self._greet, "the device of this transport"))
         self._seen: Identity | None = None
         self._rested_ns = 0  # until when the device is to be left alone
 
@@ -198,6 +200,23 @@ class LineDevice(Device, ABC):
             except DeviceError as error:
                 answers[command] = error
         return answers
+
+
+def weakly(method: Callable[[], None], what: str) -> Callable[[], None]:
+    """Return a method that does not keep its object, so that what keeps the method makes no cycle with the object.
+
+    Raises:
+        ClosedError: By what is returned, when the object is gone.
+    """
+    there = weakref.WeakMethod(method)
+
+    def call() -> None:
+        alive = there()
+        if alive is None:
+            raise ClosedError(f"{what} is gone", remedy="Open it again, and keep the device as long as its transport")
+        alive()
+
+    return call
 
 
 class SilentCodec:

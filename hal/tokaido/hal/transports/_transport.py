@@ -78,7 +78,6 @@ class Transport(ABC, Generic[F]):
         self._inside = False  # whether a step runs on the wire
         self._said_no = False  # whether that step ended with the device's own error
         self._sent = False  # whether a byte of this exchange may have left
-        self._wire = Wire(self)
 
     # --- what a caller uses -----------------------------------------------------------------------------------------
 
@@ -87,7 +86,8 @@ class Transport(ABC, Generic[F]):
 
         It may itself call `exchange`, and raises `WrongDeviceError` if this is not the device. An exchange that fails
         within it makes the opening fail, even if the check catches the error. On a transport that is already open it
-        runs before the next exchange. Several checks run in the order in which they were given.
+        runs before the next exchange. Several checks run in the order in which they were given. The transport keeps it,
+        so a check should not keep what has the transport: a device gives one that refers to it weakly.
         """
         with self._lock:
             self._checks = (*self._checks, check)
@@ -142,6 +142,15 @@ class Transport(ABC, Generic[F]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        """Disconnect when nobody has it any more: its port is free for the next one at once."""
+        with suppress(Exception):  # half made, or the interpreter ends
+            self.close()
+
+    @property
+    def _wire(self) -> Wire:
+        return Wire(self)  # not kept: a cycle would keep the port until a collection
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._trusted else "not open"
