@@ -43,8 +43,22 @@ class Answer:
     age_s: float = 0.0
 
 
-class Measured(Generic[T]):
-    """A value that a device gives: an attribute, read-only. Reading it asks the device."""
+if TYPE_CHECKING:
+
+    class _Looks:
+        """Nothing, to the checkers."""
+
+else:
+    _Looks = property  # to what completes and documents: attributes that are computed, and that it does not compute
+
+
+class Measured(_Looks, Generic[T]):
+    """A value that a device gives: an attribute, read-only. Reading it asks the device.
+
+    To get the attribute of a device is to ask, for `hasattr(device, "laser_power")` and `inspect.getmembers(device)`
+    too, since nobody can tell them from a reader. To look without asking, look at the class: `device.values()`,
+    `hasattr(type(device), ...)`, `inspect.getmembers_static`. `dir`, `help` and the interpreter's TAB ask nothing.
+    """
 
     writable = False
 
@@ -79,8 +93,11 @@ class Measured(Generic[T]):
         """Why this driver does not have the value; empty where it has."""
         self.name = ""
         self.owner = ""
-        # A role declares no command: ABCMeta then refuses a driver that forgets the value.
-        self.__isabstractmethod__: bool = command is None and not unsupported
+
+    @property
+    def __isabstractmethod__(self) -> bool:
+        """Whether it is a role's, which has no command: ABCMeta then refuses a driver that forgets the value."""
+        return self.command is None and not self.unsupported
 
     def __set_name__(self, owner: type[object], name: str) -> None:
         self.name = name
