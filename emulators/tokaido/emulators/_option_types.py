@@ -89,7 +89,7 @@ class LaunchOptions(TypedDict, total=False):
     wire_end: str | None
     resources: Mapping[str, str] | None
     serial_number: str | None
-    seed: int
+    seed: int | None
     speed: float
     secrets: Secrets
     pace_baud: int | None
@@ -186,7 +186,7 @@ class LinkOptions(TypedDict, total=False):
     parameters: LinkParameters | None
     block_bits: int | None
     serial_numbers: tuple[str | None, str | None]
-    seed: int
+    seed: int | None
     speed: float
     warm: bool
     secrets: Secrets

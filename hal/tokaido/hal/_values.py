@@ -33,6 +33,8 @@ States = Set[Enum]
 
 DEFAULT_STALE_AFTER_S: Final = 60.0
 NO_YES: Final = ("0", "1")
+LARGEST_WHOLE: Final = (1 << 63) - 1
+"""A whole number beyond it is none: it fits no database, and no float stands for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +381,10 @@ def decode(kind: type[T], text: str, name: str, words: tuple[str, str] = NO_YES)
         if kind is bool:
             return cast("T", {words[0]: False, words[1]: True}[text])
         if kind is int:
-            return cast("T", whole_in(text))
+            number = whole_in(text)
+            if abs(number) > LARGEST_WHOLE:
+                raise ValueError(text)
+            return cast("T", number)
         if kind is float:
             return cast("T", real_in(text))
         return kind(text)  # type: ignore[call-arg]  # str, or an Enum by value

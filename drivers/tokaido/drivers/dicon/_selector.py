@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PARKED = 0
+CHANNELS = re.compile("[0-9]{1,4}")
+"""A number of channels that is believed; the largest module has 100 or so."""
 
 
 class Selector(hal.OpticalSwitch, LineDevice):
@@ -70,7 +72,7 @@ class Selector(hal.OpticalSwitch, LineDevice):
     def _learn(self, found: hal.Identity) -> None:
         text = self._query("CF?")
         _, comma, channels = text.partition(",")
-        if not comma or not re.fullmatch("[0-9]{1,4}", channels.strip()) or int(channels) < 1:
+        if not comma or not CHANNELS.fullmatch(channels.strip()) or int(channels) < 1:
             raise hal.WrongDeviceError(
                 f"{found.model[:60]!r} answers {text[:60]!r} to CF?, which no DiCon 1xN module does",
                 device=self.name,

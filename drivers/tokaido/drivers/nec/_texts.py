@@ -64,6 +64,8 @@ def answer(text: str) -> Answer:
 def report(text: str) -> dict[str, Answer | TokaidoError]:
     """Return what `FETC:ALL?` lists, `name,value,age` again and again: by name, a value or why there is none.
 
+    An age that is none is why there is no value of that name.
+
     Raises:
         ProtocolError: It is not such a list.
     """
@@ -75,9 +77,14 @@ def report(text: str) -> dict[str, Answer | TokaidoError]:
         if name in found:
             raise ProtocolError(f"a report that says {name[:40]!r} twice")
         given = not is_no_value(value) and not (is_no_value(age) and age[-1].isdigit())
-        found[name] = (
-            Answer(value, not_negative(float, age, "age")) if given else NoDataError("the unit gives none", code="-230")
-        )
+        try:
+            found[name] = (
+                Answer(value, not_negative(float, age, "age"))
+                if given
+                else NoDataError("the unit gives none", code="-230")
+            )
+        except ProtocolError as error:  # which spoils no other value
+            found[name] = error
     return found
 
 
