@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -424,8 +425,21 @@ class KeyChannel(ABC):
     def _connect(self, events: deque[_Event] | None = None) -> ZmqTransport:
         transport = _KeyTransport(self._resource, clock=self._clock, timeout_s=self._timeout_s)
         transport.device = self._device
-        transport.on_open(lambda: self._hello(transport))
-        transport.unsolicited = wipe if events is None else lambda frames: self._keep(frames, events)
+        name, there, channel = self._device, weakref.ref(transport), weakref.ref(self)  # neither keeps the other
+
+        def hello() -> None:
+            found, own = there(), channel()
+            if found is None or own is None:
+                raise ClosedError("the key channel is gone", device=name, remedy="Open the unit again, and keep it")
+            own._hello(found)
+
+        def keep(frames: list[bytes]) -> None:
+            own = channel()
+            if own is not None and events is not None:
+                own._keep(frames, events)
+
+        transport.on_open(hello)
+        transport.unsolicited = wipe if events is None else keep
         return transport
 
     def _hello(self, transport: ZmqTransport) -> None:

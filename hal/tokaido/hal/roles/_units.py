@@ -8,7 +8,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from tokaido.hal._device import Device, Part
-from tokaido.hal._errors import DeviceTimeoutError, StateError
+from tokaido.hal._errors import DeviceTimeoutError, StateError, ValueTypeError
+from tokaido.hal._numbers import real
 from tokaido.hal._values import Measured, Query, Setting, measured, query, setting
 
 if TYPE_CHECKING:
@@ -253,7 +254,11 @@ class Unit(Device):
         Raises:
             StateError: It went to FAULT or SECURITY_HOLD instead, which it never leaves by itself.
             DeviceTimeoutError: It was in none of them within `timeout` s.
+            ValueTypeError: No state is given, or one is not a `UnitState`, or a time is not a number.
         """
+        timeout, poll = real(timeout, "timeout"), real(poll, "poll")
+        if not states or not all(isinstance(wanted, UnitState) for wanted in states):
+            raise ValueTypeError(f"wait_for takes states such as UnitState.RUN, not {states!r}")
         start_ns = self._clock.monotonic_ns()
         while True:
             state = self.state()
