@@ -61,6 +61,8 @@ class Capability(Enum):
     WATCHDOG = "watchdog"
     TELEMETRY_STREAM = "telemetry stream"
     KEY_CHANNEL = "key channel"
+    PUSHED_KEYS = "pushed keys"
+    """Key blocks come unasked and once: nothing is committed, and a block says how many were lost before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,10 @@ class Unit(Device):
         Each block is acknowledged when it is handed out. It is committed by `with block:` on a clean exit, or by
         `block.commit()`; a block that was not committed is offered again. It may therefore come twice: store it under
         `block.info.name`, which is unique.
+
+        A unit with `Capability.PUSHED_KEYS` sends each block once, when it is made, to those who listen by then: from
+        the first draw on, what comes between two draws waits here. Store a block when it comes. What was lost on the
+        way is gone, and `block.lost` of the next one says how much that was.
         """
 
     @abstractmethod
