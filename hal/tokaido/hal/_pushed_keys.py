@@ -162,7 +162,7 @@ class PushedKeys(ABC):
         dropped, self._dropped = self._dropped, 0
         before, self._connection = self._connection, self._transport.generation
         if sequence is not None and last is not None:
-            return sequence - last - 1 if sequence > last else None  # a unit that began anew counts anew
+            return sequence - last - 1 if sequence > last else None  # a unit that began again counts from 1
         return dropped if before in (0, self._connection) else None
 
 

@@ -74,7 +74,7 @@ class PushedKeyContract(UnitContract):
         assert list(listening.model.key_orders()) == []
 
     def test_no_more_blocks_come_than_are_asked_for(self, listening: KeyRig) -> None:
-        """What is left comes with the next draw."""
+        """The others come with the next draw."""
         self.listen(listening)
         names = listening.fill(3)
         wait_s = LATE_S * self.plan.slowness()

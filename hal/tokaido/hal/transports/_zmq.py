@@ -108,7 +108,7 @@ class ZmqTransport(Transport[list[bytes]]):
         self._await_handshake(deadline)
 
     def _make_socket(self) -> Any:
-        """Return a socket of the right type; what is common to all types is set later."""
+        """Return a socket of the right type; options that all types have are set later."""
         import zmq  # noqa: PLC0415 - loaded by those who use it
 
         return zmq.Context.instance().socket(zmq.DEALER)
