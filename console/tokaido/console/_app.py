@@ -46,6 +46,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TraceOption = Annotated[bool, typer.Option("--trace", help="Print the bytes on the wire to stderr.")]
 
 
+UnitsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="UNIT...",
+        help="Units, or a link of a station file for both of its units: lab.toml#field.",
+        show_default=False,
+    ),
+]
+WaitOption = Annotated[float, typer.Option(min=0, help="Seconds that they may take; 0 waits for nothing.")]
+
+
 class Scenario(StrEnum):
     """What `tokaido demo` can show."""
 
@@ -125,6 +136,79 @@ def set_value(
     from tokaido.console import _values  # noqa: PLC0415
 
     _values.set_value(device, value, to, as_json=as_json, trace=trace)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def connect(
+    device: DeviceArgument,
+    source: Annotated[int, typer.Argument(metavar="IN", help="Input, from 1.", show_default=False)],
+    target: Annotated[int, typer.Argument(metavar="OUT", help="Output, from 1.", show_default=False)],
+    *,
+    force: Annotated[str, typer.Option(metavar="WHY", help="Overrule an interlock; the reason is logged.")] = "",
+    as_json: JsonOption = False,
+    trace: TraceOption = False,
+) -> None:
+    """Join an input of an optical switch to an output, verify it, and print the map."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.connect(device, source, target, force=force, as_json=as_json, trace=trace)
+
+
+@app.command()
+def disconnect(
+    device: DeviceArgument,
+    inputs: Annotated[list[int] | None, typer.Argument(metavar="IN", help="Inputs, from 1.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Part every pair.")] = False,
+    as_json: JsonOption = False,
+    trace: TraceOption = False,
+) -> None:
+    """Part inputs of an optical switch from their outputs, verify it, and print the map."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.disconnect(device, inputs or [], everything=everything, as_json=as_json, trace=trace)
+
+
+@app.command()
+def start(units: UnitsArgument, wait: WaitOption = 60, as_json: JsonOption = False, trace: TraceOption = False) -> None:
+    """Have units exchange keys, and wait until they do."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.order_units("start", units, wait=wait, as_json=as_json, trace=trace)
+
+
+@app.command()
+def stop(units: UnitsArgument, wait: WaitOption = 60, as_json: JsonOption = False, trace: TraceOption = False) -> None:
+    """Have units end the key session, and wait until they stand by."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.order_units("stop", units, wait=wait, as_json=as_json, trace=trace)
+
+
+@app.command()
+def align(
+    units: UnitsArgument, wait: WaitOption = 180, as_json: JsonOption = False, trace: TraceOption = False
+) -> None:
+    """Have units repeat the alignment, and wait until they stand by again."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.order_units("align", units, wait=wait, as_json=as_json, trace=trace)
+
+
+@app.command()
+def move(
+    link: Annotated[str, typer.Argument(metavar="LINK", help="For example lab.toml#field.", show_default=False)],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Name of the path to move to.", show_default=False)],
+    start: Annotated[
+        bool | None, typer.Option("--start/--no-start", help="Exchange keys afterwards. Default: if they did before.")
+    ] = None,
+    holder: Annotated[str, typer.Option(help="Who moves it, for others to read. Default: this program.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Move a link to another path, whole or not at all."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.move(link, path, start=start, holder=holder, as_json=as_json)
 
 
 @app.command()

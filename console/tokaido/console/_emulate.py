@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run_emulation(path: Path, seconds: float | None) -> None:
-    """Serve a station file until Ctrl-C or SIGTERM, or for `seconds`.
+    """Serve a station file until Ctrl-C, SIGTERM or SIGHUP, or for `seconds`.
 
     Raises:
         ConfigurationError: With every mistake in the file; nothing was started.
@@ -37,7 +38,8 @@ def run_emulation(path: Path, seconds: float | None) -> None:
                 _wait(Orders(bench), seconds)
         except KeyboardInterrupt:
             pass
-    print("ended; nothing is left behind but the CURVE keys")
+    with suppress(OSError):  # the terminal may be gone
+        print("ended; nothing is left behind but the CURVE keys", flush=True)
 
 
 def _wait(orders: Orders, seconds: float | None) -> None:

@@ -39,7 +39,10 @@ class Orders:
             return
         if not select.select([self._input], [], [], seconds)[0]:
             return
-        typed = os.read(self._input, _LONGEST_LINE)
+        try:
+            typed = os.read(self._input, _LONGEST_LINE)
+        except OSError:  # the terminal is gone
+            typed = b""
         if not typed or len(self._typed) > _LONGEST_LINE:
             self._input = None
         *lines, self._typed = (self._typed + typed).split(b"\n")
