@@ -104,6 +104,7 @@ __all__ = [
     "LinkKey",
     "LinkLoss",
     "LinkSelection",
+    "LinkStatus",
     "MoveError",
     "MoveReport",
     "MoveStep",
@@ -158,6 +159,7 @@ if TYPE_CHECKING:
     from tokaido.hal import aio
     from tokaido.hal._registry import DriverEntry, drivers, emulators, load_driver, role_name, roles_of
     from tokaido.hal.roles._interlocks import LightInterlock, ShutterInterlock
+    from tokaido.hal.roles._link_status import LinkStatus
     from tokaido.hal.roles._switch import OpticalSwitch
     from tokaido.hal.roles._switch_values import BootMode, PortState, Side, SwitchCapability, SwitchPort, SwitchSize
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, PortPairs
@@ -179,6 +181,7 @@ else:
             "roles_of": "tokaido.hal._registry",
             "LightInterlock": "tokaido.hal.roles._interlocks",
             "ShutterInterlock": "tokaido.hal.roles._interlocks",
+            "LinkStatus": "tokaido.hal.roles._link_status",
             "OpticalSwitch": "tokaido.hal.roles._switch",
             "BootMode": "tokaido.hal.roles._switch_values",
             "PortState": "tokaido.hal.roles._switch_values",
