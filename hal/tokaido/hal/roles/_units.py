@@ -205,7 +205,10 @@ class Unit(Device):
 
     @abstractmethod
     def set_watchdog(self, seconds: float) -> None:
-        """Have the unit go to its safe state when nothing is heard from this host for `seconds`; 0 ends it."""
+        """Have the unit go to its safe state when this object does not renew it for `seconds`; 0 ends it.
+
+        It takes the place of a watchdog that another program set. No other program renews it, whatever that reads.
+        """
 
     @abstractmethod
     def alarms(self) -> tuple[Alarm, ...]:
