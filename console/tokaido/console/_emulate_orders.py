@@ -38,7 +38,9 @@ class Orders:
         if self._input is None or not _is_ours(self._input):
             hal.SYSTEM_CLOCK.wait(seconds)
             return
-        if not select.select([self._input], [], [], seconds)[0]:
+        waiting = select.poll()  # `select.select` knows no descriptor above 1,023
+        waiting.register(self._input, select.POLLIN)
+        if not waiting.poll(seconds * 1000):
             return
         try:
             typed = os.read(self._input, _LONGEST_LINE)

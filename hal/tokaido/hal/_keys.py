@@ -159,14 +159,18 @@ class KeyBlockInfo(KeyBlockFacts):
 class KeyBlock:
     """One drawn key block. As a context manager it commits on a clean exit; an exception leaves it offered.
 
-    The unit keeps the block until it is committed, and offers it again to the next host that draws.
+    The unit keeps the block until it is committed, and offers it again to the next host that draws. A unit that pushes
+    its blocks (`Capability.PUSHED_KEYS`) keeps nothing: store the block when it comes, committing it does nothing.
     """
 
-    __slots__ = ("_commit", "committed", "info", "key")
+    __slots__ = ("_commit", "committed", "info", "key", "lost")
 
-    def __init__(self, info: KeyBlockInfo, key: KeyMaterial, commit: Callable[[], None]) -> None:
+    def __init__(self, info: KeyBlockInfo, key: KeyMaterial, commit: Callable[[], None], lost: int | None = 0) -> None:
         self.info = info
         self.key = key
+        self.lost = lost
+        """How many blocks were lost just before this one, None if nobody can know. Always 0 where the unit keeps what
+        was not committed; a unit with `Capability.PUSHED_KEYS` sends a block once."""
         self._commit = commit
         self.committed = False
 

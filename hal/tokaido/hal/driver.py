@@ -82,6 +82,8 @@ __all__ = [
     "OutcomeUnknownError",
     "Part",
     "ProtocolError",
+    "PushedBlock",
+    "PushedKeys",
     "Quality",
     "Query",
     "RangeError",
@@ -129,6 +131,7 @@ __all__ = [
 if TYPE_CHECKING:
     from tokaido.hal._key_channel import EVENT, KeyChannel
     from tokaido.hal._line_device import LineDevice, SilentCodec
+    from tokaido.hal._pushed_keys import PushedBlock, PushedKeys
     from tokaido.hal._unit_driver import UnitDriver
     from tokaido.hal.transports._opening import open_transport
     from tokaido.hal.transports._resources import Resource
@@ -151,6 +154,8 @@ else:
             "KeyChannel": "tokaido.hal._key_channel",
             "LineDevice": "tokaido.hal._line_device",
             "SilentCodec": "tokaido.hal._line_device",
+            "PushedBlock": "tokaido.hal._pushed_keys",
+            "PushedKeys": "tokaido.hal._pushed_keys",
             "UnitDriver": "tokaido.hal._unit_driver",
             "Transport": "tokaido.hal.transports._transport",
             "trace": "tokaido.hal.transports._transport",

@@ -40,6 +40,14 @@ VENDORS: Final = re.compile(r"polatis|huber *\+ *suhner", re.IGNORECASE)
 SIZE_IN_MODEL: Final = re.compile(r"-([0-9]{1,4})x([0-9]{1,4})-", re.IGNORECASE)
 
 
+class LinesOfASwitch(ScpiCodec):
+    """SCPI of a switch that takes CR LF on every line, whichever it ends its own lines with."""
+
+    def with_line_end(self, line_end: str) -> ScpiCodec:
+        """Return the codec for a switch that ends its lines so."""
+        return ScpiCodec(ScpiDialect(command_end="\r\n", reply_end=line_end[-1]))
+
+
 class MatrixSwitch(hal.OpticalSwitch, LineDevice):
     """A Polatis matrix switch over SCPI: TCP port 5025, or a serial line at 38400 baud."""
 
@@ -148,8 +156,8 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
 
     def _codec(self) -> Codec:
         if self._on_serial_line:
-            return ScpiCodec(ScpiDialect(command_end="\r\n", reply_end="\r"))
-        return ScpiCodec(ScpiDialect(command_end="\n", reply_end="\n"))
+            return LinesOfASwitch(ScpiDialect(command_end="\r\n", reply_end="\r"))
+        return LinesOfASwitch(ScpiDialect(command_end="\n", reply_end="\n"))
 
     def _learn(self, found: hal.Identity) -> None:
         """Check that it is a Polatis of one size, and read away errors that are not ours."""

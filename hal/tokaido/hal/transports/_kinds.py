@@ -188,3 +188,12 @@ IDENTITY_FIELDS: Final = ("vendor", "model", "serial_number", "firmware")
 """The fields of `*IDN?` (IEEE 488.2, 10.14)."""
 IDENTITY: Final = Option(_identity_fields, "vendor,model,firmware")
 TIMEOUT: Final = Option(_seconds, "2.5")
+LINE_ENDS: Final = {"cr": "\r", "lf": "\n", "crlf": "\r\n"}
+LINE_END: Final = Option.one_of(*LINE_ENDS, example="crlf")
+"""How the device ends its lines, where that can be chosen."""
+MODEM_OPTIONS: Final = {
+    "open_delay": Option(_seconds, "2"),
+    "dtr": Option.one_of("0", "1", example="0"),
+    "rts": Option.one_of("0", "1", example="0"),
+}
+"""What every serial line takes: how long to wait after opening it, and the modem lines."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tokaido.hal._errors import DeviceError, NoDataError, ProtocolError, RefusedError
@@ -86,6 +86,11 @@ class ScpiCodec:
             return whole if repeatable else self._outcome(text, whole)
 
         return Request(text, sent.encode("ascii") + self._end, accept, repeatable=repeatable)
+
+    def with_line_end(self, line_end: str) -> ScpiCodec:
+        """Return this codec for an instrument whose lines end so, both ways."""
+        dialect = replace(self.dialect, command_end=line_end, reply_end=line_end[-1])
+        return type(self)(dialect, max_frame=self.max_frame)
 
     def unsolicited(self, frame: bytes) -> None:
         """Drop the frame: a SCPI instrument speaks when it is asked, so this is a late reply or noise."""

@@ -265,9 +265,9 @@ class Transport(ABC, Generic[F]):
         """Open, settle and shake hands, or leave the transport untrusted."""
         if self._shaking is not None:
             raise NotConnectedError("an earlier exchange of this handshake failed")
-        self._shaking = deadline
-        self._sound = False
         try:
+            self._shaking = deadline
+            self._sound = False
             with suppress(TransportError), self._wire:
                 self._salvage()
             self._disconnect()

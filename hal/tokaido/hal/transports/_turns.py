@@ -70,7 +70,7 @@ def in_turn(method: M) -> M:
                 if not transport._lock.acquire(blocking=False):
                     _wait(transport, turn)
                 transport._owner = thread
-                transport._inside = False  # whatever an interrupt may have left
+                transport._inside, transport._shaking = False, None  # whatever an interrupt may have left
             if transport._closed:
                 raise ClosedError("the transport was closed", remedy="Open the device again")
             if transport._inside:
