@@ -63,6 +63,13 @@ def test_a_driver_that_goes_on_after_a_failure_is_found_out(monkeypatch: pytest.
         put_to("polatis.matrix", "check_values", late)
 
 
+def test_a_line_that_believes_to_be_in_step_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_to("dicon.selector", "test_a_slow_device_that_stalls_is_soon_heard_again")
+    monkeypatch.setattr("tokaido.hal.transports._step.Step.in_step", lambda _: True)
+    with pytest.raises(AssertionError, match=r"in truth|is not heard"):
+        put_to("dicon.selector", "test_a_slow_device_that_stalls_is_soon_heard_again")
+
+
 def test_a_driver_that_takes_any_box_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     put_to("dicon.selector", "test_another_box_at_the_same_place_is_refused")
     monkeypatch.setattr(LineDevice, "_greet", lambda self: None)

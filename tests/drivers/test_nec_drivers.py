@@ -273,7 +273,7 @@ def test_what_the_unit_cannot_give_is_a_bad_reading_and_spoils_no_other() -> Non
     assert readings["uptime"].error == "not in the device's report"
 
 
-@pytest.mark.parametrize("text", ["FETC:QBER,1", "A,1,0,A,2,0", "A,1,soon", 'A,"1,0', "A,1,-1", "A,1,nan"])
+@pytest.mark.parametrize("text", ["FETC:QBER,1", "A,1,0,A,2,0", 'A,"1,0'])
 def test_what_is_no_report_is_a_protocol_error(text: str) -> None:
     box = SealedBox()
     box.answers["FETC:ALL?"] = text

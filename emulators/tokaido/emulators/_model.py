@@ -102,6 +102,13 @@ class DeviceModel(ABC):
         """Return, once, the messages that the message port has to send, oldest first."""
         return []
 
+    def note_host_time(self, now_ns: int) -> None:  # noqa: B027 - a device may promise nothing in that time
+        """Take note of the time that hosts live in, in ns of their clock.
+
+        The wire end of the message port tells it, before a message and often in between. Emulated time may lag behind:
+        what a device promised to a host in seconds it keeps in whichever time they pass first.
+        """
+
     @abstractmethod
     def add_fault(self, fault: str) -> None:
         """Begin the model fault of this name at once.
@@ -165,4 +172,4 @@ class DeviceModel(ABC):
         """Do what a group execute trigger does."""
 
     def query_error(self, code: int) -> None:  # noqa: B027 - a device may have no error queue
-        """Take note that a reply was not read (-410) or that there was none to read (-420)."""
+        """Take note that a reply was not read (-410), that there was none (-420), or of a misplaced trigger (-105)."""

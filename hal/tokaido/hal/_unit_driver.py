@@ -186,13 +186,13 @@ class UnitDriver(Unit, LineDevice, ABC):
 
     def telemetry_stream(self, interval: float, timeout: float) -> Iterator[TelemetryEvent]:
         """Subscribe to readings every `interval` s until nothing comes for `timeout` s."""
-        names = {
-            f"{prefix}{value.command}": path + name
+        declared = {
+            f"{prefix}{value.command}": (path + name, value)
             for owner, path, prefix in self._owners()
             for name, value in owner.values().items()
             if value.command
         }
-        return self._keys().telemetry_stream(interval, timeout, names)
+        return self._keys().telemetry_stream(interval, timeout, declared)
 
     def _keys(self) -> KeyChannel:
         """Return the key channel: one for all threads, made when it is first asked for, and never after `close`."""

@@ -31,6 +31,8 @@ States = Set[Enum]
 
 DEFAULT_STALE_AFTER_S: Final = 60.0
 NO_YES: Final = ("0", "1")
+LARGEST_WHOLE: Final = (1 << 63) - 1
+"""A whole number beyond it is none: it fits no database, and no float stands for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +361,10 @@ def decode(kind: type[T], text: str, name: str, words: tuple[str, str] = NO_YES)
         if kind is bool:
             return cast("T", {words[0]: False, words[1]: True}[text])
         if kind is int:
-            return cast("T", int(text) if text.lstrip("-").isdigit() else _whole(text))
+            whole = int(text) if text.lstrip("-").isdigit() else _whole(text)
+            if abs(whole) > LARGEST_WHOLE:
+                raise ValueError(text)
+            return cast("T", whole)
         if kind is float:
             number = float(text)
             if not math.isfinite(number):

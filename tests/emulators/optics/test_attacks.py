@@ -30,7 +30,7 @@ from tokaido.emulators.optics._attacks import split_pulses
 
 T12 = preset("t12", channel_loss_db=10.0)
 PULSES = 3_000_000_000
-MANY = 10**13
+MANY = 10**14
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def under(eavesdropper: Eavesdropper) -> Seen:
 
 
 def counted(conditions: Conditions) -> tuple[np.ndarray, float, float]:
-    """Return gains, and error rates of signals in both bases, from so many pulses that they are exact to 1e-3."""
+    """Return gains, and error rates of signals in both bases, from so many pulses that they are exact to 1e-4."""
     exposure = QuantumChannel(T12, physics=np.random.default_rng(3)).count(MANY, conditions)
     assert exposure.method == "counts"
     d, m = exposure.detections, exposure.errors

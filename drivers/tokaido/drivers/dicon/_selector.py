@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PARKED = 0
+MOST_DIGITS = 4
+"""Of a number of channels that is believed; the largest module has 100 or so."""
 
 
 class Selector(hal.OpticalSwitch, LineDevice):
@@ -69,7 +71,8 @@ class Selector(hal.OpticalSwitch, LineDevice):
     def _learn(self, found: hal.Identity) -> None:
         text = self._query("CF?")
         _, comma, channels = text.partition(",")
-        if not comma or not channels.strip().isdecimal() or int(channels) < 1:
+        channels = channels.strip()
+        if not comma or not channels.isdecimal() or len(channels) > MOST_DIGITS or int(channels) < 1:
             raise hal.WrongDeviceError(
                 f"{found.model[:60]!r} answers {text[:60]!r} to CF?, which no DiCon 1xN module does",
                 device=self.name,

@@ -67,6 +67,8 @@ def answer(text: str) -> Answer:
 def report(text: str) -> dict[str, Answer | TokaidoError]:
     """Return what `FETC:ALL?` lists, `name,value,age` again and again: by name, a value or why there is none.
 
+    An age that is none is why there is no value of that name.
+
     Raises:
         ProtocolError: It is not such a list.
     """
@@ -77,7 +79,11 @@ def report(text: str) -> dict[str, Answer | TokaidoError]:
     for name, value, age in zip(*[iter(fields)] * 3, strict=True):
         if name in found:
             raise ProtocolError(f"a report that says {name[:40]!r} twice")
-        seconds = not_negative(float, age, "age")
+        try:
+            seconds = not_negative(float, age, "age")
+        except ProtocolError as error:  # which spoils no other value
+            found[name] = error
+            continue
         given = seconds < NOT_A_NUMBER and not _is_not_a_number(value)
         found[name] = Answer(value, seconds) if given else NoDataError("the unit gives none", code="-230")
     return found

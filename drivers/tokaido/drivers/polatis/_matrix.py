@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tokaido.drivers.polatis")
 
 MONITORS_PER_QUERY: Final = 256
+MOST_DIGITS: Final = 4
+"""Of a number of ports that is believed; the largest switch has 576."""
 PORT_STATES: Final = {"D": hal.PortState.DISABLED, "E": hal.PortState.ENABLED, "F": hal.PortState.FAILED}
 BOOT_MODES: Final = {
     "DARK": hal.BootMode.DARK,
@@ -130,6 +132,8 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
     # --- who it is ----------------------------------------------------------------------------------------------------
 
     _size: hal.SwitchSize | None = None
+    _unsure = False
+    """Whether the error queue may hold what a command left whose reply was lost."""
 
     def identity(self) -> hal.Identity:
         """Get vendor, product code, serial number and firmware."""
@@ -149,7 +153,8 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
     def _learn(self, found: hal.Identity) -> None:
         """Check that it is a Polatis of one size, and read away errors that are not ours."""
         said = self._query(":OXC:SWIT:SIZE?") if VENDORS.search(found.vendor) else ""
-        numbers = [int(field) for field in said.split(",") if field.strip().isdecimal()]
+        fields = [field.strip() for field in said.split(",")]
+        numbers = [int(field) for field in fields if field.isdecimal() and len(field) <= MOST_DIGITS]
         if len(numbers) != 2 or min(numbers) < 1:
             raise self._wrong(f"found {found.vendor} {found.model}, size {said[:20]!r}, which is not a Polatis switch")
         size = hal.SwitchSize(*numbers)
@@ -166,8 +171,14 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
         return hal.WrongDeviceError(what, device=self.name, remedy="Check the cabling and the resource")
 
     def _command(self, text: str) -> str:
+        if self._unsure:  # an error of a command whose reply was lost would be taken for this one's
+            drain_errors(self._control)
+            self._unsure = False
         try:
             return super()._command(text)
+        except hal.OutcomeUnknownError:
+            self._unsure = True
+            raise
         except hal.DeviceError:
             with suppress(hal.TransportError, hal.DeviceError):  # what the refusal left is not the next command's
                 drain_errors(self._control)

@@ -152,9 +152,11 @@ class ZmqEnd(End):
         return [*piece[:2], *content]
 
     def _give(self, model: DeviceModel, piece: list[bytes]) -> None:
+        model.note_host_time(self._clock.monotonic_ns())
         model.receive_message(piece[0], piece[1].decode(), piece[2:])
 
     def _take(self, model: DeviceModel) -> list[list[bytes]]:
+        model.note_host_time(self._clock.monotonic_ns())
         return [[peer, b"", *frames] for peer, frames in model.take_messages()]
 
     def _emit(self, piece: list[bytes]) -> None:

@@ -209,6 +209,7 @@ def receiver_rows(kind: Detectors) -> tuple[Command, ...]:
         QueryRow("FETCh:TEMPerature:INTerferometer", "interferometer_temperature", ".3f"),
         QueryRow("FETCh:PHASe", "interferometer_phase", ".4f"),
         QueryRow("FETCh:VISibility", "visibility", ".4f"),
+        QueryRow("FETCh:ONES", "ones_share", ".5f"),
         QueryRow("FETCh:CLOCk:POWer", "clock_power", ".2f"),
         QueryRow("FETCh:LOSS", "channel_loss", ".2f"),
         QueryRow("SENSe:CLOCk:LOCK", "clock_locked", ".0f"),

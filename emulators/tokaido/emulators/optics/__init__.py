@@ -41,6 +41,7 @@ from ._lucamarini import (
     lucamarini_expected_key,
     lucamarini_key_length,
 )
+from ._mismatch import least_kept
 from ._one_decoy import (
     OneDecoyParameters,
     OneDecoyStatistics,
@@ -168,6 +169,7 @@ __all__ = [
     "intercepted",
     "key_length",
     "least_detections",
+    "least_kept",
     "link_from_file",
     "link_rate",
     "lucamarini_expected_key",

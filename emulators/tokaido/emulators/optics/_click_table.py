@@ -41,7 +41,8 @@ class ClickTable:
     click_probability: float
     clicked: LabelSampler
     silent: LabelSampler
-    """For afterpulses in a gate without a click of its own: error bit random, label as of any such gate."""
+    """For afterpulses in a gate without a click of its own: label as of any such gate. The error bit is random, and
+    gives way to what the detector says that the afterpulse fires."""
     biased: bool
     """Whether the detectors differ, so that clicks tell something of the bit that was sent."""
     blinded: bool

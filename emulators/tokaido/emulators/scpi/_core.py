@@ -209,7 +209,7 @@ class ScpiCore(DeviceModel):
         """Do nothing; an instrument that has *TRG overrides it."""
 
     def query_error(self, code: int) -> None:
-        """Queue -410 or -420 and forget the output."""
+        """Queue -105, -410 or -420 and forget the output."""
         self._output.clear()
         self.error(code)
 

@@ -16,6 +16,7 @@ ERRORS: Final = {
     -102: "Syntax error",
     -103: "Invalid separator",
     -104: "Data type error",
+    -105: "GET not allowed",
     -108: "Parameter not allowed",
     -109: "Missing parameter",
     -113: "Undefined header",

@@ -104,6 +104,10 @@ class Box(DeviceModel):
     def telemetry(self) -> dict[str, float | str | None]:
         """Return the values of the telemetry stream, under the names of the vendor's protocol; None for no value."""
 
+    def telemetry_ages(self) -> dict[str, float]:
+        """Return how old those values are in s, by name; one that is not named was measured just now."""
+        return {}
+
     def receive(self, port: str, data: bytes) -> None:
         """Take bytes that arrive at the control port."""
         self._stream(port).receive(data)
@@ -115,6 +119,10 @@ class Box(DeviceModel):
     def receive_message(self, peer: bytes, client_key: str, frames: list[bytes]) -> None:
         """Take one message at the key channel."""
         self.keychannel.receive(peer, client_key, frames)
+
+    def note_host_time(self, now_ns: int) -> None:
+        """Take note of the time that hosts live in: draws that wait end in it."""
+        self.keychannel.note_host_time(now_ns)
 
     def take_messages(self) -> list[Message]:
         """Return, once, what the key channel has to send."""

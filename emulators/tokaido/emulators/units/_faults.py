@@ -17,7 +17,9 @@
 | `wrong_tag` | both | `AUTH_MISMATCH` | the next tag from the peer is taken for a wrong one |
 | `qber_abort` | both | `QBER_ABORT` | a block with QBER 0.25 |
 | `phase_error_abort` | both | `PHASE_ERROR_ABORT` | a block with a check-basis error rate of 0.25 |
+| `detectors_uneven` | both | `DETECTOR_MISMATCH` | a block with three ones to every seven zeros |
 | `accept_lost` | both | `QUARANTINE` | the peer's final accept of a block is missing |
+| `block_altered` | both | `QUARANTINE` | one byte of the oldest block that waits changes in the store |
 | `authentication_key_low` | both | `AUTH_KEY_LOW` | all but 15 blocks' worth of authentication key counts as spent |
 | `qber_high` | both | `QBER_HIGH` | a block with QBER 0.07 |
 | `rate_drop` | both | `RATE_LOW` | one sifted bit of a hundred is left |
@@ -29,7 +31,7 @@
 | `watchdog_expired` | both | `LEASE_EXPIRED` | the watchdog ends at once (one of 5 s is set when it was off) |
 | `chassis_hot` | both | `CHASSIS_TEMP` | the chassis drifts to 50 degC |
 
-A fault lasts until it is removed, except those of one block (`qber_abort` to `accept_lost`, `qber_high`,
+A fault lasts until it is removed, except those of one block (`qber_abort` to `block_altered`, `qber_high`,
 `verification_failure`, `few_statistics`), `wrong_tag` and `watchdog_expired`, which happen once.
 """
 
@@ -49,7 +51,9 @@ _BOTH = {
     "wrong_tag": "AUTH_MISMATCH",
     "qber_abort": "QBER_ABORT",
     "phase_error_abort": "PHASE_ERROR_ABORT",
+    "detectors_uneven": "DETECTOR_MISMATCH",
     "accept_lost": "QUARANTINE",
+    "block_altered": "QUARANTINE",
     "authentication_key_low": "AUTH_KEY_LOW",
     "qber_high": "QBER_HIGH",
     "rate_drop": "RATE_LOW",
@@ -85,7 +89,9 @@ MODEL_FAULTS: dict[UnitSide, dict[str, str]] = {
 ONCE = {
     "qber_abort",
     "phase_error_abort",
+    "detectors_uneven",
     "accept_lost",
+    "block_altered",
     "qber_high",
     "verification_failure",
     "few_statistics",

@@ -12,9 +12,10 @@ from tokaido.hal._errors import DeviceTimeoutError, StateError
 from tokaido.hal._values import Measured, Query, Setting, measured, query, setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tokaido.hal._keys import KeyBlock, KeyMaterial
+    from tokaido.hal._readings import Telemetry
     from tokaido.hal.roles._alarms import Alarm, AlarmEvent
 
 
@@ -74,9 +75,14 @@ class TelemetryEvent:
     uptime_s: float
     state: UnitState | None
     """State of the unit; None in an alarm event."""
-    values: Mapping[str, Any]
-    """By path as in `Telemetry`: numbers and words, or None where the unit has no value. Empty in an alarm event."""
+    readings: Telemetry
+    """What `telemetry` gives, but of the values that the unit sent. Empty in an alarm event."""
     alarm: AlarmEvent | None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values of the readings, by path; None where the unit has no value."""
+        return {path: reading.value for path, reading in self.readings.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 F = TypeVar("F")
 """A frame: `bytes` on a stream, `list[bytes]` where messages are carried."""
 T = TypeVar("T")
+
+
+GARBLED: Final = (ValueError, LookupError, ArithmeticError, struct.error)
+"""What decoding a reply raises when the reply is not what it should be."""
 
 
 class _Verdict(Enum):
@@ -50,7 +55,9 @@ class Codec(Protocol):
     """A vendor's line protocol on a stream of bytes.
 
     A codec whose replies carry what tells them apart (an id, the request's own words under a checksum) should also say
-    `correlated = True`: `accept` then finds a late reply by itself, and the transport need not wait for one.
+    `correlated = True`: `accept` then finds a late reply by itself, and the transport need not wait for one. Any other
+    may name by `marker` the question that is always answered by the same line, which answers no other: who the device
+    is. Without it, the first question of the handshake is taken for that.
     """
 
     terminator: bytes
@@ -73,13 +80,16 @@ class Codec(Protocol):
 class LineCodec:
     """Lines of text in which the next line is the reply, as most instruments speak.
 
-    Nothing in a line says which question it answers, so all safety lies in the transport: after a failure it waits
-    for the reply that is still owed. Blank lines are dropped; so is the echo of the request where `echo` says so.
+    Nothing in a line says which question it answers, so all safety lies in the transport: after a failure it asks
+    `marker` before it hands anything out. Blank lines are dropped; so is the echo of the request where `echo` says so.
     """
 
     correlated = False
 
-    def __init__(self, terminator: str = "\n", *, echo: bool = False, max_frame: int = 65_536) -> None:
+    def __init__(
+        self, terminator: str = "\n", *, echo: bool = False, max_frame: int = 65_536, marker: str = ""
+    ) -> None:
+        self.marker = marker
         self.terminator = terminator.encode("ascii")
         self.max_frame = max_frame
         self.echo = echo

@@ -67,11 +67,13 @@ class Port(Protocol):
 class DescriptorPort:
     """A non-blocking file descriptor: one system call a read, whatever the reply's length."""
 
-    __slots__ = ("_close", "_fd", "_reader")
+    __slots__ = ("_close", "_fd", "_reader", "is_line")
 
     def __init__(self, fd: int, close: Callable[[], None]) -> None:
         self._fd = fd
         self._close = close
+        self.is_line = os.isatty(fd)
+        """Whether replies to what was asked before may still come after the port was opened again."""
         self._reader = select.poll()
         self._reader.register(fd, select.POLLIN)
 
@@ -115,6 +117,7 @@ class PyserialPort:
     """A pyserial port without a file descriptor, such as `loop://`, `rfc2217://` or one of another package."""
 
     __slots__ = ("_ahead", "_close", "_serial")
+    is_line = True
 
     def __init__(self, serial: Any, close: Callable[[], None]) -> None:
         self._serial = serial

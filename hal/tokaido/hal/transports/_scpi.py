@@ -35,6 +35,8 @@ class ScpiDialect:
     """How the error queue is read; `:SYST:ERR:ALL?` reads it whole. Empty if the instrument has none."""
     command_end: str = "\n"
     """What ends the lines that are sent."""
+    marker: str = "*IDN?"
+    """The question that shows whether the line is in step after a failure: who the device is."""
     reply_end: str = "\n"
     """What ends the replies; what comes around it of blanks and other line ends is dropped."""
 
@@ -57,6 +59,7 @@ class ScpiCodec:
 
     def __init__(self, dialect: ScpiDialect | None = None, *, max_frame: int = 65_536) -> None:
         self.dialect = dialect or ScpiDialect()
+        self.marker = self.dialect.marker
         self.terminator = self.dialect.reply_end.encode("ascii")
         self.max_frame = max_frame
         self._end = self.dialect.command_end.encode("ascii")

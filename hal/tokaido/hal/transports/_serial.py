@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tokaido.hal.transports._consent import complaints_about_url
 from tokaido.hal.transports._kinds import Option, TransportKind, is_port
 from tokaido.hal.transports._ports import Port, open_port
 from tokaido.hal.transports._stream import StreamTransport
@@ -31,7 +32,7 @@ def _check_serial(address: str, _options: Mapping[str, str]) -> list[str]:
         host, _, port = address.removeprefix("socket://").partition("?")[0].rstrip("/").rpartition(":")
         if not host or not is_port(port):
             return ["port: a socket has a host and a port; for example serial:socket://192.0.2.7:4001"]
-    return []
+    return complaints_about_url(address)
 
 
 def _belongs_to_url(address: str, key: str) -> bool:

@@ -20,7 +20,7 @@ from tokaido.hal._errors import (
     TokaidoError,
     TransportError,
 )
-from tokaido.hal.transports._codec import NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
+from tokaido.hal.transports._codec import GARBLED, NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
 from tokaido.hal.transports._trace import TraceRecord, shown
 from tokaido.hal.transports._turns import Turn, Wire, in_turn
 
@@ -34,8 +34,6 @@ __all__ = ["NOT_MINE", "Codec", "F", "LineCodec", "NotMine", "Request", "T", "Tr
 
 SLICE_S = 0.1
 """Longest time in s that a waiting exchange takes to notice that its transport was closed by another thread."""
-GARBLED = (ValueError, LookupError, ArithmeticError, struct.error)
-"""What decoding a reply raises when the reply is not what it should be."""
 
 logger = logging.getLogger("tokaido.hal.transport")
 
@@ -71,6 +69,7 @@ class Transport(ABC, Generic[F]):
         self._sinks: tuple[Callable[[TraceRecord], None], ...] = ()
         self._closed = False
         self._trusted = False
+        self._sound = False  # whether the connection is one that was greeted and has not failed itself
         self._used = False  # whether it was connected before: something may still be under way
         self._shaking: Deadline | None = None  # the deadline of the handshake that is running
         self._inside = False  # whether a step runs on the wire
@@ -89,7 +88,7 @@ class Transport(ABC, Generic[F]):
         """
         with self._lock:
             self._checks = (*self._checks, check)
-            self._trusted = False
+            self._trusted = self._sound = False
 
     def open(self, timeout: float | None = None) -> None:
         """Open the transport and run the handshake, unless it is open and trusted.
@@ -171,6 +170,10 @@ class Transport(ABC, Generic[F]):
     def _transact(self, request: Request[F, T], deadline: Deadline) -> T:
         """Send the request, setting `_sent` as soon as a byte may have left, and return what `_judge` makes of it."""
 
+    def _goes_on(self) -> bool:
+        """Return whether a connection that has not failed itself is used on after an exchange that did."""
+        return False
+
     def _abandon(self) -> None:
         """After a command was given up: see that nothing of it leaves any more. Raises nothing."""
 
@@ -215,7 +218,7 @@ class Transport(ABC, Generic[F]):
 
     def _make_ready(self, deadline: Deadline) -> None:
         """See that the transport is open and trusted, and that nothing waits in it."""
-        if not self._trusted:
+        if not self._usable():
             self._reopen(deadline)
             return
         try:
@@ -240,8 +243,11 @@ class Transport(ABC, Generic[F]):
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
+    def _usable(self) -> bool:
+        return self._trusted or (self._sound and self._goes_on())
+
     def _ensure_open(self, deadline: Deadline) -> None:
-        if not self._trusted:
+        if not self._usable():
             self._reopen(deadline)
 
     def _reopen(self, deadline: Deadline) -> None:
@@ -249,6 +255,7 @@ class Transport(ABC, Generic[F]):
         if self._shaking is not None:
             raise NotConnectedError("an earlier exchange of this handshake failed")
         self._shaking = deadline
+        self._sound = False
         try:
             with suppress(TransportError), self._wire:
                 self._salvage()
@@ -262,8 +269,9 @@ class Transport(ABC, Generic[F]):
                     self._settle(deadline)
             self._used = True
             self._shake_hands(deadline)
+            self._sound = True
         except BaseException:
-            self._trusted = False
+            self._trusted = self._sound = False
             self._disconnect()
             raise
         finally:

@@ -9,7 +9,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tokaido.hal._clock import Deadline
-from tokaido.hal._errors import ClosedError, DeviceBusyError, DeviceError, RangeError, TokaidoError
+from tokaido.hal._errors import ClosedError, DeviceBusyError, DeviceError, NotConnectedError, RangeError, TokaidoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,5 +131,8 @@ class Wire:
             transport._trusted = True
         elif isinstance(error, DeviceError):
             transport._trusted = transport._said_no
+        elif isinstance(error, NotConnectedError):
+            transport._sound = False
         elif isinstance(error, transport.foreign) and not isinstance(error, TokaidoError):
+            transport._sound = False
             raise transport.translate(error) from error

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, NotConnectedError, TokaidoError, UnsupportedError
+from tokaido.hal.transports._consent import complaints_about_backend, complaints_about_url
+from tokaido.hal.transports._hislip import HislipAddress, HislipPort, Limit
 from tokaido.hal.transports._kinds import Option, TransportKind, is_port
 from tokaido.hal.transports._ports import (
     POLL_S,
@@ -28,7 +30,7 @@ from tokaido.hal.transports._stream import StreamTransport
 from tokaido.hal.transports._transport import SLICE_S
 from tokaido.hal.transports._turns import Turn, in_turn
 from tokaido.hal.transports._visa_errors import not_opened
-from tokaido.hal.transports._visa_ports import LONGEST_TIMEOUT_MS, HislipPort, Limit, SessionPort
+from tokaido.hal.transports._visa_ports import LONGEST_TIMEOUT_MS, SessionPort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,10 +52,11 @@ class VisaTransport(StreamTransport):
     file and "@ivi", or another package "pyvisa_NAME" by "@NAME". Framing is the codec's; where a message has an END of
     its own (HiSLIP, VXI-11, USB, GPIB), that ends a frame as well.
 
-    Of pyvisa-py, SOCKET and ASRL sessions are opened, set up and closed by it, while their bytes pass by their
-    descriptor: its own read loses what came before a timeout, takes the end of the stream for one, and costs more than
-    the wire. Of every other library only `viRead`, `viWrite`, `viReadSTB` and `viClear` are used; there, a call of
-    another thread to `close` may have to wait until the present exchange ends.
+    HiSLIP is spoken by Tokaido itself where the library is pyvisa-py, whose own client believes the lengths that a
+    device names and passes deadlines. Of pyvisa-py, SOCKET and ASRL sessions are opened, set up and closed by it, while
+    their bytes pass by their descriptor: its own read loses what came before a timeout, takes the end of the stream for
+    one, and costs more than the wire. Of every other library only `viRead`, `viWrite`, `viReadSTB` and `viClear` are
+    used; there, a call of another thread to `close` may have to wait until the present exchange ends.
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class VisaTransport(StreamTransport):
     ) -> None:
         super().__init__(resource, codec, clock=clock, timeout_s=timeout_s)
         self._backend = resource.options.get("backend", "@py")
-        load_library(self._backend)
+        self._hislip = HislipAddress.of(resource.address) if self._backend == "@py" else None
+        if self._hislip is None:
+            load_library(self._backend)
         self._manager: Any = None
         self._may_clear = True  # false after a device clear that failed or left no time: the next call does without
         self._limit = Limit(clock, lambda: self._deadline, lambda: self._closed)
@@ -102,6 +107,11 @@ class VisaTransport(StreamTransport):
         return port
 
     def _dial_at_leisure(self) -> Port:
+        if self._hislip is not None:
+            try:
+                return HislipPort(self._hislip, self.codec.terminator, self._limit)
+            except Exception as error:
+                raise not_opened(error) from error
         if self._manager is None:
             self._manager = open_library(self._backend)
         return open_session(self._manager, self.resource, self.codec.terminator, self._limit)
@@ -187,10 +197,17 @@ def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, o
         return _socket_port(below, owned.close)
     if hasattr(below, "in_waiting"):
         return _serial_port(below, resource.address, owned.close)
-    if hasattr(below, "_sync") and hasattr(below, "_async"):
-        return HislipPort(below, terminator, limit, owned.close)
-    streaming = kind.startswith("ASRL") or kind.endswith("::SOCKET")
-    return SessionPort(library, session, terminator, limit, lambda: closed_soon(owned.close), streaming=streaming)
+    is_line = kind.startswith("ASRL")
+    streaming = is_line or kind.endswith("::SOCKET")
+    return SessionPort(
+        library,
+        session,
+        terminator,
+        limit,
+        lambda: closed_soon(owned.close),
+        streaming=streaming,
+        is_line=is_line,
+    )
 
 
 def _is_pyvisa_py(library: Any) -> bool:
@@ -305,15 +322,22 @@ def _backend(value: str) -> str:
 def _check_visa(address: str, options: Mapping[str, str]) -> list[str]:
     kind, _, rest = address.partition("::")
     interface = kind.upper().rstrip("0123456789")
+    library = complaints_about_backend(options.get("backend", "@py"))
     if interface.startswith("ASRL"):
-        return [] if kind[4:] else ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
-    mistakes = [f"{key}: belongs to a serial line (ASRL), and this is none" for key in _LINE_OPTIONS if key in options]
+        port = complaints_about_url(_device(address))
+        return port + library if kind[4:] else ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
+    mistakes = library + [
+        f"{key}: belongs to a serial line (ASRL), and this is none" for key in _LINE_OPTIONS if key in options
+    ]
     if interface not in ("TCPIP", "USB", "GPIB", "VXI", "PXI", "VICP", "PRLGX-TCPIP") or not rest:
         return [
             "resource: should be a VISA resource string; for example visa:TCPIP::192.0.2.7::5025::SOCKET",
             *mistakes,
         ]
     words = rest.split("::")
+    name, comma, number = words[1].partition(",") if len(words) > 1 else ("", "", "")
+    if name.lower().startswith("hislip") and comma and not is_port(number):
+        mistakes.append("resource: HiSLIP has no such port; for example visa:TCPIP::192.0.2.7::hislip0,4880::INSTR")
     if words[-1].upper() == "SOCKET" and not (len(words) == 3 and words[0] and is_port(words[1])):
         mistakes.append("resource: a socket has a host and a port; for example visa:TCPIP::192.0.2.7::5025::SOCKET")
     return mistakes
