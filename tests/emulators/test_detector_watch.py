@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from tokaido.emulators import QkdLink
+from tokaido.emulators.distillation import uneven_limit
 from tokaido.emulators.nec import ReceiverModel, TransmitterModel
 from tokaido.emulators.optics import Fibre, TimeShift, preset
+from tokaido.emulators.units import DETECTOR_RATIO
 from tokaido_testing.links import STEP_NS, Rig
 from tokaido_testing.sealed import Instrument
 
@@ -58,20 +60,21 @@ class NecPair:
             seed=1,
             secrets="seeded",
         )
-        for model in self.models:
+        self.instruments = Instrument(self.tx), Instrument(self.rx)
+        for model, instrument in zip(self.models, self.instruments, strict=True):
             model.warm()
             model.load_psk(bytes(range(256)) * 16)
-            Instrument(model).data("KEY:BLOC 300000")
+            instrument.data("KEY:BLOC 300000")
         until(self, lambda: {model.state for model in self.models} == {"STANDBY"}, 60)
-        for model in self.models:
-            Instrument(model).data("KEY:STAR")
+        for instrument in self.instruments:
+            instrument.data("KEY:STAR")
 
     @property
     def models(self) -> tuple[UnitModel, UnitModel]:
         return self.tx, self.rx
 
     def share_of_ones(self) -> float:
-        return float(Instrument(self.rx).data("FETC:ONES?").split(",")[0])
+        return float(self.instruments[1].data("FETC:ONES?").split(",")[0])
 
 
 PAIRS: tuple[Callable[[], Running], ...] = (ToshibaPair, NecPair)
@@ -109,5 +112,26 @@ def test_a_time_shift_gives_no_key_and_an_alarm_at_both_ends(
     for model in running.models:
         assert codes(model) == {"DETECTOR_MISMATCH"}
         assert model.session_id is None
+    assert abs(running.share_of_ones() - 0.5) > uneven_limit(DETECTOR_RATIO, 150_000)
     # The block in which the attack began may have had room for a little of it, and none after it.
     assert max(after - earlier for after, earlier in zip(waiting(running), before, strict=True)) <= 1
+
+
+@both_families
+@pytest.mark.parametrize(
+    "shift",
+    [
+        pytest.param(TimeShift(efficiencies=(1.0, 0.97)), id="within the ratio, which is charged for"),
+        pytest.param(TimeShift(efficiencies=(1.0, 0.0), alternating=True), id="either way by turns: it is not seen"),
+    ],
+)
+def test_keys_go_on_where_the_share_of_ones_is_near_to_a_half(pair: Callable[[], Running], shift: TimeShift) -> None:
+    """The second is a limit, not a merit: the protocol pages and the page on the link say so."""
+    running = pair()
+    until(running, lambda: min(waiting(running)) >= 1, 10)
+    running.link.add_eavesdropper(shift)
+    before = waiting(running)
+    until(running, lambda: min(waiting(running)) >= before[0] + 3, 20)
+    for model in running.models:
+        assert not codes(model)
+    assert abs(running.share_of_ones() - 0.5) < uneven_limit(DETECTOR_RATIO, 150_000)

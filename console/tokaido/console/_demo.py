@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
@@ -39,7 +39,7 @@ class Expected:
 
 def expect(loss_db: float, block_bits: int, parameters: LinkParameters, published: Published | None) -> Expected:
     """Return what to expect of a system of these parameters over `loss_db` dB, and of the published one it is after."""
-    from tokaido.emulators import optics  # noqa: PLC0415 - numpy, when first needed
+    from tokaido.emulators import optics, units  # noqa: PLC0415 - numpy, when first needed
 
     asymptotic = first_key = None
     if published is not None:
@@ -47,7 +47,7 @@ def expect(loss_db: float, block_bits: int, parameters: LinkParameters, publishe
         asymptotic = optics.asymptotic_rate(system, keyed_bases="both")
         first_key = optics.first_key_time(system)
     return Expected(
-        asymptotic_bps=optics.asymptotic_rate(parameters),
+        asymptotic_bps=optics.asymptotic_rate(replace(parameters, detector_ratio=units.DETECTOR_RATIO)),
         published_asymptotic_bps=asymptotic,
         published_first_key_s=first_key,
         block_s=optics.block_duration(parameters, block_bits),

@@ -289,6 +289,17 @@ def test_a_time_shift_shows_in_the_two_detectors_and_in_the_gain(base: Seen) -> 
     assert seen.unequal_bases == pytest.approx(base.unequal_bases, rel=0.01)
 
 
+def test_a_time_shift_that_alternates_leaves_halves_and_error_rates_and_shows_in_the_gain_alone(base: Seen) -> None:
+    """Her knowledge of the bits is all but complete, and no count of two detectors tells of it."""
+    seen = under(TimeShift(efficiencies=(1.0, 0.0), alternating=True))
+    assert same_halves(seen)
+    assert seen.by_intensity[0] / base.by_intensity[0] == pytest.approx(0.52, abs=0.02)  # which less loss makes good
+    lossy = counted(Conditions(extra_loss_db=10 * math.log10(2)))
+    assert seen.qber(0) == pytest.approx(lossy[1], abs=0.002)
+    assert seen.unequal_bases == pytest.approx(base.unequal_bases, rel=0.01)
+    assert seen.double < base.double
+
+
 def test_the_bit_that_was_sent_is_not_even_where_one_detector_hears_less() -> None:
     """Nor known: it comes from the transmitter's own source all the same."""
     conditions = Conditions(eavesdropper=TimeShift(efficiencies=(1.0, 0.25)))

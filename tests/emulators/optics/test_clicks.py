@@ -123,7 +123,7 @@ def check_detectors(detectors: DetectorPair, clicks: Clicks, rng: np.random.Gene
         return bool(bit == carried[-1 - cause] if cause < 0 else double[cause] or bit == received[cause])
 
     own = zip(clicks.afterpulses.tolist(), clicks.causes.tolist(), strict=True)
-    assert all(double[click] or fires(received[click], cause) for click, cause in own)
+    assert all(double[click] or fires(int(received[click]), cause) for click, cause in own)
     coming = zip(detectors._pending_bits.tolist(), clicks.coming_causes.tolist(), strict=True)
     assert all(fires(bit, cause) for bit, cause in coming)
     untouched = np.ones(stretch, np.bool_)
@@ -133,7 +133,7 @@ def check_detectors(detectors: DetectorPair, clicks: Clicks, rng: np.random.Gene
     assert set(doubled.tolist()) <= set(clicks.coincident.tolist())
     for click in set(clicks.coincident.tolist()) - set(np.flatnonzero(double).tolist()):
         met = clicks.coincident_causes[clicks.coincident == click].tolist()
-        assert all(fires(received[click], cause) for cause in met)
+        assert all(fires(int(received[click]), cause) for cause in met)
 
 
 def test_labels_follow_their_probabilities_however_small() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators._fault_kinds import FAULT_KINDS
+from tokaido.emulators.conformance._plan import SERIAL_ENDS
 from tokaido.emulators.conformance._questions import Asking
 from tokaido.emulators.conformance._rig import Rig, side_by_side
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     from tokaido.emulators.conformance._plan import WireFault
 
-STEADY, STALL, BACK = 0.2, 6.0, 8.0
-"""How slow a slow device is, how long it stalls, and how soon it must be heard again: in deadlines of an exchange."""
+STALL, BACK = 6.0, 8.0
+"""How long a slow device stalls, and how soon it must be heard again: in deadlines of an exchange."""
+SLOW, SLOWER = 0.05, 0.3
+"""How long it takes over one question: where a failure costs a new handshake, and on a plain line, which goes on."""
 
 
 class UnderFaults(Asking):
@@ -102,7 +105,8 @@ class UnderFaults(Asking):
         for question in questions:
             assert self.ask(rig, question), f"{question.name} must be told before the fault comes"
         add = rig.emulator.faults.add
-        add("latency", direction="from_unit", port="control", seconds=STEADY * timeout_s)
+        plain = rig.wire_end in SERIAL_ENDS and not rig.correlated
+        add("latency", direction="from_unit", port="control", seconds=(SLOWER if plain else SLOW) * timeout_s)
         add("hang", direction="to_unit", port="control", seconds=STALL * timeout_s, count=1)
         stalled = hal.Deadline(hal.SYSTEM_CLOCK, STALL * timeout_s)
         calls = itertools.cycle(questions)

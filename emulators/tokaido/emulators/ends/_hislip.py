@@ -83,7 +83,7 @@ class HislipEnd(End):
             self.server.open()
 
     def _wait(self, timeout_s: float) -> list[list[bytes]]:
-        for number in self._requests:
+        for number in list(self._requests):
             self._look_for_requests(number)
         self.server.service(timeout_s)
         return []  # carry each message at once, so that a status query finds it done
@@ -166,6 +166,8 @@ class HislipEnd(End):
     # --- pieces: [line, token of the message] -----------------------------------------------------------------------
 
     def _token(self, message: ProgramMessage) -> bytes:
+        if message.session not in self.server.sessions:
+            return b""  # the client is gone: nobody reads a reply
         self._tokens += 1
         token = b"%d" % self._tokens
         self._asked[token] = message

@@ -29,31 +29,46 @@ def fire(clicks: Clicks, received: Bits, double: Mask, carried: Bits, rng: np.ra
     are settled at once: as many rounds as there are afterpulses of afterpulses in a row. How much is drawn from `rng`
     does not depend on the bits, which are secret: else later clicks would tell of them.
     """
-    own, own_causes = clicks.afterpulses, clicks.causes
-    joined, joined_causes = clicks.coincident, clicks.coincident_causes
+    clicked, causes = (
+        clicks.afterpulses,
+        np.concatenate([clicks.causes, clicks.coincident_causes, clicks.coming_causes]),
+    )
+    drawn = rng.integers(0, 2, causes.size, dtype=np.uint8)  # which of two, if both clicked
+    random = rng.integers(0, 2, clicks.coincident.size, dtype=np.uint8)  # bits of double clicks
+    bits = np.empty(causes.size, np.uint8)
+    earlier = causes < 0
+    bits[earlier] = carried[-1 - causes[earlier]]
+    own = np.arange(clicked.size)
+    joined = np.arange(clicked.size, clicked.size + clicks.coincident.size)
+    places = np.concatenate([clicked, clicks.coincident])
+    open_bits = np.zeros(received.size, np.bool_)
+    open_bits[clicked] = True
+    unsettled = open_bits.copy()
+    unsettled[clicks.coincident] = True
 
-    def bits_of(causes: NDArray[np.intp]) -> Bits:
-        bits = np.empty(causes.size, np.uint8)
-        here = causes >= 0
-        bits[~here] = carried[-1 - causes[~here]]
+    def settle(numbers: NDArray[np.intp]) -> None:
+        """Take the bits of afterpulses whose causes are settled."""
+        here = numbers[~earlier[numbers]]
         at = causes[here]
-        bits[here] = np.where(double[at], rng.integers(0, 2, at.size, dtype=np.uint8), received[at])
-        return bits
+        bits[here] = received[at]
+        either = np.flatnonzero(double[at])
+        bits[here[either]] = drawn[here[either]]
 
     while own.size or joined.size:
-        open_bits = np.zeros(received.size, np.bool_)
-        open_bits[own] = True
-        unsettled = open_bits.copy()
-        unsettled[joined] = True
-        ready = (own_causes < 0) | ~unsettled[own_causes]
-        meets = ((joined_causes < 0) | ~unsettled[joined_causes]) & ~open_bits[joined]
-        received[own[ready]] = bits_of(own_causes[ready])
-        others = bits_of(joined_causes[meets])
-        drawn = rng.integers(0, 2, others.size, dtype=np.uint8)
-        differs = others != received[joined[meets]]
-        both = joined[meets][differs]
-        double[both] = True
-        received[both] = drawn[differs]
-        own, own_causes = own[~ready], own_causes[~ready]
-        joined, joined_causes = joined[~meets], joined_causes[~meets]
-    return bits_of(clicks.coming_causes)
+        waits = unsettled[causes[own]] & ~earlier[own]
+        now, own = own[~waits], own[waits]
+        settle(now)
+        received[places[now]] = bits[now]
+        open_bits[places[now]] = False
+        if joined.size:
+            waits = (unsettled[causes[joined]] & ~earlier[joined]) | open_bits[places[joined]]
+            met, joined = joined[~waits], joined[waits]
+            settle(met)
+            met = met[bits[met] != received[places[met]]]
+            double[places[met]] = True
+            received[places[met]] = random[met - clicked.size]
+        unsettled[places[now]] = False
+        unsettled[clicks.coincident] = open_bits[clicks.coincident]
+        unsettled[places[joined]] = True
+    settle(np.arange(places.size, causes.size))
+    return bits[places.size :]

@@ -165,10 +165,10 @@ class QuantumChannel:
         received = sent ^ (labels & np.uint8(ERROR))
         double = labels & np.uint8(DOUBLE) != 0
         self._detectors.fire(clicks, received, double)
-        for changed in (afterpulses, clicks.coincident):
-            settings = labels[changed] & np.uint8(255 - ERROR - DOUBLE)
-            doubled = double[changed] * np.uint8(DOUBLE)
-            labels[changed] = settings | doubled | (sent[changed] ^ received[changed])
+        if afterpulses.size or clicks.coincident.size:
+            labels &= np.uint8(255 - ERROR - DOUBLE)
+            labels |= double * np.uint8(DOUBLE)
+            labels |= sent ^ received
         return labels, sent
 
 

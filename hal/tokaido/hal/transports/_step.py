@@ -33,7 +33,7 @@ class Step:
         self.owed: Request[bytes, Any] | None = None
         """The question that was given up. No other is sent before its reply came or is known to be lost."""
         self._mark: bytes | None = None
-        self._strays = 0  # markers whose replies may still come
+        self._strays = 2  # markers whose replies may still come; an earlier program may have asked them
         self._needed = 0  # how many marks show that `owed` is no longer owed
         self._since = 0  # markers that were sent since it was given up
         self._others = 0  # lines that came since then and are not the mark
@@ -54,7 +54,7 @@ class Step:
 
     def is_marker(self, request: Request[bytes, Any]) -> bool:
         """Return whether a request asks what the marker asks."""
-        return self.marker is not None and request.payload == self.marker.payload
+        return self.marker is not None and request.payload.upper() == self.marker.payload.upper()
 
     def sends(self, request: Request[bytes, Any]) -> None:
         """Take note of a request before its first byte leaves."""

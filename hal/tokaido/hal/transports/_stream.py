@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import ClosedError, DeviceError, DeviceTimeoutError, ProtocolError
-from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T
-from tokaido.hal.transports._ports import FOREIGN, Port, gone
+from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T, with_line_end
+from tokaido.hal.transports._kinds import LINE_ENDS
+from tokaido.hal.transports._ports import FOREIGN, Port, gone, within
 from tokaido.hal.transports._step import QUIET_NS, Step
 from tokaido.hal.transports._transport import SLICE_S, Transport, logger
 
@@ -39,6 +40,8 @@ class StreamTransport(Transport[bytes], ABC):
         self, resource: Resource, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
     ) -> None:
         super().__init__(resource, clock=clock, timeout_s=timeout_s)
+        if "line_end" in resource.options:
+            codec = with_line_end(codec, LINE_ENDS[resource.options["line_end"]])
         self.codec = codec
         self._correlated = getattr(codec, "correlated", False) is True
         self._port: Port | None = None
@@ -79,7 +82,7 @@ class StreamTransport(Transport[bytes], ABC):
 
     @abstractmethod
     def _dial(self, deadline: Deadline) -> Port:
-        """Open again what the resource names. May raise `foreign` exceptions."""
+        """Open again what the resource names, in a thread of its own. May raise `foreign` exceptions."""
 
     # --- opening and closing ------------------------------------------------------------------------------------------
 
@@ -91,19 +94,30 @@ class StreamTransport(Transport[bytes], ABC):
     def _connect(self, deadline: Deadline) -> None:
         self._deadline = deadline
         self._clear()
-        self._port = self._dial(deadline)
+        within(deadline, lambda: self._dial(deadline), self._keep)
+        if (delay_s := float(self.resource.options.get("open_delay", 0))) > 0:
+            if delay_s >= deadline.remaining_s:
+                raise DeviceTimeoutError(
+                    f"the open_delay of {delay_s:g} s is longer than the call may take",
+                    remedy="Give the call more time, or write timeout= into the resource",
+                )
+            self.clock.wait(delay_s)
         if getattr(self._port, "is_framed", False):
             self._step.forgets()
 
     def _goes_on(self) -> bool:
         return not self._correlated and _is_line(self._port)
 
+    def _keep(self, port: Port) -> None:
+        self._port = port
+
     def _disconnect(self) -> None:
-        port, self._port = self._port, None
+        port = self._port
         self._clear()
         if port is not None:
             with suppress(*FOREIGN):
                 port.close()
+        self._port = None  # not before: an interrupt may come at any line, and closing can be done again
 
     def _abandon(self) -> None:
         port = self._port
@@ -166,17 +180,20 @@ class StreamTransport(Transport[bytes], ABC):
         if step.in_step():
             return
         while not step.in_step():
-            if (frame := self._cut()) is not None:
+            frame = None
+            with suppress(ProtocolError):  # the rest of an oversized reply
+                frame = self._cut()
+            if frame is not None:
                 if not step.hears(frame):
                     self.codec.unsolicited(frame)
                 if step.changed:
                     step.changed = False
                     if self._shaking is None:  # else the handshake sees to it
                         raise gone("the device says something else than before of who it is")
-            elif (self._port or _no_port()).ready(0.0):
-                self._fill()
             elif deadline.passed:
                 raise step.unproved()
+            elif (self._port or _no_port()).ready(0.0):
+                self._fill()
             elif (marker := step.next_marker(deadline.timeout_s)) is not None:
                 step.sends(marker)
                 self._write(marker.payload, deadline)

@@ -7,6 +7,7 @@ import math
 import os
 import socket
 import threading
+import weakref
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,17 +15,19 @@ from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, NotConnectedError, TokaidoError, UnsupportedError
 from tokaido.hal.transports._consent import complaints_about_backend, complaints_about_url
 from tokaido.hal.transports._hislip import HislipAddress, HislipPort, Limit
-from tokaido.hal.transports._kinds import Option, TransportKind, is_port
+from tokaido.hal.transports._kinds import LINE_END, MODEM_OPTIONS, Option, TransportKind, is_port
 from tokaido.hal.transports._ports import (
+    CLOSING_S,
     POLL_S,
     DescriptorPort,
     Port,
     PyserialPort,
+    connected,
     descriptor,
     explained,
     gone,
     release,
-    within,
+    set_modem_lines,
 )
 from tokaido.hal.transports._stream import StreamTransport
 from tokaido.hal.transports._transport import SLICE_S
@@ -39,8 +42,6 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
 
-CLOSING_S = 0.2
-"""How long a call waits for a session to close; a slower one closes in the background."""
 PARITIES = {"N": "none", "O": "odd", "E": "even", "M": "mark", "S": "space"}
 STOP_BITS = {"1": "one", "1.5": "one_and_a_half", "2": "two"}
 
@@ -52,11 +53,12 @@ class VisaTransport(StreamTransport):
     file and "@ivi", or another package "pyvisa_NAME" by "@NAME". Framing is the codec's; where a message has an END of
     its own (HiSLIP, VXI-11, USB, GPIB), that ends a frame as well.
 
-    HiSLIP is spoken by Tokaido itself where the library is pyvisa-py, whose own client believes the lengths that a
-    device names and passes deadlines. Of pyvisa-py, SOCKET and ASRL sessions are opened, set up and closed by it, while
-    their bytes pass by their descriptor: its own read loses what came before a timeout, takes the end of the stream for
-    one, and costs more than the wire. Of every other library only `viRead`, `viWrite`, `viReadSTB` and `viClear` are
-    used; there, a call of another thread to `close` may have to wait until the present exchange ends.
+    With pyvisa-py, HiSLIP is spoken by Tokaido itself, since its own client believes the lengths that a device names
+    and passes deadlines; a SOCKET is a connection of our own, since its own fails beyond 1,023 descriptors; and an
+    ASRL session is opened, set up and closed by it while its bytes pass by the descriptor, since its own read loses
+    what came before a timeout, takes the end of the stream for one, and costs more than the wire. Of every other
+    library only `viRead`, `viWrite`, `viReadSTB` and `viClear` are used; there, a call of another thread to `close`
+    may have to wait until the present exchange ends.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class VisaTransport(StreamTransport):
             load_library(self._backend)
         self._manager: Any = None
         self._may_clear = True  # false after a device clear that failed or left no time: the next call does without
-        self._limit = Limit(clock, lambda: self._deadline, lambda: self._closed)
+        self._limit = _limit(self)
 
     def status_byte(self, timeout: float | None = None) -> int:
         """Return the status byte (IEEE 488.2, 11.2) by a serial poll or its like, beside any message.
@@ -99,14 +101,7 @@ class VisaTransport(StreamTransport):
             return self._port.status_byte()
         raise UnsupportedError("a stream has no status byte of its own", remedy="Ask *STB?")
 
-    def _dial(self, deadline: Deadline) -> Port:
-        port: Port = within(deadline, self._dial_at_leisure, lambda late: late.close())
-        self._opaque = not isinstance(port, DescriptorPort)
-        whole = isinstance(port, SessionPort) and not port.streaming
-        self._slice_s = math.inf if whole else SLICE_S
-        return port
-
-    def _dial_at_leisure(self) -> Port:
+    def _dial(self, deadline: Deadline) -> Port:  # noqa: ARG002 - `_limit` has it
         if self._hislip is not None:
             try:
                 return HislipPort(self._hislip, self.codec.terminator, self._limit)
@@ -116,12 +111,33 @@ class VisaTransport(StreamTransport):
             self._manager = open_library(self._backend)
         return open_session(self._manager, self.resource, self.codec.terminator, self._limit)
 
+    def _keep(self, port: Port) -> None:
+        self._opaque = not isinstance(port, DescriptorPort)
+        whole = isinstance(port, SessionPort) and not port.streaming
+        self._slice_s = math.inf if whole else SLICE_S
+        super()._keep(port)
+
     def _settle(self, deadline: Deadline) -> None:
         if isinstance(self._port, SessionPort) and self._may_clear:
             self._may_clear = False
             self._port.clear()
         super()._settle(deadline)
         self._may_clear = True
+
+
+def _limit(transport: VisaTransport) -> Limit:
+    """Return what limits the library's calls, which does not keep the transport; once that is gone, no time is left."""
+    there, over = weakref.ref(transport), transport._deadline
+
+    def deadline() -> Deadline:
+        alive = there()
+        return over if alive is None else alive._deadline
+
+    def is_closed() -> bool:
+        alive = there()
+        return alive is None or alive._closed
+
+    return Limit(transport.clock, deadline, is_closed)
 
 
 def load_library(backend: str) -> None:
@@ -185,6 +201,9 @@ def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, o
     kind = resource.address.upper()
     if kind.startswith("ASRL"):
         _take(resource.address, owned)
+    if kind.endswith("::SOCKET") and _is_pyvisa_py(library):
+        _, host, port, _ = resource.address.split("::")  # whose own connecting knows no descriptor above 1,023
+        return connected(host, int(port), limit.remaining_s)
     timeout_ms = min(math.ceil(limit.remaining_s * 1000) + 1, LONGEST_TIMEOUT_MS)
     session, _ = manager.open_bare_resource(resource.address, open_timeout=timeout_ms)
     owned.callback(_close_session, library, session)
@@ -193,10 +212,8 @@ def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, o
     below = None
     if _is_pyvisa_py(library):
         below = getattr(library.sessions.get(session), "interface", None)
-    if isinstance(below, socket.socket):
-        return _socket_port(below, owned.close)
     if hasattr(below, "in_waiting"):
-        return _serial_port(below, resource.address, owned.close)
+        return _serial_port(below, resource, owned.close)
     is_line = kind.startswith("ASRL")
     streaming = is_line or kind.endswith("::SOCKET")
     return SessionPort(
@@ -220,23 +237,10 @@ def _close_session(library: Any, session: Any) -> None:
         library.sessions.pop(session, None)  # where it keeps closed ones for ever
 
 
-def _socket_port(connection: socket.socket, close: Callable[[], None]) -> Port:
-    """Check that the connection was made, which pyvisa-py does not, and let no byte wait for others (Nagle)."""
-    code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, os.strerror(code))
-    try:
-        connection.getpeername()
-    except OSError:
-        raise gone("nobody listens there: the connection was refused") from None
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setblocking(False)
-    return DescriptorPort(connection.fileno(), close)
-
-
-def _serial_port(line: Any, address: str, close: Callable[[], None]) -> Port:
-    scheme, mark, _ = _device(address).partition("://")
+def _serial_port(line: Any, resource: Resource, close: Callable[[], None]) -> Port:
+    scheme, mark, _ = _device(resource.address).partition("://")
     line.timeout = POLL_S
+    set_modem_lines(line, resource)
     fd = descriptor(line, scheme if mark else "")
     if fd is None:
         return PyserialPort(line, close)
@@ -244,7 +248,7 @@ def _serial_port(line: Any, address: str, close: Callable[[], None]) -> Port:
 
 
 def _set_up_line(library: Any, session: Any, resource: Resource) -> None:
-    from pyvisa.constants import ControlFlow, Parity, ResourceAttribute, StopBits  # noqa: PLC0415 - as above
+    from pyvisa.constants import ControlFlow, LineState, Parity, ResourceAttribute, StopBits  # noqa: PLC0415 - as above
 
     meaning: dict[str, Callable[[str], Any]] = {
         "baud_rate": int,
@@ -253,16 +257,20 @@ def _set_up_line(library: Any, session: Any, resource: Resource) -> None:
         "stop_bits": lambda text: StopBits[STOP_BITS[text]],
         "flow_control": lambda text: ControlFlow[text],
     }
+    if not _is_pyvisa_py(library):  # which knows neither; `_serial_port` sets them there
+        meaning["dtr"] = meaning["rts"] = lambda text: LineState.asserted if text == "1" else LineState.unasserted
     attributes = {
         "baud_rate": ResourceAttribute.asrl_baud_rate,
         "data_bits": ResourceAttribute.asrl_data_bits,
         "parity": ResourceAttribute.asrl_parity,
         "stop_bits": ResourceAttribute.asrl_stop_bits,
         "flow_control": ResourceAttribute.asrl_flow_control,
+        "dtr": ResourceAttribute.asrl_dtr_state,
+        "rts": ResourceAttribute.asrl_rts_state,
     }
-    for option in _LINE_OPTIONS:
+    for option, value in meaning.items():
         if option in resource.options:
-            library.set_attribute(session, attributes[option], meaning[option](resource.options[option]))
+            library.set_attribute(session, attributes[option], value(resource.options[option]))
 
 
 def _device(address: str) -> str:
@@ -324,8 +332,12 @@ def _check_visa(address: str, options: Mapping[str, str]) -> list[str]:
     interface = kind.upper().rstrip("0123456789")
     library = complaints_about_backend(options.get("backend", "@py"))
     if interface.startswith("ASRL"):
-        port = complaints_about_url(_device(address))
-        return port + library if kind[4:] else ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
+        mistakes = complaints_about_url(_device(address)) + library
+        if not kind[4:]:
+            mistakes = ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
+        if "rts" in options and options.get("flow_control") == "rts_cts":
+            mistakes.append("rts: the flow control moves that line (rts_cts); leave one of both out")
+        return mistakes
     mistakes = library + [
         f"{key}: belongs to a serial line (ASRL), and this is none" for key in _LINE_OPTIONS if key in options
     ]
@@ -357,11 +369,12 @@ _LINE_OPTIONS: Final = {
     "parity": Option.one_of("N", "E", "O", "M", "S", example="N"),
     "stop_bits": Option.one_of("1", "1.5", "2", example="1"),
     "flow_control": Option.one_of("none", "xon_xoff", "rts_cts", "dtr_dsr", example="none"),
+    **MODEM_OPTIONS,
 }
 KIND: Final = TransportKind(
     name="visa",
     stream=VisaTransport,
-    options={"backend": Option(_backend, "@py"), **_LINE_OPTIONS},
+    options={"backend": Option(_backend, "@py"), "line_end": LINE_END, **_LINE_OPTIONS},
     check=_check_visa,
     serial_line=_serial_line,
 )
