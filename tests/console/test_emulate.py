@@ -127,6 +127,17 @@ def test_links_of_an_emulation_that_was_killed_do_not_stop_the_next_one(
     assert "alice is there already" in capsys.readouterr().err
 
 
+def test_the_seed_is_told_and_an_option_overrules_that_of_the_file(station: Path, capsys: Capture) -> None:
+    assert main(["emulate", str(station), "--seconds", "0", "--seed", "77"]) == 0
+    assert "seed of light and noise: 77; --seed 77 repeats it" in capsys.readouterr().out
+    station.write_text(station.read_text(encoding="utf-8").replace("seed = 1", ""), encoding="utf-8")
+    told: set[str] = set()
+    for _ in range(2):
+        assert main(["emulate", str(station), "--seconds", "0"]) == 0
+        told |= {line for line in capsys.readouterr().out.splitlines() if line.startswith("seed of light and noise: ")}
+    assert len(told) == 2
+
+
 def test_the_same_keys_serve_again_and_a_taken_port_is_an_error(station: Path, tmp_path: Path, capsys: Capture) -> None:
     with emulated(station, tmp_path / "scratch"):
         pass

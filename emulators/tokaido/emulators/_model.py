@@ -174,4 +174,4 @@ class DeviceModel(ABC):
         """Do what a group execute trigger does."""
 
     def query_error(self, code: int) -> None:  # noqa: B027 - a device may have no error queue
-        """Take note that a reply was not read (-410) or that there was none to read (-420)."""
+        """Take note that a reply was not read (-410), that there was none (-420), or of a misplaced trigger (-105)."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar, cast
 
 import msgspec
 
@@ -26,6 +27,7 @@ from tokaido.hal._errors import (
     DeviceError,
     DeviceTimeoutError,
     KeyMaterialError,
+    NoDataError,
     ProtocolError,
     RangeError,
     RefusedError,
@@ -35,7 +37,9 @@ from tokaido.hal._errors import (
 )
 from tokaido.hal._key_digests import NOBODY, block_digest, preshared_digest
 from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
+from tokaido.hal._readings import Telemetry, reading_of
 from tokaido.hal._secret_frames import SecretZmqTransport, wipe, wiped_on_error
+from tokaido.hal._values import LARGEST_WHOLE, Answer, encode
 from tokaido.hal.roles._alarms import AlarmEvent, Severity
 from tokaido.hal.roles._units import TelemetryEvent, UnitState
 from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request, T
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from tokaido.hal._values import Measured
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._zmq import ZmqTransport
 
@@ -52,6 +57,8 @@ Name = tuple[str, str, int]
 """Serial number, session and number of a block."""
 
 MAX_HEADER: Final = 65_536
+LONGEST_NAME: Final = 200
+"""Characters of a session's, a method's or a path's name that are believed."""
 LONGEST_WAIT_S: Final = 2.0
 """Longest that a unit is asked to wait with its answer, although it may wait for longer: a lost one costs no more."""
 MAX_ALTERED: Final = 3
@@ -90,10 +97,11 @@ class _Event(msgspec.Struct):
 
     event: Literal["telemetry", "alarm"]
     serial_number: str
-    seq: int
-    uptime_ms: int = 0
+    seq: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_WHOLE)]
+    uptime_ms: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_WHOLE)] = 0
     state: str = ""
     values: dict[str, float | str | None] = {}
+    ages: dict[str, float] = {}
     change: str = ""
     code: str = ""
     severity: str = ""
@@ -284,6 +292,9 @@ class KeyChannel(ABC):
                 device=self._device,
                 command="draw",
             )
+        names = offer.session, offer.method, offer.bound, offer.peer, offer.path
+        if not 0 <= offer.eps <= 1 or offer.number > LARGEST_WHOLE or not all(map(_is_name, names)):
+            raise ProtocolError("the facts of a block are not of their kind", device=self._device, command="draw")
         peer, path = ("" if name == NOBODY else name for name in (offer.peer, offer.path))
         return KeyBlockInfo.of(offer, self._serial_number, peer=peer, path=path)
 
@@ -311,8 +322,16 @@ class KeyChannel(ABC):
 
     # --- telemetry ----------------------------------------------------------------------------------------------------
 
-    def telemetry_stream(self, interval: float, timeout: float, names: Mapping[str, str]) -> Iterator[TelemetryEvent]:
-        """Subscribe on a connection of its own; `names` maps the unit's names of values to ours."""
+    def telemetry_stream(
+        self, interval: float, timeout: float, declared: Mapping[str, tuple[str, Measured[Any]]]
+    ) -> Iterator[TelemetryEvent]:
+        """Subscribe on a connection of its own.
+
+        Args:
+            interval: Time between two events, in s.
+            timeout: Time without an event after which the stream ends, in s.
+            declared: By the unit's name of a value, our path of it and its declaration, which decodes it.
+        """
         shortest, longest = self.interval_range
         if not shortest <= interval <= longest:
             raise RangeError(
@@ -333,13 +352,38 @@ class KeyChannel(ABC):
                     transport.listen(min(quiet.remaining_s, 1.0))
                 while waiting:
                     event = waiting.popleft()
-                    yield _telemetry_event(event, last, names)
+                    yield self._telemetry_event(event, last, declared)
                     last = event.seq
                     quiet = Deadline(self._clock, timeout)
         finally:
             transport.close()
             with self._lock:
                 self._streams.discard(transport)
+
+    def _telemetry_event(
+        self, event: _Event, last: int, declared: Mapping[str, tuple[str, Measured[Any]]]
+    ) -> TelemetryEvent:
+        alarm = None
+        if event.event == "alarm":
+            if event.severity not in Severity.__members__ or event.change not in ("RAISED", "CLEARED"):
+                raise ProtocolError(
+                    f"an alarm of severity {event.severity[:40]!r} that is {event.change[:40]!r}", device=self._device
+                )
+            alarm = AlarmEvent(event.seq, event.change == "RAISED", event.code, Severity(event.severity), event.text)
+        utc_ns = self._clock.utc_ns()
+        readings = {
+            path: reading_of(value, _answer(event.values[name], event.ages.get(name, 0.0)), utc_ns)
+            for name, (path, value) in declared.items()
+            if name in event.values
+        }
+        return TelemetryEvent(
+            sequence=event.seq,
+            lost=max(event.seq - last - 1, 0),
+            uptime_s=event.uptime_ms / 1000,
+            state=UnitState(event.state) if event.state in UnitState.__members__ else None,
+            readings=Telemetry(readings),
+            alarm=alarm,
+        )
 
     def _stream(self, events: deque[_Event]) -> ZmqTransport:
         """Return a transport that keeps the events, and that `close` closes too."""
@@ -372,8 +416,21 @@ class KeyChannel(ABC):
     def _connect(self, events: deque[_Event] | None = None) -> ZmqTransport:
         transport = _KeyTransport(self._resource, clock=self._clock, timeout_s=self._timeout_s)
         transport.device = self._device
-        transport.on_open(lambda: self._hello(transport))
-        transport.unsolicited = wipe if events is None else lambda frames: self._keep(frames, events)
+        name, there, channel = self._device, weakref.ref(transport), weakref.ref(self)  # neither keeps the other
+
+        def hello() -> None:
+            found, own = there(), channel()
+            if found is None or own is None:
+                raise ClosedError("the key channel is gone", device=name, remedy="Open the unit again, and keep it")
+            own._hello(found)
+
+        def keep(frames: list[bytes]) -> None:
+            own = channel()
+            if own is not None and events is not None:
+                own._keep(frames, events)
+
+        transport.on_open(hello)
+        transport.unsolicited = wipe if events is None else keep
         return transport
 
     def _hello(self, transport: ZmqTransport) -> None:
@@ -459,17 +516,12 @@ class KeyChannel(ABC):
         return kind(what, code=reply.code, device=self._device, transport=name, command=verb)
 
 
-def _telemetry_event(event: _Event, last: int, names: Mapping[str, str]) -> TelemetryEvent:
-    alarm = None
-    if event.event == "alarm":
-        if event.severity not in Severity.__members__:
-            raise ProtocolError(f"an alarm of severity {event.severity!r}")
-        alarm = AlarmEvent(event.seq, event.change == "RAISED", event.code, Severity(event.severity), event.text)
-    return TelemetryEvent(
-        sequence=event.seq,
-        lost=max(event.seq - last - 1, 0),
-        uptime_s=event.uptime_ms / 1000,
-        state=UnitState(event.state) if event.state in UnitState.__members__ else None,
-        values={names[name]: value for name, value in event.values.items() if name in names},
-        alarm=alarm,
-    )
+def _is_name(text: str) -> bool:
+    return len(text) <= LONGEST_NAME and text.isprintable()
+
+
+def _answer(value: float | str | None, age_s: float) -> Answer | TokaidoError:
+    """Return a value of an event as a reply would give it."""
+    if value is None:
+        return NoDataError("the unit gives none")
+    return Answer(value if isinstance(value, str) else encode(value), age_s)

@@ -31,6 +31,7 @@ from tokaido.hal._errors import (
     WrongDeviceError,
 )
 from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
+from tokaido.hal._numbers import flag, is_no_value, real, real_in, whole, whole_in
 from tokaido.hal._readings import Quality, Reading, Telemetry
 from tokaido.hal._values import (
     Answer,
@@ -110,15 +111,21 @@ __all__ = [
     "device_error",
     "drain_errors",
     "encode",
+    "flag",
+    "is_no_value",
     "measured",
     "not_negative",
     "open_transport",
     "query",
     "read_event_status",
     "read_status_byte",
+    "real",
+    "real_in",
     "setting",
     "trace",
     "unsupported",
+    "whole",
+    "whole_in",
 ]
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from tokaido.emulators.distillation import (
@@ -14,7 +15,7 @@ from tokaido.emulators.distillation import (
     ReceiverDistiller,
     TransmitterDistiller,
 )
-from tokaido.emulators.units import BlockOutcome, Session, Verdict, shannon
+from tokaido.emulators.units import DETECTOR_RATIO, BlockOutcome, Session, Verdict, shannon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ STALLED_NS: Final = 5_000_000_000
 _F: Final = 1.1
 _VERDICTS: dict[AbortReason, Verdict] = {
     AbortReason.QBER_TOO_HIGH: "QBER_ABORT",
+    AbortReason.DETECTOR_MISMATCH: "DETECTOR_MISMATCH",
     AbortReason.VERIFICATION_FAILED: "EC_FAIL",
     AbortReason.AUTH_MISMATCH: "AUTH_MISMATCH",
     AbortReason.LEAK_MISMATCH: "EC_FAIL",
@@ -78,8 +80,10 @@ class DistillingEnd(Generic[D]):
                 return
             settings = DistillationSettings(
                 block_bits=session.block_bits,
+                detector_ratio=DETECTOR_RATIO,
                 intensities=session.intensities,
                 probabilities=session.probabilities,
+                intensity_tolerance=self._unit.INTENSITY_TOLERANCE,
             )
             self.distiller = self._kind(settings, pool, self._unit.secret)
             self.session = session
@@ -146,7 +150,8 @@ class DistillingEnd(Generic[D]):
         if results:
             knows_qber = isinstance(distiller, ReceiverDistiller)
             statistics = distiller.statistics
-            self._outcomes += [outcome_of(result, statistics, knows_qber=knows_qber) for result in results]
+            outcomes = (outcome_of(result, statistics, knows_qber=knows_qber) for result in results)
+            self._outcomes += [replace(outcome, ones=statistics.ones_share) for outcome in outcomes]
 
     def _hand_over(self, session: Session, distiller: D) -> None:
         outcomes, self._outcomes = self._outcomes, []

@@ -81,7 +81,7 @@ class Sessions:
                 if self.on_exposure is not None:
                     self.on_exposure(exchange.ends[0].token, self._path(exchange), exposure.pulses)
                 first.add(exposure.transmitter)
-                second.add(exposure.receiver)
+                second.add(exposure.receiver, sub_channels=len(pulses.channels))
             exchange.receiver.count_rates = pulses.count_rates
 
     def _follow(self) -> None:

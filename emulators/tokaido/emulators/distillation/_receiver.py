@@ -15,6 +15,7 @@ from tokaido.emulators.distillation._codec import (
     unpack_bits,
     unpack_labels,
 )
+from tokaido.emulators.distillation._detector_watch import DetectorWatch
 from tokaido.emulators.distillation._distiller import Distiller, check_qber
 from tokaido.emulators.distillation._frames import CorrectedFrame, QberEstimate
 from tokaido.emulators.distillation._messages import (
@@ -75,21 +76,30 @@ class ReceiverDistiller(Distiller):
     ) -> None:
         self._raw = RawData(3)
         self._estimate = QberEstimate()
+        self._pairs = 1
         super().__init__(settings, pool, secret=secret)
 
-    def add(self, record: ReceiverRecord) -> None:
+    def add(self, record: ReceiverRecord, *, sub_channels: int = 1) -> None:
         """Take further detections: slots int64[n] ascending, and basis and bit uint8[n].
+
+        `sub_channels` take turns with the slots and have a pair of detectors each, which is watched for itself. Their
+        number counts from the next block on.
 
         Raises:
             RangeError: The arrays differ in length, or the slots do not ascend.
         """
         if not self._closed:
+            if sub_channels != self._pairs:
+                self._pairs = sub_channels
+                if not self._counts.n:
+                    self._watch = DetectorWatch(sub_channels)
             self._raw.add(record.slots, record.basis, record.bit)
             self._attempt(self._proceed)
 
     def _reset(self) -> None:
         super()._reset()
-        self._announced: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+        self._announced: tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]] | None = None
+        self._watch = DetectorWatch(self._pairs)
         self._labels: list[NDArray[np.uint8]] = []
         self._in_flight: dict[int, CorrectedFrame] = {}
         self._next_frame = 0
@@ -125,7 +135,7 @@ class ReceiverDistiller(Distiller):
         if chunk is None:
             return
         slots, basis, bit = chunk
-        self._announced = basis, bit
+        self._announced = chunk
         distances, wide = pack_slots(slots, previous)
         check_bits = bit.take(np.flatnonzero(basis == 1))
         self._send(Announcement, previous, distances, wide, pack_bits(basis), pack_bits(check_bits))
@@ -165,13 +175,15 @@ class ReceiverDistiller(Distiller):
     def _sift(self, result: SiftResult) -> None:
         if self._announced is None:
             raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a sift result came without announcement")
-        basis, bit = self._announced
+        slots, basis, bit = self._announced
         keep = unpack_bits(result.keep, basis.size)
         key_at, check_at = np.flatnonzero(keep > basis), np.flatnonzero(keep & basis == 1)
         labels = unpack_labels(result.intensities, key_at.size + check_at.size)
         key_labels, check_labels = labels[: key_at.size], labels[key_at.size :]
         errors = unpack_bits(result.check_bits, check_at.size) != bit.take(check_at)
         self._announced = None
+        kept = np.flatnonzero(keep)
+        self._watch.count(slots.take(kept), basis.take(kept), bit.take(kept))
         self._counts.add_sifted(key_labels, check_labels, errors)
         self._parts.append(bit.take(key_at))
         self._labels.append(key_labels)
@@ -183,6 +195,8 @@ class ReceiverDistiller(Distiller):
 
     def _start(self) -> None:
         self._totals.qber_check = self._counts.qber_check
+        self._totals.ones_share = self._watch.ones_share
+        self._watch.check(self.settings.detector_ratio)
         at_best = finite_key(self.settings, self._counts, 0)
         self._check_key(at_best.bits, at_best.reason)  # before any effort, and before any leak
         self._join_parts()

@@ -21,6 +21,8 @@ class AbortReason(StrEnum):
     """More errors were corrected in the key basis than `qber_abort` allows."""
     NO_KEY = "no-key"
     """The finite-key bound leaves no key; a high phase error, as a key-basis eavesdropper causes, ends here."""
+    DETECTOR_MISMATCH = "detector-mismatch"
+    """The receiver's bits have more ones, or fewer, than detectors of the stated ratio make."""
     VERIFICATION_FAILED = "verification-failed"
     """A frame still differs after `max_extra_passes`."""
     AUTH_MISMATCH = "auth-mismatch"
@@ -155,6 +157,9 @@ class DistillationStatistics:
     """Of the last corrected block."""
     qber_check: float
     """Of the open block, or of the last one while the new one is empty."""
+    ones_share: float
+    """Share of ones among the receiver's key-basis bits of the last block, of the two detectors where it is farthest
+    from a half; nan at the transmitter, whose bits no detector decides."""
     efficiency: float
     """f of the last accepted block."""
     leaked_bits: int

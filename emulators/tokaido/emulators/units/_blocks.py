@@ -29,6 +29,7 @@ IMAGINED_RATE = 650_000.0
 _BLOCK_FAULTS = {
     "qber_abort": BlockOutcome("QBER_ABORT", qber=0.25),
     "phase_error_abort": BlockOutcome("PHASE_ERROR_ABORT", qber=0.03, qber_check=0.25),
+    "detectors_uneven": BlockOutcome("DETECTOR_MISMATCH", ones=0.3),
     "accept_lost": BlockOutcome("QUARANTINE"),
     "qber_high": BlockOutcome("dropped", qber=0.07),
     "verification_failure": BlockOutcome("EC_FAIL"),
@@ -205,6 +206,7 @@ class Blocks:
         self._measure("qber", outcome.qber)
         self._measure("qber_check", outcome.qber_check)
         self._measure("reconciliation_efficiency", outcome.efficiency)
+        self._measure("ones_share", outcome.ones)
         self._follow_qber(outcome.qber)
         if outcome.verdict == "accepted":
             self._unit.alarms.clear("EC_FAIL")
@@ -336,7 +338,7 @@ class Blocks:
                 return UnitReading(float(self.auth_left))
             case "preshared_key_loaded":
                 return UnitReading(float(self._unit.links.pool is not None))
-            case "qber" | "qber_check" | "secret_key_rate" | "reconciliation_efficiency":
+            case "qber" | "qber_check" | "secret_key_rate" | "reconciliation_efficiency" | "ones_share":
                 if name not in self._measured:
                     raise no_data("no block was finished yet")
                 measured_ns, value = self._measured[name]

@@ -74,6 +74,10 @@ class KeyedUnit(Protocol):
         """Return the values of the telemetry stream."""
         ...
 
+    def telemetry_ages(self) -> dict[str, float]:
+        """Return how old those of them are that were not measured just now, in s."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
@@ -181,6 +185,7 @@ class KeyServer:
                         "uptime_ms": now_ns // _MS,
                         "state": str(self._device.state),
                         "values": self._device.telemetry(),
+                        "ages": self._device.telemetry_ages(),
                     },
                 )
 

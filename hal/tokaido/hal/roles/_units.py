@@ -8,13 +8,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from tokaido.hal._device import Device, Part
-from tokaido.hal._errors import DeviceTimeoutError, StateError
+from tokaido.hal._errors import DeviceTimeoutError, StateError, ValueTypeError
+from tokaido.hal._numbers import real
 from tokaido.hal._values import Measured, Query, Setting, measured, query, setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tokaido.hal._keys import KeyBlock, KeyMaterial
+    from tokaido.hal._readings import Telemetry
     from tokaido.hal.roles._alarms import Alarm, AlarmEvent
 
 
@@ -78,9 +80,14 @@ class TelemetryEvent:
     uptime_s: float
     state: UnitState | None
     """State of the unit; None in an alarm event."""
-    values: Mapping[str, Any]
-    """By path as in `Telemetry`: numbers and words, or None where the unit has no value. Empty in an alarm event."""
+    readings: Telemetry
+    """What `telemetry` gives, but of the values that the unit sent. Empty in an alarm event."""
     alarm: AlarmEvent | None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values of the readings, by path; None where the unit has no value."""
+        return {path: reading.value for path, reading in self.readings.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +262,11 @@ class Unit(Device):
         Raises:
             StateError: It went to FAULT or SECURITY_HOLD instead, which it never leaves by itself.
             DeviceTimeoutError: It was in none of them within `timeout` s.
+            ValueTypeError: No state is given, or one is not a `UnitState`, or a time is not a number.
         """
+        timeout, poll = real(timeout, "timeout"), real(poll, "poll")
+        if not states or not all(isinstance(wanted, UnitState) for wanted in states):
+            raise ValueTypeError(f"wait_for takes states such as UnitState.RUN, not {states!r}")
         start_ns = self._clock.monotonic_ns()
         while True:
             state = self.state()

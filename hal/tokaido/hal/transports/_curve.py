@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._file_trust import who_else_may_write
 from tokaido.hal.files import MODE_OF_SECRETS, write_new
 
 _Z85 = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#")
@@ -46,7 +47,8 @@ def create_curve_keys(directory: Path, name: str) -> CurveKeyFiles:
     public_line = f'    public-key = "{public.decode("ascii")}"\n'
     secret_line = f'    secret-key = "{secret.decode("ascii")}"\n'
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        for folder in (*reversed(directory.parents), directory):  # of this mode under any umask, for loading asks it
+            folder.mkdir(mode=0o755, exist_ok=True)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"the folder {str(directory)!r} cannot be made: {error}") from error
     secret_text = _head("secret", name, "Show it to nobody.") + public_line + secret_line
@@ -63,7 +65,8 @@ def load_curve_public(path: Path) -> bytes:
     """Return the public key, 40 characters of Z85, of a public key file.
 
     Raises:
-        ConfigurationError: The file is missing or is not a public key file.
+        ConfigurationError: The file is missing or is not a public key file, or others may write it or put another one
+            in its place: then whose key it is is not known.
     """
     values = _values(path, "public key", secret=False)
     if "secret-key" in values:
@@ -77,7 +80,8 @@ def load_curve_secret(path: Path) -> CurveKeyPair:
     """Return the key pair of a secret key file, which nobody but its owner may read.
 
     Raises:
-        ConfigurationError: The file is missing, open to others, or does not hold a pair of keys.
+        ConfigurationError: The file is missing, open to others, or does not hold a pair of keys; or others may put
+            another one in its place.
     """
     import zmq  # noqa: PLC0415 - loaded by those who use it
 
@@ -106,6 +110,7 @@ def _values(path: Path, what: str, *, secret: bool) -> dict[str, str]:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)  # of the very file that is read
             text = file.read(_LONGEST_FILE).decode("utf-8", "replace")
+        other = who_else_may_write(path)
     except OSError as error:
         raise ConfigurationError(
             f"the {what} file {path} cannot be read: {error.strerror}", remedy="Correct its name, or create the keys"
@@ -114,6 +119,8 @@ def _values(path: Path, what: str, *, secret: bool) -> dict[str, str]:
         raise ConfigurationError(
             f"the secret key file {path} is open to others (mode {mode:04o})", remedy=f"Run: chmod 600 {path}"
         )
+    if other:
+        raise ConfigurationError(f"the {what} file {path} is not believed: {other}", remedy="Then check its key")
     values: dict[str, str] = {}
     for line in text.splitlines():
         name, equals, value = line.partition("=")
