@@ -68,7 +68,7 @@ def test_no_key_byte_shows_while_a_link_makes_and_hands_over_keys(
         for unit in (tx, rx):
             unit.start()
         for unit in (tx, rx):
-            for block in unit.key_blocks(25, limit=1):
+            for block in unit.key_blocks(120, limit=1):
                 secrets.append(bytes(block.key.reveal()))
                 seen += [repr(block), repr(block.info), f"{block.key} {block.key!r}", repr(vars(unit))]
                 with pytest.raises(hal.KeyMaterialError) as unpicklable:
