@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from collections import deque
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from tokaido.emulators.distillation import (
     AbortedBlock,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from tokaido.emulators.distillation import BlockResult, DistillationStatistics
     from tokaido.emulators.ends import SharedModel
+    from tokaido.emulators.optics import ReceiverRecord, TransmitterRecord
     from tokaido.emulators.units import UnitModel
     from tokaido.hal.authentication import AuthenticationPool
 
@@ -30,6 +32,7 @@ STALLED_NS: Final = 5_000_000_000
 _F: Final = 1.1
 _VERDICTS: dict[AbortReason, Verdict] = {
     AbortReason.QBER_TOO_HIGH: "QBER_ABORT",
+    AbortReason.TOO_SMALL: "NO_KEY",
     AbortReason.VERIFICATION_FAILED: "EC_FAIL",
     AbortReason.AUTH_MISMATCH: "AUTH_MISMATCH",
     AbortReason.LEAK_MISMATCH: "EC_FAIL",
@@ -37,6 +40,15 @@ _VERDICTS: dict[AbortReason, Verdict] = {
     AbortReason.LENGTH_MISMATCH: "EC_FAIL",
     AbortReason.FFT_CHECK: "EC_FAIL",
 }
+
+
+class _Light(NamedTuple):
+    """A unit's share of an exposure, on its way to the distillation."""
+
+    at_ns: int
+    record: TransmitterRecord | ReceiverRecord | None
+    """None: light was away."""
+    until: int
 
 
 class DistillingEnd(Generic[D]):
@@ -66,6 +78,19 @@ class DistillingEnd(Generic[D]):
         self._sifted = 0
         self._outcomes: list[BlockOutcome] = []
         self._asked_ns: int | None = None
+        self._light: deque[_Light] = deque()
+
+    @property
+    def next_light_ns(self) -> int | None:
+        """When the next light is over that was exposed and that the distillation does not know of yet."""
+        return self._light[0].at_ns if self._light else None
+
+    def add(self, at_ns: int, record: TransmitterRecord | ReceiverRecord | None, until: int) -> None:
+        """Take this unit's share of an exposure whose last slot, the one before `until`, is over at `at_ns`.
+
+        No record says that light was away.
+        """
+        self._light.append(_Light(at_ns, record, until))
 
     def follow(self) -> None:
         """Begin or end with the unit's session."""
@@ -85,30 +110,53 @@ class DistillingEnd(Generic[D]):
             self.session = session
             session.outbox.extend(self.distiller.outgoing())
 
-    def work(self) -> bool:
-        """Take the messages that came, and put the answers where the unit sends them; return whether there were any."""
+    def work(self, now_ns: int) -> bool:
+        """Take the light and the messages that came, and put the answers where the unit sends them.
+
+        Returns whether there was anything to do. `now_ns` is the emulated time of it: light that is over later waits.
+        """
         session, distiller = self.session, self.distiller
         if session is None or distiller is None:
             return False
         moved = False
         self._gather(distiller)
+        while self._light and self._light[0].at_ns <= now_ns:
+            self._see(distiller, self._light.popleft())
+            self._gather(distiller)
+            moved = True
         while session.inbox:
             distiller.receive(session.inbox.popleft())
             self._gather(distiller)
             self._asked_ns = None
             moved = True
+        return self._say() or moved
+
+    def _say(self) -> bool:
+        """Put messages where the unit sends them, and hand over the blocks that ended."""
+        session, distiller = self.session, self.distiller
+        if session is None or distiller is None:
+            return False
+        self._gather(distiller)
         outgoing = distiller.outgoing()
-        if outgoing and self._asked_ns is None:
+        if outgoing and self._asked_ns is None and distiller.awaiting_peer:
             self._asked_ns = self._unit.now_ns
         session.outbox.extend(outgoing)
         self._hand_over(session, distiller)
-        return moved or bool(outgoing)
+        return bool(outgoing)
+
+    @staticmethod
+    def _see(distiller: D, light: _Light) -> None:
+        if light.record is None:
+            distiller.interrupt("light was away")
+        else:
+            distiller.add(light.record, light.until)  # type: ignore[arg-type]  # that of its own side
 
     def note_sifted(self, now_ns: int) -> None:
-        """Tell the unit what was sifted since it was last told. Call it when no message waits."""
+        """Tell the unit how many sifted bits came since it was last told, as far as this end can know before a block is
+        over. Call it when no message waits."""
         if self.session is None or self.distiller is None:
             return
-        sifted = self.distiller.statistics.sifted_bits
+        sifted = int(self.distiller.statistics.expected_bits)
         with self._shared.lock:
             self._unit.blocks.note_sifted(now_ns, sifted - self._sifted)
         self._sifted = sifted
@@ -116,12 +164,12 @@ class DistillingEnd(Generic[D]):
     def give_up_if_stalled(self) -> None:
         """End the open block if the peer owes an answer for too long; a transmitter only answers and never asks."""
         asked_ns, distiller = self._asked_ns, self.distiller
-        if not isinstance(distiller, ReceiverDistiller) or asked_ns is None:
+        if not isinstance(distiller, ReceiverDistiller) or asked_ns is None or not distiller.session:
             return
-        if self._unit.now_ns - asked_ns >= STALLED_NS and distiller.statistics.fill > 0:
+        if self._unit.now_ns - asked_ns >= STALLED_NS and distiller.awaiting_peer:
             distiller.abort(AbortReason.TIMED_OUT, "the transmitter does not answer")
             self._asked_ns = None
-            self.work()
+            self._say()
 
     def close(self) -> None:
         """Erase what is open."""
@@ -139,6 +187,7 @@ class DistillingEnd(Generic[D]):
         self.session = None
         self._sifted = 0
         self._asked_ns = None
+        self._light.clear()
 
     def _gather(self, distiller: D) -> None:
         """Note the blocks that ended, with the figures of that moment: the next block begins at once."""
