@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing.connection
 import os
 import random
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,6 @@ from tokaido.hal import KeyMaterial
 from tokaido.hal.authentication import AuthenticationPool
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
 
@@ -221,7 +221,7 @@ def serve_side(role: str, wire: socket.socket, bench: Connection) -> None:
     results: list[BlockResult] = []
     heard = []
     taken = 0
-    with wire, wire.makefile("rb") as stream:
+    with wire:
         while True:
             for data in side.outgoing():
                 # A peer that is done with this block has left, and hears nothing of the next one.
@@ -230,19 +230,22 @@ def serve_side(role: str, wire: socket.socket, bench: Connection) -> None:
             results += side.results()
             if results:
                 break
-            ready = multiprocessing.connection.wait([wire, bench])
-            if bench in ready:
-                until = bench.recv()
-                end = int(np.searchsorted(columns[0], until))
-                side.add(record_of(*(column[taken:end] for column in columns)), until)  # type: ignore[arg-type]
-                taken = end
-                bench.send(until)
-            if wire in ready:
-                heard.append(stream.read(int.from_bytes(stream.read(4), "big")))
+            if wire in multiprocessing.connection.wait([wire, bench]):  # what the peer said is older than the time
+                size = int.from_bytes(wire.recv(4, socket.MSG_WAITALL), "big")
+                heard.append(wire.recv(size, socket.MSG_WAITALL))
                 side.receive(heard[-1])
+                continue
+            until = bench.recv()
+            end = int(np.searchsorted(columns[0], until))
+            side.add(record_of(*(column[taken:end] for column in columns)), until)  # type: ignore[arg-type]
+            taken = end
+            for data in side.outgoing():
+                wire.sendall(len(data).to_bytes(4, "big") + data)
+            bench.send(until)
     block = results[0]
     bench.send(block.key.digest(NONCE) if isinstance(block, AcceptedBlock) else repr(block))
-    bench.recv()
+    while bench.recv() is not None:
+        pass
     bench.close()
     del columns, packed, heard
 
