@@ -21,10 +21,29 @@ from tokaido.emulators.distillation import (
     ReceiverDistiller,
     TransmitterDistiller,
 )
+from tokaido.emulators.distillation import _messages as messages
 from tokaido.emulators.distillation._messages import AnyMessage, decode
 from tokaido.emulators.optics import ReceiverRecord, TransmitterRecord
 from tokaido.hal import KeyMaterial
 from tokaido.hal.authentication import AuthenticationPool
+
+__all__ = [
+    "NONCE",
+    "PRE_SHARED",
+    "SMALL",
+    "Outcome",
+    "Portion",
+    "count_in_memory",
+    "distil",
+    "feed",
+    "in_block",
+    "messages",
+    "pair",
+    "portions",
+    "raw_data",
+    "run_pair",
+    "serve_side",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""A block is a number of pulses that is said before the first is sent; nothing is told of it before the last is over."""
+"""A block is a number of pulses, said before the first is sent; nothing of it is told before the last is over."""
 
 from __future__ import annotations
 

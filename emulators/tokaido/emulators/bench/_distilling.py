@@ -16,6 +16,7 @@ from tokaido.emulators.distillation import (
     TransmitterDistiller,
 )
 from tokaido.emulators.units import BlockOutcome, Session, Verdict, shannon
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ _VERDICTS: dict[AbortReason, Verdict] = {
     AbortReason.COUNTS_MISMATCH: "EC_FAIL",
     AbortReason.LENGTH_MISMATCH: "EC_FAIL",
     AbortReason.FFT_CHECK: "EC_FAIL",
+    AbortReason.MALFORMED_MESSAGE: "EC_FAIL",
 }
 
 
@@ -101,11 +103,15 @@ class DistillingEnd(Generic[D]):
             self._drop()
             if session is None or pool is None or self._unit.peer.imagined:
                 return
-            settings = DistillationSettings(
-                block_bits=session.block_bits,
-                intensities=session.intensities,
-                probabilities=session.probabilities,
-            )
+            try:
+                settings = DistillationSettings(
+                    block_bits=session.block_bits,
+                    intensities=session.intensities,
+                    probabilities=session.probabilities,
+                )
+            except ConfigurationError as error:
+                self._unit.blocks.give_up_session(str(error))
+                return
             self.distiller = self._kind(settings, pool, self._unit.secret)
             self.session = session
             session.outbox.extend(self.distiller.outgoing())

@@ -119,7 +119,8 @@ class TransmitterDistiller(Distiller):
         super()._end_block(reason, text, by_peer=by_peer)
 
     def _opens(self, message: AnyMessage) -> bool:
-        return isinstance(message, Announcement) and message.sequence == 1
+        planned = self._calendar.get(message.block) is not None
+        return planned and isinstance(message, Announcement) and message.sequence == 1
 
     def _take_plan(self, plan: BlockPlan, data: bytes) -> None:
         calendar = self._calendar
