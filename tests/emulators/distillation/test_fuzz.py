@@ -78,7 +78,8 @@ def test_no_field_that_is_not_finite_or_too_long_is_taken_from_the_wire(said: di
     assert {*KINDS, "Hello"} <= said.keys()
     for kind, data in said.items():
         for place, value in cases(data):
-            if isinstance(value, float | dict) or (isinstance(value, str | list) and len(value) > 300):
+            strange = isinstance(value, float) or value == {"a": math.nan}
+            if strange or (isinstance(value, str | list) and len(value) > 300):
                 assert not passes(altered(data, place, value)), (kind, place)
 
 

@@ -11,22 +11,16 @@ import numpy as np
 import pytest
 
 from tokaido.emulators.distillation import AbortedBlock, AbortReason, AcceptedBlock
-from tokaido.emulators.distillation._messages import (
-    Announcement,
-    AnyMessage,
-    BlockPlan,
-    BlockStart,
-    Direction,
-    SiftResult,
-    decode,
-    encode,
-)
-from tokaido.emulators.distillation._planning import FACTOR
 from tokaido.emulators.optics import ReceiverRecord, TransmitterRecord
-from tokaido_testing.distillation import SMALL, Outcome, distil, pair, portions, raw_data, run_pair
+from tokaido_testing.distillation import SMALL, Outcome, distil, messages, pair, portions, raw_data, run_pair
+
+TOO_LARGE = AbortReason.TOO_LARGE
+FACTOR = 4
+"""How much bigger or smaller a block may be than the one before."""
 
 if TYPE_CHECKING:
     from tokaido.emulators.distillation import BlockResult
+    from tokaido.emulators.distillation._messages import AnyMessage, Direction
     from tokaido_testing.distillation import Portion
 
 SETTINGS = msgspec.structs.replace(SMALL, block_bits=20_000, frame_bits=20_000)
@@ -34,9 +28,12 @@ RECORDS = raw_data(100_000, 0.005, settings=SETTINGS)
 Records = tuple[TransmitterRecord, ReceiverRecord]
 
 
-def plans(outcome: Outcome) -> dict[int, BlockPlan]:
-    said = (decode(data) for _, data in outcome.messages)
-    return {message.block: message for message in said if isinstance(message, BlockPlan)}
+def heard(outcome: Outcome) -> list[AnyMessage]:
+    return [messages.decode(data) for _, data in outcome.messages]
+
+
+def plans(outcome: Outcome) -> dict[int, messages.BlockPlan]:
+    return {message.block: message for message in heard(outcome) if isinstance(message, messages.BlockPlan)}
 
 
 def ends(results: list[BlockResult]) -> list[tuple[int, AbortReason | None]]:
@@ -57,10 +54,10 @@ def test_all_that_is_told_of_a_block_is_told_after_its_last_pulse_and_its_length
     planned = plans(outcome)
     told = 0
     for (_, data), over in zip(outcome.messages, outcome.sent_at, strict=True):
-        message = decode(data)
-        if isinstance(message, BlockPlan):
+        message = messages.decode(data)
+        if isinstance(message, messages.BlockPlan):
             assert over <= message.first
-        elif isinstance(message, Announcement | SiftResult | BlockStart):
+        elif isinstance(message, messages.Announcement | messages.SiftResult | messages.BlockStart):
             plan = planned[message.block]
             assert over >= plan.first + plan.pulses
             told += 1
@@ -86,24 +83,24 @@ def forged_after_plan(make: object) -> Outcome:
     """Run with a message of the receiver that somebody puts behind the plan of block 0."""
 
     def forge(way: int, data: bytes, message: AnyMessage) -> list[bytes]:
-        if isinstance(message, BlockPlan) and message.block == 0:
-            return [data, encode(make(message))]  # type: ignore[operator]
+        if isinstance(message, messages.BlockPlan) and message.block == 0:
+            return [data, messages.encode(make(message))]  # type: ignore[operator]
         return [data]
 
     return distil(SETTINGS, RECORDS, forge)
 
 
-def header(plan: BlockPlan, sequence: int, block: int = 0) -> tuple[int, bytes, int, Direction, int]:
+def header(plan: messages.BlockPlan, sequence: int, block: int = 0) -> tuple[int, bytes, int, Direction, int]:
     return plan.version, plan.session, block, plan.direction, sequence
 
 
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda p: Announcement(*header(p, 1), b"\1\0", b"", b"\0", b""), AbortReason.ANNOUNCED_EARLY),
-        (lambda p: BlockPlan(*header(p, 0), p.first, p.pulses), AbortReason.OUT_OF_ORDER),
-        (lambda p: BlockPlan(*header(p, 0, 5000), p.first + p.pulses, p.pulses), AbortReason.OUT_OF_ORDER),
-        (lambda p: BlockPlan(*header(p, 7), p.first, p.pulses), AbortReason.OUT_OF_ORDER),
+        (lambda p: messages.Announcement(*header(p, 1), b"\1\0", b"", b"\0", b""), AbortReason.ANNOUNCED_EARLY),
+        (lambda p: messages.BlockPlan(*header(p, 0), p.first, p.pulses), AbortReason.OUT_OF_ORDER),
+        (lambda p: messages.BlockPlan(*header(p, 0, 5000), p.first + p.pulses, p.pulses), AbortReason.OUT_OF_ORDER),
+        (lambda p: messages.BlockPlan(*header(p, 7), p.first, p.pulses), AbortReason.OUT_OF_ORDER),
     ],
 )
 def test_what_comes_before_its_time_is_refused_and_later_blocks_are_fine(make: object, reason: AbortReason) -> None:
@@ -118,9 +115,9 @@ def test_slots_of_two_blocks_and_slots_that_were_sent_are_refused() -> None:
     for change, reason in zip(cases, (AbortReason.OUT_OF_ORDER, AbortReason.PLANNED_LATE), strict=True):
 
         def alter(way: int, data: bytes, message: AnyMessage, change: object = change) -> list[bytes]:
-            if isinstance(message, BlockPlan) and message.block == 1:
+            if isinstance(message, messages.BlockPlan) and message.block == 1:
                 other = {name: value(message) for name, value in change.items()}  # type: ignore[attr-defined]
-                return [encode(msgspec.structs.replace(message, **other))]
+                return [messages.encode(msgspec.structs.replace(message, **other))]
             return [data]
 
         outcome = distil(SETTINGS, RECORDS, alter)
@@ -130,10 +127,10 @@ def test_slots_of_two_blocks_and_slots_that_were_sent_are_refused() -> None:
 
 def test_slots_beyond_the_end_of_a_block_are_refused() -> None:
     def alter(way: int, data: bytes, message: AnyMessage) -> list[bytes]:
-        if isinstance(message, Announcement) and message.block == 0:
+        if isinstance(message, messages.Announcement) and message.block == 0:
             beyond = (1 << 40).to_bytes(8, "little")
             return [
-                encode(
+                messages.encode(
                     msgspec.structs.replace(
                         message, distances=b"\xff\xff" + message.distances[2:], wide_distances=beyond
                     )
@@ -163,17 +160,11 @@ def test_a_block_of_too_many_detections_is_dropped_and_not_cut() -> None:
     first = plans(distil(SETTINGS, RECORDS))[0]
     few = np.random.default_rng(1).random(RECORDS[0].slots.size) < np.where(RECORDS[0].slots < first.first, 0.05, 1)
     outcome = distil(msgspec.structs.replace(SETTINGS, block_bits=2000), kept(RECORDS, few))
-    reasons = [result for result in outcome.bob if getattr(result, "reason", None) is AbortReason.TOO_LARGE]
-    assert reasons
-    assert all(
-        "too many for a block of about 2000 bit" in result.text
-        for result in reasons
-        if isinstance(result, AbortedBlock)
-    )
-    of_dropped = {result.number for result in reasons}
-    assert not [
-        m for _, data in outcome.messages if isinstance(m := decode(data), Announcement) and m.block in of_dropped
-    ]
+    large = [result for result in outcome.bob if isinstance(result, AbortedBlock) and result.reason is TOO_LARGE]
+    assert "too many for a block of about 2000 bit" in large[0].text
+    announced = {message.block for message in heard(outcome) if isinstance(message, messages.Announcement)}
+    assert large[0].number not in announced
+    assert all(block.n <= FACTOR * 2000 for block in outcome.bob if isinstance(block, AcceptedBlock))
 
 
 def test_light_that_was_away_costs_the_block_that_is_being_sent_and_no_other() -> None:

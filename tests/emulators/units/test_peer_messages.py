@@ -102,3 +102,17 @@ def test_two_units_on_a_bench_that_get_all_of_it_answer_and_make_the_next_key() 
     rig.until(lambda: all(now > before for now, before in zip(rig.waiting, waiting, strict=True)), 20)
     assert rig.tx.session_id == rig.rx.session_id != sessions
     assert [set(program.active()) for program in rig.programs] == [set(), set()]
+
+
+@pytest.mark.parametrize("model", [TransmitterModel, ReceiverModel])
+def test_a_unit_that_asks_for_a_proof_survives_all_of_it(model: type[UnitModel]) -> None:
+    unit = model()
+    unit.warm()
+    unit.load_psk(bytes(range(256)) * 16)
+    unit.advance(unit.now_ns + 2_000_000_000)
+    spent = unit.links.remaining()
+    for _, _, message in all_forged("PEER-0001"):
+        unit.peer.receive(message)
+        unit.advance(unit.now_ns + 1_000_000)
+    assert unit.state is State.AUTH
+    assert unit.links.remaining() == spent  # not a pad went on what no unit writes

@@ -32,6 +32,7 @@ from tokaido.emulators.distillation._messages import (
 )
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError, DistillationStatistics
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Session
+from tokaido.emulators.distillation._settings import FACTOR
 from tokaido.emulators.distillation._settlement import BlockCounts, Leak, accepted_block, block_ledger, finite_key
 from tokaido.hal import AuthenticationError, KeyMaterial
 
@@ -210,6 +211,13 @@ class Distiller(Session):
     def _agree_segment(self, peer_next: int, peer_segments: tuple[int, ...]) -> None:
         self._agreed_segment = max(self._authenticator.pool.next_segment, peer_next)
         self._peer_segments = peer_segments
+
+    def _check_bits(self) -> None:
+        """End a block that is far bigger than it was aimed at. Nothing of it is taken: a block is never cut."""
+        n, aim = self._counts.n, self.settings.block_bits
+        if n > FACTOR * aim:
+            text = f"{n} sifted bits came where about {aim} were aimed at"
+            raise BlockAbortError(AbortReason.TOO_LARGE, text)
 
     def _check_key(self, length: int, reason: str) -> int:
         """Return the length of the key in bits, rounded down to whole bytes.

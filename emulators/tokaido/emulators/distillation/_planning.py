@@ -6,12 +6,10 @@ import math
 from typing import Final
 
 from tokaido.emulators.distillation._messages import MOST_PULSES
+from tokaido.emulators.distillation._settings import FACTOR
 
 ENOUGH_CLICKS: Final = 1000
 """Detections that a first block is planned by; fewer for blocks of few bits."""
-FACTOR: Final = 4
-"""A block has at most this many times the pulses of the one before it, and is dropped with more than this many times
-the detections that it was planned for."""
 _SPARE_CLICKS: Final = 10_000
 
 

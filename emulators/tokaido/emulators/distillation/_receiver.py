@@ -41,11 +41,11 @@ from tokaido.emulators.distillation._messages import (
     VerifyTag,
     encode,
 )
-from tokaido.emulators.distillation._planning import FACTOR, DetectionRate
+from tokaido.emulators.distillation._planning import DetectionRate
 from tokaido.emulators.distillation._reconciliation import BlockQuestion, PositionQuestion, block_positions
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
-from tokaido.emulators.distillation._settings import frame_bounds
+from tokaido.emulators.distillation._settings import FACTOR, frame_bounds
 from tokaido.emulators.distillation._settlement import count_intensities, finite_key, triple
 from tokaido.emulators.distillation._sifting import Detections, PlannedBlock
 
@@ -269,6 +269,7 @@ class ReceiverDistiller(Distiller):
 
     def _check_size(self) -> None:
         """End a block that can give no key before any effort and before any leak, and say why."""
+        self._check_bits()
         at_best = finite_key(self.settings, self._counts, 0)
         try:
             self._check_key(at_best.bits, at_best.reason)

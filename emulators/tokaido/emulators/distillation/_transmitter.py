@@ -225,6 +225,7 @@ class TransmitterDistiller(Distiller):
             raise BlockAbortError(AbortReason.OUT_OF_ORDER, "correction began before detections were announced")
         if (start.key_detections, start.check_detections, start.check_errors) != self._counts.sifted_triples():
             raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "the two ends counted different detections")
+        self._check_bits()
         self._totals.qber_check = self._counts.qber_check
         self._learn()
         self._join_parts()
