@@ -71,38 +71,43 @@ class PlannedBlock:
 
     def next_portion(self, count: int) -> Detections | None:
         """Return up to `count` further detections, the first ones first, and forget them; None if there are no more."""
-        offsets, record = self._joined()
-        if not offsets.size:
+        if not self._chunks:
             return None
-        return self._leave(offsets[:count].astype(np.int64) + self.first, slice(0, min(count, record.size)))
+        offsets = self._joined(count)
+        return self._leave(offsets[:count].astype(np.int64) + self.first, slice(0, min(count, offsets.size)))
 
     def next_at(self, slots: NDArray[np.int64]) -> Detections | None:
         """Return the detections at ascending slots, and forget all up to the last; None if one of them has none."""
-        offsets, _ = self._joined()
+        if not self._chunks:
+            return None
         wanted = slots - self.first
-        if np.array_equal(offsets[: wanted.size], wanted):  # as always when only clicks were ever drawn
+        if np.array_equal(self._joined(wanted.size)[: wanted.size], wanted):  # as always when only clicks were drawn
             return self._leave(slots, slice(0, wanted.size))
+        offsets = self._joined(self.detections)
         places = np.searchsorted(offsets, wanted)
         if places[-1] >= offsets.size or (offsets[places] != wanted).any():
             return None
         return self._leave(slots, places)
 
-    def _joined(self) -> tuple[Offsets, Column]:
-        """Return what is held as one array of each kind."""
-        if len(self._chunks) != 1:
-            chunks, self._chunks = self._chunks, []
-            parts = chunks or [(np.empty(0, np.int64), np.empty(0, np.uint8))]
+    def _joined(self, count: int) -> Offsets:
+        """Join the first chunks, as many as hold `count` detections, into one, and return its offsets."""
+        used = held = 0
+        while used < len(self._chunks) and held < count:
+            held += self._chunks[used][0].size
+            used += 1
+        if used > 1:
+            parts = self._chunks[:used]
             offsets: Offsets = np.concatenate([part[0] for part in parts])
-            self._chunks = [(offsets, np.concatenate([part[1] for part in parts]))]
-            _wipe(chunks)
-        return self._chunks[0]
+            self._chunks[:used] = [(offsets, np.concatenate([part[1] for part in parts]))]
+            _wipe(parts)
+        return self._chunks[0][0]
 
     def _leave(self, slots: NDArray[np.int64], places: slice | NDArray[np.intp]) -> Detections:
         offsets, record = self._chunks[0]
         end = places.stop if isinstance(places, slice) else int(places[-1]) + 1
         part = record[places].copy()
         record[:end].fill(0)
-        self._chunks[0] = offsets[end:], record[end:]
+        self._chunks[:1] = [(offsets[end:].copy(), record[end:].copy())] if end < offsets.size else []
         one = np.uint8(1)
         return Detections(slots, part & one, part >> one & one, part >> np.uint8(2))
 
