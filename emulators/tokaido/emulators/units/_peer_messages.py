@@ -1,6 +1,6 @@
 """What units write to each other on the classical channel, and the bounds of every field of it.
 
-Whoever sits on the channel can write anything into it, so nothing is taken that no unit would say: numbers are finite
+An attacker on the channel can write anything into it, so nothing is taken that no unit would say: numbers are finite
 and within limits, texts and lists have a length. Distillation, whose messages go the same way, bounds its own.
 """
 
