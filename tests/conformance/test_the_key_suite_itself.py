@@ -63,7 +63,10 @@ def each(change: Callable[[hal.KeyBlock], Iterator[hal.KeyBlock]]) -> Breaking:
 
 def confirming(change: Callable[[Callable[..., None], str, hal.KeyBlockInfo], None]) -> Breaking:
     """Return what lets a driver acknowledge and commit in another way."""
-    return wrap("_confirm", lambda _, confirm: lambda verb, info: change(confirm, verb, info))
+    return wrap(
+        "_confirm",
+        lambda _, confirm: lambda verb, info, digest: change(lambda *said: confirm(*said, digest), verb, info),
+    )
 
 
 def hands_out_twice(block: hal.KeyBlock) -> Iterator[hal.KeyBlock]:
@@ -101,7 +104,7 @@ def acknowledges_late(confirm: Callable[..., None], verb: str, info: hal.KeyBloc
 
 def forgets_what_it_handed_out(patch: pytest.MonkeyPatch) -> None:
     draw = ToshibaKeyChannel._draw
-    patch.setattr(ToshibaKeyChannel, "_draw", lambda self, count, timeout, known: draw(self, 1, timeout, {}))
+    patch.setattr(ToshibaKeyChannel, "_draw", lambda self, count, timeout, known: draw(self, 1, timeout, frozenset()))
 
 
 def newest_first(patch: pytest.MonkeyPatch) -> None:
@@ -109,6 +112,16 @@ def newest_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         ToshibaKeyChannel, "key_blocks", lambda self, timeout, limit: reversed(list(blocks(self, timeout, limit)))
     )
+
+
+class AnyText(str):
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
 
 
 def pads(patch: pytest.MonkeyPatch) -> None:
@@ -123,11 +136,21 @@ def pads(patch: pytest.MonkeyPatch) -> None:
 def asks_the_unit_for_the_size(patch: pytest.MonkeyPatch) -> None:
     def load(self: ToshibaKeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
         try:
-            self._call("load_psk", payload=[bytes(key.reveal())], repeatable=False)
+            self._call("load_psk", payload=[key.reveal()], repeatable=False)
         except hal.RefusedError as error:
             raise hal.KeyMaterialError(error.what) from error
 
     patch.setattr(ToshibaKeyChannel, "load_preshared_key", load)
+
+
+def keeps_it_in_a_local_variable(patch: pytest.MonkeyPatch) -> None:
+    load = ToshibaKeyChannel.load_preshared_key
+
+    def careless(self: ToshibaKeyChannel, key: hal.KeyMaterial, peer: str = "", path: str = "") -> None:
+        plain = bytes(key.reveal())
+        load(self, hal.KeyMaterial(plain), peer, path)
+
+    patch.setattr(ToshibaKeyChannel, "load_preshared_key", careless)
 
 
 def loads_again_by_itself(patch: pytest.MonkeyPatch) -> None:
@@ -188,6 +211,7 @@ BROKEN: list[tuple[Breaking, str]] = [
     (pads, SIZE),
     (asks_the_unit_for_the_size, SIZE),
     (loads_again_by_itself, LOAD),
+    (keeps_it_in_a_local_variable, LOAD),
     (loads_for_the_link_in_force, LINKS),
     (leaves_the_fence_out, LINKS),
     (swallows_a_refusal, LINKS),
@@ -256,13 +280,13 @@ def test_a_driver_that_sends_a_commit_again_by_itself_is_found_out(monkeypatch: 
     lost = WireFault("drop", "from_unit")
     confirm = ToshibaKeyChannel._confirm
 
-    def stubborn(self: ToshibaKeyChannel, verb: Any, info: hal.KeyBlockInfo) -> None:
+    def stubborn(self: ToshibaKeyChannel, verb: Any, info: hal.KeyBlockInfo, digest: str) -> None:
         for _ in range(3):
             try:
-                return confirm(self, verb, info)
+                return confirm(self, verb, info, digest)
             except hal.DeviceTimeoutError:
                 continue
-        return confirm(self, verb, info)
+        return confirm(self, verb, info, digest)
 
     monkeypatch.setattr(ToshibaKeyChannel, "_confirm", stubborn)
     with pytest.raises(AssertionError, match="too often"):
@@ -352,10 +376,20 @@ def test_a_model_whose_store_cannot_be_filled_is_skipped_with_a_reason(monkeypat
             _ = keyed.model
 
 
-def test_an_encrypted_message_meets_every_fault_that_alters_no_byte_of_it() -> None:
+def test_a_driver_that_believes_what_arrives_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encryption does not see what the unit altered itself."""
+    altered = WireFault("garble", "from_unit")
+    assert put_to("check_keys", altered).wrong == 0
+    assert put_to("check_altered_keys").wrong == 0
+    monkeypatch.setattr("tokaido.hal._key_channel.block_digest", lambda *_: AnyText())
+    with pytest.raises(AssertionError, match="the key of block"):
+        put_to("check_altered_keys")
+
+
+def test_a_message_meets_every_fault_that_the_port_knows() -> None:
     made = suite(MUTANT, wire_ends=["emu"], alarm="cover_opened")()
     met = {str(fault) for fault in made._key_faults()}
-    both = ("latency", "drop", "duplicate", "unplug", "hang", "endless")
+    both = ("latency", "drop", "duplicate", "garble", "truncate", "unplug", "hang", "endless")
     assert met == {f"{kind}-{way}" for kind in both for way in ("to_unit", "from_unit")} | {
         "wrong_id-to_unit",
         "alarm-to_unit",

@@ -59,8 +59,18 @@ def test_a_driver_that_goes_on_after_a_failure_is_found_out(monkeypatch: pytest.
         self._trusted = True
 
     monkeypatch.setattr(hal.Transport, "_make_ready", make_ready)
+    monkeypatch.setattr("tokaido.hal.transports._step.Step.in_step", lambda _: True)
     with pytest.raises(AssertionError):
         put_to("polatis.matrix", "check_values", late)
+
+
+def test_a_line_that_believes_to_be_in_step_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    test = "test_a_slow_device_that_stalls_is_soon_heard_again"
+    put_to("thorlabs.osw", test)
+    monkeypatch.setattr("tokaido.hal.transports._step.Step.in_step", lambda _: True)
+    monkeypatch.setattr("tokaido.hal.transports._step.Step.passes", lambda *_: False)
+    with pytest.raises(AssertionError, match=r"in truth|is not heard"):
+        put_to("thorlabs.osw", test)
 
 
 def test_a_driver_that_takes_any_box_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +111,7 @@ def test_a_driver_that_does_not_read_back_is_found_out(monkeypatch: pytest.Monke
 
 
 def test_a_driver_that_sends_what_is_out_of_range_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hal.OpticalSwitch, "_check_pairs", lambda *_: None)
+    monkeypatch.setattr(hal.OpticalSwitch, "_check_ports", lambda *_: None)
     with pytest.raises((pytest.fail.Exception, LookupError, hal.TokaidoError, AssertionError)):
         put_to("dicon.selector", "test_what_is_out_of_range_is_never_sent")
 

@@ -109,6 +109,28 @@ def test_the_published_settings_are_shown_for_what_they_are() -> None:
     assert expected.block_s < 20
 
 
+# --- the seed -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", ["_demo.run_link_demo", "_demo_failover.run_switch_demo"])
+def test_every_demonstration_has_a_seed_of_its_own_unless_one_is_said(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+
+    def run(_vendor: str, *, seed: int, **_: object) -> int:
+        seeds.append(seed)
+        return 0
+
+    monkeypatch.setattr(f"tokaido.console.{module}", run)
+    scenario = "switch" if "switch" in module else "link"
+    for said in ([], [], ["--seed", "9"]):
+        assert main(["demo", "--scenario", scenario, *said]) == 0
+    assert len(set(seeds)) == 3
+    assert seeds[2] == 9
+    assert "--seed 9 repeats it" in _demo.seed_line(9)
+
+
 # --- the whole of it --------------------------------------------------------------------------------------------------
 
 

@@ -154,7 +154,7 @@ def test_set_takes_parts_words_and_negative_numbers(plug: Plug, capsys: Capture)
     [
         (["attenuation", "99"], 1, "attenuation takes 0 to 60 dB"),
         (["attenuation", "much"], 2, "attenuation takes a number, not 'much'"),
-        (["attenuation", "nan"], 1, "attenuation takes 0 to 60 dB"),
+        (["attenuation", "nan"], 2, "attenuation takes a number, not 'nan'"),
         (["block_bits", "1.5"], 2, "block_bits takes a whole number"),
         (["laser_power", "1"], 2, "laser_power is measured and cannot be set"),
         (["detectors[0].bias", "1"], 2, "has no value 'detectors[0].bias'"),
@@ -292,3 +292,33 @@ def test_an_output_that_nobody_reads_ends_quietly(plug: Plug) -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait() != 0
+
+
+# --- where the output goes --------------------------------------------------------------------------------------------
+
+
+def run_shell(redirection: str, *arguments: str, unbuffered: bool) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from tokaido.console import main; sys.exit(main())"
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-c", code, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONUNBUFFERED": "1" if unbuffered else ""},
+    )
+
+
+@pytest.mark.parametrize("unbuffered", [True, False])
+def test_an_output_that_takes_nothing_is_told_in_one_line(unbuffered: bool) -> None:
+    ended = run_shell(">/dev/full", "drivers", unbuffered=unbuffered)
+    assert ended.stderr == "error: the output cannot be written: No space left on device\n"
+    assert ended.returncode == 1
+
+
+def test_a_command_whose_output_is_closed_does_its_work(tmp_path: Path) -> None:
+    ended = run_shell(">&-", "curve-keys", "alice", "--directory", str(tmp_path), unbuffered=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (tmp_path / "alice.key_secret").exists()
+    ended = run_shell(">&- 2>&-", "read", "nothing", unbuffered=False)
+    assert ended.returncode == 2

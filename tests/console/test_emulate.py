@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -82,6 +83,59 @@ def test_the_example_is_served_where_it_says_and_nothing_is_left_behind(
     assert (tmp_path / "keys" / "bob.key_secret").stat().st_mode & 0o777 == 0o600
     assert not (tmp_path / "dev").exists()
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_terminal_that_is_closed_ends_it_as_ctrl_c_does(station: Path, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    master, slave = pty.openpty()
+    code = (
+        "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+        "from tokaido.console import main; sys.exit(main())"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "emulate", str(station), "--seconds", "50"],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(tmp_path / "scratch")},
+    ) as process:
+        os.close(slave)
+        with open(master, "rb", closefd=False) as screen:
+            while b"Ctrl-C" not in (line := screen.readline()):
+                assert line
+        assert (tmp_path / "dev" / "alice").is_symlink()
+        os.close(master)
+        assert process.wait(timeout=20) == 0
+    assert not (tmp_path / "dev").exists()
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_links_of_an_emulation_that_was_killed_do_not_stop_the_next_one(
+    station: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    master, slave = pty.openpty()
+    terminal = os.ttyname(slave)
+    os.close(master)
+    os.close(slave)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "alice").symlink_to(terminal)  # which is gone
+    assert main(["emulate", str(station), "--seconds", "0"]) == 0
+    assert list((tmp_path / "dev").iterdir()) == []
+    (tmp_path / "dev" / "alice").symlink_to(tmp_path / "elsewhere")  # not an emulation's
+    assert main(["emulate", str(station), "--seconds", "0"]) == 2
+    assert "alice is there already" in capsys.readouterr().err
+
+
+def test_the_seed_is_told_and_an_option_overrules_that_of_the_file(station: Path, capsys: Capture) -> None:
+    assert main(["emulate", str(station), "--seconds", "0", "--seed", "77"]) == 0
+    assert "seed of light and noise: 77; --seed 77 repeats it" in capsys.readouterr().out
+    station.write_text(station.read_text(encoding="utf-8").replace("seed = 1", ""), encoding="utf-8")
+    told: set[str] = set()
+    for _ in range(2):
+        assert main(["emulate", str(station), "--seconds", "0"]) == 0
+        told |= {line for line in capsys.readouterr().out.splitlines() if line.startswith("seed of light and noise: ")}
+    assert len(told) == 2
 
 
 def test_the_same_keys_serve_again_and_a_taken_port_is_an_error(station: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -99,7 +99,7 @@ def test_a_name_that_is_no_picture_is_refused(tmp_path: Path, capsys: Capture) -
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, capsys: Capture) -> None:
     assert main(["plot", "qber", "--preset", "gys", "--output", str(tmp_path / "none" / "qber.png")]) == 1
-    assert "cannot be written: No such file or directory" in capsys.readouterr().err
+    assert "could not be written: No such file or directory" in capsys.readouterr().err
 
 
 def test_without_matplotlib_the_way_to_it_is_told(

@@ -261,7 +261,7 @@ def test_events_come_with_our_names_and_count_what_was_lost(keys: KeyBox, tx: ha
     ]
     first, second = itertools.islice(tx.telemetry_stream(0.1, timeout=2), 2)
     assert (first.sequence, first.lost, first.uptime_s, first.state) == (1, 0, 1.5, hal.UnitState.RUN)
-    assert first.values == {"attenuation": 12.5, "sub_channels[7].power": None, "sub_channels[0].enabled": "ON"}
+    assert first.values == {"attenuation": 12.5, "sub_channels[7].power": None, "sub_channels[0].enabled": True}
     assert (second.sequence, second.lost) == (4, 2)
     assert second.alarm == hal.AlarmEvent(4, True, "LOS", hal.Severity.MAJOR, "no light")
     subscribed = [request for request in keys.requests if request["verb"] == "subscribe"]

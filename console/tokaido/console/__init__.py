@@ -12,15 +12,26 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 1 for what went wrong, 2 for what was asked wrongly."""
-    from tokaido.console._app import app  # noqa: PLC0415 - importing the room costs nothing
+    from tokaido.console._output import standing_output  # noqa: PLC0415 - importing the room costs nothing
+
+    with standing_output():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    import sys  # noqa: PLC0415
+
+    from tokaido.console._app import app  # noqa: PLC0415
+    from tokaido.console._output import report  # noqa: PLC0415
 
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="tokaido")
+        try:
+            app(args=None if arguments is None else list(arguments), prog_name="tokaido")
+        finally:
+            sys.stdout.flush()  # an error is told here, and not when Python ends
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exception as error:
-        from tokaido.console._output import report  # noqa: PLC0415
-
         code = report(error)
         if code is None:
             raise

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tokaido.console._number_types import number, whole_number
 from tokaido.console._plot_app import plots
 from tokaido.console._rate_options import (
     PRESET_HELP,
@@ -46,6 +48,25 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TraceOption = Annotated[bool, typer.Option("--trace", help="Print the bytes on the wire to stderr.")]
 
 
+UnitsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="UNIT...",
+        help="Units, or a link of a station file for both of its units: lab.toml#field.",
+        show_default=False,
+    ),
+]
+WaitOption = Annotated[float, typer.Option(parser=number(0), help="Seconds that they may take; 0 waits for nothing.")]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        parser=whole_number(0),
+        help="Seed of the emulated physics, with bases and intensities; no key bit depends on it. Default: a new one.",
+        show_default=False,
+    ),
+]
+
+
 class Scenario(StrEnum):
     """What `tokaido demo` can show."""
 
@@ -63,10 +84,11 @@ def demo(
         str, typer.Option(help="Family of the units: any that brings drivers, emulators and a demonstration.")
     ] = "toshiba",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the emulated physics; key bits never depend on it.")] = 1,
-    seconds: Annotated[float, typer.Option(min=1, help="Give up after so many seconds.")] = 120,
+    seed: SeedOption = None,
+    seconds: Annotated[float, typer.Option(parser=number(1), help="Give up after so many seconds.")] = 120,
 ) -> None:
     """Run emulated QKD links until both ends hold the same key."""
+    seed = secrets.randbits(32) if seed is None else seed
     if scenario is Scenario.SWITCH:
         from tokaido.console._demo_failover import run_switch_demo  # noqa: PLC0415
 
@@ -127,13 +149,92 @@ def set_value(
     _values.set_value(device, value, to, as_json=as_json, trace=trace)
 
 
+@app.command(context_settings={"ignore_unknown_options": True})
+def connect(
+    device: DeviceArgument,
+    source: Annotated[
+        int, typer.Argument(parser=whole_number(), metavar="IN", help="Input, from 1.", show_default=False)
+    ],
+    target: Annotated[
+        int, typer.Argument(parser=whole_number(), metavar="OUT", help="Output, from 1.", show_default=False)
+    ],
+    *,
+    force: Annotated[str, typer.Option(metavar="WHY", help="Overrule an interlock; the reason is logged.")] = "",
+    as_json: JsonOption = False,
+    trace: TraceOption = False,
+) -> None:
+    """Join an input of an optical switch to an output, verify it, and print the map."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.connect(device, source, target, force=force, as_json=as_json, trace=trace)
+
+
+@app.command()
+def disconnect(
+    device: DeviceArgument,
+    inputs: Annotated[list[int] | None, typer.Argument(metavar="IN", help="Inputs, from 1.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Part every pair.")] = False,
+    as_json: JsonOption = False,
+    trace: TraceOption = False,
+) -> None:
+    """Part inputs of an optical switch from their outputs, verify it, and print the map."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.disconnect(device, inputs or [], everything=everything, as_json=as_json, trace=trace)
+
+
+@app.command()
+def start(units: UnitsArgument, wait: WaitOption = 60, as_json: JsonOption = False, trace: TraceOption = False) -> None:
+    """Have units exchange keys, and wait until they do."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.order_units("start", units, wait=wait, as_json=as_json, trace=trace)
+
+
+@app.command()
+def stop(units: UnitsArgument, wait: WaitOption = 60, as_json: JsonOption = False, trace: TraceOption = False) -> None:
+    """Have units end the key session, and wait until they stand by."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.order_units("stop", units, wait=wait, as_json=as_json, trace=trace)
+
+
+@app.command()
+def align(
+    units: UnitsArgument, wait: WaitOption = 180, as_json: JsonOption = False, trace: TraceOption = False
+) -> None:
+    """Have units repeat the alignment, and wait until they stand by again."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.order_units("align", units, wait=wait, as_json=as_json, trace=trace)
+
+
+@app.command()
+def move(
+    link: Annotated[str, typer.Argument(metavar="LINK", help="For example lab.toml#field.", show_default=False)],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Name of the path to move to.", show_default=False)],
+    start: Annotated[
+        bool | None, typer.Option("--start/--no-start", help="Exchange keys afterwards. Default: if they did before.")
+    ] = None,
+    holder: Annotated[str, typer.Option(help="Who moves it, for others to read. Default: this program.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Move a link to another path, whole or not at all."""
+    from tokaido.console import _orders  # noqa: PLC0415
+
+    _orders.move(link, path, start=start, holder=holder, as_json=as_json)
+
+
 @app.command()
 def monitor(
     device: DeviceArgument,
     values: ValuesArgument = None,
     *,
-    interval: Annotated[float, typer.Option(min=0.05, help="Seconds from one reading to the next.")] = 1.0,
-    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many readings.", show_default=False)] = None,
+    interval: Annotated[float, typer.Option(parser=number(0.05), help="Seconds from one reading to the next.")] = 1.0,
+    count: Annotated[
+        int | None, typer.Option(parser=whole_number(1), help="Stop after so many readings.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     trace: TraceOption = False,
 ) -> None:
@@ -162,12 +263,13 @@ def snapshot(
 @app.command()
 def emulate(
     station: Annotated[Path, typer.Argument(metavar="STATION.toml", help="A station file.", show_default=False)],
-    seconds: Annotated[float | None, typer.Option(min=0, help="Stop by itself.", show_default=False)] = None,
+    seconds: Annotated[float | None, typer.Option(parser=number(0), help="Stop by itself.", show_default=False)] = None,
+    seed: SeedOption = None,
 ) -> None:
     """Serve the devices of a station file, emulated, at exactly its resources, until Ctrl-C."""
     from tokaido.console._emulate import run_emulation  # noqa: PLC0415
 
-    run_emulation(station, seconds)
+    run_emulation(station, seconds, seed)
 
 
 @app.command("curve-keys")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
@@ -39,7 +39,7 @@ class Expected:
 
 def expect(loss_db: float, block_bits: int, parameters: LinkParameters, published: Published | None) -> Expected:
     """Return what to expect of a system of these parameters over `loss_db` dB, and of the published one it is after."""
-    from tokaido.emulators import optics  # noqa: PLC0415 - numpy, when first needed
+    from tokaido.emulators import optics, units  # noqa: PLC0415 - numpy, when first needed
 
     asymptotic = first_key = None
     if published is not None:
@@ -47,7 +47,7 @@ def expect(loss_db: float, block_bits: int, parameters: LinkParameters, publishe
         asymptotic = optics.asymptotic_rate(system, keyed_bases="both")
         first_key = optics.first_key_time(system)
     return Expected(
-        asymptotic_bps=optics.asymptotic_rate(parameters),
+        asymptotic_bps=optics.asymptotic_rate(replace(parameters, detector_ratio=units.DETECTOR_RATIO)),
         published_asymptotic_bps=asymptotic,
         published_first_key_s=first_key,
         block_s=optics.block_duration(parameters, block_bits),
@@ -74,6 +74,7 @@ def run_link_demo(vendor: str, *, as_json: bool, seed: int, seconds: float) -> i
     deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
     with terminated_as_interrupt(), open_view(silent=as_json) as view:
         _introduce(view, shown, field, expected)
+        view.say(seed_line(seed))
         outcome = _run_link(vendor, field, LinkTask(WANTED_BLOCKS, expected.block_s, deadline, view), seed)
     wall_s = deadline.elapsed_s
     if as_json:
@@ -84,6 +85,11 @@ def run_link_demo(vendor: str, *, as_json: bool, seed: int, seconds: float) -> i
     if not outcome.agree:
         raise hal.TokaidoError("the two ends do not hold the same key")
     return 0
+
+
+def seed_line(seed: int) -> str:
+    """Return what a demonstration says of its seed."""
+    return f"Seed {seed} decides light and noise, with bases and intensities, and no key bit; --seed {seed} repeats it."
 
 
 def _run_link(vendor: str, field: FieldLink, task: LinkTask, seed: int) -> Outcome:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
-from tokaido.console._demo import expect, record
+from tokaido.console._demo import expect, record, seed_line
 from tokaido.console._demo_switch import BLOCK_BITS, SLOW, SPEED, SwitchRun
 from tokaido.console._demo_view import open_view, rate
 from tokaido.console._output import print_facts, print_json, print_paragraph, print_table
@@ -45,6 +45,7 @@ def run_switch_demo(vendor: str, *, as_json: bool, seed: int, seconds: float) ->
     deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
     with terminated_as_interrupt(), open_view(silent=as_json) as view:
         _introduce(view, shown)
+        view.say(seed_line(seed))
         outcome = SwitchRun(vendor, shown, deadline, view, secrets.token_bytes(16)).run(seed)
     wall_s = deadline.elapsed_s
     if as_json:

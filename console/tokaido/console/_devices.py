@@ -46,24 +46,45 @@ def parse_device(text: str) -> hal.DeviceEntry:
         if mistakes:
             raise hal.ConfigurationError(f"{text!r} cannot be opened", mistakes=tuple(mistakes))
         return hal.DeviceEntry(name=direct["driver"], driver=direct["driver"], resources=resources)
+    station, name = _station_of(text)
+    return station.entry(name)
+
+
+def _station_of(text: str) -> tuple[hal.Station, str]:
+    """Return the station of `lab.toml#alice`, and the name behind it.
+
+    Raises:
+        ConfigurationError: It is something else, or the station file is wrong.
+    """
     path, mark, name = text.rpartition("#")
     if not mark or not path or not name:
         raise hal.ConfigurationError(f"{text!r} names no device", remedy=_REMEDY)
-    station = hal.Station.from_file(Path(path))
-    if name not in station.devices:
-        raise hal.ConfigurationError(
-            f"{path} has no device {name!r}", remedy=f"It has {', '.join(station.devices) or 'none'}"
-        )
-    return station.devices[name]
+    return hal.Station.from_file(Path(path)), name
+
+
+@contextmanager
+def named(text: str, *, trace: bool = False) -> Iterator[tuple[hal.Station, str]]:
+    """Give the station of `lab.toml#NAME` and the name; its devices are closed in the end, and left as they are.
+
+    A one-shot command must not switch a laser off by ending, whatever the station says about a safe state.
+    """
+    station, name = _station_of(text)
+    station.on_exit = "keep"
+    station.trace = _print_record if trace else None
+    with station:
+        yield station, name
 
 
 @contextmanager
 def opened(text: str, *, trace: bool = False) -> Iterator[Device]:
-    """Open the device that `text` names and close it in the end, whatever its station says about a safe state.
+    """Open the device that `text` names, under the interlocks of its station, and close it in the end as it is.
 
-    A one-shot command must not switch a laser off by ending. With `trace`, the bytes on the wire go to stderr, those of
-    the opening included.
+    With `trace`, the bytes on the wire go to stderr, those of the opening included.
     """
+    if _DIRECT.fullmatch(text) is None:
+        with named(text, trace=trace) as (station, name):
+            yield station.device(name, hal.Device)
+        return
     entry = parse_device(text)
     with hal.Device.open(
         entry.driver,
@@ -71,7 +92,11 @@ def opened(text: str, *, trace: bool = False) -> Iterator[Device]:
         serial_number=entry.serial_number,
         timeout=entry.timeout,
         clock=hal.SYSTEM_CLOCK,
-        trace=(lambda record: print(record, file=sys.stderr)) if trace else None,
+        trace=_print_record if trace else None,
         **entry.resources,
     ) as device:
         yield device
+
+
+def _print_record(record: object) -> None:
+    print(record, file=sys.stderr)

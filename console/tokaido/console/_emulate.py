@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from tokaido.emulators import Bench
 
 
-def run_emulation(path: Path, seconds: float | None) -> None:
-    """Serve a station file until Ctrl-C or SIGTERM, or for `seconds`.
+def run_emulation(path: Path, seconds: float | None, seed: int | None = None) -> None:
+    """Serve a station file until Ctrl-C, SIGTERM or SIGHUP, or for `seconds`; `seed` overrules that of the file.
 
     Raises:
         ConfigurationError: With every mistake in the file; nothing was started.
@@ -26,18 +27,20 @@ def run_emulation(path: Path, seconds: float | None) -> None:
     with terminated_as_interrupt():
         try:
             absent = {file for file in _key_files(station) if not file.exists()}
-            with bench_from_station(station, for_others=True) as bench:
+            with bench_from_station(station, for_others=True, seed=seed) as bench:
                 for file in sorted(absent):
                     if file.exists():
                         print(f"made CURVE keys {file.with_suffix('.key')} and {file.name}")
                 _tell(station, bench)
                 bench.start()
+                print(f"seed of light and noise: {bench.seed}; --seed {bench.seed} repeats it")
                 print(f"Ctrl-C ends it. In another terminal: tokaido read '{path}#{next(iter(bench.devices))}'")
                 print(f"Orders are taken here: {Orders.USAGE}", flush=True)
                 _wait(Orders(bench), seconds)
         except KeyboardInterrupt:
             pass
-    print("ended; nothing is left behind but the CURVE keys")
+    with suppress(OSError):  # the terminal may be gone
+        print("ended; nothing is left behind but the CURVE keys", flush=True)
 
 
 def _wait(orders: Orders, seconds: float | None) -> None:

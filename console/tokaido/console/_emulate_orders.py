@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
+from tokaido.hal.driver import real_in
 
 if TYPE_CHECKING:
     from tokaido.emulators import Bench
@@ -37,9 +38,14 @@ class Orders:
         if self._input is None or not _is_ours(self._input):
             hal.SYSTEM_CLOCK.wait(seconds)
             return
-        if not select.select([self._input], [], [], seconds)[0]:
+        waiting = select.poll()  # `select.select` knows no descriptor above 1,023
+        waiting.register(self._input, select.POLLIN)
+        if not waiting.poll(seconds * 1000):
             return
-        typed = os.read(self._input, _LONGEST_LINE)
+        try:
+            typed = os.read(self._input, _LONGEST_LINE)
+        except OSError:  # the terminal is gone
+            typed = b""
         if not typed or len(self._typed) > _LONGEST_LINE:
             self._input = None
         *lines, self._typed = (self._typed + typed).split(b"\n")
@@ -61,7 +67,7 @@ class Orders:
                 return f"fibre {name} is whole"
             case ["bend", name, loss]:
                 try:
-                    fibres[name].add_bend(float(loss))
+                    fibres[name].add_bend(real_in(loss))
                 except ValueError as error:
                     return f"fibre {name} is as it was: {error}"
                 return f"fibre {name} costs {fibres[name].loss_db:g} dB"

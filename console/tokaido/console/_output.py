@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tokaido.hal as hal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -18,15 +20,29 @@ if TYPE_CHECKING:
     from tokaido.hal import Reading
 
 
+@contextlib.contextmanager
+def standing_output() -> Iterator[None]:
+    """Give the process an output and an error output while the context lasts, if it was started with one closed."""
+    with contextlib.ExitStack() as stack:
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:
+                nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+                setattr(sys, name, nowhere)
+                stack.callback(setattr, sys, name, None)
+        yield
+
+
 def report(error: Exception) -> int | None:
     """Print one of our errors to stderr and return the exit code for it; None if it is none of ours."""
-    if isinstance(error, BrokenPipeError) and not isinstance(error, hal.TokaidoError):
-        # The reader of our output has gone. Text still buffered would fail once more when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     if not isinstance(error, hal.TokaidoError):
-        return None
-    sys.stdout.flush()
+        if not isinstance(error, OSError) or error.filename is not None:
+            return None
+        # Files of ours fail with an error of ours, so this is the output. Text still buffered would fail once more when
+        # Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # whose reader has all that it wants
+            print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
     mark = "\033[1;31merror:\033[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else "error:"
     print(mark, error, file=sys.stderr)
     return 2 if isinstance(error, hal.ConfigurationError) else 1

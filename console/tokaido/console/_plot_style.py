@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
+from tokaido.hal.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,8 +81,7 @@ def write_picture(figure: Figure, path: Path) -> None:
     """
     kind = path.suffix.lower()[1:]
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    try:
-        with house_look():
-            figure.savefig(path, format=kind, metadata=metadata)
-    except OSError as error:
-        raise hal.TokaidoError(f"{path} cannot be written: {error.strerror or error}") from error
+    drawn = BytesIO()
+    with house_look():
+        figure.savefig(drawn, format=kind, metadata=metadata)
+    write_whole(path, drawn.getvalue())

@@ -1,4 +1,4 @@
-"""Ending by signal: SIGTERM does what Ctrl-C does, so that context managers clean up."""
+"""Ending by signal: SIGTERM and SIGHUP do what Ctrl-C does, so that context managers clean up."""
 
 from __future__ import annotations
 
@@ -13,12 +13,19 @@ if TYPE_CHECKING:
 
 @contextmanager
 def terminated_as_interrupt() -> Iterator[None]:
-    """Have SIGTERM raise KeyboardInterrupt in the main thread while the context lasts."""
+    """Have SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread while the context lasts.
+
+    A signal that is ignored stays so: `nohup` means it.
+    """
     if threading.current_thread() is not threading.main_thread():  # only there can it be arranged
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    taken = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
     try:
+        for number in taken:
+            signal.signal(number, signal.default_int_handler)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in taken:
+            signal.signal(number, before[number])

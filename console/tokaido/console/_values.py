@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import tokaido.hal as hal
 from tokaido.console._devices import opened
+from tokaido.console._orders import map_lines
 from tokaido.console._output import (
     brief,
     escaped,
@@ -25,7 +26,8 @@ from tokaido.console._output import (
     table,
     terminal,
 )
-from tokaido.hal.driver import Setting
+from tokaido.hal.driver import Setting, real_in, whole_in
+from tokaido.hal.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +68,8 @@ class Sample:
 
     states: dict[str, str]
     readings: dict[str, Reading[Any]]
+    connections: dict[int, int] | None = None
+    """Outputs by inputs; None for what is not a switch."""
 
     @property
     def bad(self) -> list[str]:
@@ -74,7 +78,13 @@ class Sample:
 
     def record(self) -> dict[str, Any]:
         """Return the sample ready for JSON."""
-        return {"states": self.states, "values": {path: reading.record() for path, reading in self.readings.items()}}
+        found: dict[str, Any] = {
+            "states": self.states,
+            "values": {path: reading.record() for path, reading in self.readings.items()},
+        }
+        if self.connections is not None:
+            found["connections"] = {str(source): target for source, target in sorted(self.connections.items())}
+        return found
 
 
 def read(device_text: str, wanted: Sequence[str], *, as_json: bool, trace: bool) -> int:
@@ -92,11 +102,15 @@ def read(device_text: str, wanted: Sequence[str], *, as_json: bool, trace: bool)
             print(f"{path}\t{state}")
         for path, reading in sample.readings.items():
             print(f"{path}\t{quantity(reading)}\t{judgement(reading)}")
+        if sample.connections is not None:
+            print(*map_lines(sample.connections), sep="\n")
     return 1 if wanted and sample.bad else 0
 
 
 def take(device: Device, wanted: Sequence[str]) -> Sample:
     """Ask a device for the named states and values, or for all it has, in as few exchanges as it allows.
+
+    Of a switch, all it has is its map, too, with states of ports that are not fit for use, and the monitors' powers.
 
     Raises:
         ConfigurationError: It has no value of that name.
@@ -114,7 +128,18 @@ def take(device: Device, wanted: Sequence[str]) -> Sample:
             states[name] = f"unknown: {error}"
     chosen = [path for path in wanted if path in known_paths] if wanted else known_paths
     telemetry = device.telemetry() if chosen else hal.Telemetry({})
-    return Sample(states, {path: telemetry[path] for path in chosen})
+    sample = Sample(states, {path: telemetry[path] for path in chosen})
+    return _with_map(sample, device) if isinstance(device, hal.OpticalSwitch) and not wanted else sample
+
+
+def _with_map(sample: Sample, switch: hal.OpticalSwitch) -> Sample:
+    states, readings = dict(sample.states), dict(sample.readings)
+    if hal.SwitchCapability.PORT_STATES in switch.capabilities:
+        unfit = {port: state for port, state in switch.port_states().items() if state is not hal.PortState.ENABLED}
+        states |= {str(port): state.value for port, state in unfit.items()}
+    if hal.SwitchCapability.POWER_MONITORS in switch.capabilities:
+        readings |= {f"power at {port}": power for port, power in switch.port_powers().items()}
+    return Sample(states, readings, switch.connections())
 
 
 def _table(sample: Sample, name: str, width: int, *, most: int | None = None) -> Table:
@@ -123,6 +148,7 @@ def _table(sample: Sample, name: str, width: int, *, most: int | None = None) ->
         grid = table("state", "answer", title=escaped(name))
         for path, state in sample.states.items():
             grid.add_row(path.replace("_", " "), escaped(state))
+        _add_map(grid, sample)
         return grid
     states = ", ".join(
         state if path == "state" else f"{path.replace('_', ' ')} {state}"
@@ -138,12 +164,20 @@ def _table(sample: Sample, name: str, width: int, *, most: int | None = None) ->
         whole=3 if width >= 76 else 0,
     )
     grid.columns[1].justify = "right"
+    _add_map(grid, sample, "", "")
     shown = list(sample.readings.items())
     for path, reading in shown[:most]:
         grid.add_row(escaped(path), quantity(reading), limits(reading), escaped(brief(reading)), style=style(reading))
     if most is not None and len(shown) > most:
         grid.caption = f"{len(shown) - most} more: name the values to watch, or enlarge the window"
     return grid
+
+
+def _add_map(grid: Table, sample: Sample, *rest: str) -> None:
+    if sample.connections == {}:
+        grid.add_row("map", "empty", *rest)
+    for source, target in sorted((sample.connections or {}).items()):
+        grid.add_row(f"in {source}", f"out {target}", *rest)
 
 
 # --- set --------------------------------------------------------------------------------------------------------------
@@ -178,7 +212,7 @@ def _typed(value: Measured[Any], path: str, text: str) -> Any:
             return next(member for member in kind if str(member.value).lower() == text.lower())
         if kind is bool:
             return {"0": False, "off": False, "no": False, "1": True, "on": True, "yes": True}[text.lower()]
-        return kind(text)
+        return {int: whole_in, float: real_in}.get(kind, kind)(text)
     except (ValueError, KeyError, StopIteration):
         if issubclass(kind, Enum):
             wanted = f"one of {', '.join(str(member.value) for member in kind)}"
@@ -229,6 +263,9 @@ def monitor(
             else:
                 fields = [f"{path}={state}" for path, state in sample.states.items()]
                 fields += [f"{path}={quantity(reading)}" for path, reading in sample.readings.items()]
+                if sample.connections is not None:
+                    pairs = ",".join(f"{source}:{target}" for source, target in sorted(sample.connections.items()))
+                    fields.append(f"map={pairs or 'empty'}")
                 print(now, *fields, flush=True)
     return int(failed)
 
@@ -261,8 +298,6 @@ def snapshot(device_text: str, output: Path | None, *, trace: bool) -> None:
     if output is None:
         print_json(found)
         return
-    try:
-        output.write_text(json.dumps(found, ensure_ascii=False, allow_nan=False, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise hal.TokaidoError(f"the snapshot could not be written to {output}: {error.strerror}") from error
+    text = json.dumps(found, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    write_whole(output, text.encode("utf-8", "backslashreplace"))
     print(f"{output}: {len(found['values'])} values of {found['name']}, {len(found['errors'])} errors")

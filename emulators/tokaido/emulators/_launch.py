@@ -12,6 +12,7 @@ from urllib.parse import quote
 from tokaido.emulators._faults import Faults
 from tokaido.emulators._options import build_models, keywords_of
 from tokaido.emulators._plugs import Plug, choose_end, make_end, make_room
+from tokaido.emulators._secrets import Secrets, seed_of_run
 from tokaido.emulators.ends import SharedModel
 from tokaido.hal import SYSTEM_CLOCK, Clock, ConfigurationError, CurveKeyFiles, Resource, create_curve_keys
 from tokaido.hal.transports import load_curve_public, load_curve_secret
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
         UnitLaunch,
     )
     from tokaido.emulators._plugs import ControlEnd
-    from tokaido.emulators._secrets import Secrets
     from tokaido.emulators.ends import PtyEnd, ZmqEnd
     from tokaido.emulators.ends.hislip import Profile
     from tokaido.emulators.units import ModelFaults
@@ -112,6 +112,8 @@ class Emulator:
     ) -> None:
         self.model = model
         """The device model. Hold `lock` to touch it."""
+        self.seed = seed
+        """Decides everything that is random here and no secret; the same seed repeats a run."""
         self.faults = Faults(seed, model.FAULTS)
         """Faults on the wires."""
         self.client_keys: CurveKeyFiles
@@ -282,7 +284,7 @@ class Emulator:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Emulator {self.serial_number} {self.resources['control']}>"
+        return f"<Emulator {self.serial_number} {self.resources['control']} seed {self.seed}>"
 
 
 class InstrumentEmulator(Emulator):
@@ -320,7 +322,7 @@ def launch(
     wire_end: str | None = None,
     resources: Mapping[str, str] | None = None,
     serial_number: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     speed: float = 1.0,
     warm: bool = False,
     secrets: Secrets = "os",
@@ -340,7 +342,8 @@ def launch(
             have a port of their own under CURVE.
         resources: Where to appear, by port; by default at places that are free.
         serial_number: Its serial number; default: the model's own.
-        seed: Decides everything that is random and no secret.
+        seed: Decides everything that is random and no secret; the emulator's `seed` says it. Default: a new one for
+            every run, or 0 if secrets are "seeded".
         speed: Emulated seconds per second of the clock.
         warm: Begin as a unit that has long been on: state AUTH, temperatures settled.
         secrets: "os", or "seeded" for keys that are the same in every run and marked insecure.
@@ -354,6 +357,7 @@ def launch(
     Raises:
         ConfigurationError: There is no such emulator, or it takes no such option; the error lists those it takes.
     """
+    seed = seed_of_run(seed, secrets)
     model, impostor = build_models(
         name,
         serial_number,

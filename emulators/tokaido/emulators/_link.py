@@ -37,7 +37,8 @@ class QkdLink:
         receiver: The receiver's model.
         fibre: What joins them.
         parameters: What their optics are built of; default: the receiver's own.
-        seed: Decides what the light does.
+        seed: Decides what the light does, bases and intensities included. Default: a new one for every run, or 0 if
+            secrets are "seeded".
         speed: Emulated seconds per second, when it runs.
         secrets: Where the transmitter's raw bits come from.
         clock: The wall clock.
@@ -50,7 +51,7 @@ class QkdLink:
         *,
         fibre: Fibre = FIELD_FIBRE,
         parameters: LinkParameters | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         speed: float = 10.0,
         secrets: Secrets = "os",
         clock: Clock = SYSTEM_CLOCK,
@@ -92,7 +93,7 @@ class QkdLink:
         parameters: LinkParameters | None = None,
         block_bits: int | None = None,
         serial_numbers: tuple[str | None, str | None] = (None, None),
-        seed: int = 0,
+        seed: int | None = None,
         speed: float = 10.0,
         warm: bool = True,
         secrets: Secrets = "os",
@@ -111,7 +112,8 @@ class QkdLink:
             parameters: What the optics are built of, and what the units are set to; overrules `settings`.
             block_bits: Key-basis bits of a block, at both units; default: as delivered.
             serial_numbers: Of the transmitter and the receiver; default: each model's own.
-            seed: Decides everything that is random and no secret.
+            seed: Decides everything that is random and no secret: the light, and in what bases and intensities it is
+                sent. The link's `seed` says it. Default: a new one for every run, or 0 if secrets are "seeded".
             speed: Emulated seconds per second, if the machine can.
             warm: Begin with units that have long been on: state AUTH, temperatures settled.
             secrets: "os", or "seeded" for keys that are the same in every run and marked insecure.
@@ -210,6 +212,11 @@ class QkdLink:
         self.bench.remove_isolation(NAMES[0])
 
     # --- time -------------------------------------------------------------------------------------------------------
+
+    @property
+    def seed(self) -> int:
+        """What decides everything that is random and no secret; the same seed repeats a run."""
+        return self.bench.seed
 
     @property
     def emulated_s(self) -> float:

@@ -43,6 +43,8 @@ class DeviceModel(ABC):
     """Names of the ports that carry bytes."""
     MESSAGE_PORTS: ClassVar[Sequence[str]] = ()
     """Names of the ports that carry multipart messages."""
+    PUSHES: ClassVar[bool] = False
+    """Whether the message port only sends, to all who subscribe (a ZeroMQ PUB socket), and hears nothing."""
 
     FAULTS: ClassVar[Sequence[str]] = ()
     """Names of the faults that `add_fault` knows."""
@@ -101,6 +103,13 @@ class DeviceModel(ABC):
     def take_messages(self) -> list[Message]:
         """Return, once, the messages that the message port has to send, oldest first."""
         return []
+
+    def note_host_time(self, now_ns: int) -> None:  # noqa: B027 - a device may promise nothing in that time
+        """Take note of the time that hosts live in, in ns of their clock.
+
+        The wire end of the message port tells it, before a message and often in between. Emulated time may lag behind:
+        what a device promised to a host in seconds it keeps in whichever time they pass first.
+        """
 
     @abstractmethod
     def add_fault(self, fault: str) -> None:
@@ -165,4 +174,4 @@ class DeviceModel(ABC):
         """Do what a group execute trigger does."""
 
     def query_error(self, code: int) -> None:  # noqa: B027 - a device may have no error queue
-        """Take note that a reply was not read (-410) or that there was none to read (-420)."""
+        """Take note that a reply was not read (-410), that there was none (-420), or of a misplaced trigger (-105)."""

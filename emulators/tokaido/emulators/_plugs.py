@@ -136,7 +136,7 @@ def make_room(link: Path, stack: ExitStack) -> None:
     Raises:
         ConfigurationError: The place is taken, or cannot be made.
     """
-    if link.exists() or link.is_symlink():
+    if is_taken(link):
         raise ConfigurationError(
             f"{link} is there already; another emulation may run", remedy="Remove it, if none does"
         )
@@ -146,6 +146,13 @@ def make_room(link: Path, stack: ExitStack) -> None:
             stack.callback(_remove_folder, link.parent)
     except OSError as error:
         raise ConfigurationError(f"{link} cannot be made: {error.strerror}") from error
+
+
+def is_taken(link: Path) -> bool:
+    """Whether something stands where a link is to be; a link to a terminal that is gone is an emulation's that died."""
+    if link.is_symlink() and not link.exists():
+        return not str(link.readlink()).startswith("/dev/pts/")
+    return link.exists()
 
 
 def _remove_folder(folder: Path) -> None:

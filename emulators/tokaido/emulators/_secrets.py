@@ -1,4 +1,4 @@
-"""Where secret bytes come from: the operating system, or a seed in tests."""
+"""Where secret bytes come from: the operating system, or a seed in tests. And which seed a run has."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Secrets = Literal["os", "seeded"]
+
+
+def seed_of_run(seed: int | None, secrets: Secrets = "os") -> int:
+    """Return the seed of a run: the one that was given, or else a new one; 0 for secrets that a seed decides."""
+    if seed is not None:
+        return seed
+    return 0 if secrets == "seeded" else int.from_bytes(os.urandom(4), "big")
 
 
 def secret_source(secrets: Secrets, *name: object) -> Callable[[int], bytes]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
-from tokaido.hal._errors import ConfigurationError, NoDataError, TokaidoError
-from tokaido.hal._readings import Quality, Reading, Telemetry
+from tokaido.hal._errors import ConfigurationError, TokaidoError
+from tokaido.hal._numbers import real
+from tokaido.hal._readings import Reading, Telemetry, reading_of
 from tokaido.hal._values import Answer, Measured, Valued, encode
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Device(Valued):
         self._resources = dict(resources)
         self._name = name
         self._expected_serial_number = serial_number
-        self._timeout_s = timeout_s
+        self._timeout_s = real(timeout_s, "timeout")
         self._clock = clock
 
     @classmethod
@@ -212,7 +213,7 @@ class Device(Valued):
         for owner, path, prefix in self._owners():
             for name, value in owner.values().items():
                 if not value.unsupported:
-                    readings[path + name] = _reading(value, answers.get(f"{prefix}{value.command}"), utc_ns)
+                    readings[path + name] = reading_of(value, answers.get(f"{prefix}{value.command}"), utc_ns)
         return Telemetry(readings)
 
     def snapshot(self) -> dict[str, Any]:
@@ -255,30 +256,3 @@ class Device(Valued):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} on {', '.join(map(str, self._resources.values()))}>"
-
-
-def _reading(value: Measured[Any], answer: Answer | TokaidoError | None, utc_ns: int) -> Reading[Any]:
-    got: Any = None
-    age_s = 0.0
-    reason = ""
-    if answer is None:
-        reason = "not in the device's report"
-    elif isinstance(answer, TokaidoError):
-        reason = answer.what if isinstance(answer, NoDataError) else str(answer)
-    else:
-        age_s = answer.age_s
-        try:
-            got = value.decode(answer.text)
-        except TokaidoError as error:
-            reason = str(error)
-    quality = Quality.BAD if reason else Quality.STALE if age_s > value.stale_after_s else Quality.GOOD
-    return Reading(
-        value=got,
-        unit=value.unit,
-        utc_ns=utc_ns - round(age_s * 1e9),
-        age_s=age_s,
-        quality=quality,
-        operational=value.operational,
-        absolute=value.absolute,
-        error=reason,
-    )

@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar, cast
 
 import msgspec
 
@@ -26,6 +27,7 @@ from tokaido.hal._errors import (
     DeviceError,
     DeviceTimeoutError,
     KeyMaterialError,
+    NoDataError,
     ProtocolError,
     RangeError,
     RefusedError,
@@ -33,34 +35,45 @@ from tokaido.hal._errors import (
     TokaidoError,
     WrongDeviceError,
 )
+from tokaido.hal._key_digests import NOBODY, block_digest, preshared_digest
 from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
+from tokaido.hal._readings import Telemetry, reading_of
+from tokaido.hal._secret_frames import SecretZmqTransport, wipe, wiped_on_error
+from tokaido.hal._values import LARGEST_WHOLE, Answer, encode
 from tokaido.hal.roles._alarms import AlarmEvent, Severity
 from tokaido.hal.roles._units import TelemetryEvent, UnitState
 from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request, T
-from tokaido.hal.transports._zmq import ZmqTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
+    from tokaido.hal._values import Measured
     from tokaido.hal.transports._resources import Resource
+    from tokaido.hal.transports._zmq import ZmqTransport
 
 H = TypeVar("H")
+Name = tuple[str, str, int]
+"""Serial number, session and number of a block."""
 
 MAX_HEADER: Final = 65_536
+LONGEST_NAME: Final = 200
+"""Characters of a session's, a method's or a path's name that are believed."""
 LONGEST_WAIT_S: Final = 2.0
 """Longest that a unit is asked to wait with its answer, although it may wait for longer: a lost one costs no more."""
-_NOBODY: Final = "-"
-"""How a message names the peer and the path of a link that has no names."""
+MAX_ALTERED: Final = 3
+"""How often an offer is asked for when the key of a block is not what the unit says of it."""
 EVENT: Final = 0
 """The number of what answers no request."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Offer(KeyBlockFacts):
-    """One block of a `draw` reply: its facts, and the link that made it."""
+    """One block of a `draw` reply: its facts, the link that made it, and the digest of it all."""
 
-    peer: str = _NOBODY
-    path: str = _NOBODY
+    peer: str = NOBODY
+    path: str = NOBODY
+    digest: str = ""
 
 
 class _Reply(msgspec.Struct):
@@ -73,6 +86,8 @@ class _Reply(msgspec.Struct):
     protocol: str = ""
     loaded: int = -1
     state: str = ""
+    session: str | None = None
+    number: int = -1
     blocks: list[_Offer] = []
     lease_s: float = 0.0
 
@@ -82,10 +97,11 @@ class _Event(msgspec.Struct):
 
     event: Literal["telemetry", "alarm"]
     serial_number: str
-    seq: int
-    uptime_ms: int = 0
+    seq: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_WHOLE)]
+    uptime_ms: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_WHOLE)] = 0
     state: str = ""
     values: dict[str, float | str | None] = {}
+    ages: dict[str, float] = {}
     change: str = ""
     code: str = ""
     severity: str = ""
@@ -99,7 +115,16 @@ class _Call(Request[list[bytes], T]):
     write: Callable[[], list[bytes]] = field(kw_only=True)
 
 
-class _KeyTransport(ZmqTransport):
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """A block that was offered and arrived whole."""
+
+    info: KeyBlockInfo
+    digest: str = field(repr=False)
+    key: KeyMaterial
+
+
+class _KeyTransport(SecretZmqTransport):
     """Writes each request when its turn has come, so that numbers go up on a connection in any order of calls."""
 
     def _transact(self, request: Request[list[bytes], T], deadline: Deadline) -> T:
@@ -135,6 +160,8 @@ class KeyChannel(ABC):
     @abstractmethod
     def _unpack(self, frames: list[bytes]) -> tuple[int, bytes, list[bytes]] | None:
         """Return number (`EVENT` for an event), header and payload of a message, or None for what is not ours.
+
+        The frames are overwritten when the message was dealt with: copy what is kept of them.
 
         Raises:
             ProtocolError: It is not a message of this protocol.
@@ -178,35 +205,50 @@ class KeyChannel(ABC):
                 device=self._device,
                 remedy="It is never padded or cut; make the same key of that size for both ends",
             )
+        members: dict[str, Any] = {"peer": peer, "path": path} if peer or path else {}
+        members["digest"] = preshared_digest(self._serial_number, peer, path, key)
         with key.reveal() as view:
-            link = {"peer": peer, "path": path} if peer or path else None
-            reply, _ = self._call("load_psk", link, payload=[bytes(view)], repeatable=False)
+            reply, _ = self._call("load_psk", members, payload=[view], repeatable=False)
         if reply.loaded != self.preshared_key_bytes:
             raise ProtocolError(f"the unit says that it loaded {reply.loaded} bytes", device=self._device)
 
     # --- key blocks ---------------------------------------------------------------------------------------------------
 
     def key_blocks(self, timeout: float, limit: int | None) -> Iterator[KeyBlock]:
-        """Draw key blocks until none comes for `timeout` s or `limit` were drawn."""
-        handed_out: dict[tuple[str, str, int], KeyBlock] = {}
-        while limit is None or len(handed_out) < limit:
-            uncommitted = sum(not block.committed for block in handed_out.values())
-            if uncommitted >= self.max_offers:
+        """Draw key blocks until none comes for `timeout` s or `limit` were drawn. Each is let go when it is handed out.
+
+        Raises:
+            ProtocolError: The key of a block is not what the unit says of it, however often it is offered.
+        """
+        uncommitted: set[Name] = set()
+        for _ in range(limit) if limit is not None else itertools.count():
+            if len(uncommitted) >= self.max_offers:
                 return  # the unit offers no more before some of these are committed
-            fresh = self._draw(uncommitted + 1, timeout, handed_out)
+            fresh = self._draw(len(uncommitted) + 1, timeout, uncommitted)
             if fresh is None:
                 return
-            block = KeyBlock(fresh[0], fresh[1], lambda info=fresh[0]: self._confirm("commit", info))  # type: ignore[misc]
-            self._confirm("ack", block.info)
-            handed_out[block.info.name] = block
-            yield block
+            with wiped_on_error(fresh.key):
+                self._confirm("ack", fresh.info, fresh.digest)
+            uncommitted.add(fresh.info.name)
+            handed_out = [self._block(fresh, uncommitted)]
+            del fresh
+            yield handed_out.pop()
 
-    def _draw(
-        self, count: int, timeout: float, known: Mapping[tuple[str, str, int], KeyBlock]
-    ) -> tuple[KeyBlockInfo, KeyMaterial] | None:
-        """Return the oldest block that is not known yet, waiting up to `timeout` s for it."""
+    def _block(self, fresh: _Fresh, uncommitted: set[Name]) -> KeyBlock:
+        info, digest = fresh.info, fresh.digest
+
+        def commit() -> None:
+            self._confirm("commit", info, digest)
+            uncommitted.discard(info.name)
+
+        return KeyBlock(info, fresh.key, commit)
+
+    def _draw(self, count: int, timeout: float, uncommitted: AbstractSet[Name]) -> _Fresh | None:
+        """Return the oldest block that was not handed out yet, waiting up to `timeout` s for it."""
         deadline = Deadline(self._clock, timeout)
+        altered = 0
         while True:
+            known = frozenset(uncommitted)  # an offer from before a commit must not bring its block again
             wait_s = min(deadline.remaining_s, LONGEST_WAIT_S)
             members = {"host": self._host, "max": count, "wait_ms": round(1000 * wait_s)}
             try:
@@ -215,18 +257,33 @@ class KeyChannel(ABC):
                 if deadline.passed:
                     raise
                 continue  # an offer changes nothing in the unit and may be asked for again
-            if len(reply.blocks) != len(payload) or len(reply.blocks) > count:
-                raise ProtocolError(
-                    f"{len(reply.blocks)} blocks announced and {len(payload)} sent", device=self._device, command="draw"
-                )
-            for offer, data in zip(reply.blocks, payload, strict=True):
-                info = self._info(offer, data)
-                if info.name not in known:
-                    return info, KeyMaterial(data, insecure=info.insecure)
+            try:
+                fresh = self._oldest(reply, payload, count, known)
+            finally:
+                wipe(payload)
+            if fresh is not None:
+                if block_digest(fresh.info, fresh.key) == fresh.digest:
+                    return fresh
+                fresh.key.wipe()
+                altered += 1
+                if altered == MAX_ALTERED:
+                    raise self._altered(fresh)
+                continue
             if deadline.passed:
                 return None
             if reply.blocks:  # only what is known already: the unit does not wait then
                 self._clock.wait(min(0.05, deadline.remaining_s))
+
+    def _oldest(self, reply: _Reply, payload: list[bytes], count: int, known: AbstractSet[Name]) -> _Fresh | None:
+        if len(reply.blocks) != len(payload) or len(reply.blocks) > count:
+            raise ProtocolError(
+                f"{len(reply.blocks)} blocks announced and {len(payload)} sent", device=self._device, command="draw"
+            )
+        for offer, data in zip(reply.blocks, payload, strict=True):
+            info = self._info(offer, data)
+            if info.name not in known:
+                return _Fresh(info, offer.digest, KeyMaterial(data, insecure=info.insecure))
+        return None
 
     def _info(self, offer: _Offer, data: bytes) -> KeyBlockInfo:
         if offer.bits != 8 * len(data) or not data or offer.number < 0 or not offer.session:
@@ -235,19 +292,46 @@ class KeyChannel(ABC):
                 device=self._device,
                 command="draw",
             )
-        peer, path = ("" if name == _NOBODY else name for name in (offer.peer, offer.path))
+        names = offer.session, offer.method, offer.bound, offer.peer, offer.path
+        if not 0 <= offer.eps <= 1 or offer.number > LARGEST_WHOLE or not all(map(_is_name, names)):
+            raise ProtocolError("the facts of a block are not of their kind", device=self._device, command="draw")
+        peer, path = ("" if name == NOBODY else name for name in (offer.peer, offer.path))
         return KeyBlockInfo.of(offer, self._serial_number, peer=peer, path=path)
 
-    def _confirm(self, verb: Literal["ack", "commit"], info: KeyBlockInfo) -> None:
-        members = {"host": self._host, "session": info.session, "number": info.number}
+    def _altered(self, fresh: _Fresh) -> ProtocolError:
+        block, where = f"block {fresh.info.session}/{fresh.info.number}", self._transport.name
+        if not fresh.digest:
+            what = f"{block} has no digest, so nobody can see whether its key was altered"
+            remedy = "Give the unit firmware that states digests (docs/protocols/toshiba.md, section 10)"
+        else:
+            what = f"{block} was offered {MAX_ALTERED} times, and never with the key that the unit once made"
+            remedy = "It was not acknowledged and the unit keeps it. The unit alters keys: have its memory checked"
+        return ProtocolError(what, device=self._device, transport=where, command="draw", remedy=remedy)
+
+    def _confirm(self, verb: Literal["ack", "commit"], info: KeyBlockInfo, digest: str) -> None:
+        members = {"host": self._host, "session": info.session, "number": info.number, "digest": digest}
         reply, _ = self._call(verb, members, repeatable=verb == "ack")
+        if (reply.session, reply.number) != (info.session, info.number):
+            raise ProtocolError(
+                f"the unit speaks of block {reply.session}/{reply.number} and not of {info.session}/{info.number}",
+                device=self._device,
+                command=verb,
+            )
         if reply.state not in (("acked", "committed") if verb == "ack" else ("committed",)):
             raise ProtocolError(f"the unit calls the block {reply.state!r}", device=self._device, command=verb)
 
     # --- telemetry ----------------------------------------------------------------------------------------------------
 
-    def telemetry_stream(self, interval: float, timeout: float, names: Mapping[str, str]) -> Iterator[TelemetryEvent]:
-        """Subscribe on a connection of its own; `names` maps the unit's names of values to ours."""
+    def telemetry_stream(
+        self, interval: float, timeout: float, declared: Mapping[str, tuple[str, Measured[Any]]]
+    ) -> Iterator[TelemetryEvent]:
+        """Subscribe on a connection of its own.
+
+        Args:
+            interval: Time between two events, in s.
+            timeout: Time without an event after which the stream ends, in s.
+            declared: By the unit's name of a value, our path of it and its declaration, which decodes it.
+        """
         shortest, longest = self.interval_range
         if not shortest <= interval <= longest:
             raise RangeError(
@@ -268,13 +352,38 @@ class KeyChannel(ABC):
                     transport.listen(min(quiet.remaining_s, 1.0))
                 while waiting:
                     event = waiting.popleft()
-                    yield _telemetry_event(event, last, names)
+                    yield self._telemetry_event(event, last, declared)
                     last = event.seq
                     quiet = Deadline(self._clock, timeout)
         finally:
             transport.close()
             with self._lock:
                 self._streams.discard(transport)
+
+    def _telemetry_event(
+        self, event: _Event, last: int, declared: Mapping[str, tuple[str, Measured[Any]]]
+    ) -> TelemetryEvent:
+        alarm = None
+        if event.event == "alarm":
+            if event.severity not in Severity.__members__ or event.change not in ("RAISED", "CLEARED"):
+                raise ProtocolError(
+                    f"an alarm of severity {event.severity[:40]!r} that is {event.change[:40]!r}", device=self._device
+                )
+            alarm = AlarmEvent(event.seq, event.change == "RAISED", event.code, Severity(event.severity), event.text)
+        utc_ns = self._clock.utc_ns()
+        readings = {
+            path: reading_of(value, _answer(event.values[name], event.ages.get(name, 0.0)), utc_ns)
+            for name, (path, value) in declared.items()
+            if name in event.values
+        }
+        return TelemetryEvent(
+            sequence=event.seq,
+            lost=max(event.seq - last - 1, 0),
+            uptime_s=event.uptime_ms / 1000,
+            state=UnitState(event.state) if event.state in UnitState.__members__ else None,
+            readings=Telemetry(readings),
+            alarm=alarm,
+        )
 
     def _stream(self, events: deque[_Event]) -> ZmqTransport:
         """Return a transport that keeps the events, and that `close` closes too."""
@@ -297,6 +406,8 @@ class KeyChannel(ABC):
             event = self._decode(header, _Event)
         except (ValueError, ProtocolError, RecursionError):
             return
+        finally:
+            wipe(frames)
         if event.serial_number == self._serial_number:
             events.append(event)
 
@@ -305,9 +416,21 @@ class KeyChannel(ABC):
     def _connect(self, events: deque[_Event] | None = None) -> ZmqTransport:
         transport = _KeyTransport(self._resource, clock=self._clock, timeout_s=self._timeout_s)
         transport.device = self._device
-        transport.on_open(lambda: self._hello(transport))
-        if events is not None:
-            transport.unsolicited = lambda frames: self._keep(frames, events)
+        name, there, channel = self._device, weakref.ref(transport), weakref.ref(self)  # neither keeps the other
+
+        def hello() -> None:
+            found, own = there(), channel()
+            if found is None or own is None:
+                raise ClosedError("the key channel is gone", device=name, remedy="Open the unit again, and keep it")
+            own._hello(found)
+
+        def keep(frames: list[bytes]) -> None:
+            own = channel()
+            if own is not None and events is not None:
+                own._keep(frames, events)
+
+        transport.on_open(hello)
+        transport.unsolicited = wipe if events is None else keep
         return transport
 
     def _hello(self, transport: ZmqTransport) -> None:
@@ -326,7 +449,7 @@ class KeyChannel(ABC):
         verb: str,
         members: Mapping[str, Any] | None = None,
         *,
-        payload: list[bytes] | None = None,
+        payload: Sequence[memoryview] = (),
         repeatable: bool = True,
         confidential: bool = False,
         timeout: float | None = None,
@@ -342,34 +465,42 @@ class KeyChannel(ABC):
         def write() -> list[bytes]:
             nonlocal number
             number = next(self._numbers)
-            return [*self._pack(number, header), *(payload or [])]
+            return [*self._pack(number, header), *cast("Sequence[bytes]", payload)]
 
         def accept(frames: list[bytes]) -> tuple[_Reply, list[bytes]] | NotMine:
-            message = self._unpack(frames)
-            if message is None or message[0] != number:
-                return NOT_MINE
-            if len(message[1]) > MAX_HEADER:
-                raise ProtocolError(f"a header of {len(message[1])} bytes")
             try:
-                reply = self._decode(message[1], _Reply)
-            except (ValueError, RecursionError) as error:
-                raise ProtocolError(f"the header is none of this protocol: {error}") from None
-            if not anybody and reply.serial_number != self._serial_number:
-                raise ProtocolError("the reply is another unit's")
-            return reply, message[2]
+                return self._reply(frames, number, anybody=anybody)
+            except BaseException:
+                wipe(frames)
+                raise
 
         request = _Call(
             text=verb,
             payload=[],
             accept=accept,
             repeatable=repeatable,
-            confidential=confidential or payload is not None,
+            confidential=confidential or bool(payload),
             write=write,
         )
         reply, rest = (transport or self._transport).exchange(request, timeout)
         if not reply.ok:
+            wipe(rest)
             raise self._refusal(verb, reply)
         return reply, rest
+
+    def _reply(self, frames: list[bytes], number: int, *, anybody: bool) -> tuple[_Reply, list[bytes]] | NotMine:
+        message = self._unpack(frames)
+        if message is None or message[0] != number:
+            return NOT_MINE
+        if len(message[1]) > MAX_HEADER:
+            raise ProtocolError(f"a header of {len(message[1])} bytes")
+        try:
+            reply = self._decode(message[1], _Reply)
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError(f"the header is none of this protocol: {error}") from None
+        if not anybody and reply.serial_number != self._serial_number:
+            raise ProtocolError("the reply is another unit's")
+        return reply, message[2]
 
     def _refusal(self, verb: str, reply: _Reply) -> TokaidoError:
         what = f"the unit refused: {reply.code}, {reply.text}"
@@ -380,22 +511,17 @@ class KeyChannel(ABC):
             )
         if reply.code == "WRONG_UNIT":
             return WrongDeviceError(what, device=self._device, transport=name, command=verb)
-        refused = ("RANGE", "PSK_SIZE", "NO_BLOCK", "NOT_ACKED")
+        refused = ("RANGE", "PSK_SIZE", "NO_BLOCK", "NOT_ACKED", "ALTERED")
         kind = StateError if reply.code == "STATE" else RefusedError if reply.code in refused else DeviceError
         return kind(what, code=reply.code, device=self._device, transport=name, command=verb)
 
 
-def _telemetry_event(event: _Event, last: int, names: Mapping[str, str]) -> TelemetryEvent:
-    alarm = None
-    if event.event == "alarm":
-        if event.severity not in Severity.__members__:
-            raise ProtocolError(f"an alarm of severity {event.severity!r}")
-        alarm = AlarmEvent(event.seq, event.change == "RAISED", event.code, Severity(event.severity), event.text)
-    return TelemetryEvent(
-        sequence=event.seq,
-        lost=max(event.seq - last - 1, 0),
-        uptime_s=event.uptime_ms / 1000,
-        state=UnitState(event.state) if event.state in UnitState.__members__ else None,
-        values={names[name]: value for name, value in event.values.items() if name in names},
-        alarm=alarm,
-    )
+def _is_name(text: str) -> bool:
+    return len(text) <= LONGEST_NAME and text.isprintable()
+
+
+def _answer(value: float | str | None, age_s: float) -> Answer | TokaidoError:
+    """Return a value of an event as a reply would give it."""
+    if value is None:
+        return NoDataError("the unit gives none")
+    return Answer(value if isinstance(value, str) else encode(value), age_s)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
+from tokaido.hal._errors import NoDataError, ProtocolError, TokaidoError
 from tokaido.hal._values import encode
 
 if TYPE_CHECKING:
-    from tokaido.hal._values import Measured
+    from tokaido.hal._values import Answer, Measured
 
 T = TypeVar("T")
+
+LONGEST_AGE_S: Final = 1e9
+"""Age of a value, in s, that is still believed: 30 years."""
 
 
 class Quality(Enum):
@@ -113,3 +117,37 @@ class Telemetry(Mapping[str, "Reading[Any]"]):
         if not found:
             raise KeyError(path)
         return Telemetry(found)
+
+
+def _believed(age_s: float) -> float:
+    if not 0 <= age_s <= LONGEST_AGE_S:
+        raise ProtocolError(f"the value is said to be {age_s} s old")
+    return age_s
+
+
+def reading_of(value: Measured[Any], answer: Answer | TokaidoError | None, utc_ns: int) -> Reading[Any]:
+    """Return what a device answered as a reading of that value; of quality BAD, with the reason, if it is none."""
+    got: Any = None
+    age_s = 0.0
+    reason = ""
+    if answer is None:
+        reason = "not in the device's report"
+    elif isinstance(answer, TokaidoError):
+        reason = answer.what if isinstance(answer, NoDataError) else str(answer)
+    else:
+        try:
+            age_s = _believed(answer.age_s)
+            got = value.decode(answer.text)
+        except TokaidoError as error:
+            reason = str(error)
+    quality = Quality.BAD if reason else Quality.STALE if age_s > value.stale_after_s else Quality.GOOD
+    return Reading(
+        value=got,
+        unit=value.unit,
+        utc_ns=utc_ns - round(age_s * 1e9),
+        age_s=age_s,
+        quality=quality,
+        operational=value.operational,
+        absolute=value.absolute,
+        error=reason,
+    )

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import struct
+import threading
+import time
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tokaido.emulators.ends.hislip import HislipServer, ProgramMessage
+from tokaido_testing.patience import in_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HEADER = struct.Struct("!2sBBIQ")
 FIRST = 0xFFFFFF00
@@ -18,13 +27,17 @@ class Reply(NamedTuple):
     payload: bytes
 
 
+def packed(kind: int, control: int = 0, parameter: int = 0, payload: bytes = b"") -> bytes:
+    return HEADER.pack(b"HS", kind, control, parameter, len(payload)) + payload
+
+
 class Channel:
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=2)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, kind: int, control: int = 0, parameter: int = 0, payload: bytes = b"") -> None:
-        self.socket.sendall(HEADER.pack(b"HS", kind, control, parameter, len(payload)) + payload)
+        self.socket.sendall(packed(kind, control, parameter, payload))
 
     def exactly(self, count: int) -> bytes:
         data = b""
@@ -114,3 +127,110 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+# --- a server with an instrument that does what a test says ----------------------------------------------------------
+
+
+class ScriptedInstrument:
+    """Answers each question with its own words in capitals; while it is held, later, when it is let go on."""
+
+    def __init__(self) -> None:
+        self.server: HislipServer
+        self.received: list[ProgramMessage] = []
+        self.waiting: list[ProgramMessage] = []
+        self.held = False
+        self.cleared: list[int] = []
+        self.faults: list[str] = []
+        self.panel_requests: list[int] = []
+        self.status = 0
+
+    def receive(self, message: ProgramMessage) -> None:
+        self.received.append(message)
+        if self.held:
+            self.waiting.append(message)
+        else:
+            self.answer(message)
+
+    def answer(self, message: ProgramMessage) -> None:
+        if message.data.strip().endswith(b"?"):
+            self.server.respond(message, message.data.strip().upper() + b"\n")
+
+    def trigger(self, message: ProgramMessage) -> None:
+        self.received.append(message)
+        self.server.respond(message, b"triggered\n")
+
+    def busy(self, session: int) -> bool:
+        return any(message.session == session for message in self.waiting)
+
+    def go_on(self) -> None:
+        """Answer what was held."""
+        self.held = False
+        waiting, self.waiting = self.waiting, []
+        for message in waiting:
+            self.answer(message)
+
+    def opened(self, session: int) -> None: ...
+
+    def closed(self, session: int) -> None: ...
+
+    def status_byte(self, _session: int, *, message_available: bool) -> int:
+        return self.status | (0x10 if message_available else 0)
+
+    def clear(self, session: int) -> None:
+        self.cleared.append(session)
+        self.waiting = [message for message in self.waiting if message.session != session]
+
+    def interrupted(self, _session: int) -> None:
+        self.faults.append("interrupted")
+
+    def misplaced_trigger(self, _session: int) -> None:
+        self.faults.append("misplaced trigger")
+
+    def remote_local(self, _session: int, request: int) -> None:
+        self.panel_requests.append(int(request))
+
+
+class Rig:
+    """A HiSLIP server in a thread, and the scripted instrument behind it."""
+
+    def __init__(self, **options: Any) -> None:
+        self.instrument = ScriptedInstrument()
+        self.server = HislipServer(self.instrument, **options)
+        self.instrument.server = self.server
+        self.server.open()
+        self._orders: queue.SimpleQueue[tuple[Callable[[], object], queue.SimpleQueue[object]]] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self._thread.start()
+
+    def _live(self) -> None:
+        while not self._closing.is_set():
+            while not self._orders.empty():
+                action, done = self._orders.get()
+                done.put(action())
+            self.server.service(0.005)
+        self.server.dispose()
+
+    def do(self, action: Callable[[], object]) -> object:
+        """Do it in the server's thread, which alone may touch the server."""
+        done: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._orders.put((action, done))
+        return done.get(timeout=10)
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait until it holds."""
+        began = time.monotonic()
+        while not self.do(condition):
+            assert in_time(began, 2)
+            time.sleep(0.002)
+
+    def client(self, **options: Any) -> Client:
+        return Client(self.server.port, **options)
+
+    def __enter__(self) -> Rig:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._thread.join()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 import zlib
 from collections import deque
@@ -16,6 +18,8 @@ from tokaido_testing.peers import RouterPeer
 from tokaido_testing.toy_switch import AnsweringPeer
 
 REQUEST = re.compile(r"SEAL\? #H([0-9A-F]{6}),#H([0-9A-F]{8});(.*)")
+EPS = "3ddb7cdfd9d7bdbb"
+"""1e-10 as the digest of a block has it."""
 ROLES: dict[str, Any] = {"T": hal.Transmitter, "R": hal.Receiver}
 
 
@@ -128,29 +132,36 @@ class KeyBox(RouterPeer):
             case "hello":
                 return {"protocol": self.protocol, "vendor": "NEC-STYLE", "a member of tomorrow": [1, {}]}, []
             case "load_psk":
+                label = f"load_psk\n{self.serial_number}\n{header.get('peer', '-')}\n{header.get('path', '-')}"
+                assert header["digest"] == hmac.new(label.encode(), payload[0], hashlib.sha256).hexdigest()
                 self.loaded.append((payload[0], header.get("peer", ""), header.get("path", "")))
                 return {"loaded": len(payload[0])}, []
             case "draw":
                 offered = list(self.blocks)[: header["max"]]
                 return {"blocks": [self._described(name) for name in offered]}, [self.blocks[name] for name in offered]
             case "ack":
-                self.acked.add((header["session"], header["number"]))
-                return {"state": "acked"}, []
+                name = header["session"], header["number"]
+                assert header["digest"] == self._described(name)["digest"]
+                self.acked.add(name)
+                return {"session": name[0], "number": name[1], "state": "acked"}, []
             case "commit":
                 name = header["session"], header["number"]
                 assert name in self.acked
+                assert name not in self.blocks or header["digest"] == self._described(name)["digest"]
                 self.committed.append(name)
                 self.blocks.pop(name, None)
-                return {"state": "committed"}, []
+                return {"session": name[0], "number": name[1], "state": "committed"}, []
             case "subscribe":
                 return {"lease_s": 30}, []
         raise AssertionError(verb)
 
     def _described(self, name: tuple[str, int]) -> dict[str, Any]:
+        bits = 8 * len(self.blocks[name])
+        label = f"{self.serial_number}\n{name[0]}\n{name[1]}\n{bits}\nlim2014\nchernoff\n{EPS}\n0\n1\nTKNR0001\nwest"
         return {
             "session": name[0],
             "number": name[1],
-            "bits": 8 * len(self.blocks[name]),
+            "bits": bits,
             "method": "lim2014",
             "bound": "chernoff",
             "eps": 1e-10,
@@ -158,4 +169,5 @@ class KeyBox(RouterPeer):
             "emulated": True,
             "peer": "TKNR0001",
             "path": "west",
+            "digest": hmac.new(label.encode(), self.blocks[name], hashlib.sha256).hexdigest(),
         }

@@ -73,11 +73,23 @@ def test_no_single_photons_no_key() -> None:
 
 
 def test_a_time_shift_shows_in_the_counts_of_the_two_detectors(undisturbed: dict[str, str]) -> None:
-    seen = told(after(by(TimeShift(efficiencies=(0.9, 0.5)))))
+    """As much of it as is charged for, and no alarm: 0.95 of the light, less in the counts for noise."""
+    yard = after(by(TimeShift(efficiencies=(0.9, 0.855))))
+    assert not yard.alarms("bob")
+    seen = told(yard)
     ratio = float(seen["DET1:CNT"]) / float(seen["DET0:CNT"])
-    assert ratio == pytest.approx(0.58, abs=0.03)
-    assert float(undisturbed["DET1:CNT"]) / float(undisturbed["DET0:CNT"]) == pytest.approx(1, abs=0.02)
+    assert ratio == pytest.approx(0.953, abs=0.008)
+    assert float(undisturbed["DET1:CNT"]) / float(undisturbed["DET0:CNT"]) == pytest.approx(1, abs=0.008)
+    assert float(seen["ONES"]) == pytest.approx(1 / 2.05, abs=0.006)
+    assert float(undisturbed["ONES"]) == pytest.approx(0.5, abs=0.006)
     assert seen["DET0:EFF"] == undisturbed["DET0:EFF"]  # which the unit knows from its bias
+
+
+def test_a_time_shift_beyond_what_is_charged_for_is_an_alarm_at_both_ends() -> None:
+    yard = after(by(TimeShift(efficiencies=(0.9, 0.5))))
+    assert yard.alarms("alice") == yard.alarms("bob") == {"DETECTOR_MISMATCH"}
+    assert (yard.states["alice"], yard.states["bob"]) == ("SECURITY_HOLD", "SECURITY_HOLD")
+    assert float(told(yard)["ONES"]) < 0.4
 
 
 def test_a_detector_at_less_bias_counts_less_than_the_other() -> None:

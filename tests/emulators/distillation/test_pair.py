@@ -95,8 +95,10 @@ def test_at_eight_percent_the_errors_are_corrected_and_the_bound_leaves_no_key(
     assert sum(sum(message.errors) for message in messages if isinstance(message, FrameDone)) == errors
 
 
-def test_the_length_is_that_of_the_finite_key_bound_with_every_disclosed_bit() -> None:
-    outcome = distil(SMALL, raw_data(60_000, 0.02))
+@pytest.mark.parametrize("tolerance", [0.0, 0.05])
+def test_the_length_is_that_of_the_finite_key_bound_with_every_disclosed_bit(tolerance: float) -> None:
+    settings = msgspec.structs.replace(SMALL, intensity_tolerance=tolerance)
+    outcome = distil(settings, raw_data(60_000, 0.02))
     block = outcome.alice[0]
     assert isinstance(block, AcceptedBlock)
     start = next(m for _, data in outcome.messages if isinstance(m := decode(data), BlockStart))
@@ -108,6 +110,7 @@ def test_the_length_is_that_of_the_finite_key_bound_with_every_disclosed_bit() -
         leaked_bits=block.leak_alice,
         eps_sec=SMALL.eps_sec,
         eps_cor=SMALL.eps_cor,
+        intensity_tolerance=tolerance,
     ).bits
     assert block.output_bits == bits - bits % 8
 
@@ -190,7 +193,7 @@ def test_an_eavesdropper_who_touches_only_the_key_basis_is_caught_by_the_phase_e
 
 
 def test_different_settings_end_the_session_and_name_the_field() -> None:
-    other = msgspec.structs.replace(SMALL, schedule="low_leak", eps_sec=1e-7)
+    other = msgspec.structs.replace(SMALL, schedule="low_leak", eps_sec=1e-7, intensity_tolerance=0.05)
     alice, bob = pair(SMALL, other)
     outcome = run_pair(alice, bob)
     for results, end in ((outcome.alice, alice), (outcome.bob, bob)):
@@ -198,6 +201,7 @@ def test_different_settings_end_the_session_and_name_the_field() -> None:
         assert isinstance(results[0], AbortedBlock)
         assert "schedule" in results[0].text
         assert "eps_sec" in results[0].text
+        assert "intensity_tolerance (" in results[0].text
         assert end.closed
     alice.add(raw_data(100)[0])
     assert alice.outgoing() == []

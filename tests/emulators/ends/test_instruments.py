@@ -179,7 +179,8 @@ def test_pyvisa_py_clears_and_polls_over_hislip(profile: Any, open_visa: Callabl
             instrument.write("FOO")
             assert instrument.read_stb() == 4 | 32
             instrument.write("*IDN?")
-            assert instrument.read_stb() & 0x10
+            # pyvisa-py names the id of its next message: by IVI-6.1, 6.14.3, nothing can be available then
+            assert instrument.read_stb() & 0x10 == (0x10 if profile == "lenient" else 0)
             assert instrument.read() == IDENTITY  # pyvisa-py takes no unread reply while it clears
             instrument.clear()
             assert instrument.query("SYST:ERR?").startswith("-113")

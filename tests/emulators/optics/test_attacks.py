@@ -30,7 +30,7 @@ from tokaido.emulators.optics._attacks import split_pulses
 
 T12 = preset("t12", channel_loss_db=10.0)
 PULSES = 3_000_000_000
-MANY = 10**13
+MANY = 10**14
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def under(eavesdropper: Eavesdropper) -> Seen:
 
 
 def counted(conditions: Conditions) -> tuple[np.ndarray, float, float]:
-    """Return gains, and error rates of signals in both bases, from so many pulses that they are exact to 1e-3."""
+    """Return gains, and error rates of signals in both bases, from so many pulses that they are exact to 1e-4."""
     exposure = QuantumChannel(T12, physics=np.random.default_rng(3)).count(MANY, conditions)
     assert exposure.method == "counts"
     d, m = exposure.detections, exposure.errors
@@ -287,6 +287,17 @@ def test_a_time_shift_shows_in_the_two_detectors_and_in_the_gain(base: Seen) -> 
     assert abs(seen.qber(0) - base.qber(0)) < 0.004  # as from so much loss
     assert afterpulses(seen) > 50
     assert seen.unequal_bases == pytest.approx(base.unequal_bases, rel=0.01)
+
+
+def test_a_time_shift_that_alternates_leaves_halves_and_error_rates_and_shows_in_the_gain_alone(base: Seen) -> None:
+    """Her knowledge of the bits is all but complete, and no count of two detectors tells of it."""
+    seen = under(TimeShift(efficiencies=(1.0, 0.0), alternating=True))
+    assert same_halves(seen)
+    assert seen.by_intensity[0] / base.by_intensity[0] == pytest.approx(0.52, abs=0.02)  # which less loss makes good
+    lossy = counted(Conditions(extra_loss_db=10 * math.log10(2)))
+    assert seen.qber(0) == pytest.approx(lossy[1], abs=0.002)
+    assert seen.unequal_bases == pytest.approx(base.unequal_bases, rel=0.01)
+    assert seen.double < base.double
 
 
 def test_the_bit_that_was_sent_is_not_even_where_one_detector_hears_less() -> None:

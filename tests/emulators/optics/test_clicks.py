@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tokaido.emulators.optics import _clicks
-from tokaido.emulators.optics._clicks import DetectorPair, geometric_hits, live_clicks
+from tokaido.emulators.optics._clicks import Clicks, DetectorPair, geometric_hits, live_clicks
 from tokaido.emulators.optics._labels import LabelSampler
 
 
@@ -92,6 +92,11 @@ def test_afterpulses_and_dead_time_agree_with_a_loop(p: float, dead: int, p_ap: 
         assert clicks.slots.tolist() == [slot for slot, _ in registered.values()]
         assert clicks.afterpulses.tolist() == [i for i, (_, flag) in enumerate(registered.values()) if flag]
         assert set(clicks.slots[clicks.coincident].tolist()) == coincident
+        numbers = [number for number, (_, flag) in registered.items() if flag]
+        causes = [drawn.parents[number - primaries.size] for number in numbers]
+        expected = [registered[cause][0] if cause >= 0 else None for cause in causes]
+        assert [int(clicks.slots[cause]) if cause >= 0 else None for cause in clicks.causes] == expected
+        check_detectors(detectors, clicks, rng)
         kept = [
             slot
             for slot, parent in zip(drawn.late_slots.tolist(), drawn.late_parents.tolist(), strict=True)
@@ -103,6 +108,32 @@ def test_afterpulses_and_dead_time_agree_with_a_loop(p: float, dead: int, p_ap: 
     if p_ap == 0.5:
         assert coincidences > 20
     assert (afterpulses > 0) == (p_ap > 0)
+
+
+def check_detectors(detectors: DetectorPair, clicks: Clicks, rng: np.random.Generator) -> None:
+    """Check which detectors the afterpulses of a stretch fire, those that are carried over included."""
+    carried, stretch = detectors._pending_bits, clicks.slots.size
+    received = rng.integers(0, 2, stretch, dtype=np.uint8)
+    double = rng.random(stretch) < 0.1
+    double[clicks.afterpulses] = False
+    before, both = received.copy(), double.copy()
+    detectors.fire(clicks, received, double)
+
+    def fires(bit: int, cause: int) -> bool:
+        return bool(bit == carried[-1 - cause] if cause < 0 else double[cause] or bit == received[cause])
+
+    own = zip(clicks.afterpulses.tolist(), clicks.causes.tolist(), strict=True)
+    assert all(double[click] or fires(int(received[click]), cause) for click, cause in own)
+    coming = zip(detectors._pending_bits.tolist(), clicks.coming_causes.tolist(), strict=True)
+    assert all(fires(bit, cause) for bit, cause in coming)
+    untouched = np.ones(stretch, np.bool_)
+    untouched[clicks.afterpulses] = untouched[clicks.coincident] = False
+    assert np.array_equal(received[untouched], before[untouched])
+    doubled = np.flatnonzero(double & ~both)
+    assert set(doubled.tolist()) <= set(clicks.coincident.tolist())
+    for click in set(clicks.coincident.tolist()) - set(np.flatnonzero(double).tolist()):
+        met = clicks.coincident_causes[clicks.coincident == click].tolist()
+        assert all(fires(int(received[click]), cause) for cause in met)
 
 
 def test_labels_follow_their_probabilities_however_small() -> None:

@@ -219,6 +219,48 @@ def test_double_clicks_become_random_bits_and_are_kept() -> None:
     assert m[0, 0, 0] / signals == pytest.approx(wrong - right * wrong / 2, rel=5e-3)
 
 
+@pytest.mark.parametrize("longest", [1 << 30, 1_000_000])
+def test_an_afterpulse_fires_the_detector_that_clicked(longest: int) -> None:
+    """Clicks so rare that what follows one is its afterpulse: the receiver's bit again, a bit of its own was sent."""
+    rare = replace(NO_DEAD_TIME, channel_loss_db=34.0, dark_count_probability=1e-7, afterpulse_probability=0.4)
+    channel = QuantumChannel(rare, physics=np.random.default_rng(1))
+    parts = [channel.expose(min(200_000_000, longest)) for _ in range(max(200_000_000 // longest, 1))]
+    slots, sent, received = (
+        np.concatenate(columns)
+        for columns in zip(*((p.receiver.slots, p.transmitter.bit, p.receiver.bit) for p in parts), strict=True)
+    )
+    after = np.flatnonzero(np.diff(slots) < 500) + 1
+    assert after.size > 800
+    assert np.mean(received[after] == received[after - 1]) > 0.99
+    assert np.mean(sent[after] != received[after]) == pytest.approx(0.5, abs=4 * 0.5 / after.size**0.5)
+    assert np.mean(received[after]) == pytest.approx(0.5, abs=6 * 0.5 / after.size**0.5)
+
+
+def test_where_one_detector_is_deaf_its_afterpulses_are_missing_too() -> None:
+    link = replace(SHORT, dark_count_probability=0.0, afterpulse_probability=0.2)
+    deaf = Conditions(detector_efficiencies=(1.0, 0.0))
+    for exposure in (
+        expose(link, 20_000_000, deaf),
+        QuantumChannel(link, physics=np.random.default_rng(2)).count(20_000_000, deaf),
+    ):
+        zero, one = exposure.counts.clicks
+        assert zero > 10_000
+        assert one == exposure.counts.coincidences == 0
+
+
+def test_the_two_detectors_scatter_as_much_in_counts_as_in_events() -> None:
+    """A click and its afterpulses are in one detector: the variance of the difference grows by (1 + m) / (1 - m)."""
+    link = replace(NO_DEAD_TIME, channel_loss_db=25.0, dark_count_probability=0.0, afterpulse_probability=0.4)
+    spreads = []
+    for drawn in ("expose", "count"):
+        channel = QuantumChannel(link, physics=np.random.default_rng(3))
+        seen = [getattr(channel, drawn)(1_500_000).counts.clicks for _ in range(400)]
+        zero, one = np.array(seen, np.float64).T
+        spreads.append(float(np.var(one - zero) / np.mean(one + zero)))
+    wanted = (1 + 0.4) / (1 - 0.4)
+    assert spreads == pytest.approx([wanted, wanted], rel=0.25)
+
+
 def test_afterpulses_make_double_clicks_with_other_clicks() -> None:
     dark = replace(NO_DEAD_TIME, dark_count_probability=0.02, afterpulse_probability=0.2)
     exposure = expose(dark, 20_000_000, Conditions(laser_on=False))
@@ -323,9 +365,13 @@ def test_conditions_that_cannot_be_are_refused() -> None:
 
 
 def test_the_physics_seed_repeats_the_run_but_not_the_key() -> None:
-    one, two = (expose(SHORT, 20_000_000) for _ in range(2))
+    """No draw for afterpulses depends on the bits, or later clicks would differ; errors of theirs do."""
+    many = replace(SHORT, afterpulse_probability=0.3)
+    one, two = (expose(many, 60_000_000) for _ in range(2))
+    assert one.receiver.slots.size > 2 * _detections._CLICKS_PER_CHUNK
     assert np.array_equal(one.receiver.slots, two.receiver.slots)
     assert np.array_equal(one.transmitter.basis, two.transmitter.basis)
+    one, two = (expose(replace(SHORT, afterpulse_probability=0.0), 20_000_000) for _ in range(2))
     assert np.array_equal(one.transmitter.bit ^ one.receiver.bit, two.transmitter.bit ^ two.receiver.bit)
     assert np.mean(one.transmitter.bit != two.transmitter.bit) == pytest.approx(0.5, abs=0.02)
     assert np.mean(one.receiver.bit != two.receiver.bit) == pytest.approx(0.5, abs=0.02)

@@ -15,6 +15,7 @@ Kind = type[TransmitterModel] | type[ReceiverModel]
 PAGE = {
     "LASER_TEMP": ("MAJOR", "FAULT", "FLT CLR"),
     "LASER_POWER": ("MAJOR", "FAULT", "FLT CLR"),
+    "PHOTON_NUMBER": ("CRITICAL", "FAULT", "FLT CLR"),
     "RNG_FAIL": ("CRITICAL", "FAULT", "FLT CLR"),
     "DET_TEMP": ("MAJOR", "FAULT", "FLT CLR"),
     "DETECTOR_BLINDING": ("CRITICAL", "SECURITY_HOLD", "SEC ACK"),
@@ -23,6 +24,7 @@ PAGE = {
     "AUTH_MISMATCH": ("CRITICAL", "SECURITY_HOLD", "SEC ACK"),
     "QBER_ABORT": ("CRITICAL", "SECURITY_HOLD", "SEC ACK"),
     "PHASE_ERROR_ABORT": ("CRITICAL", "SECURITY_HOLD", "SEC ACK"),
+    "DETECTOR_MISMATCH": ("CRITICAL", "SECURITY_HOLD", "SEC ACK"),
     "QUARANTINE": ("CRITICAL", None, "SEC ACK"),
     "AUTH_KEY_LOW": ("MAJOR", None, ""),
     "QBER_HIGH": ("MINOR", "DEGRADED", "block"),

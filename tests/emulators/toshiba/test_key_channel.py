@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import os
+import re
+from pathlib import Path
 
 import pytest
 
@@ -153,6 +158,7 @@ def test_blocks_are_offered_oldest_first_until_they_are_committed(model: Transmi
         assert [block["number"] for block in blocks] == [0, 1]
         assert [KeyMaterial(frame).digest(NONCE) for frame in host.payload] == digests[:2]
     block = host.ask("draw", max=1, wait_ms=0)["blocks"][0]
+    digest = block.pop("digest")
     assert list(block.items()) == list(
         {
             "session": "00112233aabbccdd",
@@ -167,6 +173,8 @@ def test_blocks_are_offered_oldest_first_until_they_are_committed(model: Transmi
             "path": "-",
         }.items()
     )
+    label = f"{SERIAL}\n00112233aabbccdd\n0\n256\nlim2014\nchernoff\n3ddb7cdfd9d7bdbb\n0\n1\n-\n-"
+    assert digest == hmac.new(label.encode(), bytes(32), hashlib.sha256).hexdigest()
 
 
 def test_ack_and_commit_may_be_repeated_and_only_commit_erases(model: TransmitterModel, host: Host) -> None:
@@ -240,6 +248,44 @@ def test_a_full_store_says_so_until_one_is_committed(model: TransmitterModel, ho
     host.ask("commit", session="00112233aabbccdd", number=0)
     program.pass_time(0.1)
     assert program.active() == set()
+
+
+def test_the_page_works_a_digest_out_and_so_does_the_unit(model: TransmitterModel, host: Host) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "protocols" / "toshiba.md").read_text(encoding="utf-8")
+    worked = re.search(r"key bytes 00 to 1f: `([0-9a-f]{64})`", page)
+    assert worked is not None
+    key = KeyMaterial(bytes(range(32)))
+    info = KeyBlockInfo("00112233aabbccdd", 0, 256, "lim2014", "chernoff", 1e-10, False, True, serial_number=SERIAL)
+    model.add_key_block(info, key)
+    assert host.ask("draw", max=1, wait_ms=0)["blocks"][0]["digest"] == worked[1]
+
+
+def test_what_was_altered_on_its_way_to_the_unit_changes_nothing(model: TransmitterModel, host: Host) -> None:
+    give(model, 0)
+    give(model, 1)
+    first, second = (block["digest"] for block in host.ask("draw", max=2, wait_ms=0)["blocks"])
+    named = {"session": "00112233aabbccdd", "number": 1}
+    assert host.code("ack", **named, digest=first) == "ALTERED"
+    reply = host.ask("ack", **named, digest=second)
+    assert (reply["session"], reply["number"], reply["state"]) == ("00112233aabbccdd", 1, "acked")
+    assert host.code("commit", **named, digest=first) == "ALTERED"
+    assert host.code("commit", **named, digest=7) == "MALFORMED"
+    assert model.key_orders() == [("ack", "00112233aabbccdd", 1)]
+    assert host.ask("commit", **named, digest=second)["number"] == 1
+    assert host.ask("commit", **named, digest=first)["number"] == 1  # long committed, and the digest erased with it
+
+
+@pytest.mark.parametrize("link", [{}, {"peer": "TKRX0001", "path": "west"}])
+def test_an_altered_preshared_key_is_not_loaded(link: dict[str, str]) -> None:
+    model = TransmitterModel(SERIAL)
+    model.prepare("OFF")
+    host, key = Host(model), os.urandom(4096)
+    label = f"load_psk\n{SERIAL}\n{link.get('peer', '-')}\n{link.get('path', '-')}"
+    digest = hmac.new(label.encode(), key, hashlib.sha256).hexdigest()
+    assert host.code("load_psk", key[:-1] + bytes([key[-1] ^ 1]), digest=digest, **link) == "ALTERED"
+    assert host.code("load_psk", key, digest=digest, peer="TKRX0002", path="west") == "ALTERED"
+    assert model.links.remaining() == {}
+    assert host.ask("load_psk", key, digest=digest, **link)["loaded"] == 4096
 
 
 # --- telemetry ------------------------------------------------------------------------------------------------------

@@ -18,8 +18,11 @@ WHOLE: dict[str, dict[str, Any]] = {
     "status": {
         "state": "RUN", "aligned": True, "full": False, "session": "0" * 16, "block_bits": 1_000_000, "channels": [0],
     },
-    "hello": {"nonce": "0a" * 16, "segments": [0]},
-    "proof": {"nonce": "0a" * 16, "yours": "0b" * 16, "segments": [0], "index": 3, "tag": "0c" * 16},
+    "hello": {"nonce": "0a" * 16, "segments": [0], "heard": 3, "seal": "0c" * 16},
+    "proof": {
+        "nonce": "0a" * 16, "yours": "0b" * 16, "segments": [0], "index": 3, "tag": "0c" * 16, "heard": 3, "seal": "",
+    },
+    "refusal": {"yours": "0b" * 16, "seal": ""},
     "open": {"token": "1" * 16, "settings": [1_000_000, [0.4, 0.2, 0.001], [0.3, 0.5, 0.2]]},
     "opened": {"token": "1" * 16},
 }  # fmt: skip
@@ -30,7 +33,7 @@ WRONG = (
     "[1000000, [0.4, 0.2, 0.001], [0.3, 0.5, 0.9]]", "[1000000, [0.1, 0.2, 0.001], [0.3, 0.5, 0.2]]",
     "[1000000, [0.4, 0.2, 0.001], [1.3, -0.5, 0.2]]", "[1000000, [1e308, 0.2, 0.001], [0.3, 0.5, 0.2]]",
 )  # fmt: skip
-FITS = {("index", "7")}
+FITS = {("index", "7"), ("heard", "7")}
 
 
 def forged(kind: str, sender: str = "PEER-0001", field: str = "", value: str = "") -> bytes:

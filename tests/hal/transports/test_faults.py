@@ -111,6 +111,24 @@ def test_late_replies_in_a_row_never_answer_another_question(rig: Rig) -> None:
 
 
 @every_kind
+def test_a_box_that_stalled_and_is_slow_is_never_one_answer_behind(rig: Rig) -> None:
+    """What was seen: 15 of 15 readings were the answer to the question before."""
+    deadline_s = patient(0.1)
+    assert attempt(rig, 0, patient(PATIENT_S)) is None
+    rig.peer.late_s = 4.5 * deadline_s
+    rig.peer.fault("late")
+    assert attempt(rig, 1, deadline_s) is not None
+    rig.peer.late_s = 0.9 * deadline_s
+    for number in range(2, 17):
+        rig.peer.fault("late")
+        attempt(rig, number, deadline_s)
+    assert rig.wrong == []
+    rig.peer.heal()
+    attempt(rig, 17, deadline_s)
+    assert attempt(rig, 18, patient(PATIENT_S)) is None
+
+
+@every_kind
 def test_a_box_that_hung_and_answers_everything_at_once_is_not_believed(rig: Rig) -> None:
     assert attempt(rig, 0, patient(PATIENT_S)) is None
     rig.peer.fault("hang")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tokaido.hal.transports import StreamTransport
+from tokaido_testing.patience import patient
 from tokaido_testing.rigs import Rig
 
 if TYPE_CHECKING:
@@ -53,4 +55,25 @@ def test_an_interrupt_right_after_the_lock_was_taken_gives_it_back(rig: Rig) -> 
             call()
     rig.transport._lock = lock
     from_another_thread(lambda: rig.ask(3, 1.0))
+    assert rig.wrong == []
+
+
+@pytest.mark.parametrize("rig", ["line", "asrl", "socket", "hislip", "plain socket", "sealed"], indirect=True)
+def test_the_call_after_an_interrupt_has_its_answer_within_its_own_deadline(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for the reply that the struck call would have waited for."""
+    deadline_s = patient(0.5)
+    rig.ask(0, patient(1))
+    wait = StreamTransport._next_frame
+    for number in range(1, 6):
+
+        def struck(*_: object) -> bytes:
+            monkeypatch.setattr(StreamTransport, "_next_frame", wait)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(StreamTransport, "_next_frame", struck)
+        with pytest.raises(KeyboardInterrupt):
+            rig.ask(2 * number, deadline_s)
+        assert rig.ask(2 * number + 1, deadline_s) == f"{2 * number + 1} BOX1"
     assert rig.wrong == []

@@ -41,7 +41,10 @@ from tokaido.hal import ConfigurationError, Resource
         ("zmq:inproc://tx1", "inproc://tx1", {}),
     ],
 )
-def test_a_resource_is_parsed_and_said_again(text: str, address: str, options: dict[str, str]) -> None:
+def test_a_resource_is_parsed_and_said_again(
+    text: str, address: str, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKAIDO_TRUST_RESOURCES", "1")
     resource = Resource.parse(text)
     assert (resource.address, resource.options) == (address, options)
     assert Resource.parse(str(resource)) == resource

@@ -140,9 +140,9 @@ def test_small_messages_do_not_wait_for_others() -> None:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_reopening_leaves_nothing_in_the_library() -> None:
-    with SocketPeer() as peer, visa(socket_name(peer.port)) as transport:
-        transport.open()
+def test_reopening_leaves_nothing_in_the_library(tmp_path: Path) -> None:
+    with PtyPeer(tmp_path / "port") as peer, visa(f"ASRL{peer.link}::INSTR") as transport:
+        transport.open(patient(2))
         sessions = transport._manager.visalib.sessions
         held = len(sessions)
         for _ in range(3):
@@ -150,7 +150,7 @@ def test_reopening_leaves_nothing_in_the_library() -> None:
             with pytest.raises(NotConnectedError):
                 transport.query("V1?")
             peer.plug()
-            assert transport.query("V1?") == "1 BOX1"
+            assert transport.query("V1?", patient(1)) == "1 BOX1"
         assert len(sessions) == held
     assert len(sessions) == held - 1
 
@@ -199,6 +199,7 @@ def test_a_port_that_another_program_locked_is_busy(tmp_path: Path) -> None:
 
 def test_a_line_without_descriptor_works_through_pyserial() -> None:
     with visa("ASRLloop://::INSTR") as transport:
+        transport.on_open(lambda: (transport.query("who?"), None)[1])
         assert transport.query("every word comes back") == "every word comes back"
         with pytest.raises(DeviceTimeoutError):
             transport.exchange(Request("x", b"x\n", lambda frame: NOT_MINE), 0.1)

@@ -95,6 +95,8 @@ class Receiver(NecUnit, hal.Receiver):
     """Measure the phase error that the controller sees."""
     visibility = measured(float, "FETC:VIS", unit="", operational=(0.95, 1), absolute=(0.8, 1))
     """Measure the visibility, a fraction: the mean over the sub-channels that are on."""
+    ones_share = measured(float, "FETC:ONES", unit="", operational=(0.487, 0.513), absolute=(0.4, 0.6))
+    """Measure the share of ones among the key-basis bits of the last block: its two detectors should hear alike."""
     clock_power = measured(float, "FETC:CLOC:POW", unit="dBm", operational=(-35, -5), absolute=(-45, 0))
     """Measure the clock light that arrives."""
     channel_loss = measured(float, "FETC:LOSS", unit="dB")

@@ -51,6 +51,8 @@ class Receiver(ToshibaUnit, hal.Receiver):
     """Measure the temperature of the interferometer."""
     interferometer_phase = measured(float, "IFM:PHS", unit="rad", operational=(-0.2, 0.2), absolute=(-3.2, 3.2))
     """Measure the phase error that the servo sees."""
+    ones_share = measured(float, "ONES", unit="", operational=(0.487, 0.513), absolute=(0.4, 0.6))
+    """Measure the share of ones among the key-basis bits of the last block: its two detectors should hear alike."""
     clock_power = measured(float, "CLK:POW", unit="dBm", operational=(-35, -5), absolute=(-45, 0))
     """Measure the clock light that arrives."""
     channel_loss = measured(float, "LOSS", unit="dB")

@@ -170,12 +170,19 @@ class ToshibaUnit(UnitDriver):
         return Answer(value, not_negative(float, age, "age")) if at else Answer(value)
 
     def _ask_all(self) -> Mapping[str, Answer | hal.TokaidoError]:
+        return self._read("TEL?", self._report)
+
+    def _report(self, text: str) -> dict[str, Answer | hal.TokaidoError]:
+        """Return what `TEL?` lists; an item that is not an answer spoils no other."""
         answers: dict[str, Answer | hal.TokaidoError] = {}
-        for item in self._query("TEL?").split():
-            name, _, text = item.partition("=")
-            answers[name] = (
-                hal.NoDataError(f"the unit gives none: {text[1:]}", code=text[1:])
-                if text.startswith("!")
-                else self._answer(text)
-            )
+        for item in text.split():
+            name, _, value = item.partition("=")
+            try:
+                answers[name] = (
+                    hal.NoDataError(f"the unit gives none: {value[1:]}", code=value[1:])
+                    if value.startswith("!")
+                    else self._answer(value)
+                )
+            except hal.ProtocolError as error:
+                answers[name] = error
         return answers

@@ -32,7 +32,8 @@ class Bench(Plant):
     a context manager.
 
     Args:
-        seed: Decides everything that is random and no secret.
+        seed: Decides everything that is random and no secret: the light, and in what bases and intensities it is sent.
+            Default: a new one for every run, or 0 if secrets are "seeded".
         speed: Emulated seconds per second, if the machine can.
         secrets: "os", or "seeded" for keys that are the same in every run and marked insecure.
         directory: Where consoles and key files appear; by default a folder that is removed at the end.
@@ -48,7 +49,7 @@ class Bench(Plant):
     def __init__(
         self,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         speed: float = 10.0,
         secrets: Secrets = "os",
         directory: Path | str | None = None,
@@ -63,9 +64,9 @@ class Bench(Plant):
         self._preshared: dict[tuple[str, str, str], tuple[Path, bytes]] = {}
         settings = drift_settings(drift) if isinstance(drift, str) else drift
         self._lighting = Lighting(
-            self._graph, self.fibres, self._transmitters, self._receivers, seed=seed, drift=settings
+            self._graph, self.fibres, self._transmitters, self._receivers, seed=self.seed, drift=settings
         )
-        self._sessions = Sessions(self._lighting, self._transmitters, self._receivers, seed)
+        self._sessions = Sessions(self._lighting, self._transmitters, self._receivers, self.seed)
         self._channel = ClassicalChannel(
             self._units, self._transmitters, self._receivers, self._lighting, clock=clock, delay_s=classical_delay_s
         )
@@ -250,6 +251,8 @@ class Bench(Plant):
         with self._holding(), self._joining:
             self._lighting.follow()
             self._lighting.shine(step_ns / NS_PER_S)
+            for place in self._units.values():
+                place.model.watch_light()  # before anything of this light is counted
             shots = self._sessions.aim()
             powers_dbm = self._lighting.powers_dbm() if self._told else {}
         for shared, passage in self._told:

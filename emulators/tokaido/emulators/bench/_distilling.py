@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from tokaido.emulators.distillation import (
@@ -15,7 +16,7 @@ from tokaido.emulators.distillation import (
     ReceiverDistiller,
     TransmitterDistiller,
 )
-from tokaido.emulators.units import BlockOutcome, Session, Verdict, shannon
+from tokaido.emulators.units import DETECTOR_RATIO, BlockOutcome, Session, Verdict, shannon
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _F: Final = 1.1
 _VERDICTS: dict[AbortReason, Verdict] = {
     AbortReason.QBER_TOO_HIGH: "QBER_ABORT",
     AbortReason.TOO_SMALL: "NO_KEY",
+    AbortReason.DETECTOR_MISMATCH: "DETECTOR_MISMATCH",
     AbortReason.VERIFICATION_FAILED: "EC_FAIL",
     AbortReason.AUTH_MISMATCH: "AUTH_MISMATCH",
     AbortReason.LEAK_MISMATCH: "EC_FAIL",
@@ -51,6 +53,7 @@ class _Light(NamedTuple):
     record: TransmitterRecord | ReceiverRecord | None
     """None: light was away."""
     until: int
+    sub_channels: int
 
 
 class DistillingEnd(Generic[D]):
@@ -87,12 +90,14 @@ class DistillingEnd(Generic[D]):
         """When the next light is over that was exposed and that the distillation does not know of yet."""
         return self._light[0].at_ns if self._light else None
 
-    def add(self, at_ns: int, record: TransmitterRecord | ReceiverRecord | None, until: int) -> None:
+    def add(
+        self, at_ns: int, record: TransmitterRecord | ReceiverRecord | None, until: int, *, sub_channels: int = 1
+    ) -> None:
         """Take this unit's share of an exposure whose last slot, the one before `until`, is over at `at_ns`.
 
         No record says that light was away.
         """
-        self._light.append(_Light(at_ns, record, until))
+        self._light.append(_Light(at_ns, record, until, sub_channels))
 
     def follow(self) -> None:
         """Begin or end with the unit's session."""
@@ -106,8 +111,10 @@ class DistillingEnd(Generic[D]):
             try:
                 settings = DistillationSettings(
                     block_bits=session.block_bits,
+                    detector_ratio=DETECTOR_RATIO,
                     intensities=session.intensities,
                     probabilities=session.probabilities,
+                    intensity_tolerance=self._unit.INTENSITY_TOLERANCE,
                 )
             except ConfigurationError as error:
                 self._unit.blocks.give_up_session(str(error))
@@ -154,8 +161,10 @@ class DistillingEnd(Generic[D]):
     def _see(distiller: D, light: _Light) -> None:
         if light.record is None:
             distiller.interrupt("light was away")
+        elif isinstance(distiller, ReceiverDistiller):
+            distiller.add(light.record, light.until, sub_channels=light.sub_channels)  # type: ignore[arg-type]
         else:
-            distiller.add(light.record, light.until)  # type: ignore[arg-type]  # that of its own side
+            distiller.add(light.record, light.until)  # type: ignore[arg-type]
 
     def note_sifted(self, now_ns: int) -> None:
         """Tell the unit how many sifted bits came since it was last told, as far as this end can know before a block is
@@ -201,7 +210,8 @@ class DistillingEnd(Generic[D]):
         if results:
             knows_qber = isinstance(distiller, ReceiverDistiller)
             statistics = distiller.statistics
-            self._outcomes += [outcome_of(result, statistics, knows_qber=knows_qber) for result in results]
+            outcomes = (outcome_of(result, statistics, knows_qber=knows_qber) for result in results)
+            self._outcomes += [replace(outcome, ones=statistics.ones_share) for outcome in outcomes]
 
     def _hand_over(self, session: Session, distiller: D) -> None:
         outcomes, self._outcomes = self._outcomes, []

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def bench_from_station(
-    station: Station, *, for_others: bool = False, secrets: Secrets = "os", clock: Clock = SYSTEM_CLOCK
+    station: Station,
+    *,
+    for_others: bool = False,
+    seed: int | None = None,
+    secrets: Secrets = "os",
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Bench:
     """Return a bench with the devices of a station at exactly their resources. It is not started yet.
 
@@ -30,6 +35,8 @@ def bench_from_station(
     Args:
         station: The station; its devices need not be open, nor are they opened.
         for_others: Whether other programs are to open the devices; a place within this process is a mistake then.
+        seed: Decides everything that is random and no secret, whatever the file says. Default: what the file says, or
+            else a new one for every run, or 0 if secrets are "seeded".
         secrets: "os", or "seeded" for keys that are the same in every run and marked insecure.
         clock: The wall clock.
 
@@ -46,7 +53,7 @@ def bench_from_station(
             f"station {station.name} cannot be emulated; it has {count} mistake{'s' if count > 1 else ''}",
             mistakes=tuple(mistakes),
         )
-    bench = Bench(seed=plan.seed, speed=plan.speed, secrets=secrets, clock=clock)
+    bench = Bench(seed=plan.seed if seed is None else seed, speed=plan.speed, secrets=secrets, clock=clock)
     try:
         _build(plan, bench)
     except BaseException:

@@ -71,6 +71,7 @@ class Lighting:
         self._receivers = receivers
         self._seed = seed
         self._stray: dict[str, Stray] = {}
+        self._at_work: dict[str, Eavesdropper | None] = {}  # by fibre, at the last look: one look for all who ask
 
     # --- following --------------------------------------------------------------------------------------------------
 
@@ -117,9 +118,9 @@ class Lighting:
         return None if place is None or place.quantum is None else (place.name, place.quantum.id)
 
     def eavesdropper(self, path: LightPath) -> Eavesdropper | None:
-        """Return the first who is at work on a path."""
-        on_path = (fibre for name, fibre in self._fibres.items() if name in path.fibres)
-        return next((fibre.eavesdropper for fibre in on_path if fibre.eavesdropper is not None), None)
+        """Return the first who was at work on a path when light last fell on the receivers, as their monitors saw."""
+        on_path = (at_work for name, at_work in self._at_work.items() if name in path.fibres)
+        return next((at_work for at_work in on_path if at_work is not None), None)
 
     def misalignment(self, path: LightPath) -> float:
         """Return the chance that light takes the wrong detector for what its fibres do to it: contrasts multiply."""
@@ -130,6 +131,7 @@ class Lighting:
 
     def shine(self, seconds: float) -> None:
         """Let light fall on every receiver, as it is after `seconds` s. Call it with every unit held."""
+        self._at_work = {name: fibre.eavesdropper for name, fibre in self._fibres.items()}
         self._stray = self._follow_stray_light()
         for receiver in self._receivers.values():
             self._shine_on(receiver, seconds)
@@ -146,11 +148,12 @@ class Lighting:
     def _follow_stray_light(self) -> dict[str, Stray]:
         """Return what light that is not a transmitter's does, by the receiver it leads to."""
         found: dict[str, Stray] = {}
-        for fibre in self._fibres.values():
+        for name, fibre in self._fibres.items():
+            at_work = self._at_work[name]
             own = Stray(
                 fibre.background,
-                fibre.bright or isinstance(fibre.eavesdropper, DetectorBlinding),
-                isinstance(fibre.eavesdropper, TrojanHorse),
+                fibre.bright or isinstance(at_work, DetectorBlinding),
+                isinstance(at_work, TrojanHorse),
             )
             if own == NONE_STRAY:
                 continue

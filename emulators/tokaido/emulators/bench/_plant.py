@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from tokaido.emulators._launch import Emulator, InstrumentEmulator, OwnDirectory
 from tokaido.emulators._options import build_models, keywords_of
-from tokaido.emulators._secrets import Secrets, secret_source
+from tokaido.emulators._secrets import Secrets, secret_source, seed_of_run
 from tokaido.emulators.bench._elements import FibreOnBench, Multiplexer, Panel
 from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB, Graph
 from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace, WatchedModel
@@ -45,7 +45,7 @@ class Plant:
     """Devices and fibres, and the joins of their ports.
 
     Args:
-        seed: Decides everything that is random and no secret.
+        seed: Decides everything that is random and no secret; None for a new one (`seed_of_run`).
         speed: Emulated seconds per second of the devices on wires that are not units.
         secrets: Where the units' secrets come from.
         directory: Where consoles and key files appear; None for a folder that is removed at the end.
@@ -53,10 +53,10 @@ class Plant:
     """
 
     def __init__(
-        self, *, seed: int, speed: float, secrets: Secrets, directory: Path | str | None, clock: Clock
+        self, *, seed: int | None, speed: float, secrets: Secrets, directory: Path | str | None, clock: Clock
     ) -> None:
-        self.seed = seed
-        """Decides everything that is random and no secret."""
+        self.seed = seed_of_run(seed, secrets)
+        """Decides everything that is random and no secret; the same seed repeats a run."""
         self.secrets: Secrets = secrets
         """Where the units' secrets come from."""
         self.devices: dict[str, Emulator] = {}

@@ -115,12 +115,16 @@ class SessionPulses:
 
 
 def click_chance(transmitter: TransmitterUnit, optics: LinkParameters, loss_db: float) -> float:
-    """Return the chance per gate that light of a transmitter makes a click: what it is to whom it was not sent."""
+    """Return the chance per gate that light of a transmitter makes a click: what it is to whom it was not sent.
+
+    That of the brightest sub-channel, where they differ.
+    """
     of = transmitter.settings
     decoy, vacuum = of["decoy_probability"], of["vacuum_probability"]
     mean = of["signal_mean_photon_number"] * (1 - decoy - vacuum)
     mean += of["decoy_mean_photon_number"] * decoy + of["vacuum_mean_photon_number"] * vacuum
-    arriving = mean * 10 ** (-(loss_db + transmitter.excess_attenuation) / 10)
+    excess = [10 ** (transmitter.excess_light_db(channel) / 10) for channel in transmitter.channels_on]
+    arriving = mean * 10 ** (-loss_db / 10) * max(excess, default=0.0)
     return -math.expm1(-replace(optics, channel_loss_db=0.0).transmittance * arriving)
 
 

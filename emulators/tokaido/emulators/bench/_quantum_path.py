@@ -129,7 +129,7 @@ class QuantumPath:
         return Conditions(
             laser_on=transmitter.sends_light and arrives,
             shutter_open=receiver.shutter_open,
-            extra_loss_db=extra_loss_db + self.drift.loss_db + transmitter.excess_attenuation + detuned_db,
+            extra_loss_db=extra_loss_db + self.drift.loss_db + detuned_db - transmitter.excess_light_db(channel),
             phase_error_rad=self.drift.phase_error_rad + receiver.phase_offset_rad,
             polarisation_error_rad=self.drift.polarisation_error_rad if _minds_polarisation(receiver) else 0.0,
             misalignment=misalignment,

@@ -96,7 +96,7 @@ class Sessions:
                 exchange.slots += exposure.pulses
                 at_ns = from_ns + step_ns * done // whole
                 first.add(at_ns, exposure.transmitter, exchange.slots)
-                second.add(at_ns, exposure.receiver, exchange.slots)
+                second.add(at_ns, exposure.receiver, exchange.slots, sub_channels=len(pulses.channels))
             exchange.receiver.count_rates = pulses.count_rates
 
     def _follow(self) -> None:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tokaido.emulators.units import of_detector
+from tokaido.hal.files import MODE_OF_SECRETS, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,5 @@ def set_up(
 def make_preshared_key(path: Path, size: int) -> bytes:
     """Write `size` random bytes to a new file of mode 0600, and return them."""
     key = os.urandom(size)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(key)
+    write_new(path, key, mode=MODE_OF_SECRETS)
     return key

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.emulators._model import DeviceModel
 from tokaido.emulators._options import ModelOptions, model_class
-from tokaido.emulators._plugs import choose_end
+from tokaido.emulators._plugs import choose_end, is_taken
 from tokaido.hal import ConfigurationError
 from tokaido.hal.tables import Check, Mistakes, number, of_kind, whole
 
@@ -141,7 +141,7 @@ class DeviceReader:
                 self._mistakes.note(
                     where, f"an emulator needs an absolute path, such as serial:/tmp/lab/alice, not {path}"
                 )
-            elif self._claims(where, path, path) and (Path(path).exists() or Path(path).is_symlink()):
+            elif self._claims(where, path, path) and is_taken(Path(path)):
                 self._mistakes.note(
                     where, f"{path} is there already; another emulation may run. Remove it, if none does"
                 )

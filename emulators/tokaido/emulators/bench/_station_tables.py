@@ -49,7 +49,8 @@ class EmulatedLink:
 class StationPlan:
     """All that a station asks to be emulated."""
 
-    seed: int = 0
+    seed: int | None = None
+    """What the file says; None for a new one."""
     speed: float = 1.0
     devices: dict[str, EmulatedDevice] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators._fault_kinds import FAULT_KINDS
+from tokaido.emulators.conformance._plan import SERIAL_ENDS
 from tokaido.emulators.conformance._questions import Asking
 from tokaido.emulators.conformance._rig import Rig, side_by_side
 
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators.conformance._plan import WireFault
+
+STALL, BACK = 6.0, 8.0
+"""How long a slow device stalls, and how soon it must be heard again: in deadlines of an exchange."""
+SLOW, SLOWER = 0.05, 0.3
+"""How long it takes over one question: where a failure costs a new handshake, and on a plain line, which goes on."""
 
 
 class UnderFaults(Asking):
@@ -90,6 +97,24 @@ class UnderFaults(Asking):
         assert not isinstance(results[-1], hal.TokaidoError), f"it does not recover: {results[-1]}"
         truth = again.truth()
         rig.compare(again.name, again.wanted, truth == again.wanted, fault, truth=truth)
+
+    def test_a_slow_device_that_stalls_is_soon_heard_again(self, rig: Rig) -> None:
+        """A device that stalls for several deadlines, and is slow before and after, tells no wrong value."""
+        timeout_s = rig.plan.timeout
+        questions = self.questions(rig)
+        for question in questions:
+            assert self.ask(rig, question), f"{question.name} must be told before the fault comes"
+        add = rig.emulator.faults.add
+        plain = rig.wire_end in SERIAL_ENDS and not rig.correlated
+        add("latency", direction="from_unit", port="control", seconds=(SLOWER if plain else SLOW) * timeout_s)
+        add("hang", direction="to_unit", port="control", seconds=STALL * timeout_s, count=1)
+        stalled = hal.Deadline(hal.SYSTEM_CLOCK, STALL * timeout_s)
+        calls = itertools.cycle(questions)
+        while not stalled.passed:
+            self.ask(rig, next(calls))
+        back = hal.Deadline(hal.SYSTEM_CLOCK, BACK * timeout_s + rig.overrun_s)
+        while not all(self.ask(rig, question) for question in questions):
+            assert not back.passed, f"it answers again and is not heard for {back.timeout_s:.1f} s"
 
     def test_another_box_at_the_same_place_is_refused(self, rig: Rig) -> None:
         """Where the protocol tells boxes apart, another one raises `WrongDeviceError` until the first is back."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokaido.emulators._faults import Fault
 
 BLOCKS = 12
+ALTERED = 24
 LATER_S = 0.1
 PATIENCE_S = 2.0
 HURRY = 30.0
@@ -40,8 +41,8 @@ class KeyContract(UnitContract):
             metafunc.parametrize("way", dict.fromkeys(fault.direction for fault in self._key_faults()))
 
     def _key_faults(self) -> list[WireFault]:
-        """Return the faults that encrypted messages meet; one that alters bytes strikes below the encryption."""
-        return [fault for fault in self.plan.faults if "keys" in fault.of.ports and not fault.of.alters_bytes]
+        """Return the faults that messages meet: those that alter bytes strike in the unit, within the encryption."""
+        return [fault for fault in self.plan.faults if "keys" in fault.of.ports]
 
     def key_rig(self, speed: float = 1.0) -> KeyRig:
         """Return an emulator, which may live faster than we do, and its driver."""
@@ -214,6 +215,21 @@ class KeyContract(UnitContract):
                 self._draw_twice(keyed, fault)
             keyed.check_the_books(fault)
             keyed.check_nothing_shows(heard)
+
+    def test_a_block_that_the_unit_altered_is_not_handed_out(self) -> None:
+        """One altered byte of an offer, of a key or of what is said of it: the block comes right, or an error comes."""
+        self.check_altered_keys()
+
+    def check_altered_keys(self) -> None:
+        """Alter one byte of an offer, again and again, while every block is drawn."""
+        self._skip_without_keys()
+        with self.key_rig() as keyed:
+            keyed.begin(ALTERED)
+            for _ in range(ALTERED):
+                fault = keyed.emulator.faults.add("garble", port="keys", count=1)
+                keyed.draw(WireFault("garble", "from_unit"))
+                fault.remove()
+            keyed.check_the_books()
 
     @contextmanager
     def _struck(self, keyed: KeyRig, fault: WireFault, probability: float = 1.0) -> Generator[list[Fault]]:

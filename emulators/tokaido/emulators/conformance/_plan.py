@@ -108,5 +108,7 @@ def ends_of(model: Any, kinds: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
     return tuple(end for end in ends if RESOURCE_KINDS.get(end, "visa") in kinds.get("control", ()))
 
 
+SERIAL_ENDS: Final = ("pty", "emu", "asrl")
+"""Wire ends that are serial lines."""
 RESOURCE_KINDS: Final = {"pty": "serial", "emu": "serial"}
 """Kind of resource that leads to a wire end, where it is not VISA."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 import threading
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class TcpProxy:
 
     def _live(self) -> None:
         while not self._closing.is_set():
-            for end in select.select([self._listener, *self._other], [], [], _ROUND_S)[0]:
+            for end in wait([self._listener, *self._other], _ROUND_S):
                 if end is self._listener:
                     self._accept()
                 elif end in self._other:  # the other end of a pair may have ended both just before

@@ -1,6 +1,7 @@
 """Two-sided distillation of keys: sifting, parameter estimation, Cascade, verification, privacy amplification, tags."""
 
 from tokaido.emulators.distillation._codec import MessageError
+from tokaido.emulators.distillation._detector_watch import uneven_limit
 from tokaido.emulators.distillation._distiller import Distiller
 from tokaido.emulators.distillation._ledger import EpsilonLedger, LedgeredKey
 from tokaido.emulators.distillation._receiver import ReceiverDistiller
@@ -31,4 +32,5 @@ __all__ = [
     "QuarantinedBlock",
     "ReceiverDistiller",
     "TransmitterDistiller",
+    "uneven_limit",
 ]

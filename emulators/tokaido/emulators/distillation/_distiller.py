@@ -71,6 +71,7 @@ class Distiller(Session):
             expected_bits=self._expected_bits,
             qber_key=totals.qber_key,
             qber_check=self._counts.qber_check if self._counts.check_total else totals.qber_check,
+            ones_share=totals.ones_share,
             efficiency=totals.efficiency,
             leaked_bits=totals.leaked_bits,
             key_bits=totals.key_bits,

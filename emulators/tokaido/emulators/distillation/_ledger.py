@@ -18,6 +18,8 @@ STATISTICAL_TERMS: Final = 14
 eps_sec = 2 (a1 + 2 a2 + a3) + nu (Lim et al. 2014, appendix B). The statistical a3 holds seven parts and counts
 twice; the smoothing a1 and a2 and the hash nu make the other seven.
 """
+RATIO_TERMS: Final = 4
+"""More of them where detectors are charged for a ratio below 1: a bound in each basis, counted twice as the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,12 @@ class EpsilonLedger:
     """That a forged transcript passed one of the tags of the block."""
 
     @classmethod
-    def of_block(cls, eps_sec: float, *, correctness: float, authentication: float) -> EpsilonLedger:
+    def of_block(
+        cls, eps_sec: float, *, correctness: float, authentication: float, detector_ratio: float = 1.0
+    ) -> EpsilonLedger:
         """Return the ledger of a block that was made with the secrecy parameter `eps_sec` and two decoy states."""
-        estimation = eps_sec * STATISTICAL_TERMS / ERROR_TERMS
+        more = 0 if detector_ratio == 1 else RATIO_TERMS
+        estimation = eps_sec * (STATISTICAL_TERMS + more) / (ERROR_TERMS + more)
         return cls(estimation, eps_sec - estimation, correctness, authentication)
 
     @property

@@ -15,6 +15,7 @@ from tokaido.emulators.distillation._codec import (
     unpack_bits,
     unpack_labels,
 )
+from tokaido.emulators.distillation._detector_watch import DetectorWatch
 from tokaido.emulators.distillation._distiller import Distiller, check_qber
 from tokaido.emulators.distillation._frames import CorrectedFrame, QberEstimate
 from tokaido.emulators.distillation._messages import (
@@ -82,17 +83,24 @@ class ReceiverDistiller(Distiller):
         self._rate = DetectionRate()
         self._margin = 0
         self._estimate = QberEstimate()
+        self._pairs = 1
         super().__init__(settings, pool, secret=secret)
 
-    def add(self, record: ReceiverRecord, until: int | None = None) -> None:
+    def add(self, record: ReceiverRecord, until: int | None = None, *, sub_channels: int = 1) -> None:
         """Take further detections: slots int64[n] ascending, and basis and bit uint8[n].
 
-        `until` is the first slot that is not over yet; default: the one after the record's last.
+        `until` is the first slot that is not over yet; default: the one after the record's last. `sub_channels` take
+        turns with the slots and have a pair of detectors each, which is watched for itself. Their number counts from
+        the next block on.
 
         Raises:
             RangeError: The arrays differ in length, the slots do not ascend, or one is not below `until`.
         """
         if not self._closed:
+            if sub_channels != self._pairs:
+                self._pairs = sub_channels
+                if not self._counts.n:
+                    self._watch = DetectorWatch(sub_channels)
             before = self._calendar.over
             self._calendar.add(record.slots, (record.basis, record.bit), until)
             in_key = record.slots.size - int(np.count_nonzero(record.basis))
@@ -104,6 +112,7 @@ class ReceiverDistiller(Distiller):
         self._announced: Detections | None = None
         self._sifting: PlannedBlock | None = None
         self._last_announced = 0
+        self._watch = DetectorWatch(self._pairs)
         self._labels: list[NDArray[np.uint8]] = []
         self._in_flight: dict[int, CorrectedFrame] = {}
         self._next_frame = 0
@@ -237,13 +246,15 @@ class ReceiverDistiller(Distiller):
     def _sift(self, result: SiftResult) -> None:
         if self._announced is None:
             raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a sift result came without announcement")
-        basis, bit = self._announced.basis, self._announced.bit
+        slots, basis, bit = self._announced.slots, self._announced.basis, self._announced.bit
         keep = unpack_bits(result.keep, basis.size)
         key_at, check_at = np.flatnonzero(keep > basis), np.flatnonzero(keep & basis == 1)
         labels = unpack_labels(result.intensities, key_at.size + check_at.size)
         key_labels, check_labels = labels[: key_at.size], labels[key_at.size :]
         errors = unpack_bits(result.check_bits, check_at.size) != bit.take(check_at)
         self._announced = None
+        kept = np.flatnonzero(keep)
+        self._watch.count(slots.take(kept), basis.take(kept), bit.take(kept))
         self._counts.add_sifted(key_labels, check_labels, errors)
         self._parts.append(bit.take(key_at))
         self._labels.append(key_labels)
@@ -252,7 +263,9 @@ class ReceiverDistiller(Distiller):
 
     def _start(self) -> None:
         self._totals.qber_check = self._counts.qber_check
+        self._totals.ones_share = self._watch.ones_share
         self._rate.learn(self._counts.n, self._sifting.detections if self._sifting is not None else 0)
+        self._watch.check(self.settings.detector_ratio)
         self._check_size()
         self._join_parts()
         self._intensity = np.concatenate(self._labels)

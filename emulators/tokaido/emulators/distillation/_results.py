@@ -29,6 +29,8 @@ class AbortReason(StrEnum):
     """The transmitter heard of the block after its first pulse was sent."""
     ANNOUNCED_EARLY = "announced-early"
     """Detections of the block were announced before its last pulse was sent."""
+    DETECTOR_MISMATCH = "detector-mismatch"
+    """The receiver's bits have more ones, or fewer, than detectors of the stated ratio make."""
     VERIFICATION_FAILED = "verification-failed"
     """A frame still differs after `max_extra_passes`."""
     AUTH_MISMATCH = "auth-mismatch"
@@ -170,6 +172,9 @@ class DistillationStatistics:
     """Of the last corrected block."""
     qber_check: float
     """Of the open block, or of the last one while the new one is empty."""
+    ones_share: float
+    """Share of ones among the receiver's key-basis bits of the last block, of the two detectors where it is farthest
+    from a half; nan at the transmitter, whose bits no detector decides."""
     efficiency: float
     """f of the last accepted block."""
     leaked_bits: int

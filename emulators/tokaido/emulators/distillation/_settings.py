@@ -57,10 +57,17 @@ class DistillationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """Correctness failure probability of a block."""
     qber_abort: _Share = QBER_ABORT
     """Key-basis error rate above which a block is given up; never above `QBER_ABORT`."""
+    detector_ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+    """Smaller over larger efficiency of the receiver's two detectors, at least: what the key length is charged for.
+
+    The receiver gives up a block whose share of ones says otherwise. 1: they are equal, and nothing is charged.
+    """
     intensities: _Triple = (0.45, 0.20, 0.001)
     """Mean photon number of the signal, decoy and vacuum states, in photon/pulse."""
     probabilities: _Triple = (0.30, 0.55, 0.15)
     """Probability of each of them."""
+    intensity_tolerance: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    """How far the light of a pulse may be off the intensities, as a fraction: the key length is the worst case."""
     max_extra_passes: int = 8
     """Passes added to a frame whose verification failed, one at a time, before the block is given up."""
     replenish_bits: int = 512
@@ -78,6 +85,7 @@ class DistillationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
             (self.intensities[0] > self.intensities[1] > self.intensities[2] >= 0, "intensities must fall: s > d > v"),
             (self.intensities[0] > self.intensities[1] + self.intensities[2], "intensities must obey s > d + v"),
             (self.intensities[0] <= 100, "intensities must not exceed 100 photon/pulse"),
+            (0 < self.detector_ratio <= 1, "detector_ratio must be above 0 and at most 1"),
             (min(self.probabilities) > 0, "probabilities must be positive"),
             (abs(sum(self.probabilities) - 1) < 1e-6, "probabilities must add up to 1"),
             (0 <= self.max_extra_passes <= 64, "max_extra_passes must be 0 to 64"),

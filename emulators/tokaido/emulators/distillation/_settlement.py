@@ -116,6 +116,7 @@ class Totals:
     repairs: int = 0
     qber_key: float = math.nan
     qber_check: float = math.nan
+    ones_share: float = math.nan
     efficiency: float = math.nan
     eps: EpsilonLedger = field(default_factory=EpsilonLedger)
 
@@ -150,7 +151,10 @@ class Leak:
 
 
 def finite_key(settings: DistillationSettings, counts: BlockCounts, leaked_bits: int) -> KeyLength:
-    """Return the finite-key length of the block (Lim et al. 2014) once `leaked_bits` were disclosed."""
+    """Return the finite-key length of the block (Lim et al. 2014) once `leaked_bits` were disclosed.
+
+    It is charged for detectors of the stated ratio.
+    """
     from tokaido.emulators.optics import BasisCounts, key_length  # noqa: PLC0415 - the optics are heavier than this
 
     return key_length(
@@ -162,6 +166,8 @@ def finite_key(settings: DistillationSettings, counts: BlockCounts, leaked_bits:
         eps_sec=settings.eps_sec,
         eps_cor=settings.eps_cor,
         bound=settings.bound,
+        intensity_tolerance=settings.intensity_tolerance,
+        detector_ratio=settings.detector_ratio,
     )
 
 
@@ -176,6 +182,7 @@ def block_ledger(
     longest = max(end - start for start, end in frame_bounds(settings, n))
     return EpsilonLedger.of_block(
         settings.eps_sec,
+        detector_ratio=settings.detector_ratio,
         correctness=verifications * forgery_bound(-(-longest // 8)),
         authentication=sum(2 * forgery_bound(size) for size in authenticated_bytes),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators.ends._end import End, SharedModel
-from tokaido.emulators.ends._service import ServiceRequest
+from tokaido.emulators.ends._service import ClientServiceRequest
 from tokaido.emulators.ends._tcp import LOOPBACK
 from tokaido.emulators.ends.hislip import HislipServer, Profile, ProgramMessage, RemoteLocal
 
@@ -21,8 +21,8 @@ class HislipEnd(End):
     """Carries the stream port `control` as HiSLIP, sub-address `hislip0`.
 
     An END stands for the end of a line, and every line that the model sends is one reply with an END; a reply that a
-    fault robbed of its end has none. HiSLIP 1.0 has no TLS, which is what instruments speak; so this listener is bound
-    to the loopback interface, carries no port that has keys, and is there only when asked for.
+    fault robbed of its end has none. Most instruments speak HiSLIP without TLS, and so does this one; so its listener
+    is bound to the loopback interface, carries no port that has keys, and is there only when asked for.
 
     Args:
         shared: The model.
@@ -50,9 +50,10 @@ class HislipEnd(End):
         """The server; only the end's own thread may touch it."""
         self.remote: RemoteLocal | None = None
         """What a client last wanted of the front panel."""
-        self._asker = ProgramMessage(0, 0, 0, b"")
+        self._asker = b""  # token of the message that the model had last
         self._asked: dict[bytes, ProgramMessage] = {}
-        self._service = ServiceRequest(shared.model)
+        self._tokens = 0
+        self._requests: dict[int, ClientServiceRequest] = {}
 
     @property
     def port(self) -> int:
@@ -82,46 +83,81 @@ class HislipEnd(End):
             self.server.open()
 
     def _wait(self, timeout_s: float) -> list[list[bytes]]:
-        with self._shared.lock:
-            request = self._service.new_request()
-        if request is not None:
-            self.server.request_service(request)
+        for number in list(self._requests):
+            self._look_for_requests(number)
         self.server.service(timeout_s)
         return []  # carry each message at once, so that a status query finds it done
 
+    def _look_for_requests(self, number: int) -> None:
+        requests = self._requests.get(number)
+        if requests is None:
+            return
+        with self._shared.lock:
+            status = requests.new_request(message_available=self.server.message_available(number))
+        if status is not None:
+            self.server.request_service(number, status)
+
     # --- hislip.Instrument ------------------------------------------------------------------------------------------
 
-    def receive(self, message: ProgramMessage) -> None:
+    def opened(self, session: int, /) -> None:
+        """Begin to look for reasons to request service of a client."""
+        with self._shared.lock:
+            self._requests[session] = ClientServiceRequest(self._shared.model)
+
+    def closed(self, session: int, /) -> None:
+        """Request nothing of a client any longer."""
+        self._requests.pop(session, None)
+
+    def receive(self, message: ProgramMessage, /) -> None:
         """Take a message."""
+        self._look_for_requests(message.session)  # before there is a reply: each one is a reason of its own
         data = message.data if message.data.endswith(ENDINGS) else message.data + b"\n"
         self._carry([data, self._token(message)])
 
-    def status_byte(self, _session: int, /, *, message_available: bool) -> int:
-        """Return the status byte for a serial poll."""
-        with self._shared.lock:
-            self._shared.catch_up()
-            return self._service.poll(message_available=message_available)
-
-    def clear(self, _session: int, /) -> None:
-        """Forget what was sent, and what the model wanted to say."""
-        self._lose_what_is_on_its_way()
-        with self._shared.lock:
-            self._shared.catch_up()
-            self._shared.model.clear_device()
+    def trigger(self, message: ProgramMessage, /) -> None:
+        """Trigger the model once everything that came before was handed over."""
+        self._carry([b"", self._token(message)])
 
     def _carry(self, piece: list[bytes]) -> None:
         self._meet("to_unit", piece)
         if self.plugged:
             self._exchange()
 
-    def trigger(self, message: ProgramMessage) -> None:
-        """Trigger the model once everything that came before was handed over."""
-        self._carry([b"", self._token(message)])
+    def busy(self, session: int, /) -> bool:
+        """Whether a message of this client is on its way to the model, or the model is at it."""
+        if any(self._is_of(session, piece[1]) for _, _, piece in self._delayed["to_unit"]):
+            return True
+        with self._shared.lock:
+            return self._is_of(session, self._asker) and self._shared.model.occupied
+
+    def status_byte(self, session: int, /, *, message_available: bool) -> int:
+        """Return the status byte for a serial poll."""
+        with self._shared.lock:
+            self._shared.catch_up()
+            return self._requests[session].poll(message_available=message_available)
+
+    def clear(self, session: int, /) -> None:
+        """Forget what a client sent, and what the model wanted to say to it; others go on as they were."""
+        for waiting in self._delayed.values():
+            kept = [entry for entry in waiting if not self._is_of(session, entry[2][1])]
+            waiting.clear()
+            waiting.extend(kept)
+        with self._shared.lock:
+            if self._is_of(session, self._asker):
+                self._shared.catch_up()
+                self._shared.model.clear_device()
 
     def interrupted(self, _session: int, /) -> None:
         """Tell the model that a reply was not read."""
+        self._collect()  # replies to others stay
         with self._shared.lock:
             self._shared.model.query_error(-410)
+
+    def misplaced_trigger(self, _session: int, /) -> None:
+        """Tell the model of a trigger within a message."""
+        self._collect()
+        with self._shared.lock:
+            self._shared.model.query_error(-105)
 
     def remote_local(self, _session: int, request: RemoteLocal, /) -> None:
         """Note who is in command."""
@@ -130,11 +166,18 @@ class HislipEnd(End):
     # --- pieces: [line, token of the message] -----------------------------------------------------------------------
 
     def _token(self, message: ProgramMessage) -> bytes:
-        token = b"%d/%d/%d" % message[:3]
+        if message.session not in self.server.sessions:
+            return b""  # the client is gone: nobody reads a reply
+        self._tokens += 1
+        token = b"%d" % self._tokens
         self._asked[token] = message
         while len(self._asked) > 1024:
             del self._asked[next(iter(self._asked))]
         return token
+
+    def _is_of(self, session: int, token: bytes) -> bool:
+        message = self._asked.get(token)
+        return message is not None and message.session == session
 
     def _content(self, piece: list[bytes]) -> list[bytes]:
         return piece[:1]
@@ -149,7 +192,7 @@ class HislipEnd(End):
         return False
 
     def _give(self, model: DeviceModel, piece: list[bytes]) -> None:
-        self._asker = self._asked.get(piece[1], self._asker)
+        self._asker = piece[1]
         if piece[0]:
             model.receive("control", piece[0])
         else:
@@ -159,8 +202,7 @@ class HislipEnd(End):
         data = model.take("control")
         if not data:
             return []
-        token = self._token(self._asker)
-        return [[line, token] for line in data.splitlines(keepends=True)]
+        return [[line, self._asker] for line in data.splitlines(keepends=True)]
 
     def _emit(self, piece: list[bytes]) -> None:
         message = self._asked.get(piece[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import tty
@@ -147,14 +148,18 @@ class PtyEnd(End):
         if not self.plugged:
             self._closing.wait(timeout_s)
             return []
-        writing = [self._master] if self._queue else []
-        if self._pacer is not None:
-            timeout_s = min(timeout_s, self._pacer.due_s(len(self._queue))) if self._queue else timeout_s
-            writing = []
-        readable, writable, _ = select.select([self._master], writing, [], timeout_s)
-        if writable or self._pacer is not None:
+        events = select.POLLIN
+        if self._queue and self._pacer is None:
+            events |= select.POLLOUT
+        elif self._queue and self._pacer is not None:
+            timeout_s = min(timeout_s, self._pacer.due_s(len(self._queue)))
+        poll = select.poll()  # `select.select` knows no descriptor above 1,023
+        poll.register(self._master, events)
+        found = poll.poll(math.ceil(timeout_s * 1000))
+        event = found[0][1] if found else 0
+        if event & select.POLLOUT or self._pacer is not None:
             self._write()
-        if not readable:
+        if not event & ~select.POLLOUT:
             return []
         try:
             data = os.read(self._master, _CHUNK)

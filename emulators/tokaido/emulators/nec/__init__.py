@@ -7,8 +7,8 @@ Their faults are those of every unit (`tokaido.emulators.units`), and one more:
 |---|---|---|---|
 | `cryostat_warm` | receiver | `DET_TEMP` | the cooling of the detectors stops; from warm, nanowires take up to 6 h |
 
-`laser_power_loss` strikes the first laser that is on, `detector_temperature_runaway` all nanowires, since one cryostat
-holds them.
+`laser_power_loss` and `laser_seeding` strike the first laser that is on, `detector_temperature_runaway` all nanowires,
+since one cryostat holds them.
 """
 
 from tokaido.emulators.nec._receiver import ReceiverModel

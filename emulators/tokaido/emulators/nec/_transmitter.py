@@ -50,9 +50,8 @@ class TransmitterModel(NecUnit, TransmitterUnit):
         return self.emitting and channel in self.channels_on
 
     def _power_of(self, channel: int) -> float:
-        """Return the power of one laser in dBm; the fault of a lost laser power strikes the first that is on."""
-        lost = "laser_power_loss" in self.faults and channel == self.channels_on[0]
-        power = self.LASER_POWER_DBM - (self.LASER_POWER_LOSS_DB if lost else 0.0)
+        """Return the power of one laser in dBm."""
+        power = self.LASER_POWER_DBM + self._laser_excess_db(channel)
         return self.noise.around(of_channel(channel, "laser_power"), power, 0.01, self.now_ns)
 
     def _laser_power(self) -> float:
@@ -60,14 +59,12 @@ class TransmitterModel(NecUnit, TransmitterUnit):
         milliwatts = math.fsum(10 ** (self._power_of(c) / 10) for c in self.channels_on)
         return 10 * math.log10(milliwatts)
 
-    def _follow_hardware(self) -> None:
+    def _watch_light(self) -> None:
         low, high = LASER_LIMITS_DBM
         if self.emitting and any(not low <= self._power_of(c) <= high for c in self.channels_on):
             self.raise_alarm("LASER_POWER")
         if self.channels_on:
-            super()._follow_hardware()
-        elif "rng_failure" in self.faults:
-            self.raise_alarm("RNG_FAIL")
+            super()._watch_light()
 
     def reading(self, name: str) -> UnitReading:
         """Return a reading of this unit; NO_DATA for what only an emitting laser shows."""

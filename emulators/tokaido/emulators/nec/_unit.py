@@ -141,6 +141,10 @@ class NecUnit(UnitModel):
             values[name] = None if text is None else (float(text) if text[-1].isdigit() else text)
         return values
 
+    def telemetry_ages(self) -> dict[str, float]:
+        """Return how old the values of `FETCh:ALL?` are in s, but for those of this moment."""
+        return {name: float(age) for name, _, age in self.panel.everything() if age and float(age)}
+
     def receive_message(self, peer: bytes, client_key: str, frames: list[bytes]) -> None:
         """Take one message at the key channel; one whose number does not rise on its connection is dropped."""
         found = self.KEY_FORMAT.request_id(frames)

@@ -9,6 +9,7 @@ from ._attacks import (
     TrojanHorse,
 )
 from ._conditions import NOMINAL, Conditions
+from ._count_bounds import CountBounds
 from ._counting import CountedExposure, DetectorCounts
 from ._day import DayAlarm, DayBlock, DayOfLink, LinkState, simulate_day
 from ._detections import Exposure, QuantumChannel, ReceiverRecord, TransmitterRecord
@@ -40,6 +41,7 @@ from ._lucamarini import (
     lucamarini_expected_key,
     lucamarini_key_length,
 )
+from ._mismatch import least_kept
 from ._one_decoy import (
     OneDecoyParameters,
     OneDecoyStatistics,
@@ -91,6 +93,7 @@ __all__ = [
     "BasisKey",
     "Bound",
     "Conditions",
+    "CountBounds",
     "CountedExposure",
     "DataChannel",
     "DayAlarm",
@@ -166,6 +169,7 @@ __all__ = [
     "intercepted",
     "key_length",
     "least_detections",
+    "least_kept",
     "link_from_file",
     "link_rate",
     "lucamarini_expected_key",

@@ -75,6 +75,9 @@ class TimeShift:
 
     efficiencies: tuple[float, float]
     """What the shift leaves of the efficiency of the detector for bit 0 and of that for bit 1, each 0 to 1."""
+    alternating: bool = False
+    """Whether half of the pulses, chosen at random, are shifted the other way: she knows which, and the two detectors
+    count alike."""
 
     def __post_init__(self) -> None:
         if len(self.efficiencies) != 2 or not all(0 <= share <= 1 for share in self.efficiencies):

@@ -8,6 +8,7 @@ import numpy as np
 
 from ._finite_key import BasisCounts, KeyLength, key_length
 from ._lucamarini import AnyBound, LucamariniKey, lucamarini_key_length
+from ._mismatch import refuse_mismatch
 from ._rates import binary_entropy
 
 if TYPE_CHECKING:
@@ -56,10 +57,12 @@ class BlockKeys:
             eps_sec=p.eps_sec,
             eps_cor=p.eps_cor,
             bound=self._bound or "chernoff",
+            detector_ratio=p.detector_ratio,
         )
 
     def _lucamarini(self, key: BasisCounts, check: BasisCounts) -> LucamariniKey:
         p = self._params
+        refuse_mismatch(p.detector_ratio, "lucamarini")
         if self._bound == "lp":
             raise ValueError("bound 'lp' is one of method 'lim': choose 'gaussian', 'chernoff' or 'hoeffding'")
         p_a, p_b = p.key_basis_probability_transmitter, p.key_basis_probability_receiver

@@ -41,7 +41,8 @@ class ClickTable:
     click_probability: float
     clicked: LabelSampler
     silent: LabelSampler
-    """For afterpulses in a gate without a click of its own: error bit random, label as of any such gate."""
+    """For afterpulses in a gate without a click of its own: label as of any such gate. The error bit is random, and
+    gives way to what the detector says that the afterpulse fires."""
     biased: bool
     """Whether the detectors differ, so that clicks tell something of the bit that was sent."""
     blinded: bool
@@ -91,14 +92,18 @@ class _Light:
         self._conditions = conditions
         self._attack = conditions.eavesdropper
         dark = min(params.dark_count_probability * conditions.dark_count_scale, 1.0)
-        ratios = conditions.detector_efficiencies
+        zero, one = conditions.detector_efficiencies
+        shifts = [(1.0, 1.0)]
         if isinstance(self._attack, TimeShift):
-            ratios = ratios[0] * self._attack.efficiencies[0], ratios[1] * self._attack.efficiencies[1]
-        mean_ratio = sum(ratios) / 2
-        self._ratios = (ratios[0] / mean_ratio, ratios[1] / mean_ratio) if mean_ratio > 0 else (1.0, 1.0)
+            first, second = self._attack.efficiencies
+            shifts = [(first, second), (second, first)] if self._attack.alternating else [(first, second)]
+        ratios = [(zero * a, one * b) for a, b in shifts]
+        mean_ratio = sum(a + b for a, b in ratios) / (2 * len(ratios))
+        self._ratios = [(a / mean_ratio, b / mean_ratio) for a, b in ratios] if mean_ratio > 0 else [(1.0, 1.0)]
+        """Relative efficiencies of the two detectors, for each way in which light is shifted; all are equally often."""
         self._efficiency = _efficiency(params, conditions) * mean_ratio
         self.blinded = isinstance(self._attack, DetectorBlinding) and self._efficiency > 0
-        self.biased = self._ratios[0] != self._ratios[1] and not self.blinded
+        self.biased = any(a != b for a, b in self._ratios) and not self.blinded
         self._noise = 0.0 if self.blinded else dark + (1 - dark) * -math.expm1(math.log1p(-conditions.background) / 2)
         self._errors = _error(params, conditions, 0), _error(params, conditions, 1)
         if isinstance(self._attack, PhotonNumberSplitting):
@@ -137,13 +142,20 @@ class _Light:
             return right, wrong, both
         return self._poissonian(mean, error, sent)
 
-    def _toward(self, error: float, sent: int) -> tuple[float, float]:
+    def _toward(self, error: float, sent: int, shift: int = 0) -> tuple[float, float]:
         """Return which share of the efficiency is that of the right detector and which that of the wrong one."""
-        return (1 - error) * self._ratios[sent], error * self._ratios[1 - sent]
+        ratios = self._ratios[shift]
+        return (1 - error) * ratios[sent], error * ratios[1 - sent]
 
     def _poissonian(self, mean: float, error: float, sent: int) -> Arrivals:
-        right, wrong = (-math.expm1(-self._efficiency * mean * share) for share in self._toward(error, sent))
-        return right * (1 - wrong), wrong * (1 - right), right * wrong
+        shifts = len(self._ratios)
+        of_right = of_wrong = of_both = 0.0
+        for shift in range(shifts):
+            right, wrong = (-math.expm1(-self._efficiency * mean * part) for part in self._toward(error, sent, shift))
+            of_right += right * (1 - wrong) / shifts
+            of_wrong += wrong * (1 - right) / shifts
+            of_both += right * wrong / shifts
+        return of_right, of_wrong, of_both
 
     def _split_arrivals(self, mean: float, error: float, sent: int) -> Arrivals:
         split = self._split

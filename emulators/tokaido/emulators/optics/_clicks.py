@@ -8,9 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ._afterpulses import fire
+
 Slots = NDArray[np.int64]
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+Bits = NDArray[np.uint8]
 
 _LARGE: Final = 1e15
 """A thousandth of the largest int64: no exponential draw in double precision comes near to 1000."""
@@ -89,13 +92,20 @@ class Clicks:
     """Indices of clicks that nothing but an afterpulse made."""
     coincident: Indices
     """Indices of clicks into whose gate an afterpulse fell as well."""
+    causes: Indices
+    """Index of the click that caused each of `afterpulses`; below 0, -1 - k stands for a cause before this stretch,
+    whose afterpulse was number k of those still to come."""
+    coincident_causes: Indices
+    """The same of the afterpulses that fell into the gates of `coincident`."""
+    coming_causes: Indices
+    """The same of the afterpulses that are still to come, in order of time."""
 
 
 class DetectorPair:
     """Two gated detectors that die together: remembers the dead time and the afterpulses still to come.
 
     After each registered click, with `afterpulse_probability`, one more click follows `dead_gates` + 1 + floor(Exp(
-    `afterpulse_gates`)) gates later, if the detectors are live then; it has afterpulses of its own.
+    `afterpulse_gates`)) gates later in the same detector, if it is live then; it has afterpulses of its own.
     """
 
     def __init__(
@@ -111,11 +121,13 @@ class DetectorPair:
         """Forget all earlier clicks."""
         self._last: int | None = None
         self._pending: Slots = np.empty(0, np.int64)
+        self._pending_bits: Bits = np.empty(0, np.uint8)
 
     def register(self, primaries: Slots, stop: int, *, blinded: bool = False) -> Clicks:
         """Return the clicks registered before slot `stop`, given all clicks that light and noise would make there.
 
         `primaries` rise, none twice, and go on from the `stop` of the call before. Blind detectors have no afterpulses.
+        Call `fire` before the next stretch: only the caller knows which detector each click was in.
         """
         if blinded:
             self._pending = self._pending[:0]
@@ -136,17 +148,39 @@ class DetectorPair:
             merged[places] = extra
             merged[primary] = slots
             slots = merged
-        coincident = np.searchsorted(slots, ghosts)
-        inside = coincident < slots.size
-        coincident = coincident[inside][slots[coincident[inside]] == ghosts[inside]]
+        missed = possible.slots[ghosts]
+        coincident = np.searchsorted(slots, missed)
+        inside = np.flatnonzero(coincident < slots.size)
+        inside = inside[slots[coincident[inside]] == missed[inside]]
 
         happened = np.ones(possible.late_slots.size, np.bool_)
         known = possible.late_parents >= 0
         happened[known] = keep[possible.late_parents[known]]
-        self._pending = np.sort(possible.late_slots[happened])
+        coming = np.flatnonzero(happened)
+        coming = coming[np.argsort(possible.late_slots[coming], kind="stable")]
+        self._pending = possible.late_slots[coming]
         if slots.size:
             self._last = int(slots[-1])
-        return Clicks(slots, places, coincident)
+        return Clicks(
+            slots,
+            places,
+            coincident[inside],
+            causes=_found(possible.causes[kept], slots, places),
+            coincident_causes=_found(possible.causes[ghosts[inside]], slots, coincident[inside]),
+            coming_causes=_found(possible.late_causes[coming], slots, np.full(coming.size, slots.size)),
+        )
+
+    def fire(self, clicks: Clicks, received: Bits, double: Mask) -> None:
+        """Let each afterpulse of the stretch that was registered last fire the detector that clicked before it.
+
+        `received` is the bit of each click and `double` whether both detectors were in it, as light and noise have it.
+        Both are changed: afterpulses get their bits, and gates in which an afterpulse fired the other detector become
+        double clicks of a random bit.
+        """
+        if clicks.causes.size + clicks.coincident.size + clicks.coming_causes.size:
+            self._pending_bits = fire(clicks, received, double, self._pending_bits, self._rng)
+        else:
+            self._pending_bits = self._pending_bits[:0]
 
     def _afterpulses(self, primaries: Slots, stop: int) -> _PossibleAfterpulses:
         """Draw every afterpulse that would follow if its parent were registered, and its own afterpulses in turn."""
@@ -154,23 +188,30 @@ class DetectorPair:
         late = self._pending[due.size :]
         slots, parents = [due], [np.full(due.size, -1, np.int64)]
         late_slots, late_parents = [late], [np.full(late.size, -1, np.int64)]
+        before = -1 - np.arange(self._pending.size)
+        causes, late_causes = [before[: due.size]], [before[due.size :]]
         generation, first = np.concatenate([primaries, due]), 0
         while generation.size:
             hits = geometric_hits(self._rng, self._afterpulse_probability, generation.size)
             delays = (self._rng.standard_exponential(hits.size) * self._afterpulse_gates).astype(np.int64)
-            children = generation[hits] + delays + (self._dead_gates + 1)
+            behind = generation[hits]
+            children = behind + delays + (self._dead_gates + 1)
             hits += first
             first += generation.size
             inside = children < stop
             generation = children[inside]
             slots.append(generation)
             parents.append(hits[inside])
+            causes.append(behind[inside])
             late_slots.append(children[~inside])
             late_parents.append(hits[~inside])
-        return _PossibleAfterpulses(*map(np.concatenate, (slots, parents, late_slots, late_parents)))
+            late_causes.append(behind[~inside])
+        columns = slots, parents, causes, late_slots, late_parents, late_causes
+        return _PossibleAfterpulses(*map(np.concatenate, columns))
 
-    def _settle(self, candidates: _Candidates, doubtful: Mask) -> tuple[Mask, Slots]:
-        """Return which candidates are registered, and slots of afterpulses that happened but were not.
+    def _settle(self, candidates: _Candidates, doubtful: Mask) -> tuple[Mask, Indices]:
+        """Return which candidates are registered, and the numbers of afterpulses that happened but were not, counted
+        from the first afterpulse.
 
         All that are not in doubt are. Whether a candidate blinds others depends on earlier ones only, and whether an
         afterpulse happens on its earlier parent: starting from "all happen", each round gets at least one more link of
@@ -205,8 +246,8 @@ class DetectorPair:
         keep = np.logical_not(doubtful)
         keep[numbers] = registered[place]
         missed = place[order.size - children.size :]
-        missed = missed[happens[missed] & ~registered[missed]]
-        return keep, np.sort(slots[missed])
+        ghosts = np.flatnonzero(happens[missed] & ~registered[missed])
+        return keep, children[ghosts] - candidates.primaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +259,30 @@ class _PossibleAfterpulses:
 
     slots: Slots
     parents: Slots
+    causes: Slots
+    """Slots of the parents; -1 - k where it was one of an earlier stretch: see `Clicks`."""
     late_slots: Slots
     late_parents: Slots
+    late_causes: Slots
+
+
+def _found(causes: Slots, slots: Slots, before: Indices) -> Indices:
+    """Return which of the registered clicks are in these slots, each before the click `before`; numbers below 0 stay.
+
+    Most are the click before, and few are far: looking one by one is faster than a search.
+    """
+    found = before - 1
+    far = np.flatnonzero(slots[found] != causes) if slots.size else np.arange(causes.size)
+    for _ in range(_ROUNDS):
+        if not far.size:
+            return found
+        known = causes[far] < 0
+        found[far[known]] = causes[far[known]]
+        far = far[~known]
+        found[far] -= 1
+        far = far[slots[found[far]] != causes[far]]
+    found[far] = np.searchsorted(slots, causes[far])
+    return found
 
 
 class _Candidates:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from ._click_table import ClickTable
 from ._labels import DOUBLE, ERROR, INTENSITY_SHIFT, RECEIVER_BASIS_SHIFT, SENT_SHIFT, LabelSampler
 from ._parameters import LinkParameters
+
+_KEYS: Final = np.arange(2 << SENT_SHIFT)
+_DOUBLE: Final = _KEYS & DOUBLE != 0
+_RECEIVED_ONE: Final = (_KEYS & ERROR) ^ (_KEYS >> SENT_SHIFT) != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ def count_classes(params: LinkParameters, table: ClickTable, pulses: int, rng: n
 
     How many clicks there are in all has mean N Q / (1 + d Q) and variance mean (1 - Q) F / (1 + d Q)^2: gates that
     click with Q while d are dead after each (renewal theory), in clusters of a click and its afterpulses, F = (1 + m) /
-    (1 - m) for m afterpulses a click. Of which kind they are is multinomial. Normal: made for thousands of clicks.
+    (1 - m) for m afterpulses a click. Of which kind they are is multinomial, but for the detectors of afterpulses:
+    these are those of the clicks. Normal: made for thousands of clicks.
     """
     chance, afterpulse = _click_and_afterpulse(params, table)
     total = chance + afterpulse - chance * afterpulse
@@ -56,20 +61,47 @@ def count_classes(params: LinkParameters, table: ClickTable, pulses: int, rng: n
     clicks = min(max(round(rng.normal(mean, spread)), 0), pulses)
     kinds = np.array([chance * (1 - afterpulse), (1 - chance) * afterpulse, chance * afterpulse])
     own, after, both = (int(n) for n in rng.multinomial(clicks, kinds / kinds.sum()))
-    counts = _drawn(table.clicked, own, rng) + _drawn(table.silent, after, rng)
-    in_gate = _drawn(table.clicked, both, rng)
-    double = rng.binomial(in_gate, 0.5)  # else it is in the same detector
+
+    def drawn(sampler: LabelSampler, n: int) -> NDArray[np.int64]:
+        """Return numbers by key, the sent bit told."""
+        counts = _drawn(sampler, n, rng)
+        if not table.biased:  # keys leave open which bit was sent
+            half = 1 << SENT_SHIFT
+            counts[:half] += counts[half:]
+            counts[half:] = rng.binomial(counts[:half], 0.5)
+            counts[:half] -= counts[half:]
+        return counts
+
+    counts, in_gate = drawn(table.clicked, own), drawn(table.clicked, both)
+    share = _share_of_ones(counts + in_gate)
+    counts += _fired(drawn(table.silent, after), share, rng)
+    other = np.where(_RECEIVED_ONE, 1 - share, share)
+    double = rng.binomial(in_gate, other)  # else it is in the same detector
     counts += in_gate - double
-    for key in np.flatnonzero(double):
-        wrong = rng.binomial(double[key], 0.5)
-        counts[key & ~ERROR | DOUBLE] += double[key] - wrong
-        counts[key | ERROR | DOUBLE] += wrong
-    if not table.biased:  # keys leave open which bit was sent
-        half = 1 << SENT_SHIFT
-        counts[:half] += counts[half:]
-        counts[half:] = rng.binomial(counts[:half], 0.5)
-        counts[:half] -= counts[half:]
+    wrong = rng.binomial(double, 0.5)
+    np.add.at(counts, _KEYS & ~ERROR | DOUBLE, double - wrong)
+    np.add.at(counts, _KEYS | ERROR | DOUBLE, wrong)
     return _counted(counts, pulses)
+
+
+def _share_of_ones(counts: NDArray[np.int64]) -> float:
+    """Return the share of clicks that the detector for bit 1 has, double clicks counted half."""
+    single = counts[~_DOUBLE].sum()
+    doubles = counts[_DOUBLE].sum()
+    ones = counts[_RECEIVED_ONE & ~_DOUBLE].sum() + doubles / 2
+    return float(ones / (single + doubles)) if single + doubles else 0.5
+
+
+def _fired(counts: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return afterpulses by key when their detectors are those of the clicks that caused them: a share is for bit 1."""
+    right = _KEYS & ERROR == 0
+    together = counts[right] + counts[~right]
+    ones = rng.binomial(together, share)
+    fired = np.zeros_like(counts)
+    sent_one = _KEYS[right] >> SENT_SHIFT != 0
+    fired[right] = np.where(sent_one, ones, together - ones)
+    fired[~right] = together - fired[right]
+    return fired
 
 
 def _click_and_afterpulse(params: LinkParameters, table: ClickTable) -> tuple[float, float]:

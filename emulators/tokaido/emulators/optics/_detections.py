@@ -162,10 +162,13 @@ class QuantumChannel:
         else:
             random = np.frombuffer(self._secret((labels.size + 7) // 8), np.uint8)
             sent = np.unpackbits(random, count=labels.size)
-        # An afterpulse in the gate of another click: in the same detector half of the time, else a double click.
-        other = clicks.coincident[rng.random(clicks.coincident.size) < 0.5]
-        settings = labels[other] & np.uint8(255 - ERROR)
-        labels[other] = settings | np.uint8(DOUBLE) | rng.integers(0, 2, other.size, dtype=np.uint8)
+        received = sent ^ (labels & np.uint8(ERROR))
+        double = labels & np.uint8(DOUBLE) != 0
+        self._detectors.fire(clicks, received, double)
+        if afterpulses.size or clicks.coincident.size:
+            labels &= np.uint8(255 - ERROR - DOUBLE)
+            labels |= double * np.uint8(DOUBLE)
+            labels |= sent ^ received
         return labels, sent
 
 

@@ -10,7 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from ._count_bounds import CountBounds
 from ._linear_programme import DetectionBounds, least_detections
+from ._mismatch import check_detector_ratio, least_kept, terms_of
 from ._parameters import LinkParameters, check_decoy_settings
 from ._rates import ExpectedGains, Triple, binary_entropy, expected_gains
 from ._sampling import phase_error_bound
@@ -54,6 +56,8 @@ class KeyLength:
     """eps_sec + eps_cor: chance that the key is not what it is said to be."""
     reason: str
     """Why there is no key, or empty."""
+    detector_ratio: float = 1.0
+    """Up to which ratio of their efficiencies unequal detectors are charged for."""
     secure_against: ClassVar[str] = "general attacks"
     """What an eavesdropper may do to the light in the proof behind `method`."""
 
@@ -68,13 +72,20 @@ def key_length(
     eps_sec: float,
     eps_cor: float,
     bound: LimBound = "chernoff",
+    intensity_tolerance: float = 0.0,
+    detector_ratio: float = 1.0,
 ) -> KeyLength:
     """Return how many secret bits a block of sifted counts gives. Lim 2014 Eq. 1 with the bounds of Eqs. 2-5.
 
     `key` and `check` are the counts of the two bases (errors of the key basis are not used: they cost through
-    `leaked_bits`, all bits that error correction disclosed). Raises ValueError where counts or settings make no sense.
+    `leaked_bits`, all bits that error correction disclosed). With an `intensity_tolerance` the length holds for any
+    light between 1 - and 1 + that fraction of `intensities`, in each pulse (see `CountBounds`). A `detector_ratio`
+    below 1 charges for detectors whose efficiencies differ up to this ratio, smaller over larger; `_mismatch` has the
+    proof. eps_sec is then split into 25 failure chances instead of 21. Raises ValueError where counts or settings make
+    no sense, and for a tolerance with bound "lp", which has none.
     """
     check_decoy_settings(intensities, probabilities)
+    check_detector_ratio(detector_ratio)
     for name, counts in (("key", key), ("check", check)):
         for k in range(3):
             if not 0 <= counts.errors[k] <= counts.detections[k]:
@@ -85,17 +96,24 @@ def key_length(
         raise ValueError(f"eps_sec = {eps_sec!r}, eps_cor = {eps_cor!r}: both must lie between 0 and 1, such as 1e-10")
     if bound not in ("chernoff", "hoeffding", "lp"):
         raise ValueError(f"no bound {bound!r}: choose 'chernoff', 'hoeffding' or, where scipy is installed, 'lp'")
+    if not 0 <= intensity_tolerance < 1:
+        raise ValueError(f"intensity_tolerance = {intensity_tolerance!r} is not possible: give a fraction below 1")
+    if bound == "lp" and intensity_tolerance:
+        raise ValueError("bound 'lp' knows no intensity_tolerance: choose 'chernoff' or 'hoeffding'")
     length, s0, s1, phi, reason = _lim2014(
         key.detections,
         check,
         intensities,
         probabilities,
+        tolerance=intensity_tolerance,
         leaked_bits=leaked_bits,
         eps_sec=eps_sec,
         eps_cor=eps_cor,
         bound=bound,
+        ratio=detector_ratio,
     )
-    return KeyLength(max(math.floor(length), 0), s0, s1, phi, "lim2014", bound, eps_sec + eps_cor, reason)
+    bits = max(math.floor(length), 0)
+    return KeyLength(bits, s0, s1, phi, "lim2014", bound, eps_sec + eps_cor, reason, detector_ratio)
 
 
 def expected_counts(
@@ -144,9 +162,11 @@ def expected_key_length(
         eps_sec=params.eps_sec,
         eps_cor=params.eps_cor,
         bound=bound,
+        ratio=params.detector_ratio,
     )
     eps = params.eps_sec + params.eps_cor
-    return KeyLength(max(math.floor(length), 0), s0, s1, phi, "lim2014", bound, eps, reason)
+    bits = max(math.floor(length), 0)
+    return KeyLength(bits, s0, s1, phi, "lim2014", bound, eps, reason, params.detector_ratio)
 
 
 def finite_key_rate(params: LinkParameters, pulses: float, bound: LimBound = "chernoff") -> float:
@@ -203,13 +223,18 @@ def _lim2014(
     eps_sec: float,
     eps_cor: float,
     bound: LimBound,
+    ratio: float,
+    tolerance: float = 0.0,
 ) -> tuple[float, float, float, float, str]:
-    """Return (length in bit with its sign, s0, s1, phi, reason) by Lim 2014 Eqs. 1-5."""
-    mu1, mu2, mu3 = intensities
-    tau0, tau1 = (sum(p * math.exp(-k) * k**n for k, p in zip(intensities, probabilities, strict=True)) for n in (0, 1))
-    log_term = math.log(21 / eps_sec)
+    """Return (length in bit with its sign, s0, s1, phi, reason) by Lim 2014 Eqs. 1-5, less what unequal detectors cost.
 
-    weights = [math.exp(k) / p for k, p in zip(intensities, probabilities, strict=True)]
+    Of the single photons of each basis `least_kept` count; vacuum pulses say nothing of the bit whatever detects them.
+    """
+    terms = terms_of(ratio, 21)
+    log_term = math.log(terms / eps_sec)
+    decoys = CountBounds(intensities, probabilities, tolerance)
+    if not decoys.bounds_singles:
+        return 0.0, 0.0, 0.0, 0.5, "the intensities are too close to each other for their tolerance"
 
     def limits(counts: Triple) -> tuple[Triple, Triple]:
         """Lower and upper n_k (text after Eq. 3)."""
@@ -227,16 +252,10 @@ def _lim2014(
 
     def vacuum_and_single(counts: Triple) -> tuple[float, float]:
         """s0 and s1, Eqs. 2 and 3."""
-        lower, upper = limits(counts)
-        low = [w * n for w, n in zip(weights, lower, strict=True)]
-        high = [w * n for w, n in zip(weights, upper, strict=True)]
         total = sum(counts)
-        s0 = tau0 * (mu2 * low[2] - mu3 * high[1]) / (mu2 - mu3)
-        s0 = min(max(s0, 0.0), total)
-        s1 = tau1 * mu1 * (low[1] - high[2] - (mu2**2 - mu3**2) / mu1**2 * (high[0] - s0 / tau0))
-        s1 /= mu1 * (mu2 - mu3) - mu2**2 + mu3**2
+        s0, s1 = decoys.detections(*limits(counts), total)
         s0, s1 = max(s0, programme(1, 0, counts)), max(s1, programme(0, 1, counts))
-        return s0, min(max(s1, 0.0), total - s0)
+        return s0, min(s1, total - s0)
 
     s0, s1 = vacuum_and_single(key_detections)
     _, s1_check = vacuum_and_single(check.detections)
@@ -245,13 +264,14 @@ def _lim2014(
     if s1_check <= 0:
         return 0.0, s0, s1, 0.5, "too few check-basis detections to bound the single photons"
 
-    lower, upper = limits(check.errors)
-    errors = tau1 * (weights[1] * upper[1] - weights[2] * lower[2]) / (mu2 - mu3)
-    phi = phase_error_bound(errors, s1_check, s1, eps_sec)
-    kept = 1 - binary_entropy(phi)
-    # The two are least for different eavesdroppers; the programme looks for the worst one for both.
-    gained = max(s0 + s1 * kept, programme(1, kept, key_detections))
-    length = gained - leaked_bits - 6 * math.log2(21 / eps_sec) - math.log2(2 / eps_cor)
+    errors = decoys.single_errors(*limits(check.errors))
+    counted, counted_check = (least_kept(s, ratio, eps_sec / terms) for s in (s1, s1_check))
+    phi = phase_error_bound(errors, counted_check, counted, eps_sec, terms=terms)
+    left = 1 - binary_entropy(phi)
+    # The two are least for different eavesdroppers; the programme looks for the worst one for both. Of more single
+    # photons a larger share counts, so the share of the fewest holds for all.
+    gained = max(s0 + counted * left, programme(1, counted / s1 * left, key_detections))
+    length = gained - leaked_bits - 6 * math.log2(terms / eps_sec) - math.log2(2 / eps_cor)
     reason = ""
     if length < 1:
         reason = "phase error bound at 1/2" if phi >= 0.5 else "leak and finite-size costs exceed the secret bits"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ._finite_key import BasisCounts, Bound, ExpectedCounts, LimBound, deviations, expected_counts
+from ._mismatch import refuse_mismatch
 from ._parameters import LinkParameters, check_decoy_settings
 from ._rates import ExpectedGains, Triple, binary_entropy, expected_gains
 
@@ -116,6 +117,7 @@ def lucamarini_expected_key(
     """
     if not 0 < pulses < math.inf:
         raise ValueError(f"pulses = {pulses!r} is not possible: give the pulses sent in one session, > 0")
+    refuse_mismatch(params.detector_ratio, "lucamarini")
     expected = expected_gains(params) if expected is None else expected
     key, check = expected_counts(params, pulses, expected)
     p_a, p_b = params.key_basis_probability_transmitter, params.key_basis_probability_receiver

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from ._mismatch import check_detector_ratio
+
 RateMethod = Literal["lim", "lucamarini", "asymptotic", "infinite-decoys"]
 KeyedBases = Literal["key", "both"]
 """Key is made of the key basis alone, or of each basis on its own."""
@@ -60,6 +62,11 @@ class LinkParameters:
     """How long a block is collected unless it is counted in bits: 20 minutes, as in Lucamarini et al. 2013."""
     max_secret_bps: float = math.inf
     """Throughput of the unit's processing in bit/s of secret key; what the optics give beyond it is lost."""
+    detector_ratio: float = 1.0
+    """Smaller over larger efficiency of the two detectors, at least, in any mode of the light.
+
+    Rates are charged for it; 1, for equal detectors, costs nothing. The emulated light takes no notice of it.
+    """
 
     def __post_init__(self) -> None:
         require(0 < self.clock_rate_hz < math.inf, "clock_rate_hz", self.clock_rate_hz, "give pulses per second, > 0")
@@ -93,6 +100,7 @@ class LinkParameters:
         bits = self.block_sifted_bits
         require(bits is None or 0 < bits < math.inf, "block_sifted_bits", bits, "give a finite number > 0, or None")
         require(self.max_secret_bps > 0, "max_secret_bps", self.max_secret_bps, "give bit/s > 0, or inf for no limit")
+        check_detector_ratio(self.detector_ratio)
 
     @property
     def transmittance(self) -> float:

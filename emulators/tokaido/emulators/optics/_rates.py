@@ -7,7 +7,7 @@ Sources: Ma, Qi, Zhao, Lo, PRA 72 012326 (2005) for the decoy bounds and the GLL
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ._parameters import KeyedBases, LinkParameters
@@ -258,14 +258,22 @@ def rate_of_gains(
     *,
     keyed_bases: KeyedBases = "key",
 ) -> float:
-    """Return the asymptotic key rate in bit/s (Ma 2005 Eq. 1) of given gains and single-photon bounds of both bases."""
+    """Return the asymptotic key rate in bit/s (Ma 2005 Eq. 1) of given gains and single-photon bounds of both bases.
+
+    Of the single photons `detector_ratio` of the parameters count: `_mismatch` says why.
+    """
     if keyed_bases not in ("key", "both"):
         raise ValueError(f"no keyed bases {keyed_bases!r}: choose 'key' or 'both'")
     p_a, p_b = params.key_basis_probability_transmitter, params.key_basis_probability_receiver
-    f = params.error_correction_efficiency
+    f, ratio = params.error_correction_efficiency, params.detector_ratio
 
     def rate(mine: Triple, other: DecoyBounds, sifting: float) -> float:
-        return max(gllp_rate(expected.gains[0], mine[0], other, sifting=sifting, f=f), 0.0)
+        counted = replace(
+            other,
+            single_photon_gain=other.single_photon_gain * ratio,
+            single_photon_error=min(other.single_photon_error / ratio, 0.5),
+        )
+        return max(gllp_rate(expected.gains[0], mine[0], counted, sifting=sifting, f=f), 0.0)
 
     per_pulse = rate(expected.error_rates_key, bounds[1], p_a * p_b)
     if keyed_bases == "both":

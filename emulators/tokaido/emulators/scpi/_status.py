@@ -16,6 +16,7 @@ ERRORS: Final = {
     -102: "Syntax error",
     -103: "Invalid separator",
     -104: "Data type error",
+    -105: "GET not allowed",
     -108: "Parameter not allowed",
     -109: "Missing parameter",
     -113: "Undefined header",
@@ -127,6 +128,10 @@ class ErrorQueue:
         """Return the oldest error as SYST:ERR? replies it, and forget it."""
         code, text = self._entries.popleft() if self._entries else (0, self._dialect.no_error)
         return self._dialect.error_format.format(code=code, text=text)[:255]
+
+    def pop_code(self) -> int:
+        """Return the number of the oldest error, 0 if there is none, and forget it."""
+        return self._entries.popleft()[0] if self._entries else 0
 
     def clear(self) -> None:
         """Forget every error."""

@@ -15,8 +15,8 @@ from tokaido.emulators.units import MAX_FENCING_TOKEN, ORDERS, Refusal, of_detec
 if TYPE_CHECKING:
     from tokaido.emulators.units import OrderName, UnitLink
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_INTEGER = re.compile(r"[+-]?\d+")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +253,7 @@ RECEIVER: tuple[Command, ...] = (
     *_detector(1),
     QueryRow("IFM:TEMP", "interferometer_temperature", "interferometer temperature", "degC", ".3f"),
     QueryRow("IFM:PHS", "interferometer_phase", "phase error that the servo sees", "rad", ".4f"),
+    QueryRow("ONES", "ones_share", "share of ones among the key-basis bits, last block", "", ".5f"),
     QueryRow("VIS", "visibility", "interference visibility", "", ".4f"),
     QueryRow("CLK:POW", "clock_power", "clock light received", "dBm", ".2f"),
     QueryRow("LOSS", "channel_loss", "loss of the channel, from the clock light", "dB", ".2f"),

@@ -64,6 +64,11 @@ class Interpreter:
             values[name] = None if text.startswith("!") else float(number[1]) if number and name != "SES" else text
         return values
 
+    def telemetry_ages(self) -> dict[str, float]:
+        """Return how old the values of `TEL?` are in s, where it says so."""
+        split = ((name, text.partition("@")[2]) for name, text in self._listed())
+        return {name: float(age) for name, age in split if age}
+
     # --- asking -----------------------------------------------------------------------------------------------------
 
     def _ask(self, name: str) -> str:

@@ -48,3 +48,7 @@ class ToshibaUnit(UnitModel):
     def telemetry(self) -> dict[str, float | str | None]:
         """Return what `TEL?` lists: numbers, texts, and None for what cannot be given."""
         return self.interpreter.telemetry()
+
+    def telemetry_ages(self) -> dict[str, float]:
+        """Return how old the values of `TEL?` are in s, where it says so."""
+        return self.interpreter.telemetry_ages()

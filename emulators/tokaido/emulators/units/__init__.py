@@ -15,7 +15,7 @@ from tokaido.emulators.units._links import ANYBODY, MAX_FENCING_TOKEN, UnitLink,
 from tokaido.emulators.units._orders import ORDERS, Allowed, OrderName, Orders, setting_allowed
 from tokaido.emulators.units._readings import Refusal, UnitReading, no_data
 from tokaido.emulators.units._receiver import Light, ReceiverUnit, of_detector
-from tokaido.emulators.units._session import BlockOutcome, Session, Verdict, shannon
+from tokaido.emulators.units._session import DETECTOR_RATIO, BlockOutcome, Session, Verdict, shannon
 from tokaido.emulators.units._states import POWERED, State
 from tokaido.emulators.units._thermal import Body
 from tokaido.emulators.units._transmitter import TransmitterUnit
@@ -24,6 +24,7 @@ from tokaido.emulators.units._unit import TICK_NS, UnitModel
 __all__ = [
     "ALARMS",
     "ANYBODY",
+    "DETECTOR_RATIO",
     "MAX_FENCING_TOKEN",
     "MODEL_FAULTS",
     "ORDERS",

@@ -58,6 +58,7 @@ ALARMS = {
     for kind in (
         AlarmKind("LASER_TEMP", "MAJOR", "the laser is off its temperature", Latch.FAULT),
         AlarmKind("LASER_POWER", "MAJOR", "the laser monitor is out of limits", Latch.FAULT),
+        AlarmKind("PHOTON_NUMBER", "CRITICAL", "the light is not that of the set photon numbers", Latch.FAULT),
         AlarmKind("RNG_FAIL", "CRITICAL", "the random generator failed its health test", Latch.FAULT),
         AlarmKind("DET_TEMP", "MAJOR", "a detector is off its temperature", Latch.FAULT),
         AlarmKind("DETECTOR_BLINDING", "CRITICAL", "bright light on a detector", Latch.SECURITY),
@@ -66,7 +67,10 @@ ALARMS = {
         AlarmKind("AUTH_MISMATCH", "CRITICAL", "the peer did not prove that it has the same key", Latch.SECURITY),
         AlarmKind("QBER_ABORT", "CRITICAL", "the error rate of a block leaves no key", Latch.SECURITY),
         AlarmKind("PHASE_ERROR_ABORT", "CRITICAL", "the phase error bound of a block leaves no key", Latch.SECURITY),
-        AlarmKind("QUARANTINE", "CRITICAL", "a block lacks the final accept of the peer", Latch.SECURITY),
+        AlarmKind("DETECTOR_MISMATCH", "CRITICAL", "the share of ones in a block is far from a half", Latch.SECURITY),
+        AlarmKind(
+            "QUARANTINE", "CRITICAL", "a block is locked away: no final accept of the peer, or altered", Latch.SECURITY
+        ),
         AlarmKind("AUTH_KEY_LOW", "MAJOR", "authentication key for less than 16 blocks"),
         AlarmKind("QBER_HIGH", "MINOR", "the error rate of the last block is high"),
         AlarmKind("RATE_LOW", "MINOR", "the sifted rate is below a tenth of its reference"),

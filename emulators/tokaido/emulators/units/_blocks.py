@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from tokaido.emulators.units._budget import LOW_BLOCKS, Attempts
 from tokaido.emulators.units._readings import UnitReading, no_data
 from tokaido.emulators.units._session import BlockOutcome, Session
-from tokaido.hal import KeyBlockInfo
+from tokaido.hal import KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal.authentication import PADS_PER_BLOCK
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tokaido.emulators.units._keystore import KeyStore
     from tokaido.emulators.units._links import UnitLinks
     from tokaido.emulators.units._readings import Noise
-    from tokaido.hal import KeyBlockFacts, KeyMaterial
 
 QBER_HIGH = 0.06
 QBER_FINE = 0.055
@@ -30,6 +29,7 @@ IMAGINED_RATE = 650_000.0
 _BLOCK_FAULTS = {
     "qber_abort": BlockOutcome("QBER_ABORT", qber=0.25),
     "phase_error_abort": BlockOutcome("PHASE_ERROR_ABORT", qber=0.03, qber_check=0.25),
+    "detectors_uneven": BlockOutcome("DETECTOR_MISMATCH", ones=0.3),
     "accept_lost": BlockOutcome("QUARANTINE"),
     "qber_high": BlockOutcome("dropped", qber=0.07),
     "verification_failure": BlockOutcome("EC_FAIL"),
@@ -212,6 +212,7 @@ class Blocks:
         self._measure("qber", outcome.qber)
         self._measure("qber_check", outcome.qber_check)
         self._measure("reconciliation_efficiency", outcome.efficiency)
+        self._measure("ones_share", outcome.ones)
         self._follow_qber(outcome.qber)
         if outcome.verdict == "accepted":
             self._unit.alarms.clear("EC_FAIL")
@@ -252,6 +253,8 @@ class Blocks:
 
     def fault_begun(self, name: str) -> None:
         """Begin a fault of one block."""
+        if name == "block_altered":
+            self._alter_oldest()
         if name in _BLOCK_FAULTS:
             if self.session is None:
                 self.imagine_session()
@@ -259,6 +262,14 @@ class Blocks:
             if session is not None:
                 session.name(f"{self._unit.seed}")
                 self.block_ended(session, _BLOCK_FAULTS[name])
+
+    def _alter_oldest(self) -> None:
+        """Let the memory of the oldest block fail; without one, of an imagined block."""
+        store = self._unit.store
+        if not store.waiting:
+            facts = KeyBlockFacts("0" * 16, 0, 256, "lim2014", "chernoff", 1.0, insecure=True, emulated=True)
+            store.add(KeyBlockInfo.of(facts, self._unit.serial_number), KeyMaterial(bytes(32), insecure=True))
+        store.alter()
 
     # --- limits -----------------------------------------------------------------------------------------------------
 
@@ -333,7 +344,7 @@ class Blocks:
                 return UnitReading(float(self.auth_left))
             case "preshared_key_loaded":
                 return UnitReading(float(self._unit.links.pool is not None))
-            case "qber" | "qber_check" | "secret_key_rate" | "reconciliation_efficiency":
+            case "qber" | "qber_check" | "secret_key_rate" | "reconciliation_efficiency" | "ones_share":
                 if name not in self._measured:
                     raise no_data("no block was finished yet")
                 measured_ns, value = self._measured[name]

@@ -61,6 +61,8 @@ class Box(DeviceModel):
     PHASE and GATES, those that the unit needs."""
     KEY_FORMAT: ClassVar[KeyFormat]
     """How the messages of the key channel are written."""
+    INTENSITY_TOLERANCE: ClassVar[float] = 0.05
+    """How far the light may be off the set mean photon numbers, as a fraction: keys are as short as that asks for."""
     PSK_BYTES: ClassVar[int] = 4096
     """Length of a pre-shared key."""
     TEMPERATURE_ALARM: ClassVar[str]
@@ -102,6 +104,10 @@ class Box(DeviceModel):
     def telemetry(self) -> dict[str, float | str | None]:
         """Return the values of the telemetry stream, under the names of the vendor's protocol; None for no value."""
 
+    def telemetry_ages(self) -> dict[str, float]:
+        """Return how old those values are in s, by name; one that is not named was measured just now."""
+        return {}
+
     def receive(self, port: str, data: bytes) -> None:
         """Take bytes that arrive at the control port."""
         self._stream(port).receive(data)
@@ -113,6 +119,10 @@ class Box(DeviceModel):
     def receive_message(self, peer: bytes, client_key: str, frames: list[bytes]) -> None:
         """Take one message at the key channel."""
         self.keychannel.receive(peer, client_key, frames)
+
+    def note_host_time(self, now_ns: int) -> None:
+        """Take note of the time that hosts live in: draws that wait end in it."""
+        self.keychannel.note_host_time(now_ns)
 
     def take_messages(self) -> list[Message]:
         """Return, once, what the key channel has to send."""
@@ -148,6 +158,10 @@ class Box(DeviceModel):
     @abstractmethod
     def _servo_moved(self) -> None:
         """Take over what the servo found."""
+
+    @abstractmethod
+    def _watch_light(self) -> None:
+        """Raise the alarms of this unit's monitors of light."""
 
     @abstractmethod
     def _follow_hardware(self) -> None:

@@ -5,6 +5,7 @@
 | `laser_temperature_runaway` | transmitter | `LASER_TEMP` | the cooler drives the laser far off its set point |
 | `laser_warmup_failure` | transmitter | `LASER_TEMP` | the cooler is dead: warm-up never ends |
 | `laser_power_loss` | transmitter | `LASER_POWER` | the laser monitor falls to -12 dBm while emitting |
+| `laser_seeding` | transmitter | `PHOTON_NUMBER` | light from outside makes the laser emit 3 dB more than set |
 | `rng_failure` | transmitter | `RNG_FAIL` | the health test of the random generator fails |
 | `detector_temperature_runaway` | receiver | `DET_TEMP` | detector 0 is driven far off its set point |
 | `detector_warmup_failure` | receiver | `DET_TEMP` | the coolers are dead: warm-up never ends |
@@ -16,7 +17,9 @@
 | `wrong_tag` | both | `AUTH_MISMATCH` | the next tag from the peer is taken for a wrong one |
 | `qber_abort` | both | `QBER_ABORT` | a block with QBER 0.25 |
 | `phase_error_abort` | both | `PHASE_ERROR_ABORT` | a block with a check-basis error rate of 0.25 |
+| `detectors_uneven` | both | `DETECTOR_MISMATCH` | a block with three ones to every seven zeros |
 | `accept_lost` | both | `QUARANTINE` | the peer's final accept of a block is missing |
+| `block_altered` | both | `QUARANTINE` | one byte of the oldest block that waits changes in the store |
 | `authentication_key_low` | both | `AUTH_KEY_LOW` | all but 15 blocks' worth of authentication key counts as spent |
 | `qber_high` | both | `QBER_HIGH` | a block with QBER 0.07 |
 | `rate_drop` | both | `RATE_LOW` | one sifted bit of a hundred is left |
@@ -28,7 +31,7 @@
 | `watchdog_expired` | both | `LEASE_EXPIRED` | the watchdog ends at once (one of 5 s is set when it was off) |
 | `chassis_hot` | both | `CHASSIS_TEMP` | the chassis drifts to 50 degC |
 
-A fault lasts until it is removed, except those of one block (`qber_abort` to `accept_lost`, `qber_high`,
+A fault lasts until it is removed, except those of one block (`qber_abort` to `block_altered`, `qber_high`,
 `verification_failure`, `few_statistics`), `wrong_tag` and `watchdog_expired`, which happen once.
 """
 
@@ -48,7 +51,9 @@ _BOTH = {
     "wrong_tag": "AUTH_MISMATCH",
     "qber_abort": "QBER_ABORT",
     "phase_error_abort": "PHASE_ERROR_ABORT",
+    "detectors_uneven": "DETECTOR_MISMATCH",
     "accept_lost": "QUARANTINE",
+    "block_altered": "QUARANTINE",
     "authentication_key_low": "AUTH_KEY_LOW",
     "qber_high": "QBER_HIGH",
     "rate_drop": "RATE_LOW",
@@ -65,6 +70,7 @@ MODEL_FAULTS: dict[UnitSide, dict[str, str]] = {
         "laser_temperature_runaway": "LASER_TEMP",
         "laser_warmup_failure": "LASER_TEMP",
         "laser_power_loss": "LASER_POWER",
+        "laser_seeding": "PHOTON_NUMBER",
         "rng_failure": "RNG_FAIL",
         **_BOTH,
     },
@@ -83,7 +89,9 @@ MODEL_FAULTS: dict[UnitSide, dict[str, str]] = {
 ONCE = {
     "qber_abort",
     "phase_error_abort",
+    "detectors_uneven",
     "accept_lost",
+    "block_altered",
     "qber_high",
     "verification_failure",
     "few_statistics",

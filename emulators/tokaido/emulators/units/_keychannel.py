@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from tokaido.emulators.units._digest import digest_of_preshared_key
 from tokaido.emulators.units._links import parse_link
 from tokaido.emulators.units._readings import Refusal
 from tokaido.emulators.units._states import OTHER_PSK_STATES, PSK_STATES, where
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from tokaido.emulators._model import Message
     from tokaido.emulators.units._alarms import AlarmChange
     from tokaido.emulators.units._keyformat import Header, KeyFormat
-    from tokaido.emulators.units._keystore import KeyStore
+    from tokaido.emulators.units._keystore import KeyStore, Name
     from tokaido.emulators.units._links import UnitLink, UnitLinks
     from tokaido.emulators.units._states import State
     from tokaido.hal import KeyBlockInfo
 
 HOLD_NS = 10_000_000_000
 SUBSCRIPTION_S = 30
+LOOK_NS = 1_000_000_000
+"""How often the oldest block that waits is compared with its digest."""
 MAX_QUEUED = 1000
 _MS = 1_000_000
 
@@ -59,6 +62,10 @@ class KeyedUnit(Protocol):
         """Vendor, model, serial number and firmware."""
         ...
 
+    def raise_alarm(self, code: str) -> None:
+        """Raise an alarm, and enter the state that it leads to."""
+        ...
+
     def load_psk(self, key: bytes, link: UnitLink | None = None) -> None:
         """Take the pre-shared key of a link, by default of the one in force; may raise `Refusal`."""
         ...
@@ -67,6 +74,18 @@ class KeyedUnit(Protocol):
         """Return the values of the telemetry stream."""
         ...
 
+    def telemetry_ages(self) -> dict[str, float]:
+        """Return how old those of them are that were not measured just now, in s."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """A time that comes when either of two clocks says so."""
+
+    own_ns: int
+    host_ns: int
+
 
 @dataclass(slots=True)
 class _Draw:
@@ -74,7 +93,7 @@ class _Draw:
     host: Host
     request: bytes
     count: int
-    until_ns: int
+    until: _Moment
 
 
 @dataclass(slots=True)
@@ -99,7 +118,8 @@ class KeyServer:
         self._out: deque[Message] = deque()
         self._draws: list[_Draw] = []
         self._holder: Host | None = None
-        self._held_until_ns = 0
+        self._held_until = _Moment(0, 0)
+        self._host_ns = 0
         self._subscriptions: dict[bytes, _Subscription] = {}
         self._verbs: dict[str, Callable[[_Request], Header | None]] = {
             "hello": self._hello,
@@ -139,9 +159,17 @@ class KeyServer:
         self._out.clear()
         return messages
 
+    def note_host_time(self, now_ns: int) -> None:
+        """Take note of the hosts' time, and answer the draws whose time has come in it."""
+        self._host_ns = now_ns
+        if any(self._come(draw.until) for draw in self._draws):
+            self.serve_draws()
+
     def tick(self) -> None:
         """Answer the draws whose time has come, and send the telemetry that is due."""
         now_ns = self._device.now_ns
+        if now_ns % LOOK_NS == 0:
+            self._lock_away_altered(1)
         if self._draws:
             self.serve_draws()
         for peer, subscription in list(self._subscriptions.items()):
@@ -157,6 +185,7 @@ class KeyServer:
                         "uptime_ms": now_ns // _MS,
                         "state": str(self._device.state),
                         "values": self._device.telemetry(),
+                        "ages": self._device.telemetry_ages(),
                     },
                 )
 
@@ -174,12 +203,19 @@ class KeyServer:
 
     def serve_draws(self) -> None:
         """Answer the draws that wait, if there are blocks or their time is over."""
-        now_ns = self._device.now_ns
         for draw in list(self._draws):
-            if self._device.store.waiting or now_ns >= draw.until_ns:
+            self._lock_away_altered(draw.count)
+            if self._device.store.waiting or self._come(draw.until):
                 self._draws.remove(draw)
                 self._hold(draw.host)
                 self._offer(draw)
+
+    def _lock_away_altered(self, count: int) -> None:
+        """Keep from hosts what lost its digest, so that the blocks behind it come forward."""
+        while altered := self._device.store.altered(count):
+            for name in altered:
+                self._device.store.lock_away(name)
+            self._device.raise_alarm("QUARANTINE")
 
     # --- verbs ------------------------------------------------------------------------------------------------------
 
@@ -208,6 +244,10 @@ class KeyServer:
         size = self._device.PSK_BYTES
         if len(request.payload[0]) != size:
             raise Refusal("PSK_SIZE", f"the pre-shared key has {size} bytes, not {len(request.payload[0])}")
+        peer, path = link or ("", "")
+        own = digest_of_preshared_key(self._device.serial_number, peer, path, request.payload[0])
+        if request.digest not in ("", own):
+            raise Refusal("ALTERED", "the digest is not that of the key")
         self._device.load_psk(request.payload[0], link)
         return {"loaded": size}
 
@@ -216,29 +256,35 @@ class KeyServer:
         wait_ms = request.integer("wait_ms", 0, 30_000)
         self._check_holder(request.host)
         self._hold(request.host)
-        until_ns = self._device.now_ns + wait_ms * _MS
-        self._draws.append(_Draw(request.peer, request.host, request.id, count, until_ns))
+        self._draws.append(_Draw(request.peer, request.host, request.id, count, self._in(wait_ms * _MS)))
         self.serve_draws()
 
     def _ack(self, request: _Request) -> Header:
-        name = request.text("session"), request.integer("number", 0)
-        self._check_holder(request.host)
+        name = self._named(request)
         state = self._device.store.ack(name)
         if state is None:
             raise Refusal("NO_BLOCK", f"there is no block {name[0]}/{name[1]}")
         self._hold(request.host)
-        return {"state": state}
+        return {"session": name[0], "number": name[1], "state": state}
 
     def _commit(self, request: _Request) -> Header:
-        name = request.text("session"), request.integer("number", 0)
-        self._check_holder(request.host)
+        name = self._named(request)
         state = self._device.store.commit(name)
         if state is None:
             raise Refusal("NO_BLOCK", f"there is no block {name[0]}/{name[1]}")
         if state == "not acked":
             raise Refusal("NOT_ACKED", f"block {name[0]}/{name[1]} was not acknowledged")
         self._hold(request.host)
-        return {"state": state}
+        return {"session": name[0], "number": name[1], "state": state}
+
+    def _named(self, request: _Request) -> Name:
+        """Return the block that the holder of the unit speaks of; one that is altered is not."""
+        name = request.text("session"), request.integer("number", 0)
+        self._check_holder(request.host)
+        own = self._device.store.digest(name)
+        if own and request.digest not in ("", own):
+            raise Refusal("ALTERED", f"the digest is not that of block {name[0]}/{name[1]}")
+        return name
 
     def _subscribe(self, request: _Request) -> Header:
         interval_ns = request.integer("interval_ms", 100, 60_000) * _MS
@@ -257,20 +303,28 @@ class KeyServer:
 
     def _check_holder(self, host: Host) -> None:
         waits = any(draw.host == self._holder for draw in self._draws)
-        held = waits or self._device.now_ns < self._held_until_ns
+        held = waits or not self._come(self._held_until)
         if held and self._holder != host:
             raise Refusal("BUSY", "another host draws from this unit")
 
     def _hold(self, host: Host) -> None:
         self._holder = host
-        self._held_until_ns = self._device.now_ns + HOLD_NS
+        self._held_until = self._in(HOLD_NS)
+
+    # --- two clocks: on a bench that works hard, emulated time falls behind that of the hosts ------------------------
+
+    def _in(self, ns: int) -> _Moment:
+        return _Moment(self._device.now_ns + ns, self._host_ns + ns)
+
+    def _come(self, moment: _Moment) -> bool:
+        return self._device.now_ns >= moment.own_ns or self._host_ns >= moment.host_ns
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 
     def _offer(self, draw: _Draw) -> None:
-        blocks = self._device.store.oldest(draw.count)
-        listed = [_public(info) for info, _ in blocks]
-        payload = [bytes(key.reveal()) for _, key in blocks]
+        blocks = self._device.store.offers(draw.count)
+        listed = [{**_public(block.info), "digest": block.digest} for block in blocks]
+        payload = [bytes(block.key.reveal()) for block in blocks]
         self._reply(draw.peer, draw.request, {"ok": True, "blocks": listed}, payload)
 
     def _reply(self, peer: bytes, request: bytes, members: Header, payload: list[bytes] | None = None) -> None:
@@ -313,6 +367,11 @@ class _Request:
         if "peer" not in self.header and "path" not in self.header:
             return None
         return parse_link(self.text("peer"), self.text("path"))
+
+    @property
+    def digest(self) -> str:
+        """What the request says it speaks of, or an empty text if it does not say."""
+        return self.text("digest") if "digest" in self.header else ""
 
     def text(self, member: str) -> str:
         value = self.header.get(member)

@@ -21,6 +21,7 @@ MAX_SEGMENTS: Final = 1000
 _Text = Annotated[str, msgspec.Meta(max_length=64)]
 _Token = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
 _Hex16 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+_Seal = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2}){0,64}$")]
 _Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 _Segments = Annotated[tuple[_Number, ...], msgspec.Meta(max_length=1 << 16)]
 _Channel = Annotated[int, msgspec.Meta(ge=0, lt=64)]
@@ -56,6 +57,8 @@ class HelloMessage(PeerMessage, frozen=True, tag="hello"):
 
     nonce: _Hex16
     segments: _Segments
+    heard: _Number
+    seal: _Seal
 
 
 class Proof(PeerMessage, frozen=True, tag="proof"):
@@ -66,6 +69,15 @@ class Proof(PeerMessage, frozen=True, tag="proof"):
     segments: _Segments
     index: _Number
     tag: _Hex16
+    heard: _Number
+    seal: _Seal
+
+
+class Refusal(PeerMessage, frozen=True, tag="refusal"):
+    """The keys differ, or, under a seal, a ledger of pads went back."""
+
+    yours: _Hex16
+    seal: _Seal
 
 
 class Open(PeerMessage, frozen=True, tag="open"):
@@ -81,7 +93,7 @@ class Opened(PeerMessage, frozen=True, tag="opened"):
     token: _Token
 
 
-AnyPeerMessage = Status | HelloMessage | Proof | Open | Opened
+AnyPeerMessage = Status | HelloMessage | Proof | Refusal | Open | Opened
 _DECODER: Final[msgspec.json.Decoder[AnyPeerMessage]] = msgspec.json.Decoder(AnyPeerMessage)
 
 

@@ -211,13 +211,16 @@ class ReceiverUnit(UnitModel):
     def _servo_moved(self) -> None:
         self.aligned_steps.append("TRACK")
 
-    def _follow_hardware(self) -> None:
-        self._follow_way()
+    def _watch_light(self) -> None:
         light = self.light
         if "detector_blinding" in self.faults or (light is not None and light.bright and self.shutter_open):
             self.raise_alarm("DETECTOR_BLINDING")
         if "trojan_light" in self.faults or self.probed:
             self.raise_alarm("TROJAN_LIGHT")
+
+    def _follow_hardware(self) -> None:
+        self._follow_way()
+        light = self.light
         if light is not None:
             self._dark_since_ns = None
         elif self._dark_since_ns is None:

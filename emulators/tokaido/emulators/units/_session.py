@@ -15,6 +15,7 @@ Verdict = Literal[
     "accepted",
     "QBER_ABORT",
     "PHASE_ERROR_ABORT",
+    "DETECTOR_MISMATCH",
     "AUTH_MISMATCH",
     "QUARANTINE",
     "EC_FAIL",
@@ -35,6 +36,8 @@ class BlockOutcome:
     """Error rate in the key basis; nan when it was not measured."""
     qber_check: float = math.nan
     efficiency: float = math.nan
+    ones: float = math.nan
+    """Share of ones among the receiver's bits of the key basis, which its detectors decide; nan at a transmitter."""
     key: KeyMaterial | None = field(default=None, repr=False)
     facts: KeyBlockFacts | None = None
     """What distillation says of the key, and none without a key."""
@@ -44,6 +47,8 @@ class BlockOutcome:
             raise ValueError("a key and its facts come together")
 
 
+DETECTOR_RATIO: Final = 0.95
+"""Smaller over larger efficiency of a receiver's two detectors, at least: what units state of it, and charge for."""
 RATE_BLOCKS: Final = 8
 """Blocks that the secret rate is taken over: one alone may end in a hurry, after messages that had piled up."""
 

@@ -34,6 +34,11 @@ class TransmitterUnit(UnitModel):
     """What the laser monitor may show while the laser emits."""
     LASER_POWER_LOSS_DB: float
     """What the fault of a lost laser power takes."""
+    LASER_SEEDING_DB: ClassVar[float] = 3.0
+    """What the fault of a seeded laser adds; the laser monitor stays within its limits."""
+    OUTPUT_LIMIT_DB: ClassVar[float] = 0.15
+    """How far the monitor behind the attenuator may be off what the set intensities say, in dB. It is accurate to
+    0.05 dB, and both together are less than `INTENSITY_TOLERANCE`."""
     LASER_BIAS_MA: float
     MAXIMUM_ATTENUATION_DB: float
     SHOWN_BY_EMISSION: ClassVar[frozenset[str]] = frozenset({"laser_power", "output_power"})
@@ -56,10 +61,9 @@ class TransmitterUnit(UnitModel):
     def _build_laser(self) -> Body:
         """Return the laser as a body with a temperature."""
 
-    @property
-    def excess_attenuation(self) -> float:
-        """Attenuation over that of the last alignment, in dB: what every photon number is off by."""
-        return self.settings["attenuation"] - self.calibrated_attenuation
+    def excess_light_db(self, channel: int) -> float:
+        """Return how much more light leaves in a sub-channel than the set mean photon numbers say, in dB."""
+        return self._laser_excess_db(channel) + self.calibrated_attenuation - self.settings["attenuation"]
 
     @property
     def sends_light(self) -> bool:
@@ -67,7 +71,10 @@ class TransmitterUnit(UnitModel):
         return self.emitting and self.state not in _DARK_STATES
 
     def put(self, name: str, value: float | str) -> None:
-        """Put a setting into force; the decoy intensity must lie between those of vacuum and signal."""
+        """Put a setting into force; the decoy intensity must lie between those of vacuum and signal.
+
+        An attenuation that is set by hand undoes the alignment, which calibrates the light at it.
+        """
         after = {**self.settings, name: value}
         signal, decoy, vacuum = (float(after[f"{s}_mean_photon_number"]) for s in ("signal", "decoy", "vacuum"))
         if not vacuum < decoy < signal:
@@ -77,6 +84,7 @@ class TransmitterUnit(UnitModel):
         super().put(name, value)
         if name == "attenuation":
             self._working_attenuation = float(value)
+            self.aligned = False
 
     # --- hardware ---------------------------------------------------------------------------------------------------
 
@@ -104,12 +112,17 @@ class TransmitterUnit(UnitModel):
     def _servo_moved(self) -> None:
         pass  # a bias is held; nothing of it is seen from outside
 
-    def _follow_hardware(self) -> None:
-        if "rng_failure" in self.faults:
-            self.raise_alarm("RNG_FAIL")
+    def _watch_light(self) -> None:
         low, high = self.LASER_POWER_LIMITS_DBM
         if self.emitting and not low <= self._laser_power() <= high:
             self.raise_alarm("LASER_POWER")
+        watched = self.channels_on if self.emitting and self.aligned else ()
+        if any(abs(self._shown_excess_db(channel)) > self.OUTPUT_LIMIT_DB for channel in watched):
+            self.raise_alarm("PHOTON_NUMBER")
+
+    def _follow_hardware(self) -> None:
+        if "rng_failure" in self.faults:
+            self.raise_alarm("RNG_FAIL")
 
     def _hardware_fault(self, name: str, *, present: bool) -> None:
         if name == "laser_temperature_runaway":
@@ -122,8 +135,15 @@ class TransmitterUnit(UnitModel):
 
     # --- readings ---------------------------------------------------------------------------------------------------
 
+    def _laser_excess_db(self, channel: int) -> float:
+        """Return how much more than its nominal power a laser emits, in dB. Faults strike the first one that is on."""
+        if channel not in self.channels_on[:1]:
+            return 0.0
+        lost = self.LASER_POWER_LOSS_DB if "laser_power_loss" in self.faults else 0.0
+        return (self.LASER_SEEDING_DB if "laser_seeding" in self.faults else 0.0) - lost
+
     def _laser_power(self) -> float:
-        power = self.LASER_POWER_DBM - (self.LASER_POWER_LOSS_DB if "laser_power_loss" in self.faults else 0.0)
+        power = self.LASER_POWER_DBM + self._laser_excess_db(self.channels_on[0])
         return self.noise.around("laser_power", power, 0.01, self.now_ns)
 
     def _mean_photon_number(self) -> float:
@@ -132,10 +152,13 @@ class TransmitterUnit(UnitModel):
         signals = of["signal_mean_photon_number"] * (1 - decoy - vacuum)
         return signals + of["decoy_mean_photon_number"] * decoy + of["vacuum_mean_photon_number"] * vacuum
 
+    def _shown_excess_db(self, channel: int) -> float:
+        """Return what the monitor shows of a sub-channel over what the set mean photon numbers say, in dB."""
+        return self.noise.around(f"output_power/{channel}", self.excess_light_db(channel), 0.014, self.now_ns)
+
     def _monitor_power(self) -> float:
-        milliwatts = 1e3 * self._mean_photon_number() * PHOTON_ENERGY_J * self.CLOCK_RATE_HZ * len(self.channels_on)
-        power = 10 * math.log10(milliwatts) - self.excess_attenuation
-        return self.noise.around("output_power", power, 0.03, self.now_ns)
+        shown = math.fsum(10 ** (self._shown_excess_db(channel) / 10) for channel in self.channels_on)
+        return 10 * math.log10(1e3 * self._mean_photon_number() * PHOTON_ENERGY_J * self.CLOCK_RATE_HZ * shown)
 
     def reading(self, name: str) -> UnitReading:
         """Return a reading of this unit; NO_DATA for what only an emitting laser shows."""

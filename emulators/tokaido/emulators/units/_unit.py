@@ -109,6 +109,11 @@ class UnitModel(KeyHolder):
             self._tick()
         self._now_ns = to_ns
 
+    def watch_light(self) -> None:
+        """Let the monitors act on the light as it is now. Call it before anything of that light is detected."""
+        if self._state in POWERED:
+            self._watch_light()
+
     def add_fault(self, fault: str) -> None:
         """Begin a fault of the unit at once."""
         self.faults.add(fault)
@@ -306,9 +311,9 @@ class UnitModel(KeyHolder):
 
     # --- alarms -----------------------------------------------------------------------------------------------------
 
-    def raise_alarm(self, code: str) -> None:
-        """Raise an alarm, and enter the state that it leads to."""
-        self.alarms.raise_(code, self._now_ns)
+    def raise_alarm(self, code: str, detail: str = "") -> None:
+        """Raise an alarm, with a detail behind its text, and enter the state that it leads to."""
+        self.alarms.raise_(code, self._now_ns, detail)
         latch = self.ALARMS[code].latch
         if code == "QUARANTINE" or latch is Latch.NONE or self._state not in POWERED:
             return
@@ -331,6 +336,7 @@ class UnitModel(KeyHolder):
             self.raise_alarm("TAMPER")
         if self.warmed and self._state is not State.FAULT and self._too_far_off():
             self.raise_alarm(self.TEMPERATURE_ALARM)
+        self._watch_light()
         self._follow_hardware()
         warm = self.chassis.temperature > (43.0 if "CHASSIS_TEMP" in self.alarms else 45.0)
         self.alarms.follow("CHASSIS_TEMP", warm, self._now_ns)

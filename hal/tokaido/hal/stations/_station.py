@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tokaido.hal.roles._units import Receiver
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, OnExit
     from tokaido.hal.stations._links import Link
+    from tokaido.hal.transports._trace import TraceRecord
 
 D = TypeVar("D", bound=Device)
 
@@ -52,6 +53,8 @@ class Station:
         """Bound to their switches when these are opened."""
         self.bench = dict(bench or {})
         """The table `bench`, unread: the optics, for the emulator of this station."""
+        self.trace: Callable[[TraceRecord], None] | None = None
+        """Called with every record of the control transport of each device that is opened from now on."""
         self._clock = clock
         self._open: dict[str, Device] = {}
 
@@ -97,6 +100,18 @@ class Station:
             clock=clock,
         )
 
+    def entry(self, name: str) -> DeviceEntry:
+        """Return what the file says of a device.
+
+        Raises:
+            ConfigurationError: The station has none of that name.
+        """
+        if name not in self.devices:
+            raise ConfigurationError(
+                f"station {self.name} has no device {name!r}", remedy=f"It has {', '.join(self.devices) or 'none'}"
+            )
+        return self.devices[name]
+
     def device(self, name: str, role: Callable[..., D]) -> D:
         """Return a device, opened on first use, as its role: `station.device("alice", hal.Transmitter)`.
 
@@ -104,11 +119,7 @@ class Station:
             ConfigurationError: The station has none of that name, or it fills another role.
             TransportError: It could not be reached.
         """
-        entry = self.devices.get(name)
-        if entry is None:
-            raise ConfigurationError(
-                f"station {self.name} has no device {name!r}", remedy=f"It has {', '.join(self.devices) or 'none'}"
-            )
+        entry = self.entry(name)
         device = self._open.get(name)
         if device is None:
             device = self._opened(entry)
@@ -148,7 +159,7 @@ class Station:
             serial_number=entry.serial_number,
             timeout=entry.timeout,
             clock=self._clock,
-            trace=None,
+            trace=self.trace,
             **entry.resources,
         )
         try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from tokaido.hal._errors import ProtocolError
+from tokaido.hal._errors import ConfigurationError, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 F = TypeVar("F")
 """A frame: `bytes` on a stream, `list[bytes]` where messages are carried."""
 T = TypeVar("T")
+
+
+GARBLED: Final = (ValueError, LookupError, ArithmeticError, struct.error)
+"""What decoding a reply raises when the reply is not what it should be."""
 
 
 class _Verdict(Enum):
@@ -50,7 +55,10 @@ class Codec(Protocol):
     """A vendor's line protocol on a stream of bytes.
 
     A codec whose replies carry what tells them apart (an id, the request's own words under a checksum) should also say
-    `correlated = True`: `accept` then finds a late reply by itself, and the transport need not wait for one.
+    `correlated = True`: `accept` then finds a late reply by itself, and the transport need not wait for one. Any other
+    may name by `marker` the question that is always answered by the same line, which answers no other: who the device
+    is. Without it, the first question of the handshake is taken for that. Where devices differ in how they end their
+    lines, `with_line_end(line_end)` returns the codec for one of "\\r", "\\n" and "\\r\\n".
     """
 
     terminator: bytes
@@ -70,16 +78,34 @@ class Codec(Protocol):
         ...
 
 
+def with_line_end(codec: Codec, line_end: str) -> Codec:
+    """Return the codec for a device that ends its lines so, by the codec's own method of that name if it has one.
+
+    Raises:
+        ConfigurationError: It has none: such a device ends its lines in one way only.
+    """
+    adapt = getattr(codec, "with_line_end", None)
+    if adapt is None:
+        raise ConfigurationError("line_end: this device ends its lines in one way only", remedy="So leave it out")
+    adapted: Codec = adapt(line_end)
+    return adapted
+
+
 class LineCodec:
     """Lines of text in which the next line is the reply, as most instruments speak.
 
-    Nothing in a line says which question it answers, so all safety lies in the transport: after a failure it waits
-    for the reply that is still owed. Blank lines are dropped; so is the echo of the request where `echo` says so.
+    Nothing in a line says which question it answers, so all safety lies in the transport: after a failure it asks
+    `marker` before it hands anything out. Blank lines are dropped; so is the echo of a question, which no reply ever
+    is, and that of a command where `echo` says so.
     """
 
     correlated = False
 
-    def __init__(self, terminator: str = "\n", *, echo: bool = False, max_frame: int = 65_536) -> None:
+    def __init__(
+        self, terminator: str = "\n", *, echo: bool = False, max_frame: int = 65_536, marker: str = ""
+    ) -> None:
+        self.marker = marker
+        self._end = terminator.encode("ascii")
         self.terminator = terminator.encode("ascii")
         self.max_frame = max_frame
         self.echo = echo
@@ -98,13 +124,19 @@ class LineCodec:
                 line = frame.decode("ascii").strip("\0\r\n \t")
             except UnicodeDecodeError:
                 raise ProtocolError(f"a line that is not ASCII: {frame[:60]!r}") from None
-            if not line or (self.echo and line == text):
+            if not line or (line == text and (self.echo or text.endswith("?"))):
                 return NOT_MINE
             if not line.isprintable():
                 raise ProtocolError(f"a line with control characters: {frame[:60]!r}")
             return line
 
-        return Request(text, text.encode("ascii") + self.terminator, accept, repeatable)
+        return Request(text, text.encode("ascii") + self._end, accept, repeatable)
+
+    def with_line_end(self, line_end: str) -> LineCodec:
+        """Return this codec for lines that end so, both ways."""
+        codec = LineCodec(line_end[-1], echo=self.echo, max_frame=self.max_frame, marker=self.marker)
+        codec._end = line_end.encode("ascii")
+        return codec
 
     def unsolicited(self, frame: bytes) -> None:
         """Drop the frame: plain lines say nothing about themselves."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._file_trust import who_else_may_write
+from tokaido.hal.files import MODE_OF_SECRETS, write_new
 
 _Z85 = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#")
 _LONGEST_FILE = 4096
@@ -35,27 +37,27 @@ def create_curve_keys(directory: Path, name: str) -> CurveKeyFiles:
     """Make a new CURVE identity and write `name.key` and `name.key_secret` (mode 0600) into `directory`.
 
     Raises:
-        ConfigurationError: A file of that name exists, or cannot be written; no key is ever overwritten.
+        ConfigurationError: A file of that name exists, or no file can have that name; no key is ever overwritten.
+        TokaidoError: They could not be written; nothing of them is left.
     """
     import zmq  # noqa: PLC0415 - loaded by those who use it
 
     public, secret = zmq.curve_keypair()
     files = CurveKeyFiles(directory / f"{name}.key", directory / f"{name}.key_secret")
-    note = f"#   CURVE {{}} key of {name} (ZeroMQ certificate). {{}}\n\nmetadata\ncurve\n"
     public_line = f'    public-key = "{public.decode("ascii")}"\n'
     secret_line = f'    secret-key = "{secret.decode("ascii")}"\n'
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        _write_new(files.secret, note.format("secret", "Show it to nobody.") + public_line + secret_line, 0o600)
-        try:
-            _write_new(files.public, note.format("public", "Anybody may have it.") + public_line, 0o644)
-        except OSError:
-            files.secret.unlink()
-            raise
-    except OSError as error:
-        raise ConfigurationError(
-            f"the CURVE keys of {name} could not be written: {error}", remedy="Choose another name or folder"
-        ) from error
+        for folder in (*reversed(directory.parents), directory):  # of this mode under any umask, for loading asks it
+            folder.mkdir(mode=0o755, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"the folder {str(directory)!r} cannot be made: {error}") from error
+    secret_text = _head("secret", name, "Show it to nobody.") + public_line + secret_line
+    write_new(files.secret, _encoded(secret_text), mode=MODE_OF_SECRETS)
+    try:
+        write_new(files.public, _encoded(_head("public", name, "Anybody may have it.") + public_line))
+    except BaseException:
+        files.secret.unlink()
+        raise
     return files
 
 
@@ -63,7 +65,8 @@ def load_curve_public(path: Path) -> bytes:
     """Return the public key, 40 characters of Z85, of a public key file.
 
     Raises:
-        ConfigurationError: The file is missing or is not a public key file.
+        ConfigurationError: The file is missing or is not a public key file, or others may write it or put another one
+            in its place: then whose key it is is not known.
     """
     values = _values(path, "public key", secret=False)
     if "secret-key" in values:
@@ -77,7 +80,8 @@ def load_curve_secret(path: Path) -> CurveKeyPair:
     """Return the key pair of a secret key file, which nobody but its owner may read.
 
     Raises:
-        ConfigurationError: The file is missing, open to others, or does not hold a pair of keys.
+        ConfigurationError: The file is missing, open to others, or does not hold a pair of keys; or others may put
+            another one in its place.
     """
     import zmq  # noqa: PLC0415 - loaded by those who use it
 
@@ -92,11 +96,13 @@ def load_curve_secret(path: Path) -> CurveKeyPair:
     return pair
 
 
-def _write_new(path: Path, text: str, mode: int) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+def _head(what: str, name: str, advice: str) -> str:
+    return f"#   CURVE {what} key of {' '.join(name.split())} (ZeroMQ certificate). {advice}\n\nmetadata\ncurve\n"
+
+
+def _encoded(text: str) -> bytes:
+    """Return the text of a file; a file name of odd bytes is written by its codes."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _values(path: Path, what: str, *, secret: bool) -> dict[str, str]:
@@ -104,6 +110,7 @@ def _values(path: Path, what: str, *, secret: bool) -> dict[str, str]:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)  # of the very file that is read
             text = file.read(_LONGEST_FILE).decode("utf-8", "replace")
+        other = who_else_may_write(path)
     except OSError as error:
         raise ConfigurationError(
             f"the {what} file {path} cannot be read: {error.strerror}", remedy="Correct its name, or create the keys"
@@ -112,6 +119,8 @@ def _values(path: Path, what: str, *, secret: bool) -> dict[str, str]:
         raise ConfigurationError(
             f"the secret key file {path} is open to others (mode {mode:04o})", remedy=f"Run: chmod 600 {path}"
         )
+    if other:
+        raise ConfigurationError(f"the {what} file {path} is not believed: {other}", remedy="Then check its key")
     values: dict[str, str] = {}
     for line in text.splitlines():
         name, equals, value = line.partition("=")

@@ -13,8 +13,7 @@ import threading
 from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tokaido.hal._errors import ConfigurationError, DeviceBusyError, NotConnectedError, TokaidoError
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._resources import Resource
 
 CHUNK = 16_384
+CLOSING_S = 0.2
+"""How long a call that ends waits for a port to close; a slower one closes in the background."""
 POLL_S = 0.05
 """How long one read of a port without file descriptor waits; such ports may overrun a deadline by as much."""
 SLOW_SCHEMES = ("rfc2217",)
@@ -64,14 +65,19 @@ class Port(Protocol):
         ...
 
 
+P = TypeVar("P", bound=Port)
+
+
 class DescriptorPort:
     """A non-blocking file descriptor: one system call a read, whatever the reply's length."""
 
-    __slots__ = ("_close", "_fd", "_reader")
+    __slots__ = ("_close", "_fd", "_reader", "is_line")
 
     def __init__(self, fd: int, close: Callable[[], None]) -> None:
         self._fd = fd
         self._close = close
+        self.is_line = os.isatty(fd)
+        """Whether replies to what was asked before may still come after the port was opened again."""
         self._reader = select.poll()
         self._reader.register(fd, select.POLLIN)
 
@@ -115,6 +121,7 @@ class PyserialPort:
     """A pyserial port without a file descriptor, such as `loop://`, `rfc2217://` or one of another package."""
 
     __slots__ = ("_ahead", "_close", "_serial")
+    is_line = True
 
     def __init__(self, serial: Any, close: Callable[[], None]) -> None:
         self._serial = serial
@@ -165,7 +172,7 @@ def open_port(resource: Resource, deadline: Deadline) -> Port:
         if mark and scheme == "socket":
             return _open_socket(resource.address, deadline)
         if mark and scheme in SLOW_SCHEMES:
-            port = within(deadline, lambda: _pyserial(resource, scheme), lambda late: late.close())
+            port = _pyserial(resource, scheme)
             return PyserialPort(port, lambda: threading.Thread(target=quietly, args=(port.close,), daemon=True).start())
         port = _pyserial(resource, scheme if mark else "")
         fd = descriptor(port, scheme)
@@ -186,9 +193,9 @@ def abandon(fd: int) -> bool:
     A socket is told to reset its connection when it is closed (SO_LINGER 0), whatever else still refers to it by then,
     and `True` is returned. A terminal's output is flushed.
     """
-    import socket  # noqa: PLC0415 - loaded by those who use it
-
     if stat.S_ISSOCK(os.fstat(fd).st_mode):
+        import socket  # noqa: PLC0415 - loaded already by those who have one
+
         with socket.socket(fileno=os.dup(fd)) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return True
@@ -222,12 +229,24 @@ def _pyserial(resource: Resource, scheme: str) -> Any:
         exclusive=True if scheme in ("", "alt", "spy", "hwgrep") else None,
     )
     _keep_input(port)
+    set_modem_lines(port, resource)
     try:
         port.open()
     except BaseException:
         quietly(port.close)  # some URLs leave a connection behind
         raise
     return port
+
+
+def set_modem_lines(port: Any, resource: Resource) -> None:
+    """Set DTR and RTS of a pyserial port as the resource says; of one that is not open yet, at its opening."""
+    for name in ("dtr", "rts"):
+        if name in resource.options:
+            try:
+                setattr(port, name, resource.options[name] == "1")
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOTTY):  # a pseudo-terminal has none
+                    raise
 
 
 def _keep_input(port: Any) -> None:
@@ -283,44 +302,60 @@ def release(fd: int, close: Callable[[], None]) -> None:
 
 def _open_socket(address: str, deadline: Deadline) -> Port:
     """Open `socket://HOST:PORT` without pyserial, whose handler connects for 5 s and closes for 0.3 s."""
+    host, _, port = address.removeprefix("socket://").partition("?")[0].rstrip("/").rpartition(":")
+    return connected(host.strip("[]"), int(port), deadline.remaining_s)
+
+
+def connected(host: str, port: int, seconds: float) -> Port:
+    """Connect to a TCP port within `seconds`, and let no byte wait for others (Nagle)."""
     import socket  # noqa: PLC0415 - loaded by those who use it
 
-    host, _, port = address.removeprefix("socket://").partition("?")[0].rstrip("/").rpartition(":")
-    connection = socket.create_connection((host.strip("[]"), int(port)), timeout=max(deadline.remaining_s, 1e-3))
+    connection = socket.create_connection((host, port), timeout=max(seconds, 1e-3))
     connection.setblocking(False)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return DescriptorPort(connection.fileno(), connection.close)
 
 
-def within(deadline: Deadline, work: Callable[[], Any], discard: Callable[[Any], object]) -> Any:
-    """Return `work()`, done in a thread and awaited until the deadline; a later result is discarded."""
-    done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
-    abandoned = threading.Event()
+def within(deadline: Deadline, work: Callable[[], P], keep: Callable[[P], object]) -> None:
+    """Do work that opens a port in a thread, which gives it to `keep`, and wait until it did or the deadline passed.
+
+    A port that comes later is closed. So is one that nobody waits for any more: Ctrl-C strikes the waiting thread
+    alone, and whatever it interrupts, the port was kept or will be closed.
+
+    Raises:
+        NotConnectedError: The deadline passed.
+    """
+    handover = threading.Lock()
+    done = threading.Event()
+    given_up = False
+    failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            result = work()
+            port = work()
+            with handover:
+                if not given_up:
+                    keep(port)
+                    return
+            quietly(port.close)
         except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits
-            done.put((None, error))
-            return
-        done.put((result, None))
-        if abandoned.is_set():
-            with suppress(Empty):
-                quietly(lambda: discard(done.get_nowait()[0]))
+            failed.append(error)
+        finally:
+            done.set()
 
-    threading.Thread(target=run, name="open port", daemon=True).start()
+    thread = threading.Thread(target=run, name="open port", daemon=True)
     try:
-        result, error = done.get(timeout=deadline.remaining_s)
-    except Empty:
-        abandoned.set()
-        with suppress(Empty):  # it may have come in between
-            result, error = done.get_nowait()
-            if error is None:
-                quietly(lambda: discard(result))
-        raise gone("the port did not open within the deadline") from None
-    if error is not None:
-        raise error
-    return result
+        thread.start()
+        if not done.wait(deadline.remaining_s):
+            raise gone("the port did not open within the deadline")
+    except BaseException as error:
+        with handover:
+            given_up = True
+        if not isinstance(error, Exception):
+            done.wait(CLOSING_S)  # so that the port can be opened again at once
+        raise
+    if failed:
+        raise failed[0]
 
 
 def quietly(close: Callable[[], object]) -> None:

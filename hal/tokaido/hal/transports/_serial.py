@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokaido.hal.transports._kinds import Option, TransportKind, is_port
+from tokaido.hal.transports._consent import complaints_about_url
+from tokaido.hal.transports._kinds import LINE_END, MODEM_OPTIONS, Option, TransportKind, is_port
 from tokaido.hal.transports._ports import Port, open_port
 from tokaido.hal.transports._stream import StreamTransport
 
@@ -24,14 +25,18 @@ class SerialTransport(StreamTransport):
 # --- its resources --------------------------------------------------------------------------------------------------
 
 
-def _check_serial(address: str, _options: Mapping[str, str]) -> list[str]:
+def _check_serial(address: str, options: Mapping[str, str]) -> list[str]:
     if not address:
         return ["port: is missing; for example serial:/dev/ttyUSB0"]
+    if "rts" in options and options.get("rtscts") == "1":
+        return ["rts: the flow control moves that line (rtscts=1); leave one of both out"]
     if address.startswith("socket://"):
+        mistakes = [f"{key}: belongs to a serial line, and this is a socket" for key in MODEM_OPTIONS if key in options]
         host, _, port = address.removeprefix("socket://").partition("?")[0].rstrip("/").rpartition(":")
         if not host or not is_port(port):
-            return ["port: a socket has a host and a port; for example serial:socket://192.0.2.7:4001"]
-    return []
+            mistakes.append("port: a socket has a host and a port; for example serial:socket://192.0.2.7:4001")
+        return mistakes
+    return complaints_about_url(address)
 
 
 def _belongs_to_url(address: str, key: str) -> bool:
@@ -63,6 +68,8 @@ KIND: Final = TransportKind(
         "parity": Option.one_of("N", "E", "O", "M", "S", example="N"),
         "stopbits": Option.one_of("1", "1.5", "2", example="1"),
         "rtscts": Option.one_of("0", "1", example="1"),
+        "line_end": LINE_END,
+        **MODEM_OPTIONS,
     },
     check=_check_serial,
     keeps=_belongs_to_url,

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import ClosedError, DeviceError, DeviceTimeoutError, ProtocolError
-from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T
-from tokaido.hal.transports._ports import FOREIGN, Port, gone
+from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T, with_line_end
+from tokaido.hal.transports._kinds import LINE_ENDS
+from tokaido.hal.transports._ports import FOREIGN, Port, gone, within
+from tokaido.hal.transports._step import QUIET_NS, Step
 from tokaido.hal.transports._transport import SLICE_S, Transport, logger
 
 if TYPE_CHECKING:
     from tokaido.hal.transports._resources import Resource
 
-QUIET_S = 0.05
-"""How long a line must be silent after a failure. A USB adapter holds bytes back for up to 16 ms."""
+QUIET_S = QUIET_NS / NS_PER_S
 LONGEST_DEBT_S = 2.0
-"""How long after its deadline a reply is still expected, at most."""
+"""How long a new connection waits for the reply to a question of the one before, at most, where no marker is known."""
 LISTEN_BYTES = 1 << 20
 
 
@@ -26,8 +27,11 @@ class StreamTransport(Transport[bytes], ABC):
     """A transport that carries a vendor's lines of text, frames that end in the codec's terminator.
 
     A frame that comes unasked is handed to the codec and never taken for the reply. Where replies cannot be told apart
-    (`codec.correlated` is missing or false), the transport waits for a reply that was late before the next question:
-    until it comes, or as long again as its call waited (at most 2 s). The first reply after that must come alone.
+    (`codec.correlated` is missing or false), a question that was given up stays owed. Before the next one is sent, the
+    transport asks the codec's `marker`, or else the first question of the handshake (`on_open`), and throws away what
+    comes before the answer, which must always be the same and answer nothing else. Without either, it expects the
+    owed reply first: on a line as long as that takes, on a new connection as long again as its call waited (at most
+    2 s).
     """
 
     foreign = FOREIGN
@@ -36,13 +40,16 @@ class StreamTransport(Transport[bytes], ABC):
         self, resource: Resource, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
     ) -> None:
         super().__init__(resource, clock=clock, timeout_s=timeout_s)
+        if "line_end" in resource.options:
+            codec = with_line_end(codec, LINE_ENDS[resource.options["line_end"]])
         self.codec = codec
         self._correlated = getattr(codec, "correlated", False) is True
         self._port: Port | None = None
         self._buffer = bytearray()
         self._searched = 0  # how much of the buffer is known to hold no terminator
-        self._owed_until_ns = 0  # until when a reply to an earlier request may come; 0 if none is owed
-        self._doubtful = False  # whether such a reply never came: the next one must come alone
+        self._step = Step(clock)
+        if not self._correlated and (marker := getattr(codec, "marker", "")):
+            self._step.marker = codec.request(marker, repeatable=True)
         self._confidential = False
         self._deadline = Deadline(clock, 0.0)  # of the exchange that is running, or was last
         self._opaque = False  # whether the port cannot tell how many bytes of a write that failed have left
@@ -75,27 +82,42 @@ class StreamTransport(Transport[bytes], ABC):
 
     @abstractmethod
     def _dial(self, deadline: Deadline) -> Port:
-        """Open again what the resource names. May raise `foreign` exceptions."""
+        """Open again what the resource names, in a thread of its own. May raise `foreign` exceptions."""
 
     # --- opening and closing ------------------------------------------------------------------------------------------
 
     def _salvage(self) -> None:
         if self._port is not None and self._port.ready(0.0):
             self._fill()
-            if self._hand_over():
-                self._owed_until_ns = 0
+            self._hand_over()
 
     def _connect(self, deadline: Deadline) -> None:
         self._deadline = deadline
         self._clear()
-        self._port = self._dial(deadline)
+        within(deadline, lambda: self._dial(deadline), self._keep)
+        if (delay_s := float(self.resource.options.get("open_delay", 0))) > 0:
+            if delay_s >= deadline.remaining_s:
+                raise DeviceTimeoutError(
+                    f"the open_delay of {delay_s:g} s is longer than the call may take",
+                    remedy="Give the call more time, or write timeout= into the resource",
+                )
+            self.clock.wait(delay_s)
+        if getattr(self._port, "is_framed", False):
+            self._step.forgets()
+
+    def _goes_on(self) -> bool:
+        return not self._correlated and _is_line(self._port)
+
+    def _keep(self, port: Port) -> None:
+        self._port = port
 
     def _disconnect(self) -> None:
-        port, self._port = self._port, None
+        port = self._port
         self._clear()
         if port is not None:
             with suppress(*FOREIGN):
                 port.close()
+        self._port = None  # not before: an interrupt may come at any line, and closing can be done again
 
     def _abandon(self) -> None:
         port = self._port
@@ -112,31 +134,26 @@ class StreamTransport(Transport[bytes], ABC):
         self._searched = 0
 
     def _settle(self, deadline: Deadline) -> None:
-        now_ns = self.clock.monotonic_ns()
-        quiet_ns = now_ns + int(QUIET_S * NS_PER_S)
-        owed = self._owed_until_ns > 0 and not self._correlated
-        while (wait_ns := max(quiet_ns, self._owed_until_ns if owed else 0) - now_ns) > 0:
+        quiet_ns = self.clock.monotonic_ns() + QUIET_NS
+        while (wait_ns := quiet_ns - self.clock.monotonic_ns()) > 0:
             if deadline.passed:
                 raise DeviceTimeoutError(
                     "the line did not fall quiet after an earlier failure", remedy="Call again; nothing was sent"
                 )
             if self._wait(min(wait_ns / NS_PER_S, deadline.remaining_s)):
                 self._fill()
-                try:
-                    owed = not self._hand_over() and owed
-                except ProtocolError:  # the rest of an oversized reply
-                    self._clear()
-                quiet_ns = self.clock.monotonic_ns() + int(QUIET_S * NS_PER_S)
-            now_ns = self.clock.monotonic_ns()
+                with suppress(ProtocolError):  # the rest of an oversized reply
+                    self._hand_over()
+                quiet_ns = self.clock.monotonic_ns() + QUIET_NS
         self._clear()
-        self._doubtful = owed or self._doubtful
-        self._owed_until_ns = 0
         if deadline.remaining_s < min(QUIET_S, deadline.timeout_s / 2):  # a question now would only be owed again
             raise DeviceTimeoutError("the line fell quiet too late", remedy="Call again; nothing was sent")
+        self._prove(deadline)
 
     # --- an exchange --------------------------------------------------------------------------------------------------
 
     def _prepare(self, deadline: Deadline) -> None:
+        self._prove(deadline)
         if not self._buffer and not (self._port or _no_port()).ready(0.0):
             return
         self._deadline = deadline
@@ -149,53 +166,82 @@ class StreamTransport(Transport[bytes], ABC):
                     return
                 if not self._wait(min(QUIET_S, deadline.remaining_s)):
                     self._clear()  # the beginning of a line that was cut, or noise
+                    self._step.doubts()
+                    self._prove(deadline)
             if deadline.passed:
                 raise DeviceTimeoutError("the line never fell quiet", remedy="Call again; nothing was sent")
             if self._correlated and deadline.elapsed_s - start_s > QUIET_S:
                 return  # a device that talks all the time; its reply can be told apart
 
+    def _prove(self, deadline: Deadline) -> None:
+        """Send no question before the replies that are owed came, or are known to be lost."""
+        self._deadline = deadline
+        step = self._step
+        if step.in_step():
+            return
+        while not step.in_step():
+            frame = None
+            with suppress(ProtocolError):  # the rest of an oversized reply
+                frame = self._cut()
+            if frame is not None:
+                if not step.hears(frame):
+                    self.codec.unsolicited(frame)
+                if step.changed:
+                    step.changed = False
+                    if self._shaking is None:  # else the handshake sees to it
+                        raise gone("the device says something else than before of who it is")
+            elif deadline.passed:
+                raise step.unproved()
+            elif (self._port or _no_port()).ready(0.0):
+                self._fill()
+            elif (marker := step.next_marker(deadline.timeout_s)) is not None:
+                step.sends(marker)
+                self._write(marker.payload, deadline)
+            else:
+                self._wait(min(deadline.remaining_s, step.pause_s))
+        if deadline.remaining_s < max(step.took_s, min(QUIET_S, deadline.timeout_s / 2)):  # it would be owed again
+            raise DeviceTimeoutError(
+                "the reply to an earlier question came, and too little time was left for another",
+                remedy="Call again; this call's own question was not sent",
+            )
+
     def _transact(self, request: Request[bytes, T], deadline: Deadline) -> T:
         self._deadline = deadline
         self._confidential = request.confidential
         self._sent = self._opaque
+        step = self._step
+        if self._shaking is not None and not step.is_marked and request.repeatable and not self._correlated:
+            step.marker = request
         try:
+            step.sends(request)
             self._write(request.payload, deadline)
             while True:
                 frame = self._next_frame(deadline)
+                if step.passes(request, frame):
+                    continue
                 try:
                     value = self._judge(request, frame)
                 except DeviceError:
-                    if self._doubtful:
-                        self._confirm(request, deadline)
+                    step.answered(request, frame)
                     raise
                 if value is not NOT_MINE:
-                    if self._doubtful:
-                        self._confirm(request, deadline)
+                    step.answered(request, frame)
                     return value
                 self.codec.unsolicited(frame)
         except BaseException as error:
-            if isinstance(error, DeviceTimeoutError) or not isinstance(error, Exception):
-                debt_s = min(deadline.remaining_s, LONGEST_DEBT_S) + min(deadline.timeout_s, LONGEST_DEBT_S)
-                self._owed_until_ns = self.clock.monotonic_ns() + int(debt_s * NS_PER_S)
-            raise  # if it was anything else, something came, or the line is gone
+            if not self._correlated and not isinstance(error, DeviceError) and self._may_come(error):
+                lasts_s = min(deadline.remaining_s, LONGEST_DEBT_S) + min(deadline.timeout_s, LONGEST_DEBT_S)
+                until_ns = self.clock.monotonic_ns() + round(lasts_s * NS_PER_S)
+                step.gives_up(request, 0 if _is_line(self._port) else until_ns)
+            raise
         finally:
             self._confidential = False
 
-    def _confirm(self, request: Request[bytes, T], deadline: Deadline) -> None:
-        """Check that no second reply follows, which would mean that the first one answered an older question."""
-        end_ns = self.clock.monotonic_ns() + int(QUIET_S * NS_PER_S)
-        while (left_ns := end_ns - self.clock.monotonic_ns()) > 0 and not deadline.passed:
-            frame = self._cut()
-            if frame is None:
-                if self._wait(min(left_ns / NS_PER_S, deadline.remaining_s)):
-                    self._fill()
-                continue
-            with suppress(DeviceError):
-                if self._judge(request, frame) is NOT_MINE:
-                    self.codec.unsolicited(frame)
-                    continue
-            raise ProtocolError("two replies came to one question", remedy="Call again")
-        self._doubtful = deadline.passed
+    def _may_come(self, error: BaseException) -> bool:
+        """Return whether the reply to a question that failed may still come."""
+        if self._step.marker is not None:  # which tells in any case
+            return True
+        return isinstance(error, DeviceTimeoutError) or not isinstance(error, Exception)  # else something came
 
     def _hear(self, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -262,6 +308,7 @@ class StreamTransport(Transport[bytes], ABC):
         codec = self.codec
         end = self._buffer.find(codec.terminator, self._searched)
         if (len(self._buffer) if end < 0 else end) >= codec.max_frame + len(codec.terminator):
+            self._clear()
             raise ProtocolError(
                 f"a frame longer than {codec.max_frame} bytes", remedy="Check the baud rate, and which device this is"
             )
@@ -277,9 +324,14 @@ class StreamTransport(Transport[bytes], ABC):
         """Give the codec every whole frame of the buffer; return whether there was one."""
         some = False
         while (frame := self._cut()) is not None:
-            self.codec.unsolicited(frame)
+            if not self._step.takes(frame):
+                self.codec.unsolicited(frame)
             some = True
         return some
+
+
+def _is_line(port: Port | None) -> bool:
+    return getattr(port, "is_line", False) is True
 
 
 def _no_port() -> NoReturn:

@@ -20,7 +20,8 @@ from tokaido.hal._errors import (
     TokaidoError,
     TransportError,
 )
-from tokaido.hal.transports._codec import NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
+from tokaido.hal._numbers import real, real_in
+from tokaido.hal.transports._codec import GARBLED, NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
 from tokaido.hal.transports._trace import TraceRecord, shown
 from tokaido.hal.transports._turns import Turn, Wire, in_turn
 
@@ -34,8 +35,6 @@ __all__ = ["NOT_MINE", "Codec", "F", "LineCodec", "NotMine", "Request", "T", "Tr
 
 SLICE_S = 0.1
 """Longest time in s that a waiting exchange takes to notice that its transport was closed by another thread."""
-GARBLED = (ValueError, LookupError, ArithmeticError, struct.error)
-"""What decoding a reply raises when the reply is not what it should be."""
 
 logger = logging.getLogger("tokaido.hal.transport")
 
@@ -59,7 +58,8 @@ class Transport(ABC, Generic[F]):
         self.device = ""
         """What errors call the device; its driver sets it."""
         self.clock = clock
-        self.timeout_s = float(resource.options.get("timeout", timeout_s))
+        given = resource.options.get("timeout")
+        self.timeout_s = real(timeout_s, "timeout") if given is None else real_in(given)
         """Deadline in s of a call that names none; the resource's own `timeout` goes before the driver's."""
         self.generation = 0
         """How many times the transport was opened, handshake included."""
@@ -71,12 +71,12 @@ class Transport(ABC, Generic[F]):
         self._sinks: tuple[Callable[[TraceRecord], None], ...] = ()
         self._closed = False
         self._trusted = False
+        self._sound = False  # whether the connection is one that was greeted and has not failed itself
         self._used = False  # whether it was connected before: something may still be under way
         self._shaking: Deadline | None = None  # the deadline of the handshake that is running
         self._inside = False  # whether a step runs on the wire
         self._said_no = False  # whether that step ended with the device's own error
         self._sent = False  # whether a byte of this exchange may have left
-        self._wire = Wire(self)
 
     # --- what a caller uses -----------------------------------------------------------------------------------------
 
@@ -85,11 +85,12 @@ class Transport(ABC, Generic[F]):
 
         It may itself call `exchange`, and raises `WrongDeviceError` if this is not the device. An exchange that fails
         within it makes the opening fail, even if the check catches the error. On a transport that is already open it
-        runs before the next exchange. Several checks run in the order in which they were given.
+        runs before the next exchange. Several checks run in the order in which they were given. The transport keeps it,
+        so a check should not keep what has the transport: a device gives one that refers to it weakly.
         """
         with self._lock:
             self._checks = (*self._checks, check)
-            self._trusted = False
+            self._trusted = self._sound = False
 
     def open(self, timeout: float | None = None) -> None:
         """Open the transport and run the handshake, unless it is open and trusted.
@@ -130,7 +131,7 @@ class Transport(ABC, Generic[F]):
         Raises:
             TransportError: The device is not there; the next call opens it again.
         """
-        self.open(max(timeout, self.timeout_s))
+        self.open(max(real(timeout, "timeout"), self.timeout_s))
         self._listen(Turn(self, "listen", timeout))
 
     def __enter__(self) -> Self:
@@ -140,6 +141,15 @@ class Transport(ABC, Generic[F]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        """Disconnect when nobody has it any more: its port is free for the next one at once."""
+        with suppress(Exception):  # half made, or the interpreter ends
+            self.close()
+
+    @property
+    def _wire(self) -> Wire:
+        return Wire(self)  # not kept: a cycle would keep the port until a collection
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._trusted else "not open"
@@ -170,6 +180,10 @@ class Transport(ABC, Generic[F]):
     @abstractmethod
     def _transact(self, request: Request[F, T], deadline: Deadline) -> T:
         """Send the request, setting `_sent` as soon as a byte may have left, and return what `_judge` makes of it."""
+
+    def _goes_on(self) -> bool:
+        """Return whether a connection that has not failed itself is used on after an exchange that did."""
+        return False
 
     def _abandon(self) -> None:
         """After a command was given up: see that nothing of it leaves any more. Raises nothing."""
@@ -215,7 +229,7 @@ class Transport(ABC, Generic[F]):
 
     def _make_ready(self, deadline: Deadline) -> None:
         """See that the transport is open and trusted, and that nothing waits in it."""
-        if not self._trusted:
+        if not self._usable():
             self._reopen(deadline)
             return
         try:
@@ -240,16 +254,20 @@ class Transport(ABC, Generic[F]):
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
+    def _usable(self) -> bool:
+        return self._trusted or (self._sound and self._goes_on())
+
     def _ensure_open(self, deadline: Deadline) -> None:
-        if not self._trusted:
+        if not self._usable():
             self._reopen(deadline)
 
     def _reopen(self, deadline: Deadline) -> None:
         """Open, settle and shake hands, or leave the transport untrusted."""
         if self._shaking is not None:
             raise NotConnectedError("an earlier exchange of this handshake failed")
-        self._shaking = deadline
         try:
+            self._shaking = deadline
+            self._sound = False
             with suppress(TransportError), self._wire:
                 self._salvage()
             self._disconnect()
@@ -262,8 +280,9 @@ class Transport(ABC, Generic[F]):
                     self._settle(deadline)
             self._used = True
             self._shake_hands(deadline)
+            self._sound = True
         except BaseException:
-            self._trusted = False
+            self._trusted = self._sound = False
             self._disconnect()
             raise
         finally:

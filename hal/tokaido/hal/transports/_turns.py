@@ -9,7 +9,15 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tokaido.hal._clock import Deadline
-from tokaido.hal._errors import ClosedError, DeviceBusyError, DeviceError, RangeError, TokaidoError
+from tokaido.hal._errors import (
+    ClosedError,
+    DeviceBusyError,
+    DeviceError,
+    NotConnectedError,
+    RangeError,
+    TokaidoError,
+    ValueTypeError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +36,9 @@ class Turn:
         self.text = text
         try:
             self._called = Deadline(transport.clock, transport.timeout_s if timeout is None else timeout)
-        except ValueError as error:
-            raise RangeError(str(error), device=transport.device, transport=transport.name, command=text) from None
+        except (RangeError, ValueTypeError) as error:
+            error.device, error.transport, error.command = transport.device, transport.name, text
+            raise
         self.deadline = self._called
         """The deadline to keep: the call's own or, within a handshake, that of the handshake if it ends sooner."""
 
@@ -61,7 +70,7 @@ def in_turn(method: M) -> M:
                 if not transport._lock.acquire(blocking=False):
                     _wait(transport, turn)
                 transport._owner = thread
-                transport._inside = False  # whatever an interrupt may have left
+                transport._inside, transport._shaking = False, None  # whatever an interrupt may have left
             if transport._closed:
                 raise ClosedError("the transport was closed", remedy="Open the device again")
             if transport._inside:
@@ -131,5 +140,8 @@ class Wire:
             transport._trusted = True
         elif isinstance(error, DeviceError):
             transport._trusted = transport._said_no
+        elif isinstance(error, NotConnectedError):
+            transport._sound = False
         elif isinstance(error, transport.foreign) and not isinstance(error, TokaidoError):
+            transport._sound = False
             raise transport.translate(error) from error

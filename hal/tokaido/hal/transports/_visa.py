@@ -7,28 +7,33 @@ import math
 import os
 import socket
 import threading
+import weakref
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, NotConnectedError, TokaidoError, UnsupportedError
-from tokaido.hal.transports._kinds import Option, TransportKind, is_port
+from tokaido.hal.transports._consent import complaints_about_backend, complaints_about_url
+from tokaido.hal.transports._hislip import HislipAddress, HislipPort, Limit
+from tokaido.hal.transports._kinds import LINE_END, MODEM_OPTIONS, Option, TransportKind, is_port
 from tokaido.hal.transports._ports import (
+    CLOSING_S,
     POLL_S,
     DescriptorPort,
     Port,
     PyserialPort,
+    connected,
     descriptor,
     explained,
     gone,
     release,
-    within,
+    set_modem_lines,
 )
 from tokaido.hal.transports._stream import StreamTransport
 from tokaido.hal.transports._transport import SLICE_S
 from tokaido.hal.transports._turns import Turn, in_turn
 from tokaido.hal.transports._visa_errors import not_opened
-from tokaido.hal.transports._visa_ports import LONGEST_TIMEOUT_MS, HislipPort, Limit, SessionPort
+from tokaido.hal.transports._visa_ports import LONGEST_TIMEOUT_MS, SessionPort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,8 +42,6 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
 
-CLOSING_S = 0.2
-"""How long a call waits for a session to close; a slower one closes in the background."""
 PARITIES = {"N": "none", "O": "odd", "E": "even", "M": "mark", "S": "space"}
 STOP_BITS = {"1": "one", "1.5": "one_and_a_half", "2": "two"}
 
@@ -50,10 +53,12 @@ class VisaTransport(StreamTransport):
     file and "@ivi", or another package "pyvisa_NAME" by "@NAME". Framing is the codec's; where a message has an END of
     its own (HiSLIP, VXI-11, USB, GPIB), that ends a frame as well.
 
-    Of pyvisa-py, SOCKET and ASRL sessions are opened, set up and closed by it, while their bytes pass by their
-    descriptor: its own read loses what came before a timeout, takes the end of the stream for one, and costs more than
-    the wire. Of every other library only `viRead`, `viWrite`, `viReadSTB` and `viClear` are used; there, a call of
-    another thread to `close` may have to wait until the present exchange ends.
+    With pyvisa-py, HiSLIP is spoken by Tokaido itself, since its own client believes the lengths that a device names
+    and passes deadlines; a SOCKET is a connection of our own, since its own fails beyond 1,023 descriptors; and an
+    ASRL session is opened, set up and closed by it while its bytes pass by the descriptor, since its own read loses
+    what came before a timeout, takes the end of the stream for one, and costs more than the wire. Of every other
+    library only `viRead`, `viWrite`, `viReadSTB` and `viClear` are used; there, a call of another thread to `close`
+    may have to wait until the present exchange ends.
     """
 
     def __init__(
@@ -61,10 +66,12 @@ class VisaTransport(StreamTransport):
     ) -> None:
         super().__init__(resource, codec, clock=clock, timeout_s=timeout_s)
         self._backend = resource.options.get("backend", "@py")
-        load_library(self._backend)
+        self._hislip = HislipAddress.of(resource.address) if self._backend == "@py" else None
+        if self._hislip is None:
+            load_library(self._backend)
         self._manager: Any = None
         self._may_clear = True  # false after a device clear that failed or left no time: the next call does without
-        self._limit = Limit(clock, lambda: self._deadline, lambda: self._closed)
+        self._limit = _limit(self)
 
     def status_byte(self, timeout: float | None = None) -> int:
         """Return the status byte (IEEE 488.2, 11.2) by a serial poll or its like, beside any message.
@@ -94,17 +101,21 @@ class VisaTransport(StreamTransport):
             return self._port.status_byte()
         raise UnsupportedError("a stream has no status byte of its own", remedy="Ask *STB?")
 
-    def _dial(self, deadline: Deadline) -> Port:
-        port: Port = within(deadline, self._dial_at_leisure, lambda late: late.close())
-        self._opaque = not isinstance(port, DescriptorPort)
-        whole = isinstance(port, SessionPort) and not port.streaming
-        self._slice_s = math.inf if whole else SLICE_S
-        return port
-
-    def _dial_at_leisure(self) -> Port:
+    def _dial(self, deadline: Deadline) -> Port:  # noqa: ARG002 - `_limit` has it
+        if self._hislip is not None:
+            try:
+                return HislipPort(self._hislip, self.codec.terminator, self._limit)
+            except Exception as error:
+                raise not_opened(error) from error
         if self._manager is None:
             self._manager = open_library(self._backend)
         return open_session(self._manager, self.resource, self.codec.terminator, self._limit)
+
+    def _keep(self, port: Port) -> None:
+        self._opaque = not isinstance(port, DescriptorPort)
+        whole = isinstance(port, SessionPort) and not port.streaming
+        self._slice_s = math.inf if whole else SLICE_S
+        super()._keep(port)
 
     def _settle(self, deadline: Deadline) -> None:
         if isinstance(self._port, SessionPort) and self._may_clear:
@@ -112,6 +123,21 @@ class VisaTransport(StreamTransport):
             self._port.clear()
         super()._settle(deadline)
         self._may_clear = True
+
+
+def _limit(transport: VisaTransport) -> Limit:
+    """Return what limits the library's calls, which does not keep the transport; once that is gone, no time is left."""
+    there, over = weakref.ref(transport), transport._deadline
+
+    def deadline() -> Deadline:
+        alive = there()
+        return over if alive is None else alive._deadline
+
+    def is_closed() -> bool:
+        alive = there()
+        return alive is None or alive._closed
+
+    return Limit(transport.clock, deadline, is_closed)
 
 
 def load_library(backend: str) -> None:
@@ -175,6 +201,9 @@ def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, o
     kind = resource.address.upper()
     if kind.startswith("ASRL"):
         _take(resource.address, owned)
+    if kind.endswith("::SOCKET") and _is_pyvisa_py(library):
+        _, host, port, _ = resource.address.split("::")  # whose own connecting knows no descriptor above 1,023
+        return connected(host, int(port), limit.remaining_s)
     timeout_ms = min(math.ceil(limit.remaining_s * 1000) + 1, LONGEST_TIMEOUT_MS)
     session, _ = manager.open_bare_resource(resource.address, open_timeout=timeout_ms)
     owned.callback(_close_session, library, session)
@@ -183,14 +212,19 @@ def _opened(manager: Any, resource: Resource, terminator: bytes, limit: Limit, o
     below = None
     if _is_pyvisa_py(library):
         below = getattr(library.sessions.get(session), "interface", None)
-    if isinstance(below, socket.socket):
-        return _socket_port(below, owned.close)
     if hasattr(below, "in_waiting"):
-        return _serial_port(below, resource.address, owned.close)
-    if hasattr(below, "_sync") and hasattr(below, "_async"):
-        return HislipPort(below, terminator, limit, owned.close)
-    streaming = kind.startswith("ASRL") or kind.endswith("::SOCKET")
-    return SessionPort(library, session, terminator, limit, lambda: closed_soon(owned.close), streaming=streaming)
+        return _serial_port(below, resource, owned.close)
+    is_line = kind.startswith("ASRL")
+    streaming = is_line or kind.endswith("::SOCKET")
+    return SessionPort(
+        library,
+        session,
+        terminator,
+        limit,
+        lambda: closed_soon(owned.close),
+        streaming=streaming,
+        is_line=is_line,
+    )
 
 
 def _is_pyvisa_py(library: Any) -> bool:
@@ -203,23 +237,10 @@ def _close_session(library: Any, session: Any) -> None:
         library.sessions.pop(session, None)  # where it keeps closed ones for ever
 
 
-def _socket_port(connection: socket.socket, close: Callable[[], None]) -> Port:
-    """Check that the connection was made, which pyvisa-py does not, and let no byte wait for others (Nagle)."""
-    code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, os.strerror(code))
-    try:
-        connection.getpeername()
-    except OSError:
-        raise gone("nobody listens there: the connection was refused") from None
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setblocking(False)
-    return DescriptorPort(connection.fileno(), close)
-
-
-def _serial_port(line: Any, address: str, close: Callable[[], None]) -> Port:
-    scheme, mark, _ = _device(address).partition("://")
+def _serial_port(line: Any, resource: Resource, close: Callable[[], None]) -> Port:
+    scheme, mark, _ = _device(resource.address).partition("://")
     line.timeout = POLL_S
+    set_modem_lines(line, resource)
     fd = descriptor(line, scheme if mark else "")
     if fd is None:
         return PyserialPort(line, close)
@@ -227,7 +248,7 @@ def _serial_port(line: Any, address: str, close: Callable[[], None]) -> Port:
 
 
 def _set_up_line(library: Any, session: Any, resource: Resource) -> None:
-    from pyvisa.constants import ControlFlow, Parity, ResourceAttribute, StopBits  # noqa: PLC0415 - as above
+    from pyvisa.constants import ControlFlow, LineState, Parity, ResourceAttribute, StopBits  # noqa: PLC0415 - as above
 
     meaning: dict[str, Callable[[str], Any]] = {
         "baud_rate": int,
@@ -236,16 +257,20 @@ def _set_up_line(library: Any, session: Any, resource: Resource) -> None:
         "stop_bits": lambda text: StopBits[STOP_BITS[text]],
         "flow_control": lambda text: ControlFlow[text],
     }
+    if not _is_pyvisa_py(library):  # which knows neither; `_serial_port` sets them there
+        meaning["dtr"] = meaning["rts"] = lambda text: LineState.asserted if text == "1" else LineState.unasserted
     attributes = {
         "baud_rate": ResourceAttribute.asrl_baud_rate,
         "data_bits": ResourceAttribute.asrl_data_bits,
         "parity": ResourceAttribute.asrl_parity,
         "stop_bits": ResourceAttribute.asrl_stop_bits,
         "flow_control": ResourceAttribute.asrl_flow_control,
+        "dtr": ResourceAttribute.asrl_dtr_state,
+        "rts": ResourceAttribute.asrl_rts_state,
     }
-    for option in _LINE_OPTIONS:
+    for option, value in meaning.items():
         if option in resource.options:
-            library.set_attribute(session, attributes[option], meaning[option](resource.options[option]))
+            library.set_attribute(session, attributes[option], value(resource.options[option]))
 
 
 def _device(address: str) -> str:
@@ -305,15 +330,26 @@ def _backend(value: str) -> str:
 def _check_visa(address: str, options: Mapping[str, str]) -> list[str]:
     kind, _, rest = address.partition("::")
     interface = kind.upper().rstrip("0123456789")
+    library = complaints_about_backend(options.get("backend", "@py"))
     if interface.startswith("ASRL"):
-        return [] if kind[4:] else ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
-    mistakes = [f"{key}: belongs to a serial line (ASRL), and this is none" for key in _LINE_OPTIONS if key in options]
+        mistakes = complaints_about_url(_device(address)) + library
+        if not kind[4:]:
+            mistakes = ["resource: names no port; for example visa:ASRL/dev/ttyUSB0::INSTR"]
+        if "rts" in options and options.get("flow_control") == "rts_cts":
+            mistakes.append("rts: the flow control moves that line (rts_cts); leave one of both out")
+        return mistakes
+    mistakes = library + [
+        f"{key}: belongs to a serial line (ASRL), and this is none" for key in _LINE_OPTIONS if key in options
+    ]
     if interface not in ("TCPIP", "USB", "GPIB", "VXI", "PXI", "VICP", "PRLGX-TCPIP") or not rest:
         return [
             "resource: should be a VISA resource string; for example visa:TCPIP::192.0.2.7::5025::SOCKET",
             *mistakes,
         ]
     words = rest.split("::")
+    name, comma, number = words[1].partition(",") if len(words) > 1 else ("", "", "")
+    if name.lower().startswith("hislip") and comma and not is_port(number):
+        mistakes.append("resource: HiSLIP has no such port; for example visa:TCPIP::192.0.2.7::hislip0,4880::INSTR")
     if words[-1].upper() == "SOCKET" and not (len(words) == 3 and words[0] and is_port(words[1])):
         mistakes.append("resource: a socket has a host and a port; for example visa:TCPIP::192.0.2.7::5025::SOCKET")
     return mistakes
@@ -333,11 +369,12 @@ _LINE_OPTIONS: Final = {
     "parity": Option.one_of("N", "E", "O", "M", "S", example="N"),
     "stop_bits": Option.one_of("1", "1.5", "2", example="1"),
     "flow_control": Option.one_of("none", "xon_xoff", "rts_cts", "dtr_dsr", example="none"),
+    **MODEM_OPTIONS,
 }
 KIND: Final = TransportKind(
     name="visa",
     stream=VisaTransport,
-    options={"backend": Option(_backend, "@py"), **_LINE_OPTIONS},
+    options={"backend": Option(_backend, "@py"), "line_end": LINE_END, **_LINE_OPTIONS},
     check=_check_visa,
     serial_line=_serial_line,
 )

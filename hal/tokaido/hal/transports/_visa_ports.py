@@ -3,149 +3,20 @@
 from __future__ import annotations
 
 import math
-import select
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from tokaido.hal._errors import ClosedError, DeviceTimeoutError, UnsupportedError
-from tokaido.hal.transports._ports import CHUNK, abandon, gone
-from tokaido.hal.transports._transport import SLICE_S
+from tokaido.hal._errors import DeviceTimeoutError, UnsupportedError
+from tokaido.hal.transports._ports import CHUNK
 from tokaido.hal.transports._visa_errors import carried, moved
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
-    from tokaido.hal._clock import Clock, Deadline
+    from tokaido.hal.transports._hislip import Limit
 
 LONGEST_TIMEOUT_MS = 0xFFFF_FFFE
 """Longest finite timeout that VISA knows (VPP-4.3, VI_TMO_INFINITE less one)."""
-
-
-class Limit:
-    """Until when the present exchange may last, for what blocks in the library below."""
-
-    def __init__(self, clock: Clock, deadline: Callable[[], Deadline], is_closed: Callable[[], bool]) -> None:
-        self.clock = clock
-        self._deadline = deadline
-        self._is_closed = is_closed
-
-    @property
-    def remaining_s(self) -> float:
-        """Seconds left of the present exchange, never negative."""
-        return self._deadline().remaining_s
-
-    def check(self, what: str) -> None:
-        """Raise `DeviceTimeoutError` saying `what` after the deadline, `ClosedError` after closing."""
-        if self._deadline().passed:
-            raise DeviceTimeoutError(what, remedy="Check that the device is on and not busy")
-        if self._is_closed():
-            raise ClosedError("the transport was closed")
-
-
-class BoundSocket:
-    """What pyvisa-py's HiSLIP client takes for its socket: it keeps our deadline and tells the end of the stream.
-
-    Left to itself the client starts its timeout again with every piece that arrives, and waits for ever in a message
-    that it skips when the server goes away.
-    """
-
-    def __init__(self, bare: socket.socket, limit: Limit) -> None:
-        self._socket = bare
-        self._limit = limit
-        bare.setblocking(False)
-        self._reader, self._writer = select.poll(), select.poll()
-        self._reader.register(bare, select.POLLIN)
-        self._writer.register(bare, select.POLLOUT)
-
-    def ready(self, seconds: float) -> bool:
-        """Wait up to `seconds` and return whether something can be read (the end of the stream included)."""
-        return bool(self._reader.poll(math.ceil(seconds * 1000)))
-
-    def fileno(self) -> int:
-        """Return the descriptor."""
-        return self._socket.fileno()
-
-    def recv_into(self, buffer: Any, size: int = 0) -> int:
-        """Read at least one byte, before the deadline."""
-        while True:
-            try:
-                count = self._socket.recv_into(buffer, size)
-            except BlockingIOError:
-                if not self.ready(min(self._limit.remaining_s, SLICE_S)):
-                    self._limit.check("the rest of a reply did not come")
-                continue
-            if not count:
-                raise gone("the device ended the connection")
-            return count
-
-    def sendall(self, data: Any) -> None:
-        """Write everything, before the deadline."""
-        left = memoryview(data)
-        while left:
-            try:
-                left = left[self._socket.send(left) :]
-            except BlockingIOError:
-                if not self._writer.poll(math.ceil(min(self._limit.remaining_s, SLICE_S) * 1000)):
-                    self._limit.check("the device takes no bytes")
-
-    def settimeout(self, _seconds: float | None) -> None:
-        """Keep the deadline; a timeout for each piece does not interest."""
-
-    def setsockopt(self, *arguments: Any) -> None:
-        """Pass an option on."""
-        self._socket.setsockopt(*arguments)
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()
-
-
-class HislipPort:
-    """A HiSLIP session of pyvisa-py. What comes while nothing was asked shows that it is out of step."""
-
-    def __init__(self, client: Any, terminator: bytes, limit: Limit, close: Callable[[], None]) -> None:
-        self._sync = BoundSocket(client._sync, limit)
-        self._async = BoundSocket(client._async, limit)
-        client._sync, client._async = self._sync, self._async
-        self._client = client
-        self._terminator = terminator
-        self._close = close
-        self._idle = True
-
-    def ready(self, seconds: float) -> bool:
-        """Wait up to `seconds` and return whether something can be read (the end of the stream included)."""
-        return self._sync.ready(seconds)
-
-    def read(self) -> bytes:
-        """Return the next piece of the reply; its last one ends with the terminator, which END stands for."""
-        if self._idle:
-            raise gone("the device ended the connection, or spoke unasked")
-        data = bytes(moved(self._client.receive, CHUNK))
-        self._idle = self._client._rmt == 1
-        return data if not self._idle or data.endswith(self._terminator) else data + self._terminator
-
-    def write(self, data: bytes | memoryview) -> int:
-        """Send everything as one message, and return its length."""
-        self._idle = False
-        return int(moved(self._client.send, data))
-
-    def writable(self, seconds: float) -> None:
-        """Return at once: `write` takes everything."""
-
-    def status_byte(self) -> int:
-        """Return the status byte (IVI-6.1, AsyncStatusQuery)."""
-        if self._async.ready(0.0):  # an unread AsyncInterrupted or AsyncServiceRequest would answer for the status
-            raise gone("the asynchronous channel is out of step")
-        return int(carried(self._client.async_status_query))
-
-    def abandon(self) -> bool:
-        """Reset both channels, which are to be closed at once."""
-        return all(abandon(channel.fileno()) for channel in (self._sync, self._async))
-
-    def close(self) -> None:
-        """Close both channels."""
-        self._close()
 
 
 class SessionPort:
@@ -165,6 +36,7 @@ class SessionPort:
         close: Callable[[], None],
         *,
         streaming: bool,
+        is_line: bool = False,
     ) -> None:
         from pyvisa.constants import ResourceAttribute, StatusCode  # noqa: PLC0415 - loaded by those who use it
 
@@ -174,6 +46,8 @@ class SessionPort:
         self._limit = limit
         self._close = close
         self.streaming = streaming
+        self.is_line = is_line
+        self.is_framed = not streaming
         self._ahead = b""
         self._owing = self._torn = False
         self._timeout, self._more = ResourceAttribute.timeout_value, StatusCode.success_max_count_read

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import (
@@ -24,6 +23,7 @@ from tokaido.hal.transports._curve import load_curve_public, load_curve_secret
 from tokaido.hal.transports._kinds import Option, TransportKind, is_port
 from tokaido.hal.transports._ports import abandon
 from tokaido.hal.transports._transport import SLICE_S, Transport
+from tokaido.hal.transports._zmq_sockets import WatchedSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +38,6 @@ QUEUED_MESSAGES = 64
 """Most messages that wait in each direction."""
 EVENTS, RCVMORE, POLLIN = 15, 13, 1
 """Constants of zmq.h, so that importing this file does not import pyzmq."""
-_EVENT = struct.Struct("=HI")  # of a socket monitor: event, value (zmq_socket_monitor(3))
 _REMEDY = "Check that the device is on, its address, and the network in between"
 
 
@@ -48,6 +47,9 @@ class ZmqTransport(Transport[list[bytes]]):
     A socket connects once and never again by itself, and sends only to a peer that proved who it is, so nothing that
     was queued is delivered late. Messages that no request accepts go to `unsolicited`.
     """
+
+    queued: ClassVar[int] = QUEUED_MESSAGES
+    """Most messages that wait here to be taken."""
 
     def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
         super().__init__(resource, clock=clock, timeout_s=timeout_s)
@@ -59,6 +61,7 @@ class ZmqTransport(Transport[list[bytes]]):
                 mistakes=tuple(f"{key}: is missing" for key in missing),
                 remedy="Name the server's public and one's own secret key file",
             )
+        self._watched: Any = None
         self._socket: Any = None
         self._monitor: Any = None
         self._poller: Any = None
@@ -79,13 +82,13 @@ class ZmqTransport(Transport[list[bytes]]):
 
         self.foreign = (*Transport.foreign, zmq.ZMQError)
         self._again = zmq.Again
-        socket: Any = zmq.Context.instance().socket(zmq.DEALER)
-        self._socket = socket
+        self._watched = watched = WatchedSocket(zmq.Context.instance(), self._make_socket())
+        self._socket = socket = watched.bare
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDTIMEO, _ms(SLICE_S))
         socket.setsockopt(zmq.SNDHWM, QUEUED_MESSAGES)
-        socket.setsockopt(zmq.RCVHWM, QUEUED_MESSAGES)
+        socket.setsockopt(zmq.RCVHWM, self.queued)
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, -1)  # what a peer that went away was sent is lost, and stays lost
         if "[" in self.resource.address:
@@ -99,10 +102,17 @@ class ZmqTransport(Transport[list[bytes]]):
         socket.setsockopt(zmq.CURVE_SERVERKEY, load_curve_public(Path(self.resource.options["server_key_file"])))
         socket.setsockopt(zmq.CURVE_PUBLICKEY, pair.public)
         socket.setsockopt(zmq.CURVE_SECRETKEY, pair.secret)
-        self._monitor = socket.get_monitor_socket()
+        watched.watch()
+        self._monitor = watched.monitor
         self._poller.register(self._monitor, zmq.POLLIN)
         socket.connect(self.resource.address)
         self._await_handshake(deadline)
+
+    def _make_socket(self) -> Any:
+        """Return a socket of the right type; options that all types have are set later."""
+        import zmq  # noqa: PLC0415 - loaded by those who use it
+
+        return zmq.Context.instance().socket(zmq.DEALER)
 
     def _await_handshake(self, deadline: Deadline) -> None:
         from zmq import Event  # noqa: PLC0415 - loaded by those who use it
@@ -143,19 +153,14 @@ class ZmqTransport(Transport[list[bytes]]):
                 raise NotConnectedError(f"{what} within the deadline", remedy=_REMEDY)
             if self._closed:
                 raise ClosedError("the transport was closed")
-        return _event(self._monitor.recv_multipart()[0])
+        event: tuple[int, int] = self._watched.next_event()
+        return event
 
     def _disconnect(self) -> None:
-        socket, self._socket = self._socket, None
-        monitor, self._monitor = self._monitor, None
-        self._poller = None
-        if socket is None:
-            return
-        with suppress(*self.foreign):  # of a context that its owner ended
-            if monitor is not None:
-                socket.disable_monitor()
-                monitor.close(linger=0)
-        socket.close(linger=0)
+        self._socket = self._monitor = self._poller = None
+        if self._watched is not None:
+            self._watched.close()
+            self._watched = None
 
     def _abandon(self) -> None:
         self._disconnect()
@@ -206,14 +211,20 @@ class ZmqTransport(Transport[list[bytes]]):
 
     def _receive(self) -> list[bytes]:
         """Return the frames of the message that waits."""
-        frames: list[bytes] = [self._socket.recv()]
+        frames = [self._frame()]
         while self._socket.get(RCVMORE):
             if len(frames) == MAX_PARTS:
+                frames.clear()  # the error must not hold what may be keys
                 raise ProtocolError(f"a message of more than {MAX_PARTS} parts")
-            frames.append(self._socket.recv())
+            frames.append(self._frame())
         if self._sinks:
             self._record("<", frames, confidential=True)
         return frames
+
+    def _frame(self) -> bytes:
+        """Return the next frame of the message that waits. A transport of secrets keeps it where it can be wiped."""
+        frame: bytes = self._socket.recv()
+        return frame
 
     def _hand_on_waiting(self, seconds: float) -> bool:
         """Hand on the messages that wait, or come within `seconds`; return whether there were any."""
@@ -232,17 +243,12 @@ class ZmqTransport(Transport[list[bytes]]):
     def _check_monitor(self) -> None:
         from zmq import Event  # noqa: PLC0415 - loaded by those who use it
 
-        if _event(self._monitor.recv_multipart()[0])[0] in (Event.DISCONNECTED, Event.CLOSED):
+        if self._watched.next_event()[0] in (Event.DISCONNECTED, Event.CLOSED):
             raise NotConnectedError("the peer disconnected", remedy=_REMEDY)
 
 
 def _drop(frames: list[bytes]) -> None:
     """Take a message that nobody wants."""
-
-
-def _event(frame: bytes) -> tuple[int, int]:
-    event, value = _EVENT.unpack_from(frame)
-    return event, value
 
 
 def _ms(seconds: float) -> int:

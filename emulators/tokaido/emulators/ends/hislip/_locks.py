@@ -1,4 +1,4 @@
-"""Locks of an instrument among its clients (IVI-6.1, 6.5; VISA's viLock)."""
+"""Locks of an instrument among its clients (IVI-6.1, 2.6 and table 22; VISA's viLock)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class LockResult(IntEnum):
-    """How a request for a lock, or its release, ended (IVI-6.1, table 11)."""
+    """How a request for a lock, or its release, ended (IVI-6.1, table 21)."""
 
     FAILURE = 0
     """The time ran out."""
@@ -50,7 +50,9 @@ class Locks:
 
     def request(self, client: int, key: str, now_ns: int, timeout_ns: int) -> LockResult | None:
         """Ask for the exclusive lock, or with a key for the shared one; None means that the client waits."""
-        if (key and client in self._sharing) or (not key and self._exclusive == client):
+        if client in self._sharing if key else client == self._exclusive:
+            return LockResult.ERROR
+        if key and client == self._exclusive:  # a shared lock comes first (IVI-6.1, table 22)
             return LockResult.ERROR
         if any(waiting.client == client for waiting in self._queue):
             return LockResult.ERROR
@@ -60,6 +62,16 @@ class Locks:
             return LockResult.FAILURE
         self._queue.append(_Waiting(client, key, now_ns + timeout_ns))
         return None
+
+    def holds(self, client: int) -> bool:
+        """Whether this client has a lock of either kind."""
+        return self._exclusive == client or client in self._sharing
+
+    def give_up(self, client: int) -> bool:
+        """Wait no longer for a lock; return whether this client did."""
+        waited = [waiting for waiting in self._queue if waiting.client == client]
+        self._queue = [waiting for waiting in self._queue if waiting.client != client]
+        return bool(waited)
 
     def release(self, client: int) -> LockResult:
         """Give back the exclusive lock, or else the shared one."""
@@ -75,7 +87,7 @@ class Locks:
         if self._exclusive == client:
             self._exclusive = None
         self._sharing.pop(client, None)
-        self._queue = [waiting for waiting in self._queue if waiting.client != client]
+        self.give_up(client)
 
     def settle(self, now_ns: int) -> list[tuple[int, LockResult]]:
         """Return which clients wait no longer, first come first served, and how it ended."""
@@ -95,14 +107,15 @@ class Locks:
         return min((waiting.deadline_ns for waiting in self._queue), default=None)
 
     def _grant(self, client: int, key: str) -> bool:
-        if self._exclusive not in (None, client):
-            return False
-        if not key:
-            if self._sharing and client not in self._sharing:
+        if key:
+            if self._sharing:
+                if key not in self._sharing.values():
+                    return False
+            elif self._exclusive is not None:
                 return False
-            self._exclusive = client
+            self._sharing[client] = key
             return True
-        if any(other != key for other in self._sharing.values()):
+        if self._exclusive is not None or (self._sharing and client not in self._sharing):
             return False
-        self._sharing[client] = key
+        self._exclusive = client
         return True

@@ -1,4 +1,4 @@
-"""Messages of HiSLIP: their header, types and codes (IVI-6.1, tables 3 to 7 and 18)."""
+"""Messages of HiSLIP: their header, types and codes (IVI-6.1, tables 2 to 4, 14, 16 and 25)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import Final, NamedTuple
 
 HEADER: Final = struct.Struct("!2sBBIQ")
 PROLOGUE: Final = b"HS"
-VERSION: Final = 0x0100
-"""Protocol version 1.0: major and minor number in a byte each."""
+VERSION: Final = 0x0200
+"""Highest protocol version that is spoken, 2.0: major and minor number in a byte each."""
 FIRST_ID: Final = 0xFFFF_FF00
-"""Id of the first message of a client, and of a server in overlapped mode (IVI-6.1, 3.1.2)."""
+"""Id of the first message of a client, and of a server in overlapped mode (IVI-6.1, 3.1.2 and 3.2.1)."""
 BEFORE_FIRST_ID: Final = FIRST_ID - 2
+UNKNOWN_ID: Final = 0xFFFF_FFFF
+"""Id of Data that answer to a message which ended within one of HiSLIP (IVI-6.1, 3.1.1)."""
+SHORT: Final = 256
+"""Longest sub-address, lock string and text of an error in bytes (IVI-6.1, 2.7 and 6.1)."""
 
 
 class MessageType(IntEnum):
-    """What a message is (IVI-6.1, table 4)."""
+    """What a message is (IVI-6.1, table 4); those of the secure connection are left out."""
 
     INITIALIZE = 0
     INITIALIZE_RESPONSE = 1
@@ -44,13 +48,19 @@ class MessageType(IntEnum):
     ASYNC_DEVICE_CLEAR_ACKNOWLEDGE = 23
     ASYNC_LOCK_INFO = 24
     ASYNC_LOCK_INFO_RESPONSE = 25
+    GET_DESCRIPTORS = 26
+    GET_DESCRIPTORS_RESPONSE = 27
+
+
+PROGRAM: Final = (MessageType.DATA, MessageType.DATA_END, MessageType.TRIGGER)
+"""What carries a message id and the delivery flag on the synchronous channel."""
 
 
 FIRST_VENDOR_TYPE: Final = 128
 
 
 class FatalCode(IntEnum):
-    """Why a server ends a session (IVI-6.1, table 6)."""
+    """Why a server ends a session (IVI-6.1, table 14)."""
 
     UNIDENTIFIED = 0
     POORLY_FORMED_HEADER = 1
@@ -60,7 +70,7 @@ class FatalCode(IntEnum):
 
 
 class ErrorCode(IntEnum):
-    """Why a server ignores a message (IVI-6.1, table 7)."""
+    """Why a server ignores a message (IVI-6.1, table 16)."""
 
     UNIDENTIFIED = 0
     UNRECOGNIZED_TYPE = 1
@@ -70,7 +80,7 @@ class ErrorCode(IntEnum):
 
 
 class RemoteLocal(IntEnum):
-    """What a client wants of the front panel (IVI-6.1, 6.7; the values of viGpibControlREN)."""
+    """What a client wants of the front panel (IVI-6.1, table 25; the values of viGpibControlREN)."""
 
     DISABLE_REMOTE = 0
     ENABLE_REMOTE = 1
@@ -91,14 +101,19 @@ class Message(NamedTuple):
 
 
 class TooLarge(NamedTuple):
-    """A message whose payload was thrown away, as it was longer than agreed."""
+    """A message whose payload is thrown away as it comes, for its header says that it is longer than agreed."""
 
     message: Message
     length: int
 
 
+def reached(wanted: int, last: int) -> bool:
+    """Return whether message `wanted` has come when `last` was the last one; ids wrap around at 32 bits."""
+    return ((last - wanted) & 0xFFFF_FFFF) < 1 << 31
+
+
 def encode(message: Message) -> bytes:
-    """Return the bytes of a message (IVI-6.1, table 3)."""
+    """Return the bytes of a message (IVI-6.1, table 2)."""
     header = HEADER.pack(PROLOGUE, message.type, message.control, message.parameter, len(message.payload))
     return header + message.payload
 
@@ -117,10 +132,10 @@ class Decoder:
     def __init__(self, max_payload: int) -> None:
         self.max_payload = max_payload
         self._buffer = bytearray()
-        self._skip: tuple[Message, int, int] | None = None  # a header, its length, and what is left of that
+        self._skip = 0  # what is left of a payload that is thrown away
 
     def feed(self, data: bytes) -> list[Message | TooLarge]:
-        """Return the messages that are complete now.
+        """Return the messages that are complete now, and those that are too large as soon as their header is there.
 
         Raises:
             PoorlyFormedError: A header does not begin with the prologue.
@@ -128,22 +143,17 @@ class Decoder:
         self._buffer += data
         messages: list[Message | TooLarge] = []
         while True:
-            if self._skip is not None:
-                header, length, left = self._skip
-                dropped = min(left, len(self._buffer))
-                del self._buffer[:dropped]
-                if dropped < left:
-                    self._skip = header, length, left - dropped
-                    return messages
-                self._skip = None
-                messages.append(TooLarge(header, length))
+            dropped = min(self._skip, len(self._buffer))
+            self._skip -= dropped
+            del self._buffer[:dropped]
             if bytes(self._buffer[:2]) != PROLOGUE[: len(self._buffer)]:
                 raise PoorlyFormedError("no HiSLIP message begins like this")
             if len(self._buffer) < HEADER.size:
                 return messages
             _, kind, control, parameter, length = HEADER.unpack_from(self._buffer)
             if length > self.max_payload:
-                self._skip = Message(kind, control, parameter), length, length
+                messages.append(TooLarge(Message(kind, control, parameter), length))
+                self._skip = length
                 del self._buffer[: HEADER.size]
                 continue
             end = HEADER.size + length

@@ -1,44 +1,34 @@
-"""The HiSLIP server: connections, sessions, and what each message type does (IVI-6.1, chapter 6)."""
+"""The HiSLIP server: its clients, and which message goes where (IVI-6.1, 6.1)."""
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Final
 
-from tokaido.emulators.ends.hislip._connections import Connections
-from tokaido.emulators.ends.hislip._locks import LockResult, Locks
+from tokaido.emulators.ends.hislip._control import Control
+from tokaido.emulators.ends.hislip._instrument import Instrument, Profile
 from tokaido.emulators.ends.hislip._messages import (
-    FIRST_VENDOR_TYPE,
-    HEADER,
+    SHORT,
     VERSION,
-    ErrorCode,
     FatalCode,
     Message,
     MessageType,
-    RemoteLocal,
     TooLarge,
 )
-from tokaido.emulators.ends.hislip._session import (
-    Channel,
-    Instrument,
-    Profile,
-    ProgramMessage,
-    Session,
-    released,
-)
-from tokaido.hal import SYSTEM_CLOCK, Clock
+from tokaido.emulators.ends.hislip._session import Session
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tokaido.emulators.ends.hislip._channel import Channel
 
 VENDOR: Final = int.from_bytes(b"TK", "big")
-NS_PER_MS: Final = 1_000_000
+INITIALIZATIONS: Final = (MessageType.INITIALIZE, MessageType.ASYNC_INITIALIZE)
 
 
-class HislipServer(Connections):
+class HislipServer(Control):
     """Serves one instrument to several clients, from whichever single thread calls `service`.
 
-    A TCP port without TLS, as protocol version 1.0 has it: bind it to a loopback address unless the network is trusted.
+    A TCP port without TLS, an optional capability of protocol version 2.0: bind it to a loopback address unless the
+    network is trusted.
 
     Args:
         instrument: What answers.
@@ -46,10 +36,12 @@ class HislipServer(Connections):
         port: Where to listen; 0 takes a free one.
         profile: "strict", or "lenient" for clients that cannot take what they did not ask for.
         overlapped: Whether overlapped mode is preferred (IVI-6.1, 3.2); a device clear may change it.
-        sub_addresses: Sub-addresses that are served.
-        max_message: Longest message in bytes that is taken.
+        sub_addresses: Sub-addresses that are served; an empty one stands for the first.
+        max_message: Longest payload in bytes that is taken in one message.
         max_clients: How many sessions there may be.
-        clock: Times the waits for locks.
+        initialization_s: How long a client may take until both its channels are there, in s.
+        clear_s: How long a client may take to complete a device clear, in s.
+        clock: Times the waits.
     """
 
     def __init__(
@@ -63,116 +55,101 @@ class HislipServer(Connections):
         sub_addresses: tuple[str, ...] = ("hislip0",),
         max_message: int = 1 << 20,
         max_clients: int = 8,
+        initialization_s: float = 5.0,
+        clear_s: float = 60.0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        super().__init__(host, port, max_message)
-        self.instrument = instrument
-        self.profile: Profile = profile
-        self.locks = Locks()
-        self._overlapped = overlapped
+        super().__init__(
+            instrument,
+            host,
+            port,
+            profile=profile,
+            overlapped=overlapped,
+            max_message=max_message,
+            initialization_s=initialization_s,
+            clear_s=clear_s,
+            clock=clock,
+        )
         self._sub_addresses = sub_addresses
         self._max_clients = max_clients
-        self._clock = clock
         self._last_session = 0
-        self._sync_handlers: dict[int, Callable[[Session, Message], None]] = {
-            MessageType.DATA: self._on_data,
-            MessageType.DATA_END: self._on_data,
-            MessageType.TRIGGER: self._on_data,
-            MessageType.DEVICE_CLEAR_COMPLETE: self._on_device_clear_complete,
-        }
-        self._async_handlers: dict[int, Callable[[Session, Message], None]] = {
-            MessageType.ASYNC_MAXIMUM_MESSAGE_SIZE: self._on_maximum_message_size,
-            MessageType.ASYNC_LOCK: self._on_lock,
-            MessageType.ASYNC_LOCK_INFO: self._on_lock_info,
-            MessageType.ASYNC_REMOTE_LOCAL_CONTROL: self._on_remote_local,
-            MessageType.ASYNC_DEVICE_CLEAR: self._on_device_clear,
-            MessageType.ASYNC_STATUS_QUERY: self._on_status_query,
-        }
 
-    # --- what its owner calls ---------------------------------------------------------------------------------------
+    # --- what its owner calls -----------------------------------------------------------------------------------------
 
     def service(self, timeout_s: float) -> None:
         """Wait up to `timeout_s` s for clients, and do what they ask."""
-        deadline_ns = self.locks.next_deadline_ns()
+        self._settle()
+        deadlines = (self.locks.next_deadline_ns(), self._next_deadline_ns())
+        deadline_ns = min((deadline for deadline in deadlines if deadline is not None), default=None)
         if deadline_ns is not None:
-            timeout_s = min(timeout_s, max(deadline_ns - self._clock.monotonic_ns(), 0) / 1e9)
+            timeout_s = min(timeout_s, max(deadline_ns - self._clock.monotonic_ns(), 0) / NS_PER_S)
         self._select(timeout_s)
-        self._settle_locks()
+        self._settle()
 
-    def respond(self, message: ProgramMessage, data: bytes, *, end: bool = True) -> None:
-        """Send a client its reply, or a part of it, to a message.
+    # --- sessions (IVI-6.1, 6.1) --------------------------------------------------------------------------------------
 
-        A client that is gone, or has cleared the device or interrupted since, gets nothing.
-        """
-        client = self.sessions.get(message.session)
-        if client is None or client.clearing or message.generation != client.generation:
-            return
-        if self._strict(client) and message.message_id != client.last_id:
-            if message.message_id not in client.refused:
-                client.refused.append(message.message_id)
-                self._interrupt(client)
-            return
-        self._guard(client.synchronous, lambda: client.respond(message.message_id, data, end=end))
-
-    def request_service(self, status_byte: int) -> None:
-        """Tell every client that the instrument requests service (IVI-6.1, 6.10); not under "lenient"."""
-        if self.profile == "strict":
-            for session in list(self.sessions.values()):
-                self._tell(session.asynchronous, Message(MessageType.ASYNC_SERVICE_REQUEST, status_byte))
-
-    def _forget(self, session: Session) -> None:
-        self.locks.forget(session.number)
-
-    # --- messages ---------------------------------------------------------------------------------------------------
-
-    def _dispatch(self, channel: Channel, message: Message | TooLarge) -> None:
-        if isinstance(message, TooLarge):
-            self._error(channel, ErrorCode.MESSAGE_TOO_LARGE, f"{message.length} bytes are too many")
-            return
-        session = channel.session
-        if session is None:
-            self._initialize(channel, message)
-            return
-        if message.type in (MessageType.INITIALIZE, MessageType.ASYNC_INITIALIZE):
-            self._fatal(channel, FatalCode.INVALID_INITIALIZATION, "initialized before")
-            return
-        if session.asynchronous is None:
-            self._fatal(channel, FatalCode.CHANNELS_NOT_ESTABLISHED, "no asynchronous channel yet")
-            return
-        if message.type in (MessageType.FATAL_ERROR, MessageType.ERROR):
-            if message.type == MessageType.FATAL_ERROR:
+    def _arrive(self, channel: Channel, messages: list[Message | TooLarge]) -> None:
+        for count, message in enumerate(messages):
+            session = channel.session
+            if channel.closing or channel not in self._channels:
+                return
+            kind = message.message.type if isinstance(message, TooLarge) else message.type
+            if session is None:
+                self._initialize(channel, message)
+            elif kind == MessageType.FATAL_ERROR and not channel.synchronous:
                 self._drop(channel)
-            return
-        handler = (self._sync_handlers if channel.synchronous else self._async_handlers).get(message.type)
-        if handler is None:
-            vendor = message.type >= FIRST_VENDOR_TYPE
-            code = ErrorCode.UNRECOGNIZED_VENDOR_MESSAGE if vendor else ErrorCode.UNRECOGNIZED_TYPE
-            self._error(channel, code, f"message type {message.type} is not known here")
-            return
-        handler(session, message)
-
-    def _initialize(self, channel: Channel, message: Message) -> None:
-        if message.type == MessageType.INITIALIZE:
-            name = message.payload.decode("latin-1").lower()
-            if len(self.sessions) >= self._max_clients:
-                self._fatal(channel, FatalCode.TOO_MANY_CLIENTS, "too many clients")
-            elif name and name not in self._sub_addresses:
-                self._fatal(channel, FatalCode.UNIDENTIFIED, f"no sub-address {name!r}")
+            elif kind in INITIALIZATIONS and not (session.clearing and channel.synchronous):
+                self._fatal(channel, FatalCode.INVALID_INITIALIZATION, "initialized before")
+            elif session.asynchronous is None:
+                self._fatal(channel, FatalCode.CHANNELS_NOT_ESTABLISHED, "no asynchronous channel yet")
+            elif channel.synchronous:
+                rest = messages[count:]
+                self._take_in(session, rest)
+                return
             else:
-                session = Session(self._new_number(), channel, overlapped=self._overlapped)
-                channel.session = self.sessions[session.number] = session
-                version = min(message.parameter >> 16, VERSION)
-                self._tell(
-                    channel,
-                    Message(MessageType.INITIALIZE_RESPONSE, self._overlapped, version << 16 | session.number),
-                )
-            return
-        known = self.sessions.get(message.parameter)
-        if message.type == MessageType.ASYNC_INITIALIZE and known is not None and known.asynchronous is None:
-            channel.session, known.asynchronous = known, channel
+                self._on_asynchronous(session, channel, message)
+
+    def _initialize(self, channel: Channel, message: Message | TooLarge) -> None:
+        if isinstance(message, TooLarge):
+            text = f"the first message of a connection has at most {SHORT} bytes"
+            self._fatal(channel, FatalCode.INVALID_INITIALIZATION, text)
+        elif message.type == MessageType.INITIALIZE:
+            self._initialize_synchronous(channel, message)
+        elif message.type == MessageType.ASYNC_INITIALIZE:
+            self._initialize_asynchronous(channel, message)
+        else:
+            self._fatal(channel, FatalCode.INVALID_INITIALIZATION, "invalid initialization sequence")
+
+    def _full(self) -> bool:
+        complete = sum(session.asynchronous is not None for session in self.sessions.values())
+        return complete >= self._max_clients
+
+    def _initialize_synchronous(self, channel: Channel, message: Message) -> None:
+        name = message.payload.decode("latin-1").lower()
+        if self._full():
+            self._fatal(channel, FatalCode.TOO_MANY_CLIENTS, "too many clients")
+        elif name and name not in self._sub_addresses:
+            self._fatal(channel, FatalCode.UNIDENTIFIED, f"no sub-address {name!r}")
+        else:
+            version = min(message.parameter >> 16, VERSION)
+            session = Session(self._new_number(), channel, version, overlapped=self._overlapped)
+            channel.session = self.sessions[session.number] = session
+            channel.decoder.max_payload = self._max_message
+            response = Message(MessageType.INITIALIZE_RESPONSE, self._overlapped, version << 16 | session.number)
+            self._tell(channel, response)
+
+    def _initialize_asynchronous(self, channel: Channel, message: Message) -> None:
+        session = self.sessions.get(message.parameter)
+        if session is None or session.asynchronous is not None:
+            self._fatal(channel, FatalCode.INVALID_INITIALIZATION, "invalid initialization sequence")
+        elif self._full():
+            channel.session, session.asynchronous = session, channel
+            self._fatal(channel, FatalCode.TOO_MANY_CLIENTS, "too many clients")
+        else:
+            channel.session, session.asynchronous = session, channel
+            channel.deadline_ns = session.synchronous.deadline_ns = None
+            self.instrument.opened(session.number)
             self._tell(channel, Message(MessageType.ASYNC_INITIALIZE_RESPONSE, 0, VENDOR))
-            return
-        self._fatal(channel, FatalCode.INVALID_INITIALIZATION, "invalid initialization sequence")
 
     def _new_number(self) -> int:
         while True:
@@ -180,124 +157,23 @@ class HislipServer(Connections):
             if self._last_session not in self.sessions:
                 return self._last_session
 
-    # --- the synchronous channel ------------------------------------------------------------------------------------
-
-    def _strict(self, session: Session) -> bool:
-        return self.profile == "strict" and not session.overlapped
-
-    def _on_data(self, session: Session, message: Message) -> None:
-        if session.clearing:
-            return
-        if message.control & ~1:
-            self._error(session.synchronous, ErrorCode.UNRECOGNIZED_CONTROL_CODE, "control code of a message")
-            return
-        if session.held or not self.locks.admits(session.number):
-            session.held.append(message)
-            return
-        self._carry_out(session, message)
-
-    def _carry_out(self, session: Session, message: Message) -> None:
-        if session.note_arrival(message) and self._strict(session):
-            self._interrupt(session)
-        if message.type == MessageType.TRIGGER:
-            self.instrument.trigger(ProgramMessage(session.number, session.generation, message.parameter, b""))
-        else:
-            session.incoming += message.payload
-            if message.type == MessageType.DATA_END:
-                data = bytes(session.incoming)
-                session.incoming.clear()
-                self.instrument.receive(ProgramMessage(session.number, session.generation, message.parameter, data))
-        if session.release_after is not None and released(session.release_after, session.last_id):
-            session.release_after = None
-            self._release(session)
-
-    def _interrupt(self, session: Session) -> None:
-        """Throw a reply away that nobody read, and say so on both channels (IVI-6.1, 3.1.1 and 6.9)."""
-        self.instrument.interrupted(session.number)
-        self._tell(session.asynchronous, Message(MessageType.ASYNC_INTERRUPTED, 0, session.last_id))
-        self._tell(session.synchronous, Message(MessageType.INTERRUPTED, 0, session.last_id))
-
-    # --- device clear (IVI-6.1, 6.12) -------------------------------------------------------------------------------
-
-    def _on_device_clear(self, session: Session, _: Message) -> None:
-        session.clearing = True
-        session.generation += 1
-        session.reset()
-        self.instrument.clear(session.number)
-        self._tell(session.asynchronous, Message(MessageType.ASYNC_DEVICE_CLEAR_ACKNOWLEDGE, self._overlapped))
-
-    def _on_device_clear_complete(self, session: Session, message: Message) -> None:
-        if not session.clearing:
-            self._error(session.synchronous, ErrorCode.UNIDENTIFIED, "no device clear is under way")
-            return
-        session.clearing = False
-        session.reset()
-        session.overlapped = bool(message.control & 1)
-        self._tell(session.synchronous, Message(MessageType.DEVICE_CLEAR_ACKNOWLEDGE, session.overlapped))
-
-    # --- the asynchronous channel -----------------------------------------------------------------------------------
-
-    def _on_maximum_message_size(self, session: Session, message: Message) -> None:
-        if len(message.payload) != 8:
-            self._error_async(session, ErrorCode.UNIDENTIFIED, "a message size has 8 bytes")
-            return
-        (size,) = struct.unpack("!Q", message.payload)
-        session.max_payload = max(min(size, self._max_message) - HEADER.size, 1)
-        payload = struct.pack("!Q", self._max_message)
-        self._tell(session.asynchronous, Message(MessageType.ASYNC_MAXIMUM_MESSAGE_SIZE_RESPONSE, 0, 0, payload))
-
-    def _error_async(self, session: Session, code: ErrorCode, text: str) -> None:
+    def _forget(self, session: Session, *, left: bool) -> None:
+        if left:
+            self._hand_over_the_rest(session)
+        self.locks.forget(session.number)
         if session.asynchronous is not None:
-            self._error(session.asynchronous, code, text)
+            self.instrument.closed(session.number)
 
-    def _on_status_query(self, session: Session, message: Message) -> None:
-        available = session.message_available(message)
-        status = self.instrument.status_byte(session.number, message_available=available)
-        self._tell(session.asynchronous, Message(MessageType.ASYNC_STATUS_RESPONSE, status & 0xFF))
+    # --- what time and other clients bring ----------------------------------------------------------------------------
 
-    def _on_remote_local(self, session: Session, message: Message) -> None:
-        try:
-            request = RemoteLocal(message.control)
-        except ValueError:
-            self._error_async(session, ErrorCode.UNRECOGNIZED_CONTROL_CODE, f"control code {message.control}")
-            return
-        self.instrument.remote_local(session.number, request)
-        self._tell(session.asynchronous, Message(MessageType.ASYNC_REMOTE_LOCAL_RESPONSE))
-
-    # --- locks (IVI-6.1, 6.5) ---------------------------------------------------------------------------------------
-
-    def _on_lock(self, session: Session, message: Message) -> None:
-        if message.control == 1:
-            key = message.payload.decode("latin-1")
-            timeout_ns = message.parameter * NS_PER_MS
-            result = self.locks.request(session.number, key, self._clock.monotonic_ns(), timeout_ns)
-            if result is not None:
-                self._answer_lock(session.number, result)
-        elif message.control == 0:
-            if self.profile == "strict" and not released(message.parameter, session.last_id):
-                session.release_after = message.parameter
-            else:
-                self._release(session)
-        else:
-            self._error_async(session, ErrorCode.UNRECOGNIZED_CONTROL_CODE, f"control code {message.control}")
-
-    def _release(self, session: Session) -> None:
-        self._answer_lock(session.number, self.locks.release(session.number))
-        self._settle_locks()
-
-    def _on_lock_info(self, session: Session, _: Message) -> None:
-        info = Message(MessageType.ASYNC_LOCK_INFO_RESPONSE, self.locks.exclusive, self.locks.holders)
-        self._tell(session.asynchronous, info)
-
-    def _answer_lock(self, number: int, result: LockResult) -> None:
-        session = self.sessions.get(number)
-        if session is not None:
-            self._tell(session.asynchronous, Message(MessageType.ASYNC_LOCK_RESPONSE, result))
-
-    def _settle_locks(self) -> None:
-        """Grant what became free, tell those who waited too long, and carry out what was held back."""
+    def _settle(self) -> None:
+        """Carry out what had to wait, grant what became free, and end what took too long."""
+        for session in list(self.sessions.values()):
+            self._advance(session)
+            self._settle_release(session)
         for number, result in self.locks.settle(self._clock.monotonic_ns()):
             self._answer_lock(number, result)
         for session in list(self.sessions.values()):
-            while session.held and self.locks.admits(session.number):
-                self._carry_out(session, session.held.popleft())
+            self._advance(session)
+            self._settle_panel(session)
+        self._end_those_who_are_late()

@@ -1,187 +1,181 @@
-"""One client of a HiSLIP server: two channels, message ids, and which of its messages may be answered."""
+"""One client of a HiSLIP server: two channels, message ids, and what it sent that was not carried out yet."""
 
 from __future__ import annotations
 
-import socket
 from collections import deque
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokaido.emulators.ends.hislip._messages import (
     BEFORE_FIRST_ID,
     FIRST_ID,
     HEADER,
-    Decoder,
+    PROGRAM,
+    UNKNOWN_ID,
     Message,
     MessageType,
     RemoteLocal,
     TooLarge,
-    encode,
 )
 
-Profile = Literal["strict", "lenient"]
-CHUNK: Final = 1 << 18
+if TYPE_CHECKING:
+    from tokaido.emulators.ends.hislip._channel import Channel
+
+MAX_PROGRAM: Final = 4 * 1024 * 1024
+"""Longest program message in bytes, in whatever pieces it comes."""
+ENOUGH_WAITING: Final = 1 << 20
+"""Bytes that wait to be carried out before no more are read (IVI-6.1, 2.6.1)."""
+_OVERHEAD: Final = 256  # what a message takes in memory besides its payload, or more
 
 
-class ProgramMessage(NamedTuple):
-    """What a client sent up to an END."""
+class Line(NamedTuple):
+    """A part of a program message, at most up to its end."""
 
-    session: int
-    generation: int
-    """How often the client had cleared the device."""
     message_id: int
     data: bytes
-    """What it sent; nothing if it was a trigger."""
-
-
-class Instrument(Protocol):
-    """What a HiSLIP server needs of an instrument. No method may block."""
-
-    def receive(self, message: ProgramMessage, /) -> None:
-        """Take a message; a reply to it goes to `HislipServer.respond`, now or later."""
-        ...
-
-    def status_byte(self, session: int, /, *, message_available: bool) -> int:
-        """Return the status byte for a serial poll."""
-        ...
-
-    def clear(self, session: int, /) -> None:
-        """Forget input and output of this client (IEEE 488.2, 5.8)."""
-        ...
-
-    def trigger(self, message: ProgramMessage, /) -> None:
-        """Do what a group execute trigger does; there may be a reply to it."""
-        ...
-
-    def interrupted(self, session: int, /) -> None:
-        """Take note that a message came before the reply to the one before was read (IEEE 488.2, 6.3.2.3)."""
-        ...
-
-    def remote_local(self, session: int, request: RemoteLocal, /) -> None:
-        """Change who is in command, the remote side or the front panel."""
-        ...
-
-
-class Channel:
-    """One TCP connection and its half of a session, once that is known."""
-
-    def __init__(self, connected: socket.socket, max_payload: int) -> None:
-        self.socket = connected
-        self.decoder = Decoder(max_payload)
-        self.outgoing = bytearray()
-        self.session: Session | None = None
-        self.closing = False
-        """Whether it is to be closed once everything was sent."""
-
-    @property
-    def synchronous(self) -> bool:
-        """Whether it is its session's synchronous channel."""
-        return self.session is not None and self.session.synchronous is self
-
-    def send(self, message: Message) -> None:
-        """Queue a message, and send what the network takes."""
-        self.outgoing += encode(message)
-        self.flush()
-
-    def flush(self) -> None:
-        """Send what the network takes now.
-
-        Raises:
-            OSError: The connection is gone.
-        """
-        try:
-            while self.outgoing:
-                del self.outgoing[: self.socket.send(memoryview(self.outgoing)[:CHUNK].tobytes())]
-        except BlockingIOError:
-            pass
-
-    def receive(self) -> list[Message | TooLarge] | None:
-        """Return the messages that came, None at the end of the connection.
-
-        Raises:
-            PoorlyFormedError: A header is none.
-        """
-        try:
-            data = self.socket.recv(CHUNK)
-        except BlockingIOError:
-            return []
-        except OSError:
-            return None
-        return self.decoder.feed(data) if data else None
+    ended: bool
+    """Whether END or a newline ends the program message (IVI-6.1, 1.3)."""
+    at_end: bool
+    """Whether nothing follows in the same message of HiSLIP."""
 
 
 class Session:
-    """What a server knows of one client (IVI-6.1, 3.1 and 3.2)."""
+    """What a server knows of one client."""
 
-    def __init__(self, number: int, synchronous: Channel, *, overlapped: bool) -> None:
+    def __init__(self, number: int, synchronous: Channel, version: int, *, overlapped: bool) -> None:
         self.number = number
         self.synchronous = synchronous
         self.asynchronous: Channel | None = None
+        self.version = version
+        """Protocol version that was agreed."""
         self.overlapped = overlapped
         self.max_payload = (1 << 20) - HEADER.size
         """Longest payload in bytes that the client takes."""
-        self.clearing = False
-        """Whether everything on the synchronous channel is thrown away until DeviceClearComplete."""
-        self.held: deque[Message] = deque()
-        """What came while another client had the lock."""
-        self.release_after: int | None = None
-        """A lock is released when this message has come."""
-        self.incoming = bytearray()
         self.generation = 0
         """How often the client has cleared the device; replies to an earlier generation are thrown away."""
+        self.clear_deadline_ns: int | None = None
+        """When a device clear must be complete; None while there is none."""
+        self.release_after: int | None = None
+        """A lock is released when this message was carried out."""
+        self.panel_after: tuple[RemoteLocal, int] | None = None
+        """A request to the front panel, and the message that must be carried out before."""
+        self.panel_requests: deque[RemoteLocal] = deque(maxlen=16)
+        """Requests to the front panel that wait while another client has the lock."""
+        self.service_requested = False
+        """Whether service was requested since the last status query."""
         self.reset()
+        self.rmt_expected: bool | None = False
+
+    @property
+    def clearing(self) -> bool:
+        """Whether everything on the synchronous channel is thrown away until DeviceClearComplete."""
+        return self.clear_deadline_ns is not None
 
     def reset(self) -> None:
         """Begin again, as after initialization and device clear (IVI-6.1, 6.12)."""
+        self.inbox: deque[Message | TooLarge] = deque()
+        self.waiting_bytes = 0
+        """About how much memory the inbox takes."""
+        self.incoming = bytearray()
+        """The beginning of a program message."""
+        self.spoiled = False
+        """Whether the program message that is coming in has lost a piece."""
+        self.current: int | None = None
+        """The message that is being carried out."""
         self.last_id = BEFORE_FIRST_ID
-        self.refused: deque[int] = deque(maxlen=64)  # replies that were interrupted
-        self.answered_id: int | None = None  # synchronized: the message whose reply the client has not read
-        self.next_id = FIRST_ID  # overlapped: the server's own count
+        """The last message that came."""
+        self.done_id = BEFORE_FIRST_ID
+        """The last message that was carried out."""
+        self.available = False
+        """Synchronized mode: whether there is a response that the client did not read to its end."""
+        self.rmt_expected = None
+        """Whether a response was sent whose delivery the client did not report; None: either would do."""
+        self.next_id = FIRST_ID
+        """Overlapped mode: the server's own count."""
         self.delivered_id = BEFORE_FIRST_ID
-        self.incoming.clear()
-        self.held.clear()
+        """Overlapped mode: what the client read last, as far as it said so."""
+        self._taken = 0  # bytes of the first message in the inbox
 
-    # --- synchronized mode ------------------------------------------------------------------------------------------
+    # --- the inbox --------------------------------------------------------------------------------------------------
 
-    def note_arrival(self, message: Message) -> bool:
-        """Take note of Data, DataEND or Trigger; return whether it interrupts a reply (IVI-6.1, 3.1.1)."""
-        interrupts = False
-        if message.control & 1:
-            self.answered_id = None
-        elif self.answered_id is not None and not self.overlapped and not self.incoming:
-            interrupts = True
-            self.answered_id = None
-        self.last_id = message.parameter
-        return interrupts
+    def arrive(self, message: Message | TooLarge) -> bool:
+        """Put a message into the inbox; return whether it shows an interrupted error (IVI-6.1, 3.1.1, rule 2)."""
+        self.inbox.append(message)
+        header, size = (message.message, 0) if isinstance(message, TooLarge) else (message, len(message.payload))
+        self.waiting_bytes += size + _OVERHEAD
+        if header.type not in PROGRAM:
+            return False
+        self.last_id = header.parameter
+        delivered = bool(header.control & 1)
+        expected, self.rmt_expected = self.rmt_expected, False
+        interrupted = not self.overlapped and expected is not None and expected != delivered
+        if delivered or interrupted:
+            self.available = False
+        return interrupted
 
-    def message_available(self, query: Message) -> bool:
-        """Return the MAV bit for a status query, which says what the client has read (IVI-6.1, 3.1.3 and 3.2.3)."""
-        if self.overlapped:
-            return self.delivered_id not in (query.parameter, BEFORE_FIRST_ID)
-        if query.control & 1:
-            self.answered_id = None
-        return self.answered_id is not None
+    def discard(self) -> Message | TooLarge:
+        """Take the first message out of the inbox, whole."""
+        message = self.inbox.popleft()
+        self.waiting_bytes -= _OVERHEAD + (0 if isinstance(message, TooLarge) else len(message.payload))
+        self._taken = 0
+        return message
 
-    # --- replies ----------------------------------------------------------------------------------------------------
+    def take_line(self) -> Line:
+        """Take Data or DataEND out of the inbox, up to a newline."""
+        message = self.inbox[0]
+        if isinstance(message, TooLarge):
+            raise TypeError("it has no payload")
+        end = message.payload.find(b"\n", self._taken) + 1
+        newline = end > 0
+        data = message.payload[self._taken : end if newline else None]
+        self._taken += len(data)
+        at_end = self._taken == len(message.payload)
+        if at_end:
+            self.discard()
+        return Line(message.parameter, data, newline or message.type == MessageType.DATA_END, at_end)
 
-    def respond(self, message_id: int, data: bytes, *, end: bool) -> None:
-        """Send a reply in pieces of the size that was agreed (IVI-6.1, 3.1.2 and 3.2.2)."""
+    def interrupter(self) -> int | None:
+        """Return the id of the first message that came and is not carried out, None if there is none."""
+        taken = self._taken
+        for message in self.inbox:
+            header = message.message if isinstance(message, TooLarge) else message
+            if header.type == MessageType.TRIGGER or isinstance(message, TooLarge):
+                return header.parameter
+            if header.type in PROGRAM and message.payload[taken:].strip():
+                return header.parameter
+            taken = 0
+        return None
+
+    # --- responses --------------------------------------------------------------------------------------------------
+
+    def respond(self, message_id: int, data: bytes, *, end: bool, at_end: bool) -> None:
+        """Send a response in pieces of the size that was agreed (IVI-6.1, 3.1.1, 3.2.1 and 6.10)."""
         offset = 0
         while True:
             piece = data[offset : offset + self.max_payload]
             offset += len(piece)
             last = offset >= len(data)
-            number = message_id
+            kind = MessageType.DATA_END if last and end else MessageType.DATA
+            number = message_id if at_end or kind == MessageType.DATA_END else UNKNOWN_ID
             if self.overlapped:
                 number, self.next_id = self.next_id, (self.next_id + 2) & 0xFFFF_FFFF
-                self.delivered_id = number
-            kind = MessageType.DATA_END if last and end else MessageType.DATA
+            self.available = True
+            self.rmt_expected = self.rmt_expected or kind == MessageType.DATA_END
             self.synchronous.send(Message(kind, 0, number, piece))
             if last:
-                break
-        if end and not self.overlapped:
-            self.answered_id = message_id
+                return
 
+    def message_available(self) -> bool:
+        """Return whether something was sent that the client did not read, as far as it said so."""
+        if self.overlapped:
+            return self.delivered_id != (self.next_id - 2) & 0xFFFF_FFFF
+        return self.available
 
-def released(wanted: int, last: int) -> bool:
-    """Return whether message `wanted` has come when `last` was the last one; ids wrap around at 32 bits."""
-    return ((last - wanted) & 0xFFFF_FFFF) < 1 << 31
+    def available_for(self, query: Message, *, lenient: bool) -> bool:
+        """Return the MAV bit for a status query (IVI-6.1, 6.14.1 to 6.14.3)."""
+        if self.overlapped:
+            self.delivered_id = query.parameter
+            return self.message_available()
+        if query.control & 1:
+            self.available = self.rmt_expected = False
+        ahead = (query.parameter - self.last_id) & 0xFFFF_FFFF
+        return self.available and (ahead == 0 or (lenient and ahead == 2))

@@ -1,0 +1,104 @@
+"""Files that are whole or absent: a call that fails leaves nothing half-made, and can be repeated."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tokaido.hal._errors import ConfigurationError, TokaidoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MODE_OF_SECRETS: Final = 0o600
+"""Mode of a file that holds a secret: its owner may read and write it, nobody else."""
+
+
+def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a new file and let it be on the disk; a file that is there is never overwritten.
+
+    Args:
+        path: Its folder must exist, on a file system that has hard links.
+        data: All that will be in it.
+        mode: Its permissions, whatever the process's mask is.
+
+    Raises:
+        ConfigurationError: A file of that name exists, or no file can have that name.
+        TokaidoError: It could not be written; nothing of it is left.
+    """
+    with _told(path):
+        temporary = _beside(path, data, mode)
+        try:
+            os.link(temporary, path)
+        finally:
+            temporary.unlink()
+        try:
+            _settle(path.parent)
+        except BaseException:
+            path.unlink()
+            raise
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file in one step, over what was there: who reads it sees the old content or the new one.
+
+    Other things than plain files (`/dev/stdout`, a pipe) are written as they are. A file that is there keeps its mode.
+
+    Raises:
+        ConfigurationError: No file can have that name.
+        TokaidoError: It could not be written; the old content is still there.
+    """
+    with _told(path):
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
+        target = Path(os.path.realpath(path))  # a link stays a link
+        temporary = _beside(target, data, target.stat().st_mode & 0o7777 if target.exists() else None)
+        try:
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink()
+            raise
+        _settle(target.parent)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        raise ConfigurationError(f"{path} exists, and is not overwritten", remedy="Choose another name") from error
+    except OSError as error:
+        raise TokaidoError(f"{path} could not be written: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL, or a lone surrogate
+        raise ConfigurationError(f"{str(path)!r} cannot be the name of a file", remedy="Choose another name") from error
+
+
+def _beside(path: Path, data: bytes, mode: int | None) -> Path:
+    """Write a file of a name of its own into the same folder, and return its path; mode None: as the mask says."""
+    first = 0o666 if mode is None else MODE_OF_SECRETS
+    temporary = path.with_name(f".{secrets.token_hex(8)}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, first)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if mode is not None:
+                os.fchmod(descriptor, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        temporary.unlink()
+        raise
+    return temporary
+
+
+def _settle(folder: Path) -> None:
+    """Let the names in a folder be on the disk, too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
