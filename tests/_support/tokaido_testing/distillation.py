@@ -189,13 +189,15 @@ def feed(
     bob: ReceiverDistiller,
     records: tuple[TransmitterRecord, ReceiverRecord] | Iterable[Portion],
     tamper: Callable[[int, bytes, AnyMessage], list[bytes]] | None = None,
+    *,
+    sub_channels: int = 1,
 ) -> Outcome:
     """Let the slots of these records pass, the transmitter's first, and carry all messages after each stretch."""
     whole = run_pair(alice, bob, tamper)
     whole.sent_at = [0] * len(whole.messages)
     for sent, got, until in portions(records) if isinstance(records, tuple) else records:
         alice.add(sent, until)
-        bob.add(got, until)
+        bob.add(got, until, sub_channels=sub_channels)
         outcome = run_pair(alice, bob, tamper)
         whole.alice += outcome.alice
         whole.bob += outcome.bob

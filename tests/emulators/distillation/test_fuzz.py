@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokaido.emulators.distillation import ReceiverDistiller, TransmitterDistiller
-    from tokaido.emulators.distillation._messages import AnyMessage
     from tokaido_testing.distillation import Portion
 
 SETTINGS = msgspec.structs.replace(
@@ -91,7 +90,7 @@ class Forger:
         self.todo = todo
         self.struck: list[int] = []
 
-    def __call__(self, way: int, data: bytes, message: AnyMessage) -> list[bytes]:
+    def __call__(self, way: int, data: bytes, message: messages.AnyMessage) -> list[bytes]:
         if not self.todo or type(message).__name__ != self.kind or message.block in self.struck:
             return [data]
         self.struck.append(message.block)

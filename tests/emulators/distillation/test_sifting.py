@@ -20,7 +20,6 @@ FACTOR = 4
 
 if TYPE_CHECKING:
     from tokaido.emulators.distillation import BlockResult
-    from tokaido.emulators.distillation._messages import AnyMessage, Direction
     from tokaido_testing.distillation import Portion
 
 SETTINGS = msgspec.structs.replace(SMALL, block_bits=20_000, frame_bits=20_000)
@@ -28,7 +27,7 @@ RECORDS = raw_data(100_000, 0.005, settings=SETTINGS)
 Records = tuple[TransmitterRecord, ReceiverRecord]
 
 
-def heard(outcome: Outcome) -> list[AnyMessage]:
+def heard(outcome: Outcome) -> list[messages.AnyMessage]:
     return [messages.decode(data) for _, data in outcome.messages]
 
 
@@ -82,7 +81,7 @@ def test_the_length_of_a_block_tells_nothing_of_bases_of_the_block_before() -> N
 def forged_after_plan(make: object) -> Outcome:
     """Run with a message of the receiver that somebody puts behind the plan of block 0."""
 
-    def forge(way: int, data: bytes, message: AnyMessage) -> list[bytes]:
+    def forge(way: int, data: bytes, message: messages.AnyMessage) -> list[bytes]:
         if isinstance(message, messages.BlockPlan) and message.block == 0:
             return [data, messages.encode(make(message))]  # type: ignore[operator]
         return [data]
@@ -90,7 +89,7 @@ def forged_after_plan(make: object) -> Outcome:
     return distil(SETTINGS, RECORDS, forge)
 
 
-def header(plan: messages.BlockPlan, sequence: int, block: int = 0) -> tuple[int, bytes, int, Direction, int]:
+def header(plan: messages.BlockPlan, sequence: int, block: int = 0) -> tuple[int, bytes, int, messages.Direction, int]:
     return plan.version, plan.session, block, plan.direction, sequence
 
 
@@ -114,7 +113,7 @@ def test_slots_of_two_blocks_and_slots_that_were_sent_are_refused() -> None:
     cases = {"first": lambda plan: plan.first - 1000}, {"first": lambda plan: 5}
     for change, reason in zip(cases, (AbortReason.OUT_OF_ORDER, AbortReason.PLANNED_LATE), strict=True):
 
-        def alter(way: int, data: bytes, message: AnyMessage, change: object = change) -> list[bytes]:
+        def alter(way: int, data: bytes, message: messages.AnyMessage, change: object = change) -> list[bytes]:
             if isinstance(message, messages.BlockPlan) and message.block == 1:
                 other = {name: value(message) for name, value in change.items()}  # type: ignore[attr-defined]
                 return [messages.encode(msgspec.structs.replace(message, **other))]
@@ -126,7 +125,7 @@ def test_slots_of_two_blocks_and_slots_that_were_sent_are_refused() -> None:
 
 
 def test_slots_beyond_the_end_of_a_block_are_refused() -> None:
-    def alter(way: int, data: bytes, message: AnyMessage) -> list[bytes]:
+    def alter(way: int, data: bytes, message: messages.AnyMessage) -> list[bytes]:
         if isinstance(message, messages.Announcement) and message.block == 0:
             beyond = (1 << 40).to_bytes(8, "little")
             return [
