@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
     from numpy.typing import NDArray
@@ -187,7 +187,7 @@ def portions(records: tuple[TransmitterRecord, ReceiverRecord], count: int = 60)
 def feed(
     alice: TransmitterDistiller,
     bob: ReceiverDistiller,
-    records: tuple[TransmitterRecord, ReceiverRecord] | Iterable[Portion],
+    records: tuple[TransmitterRecord, ReceiverRecord] | Iterator[Portion] | list[Portion],
     tamper: Callable[[int, bytes, AnyMessage], list[bytes]] | None = None,
     *,
     sub_channels: int = 1,
