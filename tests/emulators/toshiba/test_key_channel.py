@@ -130,7 +130,7 @@ def test_and_nowhere_else(model: TransmitterModel, host: Host, state: str) -> No
     assert host.code("load_psk", bytes(4096)) == "STATE"
 
 
-def test_a_key_loaded_again_goes_on_behind_the_pads_that_were_set_aside() -> None:
+def test_a_key_loaded_again_goes_on_where_it_was_and_behind_what_was_set_aside() -> None:
     model = TransmitterModel(SERIAL)
     model.warm()
     host, program = Host(model), Program(model)
@@ -140,12 +140,12 @@ def test_a_key_loaded_again_goes_on_behind_the_pads_that_were_set_aside() -> Non
     pool._spend()
     left = int(program.data("AUTH:LEFT?"))
     host.ask("load_psk", bytes(range(256)) * 16)
-    left -= 3 * 128  # of a batch of four one was spent; a mark never goes back for the others
     assert program.data("AUTH:LEFT?") == f"{left}"
     program.data(f"SEC ZEROIZE,{SERIAL}")
     assert program.data("AUTH:LEFT?") == "0"
     host.model.advance(model.now_ns + 2_000_000_000)
     host.ask("load_psk", bytes(range(256)) * 16)
+    left -= 3 * 128  # of a batch of four one was spent, and a mark never goes back for the others
     assert program.data("AUTH:LEFT?") == f"{left}"
 
 

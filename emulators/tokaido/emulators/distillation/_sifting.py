@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import numpy as np
 
@@ -97,7 +97,7 @@ class PlannedBlock:
             used += 1
         if used > 1:
             parts = self._chunks[:used]
-            offsets: Offsets = np.concatenate([part[0] for part in parts])
+            offsets = cast("Offsets", np.concatenate([part[0] for part in parts]))
             self._chunks[:used] = [(offsets, np.concatenate([part[1] for part in parts]))]
             _wipe(parts)
         return self._chunks[0][0]
