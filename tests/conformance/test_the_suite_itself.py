@@ -115,7 +115,7 @@ def test_a_driver_that_does_not_read_back_is_found_out(monkeypatch: pytest.Monke
 
 
 def test_a_driver_that_sends_what_is_out_of_range_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hal.OpticalSwitch, "_check_pairs", lambda *_: None)
+    monkeypatch.setattr(hal.OpticalSwitch, "_check_ports", lambda *_: None)
     with pytest.raises((pytest.fail.Exception, LookupError, hal.TokaidoError, AssertionError)):
         put_to("dicon.selector", "test_what_is_out_of_range_is_never_sent")
 

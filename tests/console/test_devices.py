@@ -154,7 +154,7 @@ def test_set_takes_parts_words_and_negative_numbers(plug: Plug, capsys: Capture)
     [
         (["attenuation", "99"], 1, "attenuation takes 0 to 60 dB"),
         (["attenuation", "much"], 2, "attenuation takes a number, not 'much'"),
-        (["attenuation", "nan"], 1, "attenuation takes 0 to 60 dB"),
+        (["attenuation", "nan"], 2, "attenuation takes a number, not 'nan'"),
         (["block_bits", "1.5"], 2, "block_bits takes a whole number"),
         (["laser_power", "1"], 2, "laser_power is measured and cannot be set"),
         (["detectors[0].bias", "1"], 2, "has no value 'detectors[0].bias'"),

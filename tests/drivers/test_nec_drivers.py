@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import tokaido.hal as hal
 from tokaido.drivers.nec import AvalancheDetector, NanowireDetector, Receiver, Transmitter, _texts
 from tokaido.drivers.nec._seal import MAX_MESSAGE, OVERHEAD, SealedMessages
+from tokaido.hal.driver import Answer
 from tokaido.hal.transports import NOT_MINE
 from tokaido_testing.nec_box import SealedBox, opened, reply_line
 from tokaido_testing.visa_peers import HislipPeer
@@ -75,6 +76,15 @@ def test_what_is_no_message_is_refused_before_it_is_sent(text: str) -> None:
 @given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126)), min_size=1))
 def test_texts_come_back_from_the_wire_as_they_went(texts: list[str]) -> None:
     assert _texts.fields_of(",".join(map(_texts.quoted, texts))) == texts
+
+
+@pytest.mark.parametrize("text", ["9.9E37", "NAN", "-9.9E37", "+9.91000000E+037"])
+def test_a_time_bin_unit_s_other_spellings_of_no_value_are_none_either(text: str) -> None:
+    found = _texts.report(f"FETC:POW,{text},{text},FETC:TEMP:CHAS,25.5,0")
+    assert isinstance(found["FETC:POW"], hal.NoDataError)
+    assert found["FETC:TEMP:CHAS"] == Answer("25.5", 0.0)
+    with pytest.raises(hal.NoDataError):
+        Transmitter.laser_power.decode(_texts.answer(f"{text},{text}").text)
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60))

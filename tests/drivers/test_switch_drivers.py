@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 import tokaido.hal as hal
 from tokaido.drivers.polatis import MatrixSwitch
 from tokaido.drivers.polatis._ports import (
-    decode_identity,
     decode_pairs,
     decode_peer,
     decode_powers,
@@ -391,7 +390,6 @@ def test_nothing_that_a_switch_could_say_is_guessed_at(text: str) -> None:
         lambda: decode_pairs(text, size),
         lambda: decode_peer(text, size),
         lambda: decode_powers(text, 2),
-        lambda: decode_identity(text),
     ):
         with suppress(hal.ProtocolError, ValueError):  # which a transport turns into a ProtocolError
             decode()

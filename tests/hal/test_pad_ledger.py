@@ -102,15 +102,15 @@ def test_of_two_holders_the_older_spends_what_it_had_reserved_and_no_more(tmp_pa
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_what_is_reserved_and_not_spent_comes_back_when_the_pool_is_closed(tmp_path: Path, durable: bool) -> None:
+def test_marks_never_go_back_also_when_the_pool_is_closed(tmp_path: Path, durable: bool) -> None:
     ledger = PadLedger(tmp_path / "pads" if durable else None)
     assert ledger.durable is durable
     assert ("in memory only" in repr(ledger)) is not durable
     pool = opened(ledger)
     pool._spend()
     pool.close()
-    assert ledger.open(PRE_SHARED, "link").marks == PadMarks(own=1)
-    assert opened(ledger)._spend()[0] == 1
+    assert ledger.open(PRE_SHARED, "link").marks == PadMarks(own=BATCH)
+    assert opened(ledger)._spend()[0] == BATCH
 
 
 def test_the_peers_pads_are_not_taken_again_after_a_restart(tmp_path: Path) -> None:

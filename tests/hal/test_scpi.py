@@ -164,7 +164,11 @@ def test_a_blank_line_is_nobodys_reply(reply: str) -> None:
     assert outcome(reply) is NOT_MINE
 
 
-@pytest.mark.parametrize("reply", ["1", "0", '0,"No error"', '0;0,"No error"', "1;", "1;x", '1;0,"No'])
+def test_a_confirmation_alone_is_the_first_line_of_two() -> None:
+    assert outcome("1") is NOT_MINE
+
+
+@pytest.mark.parametrize("reply", ["0", '0,"No error"', '0;0,"No error"', "1;", "1;x", '1;0,"No'])
 def test_what_confirms_nothing_is_garbled(reply: str) -> None:
     with pytest.raises(ProtocolError):
         outcome(reply)

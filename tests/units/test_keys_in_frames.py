@@ -150,13 +150,16 @@ def test_what_was_committed_lives_nowhere_but_where_the_program_keeps_it(
     """Also while the iterator goes on, which may be for months."""
     secrets = set(fill(emulator, DRAWN, size=32))
     blocks = tx.key_blocks(0)
-    for block in itertools.islice(blocks, DRAWN):
-        block.commit()
-    del block
+    assert sum(commit(block) for block in itertools.islice(blocks, DRAWN)) == DRAWN
     gc.collect()
     assert sum(bytes(key.reveal()) in secrets for key in living(hal.KeyMaterial) if not key.wiped) == 0
     assert living(hal.KeyBlock) == []
     assert next(blocks, None) is None
+
+
+def commit(block: hal.KeyBlock) -> int:
+    block.commit()
+    return 1
 
 
 def living(kind: type[T]) -> list[T]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from tokaido.console._number_types import number, whole_number
 from tokaido.console._plot_app import plots
 from tokaido.console._rate_options import (
     PRESET_HELP,
@@ -55,11 +56,11 @@ UnitsArgument = Annotated[
         show_default=False,
     ),
 ]
-WaitOption = Annotated[float, typer.Option(min=0, help="Seconds that they may take; 0 waits for nothing.")]
+WaitOption = Annotated[float, typer.Option(parser=number(0), help="Seconds that they may take; 0 waits for nothing.")]
 SeedOption = Annotated[
     int | None,
     typer.Option(
-        min=0,
+        parser=whole_number(0),
         help="Seed of the emulated physics, with bases and intensities; no key bit depends on it. Default: a new one.",
         show_default=False,
     ),
@@ -84,7 +85,7 @@ def demo(
     ] = "toshiba",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     seed: SeedOption = None,
-    seconds: Annotated[float, typer.Option(min=1, help="Give up after so many seconds.")] = 120,
+    seconds: Annotated[float, typer.Option(parser=number(1), help="Give up after so many seconds.")] = 120,
 ) -> None:
     """Run emulated QKD links until both ends hold the same key."""
     seed = secrets.randbits(32) if seed is None else seed
@@ -151,8 +152,12 @@ def set_value(
 @app.command(context_settings={"ignore_unknown_options": True})
 def connect(
     device: DeviceArgument,
-    source: Annotated[int, typer.Argument(metavar="IN", help="Input, from 1.", show_default=False)],
-    target: Annotated[int, typer.Argument(metavar="OUT", help="Output, from 1.", show_default=False)],
+    source: Annotated[
+        int, typer.Argument(parser=whole_number(), metavar="IN", help="Input, from 1.", show_default=False)
+    ],
+    target: Annotated[
+        int, typer.Argument(parser=whole_number(), metavar="OUT", help="Output, from 1.", show_default=False)
+    ],
     *,
     force: Annotated[str, typer.Option(metavar="WHY", help="Overrule an interlock; the reason is logged.")] = "",
     as_json: JsonOption = False,
@@ -226,8 +231,10 @@ def monitor(
     device: DeviceArgument,
     values: ValuesArgument = None,
     *,
-    interval: Annotated[float, typer.Option(min=0.05, help="Seconds from one reading to the next.")] = 1.0,
-    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many readings.", show_default=False)] = None,
+    interval: Annotated[float, typer.Option(parser=number(0.05), help="Seconds from one reading to the next.")] = 1.0,
+    count: Annotated[
+        int | None, typer.Option(parser=whole_number(1), help="Stop after so many readings.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     trace: TraceOption = False,
 ) -> None:
@@ -256,7 +263,7 @@ def snapshot(
 @app.command()
 def emulate(
     station: Annotated[Path, typer.Argument(metavar="STATION.toml", help="A station file.", show_default=False)],
-    seconds: Annotated[float | None, typer.Option(min=0, help="Stop by itself.", show_default=False)] = None,
+    seconds: Annotated[float | None, typer.Option(parser=number(0), help="Stop by itself.", show_default=False)] = None,
     seed: SeedOption = None,
 ) -> None:
     """Serve the devices of a station file, emulated, at exactly its resources, until Ctrl-C."""

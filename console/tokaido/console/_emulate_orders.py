@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
+from tokaido.hal.driver import real_in
 
 if TYPE_CHECKING:
     from tokaido.emulators import Bench
@@ -66,7 +67,7 @@ class Orders:
                 return f"fibre {name} is whole"
             case ["bend", name, loss]:
                 try:
-                    fibres[name].add_bend(float(loss))
+                    fibres[name].add_bend(real_in(loss))
                 except ValueError as error:
                     return f"fibre {name} is as it was: {error}"
                 return f"fibre {name} costs {fibres[name].loss_db:g} dB"

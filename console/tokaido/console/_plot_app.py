@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tokaido.console._number_types import number, whole_number
 from tokaido.console._rate_options import (
     AttackOption,
     BoundOption,
@@ -32,7 +33,7 @@ PresetsOption = Annotated[
         show_default=False,
     ),
 ]
-LongestOption = Annotated[float, typer.Option(metavar="KM", help="Where the axis ends.")]
+LongestOption = Annotated[float, typer.Option(parser=number(), metavar="KM", help="Where the axis ends.")]
 
 
 OutputOption = Annotated[
@@ -104,7 +105,9 @@ def session(
     distance: DistanceOption = None,
     loss: Annotated[
         float | None,
-        typer.Option(metavar="DB", help="Loss of the channel; 14.5 if neither it nor a distance is given."),
+        typer.Option(
+            parser=number(), metavar="DB", help="Loss of the channel; 14.5 if neither it nor a distance is given."
+        ),
     ] = None,
     changes: ChangesOption = None,
     drift: Annotated[str, typer.Option(metavar="KIND", help="The fibre: buried, aerial or calm.")] = "buried",
@@ -113,8 +116,8 @@ def session(
         str | None, typer.Option(metavar="METHOD", help="lim or lucamarini, if not the preset's.", show_default=False)
     ] = None,
     bound: BoundOption = None,
-    hours: Annotated[float, typer.Option(metavar="H", help="How long, from midnight on.")] = 24.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of drift and counts.")] = 1,
+    hours: Annotated[float, typer.Option(parser=number(), metavar="H", help="How long, from midnight on.")] = 24.0,
+    seed: Annotated[int, typer.Option(parser=whole_number(0), help="Seed of drift and counts.")] = 1,
     output: OutputOption = Path("session.png"),
 ) -> None:
     """Draw a day of an emulated link: error rates, rates, states and alarms."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import tokaido.hal as hal
+from tokaido.hal.driver import real_in, whole_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,7 +139,7 @@ def value_from_text(text: str) -> object:
         return [value_from_text(part) for part in word.strip("()[] ").split(",")]
     if word.lower() in ("true", "false", "none"):
         return {"true": True, "false": False, "none": None}[word.lower()]
-    for kind in (int, float):
+    for kind in (whole_in, real_in):
         try:
             return kind(word)
         except ValueError:

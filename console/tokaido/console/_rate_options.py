@@ -6,15 +6,21 @@ from typing import Annotated
 
 import typer
 
+from tokaido.console._number_types import number
+
 PRESET_HELP = "A published or assumed system: t12, gys and others; a wrong name lists them."
 SettingsOption = Annotated[
     str, typer.Option(metavar="SETTINGS", help="Of the preset's source: published, or short-block where there are any.")
 ]
 DistanceOption = Annotated[
-    float | None, typer.Option(metavar="KM", help="Length of the fibre, at the preset's dB/km.", show_default=False)
+    float | None,
+    typer.Option(parser=number(), metavar="KM", help="Length of the fibre, at the preset's dB/km.", show_default=False),
 ]
 LossOption = Annotated[
-    float | None, typer.Option(metavar="DB", help="Loss of the channel, in place of a distance.", show_default=False)
+    float | None,
+    typer.Option(
+        parser=number(), metavar="DB", help="Loss of the channel, in place of a distance.", show_default=False
+    ),
 ]
 ChangesOption = Annotated[
     list[str] | None,
@@ -24,7 +30,12 @@ ChangesOption = Annotated[
 ]
 PulsesOption = Annotated[
     float | None,
-    typer.Option(metavar="N", help="Pulses sent in one block, if not those of the parameters.", show_default=False),
+    typer.Option(
+        parser=number(),
+        metavar="N",
+        help="Pulses sent in one block, if not those of the parameters.",
+        show_default=False,
+    ),
 ]
 MethodOption = Annotated[
     str | None,

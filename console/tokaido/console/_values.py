@@ -26,7 +26,7 @@ from tokaido.console._output import (
     table,
     terminal,
 )
-from tokaido.hal.driver import Setting
+from tokaido.hal.driver import Setting, real_in, whole_in
 from tokaido.hal.files import write_whole
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _typed(value: Measured[Any], path: str, text: str) -> Any:
             return next(member for member in kind if str(member.value).lower() == text.lower())
         if kind is bool:
             return {"0": False, "off": False, "no": False, "1": True, "on": True, "yes": True}[text.lower()]
-        return kind(text)
+        return {int: whole_in, float: real_in}.get(kind, kind)(text)
     except (ValueError, KeyError, StopIteration):
         if issubclass(kind, Enum):
             wanted = f"one of {', '.join(str(member.value) for member in kind)}"

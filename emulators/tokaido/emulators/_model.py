@@ -43,6 +43,8 @@ class DeviceModel(ABC):
     """Names of the ports that carry bytes."""
     MESSAGE_PORTS: ClassVar[Sequence[str]] = ()
     """Names of the ports that carry multipart messages."""
+    PUSHES: ClassVar[bool] = False
+    """Whether the message port only sends, to all who subscribe (a ZeroMQ PUB socket), and hears nothing."""
 
     FAULTS: ClassVar[Sequence[str]] = ()
     """Names of the faults that `add_fault` knows."""

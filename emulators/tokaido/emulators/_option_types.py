@@ -52,9 +52,11 @@ class MatrixOptions(TypedDict, total=False):
     on_conflict: Literal["error", "steal"]
     unconnected: Literal["", "0"]
     input_detectors: bool
+    failed_power: str
     boot_mode: Literal["DARK", "RESTORE", "AUTOSAVE"]
     min_gap: float
     terminator: str | None
+    replies: Literal["joined", "lines"]
 
 
 class SelectorOptions(TypedDict, total=False):
@@ -64,6 +66,7 @@ class SelectorOptions(TypedDict, total=False):
     identity: str
     channel_0: bool
     error_reply: str
+    echo: bool
 
 
 class OswOptions(TypedDict, total=False):

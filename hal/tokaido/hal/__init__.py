@@ -104,6 +104,7 @@ __all__ = [
     "LinkKey",
     "LinkLoss",
     "LinkSelection",
+    "LinkStatus",
     "MoveError",
     "MoveReport",
     "MoveStep",
@@ -157,6 +158,7 @@ if TYPE_CHECKING:
     from tokaido.hal import aio
     from tokaido.hal._registry import DriverEntry, drivers, emulators, load_driver, role_name, roles_of
     from tokaido.hal.roles._interlocks import LightInterlock
+    from tokaido.hal.roles._link_status import LinkStatus
     from tokaido.hal.roles._switch import OpticalSwitch
     from tokaido.hal.roles._switch_values import BootMode, PortState, Side, SwitchCapability, SwitchPort, SwitchSize
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, PortPairs
@@ -177,6 +179,7 @@ else:
             "role_name": "tokaido.hal._registry",
             "roles_of": "tokaido.hal._registry",
             "LightInterlock": "tokaido.hal.roles._interlocks",
+            "LinkStatus": "tokaido.hal.roles._link_status",
             "OpticalSwitch": "tokaido.hal.roles._switch",
             "BootMode": "tokaido.hal.roles._switch_values",
             "PortState": "tokaido.hal.roles._switch_values",

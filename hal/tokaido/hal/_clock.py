@@ -6,6 +6,9 @@ import threading
 import time
 from typing import Protocol
 
+from tokaido.hal._errors import RangeError
+from tokaido.hal._numbers import real
+
 NS_PER_S = 1_000_000_000
 
 
@@ -47,13 +50,19 @@ SYSTEM_CLOCK: Clock = SystemClock()
 
 
 class Deadline:
-    """A point in time that a whole call must not pass."""
+    """A point in time that a whole call must not pass.
+
+    Raises:
+        ValueTypeError: The timeout is not a number.
+        RangeError: It does not lie in 0 to 1e9 s.
+    """
 
     __slots__ = ("_clock", "_start_ns", "timeout_s")
 
     def __init__(self, clock: Clock, timeout_s: float) -> None:
+        timeout_s = real(timeout_s, "a timeout")
         if not 0 <= timeout_s <= 1e9:
-            raise ValueError(f"a timeout must lie in 0 to 1e9 s, not {timeout_s!r}")
+            raise RangeError(f"a timeout must lie in 0 to 1e9 s, not {timeout_s!r}")
         self._clock = clock
         self._start_ns = clock.monotonic_ns()
         self.timeout_s = timeout_s

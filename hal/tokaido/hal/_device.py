@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, TokaidoError
+from tokaido.hal._numbers import real
 from tokaido.hal._readings import Reading, Telemetry, reading_of
 from tokaido.hal._values import Answer, Measured, Valued, encode
 
@@ -81,7 +82,7 @@ class Device(Valued):
         self._resources = dict(resources)
         self._name = name
         self._expected_serial_number = serial_number
-        self._timeout_s = timeout_s
+        self._timeout_s = real(timeout_s, "timeout")
         self._clock = clock
 
     @classmethod

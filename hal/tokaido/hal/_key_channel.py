@@ -10,10 +10,11 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar, cast
 
@@ -37,18 +38,19 @@ from tokaido.hal._errors import (
 from tokaido.hal._key_digests import NOBODY, block_digest, preshared_digest
 from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal._readings import Telemetry, reading_of
+from tokaido.hal._secret_frames import SecretZmqTransport, wipe, wiped_on_error
 from tokaido.hal._values import LARGEST_WHOLE, Answer, encode
 from tokaido.hal.roles._alarms import AlarmEvent, Severity
 from tokaido.hal.roles._units import TelemetryEvent, UnitState
 from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request, T
-from tokaido.hal.transports._zmq import ZmqTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from tokaido.hal._values import Measured
     from tokaido.hal.transports._resources import Resource
+    from tokaido.hal.transports._zmq import ZmqTransport
 
 H = TypeVar("H")
 Name = tuple[str, str, int]
@@ -122,18 +124,8 @@ class _Fresh:
     key: KeyMaterial
 
 
-class _KeyTransport(ZmqTransport):
-    """Writes each request when its turn has come, so that numbers go up on a connection in any order of calls.
-
-    Frames that arrive may hold keys, so they are in buffers of ours that are wiped, and ZeroMQ's own are wiped at once.
-    """
-
-    def _frame(self) -> bytes:
-        frame = self._socket.recv(copy=False)
-        with frame.buffer as view:
-            taken = bytearray(view)
-            view[:] = bytes(len(view))
-        return cast("bytes", taken)  # to a codec it is as good as bytes
+class _KeyTransport(SecretZmqTransport):
+    """Writes each request when its turn has come, so that numbers go up on a connection in any order of calls."""
 
     def _transact(self, request: Request[list[bytes], T], deadline: Deadline) -> T:
         if isinstance(request, _Call):
@@ -424,8 +416,21 @@ class KeyChannel(ABC):
     def _connect(self, events: deque[_Event] | None = None) -> ZmqTransport:
         transport = _KeyTransport(self._resource, clock=self._clock, timeout_s=self._timeout_s)
         transport.device = self._device
-        transport.on_open(lambda: self._hello(transport))
-        transport.unsolicited = wipe if events is None else lambda frames: self._keep(frames, events)
+        name, there, channel = self._device, weakref.ref(transport), weakref.ref(self)  # neither keeps the other
+
+        def hello() -> None:
+            found, own = there(), channel()
+            if found is None or own is None:
+                raise ClosedError("the key channel is gone", device=name, remedy="Open the unit again, and keep it")
+            own._hello(found)
+
+        def keep(frames: list[bytes]) -> None:
+            own = channel()
+            if own is not None and events is not None:
+                own._keep(frames, events)
+
+        transport.on_open(hello)
+        transport.unsolicited = wipe if events is None else keep
         return transport
 
     def _hello(self, transport: ZmqTransport) -> None:
@@ -520,20 +525,3 @@ def _answer(value: float | str | None, age_s: float) -> Answer | TokaidoError:
     if value is None:
         return NoDataError("the unit gives none")
     return Answer(value if isinstance(value, str) else encode(value), age_s)
-
-
-def wipe(frames: Sequence[bytes]) -> None:
-    """Overwrite the frames of a message that arrived."""
-    for frame in cast("Sequence[object]", frames):
-        if isinstance(frame, bytearray):
-            frame[:] = bytes(len(frame))
-
-
-@contextmanager
-def wiped_on_error(key: KeyMaterial) -> Generator[None]:
-    """Overwrite a key that nobody gets, because of an error within the context."""
-    try:
-        yield
-    except BaseException:
-        key.wipe()
-        raise

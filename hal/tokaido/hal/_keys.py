@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn, Self, final
 
 from tokaido.hal._errors import KeyMaterialError
+from tokaido.hal._numbers import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,8 @@ class KeyMaterial:
     __slots__ = ("_buffer", "_wiped", "insecure")
 
     def __init__(self, data: bytes | bytearray | memoryview, *, insecure: bool = False) -> None:
+        if not isinstance(data, (bytes, bytearray, memoryview)):  # a number would make a key of so many zeros
+            raise KeyMaterialError(f"a key is made of bytes, not of {type(data).__name__}")
         self._buffer = bytearray(data)
         self._wiped = False
         self.insecure = insecure
@@ -57,6 +60,7 @@ class KeyMaterial:
         Raises:
             KeyMaterialError: The key was wiped, or is shorter than `first` bytes.
         """
+        first = whole(first, "the length of a key")
         view = self.reveal()
         if not 0 <= first <= len(view):
             raise KeyMaterialError(f"a key of {len(view)} bytes has no first {first} bytes")
@@ -155,14 +159,18 @@ class KeyBlockInfo(KeyBlockFacts):
 class KeyBlock:
     """One drawn key block. As a context manager it commits on a clean exit; an exception leaves it offered.
 
-    The unit keeps the block until it is committed, and offers it again to the next host that draws.
+    The unit keeps the block until it is committed, and offers it again to the next host that draws. A unit that pushes
+    its blocks (`Capability.PUSHED_KEYS`) keeps nothing: store the block when it comes, committing it does nothing.
     """
 
-    __slots__ = ("_commit", "committed", "info", "key")
+    __slots__ = ("_commit", "committed", "info", "key", "lost")
 
-    def __init__(self, info: KeyBlockInfo, key: KeyMaterial, commit: Callable[[], None]) -> None:
+    def __init__(self, info: KeyBlockInfo, key: KeyMaterial, commit: Callable[[], None], lost: int | None = 0) -> None:
         self.info = info
         self.key = key
+        self.lost = lost
+        """How many blocks were lost just before this one, None if nobody can know. Always 0 where the unit keeps what
+        was not committed; a unit with `Capability.PUSHED_KEYS` sends a block once."""
         self._commit = commit
         self.committed = False
 

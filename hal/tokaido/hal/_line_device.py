@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
+import weakref
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device, Identity
-from tokaido.hal._errors import DeviceError, OutcomeUnknownError, TokaidoError, TransportError, WrongDeviceError
+from tokaido.hal._errors import (
+    ClosedError,
+    DeviceError,
+    OutcomeUnknownError,
+    ProtocolError,
+    TokaidoError,
+    TransportError,
+    WrongDeviceError,
+)
 from tokaido.hal._values import Answer
 from tokaido.hal.transports._codec import NOT_MINE, LineCodec, NotMine, Request
-from tokaido.hal.transports._kinds import transport_kind
+from tokaido.hal.transports._kinds import IDENTITY_FIELDS, transport_kind
 from tokaido.hal.transports._opening import open_transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
@@ -33,6 +43,9 @@ class LineDevice(Device, ABC):
 
     serial_line: ClassVar[Mapping[str, str]] = {}
     """How a serial line is set where the resource does not say, for example {"baudrate": "38400"}."""
+    identity_fields: ClassVar[Sequence[str]] = IDENTITY_FIELDS
+    """What the fields of `*IDN?` are, in their order, "-" for one that is none of these; a resource says otherwise by
+    `identity=vendor,model,firmware`. A box without a serial number cannot be told from another of its model."""
     min_gap: float = 0.0
     """How long to leave the device alone after an exchange before the next one, in s."""
 
@@ -69,9 +82,11 @@ class LineDevice(Device, ABC):
         settings = transport_kind(resource.kind).serial_line(resource.address, self.serial_line)
         self._on_serial_line = settings is not None
         resource = replace(resource, options={**(settings or {}), **resource.options})
-        self._control = open_transport(resource, self._codec(), clock=clock, timeout_s=timeout_s)
+        given = resource.options.get("identity")
+        self._identity_fields = tuple(given.split(",")) if given else tuple(self.identity_fields)
+        self._control = open_transport(resource, self._codec(), clock=clock, timeout_s=self._timeout_s)
         self._control.device = self.name
-        self._control.on_open(self._greet)
+        self._control.on_open(weakly(self._greet, "the device of this transport"))
         self._seen: Identity | None = None
         self._rested_ns = 0  # until when the device is to be left alone
 
@@ -92,6 +107,13 @@ class LineDevice(Device, ABC):
         seen = self._seen or found
         who = (found.vendor, found.model, found.serial_number)
         if who != (seen.vendor, seen.model, seen.serial_number) or (wanted and not self._is_box(found, wanted)):
+            if wanted and not found.serial_number and type(self)._is_box is LineDevice._is_box:
+                raise WrongDeviceError(
+                    f"{found.vendor} {found.model} tells no serial number, so {wanted} could not be checked",
+                    device=self.name,
+                    transport=self._control.name,
+                    remedy="Leave serial_number out, or check the cabling and the resource",
+                )
             expected = f"{seen.vendor} {seen.model} {wanted or seen.serial_number}".strip()
             raise WrongDeviceError(
                 f"expected {expected} and found {' '.join(who).strip()}",
@@ -101,6 +123,24 @@ class LineDevice(Device, ABC):
             )
         self._learn(found)
         self._seen = found
+
+    def _named(self, text: str) -> Identity:
+        """Return who a box is by its answer to `*IDN?`, whose fields `identity_fields` names.
+
+        Raises:
+            ProtocolError: It has more fields or fewer, or lacks its serial number.
+        """
+        fields, names = [field.strip() for field in text.split(",")], self._identity_fields
+        known = dict.fromkeys(IDENTITY_FIELDS, "") | dict(zip(names, fields, strict=False))
+        if len(fields) == len(names) and ("serial_number" not in names or known["serial_number"] not in ("", "0")):
+            return Identity(**{name: known[name] for name in IDENTITY_FIELDS})
+        guess = {3: "vendor,model,firmware", 4: "vendor,model,-,firmware"}
+        extra = ",".join([*IDENTITY_FIELDS, *["-"] * (len(fields) - len(IDENTITY_FIELDS))])
+        raise ProtocolError(
+            f"{text[:80]!r} has not the fields {', '.join(names)}, or no serial number",
+            remedy=f"If this is how the box tells who it is, say so behind its resource: "
+            f"identity={guess.get(len(fields), extra)}",
+        )
 
     # --- exchanges ----------------------------------------------------------------------------------------------------
 
@@ -162,22 +202,55 @@ class LineDevice(Device, ABC):
         return answers
 
 
+def weakly(method: Callable[[], None], what: str) -> Callable[[], None]:
+    """Return a method that does not keep its object, so that what keeps the method makes no cycle with the object.
+
+    Raises:
+        ClosedError: By what is returned, when the object is gone.
+    """
+    there = weakref.WeakMethod(method)
+
+    def call() -> None:
+        alive = there()
+        if alive is None:
+            raise ClosedError(f"{what} is gone", remedy="Open it again, and keep the device as long as its transport")
+        alive()
+
+    return call
+
+
 class SilentCodec:
     """Lines of a device that answers questions and is silent to commands: a question is sent right behind each command.
 
     That makes one exchange of it, with a reply that proves the device still listens. A line before that reply which
-    is none is the device's own complaint, and becomes `DeviceError`. A text that ends in "?" is a question.
+    is none is the device's own complaint, and becomes `DeviceError`. A text that ends in "?" is a question. An echo of
+    either is dropped.
+
+    Args:
+        question: What is asked behind a command.
+        is_answer: Whether a line is the answer to it.
+        command_end: What ends the lines that are sent.
+        reply_end: What ends the replies.
+        complaint: What a complaint looks like where the device has a form for it, from its first letter on, so that it
+            is none of the answers to questions either; the group `code` holds its number.
     """
 
     correlated = False
 
     def __init__(
-        self, question: str, is_answer: Callable[[str], bool], *, command_end: str, reply_end: str = "\n"
+        self,
+        question: str,
+        is_answer: Callable[[str], bool],
+        *,
+        command_end: str,
+        reply_end: str = "\n",
+        complaint: str = "",
     ) -> None:
         self._lines = LineCodec(reply_end, max_frame=4096)
         self._question = question
         self._is_answer = is_answer
         self._end = command_end
+        self._complaint = re.compile(complaint, re.IGNORECASE) if complaint else None
         self.terminator = self._lines.terminator
         self.max_frame = self._lines.max_frame
 
@@ -189,16 +262,23 @@ class SilentCodec:
         """
         plain = self._lines.request(text, repeatable=repeatable)
         if text.endswith("?"):
-            return replace(plain, payload=f"{text}{self._end}".encode("ascii"))
+
+            def answer(frame: bytes) -> str | NotMine:
+                line = plain.accept(self._without_echo(frame, text))
+                if isinstance(line, str) and self._complaint and self._complaint.match(line):
+                    raise self._error(line, text)
+                return line
+
+            return replace(plain, payload=f"{text}{self._end}".encode("ascii"), accept=answer)
         complaints: list[str] = []
 
         def accept(frame: bytes) -> str | NotMine:
-            line = plain.accept(frame)
+            line = plain.accept(self._without_echo(frame, text, self._question))
             if isinstance(line, str) and not self._is_answer(line):
                 complaints.append(line)
                 return NOT_MINE
             if isinstance(line, str) and complaints:
-                raise DeviceError(f"the device says {complaints[0]!r}", code=complaints[0], command=text)
+                raise self._error(complaints[0], text)
             return line
 
         payload = f"{text}{self._end}{self._question}{self._end}".encode("ascii")
@@ -206,3 +286,17 @@ class SilentCodec:
 
     def unsolicited(self, frame: bytes) -> None:
         """Drop the frame: a late reply, or noise."""
+
+    def _without_echo(self, frame: bytes, *sent: str) -> bytes:
+        """Return a frame without what the device says back of the lines that were sent."""
+        rest = frame.lstrip(b"\r\n \t\0")
+        for line in sent:
+            echo = line.encode("ascii")
+            ends = rest[len(echo) : len(echo) + 1] in (b"", b"\r", b"\n")
+            rest = rest[len(echo) :].lstrip(b"\r\n \t") if rest.startswith(echo) and ends else rest
+        return rest
+
+    def _error(self, line: str, command: str) -> DeviceError:
+        found = self._complaint.match(line) if self._complaint else None
+        code = found["code"] if found and "code" in found.groupdict() else None
+        return DeviceError(f"the device says {line!r}", code=code or line, command=command)

@@ -7,9 +7,18 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
-from tokaido.hal._errors import ClosedError, ProtocolError, RangeError, UnsupportedError, WrongDeviceError
+from tokaido.hal._errors import (
+    ClosedError,
+    KeyMaterialError,
+    ProtocolError,
+    RangeError,
+    UnsupportedError,
+    WrongDeviceError,
+)
+from tokaido.hal._keys import KeyMaterial
 from tokaido.hal._line_device import LineDevice
-from tokaido.hal._values import Answer, not_negative
+from tokaido.hal._numbers import real, whole
+from tokaido.hal._values import Answer, encode, not_negative
 from tokaido.hal.roles._alarms import Alarm, Severity
 from tokaido.hal.roles._units import LinkKey, LinkSelection, Unit
 
@@ -19,7 +28,7 @@ if TYPE_CHECKING:
 
     from tokaido.hal._device import Identity
     from tokaido.hal._key_channel import KeyChannel
-    from tokaido.hal._keys import KeyBlock, KeyMaterial
+    from tokaido.hal._keys import KeyBlock
     from tokaido.hal.roles._units import TelemetryEvent
     from tokaido.hal.transports._resources import Resource
 
@@ -127,7 +136,7 @@ class UnitDriver(Unit, LineDevice, ABC):
         """Set the unit to a QKD link. Allowed in OFF, WARMUP, AUTH and STANDBY."""
         wanted = [self._written(peer), self._written(path)]
         if fencing_token is not None:
-            wanted.append(str(fencing_token))
+            wanted.append(str(whole(fencing_token, "fencing_token")))
         return self._selection(self._put(self.link_command, ",".join(wanted)))
 
     def _selection(self, text: str) -> LinkSelection:
@@ -152,13 +161,14 @@ class UnitDriver(Unit, LineDevice, ABC):
         Raises:
             RangeError: It is shorter or longer than the unit can; nothing was sent.
         """
+        seconds = real(seconds, "a watchdog", finite=False)
         shortest, longest = self.watchdog_range
         if seconds != 0 and not shortest <= seconds <= longest:
             raise RangeError(
                 f"a watchdog lasts {shortest:g} to {longest:g} s, or 0 for none, not {seconds!r}",
                 remedy="Nothing was sent",
             )
-        self._command(f"{self.watchdog_command} {seconds:g}")
+        self._command(f"{self.watchdog_command} {encode(seconds)}")
 
     def watchdog_remaining(self) -> float:
         """Get the time in s after which the unit will go to its safe state; 0 when there is no watchdog."""
@@ -176,16 +186,24 @@ class UnitDriver(Unit, LineDevice, ABC):
         """Load the pre-shared key of a link, of exactly the length that the unit takes, over the key channel.
 
         Raises:
-            KeyMaterialError: The key is of another length; it is never padded or cut.
+            KeyMaterialError: The key is of another length, or plain bytes; it is never padded or cut.
         """
+        if not isinstance(key, KeyMaterial):
+            raise KeyMaterialError(
+                f"a pre-shared key is KeyMaterial, not {type(key).__name__}",
+                device=self.name,
+                remedy="Write hal.KeyMaterial(data)",
+            )
         self._keys().load_preshared_key(key, peer, path)
 
     def key_blocks(self, timeout: float, *, limit: int | None = None) -> Iterator[KeyBlock]:
         """Draw key blocks, oldest first, until none comes for `timeout` s or `limit` were drawn."""
-        return self._keys().key_blocks(timeout, limit)
+        most = None if limit is None else whole(limit, "limit")
+        return self._keys().key_blocks(real(timeout, "timeout"), most)
 
     def telemetry_stream(self, interval: float, timeout: float) -> Iterator[TelemetryEvent]:
         """Subscribe to readings every `interval` s until nothing comes for `timeout` s."""
+        interval, timeout = real(interval, "interval"), real(timeout, "timeout")
         declared = {
             f"{prefix}{value.command}": (path + name, value)
             for owner, path, prefix in self._owners()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Never, Self, TypeVar, cas
 
 from tokaido.hal._errors import (
     DeviceError,
+    NoDataError,
     OutcomeUnknownError,
     ProtocolError,
     RangeError,
@@ -22,6 +23,7 @@ from tokaido.hal._errors import (
     UnsupportedError,
     ValueTypeError,
 )
+from tokaido.hal._numbers import flag, is_no_value, real, real_in, whole, whole_in
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -43,8 +45,22 @@ class Answer:
     age_s: float = 0.0
 
 
-class Measured(Generic[T]):
-    """A value that a device gives: an attribute, read-only. Reading it asks the device."""
+if TYPE_CHECKING:
+
+    class _Looks:
+        """Nothing, to the checkers."""
+
+else:
+    _Looks = property  # to what completes and documents: attributes that are computed, and that it does not compute
+
+
+class Measured(_Looks, Generic[T]):
+    """A value that a device gives: an attribute, read-only. Reading it asks the device.
+
+    To get the attribute of a device is to ask, for `hasattr(device, "laser_power")` and `inspect.getmembers(device)`
+    too, since nobody can tell them from a reader. To look without asking, look at the class: `device.values()`,
+    `hasattr(type(device), ...)`, `inspect.getmembers_static`. `dir`, `help` and the interpreter's TAB ask nothing.
+    """
 
     writable = False
 
@@ -79,8 +95,11 @@ class Measured(Generic[T]):
         """Why this driver does not have the value; empty where it has."""
         self.name = ""
         self.owner = ""
-        # A role declares no command: ABCMeta then refuses a driver that forgets the value.
-        self.__isabstractmethod__: bool = command is None and not unsupported
+
+    @property
+    def __isabstractmethod__(self) -> bool:
+        """Whether it is a role's, which has no command: ABCMeta then refuses a driver that forgets the value."""
+        return self.command is None and not self.unsupported
 
     def __set_name__(self, owner: type[object], name: str) -> None:
         self.name = name
@@ -131,15 +150,13 @@ class Setting(Measured[T]):
         obj.write(self, value)
 
     def check(self, value: T) -> T:
-        """Return `value` as its declared kind.
+        """Return `value` as its declared kind: a plain float, int or bool, whatever kind of number it was.
 
         Raises:
             ValueTypeError: It is of another type.
-            RangeError: It lies outside the declared range, or is not a number.
+            RangeError: It lies outside the declared range, or is not finite.
         """
-        value = cast("T", float(cast("int", value))) if self.kind is float and type(value) is int else value
-        if not isinstance(value, self.kind) or (isinstance(value, bool) and self.kind is not bool):
-            raise ValueTypeError(f"{self.name} takes {_kind_name(self.kind)}, not {type(value).__name__} {value!r}")
+        value = _normalised(self.kind, value, self.name, finite=self.range is None)
         if isinstance(value, (int, float)) and self.range is not None:
             low, high = self.range
             if not low <= value <= high:
@@ -274,7 +291,7 @@ class Valued(ABC):
             raise
         try:
             got = own.decode(text)
-        except ProtocolError as error:
+        except (ProtocolError, NoDataError) as error:
             raise OutcomeUnknownError(
                 f"{own.name} was sent, and the reply is not a value of it ({error.what})",
                 command=command,
@@ -355,21 +372,21 @@ def decode(kind: type[T], text: str, name: str, words: tuple[str, str] = NO_YES)
     """Return the value of `kind` that a device's text stands for.
 
     Raises:
+        NoDataError: It is what SCPI has for a number that there is not: 9.91E37, 9.9E37, -9.9E37 or NAN.
         ProtocolError: The text is not of this kind, or not a finite number.
     """
+    if kind in (int, float) and is_no_value(text):
+        raise NoDataError(f"{name}: the device has no value, it said {text[:80]!r}", code=text[:80].strip())
     try:
         if kind is bool:
             return cast("T", {words[0]: False, words[1]: True}[text])
         if kind is int:
-            whole = int(text) if text.lstrip("-").isdigit() else _whole(text)
-            if abs(whole) > LARGEST_WHOLE:
-                raise ValueError(text)
-            return cast("T", whole)
-        if kind is float:
-            number = float(text)
-            if not math.isfinite(number):
+            number = whole_in(text)
+            if abs(number) > LARGEST_WHOLE:
                 raise ValueError(text)
             return cast("T", number)
+        if kind is float:
+            return cast("T", real_in(text))
         return kind(text)  # type: ignore[call-arg]  # str, or an Enum by value
     except (ValueError, KeyError) as error:
         raise ProtocolError(f"{name}: the device said {text[:80]!r}, which is not {_kind_name(kind)}") from error
@@ -381,7 +398,10 @@ def not_negative(kind: type[N], text: str, name: str) -> N:
     Raises:
         ProtocolError: The text is not a finite number of this kind, or it lies below 0.
     """
-    number = decode(kind, text, name)
+    try:
+        number = decode(kind, text, name)
+    except NoDataError as error:  # there is always an age, and always a count
+        raise ProtocolError(error.what) from error
     if number < 0:
         raise ProtocolError(f"{name}: the device said {text[:80]!r}, which lies below 0")
     return number
@@ -398,11 +418,17 @@ def encode(value: object) -> str:
     return str(value)
 
 
-def _whole(text: str) -> int:
-    number = float(text)
-    if not number.is_integer():
-        raise ValueError(text)
-    return int(number)
+def _normalised(kind: type[T], value: object, name: str, *, finite: bool) -> T:
+    """Return what a user gave as a plain value of `kind`."""
+    if kind is float:
+        return cast("T", real(value, name, finite=finite))
+    if kind is int:
+        return cast("T", whole(value, name))
+    if kind is bool:
+        return cast("T", flag(value, name))
+    if not isinstance(value, kind):
+        raise ValueTypeError(f"{name} takes {_kind_name(kind)}, not {type(value).__name__} {value!r}")
+    return cast("T", str.__str__(value)) if kind is str and isinstance(value, str) else value
 
 
 def _kind_name(kind: type[object]) -> str:

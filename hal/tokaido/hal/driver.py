@@ -31,6 +31,7 @@ from tokaido.hal._errors import (
     WrongDeviceError,
 )
 from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
+from tokaido.hal._numbers import flag, is_no_value, real, real_in, whole, whole_in
 from tokaido.hal._readings import Quality, Reading, Telemetry
 from tokaido.hal._values import (
     Answer,
@@ -81,6 +82,8 @@ __all__ = [
     "OutcomeUnknownError",
     "Part",
     "ProtocolError",
+    "PushedBlock",
+    "PushedKeys",
     "Quality",
     "Query",
     "RangeError",
@@ -108,20 +111,27 @@ __all__ = [
     "device_error",
     "drain_errors",
     "encode",
+    "flag",
+    "is_no_value",
     "measured",
     "not_negative",
     "open_transport",
     "query",
     "read_event_status",
     "read_status_byte",
+    "real",
+    "real_in",
     "setting",
     "trace",
     "unsupported",
+    "whole",
+    "whole_in",
 ]
 
 if TYPE_CHECKING:
     from tokaido.hal._key_channel import EVENT, KeyChannel
     from tokaido.hal._line_device import LineDevice, SilentCodec
+    from tokaido.hal._pushed_keys import PushedBlock, PushedKeys
     from tokaido.hal._unit_driver import UnitDriver
     from tokaido.hal.transports._opening import open_transport
     from tokaido.hal.transports._resources import Resource
@@ -144,6 +154,8 @@ else:
             "KeyChannel": "tokaido.hal._key_channel",
             "LineDevice": "tokaido.hal._line_device",
             "SilentCodec": "tokaido.hal._line_device",
+            "PushedBlock": "tokaido.hal._pushed_keys",
+            "PushedKeys": "tokaido.hal._pushed_keys",
             "UnitDriver": "tokaido.hal._unit_driver",
             "Transport": "tokaido.hal.transports._transport",
             "trace": "tokaido.hal.transports._transport",

@@ -103,7 +103,7 @@ def test_path_memory_and_parts_without_a_number(tx: Instrument) -> None:
         ('SOUR:ATT "3"', -104),
         ("SOUR:ATT 3dB", -104),
         ("KEY:BLOC 100000.5", -104),
-        ("CHAN1:STAT 1", -104),
+        ("CHAN1:STAT (1)", -104),
         ('CHAN1:STAT "ON"', -104),
         ("SEC:ZER TKNT0001", -104),
         ('SEC:ZER "TKNT0001', -104),

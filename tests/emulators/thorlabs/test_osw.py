@@ -70,8 +70,9 @@ def test_the_loss_depends_on_the_seed_and_on_nothing_else() -> None:
 
 @pytest.mark.parametrize("line", ["S 3", "S  1", "s?", "S", "X", "S 1 2", "?" * 10_000])
 def test_what_it_does_not_know_changes_nothing_and_is_answered_as_the_option_says(line: str) -> None:
-    silent, telling = OswSwitchModel(), OswSwitchModel(error_reply="Command error CMD_NOT_DEFINED")
+    silent, telling = OswSwitchModel(error_reply=""), OswSwitchModel(error_reply="Command error CMD_NOT_DEFINED")
     assert ask(silent, line) == ""
+    assert ask(OswSwitchModel(), line) == "Error 01,Unknown command\r\n"
     assert ask(telling, line) == "Command error CMD_NOT_DEFINED\r\n"
     assert silent.state == telling.state == 1
     assert ask(silent, "S?") == "1\r\n"

@@ -252,14 +252,13 @@ def test_a_key_is_refused_when_nobody_knows_which_of_its_pads_were_spent(tmp_pat
 # --- attempts -------------------------------------------------------------------------------------------------------
 
 
-def forged_hello(sender: UnitModel) -> bytes:
-    nonce = random.randbytes(16).hex()
-    return (
-        b"J"
-        + json.dumps(
-            {"kind": "hello", "from": sender.serial_number, "path": "-", "nonce": nonce, "segments": []}
-        ).encode()
-    )
+def forged_hello(sender: UnitModel, seal: bytes | None = None) -> bytes:
+    """Return a request for a proof that the sender never made, under its seal or another one."""
+    nonce = random.randbytes(16)
+    if seal is None:
+        seal = pool_of(sender).seal(b"|".join([b"heard", sender.serial_number.encode(), b"-", nonce, b"0"]))
+    body = {"kind": "hello", "from": sender.serial_number, "path": "-", "nonce": nonce.hex(), "segments": []}
+    return b"J" + json.dumps({**body, "heard": 0, "seal": seal.hex()}).encode()
 
 
 def proofs(unit: UnitModel) -> int:
@@ -273,6 +272,7 @@ def test_who_asks_for_proofs_gets_16_an_hour_and_the_peer_waits_with_him(monkeyp
     for unit in (tx, rx):
         unit.warm()
         unit.load_psk(KEY)
+    for unit in (tx, rx):
         for _ in range(3 * ATTEMPTS_PER_HOUR):
             unit.peer.receive(forged_hello(rx if unit is tx else tx))
         assert proofs(unit) == ATTEMPTS_PER_HOUR
@@ -287,6 +287,17 @@ def test_who_asks_for_proofs_gets_16_an_hour_and_the_peer_waits_with_him(monkeyp
     channel.pass_time(5)
     assert [unit.peer.proved for unit in (tx, rx)] == [True, True]
     assert [unit.blocks.attempts.left(unit.now_ns) for unit in (tx, rx)] == [ATTEMPTS_PER_HOUR] * 2
+
+
+def test_a_request_without_the_seal_of_the_peer_costs_no_pad() -> None:
+    tx, rx = TransmitterModel(), ReceiverModel()
+    for unit in (tx, rx):
+        unit.warm()
+        unit.load_psk(KEY)
+    for _ in range(3 * ATTEMPTS_PER_HOUR):
+        tx.peer.receive(forged_hello(rx, bytes(32)))
+    assert proofs(tx) == 0
+    assert pool_of(tx).counts.spent == 0
 
 
 def test_a_peer_that_proved_itself_is_answered_though_somebody_used_up_the_hour() -> None:
@@ -339,4 +350,4 @@ def test_an_emulator_that_is_given_its_folder_again_goes_on(tmp_path: Path, name
                 model.load_psk(KEY)
                 spent.append(pool_of(model)._spend()[0])
         assert [file.suffix for file in (tmp_path / "state").iterdir()] == [".pads"]
-    assert spent == [0, 1, 2]  # an orderly end gives back what was reserved
+    assert spent == [0, BATCH, 2 * BATCH]  # reserved pads are lost: marks only rise

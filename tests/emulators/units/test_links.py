@@ -267,10 +267,11 @@ def test_a_key_loaded_again_goes_on_where_the_pads_of_its_link_were_left(unit: U
     assert unit.program.data("LNK?") == "TKRX0001,north,0"
     unit.load(OTHER_KEY, **SOUTH)
     unit.load(KEY, **NORTH)
-    assert unit.listed() == before
+    lost = 3  # the rest of a reservation of four pads: marks never go back
+    assert unit.listed() == before | {("TKRX0001", "north"): before["TKRX0001", "north"] - 128 * lost}
     pool = unit.model.links.pool
     assert pool is not None
-    assert pool._spend()[0] == first[0] + 1
+    assert pool._spend()[0] == first[0] + 1 + lost
 
 
 @pytest.mark.parametrize("names", [{"peer": "TKRX0001"}, {"path": "north"}, {"peer": "TKRX0001", "path": 3}])

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+import shutil
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
 from tokaido.emulators.units import Light, State, UnitLink, UnitModel, parse_link
+from tokaido.hal.authentication import PadLedgerError
 from tokaido_testing.console import Host
 from tokaido_testing.links import ClassicalChannel, Rig
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = bytes(range(256)) * 16
 OTHER_KEY = bytes(reversed(range(256))) * 16
@@ -248,3 +253,47 @@ def test_blocks_name_the_link_that_made_them() -> None:
         assert infos == {("", ""), (peer, "north")}
     assert rig.digests(rig.tx).keys() == rig.digests(rig.rx).keys()
     assert rig.digests(rig.tx) == rig.digests(rig.rx)
+
+
+# --- ledgers that went back -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("went_back", [True, False])
+@pytest.mark.parametrize("which", [TX, RX])
+def test_a_unit_whose_ledger_was_put_back_makes_no_tag_and_both_are_held(
+    tmp_path: Path, which: str, went_back: bool
+) -> None:
+    def switched_on(serial_number: str) -> UnitModel:
+        kind = TransmitterModel if serial_number == TX else ReceiverModel
+        model = kind(serial_number, state_directory=str(tmp_path / serial_number))
+        model.warm()
+        peer = RX if serial_number == TX else TX
+        model.load_psk(KEY, UnitLink(peer, "north"))
+        select(model, peer, "north")
+        return model
+
+    models = {serial_number: switched_on(serial_number) for serial_number in (TX, RX)}
+    models[which].links.erase()  # as switching off does
+    shutil.copytree(tmp_path / which, tmp_path / "copy")
+    models[which] = switched_on(which)
+    channel = ClassicalChannel(*models.values())
+    for _ in range(6):
+        for model in models.values():
+            model.enter(State.AUTH)
+        channel.until(lambda: all(model.peer.proved for model in models.values()), 10)
+    models[which].links.erase()
+    if went_back:
+        shutil.rmtree(tmp_path / which)
+        shutil.copytree(tmp_path / "copy", tmp_path / which)
+    models[which] = switched_on(which)
+    channel = ClassicalChannel(*models.values())
+    channel.pass_time(4)
+    said = [json.loads(message[1:]) for message in channel.heard if message[:1] == b"J"]
+    proofs = [body for body in said if (body["kind"], body["from"]) == ("proof", which)]
+    assert bool(proofs) is not went_back
+    held = ["AUTH_MISMATCH" in active for active in alarms(*models.values())]
+    assert held == [went_back, went_back]
+    if went_back:
+        assert [model.state for model in models.values()] == [State.SECURITY_HOLD] * 2
+        with pytest.raises(PadLedgerError, match="went back"):
+            models[which].links.pool._spend()  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]

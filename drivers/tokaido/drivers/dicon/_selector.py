@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 import tokaido.hal as hal
-from tokaido.hal.driver import Codec, LineDevice, SilentCodec, query
+from tokaido.hal.driver import Codec, LineDevice, SilentCodec, query, whole_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PARKED = 0
-MOST_DIGITS = 4
-"""Of a number of channels that is believed; the largest module has 100 or so."""
+CHANNELS = re.compile("[0-9]{1,4}")
+"""A number of channels that is believed; the largest module has 100 or so."""
 
 
 class Selector(hal.OpticalSwitch, LineDevice):
@@ -53,7 +54,7 @@ class Selector(hal.OpticalSwitch, LineDevice):
             self._command(f"I1 {pairs[1]}" if pairs else "PK")
 
     def _map(self, text: str) -> dict[int, int]:
-        channel = int(text)
+        channel = whole_in(text)
         if not PARKED <= channel <= self._channels:
             raise hal.ProtocolError(f"channel {channel} of 1 to {self._channels}")
         return {1: channel} if channel != PARKED else {}
@@ -71,8 +72,7 @@ class Selector(hal.OpticalSwitch, LineDevice):
     def _learn(self, found: hal.Identity) -> None:
         text = self._query("CF?")
         _, comma, channels = text.partition(",")
-        channels = channels.strip()
-        if not comma or not channels.isdecimal() or len(channels) > MOST_DIGITS or int(channels) < 1:
+        if not comma or not CHANNELS.fullmatch(channels.strip()) or int(channels) < 1:
             raise hal.WrongDeviceError(
                 f"{found.model[:60]!r} answers {text[:60]!r} to CF?, which no DiCon 1xN module does",
                 device=self.name,
@@ -84,7 +84,9 @@ class Selector(hal.OpticalSwitch, LineDevice):
 
 
 def _name(text: str) -> str:
-    """Return who the box says it is; a bare number is the late answer to another question."""
+    """Return who the box says it is; a bare number is the late answer to another question, an error is not a name."""
+    if re.match(r"\W*(?:err(?:or)?\b|(?:unknown|invalid|bad)\b|$)", text, re.IGNORECASE):
+        raise hal.DeviceError(f"the module says {text[:60]!r}", code=text[:60], command="ID?")
     if text.isdigit():
         raise ValueError(f"a name was asked for, and {text} came")
     return text

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final
 
 from tokaido.hal import AlarmEvent, Identity, NoDataError, ProtocolError, Severity, TokaidoError
-from tokaido.hal.driver import Answer, not_negative
-
-NOT_A_NUMBER: Final = 9.91e37
-"""What SCPI-99 (volume 1, 7.2.1.5) has an instrument say where there is no number."""
+from tokaido.hal.driver import Answer, is_no_value, not_negative
 
 _FIELD = re.compile(r'(?:"((?:[^"]|"")*)"|([^",]*))(,|$)')
 
@@ -61,7 +57,8 @@ def answer(text: str) -> Answer:
         ProtocolError: The text behind the comma is not an age.
     """
     value, comma, age = text.partition(",")
-    return Answer(value, not_negative(float, age, "age")) if comma else Answer(value)
+    aged = comma and not is_no_value(value)
+    return Answer(value, not_negative(float, age, "age")) if aged else Answer(value)
 
 
 def report(text: str) -> dict[str, Answer | TokaidoError]:
@@ -79,13 +76,15 @@ def report(text: str) -> dict[str, Answer | TokaidoError]:
     for name, value, age in zip(*[iter(fields)] * 3, strict=True):
         if name in found:
             raise ProtocolError(f"a report that says {name[:40]!r} twice")
+        given = not is_no_value(value) and not (is_no_value(age) and age[-1].isdigit())
         try:
-            seconds = not_negative(float, age, "age")
+            found[name] = (
+                Answer(value, not_negative(float, age, "age"))
+                if given
+                else NoDataError("the unit gives none", code="-230")
+            )
         except ProtocolError as error:  # which spoils no other value
             found[name] = error
-            continue
-        given = seconds < NOT_A_NUMBER and not _is_not_a_number(value)
-        found[name] = Answer(value, seconds) if given else NoDataError("the unit gives none", code="-230")
     return found
 
 
@@ -117,10 +116,3 @@ def alarm_log(text: str) -> tuple[int, tuple[AlarmEvent, ...]]:
         )
         for number, change, code, severity, why in zip(*[iter(fields)] * 5, strict=True)
     )
-
-
-def _is_not_a_number(text: str) -> bool:
-    try:
-        return float(text) == NOT_A_NUMBER
-    except ValueError:
-        return False  # a word

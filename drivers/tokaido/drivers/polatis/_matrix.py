@@ -11,7 +11,6 @@ import tokaido.hal as hal
 from tokaido.drivers.polatis._ports import (
     all_ports,
     decode_fields,
-    decode_identity,
     decode_pairs,
     decode_peer,
     decode_powers,
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tokaido.drivers.polatis")
 
 MONITORS_PER_QUERY: Final = 256
-MOST_DIGITS: Final = 4
-"""Of a number of ports that is believed; the largest switch has 576."""
+PORTS: Final = re.compile(" *[0-9]{1,4} *")
+"""A number of ports that is believed; the largest switch has 576."""
 PORT_STATES: Final = {"D": hal.PortState.DISABLED, "E": hal.PortState.ENABLED, "F": hal.PortState.FAILED}
 BOOT_MODES: Final = {
     "DARK": hal.BootMode.DARK,
@@ -38,7 +37,7 @@ BOOT_MODES: Final = {
 }
 """By the first four letters of a reply, which may come in the short or the long form."""
 VENDORS: Final = re.compile(r"polatis|huber *\+ *suhner", re.IGNORECASE)
-SIZE_IN_MODEL: Final = re.compile(r"-(\d+)x(\d+)-", re.IGNORECASE)
+SIZE_IN_MODEL: Final = re.compile(r"-([0-9]{1,4})x([0-9]{1,4})-", re.IGNORECASE)
 
 
 class LinesOfASwitch(ScpiCodec):
@@ -99,7 +98,7 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
         self._read_back(lambda: self._states(f" {listed}", 1)[0], wanted, f"the state of {port}", command)
 
     def port_powers(self) -> dict[hal.SwitchPort, hal.Reading[float]]:
-        """Get the power in dBm at every output, at most 256 of them in one query.
+        """Get the power in dBm at every output, at most 256 of them in one query; BAD where the switch has none.
 
         Raises:
             UnsupportedError: This model has no monitors.
@@ -118,7 +117,9 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
         powers = self._read(question, lambda text: decode_powers(text, len(ports)))
         utc_ns = self._clock.utc_ns()
         for port, power in zip(ports, powers, strict=True):
-            yield port, hal.Reading(value=power, unit="dBm", utc_ns=utc_ns, age_s=0.0, quality=hal.Quality.GOOD)
+            value, error = (None, power) if isinstance(power, str) else (power, "")
+            quality = hal.Quality.BAD if error else hal.Quality.GOOD
+            yield port, hal.Reading(value=value, unit="dBm", utc_ns=utc_ns, age_s=0.0, quality=quality, error=error)
 
     def _states(self, listed: str, count: int) -> list[hal.PortState]:
         return self._read(
@@ -145,7 +146,7 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
 
     def identity(self) -> hal.Identity:
         """Get vendor, product code, serial number and firmware."""
-        return self._read("*IDN?", decode_identity)
+        return self._read("*IDN?", self._named)
 
     def size(self) -> hal.SwitchSize:
         """Get the numbers of inputs and outputs, as the switch gave them at the last opening."""
@@ -161,8 +162,7 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
     def _learn(self, found: hal.Identity) -> None:
         """Check that it is a Polatis of one size, and read away errors that are not ours."""
         said = self._query(":OXC:SWIT:SIZE?") if VENDORS.search(found.vendor) else ""
-        fields = [field.strip() for field in said.split(",")]
-        numbers = [int(field) for field in fields if field.isdecimal() and len(field) <= MOST_DIGITS]
+        numbers = [int(field) for field in said.split(",") if PORTS.fullmatch(field)]
         if len(numbers) != 2 or min(numbers) < 1:
             raise self._wrong(f"found {found.vendor} {found.model}, size {said[:20]!r}, which is not a Polatis switch")
         size = hal.SwitchSize(*numbers)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING
 
-from tokaido.hal import Identity, ProtocolError, RangeError, Side, SwitchPort, SwitchSize
+from tokaido.hal import NoDataError, ProtocolError, RangeError, Side, SwitchPort, SwitchSize
+from tokaido.hal.driver import decode, whole_in
 from tokaido.hal.wire.scpi import decode_channels, encode_channels
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def number_of(port: SwitchPort, size: SwitchSize) -> int:
         RangeError: There is no such port.
     """
     last = size.inputs if port.side is Side.INPUT else size.outputs
-    if isinstance(port.number, bool) or not 1 <= port.number <= last:
+    if not 1 <= port.number <= last:
         raise RangeError(f"there is no port {port}", remedy=f"That side has 1 to {last}; nothing was sent")
     return port.number if port.side is Side.INPUT else size.inputs + port.number
 
@@ -85,16 +85,18 @@ def decode_fields(text: str, count: int) -> list[str]:
     return fields
 
 
-def decode_powers(text: str, count: int) -> list[float]:
-    """Return the powers in dBm of `(-12.3,-60.0)`.
+def decode_powers(text: str, count: int) -> list[float | str]:
+    """Return the powers in dBm of `(-12.3,-60.0)`; why there is none for a port whose field holds none.
 
     Raises:
         ProtocolError: There are not `count` of them.
-        ValueError: One is not a number.
     """
-    powers = [float(field) for field in decode_fields(text, count)]
-    if not all(math.isfinite(power) for power in powers):
-        raise ProtocolError(f"a power that is not a number: {text[:60]!r}")
+    powers: list[float | str] = []
+    for field in decode_fields(text, count):
+        try:
+            powers.append(decode(float, field, "power"))
+        except (ProtocolError, NoDataError) as error:
+            powers.append(error.what)
     return powers
 
 
@@ -105,17 +107,5 @@ def decode_peer(text: str, size: SwitchSize) -> SwitchPort | None:
         ProtocolError: There is no such port.
         ValueError: It is not a number.
     """
-    number = int(text.strip('" ') or "0")
+    number = whole_in(text.strip('" ') or "0")
     return port_of(number, size) if number else None
-
-
-def decode_identity(text: str) -> Identity:
-    """Return what `Polatis,I-OST-24x24-LU1-DMHNS,002414,6.5.2.18` says.
-
-    Raises:
-        ProtocolError: It has not four fields.
-    """
-    fields = [field.strip() for field in text.split(",")]
-    if len(fields) != 4:
-        raise ProtocolError(f"an identity has four fields: {text[:80]!r}")
-    return Identity(vendor=fields[0], model=fields[1], serial_number=fields[2], firmware=fields[3])

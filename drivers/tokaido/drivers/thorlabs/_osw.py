@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import tokaido.hal as hal
-from tokaido.hal.driver import Codec, LineDevice, SilentCodec, measured, query
+from tokaido.hal.driver import Codec, LineDevice, SilentCodec, measured, query, whole_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,8 @@ MAPS: Final[dict[str, dict[int, dict[int, int]]]] = {
     "OSW22": {1: {1: 1, 2: 2}, 2: {1: 2, 2: 1}},
 }
 """The map in each state."""
+ERROR: Final = r"(?:command )?error\b\s*(?P<code>[0-9]+)?"
+"""How the switch tells an error: `Error nn,text`."""
 FIRMWARE: Final = re.compile(r"(\S.*?)[\s,]+((?:V|FW)?\s*[0-9]+(?:\.[0-9]+)+)", re.IGNORECASE)
 
 
@@ -50,7 +52,7 @@ class OswSwitch(hal.OpticalSwitch, LineDevice):
     def connections(self) -> dict[int, int]:
         """Get the map of the state."""
         maps = self._maps()
-        return dict(self._read("S?", lambda text: maps[int(text)]))
+        return dict(self._read("S?", lambda text: maps[whole_in(text)]))
 
     def _add(self, pairs: Mapping[int, int]) -> None:  # noqa: ARG002 - every input has an output: none is ever free
         raise self._lacks(hal.SwitchCapability.DISCONNECT)
@@ -92,7 +94,7 @@ class OswSwitch(hal.OpticalSwitch, LineDevice):
         super().__init__(resources, name=name, timeout_s=timeout_s, clock=clock)
 
     def _codec(self) -> Codec:
-        return SilentCodec("S?", str.isdecimal, command_end="\n")
+        return SilentCodec("S?", str.isdecimal, command_end="\n", complaint=ERROR)
 
     def _learn(self, found: hal.Identity) -> None:
         named = re.search("OSW[12]2", found.model.upper())

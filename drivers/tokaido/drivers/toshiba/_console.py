@@ -19,7 +19,7 @@ MAX_REQUEST: Final = 256
 MAX_LINE: Final = 2048
 KEPT_EVENTS: Final = 1000
 
-_REPLY = re.compile(r"=([0-9A-F]{6}) (?:OK(?: (.*))?|ERR (\d+) ([A-Z_]+) ?(.*))")
+_REPLY = re.compile(r"=([0-9A-F]{6}) (?:OK(?: (.*))?|ERR ([0-9]+) ([A-Z_]+) ?(.*))")
 _ALARM = re.compile(r"!([0-9A-F]{6}) (RAISED|CLEARED) ([A-Z0-9_]+) ([A-Z]+) ?(.*)")
 
 _ERRORS: Final[dict[str, type[DeviceError]]] = {

@@ -13,6 +13,7 @@ class Transmitter(ToshibaUnit, hal.Transmitter):
     """Toshiba-style T12 transmitter on its serial console."""
 
     models = re.compile("T12-TX")
+    capabilities = ToshibaUnit.capabilities | {hal.Capability.LASER_COOLER, hal.Capability.MODULATOR_BIAS}
 
     emitting = query(bool, "EMI")
     """Get whether the laser emits."""

@@ -26,9 +26,12 @@ class UnitContract(Contract):
     @classmethod
     def suited_to(cls, driver: type[hal.Device], *, keys: bool) -> type[Contract]:
         """Ask more of a unit with a key channel."""
-        from tokaido.emulators.conformance._keys import KeyContract  # noqa: PLC0415 - which is made on this one
+        from tokaido.emulators.conformance._keys import KeyContract  # noqa: PLC0415 - these are made on this one
+        from tokaido.emulators.conformance._pushed import PushedKeyContract  # noqa: PLC0415
 
-        return KeyContract if keys and "keys" in driver.resource_kinds else cls
+        if not keys or "keys" not in driver.resource_kinds:
+            return cls
+        return PushedKeyContract if hal.Capability.PUSHED_KEYS in driver.capabilities else KeyContract
 
     def questions(self, rig: Rig) -> list[Question]:
         """Every setting of the unit and its parts whose value no other one has."""

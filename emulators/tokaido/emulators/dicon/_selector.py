@@ -36,6 +36,7 @@ class SelectorModel(LineModel):
         identity: What `ID?` says, with `{channels}` and `{serial_number}` filled in.
         channel_0: Whether `I1 0` parks it; else it is an error.
         error_reply: What it answers to a line that it does not understand or cannot carry out; empty for silence.
+        echo: Whether it sends every byte back as it comes; `EO 0` and `EO 1` change it, `EO?` tells it.
 
     Raises:
         ConfigurationError: There is no such number of channels.
@@ -57,6 +58,7 @@ class SelectorModel(LineModel):
         identity: str = "DiCon Fiberoptics Inc, MEMS 1x{channels}, {serial_number}, 1.00",
         channel_0: bool = True,
         error_reply: str = "",
+        echo: bool = False,
     ) -> None:
         if not 1 <= channels <= 9999:
             raise ConfigurationError(f"a selector has 1 to 9999 channels, not {channels!r}")
@@ -66,6 +68,7 @@ class SelectorModel(LineModel):
         self.identity = identity.format(channels=channels, serial_number=self.serial_number)
         self.channel_0 = channel_0
         self.error_reply = error_reply
+        self.echo = echo
         chance = random.Random(f"{seed}/{self.serial_number}/loss")
         self._loss_db = [round(chance.uniform(*LOSS_DB), 2) for _ in range(channels)]
         self._channel = PARKED
@@ -88,6 +91,14 @@ class SelectorModel(LineModel):
             return None
         return self._channel, self._loss_db[self._channel - 1]
 
+    def receive(self, port: str, data: bytes) -> None:
+        """Take bytes, and send them back where the echo is on."""
+        for start in range(len(data)):  # a command may switch it in the middle
+            byte = data[start : start + 1]
+            if self.echo:
+                self._out += byte
+            super().receive(port, byte)
+
     # --- commands ---------------------------------------------------------------------------------------------------
 
     def _answer(self, line: str) -> str:
@@ -100,6 +111,11 @@ class SelectorModel(LineModel):
                 return str(self._channel)
             case "PK":
                 return self._move(PARKED)
+            case "EO?":
+                return str(int(self.echo))
+            case "EO 0" | "EO 1":
+                self.echo = line == "EO 1"
+                return ""
             case _:
                 selected = _SELECT.fullmatch(line)
                 if selected is None:

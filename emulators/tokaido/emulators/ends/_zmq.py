@@ -1,4 +1,4 @@
-"""A message port as a ZeroMQ ROUTER under CURVE, with its own ZAP handler (ZeroMQ RFC 27)."""
+"""A message port as a ZeroMQ ROUTER or PUB under CURVE, with its own ZAP handler (ZeroMQ RFC 27)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ZmqEnd(End):
     """Carries the message port `keys` on a ROUTER socket that only listed clients may talk to.
 
     The ZAP domain is set and enforced, so nobody comes in without the handler. A client that gives its socket a
-    routing id keeps it over a reconnection.
+    routing id keeps it over a reconnection. A model that only pushes has a PUB socket, for the same clients.
 
     Args:
         shared: The model.
@@ -72,7 +72,8 @@ class ZmqEnd(End):
     def _bind(self) -> None:
         if self._context is None:
             return
-        router = self._context.socket(zmq.ROUTER)
+        pushes = self._shared.model.PUSHES
+        router = self._context.socket(zmq.PUB if pushes else zmq.ROUTER)
         router.linger = 0
         router.curve_server = True
         router.curve_publickey = self._keys.public
@@ -80,7 +81,8 @@ class ZmqEnd(End):
         router.zap_domain = DOMAIN
         router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         router.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
-        router.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        if not pushes:
+            router.setsockopt(zmq.ROUTER_HANDOVER, 1)
         router.sndhwm = router.rcvhwm = HIGH_WATER_MARK
         try:
             router.bind(self.endpoint)
@@ -163,6 +165,7 @@ class ZmqEnd(End):
         if self._router is None or len(piece) < 3:
             return
         try:
-            self._router.send_multipart([piece[0], *piece[2:]], zmq.NOBLOCK)
+            address = [] if self._shared.model.PUSHES else piece[:1]
+            self._router.send_multipart([*address, *piece[2:]], zmq.NOBLOCK)
         except zmq.ZMQError:  # the connection's queue is full: the newest message is lost
             return

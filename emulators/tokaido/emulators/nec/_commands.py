@@ -64,12 +64,22 @@ class SettingRow:
         first = "0, or " if self.or_zero else ""
         return f"{first}{self.low:.10g} to {self.high:.10g}{' ' + self.unit if self.unit else ''}"
 
+    def limit(self, text: str) -> float | None:
+        """Return what MINimum, MAXimum or DEFault stands for; None for anything else, and where there are no limits."""
+        if not self.header:
+            return None
+        values = {"MINimum": self.low, "MAXimum": self.high, "DEFault": self.delivery}
+        return next((value for word, value in values.items() if text.upper() in (word.upper(), short(word))), None)
+
     def parse(self, text: str, called: str) -> float:
         """Return the number that was ordered.
 
         Raises:
             ScpiError: -104 when it is none, -222 when it lies outside the limits.
         """
+        limit = self.limit(text)
+        if limit is not None:
+            return limit
         if not _NUMBER.fullmatch(text):
             raise ScpiError(-104, f"{called} takes a number")
         value = float(text)
@@ -127,11 +137,13 @@ Row = TypeVar("Row", bound=Command)
 
 
 def word_of(text: str, words: tuple[str, ...], called: str) -> str:
-    """Return which of the words was sent, in upper or lower case.
+    """Return which of the words was sent, in upper or lower case; ON and OFF may be a number (SCPI-99 volume 1, 7.3).
 
     Raises:
         ScpiError: -104 when it is not character data (IEEE 488.2, 7.7.1), -224 when it is another word.
     """
+    if set(words) == {"ON", "OFF"} and _NUMBER.fullmatch(text):
+        return "ON" if abs(float(text)) >= 0.5 else "OFF"
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", text):
         raise ScpiError(-104, f"{called} takes {' or '.join(words)}")
     if text.upper() not in words:

@@ -231,11 +231,16 @@ class Panel(ScpiModel):
 
     def _ask(self, found: Found, arguments: tuple[str, ...]) -> str:
         row = found.rows[0]
-        least, most = row.arguments if isinstance(row, QueryRow) else (0, 0)
+        least, most = row.arguments if isinstance(row, QueryRow) else (0, int(isinstance(row, SettingRow)))
         if len(arguments) > most:
             raise ScpiError(-108, f"{found.called}?")
         if len(arguments) < least:
             raise ScpiError(-109, f"{found.called}?")
+        if arguments and isinstance(row, SettingRow):
+            limit = row.limit(arguments[0])
+            if limit is None:
+                raise ScpiError(-108, f"{found.called}?")
+            return number(limit, row.digits)
         if row.header == "STATus:ALARm:LOG":
             return self._alarm_log(arguments[0])
         if row.header in self._answers:

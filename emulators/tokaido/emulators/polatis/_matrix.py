@@ -33,7 +33,8 @@ class MatrixSwitchModel(ScpiModel):
     """A Polatis-style N x M matrix switch.
 
     What its manual leaves open is an option. `SUB` of a pair that is not joined changes nothing and is not an error;
-    choosing the boot mode RESTore saves the map of that moment.
+    choosing the boot mode RESTore saves the map of that moment. A mode behind the lists of `ADD` and `SUB` is taken and
+    changes nothing.
 
     Args:
         serial_number: The third field of `*IDN?`.
@@ -46,8 +47,10 @@ class MatrixSwitchModel(ScpiModel):
         on_conflict: What `ADD` does to a port that is taken: "error" refuses with -221, "steal" parts it first.
         unconnected: What `PORT?` says of a free port: `""` or `"0"`.
         input_detectors: Whether inputs have power monitors too.
+        failed_power: What the monitor of a failed port says, such as 9.91E37 or NAN; empty: the power that is there.
         boot_mode: DARK, RESTORE or AUTOSAVE.
         min_gap: Time in s that must lie between two messages; one that comes sooner is lost.
+        replies: Whether the queries of one message are answered in one line, joined by semicolons, or in a line each.
         terminator: What ends a reply; by default CR on a serial line, as one source says, and CR LF elsewhere.
 
     Raises:
@@ -73,9 +76,11 @@ class MatrixSwitchModel(ScpiModel):
         on_conflict: Literal["error", "steal"] = "error",
         unconnected: Literal["", "0"] = "",
         input_detectors: bool = False,
+        failed_power: str = "",
         boot_mode: Literal["DARK", "RESTORE", "AUTOSAVE"] = "AUTOSAVE",
         min_gap: float = 0.0,
         terminator: str | None = None,
+        replies: Literal["joined", "lines"] = "joined",
     ) -> None:
         modes = {mode.upper(): short for mode, short in BOOT_MODES.items()}
         if not (1 <= inputs <= MAX_PORTS and 1 <= outputs <= MAX_PORTS and boot_mode in modes and min_gap >= 0):
@@ -83,9 +88,12 @@ class MatrixSwitchModel(ScpiModel):
         if (
             on_conflict not in ("error", "steal")
             or unconnected not in ("", "0")
+            or replies not in ("joined", "lines")
             or not set(terminator or "") <= set("\r\n")
         ):
-            raise ConfigurationError(f"there is no switch with {on_conflict=}, {unconnected=} and {terminator=}")
+            raise ConfigurationError(
+                f"there is no switch with {on_conflict=}, {unconnected=}, {replies=} and {terminator=}"
+            )
         self.inputs = inputs
         self.outputs = outputs
         self.product = product.format(inputs=inputs, outputs=outputs)
@@ -93,6 +101,7 @@ class MatrixSwitchModel(ScpiModel):
         self.on_conflict = on_conflict
         self.unconnected = unconnected
         self.input_detectors = input_detectors
+        self.failed_power = failed_power
         self.boot_mode = modes[boot_mode]
         self.networks = ['IP="192.168.1.1" Gateway="0.0.0.0" Mask="255.255.255.0" Broadcast="192.168.1.255"'] * 2
         serial = self.SERIAL_NUMBER if serial_number is None else serial_number
@@ -103,6 +112,8 @@ class MatrixSwitchModel(ScpiModel):
         self._last_ns = -self._min_gap_ns
         self._terminator = terminator
         super().__init__(serial, seed=seed)
+        if replies == "lines":
+            self.reply_separator = "\r\n"
 
     # --- light and power --------------------------------------------------------------------------------------------
 
@@ -154,7 +165,7 @@ class MatrixSwitchModel(ScpiModel):
     def _ask_size(self, _: Parameters) -> str:
         return f"{self.inputs},{self.outputs}"
 
-    @command(":OXC:SWITch:CONNect:ADD", 2)
+    @command(":OXC:SWITch:CONNect:ADD", 2, 3)
     def _add(self, p: Parameters) -> None:
         wanted = self._pairs(p)
         present = self.optics.pairs
@@ -171,7 +182,7 @@ class MatrixSwitchModel(ScpiModel):
     def _only(self, p: Parameters) -> None:
         self._change(self._pairs(p))
 
-    @command(":OXC:SWITch:CONNect:SUB", 2)
+    @command(":OXC:SWITch:CONNect:SUB", 2, 3)
     def _sub(self, p: Parameters) -> None:
         inputs = p.channels(0, 1, self.inputs)
         outputs = self._outputs(p)
@@ -245,7 +256,12 @@ class MatrixSwitchModel(ScpiModel):
             raise ScpiError(-222, f"more than {MAX_MONITORS} ports")
         if not self.input_detectors and any(side == "in" for side, _ in ports):
             raise ScpiError(-222, "inputs have no monitors")
-        return f"({','.join(f'{self.optics.power_dbm(*port, self.now_ns):.1f}' for port in ports)})"
+        return f"({','.join(map(self._power, ports))})"
+
+    def _power(self, port: PortName) -> str:
+        if self.failed_power and port in self.optics.failed:
+            return self.failed_power
+        return f"{self.optics.power_dbm(*port, self.now_ns):.1f}"
 
     def _working(self, p: Parameters) -> Collection[PortName]:
         ports = self._ports(p)

@@ -48,6 +48,8 @@ class ScpiCore(DeviceModel):
         self.insecure = secrets == "seeded"
         self.status = Status(ErrorQueue(self.dialect))
         """Status registers and error queue."""
+        self.reply_separator = self.dialect.join
+        """What stands between the replies to the queries of one message."""
         self.provoked: set[str] = set()
         """Model faults that are present; see `FAULTS`."""
         self._now_ns = 0
@@ -263,7 +265,7 @@ class ScpiCore(DeviceModel):
     def _finish_message(self) -> None:
         self._units = None
         if self._replies:
-            reply = self.dialect.join.join(self._replies)
+            reply = self.reply_separator.join(self._replies)
             self._replies.clear()
             self.send_reply(reply)
 

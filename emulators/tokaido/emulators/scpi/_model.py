@@ -125,6 +125,14 @@ class ScpiModel(ScpiCore):
     def _ask_error_count(self, _: Parameters) -> str:
         return str(len(self.status.errors))
 
+    @command("SYSTem:ERRor:CODE[:NEXT]?")
+    def _ask_code(self, _: Parameters) -> str:
+        return str(self.status.errors.pop_code())
+
+    @command("SYSTem:ERRor:CODE:ALL?")
+    def _ask_all_codes(self, _: Parameters) -> str:
+        return ",".join([str(self.status.errors.pop_code()) for _ in range(max(len(self.status.errors), 1))])
+
     @command("SYSTem:VERSion?")
     def _ask_version(self, _: Parameters) -> str:
         return self.dialect.version

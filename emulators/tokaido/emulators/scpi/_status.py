@@ -129,6 +129,10 @@ class ErrorQueue:
         code, text = self._entries.popleft() if self._entries else (0, self._dialect.no_error)
         return self._dialect.error_format.format(code=code, text=text)[:255]
 
+    def pop_code(self) -> int:
+        """Return the number of the oldest error, 0 if there is none, and forget it."""
+        return self._entries.popleft()[0] if self._entries else 0
+
     def clear(self) -> None:
         """Forget every error."""
         self._entries.clear()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _HEADER = re.compile(r"\*[A-Za-z][A-Za-z0-9_]*\??|:?[A-Za-z][A-Za-z0-9_]*(:[A-Za-z][A-Za-z0-9_]*)*\??")
 _NODE = re.compile(r"(\[?)(:?)([A-Z]+)([a-z]*)(#?)(\]?)")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,5})?")
 _CHANNELS = re.compile(r"\(\s*@(.*)\)")
 MAX_CHANNELS: Final = 100_000
 """Most channels that one list may name; a range is not a way to fill the memory."""
@@ -121,10 +122,9 @@ class Parameters:
 
     def number(self, index: int, low: float, high: float) -> float:
         """Return a decimal number between `low` and `high` (IEEE 488.2, 7.7.2)."""
-        try:
-            value = float(self.texts[index])
-        except ValueError:
-            raise ScpiError(-104, self.texts[index][:40]) from None
+        if not _NUMBER.fullmatch(self.texts[index]):
+            raise ScpiError(-104, self.texts[index][:40])
+        value = float(self.texts[index])
         if not low <= value <= high:
             raise ScpiError(-222, self.texts[index][:40])
         return value
@@ -237,6 +237,6 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         return re.compile(re.escape(pattern.upper()))
     parts: list[str] = []
     for optional, colon, head, tail, number, _ in _NODE.findall(pattern.removesuffix("?")):
-        node = f"{colon}{head}" + (f"(?:{tail.upper()})?" if tail else "") + (r"(\d{1,6})?" if number else "")
+        node = f"{colon}{head}" + (f"(?:{tail.upper()})?" if tail else "") + (r"([0-9]{1,6})?" if number else "")
         parts.append(f"(?:{node})?" if optional else node)
     return re.compile("".join(parts) + (r"\?" if pattern.endswith("?") else ""))

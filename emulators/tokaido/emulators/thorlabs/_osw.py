@@ -1,7 +1,7 @@
 """The 1x2 and 2x2 switches OSW12-E and OSW22-E.
 
 Commands end with LF, replies with CRLF: `S 1` and `S 2` choose the state and say nothing, `S?` tells it, `T?` the type
-of the board, `I?` its name and firmware. What it does with anything else is not documented, so that is an option.
+of the board, `I?` its name and firmware. An error is told as `Error nn,text`; which number is for what is an option.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class OswSwitchModel(LineModel):
         state: 1 (bar) or 2 (cross).
         stale: What `S?` says for 100 ms after a change: "first": the old state once; "time": the old state all the
             time; "never": the new state.
-        error_reply: What it answers to a line that it does not understand; empty for silence.
+        error_reply: What it answers to a line that it does not understand, as `Error nn,text`; empty for silence.
 
     Raises:
         ConfigurationError: There is no such model, state or staleness.
@@ -67,7 +67,7 @@ class OswSwitchModel(LineModel):
         board_type: str = "",
         state: int = BAR,
         stale: Literal["first", "time", "never"] = "first",
-        error_reply: str = "",
+        error_reply: str = "Error 01,Unknown command",
     ) -> None:
         found = _MODEL.fullmatch(model)
         if found is None or state not in (1, 2) or stale not in ("first", "time", "never"):

@@ -15,8 +15,8 @@ from tokaido.emulators.units import MAX_FENCING_TOKEN, ORDERS, Refusal, of_detec
 if TYPE_CHECKING:
     from tokaido.emulators.units import OrderName, UnitLink
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_INTEGER = re.compile(r"[+-]?\d+")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from tokaido.emulators.units._links import SERIAL_NUMBER
 from tokaido.emulators.units._session import Session
 from tokaido.emulators.units._states import POWERED, RUNNING_STATES, State
 from tokaido.hal import AuthenticationError, KeyMaterialError
-from tokaido.hal.authentication import OneTimeAuthenticator
+from tokaido.hal.authentication import OneTimeAuthenticator, PadLedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.units._blocks import Blocks
     from tokaido.emulators.units._faults import ModelFaults, UnitSide
     from tokaido.emulators.units._links import UnitLinks
+    from tokaido.hal.authentication import AuthenticationPool
 
 STATUS_NS: Final = 250_000_000
 HELLO_NS: Final = 1_000_000_000
@@ -56,7 +57,7 @@ class SpeakingUnit(Protocol):
         """The sub-channels that are switched on, from 0."""
         ...
 
-    def raise_alarm(self, code: str) -> None:
+    def raise_alarm(self, code: str, detail: str = "") -> None:
         """Raise an alarm, and enter the state that it leads to."""
         ...
 
@@ -185,7 +186,9 @@ class Peer:
             self._last_status = status
             self._say("status", **status)
         if unit.state is State.AUTH and unit.links.pool is not None and self._due("hello", HELLO_NS):
-            self._say("hello", nonce=self._nonce.hex(), segments=unit.links.pool.segments)
+            self._say(
+                "hello", nonce=self._nonce.hex(), segments=unit.links.pool.segments, **self._heard(unit.links.pool)
+            )
         if unit.blocks.session is not None and self.status and self._session_over(unit.blocks.session):
             unit.blocks.end_session()
         if unit.SIDE == "transmitter" and unit.blocks.session is None and unit.state in RUNNING_STATES and self.running:
@@ -236,7 +239,7 @@ class Peer:
             if not self._meant_for_us(body):
                 return
             take = {"status": self._status, "hello": self._hello, "proof": self._proof, "open": self._open}
-            take["opened"] = self._opened
+            take |= {"opened": self._opened, "refusal": self._refusal}
             take[body["kind"]](body)
         except (ValueError, KeyError, TypeError, RecursionError):
             return
@@ -261,15 +264,56 @@ class Peer:
         names = "|".join((side, transmitter[0], receiver[0], self._unit.links.in_force.path, held))
         return b"tokaido unit proof|" + names.encode() + b"|" + transmitter[1] + receiver[1]
 
+    # --- whether pads were spent that a ledger does not know of -------------------------------------------------------
+
+    def _heard(self, pool: AuthenticationPool) -> dict[str, object]:
+        """Return how many pads of the peer this unit knows to be spent, under a seal."""
+        said = _heard(self._unit.serial_number, self._unit.links.in_force.path, self._nonce, pool.heard)
+        return {"heard": pool.heard, "seal": pool.seal(said).hex()}
+
+    def _pads_agree(self, body: dict[str, Any], theirs: bytes) -> bool:
+        """Whether the peer has the same key and saw no pad of this unit spent that this unit has yet to spend.
+
+        It is looked at before any tag is made. If not, the peer is told so, which raises the alarm there.
+        """
+        pool, heard = self._unit.links.pool, int(body["heard"])
+        if pool is None:
+            return False
+        said = _heard(body["from"], self._unit.links.in_force.path, theirs, heard)
+        try:
+            pool.check_seal(said, bytes.fromhex(body["seal"]))
+            pool.hear(heard)
+        except AuthenticationError:
+            self._say("refusal", yours=theirs.hex(), seal="")
+        except PadLedgerError as error:
+            self._say("refusal", yours=theirs.hex(), seal=pool.seal(_refusal(theirs)).hex())
+            self._unit.raise_alarm("AUTH_MISMATCH", error.what)
+        else:
+            return True
+        return False
+
+    def _refusal(self, body: dict[str, Any]) -> None:
+        """Take the word of the peer that the keys differ or, under its seal, that its own ledger went back."""
+        pool = self._unit.links.pool
+        if pool is None or not self._nonce or bytes.fromhex(body["yours"]) != self._nonce:
+            return
+        detail = "the ledger of the peer's one-time pads went back"
+        try:
+            pool.check_seal(_refusal(self._nonce), bytes.fromhex(body["seal"]))
+        except AuthenticationError:
+            detail = ""
+        self._unit.raise_alarm("AUTH_MISMATCH", detail)
+
     def _hello(self, body: dict[str, Any]) -> None:
         theirs = bytes.fromhex(body["nonce"])
+        if len(theirs) != 16 or self._unit.links.pool is None or not self._pads_agree(body, theirs):
+            return
         held = self._unit.state in (State.FAULT, State.SECURITY_HOLD)
         if held or self._unit.blocks.session is not None:  # whose tags come from the same pads
             return
-        if len(theirs) == 16 and self._unit.links.pool is not None:
-            if not self._nonce:
-                self._nonce = self._secret(16)
-            self._prove(body["from"], theirs, _segments(body))
+        if not self._nonce:
+            self._nonce = self._secret(16)
+        self._prove(body["from"], theirs, _segments(body))
 
     def _prove(self, sender: str, theirs: bytes, held: tuple[int, ...]) -> None:
         """Send the proof for this pair of nonces; one pad is spent on it however often it is asked for.
@@ -293,7 +337,7 @@ class Peer:
                 )
             except KeyMaterialError:
                 return
-            members = {"nonce": self._nonce.hex(), "yours": theirs.hex(), "segments": ours}
+            members = {"nonce": self._nonce.hex(), "yours": theirs.hex(), "segments": ours, **self._heard(pool)}
             self._proofs[asked] = self._written("proof", **members, index=index, tag=tag.hex())
         self._outbox.append(self._proofs[asked])
 
@@ -304,6 +348,8 @@ class Peer:
             return
         other = "receiver" if self._unit.SIDE == "transmitter" else "transmitter"
         sender, held = body["from"], _segments(body)
+        if not self._pads_agree(body, theirs):
+            return
         if (sender, theirs) not in self._proofs:
             self._prove(sender, theirs, held)
         transcript = self._transcript(sender, theirs, other, held)
@@ -355,6 +401,14 @@ class Peer:
 def _segments(body: dict[str, Any]) -> tuple[int, ...]:
     """Return the numbers of the segments of pads that a message says its sender holds."""
     return tuple(int(number) for number in body["segments"][:MAX_SEGMENTS])
+
+
+def _heard(sender: str, path: str, nonce: bytes, heard: int) -> bytes:
+    return b"|".join([b"heard", sender.encode(), path.encode(), nonce, str(heard).encode()])
+
+
+def _refusal(nonce: bytes) -> bytes:
+    return b"refusal|" + nonce
 
 
 def _outgoing(session: Session) -> list[bytes]:

@@ -311,9 +311,9 @@ class UnitModel(KeyHolder):
 
     # --- alarms -----------------------------------------------------------------------------------------------------
 
-    def raise_alarm(self, code: str) -> None:
-        """Raise an alarm, and enter the state that it leads to."""
-        self.alarms.raise_(code, self._now_ns)
+    def raise_alarm(self, code: str, detail: str = "") -> None:
+        """Raise an alarm, with a detail behind its text, and enter the state that it leads to."""
+        self.alarms.raise_(code, self._now_ns, detail)
         latch = self.ALARMS[code].latch
         if code == "QUARANTINE" or latch is Latch.NONE or self._state not in POWERED:
             return

@@ -21,9 +21,10 @@ __all__ = [
 
 if TYPE_CHECKING:
     from tokaido.hal.authentication._authenticator import OneTimeAuthenticator, forgery_bound
-    from tokaido.hal.authentication._pad_ledger import PadLedger, PadLedgerError
+    from tokaido.hal.authentication._pad_ledger import PadLedger
+    from tokaido.hal.authentication._pad_marks import PadLedgerError, PadMarks
     from tokaido.hal.authentication._pad_segments import PAD_BYTES
-    from tokaido.hal.authentication._pads import PADS_PER_BLOCK, AuthenticationPool, PadBudget, PadCounts, PadMarks
+    from tokaido.hal.authentication._pads import PADS_PER_BLOCK, AuthenticationPool, PadBudget, PadCounts
 else:
     __getattr__, __dir__ = lazily(
         __name__,
@@ -34,10 +35,10 @@ else:
             "AuthenticationPool": "tokaido.hal.authentication._pads",
             "PadBudget": "tokaido.hal.authentication._pads",
             "PadCounts": "tokaido.hal.authentication._pads",
-            "PadMarks": "tokaido.hal.authentication._pads",
+            "PadMarks": "tokaido.hal.authentication._pad_marks",
             "PAD_BYTES": "tokaido.hal.authentication._pad_segments",
             "PadLedger": "tokaido.hal.authentication._pad_ledger",
-            "PadLedgerError": "tokaido.hal.authentication._pad_ledger",
+            "PadLedgerError": "tokaido.hal.authentication._pad_marks",
         },
         __all__,
     )

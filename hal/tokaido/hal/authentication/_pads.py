@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import os
 import threading
 from collections import Counter, deque
 from contextlib import suppress
@@ -9,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from tokaido.hal._errors import AuthenticationError, ConfigurationError, KeyMaterialError
+from tokaido.hal.authentication._pad_marks import NO_MARKS, PadLedgerError, PadMarks
 from tokaido.hal.authentication._pad_segments import OFFSET_BITS, PAD_BYTES, Segment
 
 if TYPE_CHECKING:
@@ -44,21 +48,6 @@ NO_BUDGET: Final = PadBudget()
 
 
 @dataclass(frozen=True, slots=True)
-class PadMarks:
-    """High-water marks of a pool. Pads below them may have been spent and are never spent again."""
-
-    own: int = 0
-    """Pads of the pre-shared key, in the direction from this end."""
-    peer: int = 0
-    """Pads of the pre-shared key, in the direction to this end. May lag, within the window that a peer may jump."""
-    segment: int = 0
-    """Number of replenished segments. Their key is gone with the process that held it; their numbers do not return."""
-
-
-NO_MARKS: Final = PadMarks()
-
-
-@dataclass(frozen=True, slots=True)
 class PadCounts:
     """Where the bits of a pool came from and went, both directions together.
 
@@ -83,7 +72,8 @@ class AuthenticationPool:
     pads of a segment in ascending order: fresh key that both ends are known to hold first, then the pre-shared key.
 
     `persist` is called with new marks **before** a pad beyond the marks is handed out. A mark is `batch` pads ahead, so
-    that a crash wastes a batch at most and spends no pad twice; when `persist` raises, the pad is lost and not used.
+    that a restart wastes a batch at most and spends no pad twice; when `persist` raises, nothing is spent. Marks only
+    rise, and a fork of the process can neither spend pads nor move marks.
 
     **Replenishment.** The end that accepts a block calls `replenish` with the number that both ends agreed for it,
     the greater of their `next_segment`. Its last two bits say how much of the block's key the needier end asks for
@@ -122,6 +112,8 @@ class AuthenticationPool:
         self.tags_spent = 0
         """Tags that this end has made since the pool was opened."""
         self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._refused = ""
         self._persist = persist
         self._marks = resume
         self._batch = batch
@@ -130,6 +122,7 @@ class AuthenticationPool:
         self._segments: dict[int, Segment] = {}
         self._claims: deque[int] = deque()
         self._discarded_pads = 0
+        self._seal_key = _seal_key(pre_shared)
         hash_keys, rest = pre_shared.split(_HASH_KEY_BYTES)
         with hash_keys, hash_keys.reveal() as view:
             keys = bytearray(view[:PAD_BYTES]), bytearray(view[PAD_BYTES:])
@@ -225,6 +218,52 @@ class AuthenticationPool:
         with self._lock:
             self._claims.clear()
 
+    # --- what the two ends tell each other ----------------------------------------------------------------------------
+
+    @property
+    def heard(self) -> int:
+        """How many pads of the peer's pre-shared half this end knows to be spent: what it tells the peer."""
+        with self._lock:
+            return self._preshared.peer_next
+
+    def hear(self, heard: int) -> None:
+        """Take in how many pads of this end the peer knows to be spent, as its seal says.
+
+        Raises:
+            PadLedgerError: They are more than this end ever spent, so its ledger went back to an older state. From now
+                on no pad is spent: the next tag would be the second one under its pad.
+        """
+        with self._lock:
+            spent = self._preshared.own_next
+            if heard > spent and not self._refused:
+                self._refused = (
+                    f"the peer has seen {heard} one-time pads of this end, whose ledger knows of {spent}: it went back"
+                )
+            self._check_usable()
+
+    def seal(self, said: bytes) -> bytes:
+        """Return 32 bytes that show the peer who said this, at the cost of no pad.
+
+        An HMAC under a key that is derived from the pre-shared one: secure against whatever can be computed, not
+        against everything as a tag is. It is for words that only stop what would be unsafe.
+        """
+        return self._sealed(self.end, said)
+
+    def check_seal(self, said: bytes, seal: bytes) -> None:
+        """Check a seal of the peer.
+
+        Raises:
+            AuthenticationError: It is wrong: the peer has another pre-shared key, or somebody else spoke.
+        """
+        other = "receiver" if self.end == "transmitter" else "transmitter"
+        if not hmac.compare_digest(self._sealed(other, said), seal):
+            raise AuthenticationError("the seal is wrong: the two ends have different pre-shared keys")
+
+    def _sealed(self, end: str, said: bytes) -> bytes:
+        return hmac.new(self._seal_key, f"{end}|".encode() + said, hashlib.sha256).digest()
+
+    # --- segments -----------------------------------------------------------------------------------------------------
+
     def open_reserve(self) -> None:
         """Let one block be authenticated from the reserve if nothing else is left: both ends just proved themselves."""
         with self._lock:
@@ -250,19 +289,22 @@ class AuthenticationPool:
             return len(unshared)
 
     def close(self) -> None:
-        """Overwrite all pads and both hash keys, and give back what was reserved and not spent. May be called again."""
+        """Overwrite all pads and both hash keys. May be called again.
+
+        What was reserved and not spent is lost: a mark never goes back. A fork overwrites its own copy only.
+        """
         with self._lock:
             first, was_open = self._preshared, bool(self._segments)
-            left = replace(self._marks, own=first.own_next, peer=first.peer_next)
+            heard = replace(self._marks, peer=max(self._marks.peer, first.peer_next))
             for segment in (first, *self._segments.values()):
                 segment.wipe()
             self._segments.clear()
             first.own_next = first.peer_next = first.pads
-            for key in (self._own_hash_key, self._peer_hash_key):
+            for key in (self._own_hash_key, self._peer_hash_key, self._seal_key):
                 key[:] = bytes(len(key))
-            if was_open and self._persist is not None and left != self._marks:
-                with suppress(KeyMaterialError):  # pads that cannot be given back are lost; none is used twice
-                    self._persist(left)
+            if was_open and self._process == os.getpid() and self._persist is not None and heard != self._marks:
+                with suppress(KeyMaterialError):  # it may lag
+                    self._persist(heard)
 
     def __repr__(self) -> str:
         return f"<AuthenticationPool {self.end} {self.remaining_bits} bit left>"
@@ -284,12 +326,22 @@ class AuthenticationPool:
     def _spend(self, proof_for: Collection[int] | None = None) -> tuple[int, bytes]:
         """Advance the pointer, durably, then return the index and the one-time key r || s of the pad it left."""
         with self._lock:
+            self._check_usable()
             segment = self._choose(proof_for)
+            self._reserve(segment, segment.own_next)
             offset, pad = segment.take()
             self._forget_spent()
-            self._reserve(segment, offset)
             self.tags_spent += 1
             return segment.index(offset), bytes(self._own_hash_key) + pad
+
+    def _check_usable(self) -> None:
+        if self._process != os.getpid():
+            raise PadLedgerError(
+                f"process {self._process} has these one-time pads, and this is a fork of it",
+                remedy="Open the ledger again in this process; the other one can spend no more then",
+            )
+        if self._refused:
+            raise PadLedgerError(self._refused, remedy="Load a new pre-shared key at both ends")
 
     def _choose(self, proof_for: Collection[int] | None) -> Segment:
         """Return where the next pad comes from; a proof's from what its taker holds: after a restart segment 0."""
@@ -319,7 +371,7 @@ class AuthenticationPool:
             marks = replace(marks, segment=segment.number + _SEGMENTS_AHEAD)
         else:
             marks = replace(marks, own=min(offset + self._batch, first.pads))
-        marks = replace(marks, peer=first.peer_next)
+        marks = replace(marks, peer=max(marks.peer, first.peer_next))
         self._persist(marks)
         self._marks = marks
 
@@ -331,6 +383,10 @@ class AuthenticationPool:
         """
         number, offset = index >> OFFSET_BITS, index & ((1 << OFFSET_BITS) - 1)
         with self._lock:
+            try:
+                self._check_usable()
+            except PadLedgerError as error:
+                raise AuthenticationError(error.what) from None
             segment = self._segments.get(number)
             if segment is None or not segment.peer_next <= offset < segment.pads:
                 raise AuthenticationError(f"authentication pad {number}:{offset} is unknown or was used")
@@ -355,3 +411,12 @@ class AuthenticationPool:
         for number, segment in list(self._segments.items()):
             if not segment.left:
                 del self._segments[number]
+
+
+def _seal_key(pre_shared: KeyMaterial) -> bytearray:
+    with pre_shared.reveal() as view:
+        key = bytearray(view)
+    try:
+        return bytearray(hmac.new(key, b"tokaido pad seal", hashlib.sha256).digest())
+    finally:
+        key[:] = bytes(len(key))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,12 +17,14 @@ from tokaido.hal._errors import (
     TokaidoError,
     TransportError,
     UnsupportedError,
+    ValueTypeError,
     WrongDeviceError,
 )
+from tokaido.hal._numbers import whole
 from tokaido.hal.roles._switch_values import BootMode, PortState, SwitchCapability, SwitchPort, SwitchSize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
 
     from tokaido.hal._readings import Reading
     from tokaido.hal.roles._interlocks import LightInterlock
@@ -77,26 +80,27 @@ class OpticalSwitch(Device):
             DeviceError: The switch refused, or its map did not become this within `settle_timeout`.
             OutcomeUnknownError: The reply was lost; read `connections`.
         """
-        self._check_pairs({input: output})
+        source, target = self._port("input", input), self._port("output", output)
+        self._pairs({source: target}, force)
         present = self.connections()
-        if present.get(input) == output:
+        if present.get(source) == target:
             return
         taken = {o: i for i, o in present.items()}
-        if input in present or output in taken:
+        if source in present or target in taken:
             which = (
-                f"input {input} is joined to output {present[input]}"
-                if input in present
-                else (f"output {output} is joined to input {taken[output]}")
+                f"input {source} is joined to output {present[source]}"
+                if source in present
+                else (f"output {target} is joined to input {taken[target]}")
             )
             raise RefusedError(
                 f"{which}; nothing was sent",
                 device=self.name,
-                command=f"connect {input} to {output}",
+                command=f"connect {source} to {target}",
                 remedy="Disconnect it first, or replace the whole map",
             )
-        self._check_interlocks({input: output}, force)
-        self._add({input: output})
-        self._verify({**present, input: output}, f"connect {input} to {output}")
+        self._check_interlocks({source: target}, force)
+        self._add({source: target})
+        self._verify({**present, source: target}, f"connect {source} to {target}")
 
     def disconnect(self, *inputs: int) -> None:
         """Part these inputs from their outputs. Inputs that are free stay so.
@@ -106,9 +110,9 @@ class OpticalSwitch(Device):
             UnsupportedError: Every input of this switch always has an output.
             DeviceError: The switch refused, or its map did not become this within `settle_timeout`.
         """
-        self._check_inputs(inputs)
+        asked = self._inputs(inputs)
         present = self.connections()
-        pairs = {i: present[i] for i in inputs if i in present}
+        pairs = {i: present[i] for i in asked if i in present}
         if pairs:
             self._require(SwitchCapability.DISCONNECT)
             self._remove(pairs)
@@ -128,8 +132,7 @@ class OpticalSwitch(Device):
             DeviceError: The switch refused, or its map did not become this within `settle_timeout`.
             OutcomeUnknownError: The reply was lost; read `connections`.
         """
-        wanted = dict(connections)
-        self._check_pairs(wanted)
+        wanted = self._pairs(connections, force)
         self._check_outputs_once(wanted)
         self._check_interlocks(wanted, force)
         self._replace(wanted)
@@ -156,9 +159,7 @@ class OpticalSwitch(Device):
             DeviceError: The switch refused, or its map did not become this within `settle_timeout`.
             OutcomeUnknownError: The reply was lost; read `connections`.
         """
-        parted, joined = frozenset(disconnect), dict(connect or {})
-        self._check_inputs(parted)
-        self._check_pairs(joined)
+        parted, joined = frozenset(self._inputs(disconnect)), self._pairs(connect or {}, force)
         self._check_outputs_once(joined)
         command = f"disconnect {sorted(parted)}, connect {joined}"
         present = self.connections()
@@ -260,25 +261,38 @@ class OpticalSwitch(Device):
 
     # --- checks -----------------------------------------------------------------------------------------------------
 
-    def _check_inputs(self, inputs: Iterable[int]) -> None:
-        size = self.size()
-        for number in inputs:
-            if isinstance(number, bool) or not 1 <= number <= size.inputs:
-                raise RangeError(
-                    f"there is no input {number!r}",
-                    device=self.name,
-                    remedy=f"It has 1 to {size.inputs}; nothing was sent",
-                )
+    def _inputs(self, numbers: Iterable[int]) -> list[int]:
+        """Return these inputs as plain numbers."""
+        if not isinstance(numbers, Iterable) or isinstance(numbers, (str, bytes)):
+            raise ValueTypeError(f"inputs are numbers in a list, not {numbers!r}", device=self.name)
+        found = [self._port("input", number) for number in numbers]
+        self._check_ports("input", found, self.size().inputs)
+        return found
 
-    def _check_pairs(self, pairs: Mapping[int, int]) -> None:
-        self._check_inputs(pairs)
-        outputs = self.size().outputs
-        for number in pairs.values():
-            if isinstance(number, bool) or not 1 <= number <= outputs:
+    def _pairs(self, pairs: Mapping[int, int], force: str = "") -> dict[int, int]:
+        """Return a map as plain numbers."""
+        if not isinstance(force, str):
+            raise ValueTypeError(f"force is the reason, in words, not {force!r}", device=self.name)
+        if not isinstance(pairs, Mapping):
+            raise ValueTypeError(f"a map is {{input: output}}, not {pairs!r}", device=self.name)
+        found = {self._port("input", i): self._port("output", o) for i, o in pairs.items()}
+        self._check_ports("input", found, self.size().inputs)
+        self._check_ports("output", found.values(), self.size().outputs)
+        return found
+
+    def _port(self, side: str, number: object) -> int:
+        try:
+            return whole(number, side)
+        except ValueTypeError as error:
+            raise RangeError(
+                f"there is no {side} {number!r}", device=self.name, remedy="A port is a whole number; nothing was sent"
+            ) from error
+
+    def _check_ports(self, side: str, numbers: Iterable[int], last: int) -> None:
+        for number in numbers:
+            if not 1 <= number <= last:
                 raise RangeError(
-                    f"there is no output {number!r}",
-                    device=self.name,
-                    remedy=f"It has 1 to {outputs}; nothing was sent",
+                    f"there is no {side} {number!r}", device=self.name, remedy=f"It has 1 to {last}; nothing was sent"
                 )
 
     def _check_outputs_once(self, pairs: Mapping[int, int]) -> None:

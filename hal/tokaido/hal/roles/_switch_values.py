@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from tokaido.hal._errors import ValueTypeError
+from tokaido.hal._numbers import whole
+
 
 class Side(Enum):
     """Which side of a switch a port is on."""
@@ -19,6 +22,16 @@ class SwitchPort:
 
     side: Side
     number: int
+
+    def __post_init__(self) -> None:
+        """Keep a plain number.
+
+        Raises:
+            ValueTypeError: The side is not a `Side`, or the number is not whole.
+        """
+        if not isinstance(self.side, Side):
+            raise ValueTypeError(f"a port is on Side.INPUT or Side.OUTPUT, not {self.side!r}")
+        object.__setattr__(self, "number", whole(self.number, "a port"))
 
     def __str__(self) -> str:
         return f"{self.side.value} {self.number}"

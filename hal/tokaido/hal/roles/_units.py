@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tokaido.hal._device import Device, Part
-from tokaido.hal._errors import DeviceTimeoutError, StateError
+from tokaido.hal._errors import DeviceTimeoutError, StateError, ValueTypeError
+from tokaido.hal._numbers import real
 from tokaido.hal._values import Measured, Query, Setting, measured, query, setting
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class Capability(Enum):
     WATCHDOG = "watchdog"
     TELEMETRY_STREAM = "telemetry stream"
     KEY_CHANNEL = "key channel"
+    LASER_COOLER = "laser cooler"
+    MODULATOR_BIAS = "modulator bias"
+    PUSHED_KEYS = "pushed keys"
+    """Key blocks come unasked and once: nothing is committed, and a block says how many were lost before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +246,10 @@ class Unit(Device):
         Each block is acknowledged when it is handed out. It is committed by `with block:` on a clean exit, or by
         `block.commit()`; a block that was not committed is offered again. It may therefore come twice: store it under
         `block.info.name`, which is unique.
+
+        A unit with `Capability.PUSHED_KEYS` sends each block once, when it is made, to those who listen by then: from
+        the first draw on, what comes between two draws waits here. Store a block when it comes. A block that was
+        lost on the way is gone, and `block.lost` of the next one counts it.
         """
 
     @abstractmethod
@@ -253,7 +262,11 @@ class Unit(Device):
         Raises:
             StateError: It went to FAULT or SECURITY_HOLD instead, which it never leaves by itself.
             DeviceTimeoutError: It was in none of them within `timeout` s.
+            ValueTypeError: No state is given, or one is not a `UnitState`, or a time is not a number.
         """
+        timeout, poll = real(timeout, "timeout"), real(poll, "poll")
+        if not states or not all(isinstance(wanted, UnitState) for wanted in states):
+            raise ValueTypeError(f"wait_for takes states such as UnitState.RUN, not {states!r}")
         start_ns = self._clock.monotonic_ns()
         while True:
             state = self.state()
@@ -295,6 +308,14 @@ class Transmitter(Unit):
     """Measure the mean power behind the attenuator."""
     clock_rate: Measured[float] = measured(float, unit="Hz")
     """Measure the pulse rate."""
+    laser_cooler_current: Measured[float] = Measured(
+        float, None, unit="A", unsupported="its laser has no cooler that it tells of"
+    )
+    """Measure the current of the laser's thermoelectric cooler in A, where `Capability.LASER_COOLER` says so."""
+    modulator_bias: Setting[float] = Setting(
+        float, None, unit="V", unsupported="it has no intensity modulator that can be biased"
+    )
+    """Control the bias of the intensity modulator in V, where `Capability.MODULATOR_BIAS` says so."""
     signal_probability: Measured[float] = measured(float, unit="")
     """Measure the probability of the signal state: what decoy and vacuum state leave."""
     attenuation: Setting[float] = setting(float, unit="dB")
@@ -318,6 +339,9 @@ class Transmitter(Unit):
 
 class Detector(Part):
     """One single-photon detector of a receiver."""
+
+    purpose: Literal["data", "monitor"] = "data"
+    """What its clicks are for: key, or watching the channel, as in protocols with a line of monitoring detectors."""
 
     temperature: Measured[float] = measured(float, unit="degC")
     """Measure the temperature of the detector; in K where it sits in a cryostat."""

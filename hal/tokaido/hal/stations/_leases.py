@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._database import DatabaseFile
 from tokaido.hal._errors import LeaseError, LeaseHeldError, LeaseLostError
+from tokaido.hal._numbers import real, whole
 
 if TYPE_CHECKING:
     import sqlite3
@@ -74,6 +75,7 @@ class LeaseBook:
             LeaseHeldError: Somebody holds one of them; names him and how long still.
             LeaseError: The file cannot be read or written.
         """
+        seconds = real(seconds, "a lease", finite=False)
         names = (name,) if isinstance(name, str) else tuple(sorted(set(name)))
         if not names or not all(names) or not 0 < seconds <= 86_400:
             raise LeaseError(f"a lease has a name and lasts up to 86400 s, not {names!r} for {seconds!r} s")
@@ -119,6 +121,7 @@ class LeaseBook:
         Raises:
             LeaseError: It is not a fencing token, or the file cannot be written.
         """
+        number = whole(number, "a fencing token")
         if not 0 <= number < LARGEST_FENCING_TOKEN:
             raise LeaseError(f"a fencing token lies in 0 to {LARGEST_FENCING_TOKEN}, not {number!r}")
         self._transact(lambda database: database.execute("UPDATE fence SET number = max(number, ?)", (number,)))

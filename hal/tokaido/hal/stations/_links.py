@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokaido.hal.roles._alarms import Alarm
+    from tokaido.hal.roles._link_status import LinkStatus
     from tokaido.hal.roles._switch import OpticalSwitch
     from tokaido.hal.roles._units import Receiver, Transmitter, Unit, UnitState
     from tokaido.hal.stations._entries import LinkEntry
@@ -89,6 +90,19 @@ class Link:
             if all(joined[name] == set(needs[name]) for name in self.switches)
         ]
         return found[0] if len(found) == 1 else None
+
+    def status(self, *, keys_left: bool) -> LinkStatus:
+        """Ask both units for their state, and return the status of the link as ETSI GS QKD 015 names it.
+
+        Args:
+            keys_left: Whether keys of this link are left: who stores them knows that, and the units do not.
+
+        Raises:
+            TransportError: A unit did not answer.
+        """
+        from tokaido.hal.roles._link_status import LinkStatus  # noqa: PLC0415 - when first needed
+
+        return LinkStatus.of(self.transmitter.state(), self.receiver.state(), keys_left=keys_left)
 
     def wait_for_loss(self, timeout: float, poll: float = 0.1) -> LinkLoss:
         """Watch the receiver until its light is lost: alarm LOS or SYNC_LOSS, or a state that it is stuck in.

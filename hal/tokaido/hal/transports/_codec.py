@@ -95,7 +95,8 @@ class LineCodec:
     """Lines of text in which the next line is the reply, as most instruments speak.
 
     Nothing in a line says which question it answers, so all safety lies in the transport: after a failure it asks
-    `marker` before it hands anything out. Blank lines are dropped; so is the echo of the request where `echo` says so.
+    `marker` before it hands anything out. Blank lines are dropped; so is the echo of a question, which no reply ever
+    is, and that of a command where `echo` says so.
     """
 
     correlated = False
@@ -123,7 +124,7 @@ class LineCodec:
                 line = frame.decode("ascii").strip("\0\r\n \t")
             except UnicodeDecodeError:
                 raise ProtocolError(f"a line that is not ASCII: {frame[:60]!r}") from None
-            if not line or (self.echo and line == text):
+            if not line or (line == text and (self.echo or text.endswith("?"))):
                 return NOT_MINE
             if not line.isprintable():
                 raise ProtocolError(f"a line with control characters: {frame[:60]!r}")

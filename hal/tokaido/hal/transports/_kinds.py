@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._numbers import real_in
 
 if TYPE_CHECKING:
     from tokaido.hal._clock import Clock
@@ -100,7 +100,8 @@ class TransportKind:
     messages: MakesMessages | None = None
     """Makes its transport from a resource."""
     options: Mapping[str, Option] = field(default_factory=dict)
-    """Its options by name. Every kind has `timeout` besides, which a transport reads by itself."""
+    """Its options by name. Every kind has `timeout` besides, which a transport reads by itself, and `identity`, which a
+    driver reads."""
     check: Callable[[str, Mapping[str, str]], list[str]] = _any_address
     """Return every mistake in an address and its options, each as "word: what is wrong; what to write"."""
     keeps: Callable[[str, str], bool] = _keeps_nothing
@@ -116,7 +117,7 @@ class TransportKind:
             raise ValueError(f"a kind's name is lower-case letters and digits, not {self.name!r}")
         if (self.stream is None) is (self.messages is None):
             raise ValueError(f"{self.name} carries a stream or messages: give one of both")
-        object.__setattr__(self, "options", {**self.options, "timeout": TIMEOUT})
+        object.__setattr__(self, "options", {**self.options, "timeout": TIMEOUT, "identity": IDENTITY})
 
     def owns(self, address: str, item: str) -> bool:
         """Return whether an item of a query belongs to the address itself."""
@@ -167,9 +168,9 @@ def _whole_number(value: str) -> str:
 
 def _seconds(value: str) -> str:
     try:
-        seconds = float(value)
+        seconds = real_in(value)
     except ValueError:
-        seconds = math.nan
+        seconds = 0.0
     return "" if 0 < seconds <= 1e9 else "should be a time in s"
 
 
@@ -177,6 +178,15 @@ def _file_name(value: str) -> str:
     return "should be a file name" if any(ord(character) < 32 for character in value) else ""
 
 
+def _identity_fields(value: str) -> str:
+    named = [field for field in value.split(",") if field != "-"]
+    right = set(named) <= set(IDENTITY_FIELDS) and len(set(named)) == len(named) and {"vendor", "model"} <= set(named)
+    return "" if right else f"should name the fields of *IDN?, of {', '.join(IDENTITY_FIELDS)}, '-' for any other"
+
+
+IDENTITY_FIELDS: Final = ("vendor", "model", "serial_number", "firmware")
+"""The fields of `*IDN?` (IEEE 488.2, 10.14)."""
+IDENTITY: Final = Option(_identity_fields, "vendor,model,firmware")
 TIMEOUT: Final = Option(_seconds, "2.5")
 LINE_ENDS: Final = {"cr": "\r", "lf": "\n", "crlf": "\r\n"}
 LINE_END: Final = Option.one_of(*LINE_ENDS, example="crlf")

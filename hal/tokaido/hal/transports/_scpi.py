@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tokaido.hal._errors import DeviceError, NoDataError, ProtocolError, RefusedError
 from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request
 from tokaido.hal.wire.ieee488 import EventStatus, StatusByte
-from tokaido.hal.wire.scpi import decode_errors, split_replies
+from tokaido.hal.wire.scpi import decode_errors, is_error, split_replies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,10 +49,10 @@ class ScpiCodec:
     """Lines of SCPI. A query is sent as it is; a command is followed by its confirmation and the error query.
 
     `:OXC:SWIT:CONN:ADD (@1),(@17)` becomes `:OXC:SWIT:CONN:ADD (@1),(@17);*OPC?;:SYST:ERR?`, answered by one line such
-    as `1;0,"No error"`. An entry of the queue is raised as `DeviceError` with the device's own code and text:
-    `RefusedError` if the command was not carried out (-1xx, -2xx), `NoDataError` for stale data (-23x), else plain.
-    So an entry that was left behind is not blamed on the next command, read the queue with `drain_errors` when
-    opening, and after an error.
+    as `1;0,"No error"`, or by a line for each query. An entry of the queue is raised as `DeviceError` with the device's
+    own code and text: `RefusedError` if the command was not carried out (-1xx, -2xx), `NoDataError` for stale data
+    (-23x), else plain. So an entry that was left behind is not blamed on the next command, read the queue with
+    `drain_errors` when opening, and after an error.
     """
 
     correlated = False
@@ -73,15 +73,19 @@ class ScpiCodec:
         """
         if not (text.isascii() and text.isprintable()):
             raise ValueError(f"not one line of printable ASCII: {text!r}")
-        if repeatable:
-            return Request(text, text.encode("ascii") + self._end, self._line)
-        payload = f"{text}{self._suffix}".encode("ascii") + self._end
+        sent = text if repeatable else f"{text}{self._suffix}"
+        gathered = _Replies(_queries(sent))
 
         def accept(frame: bytes) -> str | NotMine:
             line = self._line(frame)
-            return line if line is NOT_MINE else self._outcome(text, line)
+            if line is NOT_MINE or line == sent:  # its own echo is not a reply
+                return NOT_MINE
+            if not gathered.add(line) and (repeatable or "?" in text or _confirms(line)):
+                return NOT_MINE  # there is a line for each query
+            whole = gathered.take()
+            return whole if repeatable else self._outcome(text, whole)
 
-        return Request(text, payload, accept, repeatable=False)
+        return Request(text, sent.encode("ascii") + self._end, accept, repeatable=repeatable)
 
     def with_line_end(self, line_end: str) -> ScpiCodec:
         """Return this codec for an instrument whose lines end so, both ways."""
@@ -107,9 +111,38 @@ class ScpiCodec:
         if self.dialect.error_query:
             for code, text in decode_errors(replies.pop())[:1]:
                 raise device_error(code, text, command)
-        if self.dialect.confirmation and (not replies or replies.pop().strip().lstrip("+") != "1"):
+        if self.dialect.confirmation and (not replies or not _confirms(replies.pop())):
             raise ProtocolError(f"a command that was not confirmed: {line[:60]!r}")
         return ";".join(replies)
+
+
+class _Replies:
+    """The replies to the queries of one message: joined by semicolons in one line, or a line each."""
+
+    def __init__(self, expected: int) -> None:
+        self._expected = expected
+        self._lines: list[str] = []
+
+    def add(self, line: str) -> bool:
+        """Take a line, and return whether all has come; a line that answers several queries is all there is."""
+        self._lines.append(line)
+        return len(self._lines) >= self._expected or len(split_replies(line)) > 1 or is_error(line)
+
+    def take(self) -> str:
+        """Return the replies, joined, and begin again."""
+        whole = ";".join(self._lines)
+        self._lines.clear()
+        return whole
+
+
+def _confirms(reply: str) -> bool:
+    return reply.strip().lstrip("+") == "1"
+
+
+def _queries(message: str) -> int:
+    """Return how many queries a message has; a question mark within quotes makes none."""
+    units = split_replies(message) if message.count('"') % 2 == 0 else [message]
+    return sum(unit.split(maxsplit=1)[0].endswith("?") for unit in units if unit.strip())
 
 
 def device_error(code: int, text: str, command: str = "") -> DeviceError:

@@ -20,6 +20,7 @@ from tokaido.hal._errors import (
     TokaidoError,
     TransportError,
 )
+from tokaido.hal._numbers import real, real_in
 from tokaido.hal.transports._codec import GARBLED, NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
 from tokaido.hal.transports._trace import TraceRecord, shown
 from tokaido.hal.transports._turns import Turn, Wire, in_turn
@@ -57,7 +58,8 @@ class Transport(ABC, Generic[F]):
         self.device = ""
         """What errors call the device; its driver sets it."""
         self.clock = clock
-        self.timeout_s = float(resource.options.get("timeout", timeout_s))
+        given = resource.options.get("timeout")
+        self.timeout_s = real(timeout_s, "timeout") if given is None else real_in(given)
         """Deadline in s of a call that names none; the resource's own `timeout` goes before the driver's."""
         self.generation = 0
         """How many times the transport was opened, handshake included."""
@@ -75,7 +77,6 @@ class Transport(ABC, Generic[F]):
         self._inside = False  # whether a step runs on the wire
         self._said_no = False  # whether that step ended with the device's own error
         self._sent = False  # whether a byte of this exchange may have left
-        self._wire = Wire(self)
 
     # --- what a caller uses -----------------------------------------------------------------------------------------
 
@@ -84,7 +85,8 @@ class Transport(ABC, Generic[F]):
 
         It may itself call `exchange`, and raises `WrongDeviceError` if this is not the device. An exchange that fails
         within it makes the opening fail, even if the check catches the error. On a transport that is already open it
-        runs before the next exchange. Several checks run in the order in which they were given.
+        runs before the next exchange. Several checks run in the order in which they were given. The transport keeps it,
+        so a check should not keep what has the transport: a device gives one that refers to it weakly.
         """
         with self._lock:
             self._checks = (*self._checks, check)
@@ -129,7 +131,7 @@ class Transport(ABC, Generic[F]):
         Raises:
             TransportError: The device is not there; the next call opens it again.
         """
-        self.open(max(timeout, self.timeout_s))
+        self.open(max(real(timeout, "timeout"), self.timeout_s))
         self._listen(Turn(self, "listen", timeout))
 
     def __enter__(self) -> Self:
@@ -139,6 +141,15 @@ class Transport(ABC, Generic[F]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        """Disconnect when nobody has it any more: its port is free for the next one at once."""
+        with suppress(Exception):  # half made, or the interpreter ends
+            self.close()
+
+    @property
+    def _wire(self) -> Wire:
+        return Wire(self)  # not kept: a cycle would keep the port until a collection
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._trusted else "not open"

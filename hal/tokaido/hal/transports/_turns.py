@@ -9,7 +9,15 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tokaido.hal._clock import Deadline
-from tokaido.hal._errors import ClosedError, DeviceBusyError, DeviceError, NotConnectedError, RangeError, TokaidoError
+from tokaido.hal._errors import (
+    ClosedError,
+    DeviceBusyError,
+    DeviceError,
+    NotConnectedError,
+    RangeError,
+    TokaidoError,
+    ValueTypeError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +36,9 @@ class Turn:
         self.text = text
         try:
             self._called = Deadline(transport.clock, transport.timeout_s if timeout is None else timeout)
-        except ValueError as error:
-            raise RangeError(str(error), device=transport.device, transport=transport.name, command=text) from None
+        except (RangeError, ValueTypeError) as error:
+            error.device, error.transport, error.command = transport.device, transport.name, text
+            raise
         self.deadline = self._called
         """The deadline to keep: the call's own or, within a handshake, that of the handshake if it ends sooner."""
 

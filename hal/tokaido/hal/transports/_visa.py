@@ -7,6 +7,7 @@ import math
 import os
 import socket
 import threading
+import weakref
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,7 +71,7 @@ class VisaTransport(StreamTransport):
             load_library(self._backend)
         self._manager: Any = None
         self._may_clear = True  # false after a device clear that failed or left no time: the next call does without
-        self._limit = Limit(clock, lambda: self._deadline, lambda: self._closed)
+        self._limit = _limit(self)
 
     def status_byte(self, timeout: float | None = None) -> int:
         """Return the status byte (IEEE 488.2, 11.2) by a serial poll or its like, beside any message.
@@ -122,6 +123,21 @@ class VisaTransport(StreamTransport):
             self._port.clear()
         super()._settle(deadline)
         self._may_clear = True
+
+
+def _limit(transport: VisaTransport) -> Limit:
+    """Return what limits the library's calls, which does not keep the transport; once that is gone, no time is left."""
+    there, over = weakref.ref(transport), transport._deadline
+
+    def deadline() -> Deadline:
+        alive = there()
+        return over if alive is None else alive._deadline
+
+    def is_closed() -> bool:
+        alive = there()
+        return alive is None or alive._closed
+
+    return Limit(transport.clock, deadline, is_closed)
 
 
 def load_library(backend: str) -> None:

@@ -6,7 +6,7 @@ import math
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import (
@@ -48,6 +48,9 @@ class ZmqTransport(Transport[list[bytes]]):
     was queued is delivered late. Messages that no request accepts go to `unsolicited`.
     """
 
+    queued: ClassVar[int] = QUEUED_MESSAGES
+    """Most messages that wait here to be taken."""
+
     def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
         super().__init__(resource, clock=clock, timeout_s=timeout_s)
         self._in_process = resource.address.startswith("inproc://")
@@ -79,13 +82,13 @@ class ZmqTransport(Transport[list[bytes]]):
 
         self.foreign = (*Transport.foreign, zmq.ZMQError)
         self._again = zmq.Again
-        self._watched = watched = WatchedSocket(zmq.Context.instance())
+        self._watched = watched = WatchedSocket(zmq.Context.instance(), self._make_socket())
         self._socket = socket = watched.bare
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDTIMEO, _ms(SLICE_S))
         socket.setsockopt(zmq.SNDHWM, QUEUED_MESSAGES)
-        socket.setsockopt(zmq.RCVHWM, QUEUED_MESSAGES)
+        socket.setsockopt(zmq.RCVHWM, self.queued)
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, -1)  # what a peer that went away was sent is lost, and stays lost
         if "[" in self.resource.address:
@@ -104,6 +107,12 @@ class ZmqTransport(Transport[list[bytes]]):
         self._poller.register(self._monitor, zmq.POLLIN)
         socket.connect(self.resource.address)
         self._await_handshake(deadline)
+
+    def _make_socket(self) -> Any:
+        """Return a socket of the right type; options that all types have are set later."""
+        import zmq  # noqa: PLC0415 - loaded by those who use it
+
+        return zmq.Context.instance().socket(zmq.DEALER)
 
     def _await_handshake(self, deadline: Deadline) -> None:
         from zmq import Event  # noqa: PLC0415 - loaded by those who use it

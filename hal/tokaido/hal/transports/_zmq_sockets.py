@@ -21,12 +21,12 @@ _EVENT: Final = struct.Struct("=HI")  # of a socket monitor: event, value (zmq_s
 
 
 class WatchedSocket:
-    """A DEALER, in `bare`, and what is reported of its one connection."""
+    """A socket of `context`, in `bare`, and what is reported of its one connection."""
 
-    def __init__(self, context: zmq.Context[Any]) -> None:
+    def __init__(self, context: zmq.Context[Any], bare: Any) -> None:
         import zmq  # noqa: PLC0415 - loaded by those who use it
 
-        self.bare: Any = context.socket(zmq.DEALER)
+        self.bare: Any = bare
         self.monitor: Any = context.socket(zmq.PAIR)
         self._process = os.getpid()
         self._let_go = weakref.finalize(self, _close, self._process, self.bare, self.monitor)

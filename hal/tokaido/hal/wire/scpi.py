@@ -77,6 +77,12 @@ def decode_errors(text: str) -> tuple[tuple[int, str], ...]:
     return tuple(entry for entry in entries if entry[0] != 0)
 
 
+def is_error(text: str) -> bool:
+    """Return whether a reply is one entry of an error queue whose text is in quotes: `-113,"Undefined header"`."""
+    found = _ERROR.fullmatch(text.strip())
+    return found is not None and found[2] is not None
+
+
 def split_replies(line: str) -> list[str]:
     """Return the replies to the queries of one message, which semicolons part (IEEE 488.2, 8.4.1), quoted ones kept.
 

@@ -1,0 +1,42 @@
+"""Numbers that a person types: in plain digits, or nothing is sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokaido.console import main
+from tokaido.emulators import launch
+
+Capture = pytest.CaptureFixture[str]
+ODD = ("1_2", "1_000_000", "\u0661\u0662", "1e", "nan", "0x10", "1 2")
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_a_value_in_odd_digits_is_not_set(text: str, capsys: Capture) -> None:
+    with launch("toshiba.transmitter") as box:
+        device = f"toshiba.transmitter@{box.resources['control']}"
+        for path in ("attenuation", "block_bits"):
+            assert main(["set", device, path, text, "--trace"]) == 2
+            said = capsys.readouterr()
+            assert "Nothing was sent" in said.err
+            assert "VOA:ATT " not in said.err
+        assert main(["set", device, "attenuation", "12"]) == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["monitor", "x@serial:/dev/null", "--count", "1_0"],
+        ["monitor", "x@serial:/dev/null", "--interval", "1_0"],
+        ["monitor", "x@serial:/dev/null", "--interval", "nan"],
+        ["emulate", "none.toml", "--seconds", "\u0661"],
+        ["emulate", "none.toml", "--seconds", "-1"],
+        ["demo", "--seed", "1_0"],
+        ["rate", "t12", "--distance", "1_0"],
+        ["rate", "t12", "--loss", "nan"],
+        ["plot", "session", "--hours", "2_4"],
+    ],
+)
+def test_an_option_in_odd_digits_or_out_of_range_is_refused(words: list[str], capsys: Capture) -> None:
+    assert main(words) == 2
+    assert words[-2] in capsys.readouterr().err
