@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import subprocess
@@ -54,7 +53,6 @@ def struck_at(line: int, call: Callable[[], object]) -> str:
     """Return where the call was struck, or nothing if it ended before."""
     strike = Strike(line)
     before = sys.gettrace()
-    gc.disable()  # Python swallows what strikes while it collects an earlier transport
     sys.settrace(strike)
     try:
         call()
@@ -62,7 +60,6 @@ def struck_at(line: int, call: Callable[[], object]) -> str:
         pass
     finally:
         sys.settrace(before)
-        gc.enable()
     return strike.struck
 
 
