@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "_support"))
 from tokaido.emulators.distillation import AcceptedBlock, DistillationSettings
 from tokaido.emulators.distillation._amplification import toeplitz_hash
 from tokaido.emulators.optics import Fibre
-from tokaido_testing.distillation import SMALL, pair, raw_data, run_pair
+from tokaido_testing.distillation import SMALL, feed, pair, portions, raw_data, run_pair
 
 BLOCK = 1_000_000
 FRAME = DistillationSettings().frame_bits
@@ -27,12 +27,10 @@ LOW_LEAK = msgspec.structs.replace(SETTINGS, schedule="low_leak")
 
 def distil(qber: float, blocks: int, settings: DistillationSettings = SETTINGS) -> tuple[float, float, float]:
     """Return sifted Mb/s and key Mb/s of CPU time, and the mean efficiency f."""
-    records = raw_data(blocks * (BLOCK + 2000), qber, settings=settings, check_share=0.1)
+    stretches = list(portions(raw_data(blocks * (BLOCK + 2000), qber, settings=settings, check_share=0.1)))
     alice, bob = pair(settings, seed=None)
     start = time.process_time()
-    alice.add(records[0])
-    bob.add(records[1])
-    outcome = run_pair(alice, bob)
+    outcome = feed(alice, bob, stretches)
     elapsed = time.process_time() - start
     accepted = [block for block in outcome.alice if isinstance(block, AcceptedBlock)]
     first, second = outcome.accepted()
@@ -40,7 +38,7 @@ def distil(qber: float, blocks: int, settings: DistillationSettings = SETTINGS) 
         raise RuntimeError(f"{len(accepted)} of {blocks} blocks were accepted")
     key_bits = sum(block.key.bits for block in accepted)
     efficiency = float(np.mean([block.efficiency for block in accepted]))
-    return blocks * BLOCK / elapsed / 1e6, key_bits / elapsed / 1e6, efficiency
+    return sum(block.n for block in accepted) / elapsed / 1e6, key_bits / elapsed / 1e6, efficiency
 
 
 def amplify() -> float:
@@ -60,19 +58,22 @@ def round_trip_s(length_km: float) -> float:
 
 
 def throughput(settings: DistillationSettings, length_km: float) -> float:
-    """Return the sifted Mb/s that the round trips alone allow: the time of one block, computing left out."""
-    records = raw_data(BLOCK + 2000, 0.03, settings=settings, check_share=0.1)
+    """Return the sifted Mb/s that the round trips alone allow: from the end of a block's pulses to its key."""
     alice, bob = pair(settings, seed=None)
-    alice.add(records[0])
-    bob.add(records[1])
-    trips = 0
-    while not bob.results():
-        for message in alice.outgoing():
-            bob.receive(message)
-        for message in bob.outgoing():
-            alice.receive(message)
-        trips += 1
-    return BLOCK / (trips * round_trip_s(length_km)) / 1e6
+    run_pair(alice, bob)
+    for sent, got, until in portions(raw_data(BLOCK + 2000, 0.03, settings=settings, check_share=0.1)):
+        alice.add(sent, until)
+        bob.add(got, until)
+        trips = 0
+        while (from_alice := alice.outgoing()) + (from_bob := bob.outgoing()):
+            for message in from_alice:
+                bob.receive(message)
+            for message in from_bob:
+                alice.receive(message)
+            trips += 1
+        if bob.results():
+            return BLOCK / (trips * round_trip_s(length_km)) / 1e6
+    raise RuntimeError("no block came")
 
 
 def peak_mb() -> float:
@@ -95,18 +96,17 @@ def memory(block_bits: int) -> float:
     span = int(transmitter.slots[-1]) + 1
     before = peak_mb()
     blocks = portion = 0
+    run_pair(alice, bob)
     while blocks < 2:
-        alice.add(dataclasses.replace(transmitter, slots=transmitter.slots + portion * span))
-        bob.add(dataclasses.replace(receiver, slots=receiver.slots + portion * span))
+        shift = portion * span
         portion += 1
-        while True:
-            from_alice, from_bob = alice.outgoing(), bob.outgoing()
+        alice.add(dataclasses.replace(transmitter, slots=transmitter.slots + shift), portion * span)
+        bob.add(dataclasses.replace(receiver, slots=receiver.slots + shift), portion * span)
+        while (from_alice := alice.outgoing()) + (from_bob := bob.outgoing()):
             for message in from_alice:
                 bob.receive(message)
             for message in from_bob:
                 alice.receive(message)
-            if not from_alice and not from_bob:
-                break
         blocks += sum(isinstance(block, AcceptedBlock) for block in alice.results())
     return peak_mb() - before
 

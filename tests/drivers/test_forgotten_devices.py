@@ -74,7 +74,9 @@ def test_a_transport_whose_device_is_gone_says_so_and_hands_out_nothing_unchecke
         device = hal.OpticalSwitch.open("dicon.selector", timeout=patient(1.0), **box.resources)
         transport = device.transport
         del device
-        transport._trusted = False  # as after any failure: the box is to be looked at before anything else
+        transport._trusted = transport._sound = (
+            False  # as after any failure: the box is to be looked at before anything else
+        )
         with pytest.raises(hal.ClosedError, match="keep the device"):
             transport.open()
         transport.close()

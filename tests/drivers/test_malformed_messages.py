@@ -157,9 +157,8 @@ def test_the_stream_gives_what_telemetry_gives(name: str) -> None:
         hal.Device.open(name, timeout=2.0, **emulator.resources) as device,
     ):
         unit: Any = device
-        for event in unit.telemetry_stream(0.1, timeout=5):
-            streamed, asked = event.readings, unit.telemetry()
-            break
+        streamed = next(iter(unit.telemetry_stream(0.1, timeout=5))).readings
+        asked = unit.telemetry()
     assert set(streamed) == {
         path for path, reading in asked.items() if "not in the device's report" not in reading.error
     }

@@ -13,7 +13,7 @@ from tokaido.emulators import QkdLink
 from tokaido.emulators.optics import Fibre, preset
 from tokaido.hal import KeyMaterial
 from tokaido_testing.console import KeyClient, open_port
-from tokaido_testing.patience import patient
+from tokaido_testing.patience import in_time, patient
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,14 @@ PARAMETERS = dataclasses.replace(
 
 
 def draw(keys: KeyClient) -> dict[tuple[str, int], str]:
-    """Draw what there is, acknowledge and commit it, and return digests."""
+    """Wait for blocks, draw what there is, acknowledge and commit it, and return digests."""
+    start = time.monotonic()
+    while not (drawn := draw_once(keys)):
+        assert in_time(start, 20.0)
+    return drawn
+
+
+def draw_once(keys: KeyClient) -> dict[tuple[str, int], str]:
     request = secrets.token_bytes(8)
     header = {"verb": "draw", "serial_number": keys.serial_number, "max": 16, "wait_ms": 5000, "host": keys.host}
     keys.socket.send_multipart([request, json.dumps(header).encode()])

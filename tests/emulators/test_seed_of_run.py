@@ -90,4 +90,5 @@ def test_in_mode_os_the_seed_fixes_bases_intensities_and_clicks_and_no_bit(monke
         ):
             assert np.array_equal(one, other)
         assert 0.45 < np.mean(sent.bit != sent_again.bit) < 0.55
-        assert np.array_equal(sent.bit ^ got.bit, sent_again.bit ^ got_again.bit)  # the errors are physics
+        same_errors = (sent.bit ^ got.bit) == (sent_again.bit ^ got_again.bit)
+        assert np.mean(same_errors) > 0.9  # errors are physics, but an afterpulse fires the detector that clicked

@@ -6,6 +6,7 @@ import re
 import weakref
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
@@ -124,23 +125,10 @@ class LineDevice(Device, ABC):
         self._learn(found)
         self._seen = found
 
-    def _named(self, text: str) -> Identity:
-        """Return who a box is by its answer to `*IDN?`, whose fields `identity_fields` names.
-
-        Raises:
-            ProtocolError: It has more fields or fewer, or lacks its serial number.
-        """
-        fields, names = [field.strip() for field in text.split(",")], self._identity_fields
-        known = dict.fromkeys(IDENTITY_FIELDS, "") | dict(zip(names, fields, strict=False))
-        if len(fields) == len(names) and ("serial_number" not in names or known["serial_number"] not in ("", "0")):
-            return Identity(**{name: known[name] for name in IDENTITY_FIELDS})
-        guess = {3: "vendor,model,firmware", 4: "vendor,model,-,firmware"}
-        extra = ",".join([*IDENTITY_FIELDS, *["-"] * (len(fields) - len(IDENTITY_FIELDS))])
-        raise ProtocolError(
-            f"{text[:80]!r} has not the fields {', '.join(names)}, or no serial number",
-            remedy=f"If this is how the box tells who it is, say so behind its resource: "
-            f"identity={guess.get(len(fields), extra)}",
-        )
+    @property
+    def _named(self) -> Callable[[str], Identity]:
+        """What decodes the answer to `*IDN?`, by `identity_fields`: `self._read("*IDN?", self._named)`."""
+        return partial(named, self._identity_fields)  # the transport keeps its first question, which keeps no device
 
     # --- exchanges ----------------------------------------------------------------------------------------------------
 
@@ -200,6 +188,25 @@ class LineDevice(Device, ABC):
             except DeviceError as error:
                 answers[command] = error
         return answers
+
+
+def named(names: tuple[str, ...], text: str) -> Identity:
+    """Return who a box is by its answer to `*IDN?`, whose fields are these.
+
+    Raises:
+        ProtocolError: It has more fields or fewer, or lacks its serial number.
+    """
+    fields = [field.strip() for field in text.split(",")]
+    known = dict.fromkeys(IDENTITY_FIELDS, "") | dict(zip(names, fields, strict=False))
+    if len(fields) == len(names) and ("serial_number" not in names or known["serial_number"] not in ("", "0")):
+        return Identity(**{name: known[name] for name in IDENTITY_FIELDS})
+    guess = {3: "vendor,model,firmware", 4: "vendor,model,-,firmware"}
+    extra = ",".join([*IDENTITY_FIELDS, *["-"] * (len(fields) - len(IDENTITY_FIELDS))])
+    raise ProtocolError(
+        f"{text[:80]!r} has not the fields {', '.join(names)}, or no serial number",
+        remedy="If this is how the box tells who it is, say so behind its resource: "
+        f"identity={guess.get(len(fields), extra)}",
+    )
 
 
 def weakly(method: Callable[[], None], what: str) -> Callable[[], None]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing.connection
 import os
 import random
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,15 +21,35 @@ from tokaido.emulators.distillation import (
     ReceiverDistiller,
     TransmitterDistiller,
 )
+from tokaido.emulators.distillation import _messages as messages
 from tokaido.emulators.distillation._messages import AnyMessage, decode
 from tokaido.emulators.optics import ReceiverRecord, TransmitterRecord
 from tokaido.hal import KeyMaterial
 from tokaido.hal.authentication import AuthenticationPool
 
+__all__ = [
+    "NONCE",
+    "PRE_SHARED",
+    "SMALL",
+    "Outcome",
+    "Portion",
+    "count_in_memory",
+    "distil",
+    "feed",
+    "in_block",
+    "messages",
+    "pair",
+    "portions",
+    "raw_data",
+    "run_pair",
+    "serve_side",
+]
+
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
+
+    from numpy.typing import NDArray
 
 PRE_SHARED = bytes(i * 89 % 251 for i in range(4096))
 NONCE = b"a public nonce for two ends"
@@ -53,7 +75,7 @@ def raw_data(
     spacing: float = 40.0,
     background: float = 1e-7,
 ) -> tuple[TransmitterRecord, ReceiverRecord]:
-    """Return what each end holds after about `key_bits` sifted key bits.
+    """Return what each end holds after about `key_bits` sifted key bits, and some more to plan a first block by.
 
     Intensities follow the gains of a 10 dB link, vacuum pulses click at random, and bases are chosen so that
     `check_share` of the sifted detections are in the check basis.
@@ -61,7 +83,7 @@ def raw_data(
     rng = np.random.default_rng(seed)
     odds = np.sqrt(check_share / (1 - check_share))
     check = odds / (1 + odds)
-    count = int(key_bits / (1 - check) ** 2 * 1.02) + 2000
+    count = int(key_bits / (1 - check) ** 2 * 1.12) + 2000
     gains = np.array([p * (1 - np.exp(-0.1 * k) + background) for p, k in
                       zip(settings.probabilities, settings.intensities, strict=True)])  # fmt: skip
     intensity = rng.choice(3, count, p=gains / gains.sum()).astype(np.uint8)
@@ -105,6 +127,8 @@ class Outcome:
     alice: list[BlockResult]
     bob: list[BlockResult]
     messages: list[tuple[int, bytes]]
+    sent_at: list[int] = field(default_factory=list)
+    """How many slots were over when each message was sent."""
 
     def accepted(self) -> tuple[dict[int, str], dict[int, str]]:
         """Return number -> digest of the accepted keys of each end; never the keys."""
@@ -139,6 +163,49 @@ def run_pair(
             return outcome
 
 
+Portion = tuple[TransmitterRecord, ReceiverRecord, int]
+
+
+def portions(records: tuple[TransmitterRecord, ReceiverRecord], count: int = 60) -> Iterator[Portion]:
+    """Cut records into stretches of equally many slots, each with the first slot after it."""
+    transmitter, receiver = records
+    end = int(transmitter.slots[-1]) + 1
+    for number in range(count):
+        until = end * (number + 1) // count
+        bounds = end * number // count, until
+        sent = slice(*(int(place) for place in np.searchsorted(transmitter.slots, bounds)))
+        got = slice(*(int(place) for place in np.searchsorted(receiver.slots, bounds)))
+        yield (
+            TransmitterRecord(
+                transmitter.slots[sent], transmitter.basis[sent], transmitter.bit[sent], transmitter.intensity[sent]
+            ),
+            ReceiverRecord(receiver.slots[got], receiver.basis[got], receiver.bit[got]),
+            until,
+        )
+
+
+def feed(
+    alice: TransmitterDistiller,
+    bob: ReceiverDistiller,
+    records: tuple[TransmitterRecord, ReceiverRecord] | Iterator[Portion] | list[Portion],
+    tamper: Callable[[int, bytes, AnyMessage], list[bytes]] | None = None,
+    *,
+    sub_channels: int = 1,
+) -> Outcome:
+    """Let the slots of these records pass, the transmitter's first, and carry all messages after each stretch."""
+    whole = run_pair(alice, bob, tamper)
+    whole.sent_at = [0] * len(whole.messages)
+    for sent, got, until in portions(records) if isinstance(records, tuple) else records:
+        alice.add(sent, until)
+        bob.add(got, until, sub_channels=sub_channels)
+        outcome = run_pair(alice, bob, tamper)
+        whole.alice += outcome.alice
+        whole.bob += outcome.bob
+        whole.messages += outcome.messages
+        whole.sent_at += [until] * len(outcome.messages)
+    return whole
+
+
 def distil(
     settings: DistillationSettings,
     records: tuple[TransmitterRecord, ReceiverRecord],
@@ -147,10 +214,12 @@ def distil(
     seed: int | None = 1,
 ) -> Outcome:
     """Run both ends over these records."""
-    alice, bob = pair(settings, seed=seed)
-    alice.add(records[0])
-    bob.add(records[1])
-    return run_pair(alice, bob, tamper)
+    return feed(*pair(settings, seed=seed), records, tamper)
+
+
+def in_block(slots: NDArray[np.int64], block: AcceptedBlock) -> NDArray[np.bool_]:
+    """Return bool[n], which of n slots are in a block."""
+    return (block.first_slot <= slots) & (slots < block.first_slot + block.pulses)
 
 
 # --- two processes ------------------------------------------------------------------------------------------------
@@ -159,22 +228,21 @@ def distil(
 def serve_side(role: str, wire: socket.socket, bench: Connection) -> None:
     """Run one end in a process of its own: raw data come from the bench, messages cross the socket as bytes.
 
-    Sends the bench a digest of the first key under `NONCE`, and then holds still, with its raw data and every message
-    that it got, until it is told to end.
+    The bench says how far time has come, in slots, and hears when this end has taken that in. It is sent a digest of
+    the first key under `NONCE`; then this end holds still, with its raw data and every message that it got, until it is
+    told to end.
     """
     columns = bench.recv()
     packed = [np.packbits(column == 1) for column in columns[1:]]  # held too, so that a scan for it can be seen to find
     pool = AuthenticationPool(KeyMaterial(PRE_SHARED), end="transmitter" if role == "transmitter" else "receiver")
-    side: TransmitterDistiller | ReceiverDistiller
-    if role == "transmitter":
-        side = TransmitterDistiller(SMALL, pool)
-        side.add(TransmitterRecord(*columns))
-    else:
-        side = ReceiverDistiller(SMALL, pool)
-        side.add(ReceiverRecord(*columns))
+    record_of = TransmitterRecord if role == "transmitter" else ReceiverRecord
+    side: TransmitterDistiller | ReceiverDistiller = (
+        TransmitterDistiller(SMALL, pool) if role == "transmitter" else ReceiverDistiller(SMALL, pool)
+    )
     results: list[BlockResult] = []
     heard = []
-    with wire, wire.makefile("rb") as stream:
+    taken = 0
+    with wire:
         while True:
             for data in side.outgoing():
                 # A peer that is done with this block has left, and hears nothing of the next one.
@@ -183,11 +251,22 @@ def serve_side(role: str, wire: socket.socket, bench: Connection) -> None:
             results += side.results()
             if results:
                 break
-            heard.append(stream.read(int.from_bytes(stream.read(4), "big")))
-            side.receive(heard[-1])
+            if wire in multiprocessing.connection.wait([wire, bench]):  # what the peer said is older than the time
+                size = int.from_bytes(wire.recv(4, socket.MSG_WAITALL), "big")
+                heard.append(wire.recv(size, socket.MSG_WAITALL))
+                side.receive(heard[-1])
+                continue
+            until = bench.recv()
+            end = int(np.searchsorted(columns[0], until))
+            side.add(record_of(*(column[taken:end] for column in columns)), until)  # type: ignore[arg-type]
+            taken = end
+            for data in side.outgoing():
+                wire.sendall(len(data).to_bytes(4, "big") + data)
+            bench.send(until)
     block = results[0]
     bench.send(block.key.digest(NONCE) if isinstance(block, AcceptedBlock) else repr(block))
-    bench.recv()
+    while bench.recv() is not None:
+        pass
     bench.close()
     del columns, packed, heard
 

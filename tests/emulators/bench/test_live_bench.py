@@ -73,7 +73,7 @@ class Site:
         """Draw a block of this link at both ends, and compare; blocks of the other link come first."""
         digests = []
         for unit in (self.alice, self.receivers[name]):
-            for block in unit.key_blocks(timeout=20):
+            for block in unit.key_blocks(timeout=60):
                 with block:
                     digest = block.info.session, block.info.number, block.key.digest(bytes(16))
                     block.key.wipe()

@@ -40,11 +40,11 @@ class Watched:
         sessions: Any = self.pair.bench._sessions
         expose = sessions.expose
 
-        def note(shots: list[Shot], step_ns: int) -> None:
+        def note(shots: list[Shot], from_ns: int, step_ns: int) -> None:
             for shot in shots:
                 met = any(isinstance(c.eavesdropper, DetectorBlinding | TrojanHorse) for c in shot.conditions)
                 self.attacked += met or abs(self.pair.tx.excess_light_db(0)) > 0.2
-            expose(shots, step_ns)
+            expose(shots, from_ns, step_ns)
 
         sessions.expose = note
         self.pair.run()

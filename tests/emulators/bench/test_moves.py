@@ -178,12 +178,12 @@ def move_about(yard: Yard, moves: int, seed: int) -> tuple[Witness, dict[str, di
             yard.switch(where, both or chance.choice(maps))
         for _ in range(chance.randrange(1, 4)):
             yard.bench.step(chance.randrange(1_000_000, 60_000_000))
-        if both and chance.random() < 0.7:  # long enough to align and to begin with a block
+        if both and chance.random() < 0.7:  # long enough to align, and for a block or two
             for _ in range(250):
                 if all(unit.session_id for unit in yard.units.values()):
                     break
                 yard.bench.step(200_000_000)
-            yard.pass_time(chance.uniform(0.05, 0.3), 50_000_000)
+            yard.pass_time(chance.uniform(0.25, 0.5), 50_000_000)
         for name in yard.units:
             keys[name] |= yard.draw(name)
     return witness, keys

@@ -35,7 +35,7 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "nonce": st.binary(min_size=8, max_size=8),
     "settings": st.just(SMALL),
     "permutation_digest": st.text("0123456789abcdef", max_size=64),
-    "previous": st.integers(-1, 2**62 - 1),
+    "pulses": st.integers(1, 2**50),
     "size": st.integers(1, 2**32 - 1),
     "key_detections": triples,
     "check_detections": triples,

@@ -18,7 +18,7 @@ from tokaido.emulators.distillation import (
 )
 from tokaido.emulators.optics import BasisCounts, ReceiverRecord, TransmitterRecord, key_length
 from tokaido.hal import ConfigurationError
-from tokaido_testing.distillation import SMALL, Outcome, pair, raw_data, run_pair
+from tokaido_testing.distillation import SMALL, Outcome, feed, pair, raw_data, run_pair
 
 STATED = msgspec.structs.replace(SMALL, detector_ratio=0.95)
 Triple = tuple[int, int, int]
@@ -42,10 +42,7 @@ def uneven(records: Records, kept: float, *, basis: int | None = None, odd_slots
 
 
 def distil(settings: DistillationSettings, records: Records, sub_channels: int = 1) -> Outcome:
-    alice, bob = pair(settings)
-    alice.add(records[0])
-    bob.add(records[1], sub_channels=sub_channels)
-    return run_pair(alice, bob)
+    return feed(*pair(settings), records, sub_channels=sub_channels)
 
 
 def verdicts(outcome: Outcome) -> set[AbortReason | None]:
@@ -87,9 +84,7 @@ def test_the_receiver_alone_knows_its_share_of_ones() -> None:
     alice, bob = pair(STATED)
     assert math.isnan(bob.statistics.ones_share)
     records = uneven(raw_data(100_000, 0.01), 0.5)
-    alice.add(records[0])
-    bob.add(records[1])
-    run_pair(alice, bob)
+    feed(alice, bob, records)
     assert bob.statistics.ones_share == pytest.approx(1 / 3, abs=0.01)
     assert math.isnan(alice.statistics.ones_share)
 

@@ -13,7 +13,7 @@ import pytest
 
 from tokaido.emulators.distillation import AbortReason, AcceptedBlock, MessageError, QuarantinedBlock
 from tokaido.emulators.distillation._messages import Accept, TranscriptTag, decode, encode
-from tokaido_testing.distillation import NONCE, SMALL, pair, raw_data
+from tokaido_testing.distillation import NONCE, SMALL, pair, portions, raw_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,8 +36,8 @@ SENT_BY: dict[Side, tuple[str, ...]] = {
         "Hello", "SiftResult", "ParityAnswer", "VerifyTag", "Amplify", "TranscriptTag", "Accept", "Abort",
     ),
     "receiver": (
-        "Hello", "Announcement", "BlockStart", "ParityRequest", "BisectRequest", "VerifyRequest", "FrameDone",
-        "TranscriptTag", "Accept", "Abort",
+        "Hello", "BlockPlan", "Announcement", "BlockStart", "ParityRequest", "BisectRequest", "VerifyRequest",
+        "FrameDone", "TranscriptTag", "Accept", "Abort",
     ),
 }  # fmt: skip
 HEADER: dict[str, Callable[[Any], Any]] = {
@@ -173,8 +173,7 @@ class Run:
     def __post_init__(self) -> None:
         self.transmitter, self.receiver = pair(SETTINGS, seed=self.seed)
         self.ends: dict[Side, Distiller] = {"transmitter": self.transmitter, "receiver": self.receiver}
-        self.transmitter.add(RECORDS[0])
-        self.receiver.add(RECORDS[1])
+        self.time = iter(portions(RECORDS, 100))
         self.carried = 0
         self.arrived: set[bytes] = set()
         self.provoked = self.wire.kind != "Abort"
@@ -202,21 +201,38 @@ class Run:
                 self.ends[self.wire.side].abort(AbortReason.STOPPED, "provoked")
 
     def to_the_end(self) -> None:
-        """Pump; in silence, do what the owners of two ends do: late messages come, then the receiver gives up."""
-        for _ in range(6):
+        """Let time pass; in silence, do what owners of two ends do: late messages come, then who waits gives up."""
+        silent = 0
+        while True:
             self.pump()
             if self.went_on or all(end.closed for end in self.ends.values()):
                 break
-            late = self.wire.silence()
-            self.deliver(late)
-            if not late:
-                for waiting in (self.receiver, self.transmitter):
-                    if waiting.awaiting_peer:
-                        waiting.abort(AbortReason.TIMED_OUT, "no answer")
+            if any(end.awaiting_peer for end in self.ends.values()):
+                silent += 1
+                late = self.wire.silence()
+                self.deliver(late)
+                if not late and silent > 2:
+                    for waiting in (self.receiver, self.transmitter):
+                        if waiting.awaiting_peer:
+                            waiting.abort(AbortReason.TIMED_OUT, "no answer")
+                    self.pump()
+            else:
+                silent = 0
+            if not self.pass_time():
+                break
         self.deliver(self.wire.silence())
         for side, end in self.ends.items():
             end.close()
             self.results[side] += end.results()
+
+    def pass_time(self) -> bool:
+        """Let slots pass, the transmitter's first; return whether there were any left."""
+        sent, got, until = next(self.time, (None, None, 0))
+        if sent is None or got is None:
+            return False
+        self.transmitter.add(sent, until)
+        self.receiver.add(got, until)
+        return True
 
     def accepted(self, side: Side) -> dict[int, str]:
         return {r.number: r.key.digest(NONCE) for r in self.results[side] if isinstance(r, AcceptedBlock)}
@@ -303,6 +319,8 @@ def test_a_storm_of_faults_makes_no_two_keys_either(seed: int) -> None:
 def test_the_matrix_names_every_message() -> None:
     run = Run(Wire("transmitter", "", "", 0))
     run.pump()
+    while run.pass_time():
+        run.pump()
     run.receiver.abort(AbortReason.STOPPED, "")
     run.transmitter.abort(AbortReason.STOPPED, "")
     run.pump()

@@ -30,13 +30,14 @@ SETTINGS = DistillationSettings(block_bits=300_000, frame_bits=300_000)
 
 
 def one_block(conditions: Conditions) -> Outcome:
-    """Feed both ends in exposures of 10 ms until a block ends."""
+    """Feed both ends in exposures of 5 ms until a block ends."""
     channel = QuantumChannel(LINE, physics=np.random.default_rng(7), secret=np.random.default_rng(8).bytes)
     alice, bob = pair(SETTINGS)
-    for _ in range(60):
-        exposure = channel.expose(10_000_000, conditions)
-        bob.add(exposure.receiver)
-        alice.add(exposure.transmitter)
+    run_pair(alice, bob)
+    for _ in range(120):
+        exposure = channel.expose(5_000_000, conditions)
+        alice.add(exposure.transmitter, channel.next_slot)
+        bob.add(exposure.receiver, channel.next_slot)
         outcome = run_pair(alice, bob)
         if outcome.alice:
             return outcome

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,19 @@ from tokaido.emulators.distillation import (
     _receiver,
 )
 from tokaido.emulators.distillation._amplification import verification_tag
-from tokaido.emulators.distillation._messages import BlockStart, FrameDone, ParityRequest, VerifyTag, decode
+from tokaido.emulators.distillation._messages import (
+    Announcement,
+    BlockPlan,
+    BlockStart,
+    FrameDone,
+    ParityRequest,
+    VerifyTag,
+    decode,
+)
 from tokaido.emulators.optics import BasisCounts, ReceiverRecord, TransmitterRecord, key_length
 from tokaido.hal import ConfigurationError, KeyMaterial, RangeError
 from tokaido.hal.authentication import AuthenticationPool
-from tokaido_testing.distillation import NONCE, PRE_SHARED, SMALL, distil, pair, raw_data, run_pair
+from tokaido_testing.distillation import NONCE, PRE_SHARED, SMALL, distil, feed, pair, portions, raw_data, run_pair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,9 +42,11 @@ if TYPE_CHECKING:
 LARGE = msgspec.structs.replace(SMALL, block_bits=250_000, frame_bits=125_000)
 
 
-def key_basis(records: tuple[TransmitterRecord, ReceiverRecord]) -> NDArray[np.intp]:
-    """Return which detections both ends kept in the key basis, in their order."""
-    return np.flatnonzero((records[0].basis == 0) & (records[1].basis == 0))
+def key_basis(records: tuple[TransmitterRecord, ReceiverRecord], plan: BlockPlan) -> NDArray[np.intp]:
+    """Return which detections of a block both ends kept in the key basis, in their order."""
+    slots = records[0].slots
+    of_block = (plan.first <= slots) & (slots < plan.first + plan.pulses)
+    return np.flatnonzero((records[0].basis == 0) & (records[1].basis == 0) & of_block)
 
 
 def reasons(results: list[BlockResult]) -> list[AbortReason]:
@@ -76,7 +87,10 @@ def test_at_eight_percent_the_errors_are_corrected_and_the_bound_leaves_no_key(
     messages = [decode(data) for _, data in outcome.messages]
     start = next(message for message in messages if isinstance(message, BlockStart))
     n = sum(start.key_detections)
-    errors = np.count_nonzero(records[0].bit[keyed := key_basis(records)[:n]] != records[1].bit[keyed])
+    plan = next(message for message in messages if isinstance(message, BlockPlan))
+    keyed = key_basis(records, plan)
+    assert keyed.size == n
+    errors = np.count_nonzero(records[0].bit[keyed] != records[1].bit[keyed])
     assert errors == pytest.approx(0.08 * n, rel=0.05)
     assert sum(sum(message.errors) for message in messages if isinstance(message, FrameDone)) == errors
 
@@ -116,23 +130,9 @@ def test_leak_is_what_the_transmitter_put_on_the_wire() -> None:
 
 def test_many_blocks_and_frames_in_small_chunks_agree_and_authentication_lasts() -> None:
     settings = msgspec.structs.replace(SMALL, frame_bits=20_000)
-    transmitter, receiver = raw_data(200_000, 0.01)
     alice, bob = pair(settings, pre_shared=PRE_SHARED[:160])
     before = alice.statistics.auth_bits_remaining
-    keys: tuple[dict[int, str], dict[int, str]] = ({}, {})
-    for start in range(0, transmitter.slots.size, 30_000):
-        cut = slice(start, start + 30_000)
-        bob.add(ReceiverRecord(receiver.slots[cut], receiver.basis[cut], receiver.bit[cut]))
-        first = run_pair(alice, bob)  # announced before the transmitter has its share
-        alice.add(
-            TransmitterRecord(
-                transmitter.slots[cut], transmitter.basis[cut], transmitter.bit[cut], transmitter.intensity[cut]
-            )
-        )
-        second = run_pair(alice, bob)
-        for outcome in (first, second):
-            for known, new in zip(keys, outcome.accepted(), strict=True):
-                known.update(new)
+    keys = feed(alice, bob, portions(raw_data(200_000, 0.01), 300)).accepted()
     assert keys[0] == keys[1]
     assert sorted(keys[0]) == [0, 1, 2]
     assert len(set(keys[0].values())) == 3
@@ -170,9 +170,10 @@ def test_above_eleven_percent_the_block_is_given_up() -> None:
 
 def test_exactly_at_the_limit_the_block_is_not_given_up_and_with_one_error_more_it_is() -> None:
     transmitter, receiver = records = raw_data(62_000, 0.0)
-    keyed = key_basis(records)
-    clean = distil(SMALL, records).bob[0]
+    plain = distil(SMALL, records)
+    clean = plain.bob[0]
     assert isinstance(clean, AcceptedBlock)
+    keyed = key_basis(records, next(m for _, data in plain.messages if isinstance(m := decode(data), BlockPlan)))
     limit = msgspec.structs.replace(SMALL, qber_abort=1200 / clean.n)
     for errors, reason in ((1200, None), (1201, AbortReason.QBER_TOO_HIGH)):
         bit = receiver.bit.copy()
@@ -209,9 +210,7 @@ def test_different_settings_end_the_session_and_name_the_field() -> None:
 def test_different_pre_shared_keys_end_as_an_authentication_mismatch_at_both_ends() -> None:
     alice, bob = pair(receiver_pre_shared=bytes(4096))
     records = raw_data(60_000, 0.01)
-    alice.add(records[0])
-    bob.add(records[1])
-    outcome = run_pair(alice, bob)
+    outcome = feed(alice, bob, records)
     assert reasons(outcome.alice) == reasons(outcome.bob) == [AbortReason.AUTH_MISMATCH]
 
 
@@ -219,9 +218,7 @@ def test_without_replenishment_the_session_ends_when_the_pads_do() -> None:
     settings = msgspec.structs.replace(SMALL, replenish_bits=0)
     alice, bob = pair(settings, pre_shared=PRE_SHARED[:96])
     records = raw_data(130_000, 0.01, settings=settings)
-    alice.add(records[0])
-    bob.add(records[1])
-    outcome = run_pair(alice, bob)
+    outcome = feed(alice, bob, records)
     first, second = outcome.accepted()
     assert first == second
     assert list(first) == [0]
@@ -249,9 +246,7 @@ def test_a_failed_verification_costs_its_tag_and_one_pass_and_is_counted(monkeyp
     wrong = [bytes(16)]  # what the receiver takes for its own tag, once
     monkeypatch.setattr(_receiver, "verification_tag", lambda *of: wrong.pop() if wrong else verification_tag(*of))
     alice, bob = pair()
-    alice.add(records[0])
-    bob.add(records[1])
-    outcome = run_pair(alice, bob)
+    outcome = feed(alice, bob, records)
     before, block = plain.alice[0], outcome.alice[0]
     assert isinstance(before, AcceptedBlock)
     assert isinstance(block, AcceptedBlock)
@@ -278,9 +273,7 @@ def test_seeded_secrets_at_one_end_mark_the_keys_of_both_insecure() -> None:
     )
     bob = ReceiverDistiller(SMALL, AuthenticationPool(KeyMaterial(PRE_SHARED), end="receiver"), secret=os.urandom)
     records = raw_data(60_000, 0.01)
-    alice.add(records[0])
-    bob.add(records[1])
-    outcome = run_pair(alice, bob)
+    outcome = feed(alice, bob, records)
     assert isinstance(outcome.alice[0], AcceptedBlock)
     assert outcome.alice[0].facts.insecure
     assert outcome.alice[0].key.insecure
@@ -290,10 +283,8 @@ def test_seeded_secrets_at_one_end_mark_the_keys_of_both_insecure() -> None:
 
 def test_an_owner_may_stop_and_the_other_end_hears_it() -> None:
     alice, bob = pair()
-    records = raw_data(1000)
-    alice.add(records[0])
-    bob.add(records[1])
-    run_pair(alice, bob)
+    stretches = portions(raw_data(60_000))
+    feed(alice, bob, itertools.islice(stretches, 30))
     assert bob.statistics.fill > 0
     alice.abort(AbortReason.STOPPED, "the switch moved")
     outcome = run_pair(alice, bob)
@@ -311,9 +302,7 @@ def test_ends_may_start_one_after_the_other_and_a_restarted_end_is_noticed() -> 
     alice, late = pair()
     alice.outgoing()  # nobody listens yet
     assert (alice.awaiting_peer, late.awaiting_peer) == (True, True)
-    alice.add(records[0])
-    late.add(records[1])
-    first, second = run_pair(alice, late).accepted()
+    first, second = feed(alice, late, records).accepted()
     assert first == second
     assert list(first) == [0]
     assert (alice.awaiting_peer, late.awaiting_peer) == (False, False)
@@ -330,8 +319,16 @@ def test_ends_may_start_one_after_the_other_and_a_restarted_end_is_noticed() -> 
 
 def test_a_receiver_that_was_not_answered_awaits_its_peer() -> None:
     alice, bob = pair()
-    bob.add(raw_data(1000)[1])
-    run_pair(alice, bob)  # the transmitter has no raw data yet
+    records = raw_data(60_000)
+    answers = True
+
+    def listen(direction: int, data: bytes, message: AnyMessage) -> list[bytes]:
+        nonlocal answers
+        answers = answers and not isinstance(message, Announcement)
+        return [data] if answers else []
+
+    feed(alice, bob, itertools.takewhile(lambda _: answers, portions(records)), listen)
+    assert not answers
     assert bob.awaiting_peer
     assert not alice.awaiting_peer
 
@@ -344,6 +341,8 @@ def test_wrong_use_is_refused_at_once() -> None:
     bob.add(receiver)
     with pytest.raises(RangeError, match="ascend"):
         bob.add(receiver)
+    with pytest.raises(RangeError, match="over"):
+        alice.add(transmitter, int(transmitter.slots[-1]))
     with pytest.raises(RangeError, match="length"):
         alice.add(TransmitterRecord(transmitter.slots, transmitter.basis[1:], transmitter.bit, transmitter.intensity))
 
@@ -351,9 +350,7 @@ def test_wrong_use_is_refused_at_once() -> None:
 def test_no_representation_shows_key_bits() -> None:
     alice, bob = pair()
     records = raw_data(60_000, 0.01)
-    alice.add(records[0])
-    bob.add(records[1])
-    outcome = run_pair(alice, bob)
+    outcome = feed(alice, bob, records)
     block = outcome.alice[0]
     assert isinstance(block, AcceptedBlock)
     secrets = [bytes(block.key.reveal()), PRE_SHARED]

@@ -18,7 +18,7 @@ from tokaido.emulators.distillation._messages import (
 )
 from tokaido.emulators.distillation._settlement import block_ledger
 from tokaido.hal.authentication import forgery_bound
-from tokaido_testing.distillation import SMALL, distil, pair, raw_data, run_pair
+from tokaido_testing.distillation import SMALL, distil, feed, pair, raw_data
 
 TAG_BYTES = 16
 FRAMES = msgspec.structs.replace(SMALL, frame_bits=3_000, max_extra_passes=2)
@@ -37,10 +37,8 @@ def test_one_wrong_bit_in_any_byte_of_a_verification_tag_is_a_failure() -> None:
         return [msgspec.msgpack.encode(msgspec.structs.replace(message, tag=bytes(tag)))]
 
     alice, bob = pair(FRAMES)
-    records = raw_data(60_000, 0.01, settings=FRAMES)
-    alice.add(records[0])
-    bob.add(records[1])
-    outcome = run_pair(alice, bob, garble)
+    records = raw_data(60_000, 0.01, settings=FRAMES, seed=3)
+    outcome = feed(alice, bob, records, garble)
     frames = len(garbled)
     assert frames >= TAG_BYTES
     assert sorted(garbled) == list(range(frames))

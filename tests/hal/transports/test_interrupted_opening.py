@@ -32,7 +32,7 @@ class Strike:
         self.struck = ""
 
     def __call__(self, frame: FrameType, event: str, _arg: object) -> Any:
-        if "/hal/transports/" not in frame.f_code.co_filename:
+        if "/hal/transports/" not in frame.f_code.co_filename or lets_go(frame):
             return None
         if event == "line":
             self._left -= 1
@@ -40,6 +40,13 @@ class Strike:
                 self.struck = f"{frame.f_code.co_filename}:{frame.f_lineno}"
                 raise KeyboardInterrupt
         return self
+
+
+def lets_go(frame: FrameType | None) -> bool:
+    """Whether a frame is part of a `__del__`, where Python tells an interrupt and goes on."""
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None
 
 
 def struck_at(line: int, call: Callable[[], object]) -> str:

@@ -329,7 +329,7 @@ def test_a_socket_to_nobody_is_not_connected() -> None:
 
 def test_a_port_without_descriptor_works_through_pyserial() -> None:
     with SerialTransport(Resource.parse("serial:loop://"), LineCodec()) as transport:
-        transport.on_open(lambda: (transport.query("who?"), None)[1])
+        transport.on_open(lambda: (transport.query("who"), None)[1])
         assert transport.query("every word comes back") == "every word comes back"
         with pytest.raises(DeviceTimeoutError):
             transport.exchange(raw(b"x\n", lambda frame: NOT_MINE), 0.1)

@@ -199,7 +199,7 @@ def test_a_port_that_another_program_locked_is_busy(tmp_path: Path) -> None:
 
 def test_a_line_without_descriptor_works_through_pyserial() -> None:
     with visa("ASRLloop://::INSTR") as transport:
-        transport.on_open(lambda: (transport.query("who?"), None)[1])
+        transport.on_open(lambda: (transport.query("who"), None)[1])
         assert transport.query("every word comes back") == "every word comes back"
         with pytest.raises(DeviceTimeoutError):
             transport.exchange(Request("x", b"x\n", lambda frame: NOT_MINE), 0.1)

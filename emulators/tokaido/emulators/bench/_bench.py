@@ -258,7 +258,7 @@ class Bench(Plant):
         for shared, passage in self._told:
             with shared.lock:
                 passage.tell(powers_dbm)
-        self._sessions.expose(shots, step_ns)
+        self._sessions.expose(shots, self._now_ns, step_ns)
         done = self._channel.pump(self._now_ns, to_ns, pump_s)
         self._behind_ns = 0 if done else self._behind_ns + step_ns
         self._now_ns = to_ns

@@ -10,7 +10,7 @@ from tokaido.emulators.optics import Fibre
 from tokaido.hal import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tokaido.emulators.bench._lighting import Lighting
     from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace, UnitPlaceOnBench
@@ -75,7 +75,8 @@ class ClassicalChannel:
     def pump(self, from_ns: int, to_ns: int, wall_s: float | None) -> bool:
         """Carry messages through a stretch of emulated time; return whether it came to its end.
 
-        A message goes out when the one it answers came in. One that is to arrive later than `to_ns` stays on its way.
+        A message goes out when the one it answers came in, or the last pulse that it tells of was over. One that is to
+        arrive later than `to_ns` stays on its way.
         Work that was broken off goes on where it was, so that a machine that is behind makes no round trip longer.
 
         Args:
@@ -93,14 +94,23 @@ class ClassicalChannel:
             moved |= self._deliver(now_ns)
             for place in self._units.values():
                 place.end.follow()
-                moved |= place.end.work()
+                moved |= place.end.work(now_ns)
             if not moved:
-                if not self._flying or self._flying[0].due_ns > to_ns:
+                next_ns = min(self._events(), default=None)
+                if next_ns is None or next_ns > to_ns:
                     return True
-                now_ns = self._flying[0].due_ns
+                now_ns = next_ns
             elif wall_s is not None and self._clock.monotonic_ns() - start_ns > wall_s * NS_PER_S:
                 self._unfinished_ns = now_ns
                 return False
+
+    def _events(self) -> Iterator[int]:
+        """Tell when messages arrive, and when light was detected that an end does not know of yet."""
+        if self._flying:
+            yield self._flying[0].due_ns
+        for place in self._units.values():
+            if place.end.next_light_ns is not None:
+                yield place.end.next_light_ns
 
     def _send(self, sender: UnitPlaceOnBench, now_ns: int) -> bool:
         with sender.shared.lock:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from tokaido.emulators.distillation import (
     AbortedBlock,
@@ -16,12 +17,14 @@ from tokaido.emulators.distillation import (
     TransmitterDistiller,
 )
 from tokaido.emulators.units import DETECTOR_RATIO, BlockOutcome, Session, Verdict, shannon
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators.distillation import BlockResult, DistillationStatistics
     from tokaido.emulators.ends import SharedModel
+    from tokaido.emulators.optics import ReceiverRecord, TransmitterRecord
     from tokaido.emulators.units import UnitModel
     from tokaido.hal.authentication import AuthenticationPool
 
@@ -31,6 +34,7 @@ STALLED_NS: Final = 5_000_000_000
 _F: Final = 1.1
 _VERDICTS: dict[AbortReason, Verdict] = {
     AbortReason.QBER_TOO_HIGH: "QBER_ABORT",
+    AbortReason.TOO_SMALL: "NO_KEY",
     AbortReason.DETECTOR_MISMATCH: "DETECTOR_MISMATCH",
     AbortReason.VERIFICATION_FAILED: "EC_FAIL",
     AbortReason.AUTH_MISMATCH: "AUTH_MISMATCH",
@@ -38,7 +42,18 @@ _VERDICTS: dict[AbortReason, Verdict] = {
     AbortReason.COUNTS_MISMATCH: "EC_FAIL",
     AbortReason.LENGTH_MISMATCH: "EC_FAIL",
     AbortReason.FFT_CHECK: "EC_FAIL",
+    AbortReason.MALFORMED_MESSAGE: "EC_FAIL",
 }
+
+
+class _Light(NamedTuple):
+    """A unit's share of an exposure, on its way to the distillation."""
+
+    at_ns: int
+    record: TransmitterRecord | ReceiverRecord | None
+    """None: light was away."""
+    until: int
+    sub_channels: int
 
 
 class DistillingEnd(Generic[D]):
@@ -68,6 +83,21 @@ class DistillingEnd(Generic[D]):
         self._sifted = 0
         self._outcomes: list[BlockOutcome] = []
         self._asked_ns: int | None = None
+        self._light: deque[_Light] = deque()
+
+    @property
+    def next_light_ns(self) -> int | None:
+        """When the next light is over that was exposed and that the distillation does not know of yet."""
+        return self._light[0].at_ns if self._light else None
+
+    def add(
+        self, at_ns: int, record: TransmitterRecord | ReceiverRecord | None, until: int, *, sub_channels: int = 1
+    ) -> None:
+        """Take this unit's share of an exposure whose last slot, the one before `until`, is over at `at_ns`.
+
+        No record says that light was away.
+        """
+        self._light.append(_Light(at_ns, record, until, sub_channels))
 
     def follow(self) -> None:
         """Begin or end with the unit's session."""
@@ -78,41 +108,70 @@ class DistillingEnd(Generic[D]):
             self._drop()
             if session is None or pool is None or self._unit.peer.imagined:
                 return
-            settings = DistillationSettings(
-                block_bits=session.block_bits,
-                detector_ratio=DETECTOR_RATIO,
-                intensities=session.intensities,
-                probabilities=session.probabilities,
-                intensity_tolerance=self._unit.INTENSITY_TOLERANCE,
-            )
+            try:
+                settings = DistillationSettings(
+                    block_bits=session.block_bits,
+                    detector_ratio=DETECTOR_RATIO,
+                    intensities=session.intensities,
+                    probabilities=session.probabilities,
+                    intensity_tolerance=self._unit.INTENSITY_TOLERANCE,
+                )
+            except ConfigurationError as error:
+                self._unit.blocks.give_up_session(str(error))
+                return
             self.distiller = self._kind(settings, pool, self._unit.secret)
             self.session = session
             session.outbox.extend(self.distiller.outgoing())
 
-    def work(self) -> bool:
-        """Take the messages that came, and put the answers where the unit sends them; return whether there were any."""
+    def work(self, now_ns: int) -> bool:
+        """Take the light and the messages that came, and put the answers where the unit sends them.
+
+        Returns whether there was anything to do. `now_ns` is the emulated time of it: light that is over later waits.
+        """
         session, distiller = self.session, self.distiller
         if session is None or distiller is None:
             return False
         moved = False
         self._gather(distiller)
+        while self._light and self._light[0].at_ns <= now_ns:
+            self._see(distiller, self._light.popleft())
+            self._gather(distiller)
+            moved = True
         while session.inbox:
             distiller.receive(session.inbox.popleft())
             self._gather(distiller)
             self._asked_ns = None
             moved = True
+        return self._say() or moved
+
+    def _say(self) -> bool:
+        """Put messages where the unit sends them, and hand over the blocks that ended."""
+        session, distiller = self.session, self.distiller
+        if session is None or distiller is None:
+            return False
+        self._gather(distiller)
         outgoing = distiller.outgoing()
-        if outgoing and self._asked_ns is None:
+        if outgoing and self._asked_ns is None and distiller.awaiting_peer:
             self._asked_ns = self._unit.now_ns
         session.outbox.extend(outgoing)
         self._hand_over(session, distiller)
-        return moved or bool(outgoing)
+        return bool(outgoing)
+
+    @staticmethod
+    def _see(distiller: D, light: _Light) -> None:
+        if light.record is None:
+            distiller.interrupt("light was away")
+        elif isinstance(distiller, ReceiverDistiller):
+            distiller.add(light.record, light.until, sub_channels=light.sub_channels)  # type: ignore[arg-type]
+        else:
+            distiller.add(light.record, light.until)  # type: ignore[arg-type]
 
     def note_sifted(self, now_ns: int) -> None:
-        """Tell the unit what was sifted since it was last told. Call it when no message waits."""
+        """Tell the unit how many sifted bits came since it was last told, as far as this end can know before a block is
+        over. Call it when no message waits."""
         if self.session is None or self.distiller is None:
             return
-        sifted = self.distiller.statistics.sifted_bits
+        sifted = int(self.distiller.statistics.expected_bits)
         with self._shared.lock:
             self._unit.blocks.note_sifted(now_ns, sifted - self._sifted)
         self._sifted = sifted
@@ -120,12 +179,12 @@ class DistillingEnd(Generic[D]):
     def give_up_if_stalled(self) -> None:
         """End the open block if the peer owes an answer for too long; a transmitter only answers and never asks."""
         asked_ns, distiller = self._asked_ns, self.distiller
-        if not isinstance(distiller, ReceiverDistiller) or asked_ns is None:
+        if not isinstance(distiller, ReceiverDistiller) or asked_ns is None or not distiller.session:
             return
-        if self._unit.now_ns - asked_ns >= STALLED_NS and distiller.statistics.fill > 0:
+        if self._unit.now_ns - asked_ns >= STALLED_NS and distiller.awaiting_peer:
             distiller.abort(AbortReason.TIMED_OUT, "the transmitter does not answer")
             self._asked_ns = None
-            self.work()
+            self._say()
 
     def close(self) -> None:
         """Erase what is open."""
@@ -143,6 +202,7 @@ class DistillingEnd(Generic[D]):
         self.session = None
         self._sifted = 0
         self._asked_ns = None
+        self._light.clear()
 
     def _gather(self, distiller: D) -> None:
         """Note the blocks that ended, with the figures of that moment: the next block begins at once."""

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from tokaido.emulators.optics import Conditions, LinkParameters, PresetSettings
     from tokaido.emulators.units import ReceiverUnit, Session, TransmitterUnit
 
+_FIRST_S: Final = 0.002
 _LONGEST_S: Final = 0.05
+"""What is exposed at a time: little at first, since a receiver plans its first block by what it detected before."""
 
 
 def built_as(receiver: ReceiverUnit, settings: PresetSettings = "short-block") -> LinkParameters:
@@ -76,6 +78,7 @@ class SessionPulses:
         self.count_rates = (0.0,) * len(receiver.detectors)
         """Clicks of each detector over the last exposure, 1/s."""
         self._clock_rate_hz = parameters.clock_rate_hz
+        self._longest_s = _FIRST_S
         common = replace(
             parameters,
             intensities=session.intensities,
@@ -98,9 +101,9 @@ class SessionPulses:
         exposures: list[Exposure] = []
         clicks = [0] * len(self.count_rates)
         pulses = round(step_ns * self._clock_rate_hz / 1e9) if self._streams else 0
-        longest = max(round(_LONGEST_S * self._clock_rate_hz), 1)
         while pulses > 0:
-            now = min(pulses, longest)
+            now = min(pulses, max(round(self._longest_s * self._clock_rate_hz), 1))
+            self._longest_s = min(2 * self._longest_s, _LONGEST_S)
             pulses -= now
             parts = [stream.expose(now, met) for stream, met in zip(self._streams, conditions, strict=True)]
             for channel, part in zip(self.channels, parts, strict=True):

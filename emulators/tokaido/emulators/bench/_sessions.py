@@ -30,6 +30,10 @@ class Exchange:
     """None until the first pulses are exposed."""
     path: str = ""
     """Id of the path over which they were: the only one for this session."""
+    slots: int = 0
+    """How many slots were exposed."""
+    interrupted: bool = False
+    """Whether light was away, or came another way, since the last exposure."""
 
 
 class Shot(NamedTuple):
@@ -71,17 +75,28 @@ class Sessions:
         self._follow()
         return [shot for shot in map(self._shot, self._exchanges.values()) if shot is not None]
 
-    def expose(self, shots: list[Shot], step_ns: int) -> None:
-        """Let `step_ns` of pulses pass, and give both ends what they have of them. Needs no unit held."""
+    def expose(self, shots: list[Shot], from_ns: int, step_ns: int) -> None:
+        """Let `step_ns` of pulses pass, from `from_ns` on, and give both ends what they have of them.
+
+        Each end has a part of the record when its last pulse is over, and not before. Needs no unit held.
+        """
+        for exchange in self._exchanges.values():
+            if exchange.interrupted:
+                exchange.receiver.end.add(from_ns, None, exchange.slots)
         for exchange, pulses, conditions in shots:
-            first, second = exchange.transmitter.end.distiller, exchange.receiver.end.distiller
-            if first is None or second is None:
+            first, second = exchange.transmitter.end, exchange.receiver.end
+            if first.distiller is None or second.distiller is None:
                 continue
-            for exposure in pulses.expose(step_ns, conditions):
+            exposures = pulses.expose(step_ns, conditions)
+            whole, done = sum(exposure.pulses for exposure in exposures), 0
+            for exposure in exposures:
                 if self.on_exposure is not None:
                     self.on_exposure(exchange.ends[0].token, self._path(exchange), exposure.pulses)
-                first.add(exposure.transmitter)
-                second.add(exposure.receiver, sub_channels=len(pulses.channels))
+                done += exposure.pulses
+                exchange.slots += exposure.pulses
+                at_ns = from_ns + step_ns * done // whole
+                first.add(at_ns, exposure.transmitter, exchange.slots)
+                second.add(at_ns, exposure.receiver, exchange.slots, sub_channels=len(pulses.channels))
             exchange.receiver.count_rates = pulses.count_rates
 
     def _follow(self) -> None:
@@ -118,7 +133,15 @@ class Sessions:
         path, quantum = receiver.path, place.quantum
         takes = transmitter.blocks.takes_detections and detecting.blocks.takes_detections and detecting.sees_slots
         ours = receiver.way is not None and receiver.way[0] == transmitter.serial_number
-        if not self._stays(exchange) or not takes or not ours or path is None or quantum is None:
+        exchange.interrupted = exchange.pulses is not None and not self._stays(exchange)
+        if (
+            exchange.interrupted
+            or not self._stays(exchange)
+            or not takes
+            or not ours
+            or path is None
+            or quantum is None
+        ):
             return None
         arrives = quantum.unit == receiver.name
         if exchange.pulses is None:

@@ -16,6 +16,7 @@ same key.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,7 @@ from tokaido.emulators.distillation._messages import (
 )
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError, DistillationStatistics
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Session
+from tokaido.emulators.distillation._settings import FACTOR
 from tokaido.emulators.distillation._settlement import BlockCounts, Leak, accepted_block, block_ledger, finite_key
 from tokaido.hal import AuthenticationError, KeyMaterial
 
@@ -43,6 +45,9 @@ class Distiller(Session):
 
     Hand it raw data with `add` and the peer's messages, complete and in order, with `receive`; after either, carry
     `outgoing()` to the peer and collect `results()`. What the peer sends never raises: it ends as an `AbortedBlock`.
+    `add` also says which slots are over, and is the only clock: the receiver says of each block which slots it has
+    before the first of them is sent, and neither end speaks of any of them before the last is over. A transmitter is
+    told of slots no later than its receiver, since light comes after it was sent.
     A lost message stalls the block, and only the owner has a clock: it calls `abort(AbortReason.TIMED_OUT, ...)`.
 
     Args:
@@ -61,8 +66,9 @@ class Distiller(Session):
         totals = self._totals
         return DistillationStatistics(
             block=self._block,
-            fill=min(self._counts.n / self.settings.block_bits, 1.0),
+            fill=self._fill,
             sifted_bits=totals.sifted_bits,
+            expected_bits=self._expected_bits,
             qber_key=totals.qber_key,
             qber_check=self._counts.qber_check if self._counts.check_total else totals.qber_check,
             ones_share=totals.ones_share,
@@ -78,6 +84,15 @@ class Distiller(Session):
             repairs=totals.repairs,
             qber_estimate=self._expected_qber,
         )
+
+    @property
+    def _fill(self) -> float:
+        plan = self._calendar.get(self._block)
+        return 0.0 if plan is None else min(max(self._calendar.over - plan.first, 0) / plan.pulses, 1.0)
+
+    @property
+    @abstractmethod
+    def _expected_bits(self) -> float: ...
 
     @property
     def _expected_qber(self) -> float:
@@ -166,6 +181,7 @@ class Distiller(Session):
         )
         whole = LedgeredKey(KeyMaterial(np.packbits(self._key).data, insecure=insecure), eps)
         pool = self._authenticator.pool
+        plan = self._calendar.get(self._block)
         pool.discard_unshared(self._peer_segments)
         if self.settings.replenish_bits:
             head, whole = whole.cut(self.settings.replenish_bits // 8)
@@ -177,6 +193,7 @@ class Distiller(Session):
             whole.eps,
             session=self.session,
             number=self._block,
+            slots=(plan.first, plan.pulses) if plan is not None else (0, 0),
             output_bits=self._output_bits,
             leak=self._leak,
             leaks=self._leaks,
@@ -186,9 +203,7 @@ class Distiller(Session):
         self._results.append(block)
         self._last_released = block.number, block.key.bits
         self._reasons = {}
-        self._block += 1
-        self._erase()
-        self._reset()
+        self._turn_to(self._block + 1)
         if pool.remaining_tags < TAGS_PER_BLOCK:
             self._give_up(self._starved())
         else:
@@ -197,6 +212,13 @@ class Distiller(Session):
     def _agree_segment(self, peer_next: int, peer_segments: tuple[int, ...]) -> None:
         self._agreed_segment = max(self._authenticator.pool.next_segment, peer_next)
         self._peer_segments = peer_segments
+
+    def _check_bits(self) -> None:
+        """End a block that is far bigger than it was aimed at. Nothing of it is taken: a block is never cut."""
+        n, aim = self._counts.n, self.settings.block_bits
+        if n > FACTOR * aim:
+            text = f"{n} sifted bits came where about {aim} were aimed at"
+            raise BlockAbortError(AbortReason.TOO_LARGE, text)
 
     def _check_key(self, length: int, reason: str) -> int:
         """Return the length of the key in bits, rounded down to whole bytes.

@@ -14,7 +14,7 @@ from tokaido.emulators.distillation._codec import MessageError
 from tokaido.emulators.distillation._results import AbortReason
 from tokaido.emulators.distillation._settings import DistillationSettings
 
-PROTOCOL_VERSION: Final = 2
+PROTOCOL_VERSION: Final = 3
 Direction = Literal[0, 1]
 FROM_TRANSMITTER: Final = 0
 FROM_RECEIVER: Final = 1
@@ -22,9 +22,13 @@ SESSION_NONCE_BYTES: Final = 8
 SEED_BYTES: Final = 32
 TAG_BYTES: Final = 16
 MAX_MESSAGE_BYTES: Final = 1 << 28
+LARGEST_ANNOUNCEMENT: Final = 1 << 17
+"""Detections in one announcement."""
+MOST_PULSES: Final = 1 << 50
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 Counts = tuple[Count, Count, Count]
+Segments = Annotated[tuple[Count, ...], msgspec.Meta(max_length=1 << 16)]
 Tag = Annotated[bytes, msgspec.Meta(min_length=TAG_BYTES, max_length=TAG_BYTES)]
 
 
@@ -48,32 +52,43 @@ class Hello(Message, frozen=True, tag="hello"):
     insecure: bool
 
 
-class Announcement(Message, frozen=True, tag="announcement"):
-    """Receiver: the slots of further detections, their bases, and the bits of those in the check basis."""
+class BlockPlan(Message, frozen=True, tag="plan"):
+    """Receiver: the slots that a block will be made of, said before the first of them is sent.
 
-    previous: Annotated[int, msgspec.Meta(ge=-1, lt=1 << 62)]
-    distances: bytes
-    wide_distances: bytes
-    bases: bytes
-    check_bits: bytes
+    It is message 0 of its block and comes while earlier blocks are still being distilled.
+    """
+
+    first: Count
+    pulses: Annotated[int, msgspec.Meta(ge=1, le=MOST_PULSES)]
+
+
+class Announcement(Message, frozen=True, tag="announcement"):
+    """Receiver, of a block whose last pulse is over: the slots of further detections, as distances from the last one
+    that was announced (at first, from the slot before the block), their bases, and the bits of the check basis."""
+
+    distances: Annotated[bytes, msgspec.Meta(max_length=2 * LARGEST_ANNOUNCEMENT)]
+    wide_distances: Annotated[bytes, msgspec.Meta(max_length=8 * LARGEST_ANNOUNCEMENT)]
+    bases: Annotated[bytes, msgspec.Meta(max_length=LARGEST_ANNOUNCEMENT // 8)]
+    check_bits: Annotated[bytes, msgspec.Meta(max_length=LARGEST_ANNOUNCEMENT // 8)]
 
 
 class SiftResult(Message, frozen=True, tag="sift"):
     """Transmitter: which detections have equal bases; their intensities, key basis first; the check bits."""
 
-    keep: bytes
-    intensities: bytes
-    check_bits: bytes
+    keep: Annotated[bytes, msgspec.Meta(max_length=LARGEST_ANNOUNCEMENT // 8)]
+    intensities: Annotated[bytes, msgspec.Meta(max_length=LARGEST_ANNOUNCEMENT // 4)]
+    check_bits: Annotated[bytes, msgspec.Meta(max_length=LARGEST_ANNOUNCEMENT // 8)]
 
 
 class BlockStart(Message, frozen=True, tag="start"):
-    """Receiver: the block is full. Its counts, the permutation seed, and the authentication segments it holds."""
+    """Receiver: all detections of the block are sifted. Its counts, the permutation seed, and the authentication
+    segments it holds."""
 
     key_detections: Counts
     check_detections: Counts
     check_errors: Counts
     seed: Annotated[bytes, msgspec.Meta(min_length=SEED_BYTES, max_length=SEED_BYTES)]
-    segments: tuple[Count, ...]
+    segments: Segments
     next_segment: Count
 
 
@@ -129,7 +144,7 @@ class Amplify(Message, frozen=True, tag="amplify"):
     seed: bytes
     output_bits: Count
     leak: Count
-    segments: tuple[Count, ...]
+    segments: Segments
     next_segment: Count
 
 
@@ -156,6 +171,7 @@ class Abort(Message, frozen=True, tag="abort"):
 
 AnyMessage = (
     Hello
+    | BlockPlan
     | Announcement
     | SiftResult
     | BlockStart

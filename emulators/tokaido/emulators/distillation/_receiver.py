@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, ClassVar, assert_never
+from typing import TYPE_CHECKING, ClassVar, Final, assert_never
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from tokaido.emulators.distillation._distiller import Distiller, check_qber
 from tokaido.emulators.distillation._frames import CorrectedFrame, QberEstimate
 from tokaido.emulators.distillation._messages import (
     FROM_RECEIVER,
+    LARGEST_ANNOUNCEMENT,
+    PROTOCOL_VERSION,
     SEED_BYTES,
     Abort,
     Accept,
@@ -27,6 +29,7 @@ from tokaido.emulators.distillation._messages import (
     Announcement,
     AnyMessage,
     BisectRequest,
+    BlockPlan,
     BlockStart,
     Direction,
     FrameDone,
@@ -37,13 +40,15 @@ from tokaido.emulators.distillation._messages import (
     TranscriptTag,
     VerifyRequest,
     VerifyTag,
+    encode,
 )
+from tokaido.emulators.distillation._planning import DetectionRate
 from tokaido.emulators.distillation._reconciliation import BlockQuestion, PositionQuestion, block_positions
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
-from tokaido.emulators.distillation._settings import frame_bounds
+from tokaido.emulators.distillation._settings import FACTOR, frame_bounds
 from tokaido.emulators.distillation._settlement import count_intensities, finite_key, triple
-from tokaido.emulators.distillation._sifting import RawData
+from tokaido.emulators.distillation._sifting import Detections, PlannedBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +59,9 @@ if TYPE_CHECKING:
     from tokaido.emulators.optics import ReceiverRecord
     from tokaido.hal.authentication import AuthenticationPool
 
-LARGEST_ANNOUNCEMENT = 1 << 17
-SMALLEST_ANNOUNCEMENT = 1 << 10
+MOST_WAITING: Final = 2
+"""Blocks that may be over and not yet distilled when another one is planned: the pulses of the meantime are lost."""
+_LONGEST_MARGIN: Final = 1 << 40
 
 
 class ReceiverDistiller(Distiller):
@@ -74,31 +80,38 @@ class ReceiverDistiller(Distiller):
         *,
         secret: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._raw = RawData(3)
+        self._rate = DetectionRate()
+        self._margin = 0
         self._estimate = QberEstimate()
         self._pairs = 1
         super().__init__(settings, pool, secret=secret)
 
-    def add(self, record: ReceiverRecord, *, sub_channels: int = 1) -> None:
+    def add(self, record: ReceiverRecord, until: int | None = None, *, sub_channels: int = 1) -> None:
         """Take further detections: slots int64[n] ascending, and basis and bit uint8[n].
 
-        `sub_channels` take turns with the slots and have a pair of detectors each, which is watched for itself. Their
-        number counts from the next block on.
+        `until` is the first slot that is not over yet; default: the one after the record's last. `sub_channels` take
+        turns with the slots and have a pair of detectors each, which is watched for itself. Their number counts from
+        the next block on.
 
         Raises:
-            RangeError: The arrays differ in length, or the slots do not ascend.
+            RangeError: The arrays differ in length, the slots do not ascend, or one is not below `until`.
         """
         if not self._closed:
             if sub_channels != self._pairs:
                 self._pairs = sub_channels
                 if not self._counts.n:
                     self._watch = DetectorWatch(sub_channels)
-            self._raw.add(record.slots, record.basis, record.bit)
+            before = self._calendar.over
+            self._calendar.add(record.slots, (record.basis, record.bit), until)
+            in_key = record.slots.size - int(np.count_nonzero(record.basis))
+            self._rate.note(self._calendar.over - before, record.slots.size, in_key)
             self._attempt(self._proceed)
 
     def _reset(self) -> None:
         super()._reset()
-        self._announced: tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]] | None = None
+        self._announced: Detections | None = None
+        self._sifting: PlannedBlock | None = None
+        self._last_announced = 0
         self._watch = DetectorWatch(self._pairs)
         self._labels: list[NDArray[np.uint8]] = []
         self._in_flight: dict[int, CorrectedFrame] = {}
@@ -118,27 +131,77 @@ class ReceiverDistiller(Distiller):
     def _expected_qber(self) -> float:
         return self._estimate.value
 
+    @property
+    def _expected_bits(self) -> float:
+        return self._rate.expected_bits
+
+    def _take_plan(self, plan: BlockPlan, data: bytes) -> None:  # noqa: ARG002
+        raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a transmitter does not send BlockPlan")
+
     def _opens(self, message: AnyMessage) -> bool:  # noqa: ARG002 - only a transmitter follows
         return False
 
     def _proceed(self) -> None:
-        if self._session and not self._closed and self._phase is Phase.SIFTING and self._announced is None:
+        if not self._session or self._closed:
+            return
+        for planned in self._calendar.blocks():
+            if planned.detections > planned.most:
+                text = (
+                    f"{planned.detections} detections are too many for a block of about {self.settings.block_bits} bit"
+                )
+                planned.refuse(BlockAbortError(AbortReason.TOO_LARGE, text))
+        block = self._calendar.get(self._block)
+        if block is not None and block.refused is not None:
+            raise block.refused
+        self._plan_ahead()
+        if block is None or self._phase is not Phase.SIFTING or self._sifting is not None:
+            return
+        if self._calendar.over >= block.end:
+            if self._authenticator.pool.remaining_tags < TAGS_PER_BLOCK:
+                raise self._starved()
+            self._sifting = block
+            self._last_announced = block.first - 1
             self._announce()
 
+    def _plan_ahead(self) -> None:
+        """Say which slots the next blocks have, early enough for the transmitter to hear of each before it sends it."""
+        calendar = self._calendar
+        earliest = calendar.over + calendar.longest_step + self._margin
+        while calendar.planned_to < earliest + calendar.longest_step:
+            blocks = calendar.blocks()
+            waiting = sum(block.end <= calendar.over for block in blocks)
+            if waiting >= MOST_WAITING or any(block.refused is not None for block in blocks):
+                return
+            planned = self._rate.plan(self.settings.block_bits)
+            if planned is None:
+                return
+            number = blocks[-1].number + 1 if blocks else self._block
+            first = max(calendar.planned_to, earliest)
+            data = encode(BlockPlan(PROTOCOL_VERSION, self._session, number, FROM_RECEIVER, 0, first, planned[0]))
+            block = PlannedBlock(number, first, planned[0], data, planned[1], calendar.over)
+            calendar.enter(block)
+            self._outbox.append(data)
+            if number == self._block:
+                self._begin(block)
+
+    def _end_block(self, reason: AbortReason, text: str, *, by_peer: bool) -> None:
+        block = self._calendar.get(self._block)
+        if block is not None and by_peer and reason is AbortReason.PLANNED_LATE:
+            taken = self._calendar.over - block.said_at
+            self._margin = min(max(2 * self._margin, taken) + self._calendar.longest_step, _LONGEST_MARGIN)
+        super()._end_block(reason, text, by_peer=by_peer)
+
     def _announce(self) -> None:
-        if not self._sent and self._authenticator.pool.remaining_tags < TAGS_PER_BLOCK:
-            self._give_up(self._starved())
+        """Announce the next portion of the block, or begin to correct it after the last."""
+        part = None if self._sifting is None else self._sifting.next_portion(LARGEST_ANNOUNCEMENT)
+        if part is None:
+            self._start()
             return
-        missing = self.settings.block_bits - self._counts.n
-        previous = self._raw.consumed
-        chunk = self._raw.take_first(min(max(missing, SMALLEST_ANNOUNCEMENT), LARGEST_ANNOUNCEMENT))
-        if chunk is None:
-            return
-        slots, basis, bit = chunk
-        self._announced = chunk
-        distances, wide = pack_slots(slots, previous)
-        check_bits = bit.take(np.flatnonzero(basis == 1))
-        self._send(Announcement, previous, distances, wide, pack_bits(basis), pack_bits(check_bits))
+        self._announced = part
+        distances, wide = pack_slots(part.slots, self._last_announced)
+        self._last_announced = int(part.slots[-1])
+        check_bits = part.bit.take(np.flatnonzero(part.basis == 1))
+        self._send(Announcement, distances, wide, pack_bits(part.basis), pack_bits(check_bits))
 
     def _on(self, message: AnyMessage) -> None:
         match message:
@@ -165,7 +228,15 @@ class ReceiverDistiller(Distiller):
                 self._verify_accept(message)
                 self._send_accept()
                 self._release()
-            case Announcement() | BlockStart() | ParityRequest() | BisectRequest() | VerifyRequest() | FrameDone():
+            case (
+                BlockPlan()
+                | Announcement()
+                | BlockStart()
+                | ParityRequest()
+                | BisectRequest()
+                | VerifyRequest()
+                | FrameDone()
+            ):
                 raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"a transmitter does not send {type(message).__name__}")
             case Hello() | Abort():
                 raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"a {type(message).__name__} within a block")
@@ -175,7 +246,7 @@ class ReceiverDistiller(Distiller):
     def _sift(self, result: SiftResult) -> None:
         if self._announced is None:
             raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a sift result came without announcement")
-        slots, basis, bit = self._announced
+        slots, basis, bit = self._announced.slots, self._announced.basis, self._announced.bit
         keep = unpack_bits(result.keep, basis.size)
         key_at, check_at = np.flatnonzero(keep > basis), np.flatnonzero(keep & basis == 1)
         labels = unpack_labels(result.intensities, key_at.size + check_at.size)
@@ -188,17 +259,14 @@ class ReceiverDistiller(Distiller):
         self._parts.append(bit.take(key_at))
         self._labels.append(key_labels)
         self._totals.sifted_bits += self._parts[-1].size
-        if self._counts.n < self.settings.block_bits:
-            self._announce()
-        else:
-            self._start()
+        self._announce()
 
     def _start(self) -> None:
         self._totals.qber_check = self._counts.qber_check
         self._totals.ones_share = self._watch.ones_share
+        self._rate.learn(self._counts.n, self._sifting.detections if self._sifting is not None else 0)
         self._watch.check(self.settings.detector_ratio)
-        at_best = finite_key(self.settings, self._counts, 0)
-        self._check_key(at_best.bits, at_best.reason)  # before any effort, and before any leak
+        self._check_size()
         self._join_parts()
         self._intensity = np.concatenate(self._labels)
         self._labels.clear()
@@ -211,6 +279,20 @@ class ReceiverDistiller(Distiller):
         self._phase = Phase.CORRECTING
         for _ in range(min(self.settings.frames_in_flight, len(self._bounds))):
             self._open_frame()
+
+    def _check_size(self) -> None:
+        """End a block that can give no key before any effort and before any leak, and say why."""
+        self._check_bits()
+        at_best = finite_key(self.settings, self._counts, 0)
+        try:
+            self._check_key(at_best.bits, at_best.reason)
+        except BlockAbortError as error:
+            if self._counts.n * FACTOR >= self.settings.block_bits:
+                raise
+            text = (
+                f"{self._counts.n} sifted bits came where about {self.settings.block_bits} were aimed at: {error.what}"
+            )
+            raise BlockAbortError(AbortReason.TOO_SMALL, text) from None
 
     def _open_frame(self) -> None:
         number = self._next_frame

@@ -21,6 +21,14 @@ class AbortReason(StrEnum):
     """More errors were corrected in the key basis than `qber_abort` allows."""
     NO_KEY = "no-key"
     """The finite-key bound leaves no key; a high phase error, as a key-basis eavesdropper causes, ends here."""
+    TOO_SMALL = "too-small"
+    """Less than a quarter of the sifted bits that were aimed at came of the block's pulses, and they give no key."""
+    TOO_LARGE = "too-large"
+    """More than four times the detections that were aimed at came of the block's pulses."""
+    PLANNED_LATE = "planned-late"
+    """The transmitter heard of the block after its first pulse was sent."""
+    ANNOUNCED_EARLY = "announced-early"
+    """Detections of the block were announced before its last pulse was sent."""
     DETECTOR_MISMATCH = "detector-mismatch"
     """The receiver's bits have more ones, or fewer, than detectors of the stated ratio make."""
     VERIFICATION_FAILED = "verification-failed"
@@ -69,8 +77,12 @@ class AcceptedBlock:
     """The key, less what went to the authentication pool."""
     facts: KeyBlockFacts
     """What goes with the key: number (aborted blocks count), security analysis and total failure probability."""
+    first_slot: int
+    """The first of its pulses, and"""
+    pulses: int
+    """how many they are: said before the first was sent."""
     n: int
-    """Key-basis sifted bits of the block."""
+    """Key-basis sifted bits of the block: what came of its pulses."""
     output_bits: int
     """Bits after privacy amplification, authentication included."""
     qber_key: float
@@ -150,9 +162,12 @@ class DistillationStatistics:
     block: int
     """Number of the open block."""
     fill: float
-    """How full the open block is, 0 to 1."""
+    """Share of the open block's pulses that are over, 0 to 1."""
     sifted_bits: int
-    """Key-basis bits sifted in this session."""
+    """Key-basis bits sifted in this session: they come block by block."""
+    expected_bits: float
+    """Key-basis bits that the slots of this session promise before they are sifted: by the receiver's detections in
+    either basis, or by what came of the slots of the last block, which is what the transmitter knows."""
     qber_key: float
     """Of the last corrected block."""
     qber_check: float

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from tokaido.emulators.distillation._codec import MessageError
 from tokaido.emulators.distillation._messages import (
+    FROM_RECEIVER,
     FROM_TRANSMITTER,
     PROTOCOL_VERSION,
     SESSION_NONCE_BYTES,
     Abort,
     Accept,
     AnyMessage,
+    BlockPlan,
     Direction,
     Hello,
     TranscriptTag,
@@ -30,6 +32,7 @@ from tokaido.emulators.distillation._results import (
     QuarantinedBlock,
 )
 from tokaido.emulators.distillation._settlement import Totals, Transcript
+from tokaido.emulators.distillation._sifting import Calendar, PlannedBlock
 from tokaido.hal import ConfigurationError, KeyMaterialError
 from tokaido.hal.authentication import AuthenticationPool, OneTimeAuthenticator
 
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators.distillation._settings import DistillationSettings
-    from tokaido.emulators.distillation._sifting import RawData
 
 TAGS_PER_BLOCK: Final = 2
 """One-time tags that each end spends on a block: the transcript's and the accept's."""
@@ -56,7 +58,6 @@ class Phase(Enum):
 class Session(ABC):
     """The public face of one end, and the order of its messages. `Distiller` says how it is used."""
 
-    _raw: RawData
     _end: ClassVar[str]
     _direction: ClassVar[Direction]
 
@@ -76,6 +77,7 @@ class Session(ABC):
         self._outbox: list[bytes] = []
         self._results: list[BlockResult] = []
         self._totals = Totals()
+        self._calendar = Calendar()
         self._nonce = secret(SESSION_NONCE_BYTES)
         self._session = b""
         self._peer_hello = b""
@@ -128,6 +130,14 @@ class Session(ABC):
         if not self._closed:
             self._give_up(BlockAbortError(reason, text))
 
+    def interrupt(self, text: str) -> None:
+        """Give up the block whose pulses are being sent, if there is one: light was away. Later ones stay as said."""
+        over = self._calendar.over
+        for block in self._calendar.blocks():
+            if block.first <= over < block.end:
+                block.refuse(BlockAbortError(AbortReason.STOPPED, text))
+        self._attempt(self._proceed)
+
     def close(self, text: str = "the session was stopped") -> None:
         """End the session, erase the open block, drop all raw data and tell the peer. May be called again.
 
@@ -144,6 +154,10 @@ class Session(ABC):
     @abstractmethod
     def _on(self, message: AnyMessage) -> None:
         """Take a message of the open block, of this session and in sequence."""
+
+    @abstractmethod
+    def _take_plan(self, plan: BlockPlan, data: bytes) -> None:
+        """Take word of the slots of this block or a later one."""
 
     @abstractmethod
     def _opens(self, message: AnyMessage) -> bool:
@@ -164,6 +178,24 @@ class Session(ABC):
         self._heard = 0
         self._transcript = Transcript()
         self._output_bits = 0
+        plan = self._calendar.get(self._block)
+        if plan is not None:
+            self._begin(plan)
+
+    def _begin(self, plan: PlannedBlock) -> None:
+        """Begin the open block's messages with its plan, which the receiver sent."""
+        self._transcript.add(FROM_RECEIVER, plan.message)
+        if self._direction == FROM_RECEIVER:
+            self._sent = 1
+        else:
+            self._heard = 1
+
+    def _turn_to(self, block: int) -> None:
+        """Open another block."""
+        self._block = block
+        self._erase()
+        self._calendar.forget_before(block)
+        self._reset()
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
@@ -196,6 +228,8 @@ class Session(ABC):
                 raise BlockAbortError(AbortReason.OUT_OF_ORDER, "our HELLO was altered on its way", session=True)
         elif message.version != PROTOCOL_VERSION:
             raise BlockAbortError(AbortReason.MALFORMED_MESSAGE, "another protocol version within a session")
+        elif isinstance(message, BlockPlan) and message.block >= self._block:
+            self._take_plan(message, data)
         elif message.block < self._block:
             if message.block in self._reasons:  # the peer missed our abort
                 self._send_abort(message.block, self._reasons[message.block], "this block was given up")
@@ -257,7 +291,7 @@ class Session(ABC):
             raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"a message of block {message.block} came early")
         if self._heard or self._sent:
             self._end_block(AbortReason.PEER_MOVED_ON, "the peer opened another block", by_peer=False)
-        self._block = message.block
+        self._turn_to(message.block)
 
     def _header(self) -> tuple[int, bytes, int, int, int]:
         return PROTOCOL_VERSION, self._session, self._block, self._direction, self._sent
@@ -295,11 +329,11 @@ class Session(ABC):
         if over:
             self._end_session()
         else:
-            self._proceed()
+            self._attempt(self._proceed)
 
     def _end_session(self) -> None:
         self._closed = True
-        self._raw.clear()
+        self._calendar.clear()
 
     def _end_block(self, reason: AbortReason, text: str, *, by_peer: bool) -> None:
         if self._phase is Phase.ACCEPTING and self._direction == FROM_TRANSMITTER:
@@ -311,6 +345,4 @@ class Session(ABC):
             self._totals.aborted += 1
             self._results.append(AbortedBlock(self.session, self._block, reason, text, by_peer))
         self._reasons = {self._block: reason}
-        self._block += 1
-        self._erase()
-        self._reset()
+        self._turn_to(self._block + 1)

@@ -12,6 +12,8 @@ from tokaido.hal.authentication import forgery_bound
 
 QBER_ABORT: Final = 0.11
 """Key-basis error rate above which one-way post-processing of BB84 gives no key (Shor & Preskill 2000)."""
+FACTOR: Final = 4
+"""A block has at most this many times the sifted bits that it is aimed at, and the pulses of the one before it."""
 REPLENISH_STEP: Final = 256
 """Authentication key is cut in multiples of this many bits: one pad of 128 bits for each direction."""
 
@@ -34,7 +36,11 @@ class DistillationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """
 
     block_bits: int = 1_000_000
-    """Key-basis sifted bits that make a block: the n of the finite-key analysis."""
+    """Key-basis sifted bits that a block is aimed at.
+
+    A block is a number of pulses, which the receiver plans by its detections before it, so more or less comes of it,
+    up to `FACTOR` times as many. The finite-key analysis takes what came.
+    """
     frame_bits: int = 250_000
     """Key bits that error correction handles together; a block is cut into equal frames of about this length."""
     frames_in_flight: int = 4
@@ -68,8 +74,9 @@ class DistillationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """Bits cut from the head of each key for the authentication pool; a block spends 512. 0 turns it off."""
 
     def __post_init__(self) -> None:
-        frames = max(1, round(self.block_bits / max(self.frame_bits, 1)))
-        longest = -(-self.block_bits // frames) // 8 + 1 if self.block_bits > 0 else 0
+        most = FACTOR * self.block_bits
+        frames = max(1, round(most / max(self.frame_bits, 1)))
+        longest = -(-most // frames) // 8 + 1 if most > 0 else 0
         checks = (
             (100 <= self.block_bits <= 1 << 30, "block_bits must be 100 to 2^30"),
             (100 <= self.frame_bits <= 1 << 24, "frame_bits must be 100 to 2^24"),
@@ -77,6 +84,7 @@ class DistillationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
             (self.qber_abort <= QBER_ABORT, f"qber_abort must not exceed {QBER_ABORT}"),
             (self.intensities[0] > self.intensities[1] > self.intensities[2] >= 0, "intensities must fall: s > d > v"),
             (self.intensities[0] > self.intensities[1] + self.intensities[2], "intensities must obey s > d + v"),
+            (self.intensities[0] <= 100, "intensities must not exceed 100 photon/pulse"),
             (0 < self.detector_ratio <= 1, "detector_ratio must be above 0 and at most 1"),
             (min(self.probabilities) > 0, "probabilities must be positive"),
             (abs(sum(self.probabilities) - 1) < 1e-6, "probabilities must add up to 1"),

@@ -196,6 +196,7 @@ def accepted_block(
     *,
     session: str,
     number: int,
+    slots: tuple[int, int],
     output_bits: int,
     leak: Leak,
     leaks: tuple[int, int],
@@ -203,8 +204,8 @@ def accepted_block(
 ) -> AcceptedBlock:
     """Return the result of a block: its key and everything that must stand beside it.
 
-    `leak` is what this end counted, `leaks` what the transmitter and the receiver say, `eps_before` the sum of the
-    session so far.
+    `slots` is the block's first slot and how many it has, `leak` what this end counted, `leaks` what the transmitter
+    and the receiver say, `eps_before` the sum of the session so far.
     """
     disclosed = leak.disclosed(settings)
     length = finite_key(settings, counts, disclosed)
@@ -222,6 +223,8 @@ def accepted_block(
             insecure=key.insecure,
             emulated=True,
         ),
+        first_slot=slots[0],
+        pulses=slots[1],
         n=counts.n,
         output_bits=output_bits,
         qber_key=counts.qber_key,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, ClassVar, assert_never
+from typing import TYPE_CHECKING, ClassVar, Final, assert_never
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from tokaido.emulators.distillation._messages import (
     Announcement,
     AnyMessage,
     BisectRequest,
+    BlockPlan,
     BlockStart,
     Direction,
     FrameDone,
@@ -41,7 +42,7 @@ from tokaido.emulators.distillation._reconciliation import block_positions
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
 from tokaido.emulators.distillation._settings import frame_bounds
-from tokaido.emulators.distillation._sifting import RawData
+from tokaido.emulators.distillation._sifting import PlannedBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,13 +52,15 @@ if TYPE_CHECKING:
     from tokaido.hal.authentication import AuthenticationPool
 
 REGULAR_PASSES = 4
+MOST_PLANNED: Final = 64
+"""Blocks that the receiver may say the slots of before they are distilled."""
 
 
 class TransmitterDistiller(Distiller):
     """Alice: holds what she prepared, answers the receiver's questions, chooses the privacy amplification.
 
     See `Distiller` for its use. `add` takes what she prepared for the slots that may have clicked, and no more: it
-    must cover every slot that the receiver announces, and may arrive before or after the announcement.
+    must cover every slot that the receiver announces, and comes before the receiver has the slot.
     """
 
     _end: ClassVar[str] = "transmitter"
@@ -70,22 +73,27 @@ class TransmitterDistiller(Distiller):
         *,
         secret: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._raw = RawData(4)
+        self._bits_per_slot = self._promised = 0.0
         super().__init__(settings, pool, secret=secret)
 
-    def add(self, record: TransmitterRecord) -> None:
+    def add(self, record: TransmitterRecord, until: int | None = None) -> None:
         """Take further raw data: slots int64[n] ascending, and basis, bit and intensity uint8[n].
 
+        `until` is the first slot that was not sent yet; default: the one after the record's last.
+
         Raises:
-            RangeError: The arrays differ in length, or the slots do not ascend.
+            RangeError: The arrays differ in length, the slots do not ascend, or one is not below `until`.
         """
         if not self._closed:
-            self._raw.add(record.slots, record.basis, record.bit, record.intensity)
+            before = self._calendar.over
+            self._calendar.add(record.slots, (record.basis, record.bit, record.intensity), until)
+            self._promised += (self._calendar.over - before) * self._bits_per_slot
             self._attempt(self._proceed)
 
     def _reset(self) -> None:
         super()._reset()
-        self._waiting: Announcement | None = None
+        self._sifting: PlannedBlock | None = None
+        self._announced_to = -1
         self._in_flight: dict[int, AnsweredFrame] = {}
         self._next_frame = 0
         self._receiver_leak = 0
@@ -95,19 +103,55 @@ class TransmitterDistiller(Distiller):
         for frame in self._in_flight.values():
             frame.tables.wipe()
 
+    @property
+    def _expected_bits(self) -> float:
+        return self._promised
+
+    def _learn(self) -> None:
+        """Note what came of the block's slots."""
+        block = self._calendar.get(self._block)
+        if block is not None:
+            self._bits_per_slot = self._counts.n / block.pulses
+
+    def _end_block(self, reason: AbortReason, text: str, *, by_peer: bool) -> None:
+        if reason is AbortReason.TOO_SMALL:
+            self._learn()
+        super()._end_block(reason, text, by_peer=by_peer)
+
     def _opens(self, message: AnyMessage) -> bool:
-        return isinstance(message, Announcement) and message.sequence == 0
+        planned = self._calendar.get(message.block) is not None
+        return planned and isinstance(message, Announcement) and message.sequence == 1
+
+    def _take_plan(self, plan: BlockPlan, data: bytes) -> None:
+        calendar = self._calendar
+        if plan.sequence or plan.block >= self._block + MOST_PLANNED:
+            raise BlockAbortError(
+                AbortReason.OUT_OF_ORDER, f"word of block {plan.block} came while {self._block} is open"
+            )
+        block = PlannedBlock(plan.block, plan.first, plan.pulses, data)
+        known = calendar.get(plan.block)
+        if known is not None:
+            known.refuse(BlockAbortError(AbortReason.OUT_OF_ORDER, "the slots of a block were said twice"))
+        elif plan.first < calendar.over:
+            text = f"the block begins with slot {plan.first} and {calendar.over} slots were sent"
+            block.refuse(BlockAbortError(AbortReason.PLANNED_LATE, text))
+        elif plan.first < calendar.planned_to:
+            block.refuse(BlockAbortError(AbortReason.OUT_OF_ORDER, "slots were said to be of two blocks"))
+        if known is None:
+            calendar.enter(block)
+            if plan.block == self._block:
+                self._begin(block)
+        self._proceed()
 
     def _proceed(self) -> None:
-        if self._waiting is not None:
-            self._sift(self._waiting)
+        block = self._calendar.get(self._block)
+        if block is not None and block.refused is not None:
+            raise block.refused
 
     def _on(self, message: AnyMessage) -> None:
         match message:
             case Announcement():
                 self._require(Phase.SIFTING, message)
-                if self._waiting is not None or self._counts.n >= self.settings.block_bits:
-                    raise BlockAbortError(AbortReason.OUT_OF_ORDER, "an announcement came before its turn")
                 self._sift(message)
             case BlockStart():
                 self._require(Phase.SIFTING, message)
@@ -131,31 +175,41 @@ class TransmitterDistiller(Distiller):
                 self._require(Phase.ACCEPTING, message)
                 self._verify_accept(message)
                 self._release()
-            case SiftResult() | ParityAnswer() | VerifyTag() | Amplify() | Hello() | Abort():
+            case BlockPlan() | SiftResult() | ParityAnswer() | VerifyTag() | Amplify() | Hello() | Abort():
                 raise BlockAbortError(AbortReason.OUT_OF_ORDER, f"a receiver does not send {type(message).__name__}")
             case _:
                 assert_never(message)
 
+    def _open_sifting(self) -> PlannedBlock:
+        """Return what was sent in the slots of the block, once they are over."""
+        if self._sifting is not None:
+            return self._sifting
+        block = self._calendar.get(self._block)
+        if block is None:
+            raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a block was announced whose slots were never said")
+        if self._calendar.over < block.end:
+            text = f"detections were announced after {self._calendar.over} slots; the block ends with {block.end - 1}"
+            raise BlockAbortError(AbortReason.ANNOUNCED_EARLY, text)
+        if self._authenticator.pool.remaining_tags < TAGS_PER_BLOCK:
+            raise self._starved()
+        self._announced_to = block.first - 1
+        self._sifting = block
+        return block
+
     def _sift(self, announcement: Announcement) -> None:
-        if announcement.previous < self._raw.consumed:
-            raise BlockAbortError(AbortReason.OUT_OF_ORDER, "slots were announced twice")
-        slots = unpack_slots(announcement.distances, announcement.wide_distances, announcement.previous)
+        block = self._open_sifting()
+        slots = unpack_slots(announcement.distances, announcement.wide_distances, self._announced_to)
         if not slots.size:
             raise BlockAbortError(AbortReason.MALFORMED_MESSAGE, "an announcement is empty")
         receiver_basis = unpack_bits(announcement.bases, slots.size)
         in_check = np.flatnonzero(receiver_basis == 1)
         receiver_bits = np.zeros_like(receiver_basis)
         receiver_bits[in_check] = unpack_bits(announcement.check_bits, in_check.size)
-        if not self._raw.covers(int(slots[-1])):
-            self._waiting = announcement
-            return
-        self._waiting = None
-        if self._heard == 1 and self._authenticator.pool.remaining_tags < TAGS_PER_BLOCK:
-            raise self._starved()
-        found = self._raw.take_slots(slots)
-        if found is None:
-            raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "the receiver announced a slot that was never sent")
-        basis, bit, intensity = found
+        sent = block.next_at(slots)
+        if sent is None:
+            raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "the receiver announced a slot that is not in the block")
+        self._announced_to = int(slots[-1])
+        basis, bit, intensity = sent.basis, sent.bit, sent.intensity
         key_at, check_at = np.flatnonzero(basis | receiver_basis == 0), np.flatnonzero(basis & receiver_basis == 1)
         key_labels, check_labels = intensity.take(key_at), intensity.take(check_at)
         check_bits = bit.take(check_at)
@@ -167,11 +221,13 @@ class TransmitterDistiller(Distiller):
         self._send(SiftResult, pack_bits(keep), pack_labels(labels), pack_bits(check_bits))
 
     def _start(self, start: BlockStart) -> None:
-        if self._counts.n < self.settings.block_bits or self._waiting is not None:
-            raise BlockAbortError(AbortReason.OUT_OF_ORDER, "the block was started before it was full")
+        if self._sifting is None:
+            raise BlockAbortError(AbortReason.OUT_OF_ORDER, "correction began before detections were announced")
         if (start.key_detections, start.check_detections, start.check_errors) != self._counts.sifted_triples():
             raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "the two ends counted different detections")
+        self._check_bits()
         self._totals.qber_check = self._counts.qber_check
+        self._learn()
         self._join_parts()
         self._permutation_seed = start.seed
         self._agree_segment(start.next_segment, start.segments)

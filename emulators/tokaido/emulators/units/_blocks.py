@@ -174,6 +174,12 @@ class Blocks:
             self._unit.peer.say_last_words(session)
             self._note_tags(in_vain=True)
 
+    def give_up_session(self, why: str) -> None:
+        """End the session, if there is one, and say why: the peer's messages make no sense. A new one may follow."""
+        if self.session is not None:
+            self._unit.alarms.raise_("EC_FAIL", self._unit.now_ns, why)
+            self.end_session()
+
     def imagine_session(self) -> None:
         """Be in a session with an imagined peer."""
         session = Session("0" * 16, self._unit.now_ns, int(self._unit.settings["block_bits"]), (0, 0, 0), (0, 0, 0))

@@ -7,9 +7,23 @@ body: `J` and a JSON object, or `D`, the 16 digits of a session's token, and a m
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, assert_never
+
+import msgspec
 
 from tokaido.emulators.units._links import SERIAL_NUMBER
+from tokaido.emulators.units._peer_messages import (
+    MAX_SEGMENTS,
+    AnyPeerMessage,
+    HelloMessage,
+    Open,
+    Opened,
+    PeerMessageError,
+    Proof,
+    Refusal,
+    Status,
+    read,
+)
 from tokaido.emulators.units._session import Session
 from tokaido.emulators.units._states import POWERED, RUNNING_STATES, State
 from tokaido.hal import AuthenticationError, KeyMaterialError
@@ -26,8 +40,6 @@ if TYPE_CHECKING:
 STATUS_NS: Final = 250_000_000
 HELLO_NS: Final = 1_000_000_000
 SILENCE_NS: Final = 3_000_000_000
-MAX_SEGMENTS: Final = 1000
-"""Segments of pads that are read from a message."""
 _DUE_STATES = (State.ALIGN, State.STANDBY, State.REALIGN, *RUNNING_STATES)
 
 
@@ -225,7 +237,7 @@ class Peer:
     # --- what comes in ----------------------------------------------------------------------------------------------
 
     def receive(self, message: bytes) -> None:
-        """Take one message of the peer. One that cannot be read is dropped."""
+        """Take one message of the peer. One that no unit writes ends the session, and nothing else."""
         if self._unit.state not in POWERED or "peer_silent" in self._unit.faults:
             return
         if message[:1] == b"D":
@@ -235,25 +247,35 @@ class Peer:
                 session.inbox.append(message[17:])
             return
         try:
-            body = json.loads(message[1:])
-            if not self._meant_for_us(body):
-                return
-            take = {"status": self._status, "hello": self._hello, "proof": self._proof, "open": self._open}
-            take |= {"opened": self._opened, "refusal": self._refusal}
-            take[body["kind"]](body)
-        except (ValueError, KeyError, TypeError, RecursionError):
+            body = read(message[1:])
+        except PeerMessageError as error:
+            self._unit.blocks.give_up_session(error.what)
             return
+        if not self._meant_for_us(body):
+            return
+        match body:
+            case Status():
+                self.status = msgspec.to_builtins(body)
+            case HelloMessage():
+                self._hello(body)
+            case Proof():
+                self._proof(body)
+            case Open():
+                self._open(body)
+            case Opened():
+                self._opened(body)
+            case Refusal():
+                self._refusal(body)
+            case _:
+                assert_never(body)
         self._heard_ns = self._unit.now_ns
 
-    def _meant_for_us(self, body: dict[str, Any]) -> bool:
+    def _meant_for_us(self, body: AnyPeerMessage) -> bool:
         """Whether a message is of the link in force: of its peer and its path; under no named link, of anybody."""
-        link, sender = self._unit.links.in_force, body["from"]
-        if not SERIAL_NUMBER.fullmatch(sender):
+        link = self._unit.links.in_force
+        if not SERIAL_NUMBER.fullmatch(body.sender):
             return False
-        return not link.named or link == (sender, body["path"])
-
-    def _status(self, body: dict[str, Any]) -> None:
-        self.status = body
+        return not link.named or link == (body.sender, body.path)
 
     def _transcript(self, sender: str, theirs: bytes, side: str, segments: Iterable[int]) -> bytes:
         """Return what a proof is a tag of: whose it is, both boxes, the path, the segments of pads that its sender
@@ -271,17 +293,17 @@ class Peer:
         said = _heard(self._unit.serial_number, self._unit.links.in_force.path, self._nonce, pool.heard)
         return {"heard": pool.heard, "seal": pool.seal(said).hex()}
 
-    def _pads_agree(self, body: dict[str, Any], theirs: bytes) -> bool:
+    def _pads_agree(self, body: HelloMessage | Proof, theirs: bytes) -> bool:
         """Whether the peer has the same key and saw no pad of this unit spent that this unit has yet to spend.
 
         It is looked at before any tag is made. If not, the peer is told so, which raises the alarm there.
         """
-        pool, heard = self._unit.links.pool, int(body["heard"])
+        pool, heard = self._unit.links.pool, body.heard
         if pool is None:
             return False
-        said = _heard(body["from"], self._unit.links.in_force.path, theirs, heard)
+        said = _heard(body.sender, self._unit.links.in_force.path, theirs, heard)
         try:
-            pool.check_seal(said, bytes.fromhex(body["seal"]))
+            pool.check_seal(said, bytes.fromhex(body.seal))
             pool.hear(heard)
         except AuthenticationError:
             self._say("refusal", yours=theirs.hex(), seal="")
@@ -292,28 +314,28 @@ class Peer:
             return True
         return False
 
-    def _refusal(self, body: dict[str, Any]) -> None:
+    def _refusal(self, body: Refusal) -> None:
         """Take the word of the peer that the keys differ or, under its seal, that its own ledger went back."""
         pool = self._unit.links.pool
-        if pool is None or not self._nonce or bytes.fromhex(body["yours"]) != self._nonce:
+        if pool is None or not self._nonce or bytes.fromhex(body.yours) != self._nonce:
             return
         detail = "the ledger of the peer's one-time pads went back"
         try:
-            pool.check_seal(_refusal(self._nonce), bytes.fromhex(body["seal"]))
+            pool.check_seal(_refusal(self._nonce), bytes.fromhex(body.seal))
         except AuthenticationError:
             detail = ""
         self._unit.raise_alarm("AUTH_MISMATCH", detail)
 
-    def _hello(self, body: dict[str, Any]) -> None:
-        theirs = bytes.fromhex(body["nonce"])
-        if len(theirs) != 16 or self._unit.links.pool is None or not self._pads_agree(body, theirs):
+    def _hello(self, body: HelloMessage) -> None:
+        theirs = bytes.fromhex(body.nonce)
+        if self._unit.links.pool is None or not self._pads_agree(body, theirs):
             return
         held = self._unit.state in (State.FAULT, State.SECURITY_HOLD)
         if held or self._unit.blocks.session is not None:  # whose tags come from the same pads
             return
         if not self._nonce:
             self._nonce = self._secret(16)
-        self._prove(body["from"], theirs, _segments(body))
+        self._prove(body.sender, theirs, body.segments[:MAX_SEGMENTS])
 
     def _prove(self, sender: str, theirs: bytes, held: tuple[int, ...]) -> None:
         """Send the proof for this pair of nonces; one pad is spent on it however often it is asked for.
@@ -341,20 +363,20 @@ class Peer:
             self._proofs[asked] = self._written("proof", **members, index=index, tag=tag.hex())
         self._outbox.append(self._proofs[asked])
 
-    def _proof(self, body: dict[str, Any]) -> None:
-        theirs, tag = bytes.fromhex(body["nonce"]), bytes.fromhex(body["tag"])
+    def _proof(self, body: Proof) -> None:
+        theirs, tag = bytes.fromhex(body.nonce), bytes.fromhex(body.tag)
         pool = self._unit.links.pool
-        if pool is None or bytes.fromhex(body["yours"]) != self._nonce or theirs in self._verified:
+        if pool is None or bytes.fromhex(body.yours) != self._nonce or theirs in self._verified:
             return
         other = "receiver" if self._unit.SIDE == "transmitter" else "transmitter"
-        sender, held = body["from"], _segments(body)
+        sender, held = body.sender, body.segments[:MAX_SEGMENTS]
         if not self._pads_agree(body, theirs):
             return
         if (sender, theirs) not in self._proofs:
             self._prove(sender, theirs, held)
         transcript = self._transcript(sender, theirs, other, held)
         try:
-            OneTimeAuthenticator(pool).verify(int(body["index"]), transcript, tag)
+            OneTimeAuthenticator(pool).verify(body.index, transcript, tag)
         except AuthenticationError:
             self._unit.raise_alarm("AUTH_MISMATCH")
         else:
@@ -366,10 +388,9 @@ class Peer:
             pool.discard_unshared(held)
             pool.open_reserve()
 
-    def _open(self, body: dict[str, Any]) -> None:
+    def _open(self, body: Open) -> None:
         unit = self._unit
-        block_bits, intensities, probabilities = body["settings"]
-        token = str(body["token"])
+        block_bits = body.settings[0]
         if (
             unit.SIDE != "receiver"
             or unit.state not in RUNNING_STATES
@@ -378,29 +399,22 @@ class Peer:
             or not self.shares_channel
         ):
             return
-        if block_bits != unit.settings["block_bits"] or len(token) != 16:
+        if block_bits != unit.settings["block_bits"]:
             return
-        unit.blocks.begin_session(
-            Session(token, unit.now_ns, int(block_bits), tuple(intensities), tuple(probabilities))
-        )
-        self._say("opened", token=token)
+        unit.blocks.begin_session(Session(body.token, unit.now_ns, *body.settings))
+        self._say("opened", token=body.token)
 
-    def _opened(self, body: dict[str, Any]) -> None:
+    def _opened(self, body: Opened) -> None:
         unit = self._unit
         opening = self._opening
         if (
             opening is not None
-            and body["token"] == opening.token
+            and body.token == opening.token
             and unit.blocks.session is None
             and unit.state in RUNNING_STATES
         ):
             opening.begin(unit.now_ns)
             unit.blocks.begin_session(opening)
-
-
-def _segments(body: dict[str, Any]) -> tuple[int, ...]:
-    """Return the numbers of the segments of pads that a message says its sender holds."""
-    return tuple(int(number) for number in body["segments"][:MAX_SEGMENTS])
 
 
 def _heard(sender: str, path: str, nonce: bytes, heard: int) -> bytes:

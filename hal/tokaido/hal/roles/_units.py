@@ -162,7 +162,7 @@ class Unit(Device):
     uptime: Measured[float] = measured(float, unit="s")
     """Measure the time since the control interface came up."""
     block_bits: Setting[int] = setting(int, unit="bit")
-    """Control how many key-basis bits are distilled together. Both ends must agree."""
+    """Control how many key-basis bits a block is aimed at; about so many come of its pulses. Both ends must agree."""
     key_basis_probability: Setting[float] = setting(float, unit="")
     """Control the probability of the key basis at this end."""
 

@@ -84,7 +84,7 @@ class Step:
         """Take note of a question whose reply may still come, without a marker only `until_ns` (0: whenever)."""
         if self.is_marker(request):
             return  # which will be recognised
-        self.owed = request
+        self.owed = request if self.marker is None else without_judge(request)
         self._needed = self._strays + 1
         self._since = self._others = 0
         self._due_ns = self._pause_ns = self._gap_ns = 0
@@ -166,6 +166,11 @@ class Step:
             remedy += ". If that reply is lost, close the transport and open another one; a check given to `on_open`"
             remedy += " that begins with a question whose answer is known saves this"
         return DeviceTimeoutError(what, remedy=remedy)
+
+
+def without_judge(request: Request[bytes, Any]) -> Request[bytes, Any]:
+    """Return text and bytes of a request alone: the function that judges its reply may keep a device alive."""
+    return Request(request.text, request.payload, NOISE.accept, repeatable=request.repeatable)
 
 
 def bare(frame: bytes) -> bytes:

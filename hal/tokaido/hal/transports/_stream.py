@@ -11,7 +11,7 @@ from tokaido.hal._errors import ClosedError, DeviceError, DeviceTimeoutError, Pr
 from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T, with_line_end
 from tokaido.hal.transports._kinds import LINE_ENDS
 from tokaido.hal.transports._ports import FOREIGN, Port, gone, within
-from tokaido.hal.transports._step import QUIET_NS, Step
+from tokaido.hal.transports._step import QUIET_NS, Step, without_judge
 from tokaido.hal.transports._transport import SLICE_S, Transport, logger
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class StreamTransport(Transport[bytes], ABC):
         self._sent = self._opaque
         step = self._step
         if self._shaking is not None and not step.is_marked and request.repeatable and not self._correlated:
-            step.marker = request
+            step.marker = without_judge(request)
         try:
             step.sends(request)
             self._write(request.payload, deadline)
