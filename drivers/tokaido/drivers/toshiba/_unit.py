@@ -45,7 +45,7 @@ class ToshibaUnit(UnitDriver):
     key_blocks_waiting = query(int, "KEYS", field=0)
     """Get how many key blocks wait to be drawn."""
     key_blocks_committed = query(int, "KEYS", field=1)
-    """Get how many key blocks were committed since power-on."""
+    """Get how many key blocks were committed since the unit came up."""
 
     qber = measured(float, "QBER", unit="", operational=(0, 0.06), absolute=(0, 0.11))
     """Measure the error rate in the key basis over the last block, a fraction."""

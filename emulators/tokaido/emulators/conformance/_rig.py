@@ -70,12 +70,13 @@ class Rig:
 
     def launch(self, serial_number: str | None = None, *, speed: float = 1.0) -> Emulator:
         """Start another emulator of this kind, whose time may pass faster."""
+        options: dict[str, Any] = {"speed": speed, **self.plan.options}
         return launch(
             self.plan.emulator,
             wire_end=self.wire_end,
             serial_number=serial_number,
             seed=self.plan.seed,
-            **{"speed": speed, **self.plan.options},
+            **options,
         )
 
     def reopen(self) -> hal.Device:

@@ -415,7 +415,8 @@ class Receiver(Unit):
 
     def write(self, value: Setting[T], to: T) -> None:
         """Set one value; the interlocks watch over opening the shutter."""
-        if value.name == Receiver.shutter.name and to is Shutter.OPEN:
+        wanted: object = to
+        if value.name == Receiver.shutter.name and wanted is Shutter.OPEN:
             self.check_interlocks("shutter = OPEN")
         super().write(value, to)
 
