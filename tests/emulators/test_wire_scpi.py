@@ -72,7 +72,7 @@ def test_path_memory_holds_over_semicolons_and_common_commands(voa: Voa) -> None
         ("!", -102, 32),
         ("INP:ATT one", -104, 32),
         ("INP:ATT 61", -222, 16),
-        ("INP:ATT nan", -222, 16),
+        ("INP:ATT nan", -104, 32),
         ("INP:MODE SLOWER", -224, 16),
         ("INP:CHAN (@1", -171, 32),
         ("INP:CHAN (@1:2:3)", -171, 32),
