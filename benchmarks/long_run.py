@@ -19,11 +19,15 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import tokaido.hal as hal
-from tokaido.emulators import Emulator, QkdLink, launch
+from tokaido.emulators import Faults, InstrumentEmulator, QkdLink, launch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TIMEOUT_S = 0.3
 ON_LINES = ("latency", "drop", "truncate", "split", "unplug", "hang")
@@ -70,15 +74,21 @@ class Tally:
             self.failed += 1
 
 
-def trouble(emulator: Emulator, kinds: tuple[str, ...], choose: random.Random) -> None:
+def trouble(
+    faults: Faults, ports: Sequence[Literal["control", "keys"]], kinds: Sequence[str], choose: random.Random
+) -> None:
     """End the faults of an emulator, and add one or none."""
-    emulator.faults.clear()
+    faults.clear()
     if choose.random() < 0.5:
         with suppress(hal.ConfigurationError):  # this wire has no such fault
-            port = choose.choice(("control", "keys")) if "keys" in emulator.resources else "control"
-            way = choose.choice(("to_unit", "from_unit"))
+            way: Literal["to_unit", "from_unit"] = "to_unit" if choose.random() < 0.5 else "from_unit"
             seconds = choose.choice((0.05, 0.4, 1.5))
-            emulator.faults.add(choose.choice(kinds), port=port, direction=way, seconds=seconds, probability=0.3)  # type: ignore[arg-type]
+            faults.add(choose.choice(kinds), port=choose.choice(ports), direction=way, seconds=seconds, probability=0.3)
+
+
+def who(unit: hal.Unit) -> str:
+    """Ask a unit for its serial number."""
+    return unit.identity().serial_number
 
 
 def figures() -> str:
@@ -100,7 +110,7 @@ def main(minutes: float) -> int:
             hal.Transmitter.open("toshiba.transmitter", timeout=TIMEOUT_S, **link.transmitter.resources)
         )
         rx = stack.enter_context(hal.Receiver.open("toshiba.receiver", timeout=TIMEOUT_S, **link.receiver.resources))
-        boxes: list[tuple[Emulator, hal.OpticalSwitch, dict[int, int]]] = []
+        boxes: list[tuple[InstrumentEmulator, hal.OpticalSwitch, dict[int, int]]] = []
         for driver, end in SWITCHES:
             box = stack.enter_context(launch(driver, wire_end=end))
             switch = stack.enter_context(hal.OpticalSwitch.open(driver, timeout=TIMEOUT_S, **box.resources))
@@ -115,11 +125,12 @@ def main(minutes: float) -> int:
         heads = f"{'s':>6} {'calls':>8} {'failed':>8} {'wrong':>6} {'agreed':>7}"
         print(f"{heads} {'descriptors':>12} {'threads':>8} {'KiB':>9}")
         start_s, shown = time.monotonic(), 0
+        units = ((tx, link.transmitter), (rx, link.receiver))
         for turn in itertools.count():
             passed_s = time.monotonic() - start_s
             if passed_s >= shown * 60:
-                for emulator in (link.transmitter, link.receiver, *(box for box, _, _ in boxes)):
-                    emulator.faults.clear()
+                for faults in (link.transmitter.faults, link.receiver.faults, *(box.faults for box, _, _ in boxes)):
+                    faults.clear()
                 time.sleep(2.0)
                 head = f"{passed_s:>6.0f} {tally.calls:>8} {tally.failed:>8} {len(tally.wrong):>6} {tally.agreed:>7}"
                 print(f"{head} {figures()}", flush=True)
@@ -127,13 +138,12 @@ def main(minutes: float) -> int:
             if passed_s >= minutes * 60:
                 break
             if turn % 20 == 0:
-                for emulator in (link.transmitter, link.receiver):
-                    trouble(emulator, ON_UNITS, choose)
+                for _, emulator in units:
+                    trouble(emulator.faults, ("control", "keys"), ON_UNITS, choose)
                 for box, _, _ in boxes:
-                    trouble(box, ON_LINES, choose)
-            for unit, emulator in ((tx, link.transmitter), (rx, link.receiver)):
-                serial = emulator.serial_number
-                tally.ask(lambda unit=unit: unit.identity().serial_number, serial, serial)  # type: ignore[misc]
+                    trouble(box.faults, ("control",), ON_LINES, choose)
+            for unit, emulator in units:
+                tally.ask(partial(who, unit), emulator.serial_number, "identity")
                 tally.draw(unit, nonce)
             for box, switch, wanted in boxes:
                 tally.ask(switch.connections, wanted, box.serial_number)
