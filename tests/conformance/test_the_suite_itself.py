@@ -13,6 +13,7 @@ import tokaido.hal as hal
 from tokaido.emulators import KINDS
 from tokaido.emulators.conformance import FAULTS, WireFault, suite
 from tokaido.emulators.conformance._rig import Rig
+from tokaido.emulators.toshiba import TransmitterModel
 from tokaido.hal.driver import LineDevice
 from tokaido_testing.patience import slowness
 
@@ -35,7 +36,7 @@ class NoLock:
 
 def put_to(driver: str, test: str, fault: WireFault | None = None, **options: Any) -> None:
     """Run one test or check of a driver's suite on its in-process end."""
-    end = "visa" if driver == "polatis.matrix" else "emu"
+    end = "visa" if driver in ("polatis.matrix", "nec.receiver") else "emu"
     made = suite(driver, wire_ends=[end], slowness=slowness, options=options)
     with Rig(made.plan, end) as rig:
         check = getattr(made(), test)
@@ -177,3 +178,26 @@ def test_without_pytest_it_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
     assert "pip install pytest" in done.stderr
+
+
+def test_a_unit_whose_watchdog_any_reader_renews_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    test = "test_a_program_that_only_reads_renews_nobody_s_watchdog"
+    put_to("toshiba.transmitter", test)
+    carry_out = TransmitterModel.carry_out
+
+    def renewing(self: TransmitterModel, name: str, argument: str | None, *, person: bool) -> str:
+        if self.watchdog.holder:
+            self.keep_watchdog(self.watchdog.holder)
+        return carry_out(self, name, argument, person=person)
+
+    monkeypatch.setattr(TransmitterModel, "carry_out", renewing)
+    with pytest.raises(AssertionError, match="it was renewed"):
+        put_to("toshiba.transmitter", test)
+
+
+def test_a_receiver_that_opens_whatever_its_interlock_says_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    test = "test_an_interlock_keeps_a_receiver_shut_before_anything_is_sent"
+    put_to("nec.receiver", test)
+    monkeypatch.setattr("tokaido.drivers.nec.Receiver.align", lambda receiver: receiver._command("CAL:STAR"))
+    with pytest.raises((pytest.fail.Exception, hal.StateError)):
+        put_to("nec.receiver", test)

@@ -90,6 +90,23 @@ def test_an_interlock_of_the_station_holds_at_the_shell(lab: str, capsys: Captur
         assert main(["connect", f"{lab}#east", "3", "1", "--force", "the laser is unplugged"]) == 0
 
 
+def test_a_receiver_is_not_opened_at_the_shell_onto_light_that_is_joined(lab: str, capsys: Capture) -> None:
+    """Neither by hand nor by an order that ends with an open shutter, unless a reason is given."""
+    bob = f"{lab}#bob"
+    assert main(["connect", f"{lab}#east", "3", "1", "--force", "bob opens by himself once his peer is there"]) == 0
+    for order in (["set", bob, "shutter", "OPEN"], ["start", f"{lab}#field"], ["align", f"{lab}#field"]):
+        assert main(order) == 1
+        assert "input 3 may carry classical light and is joined to output 1" in capsys.readouterr().err
+    assert main(["read", bob, "shutter"]) == 0
+    assert "CLOSED" in capsys.readouterr().out
+    assert main(["move", f"{lab}#field", "A"]) == 1
+    assert "move opens the shutter" in capsys.readouterr().err
+    assert main(["set", bob, "shutter", "OPEN", "--force", "the laser is unplugged"]) == 0
+    assert main(["align", bob, "--wait", "0", "--force", "the laser is unplugged"]) == 1
+    assert "ALN START is allowed in STANDBY" in capsys.readouterr().err  # the interlock let the order through
+    assert main(["set", f"{lab}#alice", "attenuation", "30", "--force", "no receiver"]) == 0
+
+
 def test_a_link_is_moved_stopped_aligned_and_started_at_the_shell(lab: str, capsys: Capture) -> None:
     field = f"{lab}#field"
     assert main(["move", field, "A", "--no-start"]) == 0

@@ -22,14 +22,14 @@ RIGHT = {
         "_active_alarms": "00002A;LOS,MAJOR,12.5,0;TAMPER,CRITICAL,3,1",
         "_selection": "TKRX0001,west,3",
         "_link_keys": "TKRX0001,west,1048576;-,-,128",
-        "_remaining_s": "30,28.5",
+        "_remaining_s": "30,28.5,7F3A09C2",
         "_answer": "0.0312@12.5",
     },
     "nec": {
         "_active_alarms": "42,LOS,MAJOR,12.5,0,TAMPER,CRITICAL,3,1",
         "_selection": '"TKRX0001","west",3',
         "_link_keys": '"TKRX0001","west",1048576,"","",128',
-        "_remaining_s": "30,28.5",
+        "_remaining_s": '30,28.5,"7F3A09C2"',
         "_answer": "0.0312,12.5",
     },
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
 
 import tokaido.hal as hal
+from tokaido.drivers import nec, toshiba
 from tokaido.hal import LightInterlock
 from tokaido_testing.toy_switch import AnsweringPeer, ToySwitch
 
@@ -141,9 +142,13 @@ class Box:
     def __init__(self) -> None:
         self.state = 1
         self.shutter = "OPEN"
+        self.unit_state = "STANDBY"
         self.receiver_speaks = True
+        self.switch_speaks = True
 
     def switch(self, line: str) -> list[str]:
+        if not self.switch_speaks:
+            return []
         if line.startswith("S "):
             self.state = int(line[2:])
             return []
@@ -154,18 +159,26 @@ class Box:
         if not self.receiver_speaks:
             return []
         serial = "" if question == "IDN?" else "TKRX0001"
-        said = {"IDN?": "TOSHIBA-STYLE,T12-RX,TKRX0001,1.0.0,TQC1", "SHT?": self.shutter, "SAFE": ""}[question]
+        if question.startswith("SHT "):
+            self.shutter = question[4:]
+        said = {
+            "IDN?": "TOSHIBA-STYLE,T12-RX,TKRX0001,1.0.0,TQC1",
+            "SHT?": self.shutter,
+            "SHT OPEN": self.shutter,
+            "STAT?": self.unit_state,
+            "SAFE": "",
+        }[question]
         reply = f"={identifier} OK {said}".rstrip()
         return [f"{reply}*{zlib.crc32((serial + reply).encode('ascii')):08X}"]
 
 
 @contextmanager
-def station_of(box: Box) -> Iterator[tuple[hal.Station, AnsweringPeer]]:
+def station_of(box: Box, text: str = STATION) -> Iterator[tuple[hal.Station, AnsweringPeer]]:
     """Give a station with an OSW22 and a receiver, and the receiver's peer."""
     with (
         AnsweringPeer(box.switch, {"send": "\n", "reply": "\r\n"}) as osw,
         AnsweringPeer(box.receiver, {"send": "\r", "reply": "\r\n"}) as bob,
-        hal.Station.from_text(STATION.format(osw=osw.address, bob=bob.address)) as station,
+        hal.Station.from_text(text.format(osw=osw.address, bob=bob.address)) as station,
     ):
         yield station, bob
 
@@ -234,3 +247,177 @@ def test_all_mistakes_are_reported_at_once_with_their_lines() -> None:
     ):
         assert any(mistake.startswith(start) and word in mistake for mistake in mistakes), (start, word, mistakes)
     assert len(mistakes) == 12
+
+
+# --- the other end: a receiver that opens its shutter -----------------------------------------------------------------
+
+RECEIVERS: dict[str, Callable[[], hal.Receiver]] = {
+    "toshiba": lambda: toshiba.Receiver({"control": hal.Resource.parse("serial:/dev/none")}, name="bob"),
+    "nec": lambda: nec.Receiver({"control": hal.Resource.parse("visa:TCPIP::127.0.0.1::1::SOCKET")}, name="bob"),
+}
+"""Of both families, and without a wire: an order that reaches for it ends in a `NotConnectedError`."""
+FAMILIES = pytest.mark.parametrize("family", list(RECEIVERS))
+
+
+def open_by_hand(receiver: hal.Receiver) -> None:
+    receiver.shutter = hal.Shutter.OPEN
+
+
+OPENS: dict[str, Callable[[hal.Receiver], object]] = {
+    "shutter": open_by_hand,
+    "power_on": lambda receiver: receiver.power_on(),
+    "start": lambda receiver: receiver.start(),
+    "align": lambda receiver: receiver.align(),
+    "clear_fault": lambda receiver: receiver.clear_fault(),
+    "acknowledge_security": lambda receiver: receiver.acknowledge_security(),
+    "select_link": lambda receiver: receiver.select_link("TKTX0001", "A"),
+    "load_preshared_key": lambda receiver: receiver.load_preshared_key(hal.KeyMaterial(bytes(16))),
+}
+"""Orders by which a receiver opens its shutter, now or at the alignment that they lead to."""
+DARK: dict[str, Callable[[hal.Receiver], object]] = {
+    "power_off": lambda receiver: receiver.power_off(),
+    "stop": lambda receiver: receiver.stop(),
+    "apply_safe_state": lambda receiver: receiver.apply_safe_state(),
+    "zeroize": lambda receiver: receiver.zeroize("TKRX0001"),
+    "shutter": lambda receiver: setattr(receiver, "shutter", hal.Shutter.CLOSED),
+}
+
+
+def lit(receiver: hal.Receiver, connections: Mapping[int, int] | Exception) -> list[int]:
+    """Bind a receiver behind output 2 to a switch whose inputs 1 and 3 are classical; return where it counts."""
+    asked: list[int] = []
+
+    def joined() -> Mapping[int, int]:
+        asked.append(1)
+        if isinstance(connections, Exception):
+            raise connections
+        return connections
+
+    receiver.add_interlock(hal.ShutterInterlock("bright-light", frozenset({1, 3}), 2, joined))
+    return asked
+
+
+@FAMILIES
+@pytest.mark.parametrize("order", list(OPENS))
+def test_a_receiver_does_not_open_onto_light_that_is_joined_already(family: str, order: str) -> None:
+    receiver = RECEIVERS[family]()
+    lit(receiver, {3: 2})
+    with pytest.raises(
+        hal.InterlockError, match=rf"bright-light: {order}.* input 3 .*joined to output 2.*nothing was sent"
+    ):
+        OPENS[order](receiver)
+
+
+@FAMILIES
+@pytest.mark.parametrize("order", list(OPENS))
+def test_it_opens_where_no_classical_light_is_joined(family: str, order: str) -> None:
+    receiver = RECEIVERS[family]()
+    asked = lit(receiver, {1: 1, 2: 2})
+    with pytest.raises((hal.NotConnectedError, hal.UnsupportedError)):
+        OPENS[order](receiver)
+    assert asked == [1]
+
+
+@FAMILIES
+@pytest.mark.parametrize("order", list(DARK))
+def test_what_opens_nothing_is_never_held_up(family: str, order: str) -> None:
+    receiver = RECEIVERS[family]()
+    asked = lit(receiver, {1: 2})
+    with pytest.raises(hal.NotConnectedError):
+        DARK[order](receiver)
+    assert asked == []
+
+
+@FAMILIES
+def test_a_switch_that_cannot_be_asked_counts_as_joined(family: str) -> None:
+    receiver = RECEIVERS[family]()
+    lit(receiver, hal.NotConnectedError("nobody is there", device="osw"))
+    with pytest.raises(hal.InterlockError, match=r"cannot be asked.*counts as joined \(nobody is there \[device osw"):
+        receiver.align()
+
+
+@FAMILIES
+def test_a_receiver_is_forced_open_for_a_reason_that_is_logged(family: str, caplog: pytest.LogCaptureFixture) -> None:
+    receiver = RECEIVERS[family]()
+    lit(receiver, {1: 2})
+    with receiver.interlocks_forced("  "), pytest.raises(hal.InterlockError):
+        receiver.align()
+    with caplog.at_level(logging.WARNING, "tokaido.hal.interlock"):
+        with receiver.interlocks_forced("Raman noise of the data channel is measured"):
+            for act in OPENS.values():
+                with pytest.raises((hal.NotConnectedError, hal.UnsupportedError)):
+                    act(receiver)
+        assert len(caplog.records) == len(OPENS)
+        assert "bob: interlock bright-light FORCED (Raman noise of the data channel is measured): " in caplog.text
+        with pytest.raises(hal.InterlockError):  # the reason held inside the block
+            receiver.align()
+
+
+def test_one_who_leaves_takes_his_own_reason_with_him() -> None:
+    receiver = RECEIVERS["toshiba"]()
+    lit(receiver, {1: 2})
+    first, second = receiver.interlocks_forced("first"), receiver.interlocks_forced("second")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    with pytest.raises(hal.NotConnectedError):
+        receiver.align()
+    second.__exit__(None, None, None)
+    with pytest.raises(hal.InterlockError):
+        receiver.align()
+
+
+def test_a_driver_that_overrides_an_order_is_watched_too() -> None:
+    class Eager(toshiba.Receiver):
+        def align(self) -> None:
+            self._command("ALN START FAST")
+
+    receiver = Eager({"control": hal.Resource.parse("serial:/dev/none")})
+    lit(receiver, {1: 2})
+    with pytest.raises(hal.InterlockError, match=r"align"):
+        receiver.align()
+
+
+def test_a_station_asks_the_switch_before_a_receiver_opens() -> None:
+    box = Box()
+    box.state, box.shutter = 2, "CLOSED"  # crossed: input 1 leads to output 2
+    with station_of(box) as (station, bob):
+        receiver = station.device("bob", hal.Receiver)
+        for order in (open_by_hand, OPENS["start"]):
+            with pytest.raises(hal.InterlockError, match="bright-light"):
+                order(receiver)
+        assert not any("SHT OPEN" in line or "KEY START" in line for line in bob.heard)
+        with receiver.interlocks_forced("the laser is unplugged"):
+            receiver.shutter = hal.Shutter.OPEN
+        box.state, box.shutter = 1, "CLOSED"
+        receiver.shutter = hal.Shutter.OPEN
+        assert box.shutter == "OPEN"
+
+
+def test_a_station_whose_switch_does_not_answer_opens_no_receiver() -> None:
+    box = Box()
+    box.switch_speaks, box.shutter = False, "CLOSED"
+    with station_of(box) as (station, _):
+        with pytest.raises(hal.InterlockError, match="counts as joined"):
+            station.device("bob", hal.Receiver).shutter = hal.Shutter.OPEN
+        assert box.shutter == "CLOSED"
+
+
+def test_an_interlock_for_ports_that_the_switch_lacks_protects_no_receiver_either() -> None:
+    box = Box()
+    box.shutter = "CLOSED"
+    with station_of(box, STATION.replace("{{ 2 =", "{{ 3 =")) as (station, _):
+        receiver = station.device("bob", hal.Receiver)
+        with pytest.raises(hal.InterlockError, match=r"(?s)counts as joined .*there is no output 3"):
+            receiver.shutter = hal.Shutter.OPEN
+
+
+@pytest.mark.parametrize("state", ["SELFTEST", "WARMUP", "AUTH", "ALIGN", "REALIGN"])
+def test_a_shutter_that_will_open_by_itself_counts_as_open(state: str) -> None:
+    box = Box()
+    box.shutter, box.unit_state = "CLOSED", state
+    with station_of(box) as (station, _):
+        switch = station.device("osw", hal.OpticalSwitch)
+        with pytest.raises(hal.InterlockError, match="or opens its shutter by itself"):
+            switch.replace({1: 2, 2: 1})
+        assert box.state == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import tokaido.hal as hal
 from tokaido.emulators import Emulator, launch
 from tokaido.hal import UnitState
 from tokaido.hal.transports import StreamTransport
+from tokaido_testing.patience import patient
 from tokaido_testing.unit_vendors import Vendor
 
 
@@ -78,6 +80,40 @@ def test_a_host_that_falls_silent_lets_its_watchdog_bite_and_the_unit_goes_safe(
         assert tx.attenuation == 60
         assert tx.state() is UnitState.STANDBY
         assert "LEASE_EXPIRED" in {alarm.code for alarm in tx.alarms()}
+
+
+def test_a_program_that_only_reads_keeps_no_dead_controller_s_watchdog_alive(vendor: Vendor) -> None:
+    with launch(vendor.transmitter, speed=20, warm=True) as emulator:
+        prepare(emulator, "RUN")
+        with hal.Transmitter.open(vendor.transmitter, **emulator.resources) as controller:
+            controller.set_watchdog(20)  # one second of ours
+            name = controller.watchdog_token  # type: ignore[attr-defined]
+        with hal.Transmitter.open(vendor.transmitter, **emulator.resources) as reader:
+            holder = reader.watchdog_holder()  # type: ignore[attr-defined]
+            assert holder in (name, "")  # the machine may have been slower than the watchdog
+            with pytest.raises(hal.RefusedError) if holder else nullcontext():
+                reader.set_watchdog(0)
+            reader.wait_for(UnitState.STANDBY, timeout=patient(5))
+            assert "LEASE_EXPIRED" in {alarm.code for alarm in reader.alarms()}
+
+
+def test_a_controller_that_reads_keeps_its_watchdog(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        launch(vendor.transmitter, warm=True) as emulator,
+        hal.Transmitter.open(vendor.transmitter, **emulator.resources) as tx,
+    ):
+        assert tx.watchdog_holder() == ""  # type: ignore[attr-defined]
+        tx.set_watchdog(60)
+        hal.SYSTEM_CLOCK.wait(1)
+        tx.state()  # too early to renew it
+        assert tx.watchdog_remaining() <= 59  # type: ignore[attr-defined]
+        monkeypatch.setattr("tokaido.hal._watchdog.RENEW_AFTER", 1 / 60)
+        with pytest.raises(hal.DeviceError):  # an answer as well
+            tx.output_power  # noqa: B018
+        assert 59 < tx.watchdog_remaining() <= 60  # type: ignore[attr-defined]
+        assert tx.watchdog_holder() == tx.watchdog_token  # type: ignore[attr-defined]
+        tx.set_watchdog(0)
+        assert tx.watchdog_holder() == ""  # type: ignore[attr-defined]
 
 
 def test_the_telemetry_stream_counts_its_events(emulator: Emulator, tx: hal.Transmitter) -> None:

@@ -135,18 +135,25 @@ def read(
     raise typer.Exit(_values.read(device, values or [], as_json=as_json, trace=trace))
 
 
+ForceOption = Annotated[
+    str, typer.Option("--force", metavar="WHY", help="Overrule an interlock; the reason is logged.")
+]
+
+
 @app.command("set", context_settings={"ignore_unknown_options": True})  # so that a negative number is not an option
 def set_value(
     device: DeviceArgument,
     value: Annotated[str, typer.Argument(metavar="VALUE", help="For example attenuation or detectors[0].bias.")],
     to: Annotated[str, typer.Argument(metavar="TO", help="In the value's own unit of measure.")],
+    *,
+    force: ForceOption = "",
     as_json: JsonOption = False,
     trace: TraceOption = False,
 ) -> None:
     """Set one value of a device and read it back."""
     from tokaido.console import _values  # noqa: PLC0415
 
-    _values.set_value(device, value, to, as_json=as_json, trace=trace)
+    _values.set_value(device, value, to, force=force, as_json=as_json, trace=trace)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -159,7 +166,7 @@ def connect(
         int, typer.Argument(parser=whole_number(), metavar="OUT", help="Output, from 1.", show_default=False)
     ],
     *,
-    force: Annotated[str, typer.Option(metavar="WHY", help="Overrule an interlock; the reason is logged.")] = "",
+    force: ForceOption = "",
     as_json: JsonOption = False,
     trace: TraceOption = False,
 ) -> None:
@@ -185,11 +192,18 @@ def disconnect(
 
 
 @app.command()
-def start(units: UnitsArgument, wait: WaitOption = 60, as_json: JsonOption = False, trace: TraceOption = False) -> None:
+def start(
+    units: UnitsArgument,
+    *,
+    wait: WaitOption = 60,
+    force: ForceOption = "",
+    as_json: JsonOption = False,
+    trace: TraceOption = False,
+) -> None:
     """Have units exchange keys, and wait until they do."""
     from tokaido.console import _orders  # noqa: PLC0415
 
-    _orders.order_units("start", units, wait=wait, as_json=as_json, trace=trace)
+    _orders.order_units("start", units, wait=wait, force=force, as_json=as_json, trace=trace)
 
 
 @app.command()
@@ -197,17 +211,22 @@ def stop(units: UnitsArgument, wait: WaitOption = 60, as_json: JsonOption = Fals
     """Have units end the key session, and wait until they stand by."""
     from tokaido.console import _orders  # noqa: PLC0415
 
-    _orders.order_units("stop", units, wait=wait, as_json=as_json, trace=trace)
+    _orders.order_units("stop", units, wait=wait, force="", as_json=as_json, trace=trace)
 
 
 @app.command()
 def align(
-    units: UnitsArgument, wait: WaitOption = 180, as_json: JsonOption = False, trace: TraceOption = False
+    units: UnitsArgument,
+    *,
+    wait: WaitOption = 180,
+    force: ForceOption = "",
+    as_json: JsonOption = False,
+    trace: TraceOption = False,
 ) -> None:
     """Have units repeat the alignment, and wait until they stand by again."""
     from tokaido.console import _orders  # noqa: PLC0415
 
-    _orders.order_units("align", units, wait=wait, as_json=as_json, trace=trace)
+    _orders.order_units("align", units, wait=wait, force=force, as_json=as_json, trace=trace)
 
 
 @app.command()

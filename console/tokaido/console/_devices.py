@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import tokaido.hal as hal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from tokaido.hal import Device
 
@@ -96,6 +97,11 @@ def opened(text: str, *, trace: bool = False) -> Iterator[Device]:
         **entry.resources,
     ) as device:
         yield device
+
+
+def forced(device: Device, why: str) -> AbstractContextManager[None]:
+    """Overrule the interlocks of a receiver for a reason; there are none to overrule if it is empty, or elsewhere."""
+    return device.interlocks_forced(why) if isinstance(device, hal.Receiver) else nullcontext()
 
 
 def _print_record(record: object) -> None:

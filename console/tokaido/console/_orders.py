@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import tokaido.hal as hal
-from tokaido.console._devices import named, opened
+from tokaido.console._devices import forced, named, opened
 from tokaido.console._output import print_json
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def map_lines(connections: dict[int, int]) -> Iterator[str]:
         yield f"in {source}\tout {target}"
 
 
-def order_units(verb: str, texts: Sequence[str], *, wait: float, as_json: bool, trace: bool) -> None:
+def order_units(verb: str, texts: Sequence[str], *, wait: float, force: str, as_json: bool, trace: bool) -> None:
     """Give every unit that is named the order `start`, `stop` or `align`; then wait until each of them is there.
 
     A link of a station file stands for both its units. The wait begins when all have the order.
@@ -75,6 +75,7 @@ def order_units(verb: str, texts: Sequence[str], *, wait: float, as_json: bool, 
         verb: The order.
         texts: Units or links.
         wait: How long they may take, in s; 0 waits for nothing.
+        force: Why an interlock may be overruled; empty: it may not.
         as_json: Print JSON.
         trace: Print the bytes on the wire to stderr.
     """
@@ -86,7 +87,12 @@ def order_units(verb: str, texts: Sequence[str], *, wait: float, as_json: bool, 
             for text in _units_of(several)
         ]
         for unit in units:
-            order(unit)
+            if isinstance(unit, hal.Receiver) and verb != "stop":
+                with forced(unit, force):
+                    unit.check_interlocks(verb)  # before any other unit has its order
+        for unit in units:
+            with forced(unit, force):
+                order(unit)
         deadline = hal.Deadline(hal.SYSTEM_CLOCK, wait)
         states: dict[str, str] = {}
         for unit in units:

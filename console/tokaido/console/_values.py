@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tokaido.hal as hal
-from tokaido.console._devices import opened
+from tokaido.console._devices import forced, opened
 from tokaido.console._orders import map_lines
 from tokaido.console._output import (
     brief,
@@ -183,7 +183,7 @@ def _add_map(grid: Table, sample: Sample, *rest: str) -> None:
 # --- set --------------------------------------------------------------------------------------------------------------
 
 
-def set_value(device_text: str, path: str, text: str, *, as_json: bool, trace: bool) -> None:
+def set_value(device_text: str, path: str, text: str, *, force: str, as_json: bool, trace: bool) -> None:
     """Set one value of a device and print what is in force afterwards."""
     with opened(device_text, trace=trace) as device:
         owner, value = device.find(path)
@@ -192,7 +192,8 @@ def set_value(device_text: str, path: str, text: str, *, as_json: bool, trace: b
             raise hal.ConfigurationError(
                 f"{path} is measured and cannot be set", remedy=f"What can be: {', '.join(settable)}"
             )
-        owner.write(value, _typed(value, path, text))
+        with forced(device, force):
+            owner.write(value, _typed(value, path, text))
         got = owner.read(value)
     if as_json:
         print_json({path: number(got) if isinstance(got, Enum) else got, "unit": value.unit})

@@ -124,6 +124,7 @@ __all__ = [
     "Resource",
     "Severity",
     "Shutter",
+    "ShutterInterlock",
     "Side",
     "StateError",
     "Station",
@@ -157,7 +158,7 @@ __all__ = [
 if TYPE_CHECKING:
     from tokaido.hal import aio
     from tokaido.hal._registry import DriverEntry, drivers, emulators, load_driver, role_name, roles_of
-    from tokaido.hal.roles._interlocks import LightInterlock
+    from tokaido.hal.roles._interlocks import LightInterlock, ShutterInterlock
     from tokaido.hal.roles._link_status import LinkStatus
     from tokaido.hal.roles._switch import OpticalSwitch
     from tokaido.hal.roles._switch_values import BootMode, PortState, Side, SwitchCapability, SwitchPort, SwitchSize
@@ -179,6 +180,7 @@ else:
             "role_name": "tokaido.hal._registry",
             "roles_of": "tokaido.hal._registry",
             "LightInterlock": "tokaido.hal.roles._interlocks",
+            "ShutterInterlock": "tokaido.hal.roles._interlocks",
             "LinkStatus": "tokaido.hal.roles._link_status",
             "OpticalSwitch": "tokaido.hal.roles._switch",
             "BootMode": "tokaido.hal.roles._switch_values",

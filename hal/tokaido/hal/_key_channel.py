@@ -95,7 +95,8 @@ class _Reply(msgspec.Struct):
 class _Event(msgspec.Struct):
     """The header of an event of the telemetry stream."""
 
-    event: Literal["telemetry", "alarm"]
+    event: str
+    """Its kind: telemetry or alarm. Others may be added."""
     serial_number: str
     seq: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_WHOLE)]
     uptime_ms: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_WHOLE)] = 0
@@ -352,7 +353,8 @@ class KeyChannel(ABC):
                     transport.listen(min(quiet.remaining_s, 1.0))
                 while waiting:
                     event = waiting.popleft()
-                    yield self._telemetry_event(event, last, declared)
+                    if event.event in ("telemetry", "alarm"):
+                        yield self._telemetry_event(event, last, declared)
                     last = event.seq
                     quiet = Deadline(self._clock, timeout)
         finally:

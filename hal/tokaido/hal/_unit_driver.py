@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import (
     ClosedError,
+    DeviceError,
     KeyMaterialError,
     ProtocolError,
     RangeError,
@@ -19,6 +20,7 @@ from tokaido.hal._keys import KeyMaterial
 from tokaido.hal._line_device import LineDevice
 from tokaido.hal._numbers import real, whole
 from tokaido.hal._values import Answer, encode, not_negative
+from tokaido.hal._watchdog import WatchdogHolder
 from tokaido.hal.roles._alarms import Alarm, Severity
 from tokaido.hal.roles._units import LinkKey, LinkSelection, Unit
 
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
     from tokaido.hal._key_channel import KeyChannel
     from tokaido.hal._keys import KeyBlock
     from tokaido.hal.roles._units import TelemetryEvent
+    from tokaido.hal.transports._codec import Request
     from tokaido.hal.transports._resources import Resource
+
+V = TypeVar("V")
 
 
 class UnitDriver(Unit, LineDevice, ABC):
@@ -53,7 +58,7 @@ class UnitDriver(Unit, LineDevice, ABC):
     link_list_command: ClassVar[str]
     """Asks for peer, path and remaining bits of every link that has a pre-shared key."""
     watchdog_command: ClassVar[str]
-    """Asks for the time of the watchdog in s and for what is left of it, or sets the former."""
+    """Asks for time, rest and holder of the watchdog, or sets time and holder; with `:KEEP` behind it renews it."""
     watchdog_range: ClassVar[tuple[float, float]]
     """Shortest and longest time of a watchdog in s."""
 
@@ -98,6 +103,8 @@ class UnitDriver(Unit, LineDevice, ABC):
         self._keys_lock = threading.Lock()  # held for moments only, and never during an exchange
         self._channel: KeyChannel | None = None
         self._closed = False
+        self._watchdog = WatchdogHolder(clock)
+        self._greeting = False
 
     def close(self) -> None:
         """Disconnect, the key channel first; changes nothing in the unit."""
@@ -156,10 +163,19 @@ class UnitDriver(Unit, LineDevice, ABC):
         )
 
     def set_watchdog(self, seconds: float) -> None:
-        """Set the watchdog; 0 ends it. Every later exchange starts it again.
+        """Set the watchdog, and take it over from another program; 0 ends it. This object alone renews it.
+
+        It does so by itself, behind an exchange over the control port that comes when more than a third of the time has
+        passed since the last renewal. So a program has to ask or order something at least every two thirds of
+        `seconds`; drawing keys, listening to a stream and `transport.query` do not count. Reading does not renew a
+        watchdog that another object or program set. An emulated unit counts `seconds` in its own, faster time.
+
+        If the unit refuses a renewal, it went to its safe state (alarm LEASE_EXPIRED) or another program took the
+        watchdog over: `tokaido.hal.watchdog` logs a warning, and it is renewed no more until it is set again.
 
         Raises:
             RangeError: It is shorter or longer than the unit can; nothing was sent.
+            RefusedError: It was to be ended and another holds it: set it first, which takes it over.
         """
         seconds = real(seconds, "a watchdog", finite=False)
         shortest, longest = self.watchdog_range
@@ -168,17 +184,51 @@ class UnitDriver(Unit, LineDevice, ABC):
                 f"a watchdog lasts {shortest:g} to {longest:g} s, or 0 for none, not {seconds!r}",
                 remedy="Nothing was sent",
             )
-        self._command(f"{self.watchdog_command} {encode(seconds)}")
+        command = f"{self.watchdog_command} {encode(seconds)},{self._written(self.watchdog_token)}"
+        self._watchdog.set(seconds, lambda: self._command(command))
 
     def watchdog_remaining(self) -> float:
         """Get the time in s after which the unit will go to its safe state; 0 when there is no watchdog."""
         return self._read(f"{self.watchdog_command}?", self._remaining_s)
 
+    def watchdog_holder(self) -> str:
+        """Get the name under which the watchdog is held, such as `watchdog_token`; empty when there is none."""
+        return self._read(f"{self.watchdog_command}?", lambda text: self._lease(text)[2])
+
+    @property
+    def watchdog_token(self) -> str:
+        """The name under which this object sets a watchdog: eight hexadecimal digits, chosen at random. No secret."""
+        return self._watchdog.token
+
     def _remaining_s(self, text: str) -> float:
+        return not_negative(float, self._lease(text)[1], "watchdog")
+
+    def _lease(self, text: str) -> list[str]:
         fields = self._fields(text)
-        if len(fields) != 2:
+        if len(fields) != 3:
             raise ProtocolError(f"{text[:80]!r} is not a watchdog")
-        return not_negative(float, fields[1], "watchdog")
+        return fields
+
+    def _exchange(self, request: Request[bytes, V]) -> V:
+        try:
+            value = super()._exchange(request)
+        except DeviceError:  # the unit answered
+            self._renew_watchdog()
+            raise
+        self._renew_watchdog()
+        return value
+
+    def _renew_watchdog(self) -> None:
+        if not self._greeting:
+            keep = f"{self.watchdog_command}:KEEP {self._written(self.watchdog_token)}"
+            self._watchdog.renew(lambda: self._query(keep), self.name)
+
+    def _greet(self) -> None:
+        self._greeting = True  # nothing but questions to a box that may be another one
+        try:
+            super()._greet()
+        finally:
+            self._greeting = False
 
     # --- the key channel ----------------------------------------------------------------------------------------------
 

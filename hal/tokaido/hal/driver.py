@@ -105,6 +105,7 @@ __all__ = [
     "UnsupportedError",
     "ValueTypeError",
     "Valued",
+    "WatchdogHolder",
     "WrongDeviceError",
     "ZmqTransport",
     "decode",
@@ -133,6 +134,7 @@ if TYPE_CHECKING:
     from tokaido.hal._line_device import LineDevice, SilentCodec
     from tokaido.hal._pushed_keys import PushedBlock, PushedKeys
     from tokaido.hal._unit_driver import UnitDriver
+    from tokaido.hal._watchdog import WatchdogHolder
     from tokaido.hal.transports._opening import open_transport
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._scpi import (
@@ -157,6 +159,7 @@ else:
             "PushedBlock": "tokaido.hal._pushed_keys",
             "PushedKeys": "tokaido.hal._pushed_keys",
             "UnitDriver": "tokaido.hal._unit_driver",
+            "WatchdogHolder": "tokaido.hal._watchdog",
             "Transport": "tokaido.hal.transports._transport",
             "trace": "tokaido.hal.transports._transport",
             "StreamTransport": "tokaido.hal.transports._stream",

@@ -99,7 +99,7 @@ def test_each_fault_leads_to_its_alarm_and_each_alarm_ends_as_the_page_says(
         leads_to = {"FAUL:CLE": "SELFTEST", "SEC:ACKN": "AUTH" if after else "RUN"}[ends]
         assert instrument.state() in {leads_to, "TRACK"}
     elif ends == "lease":
-        instrument.data("UNIT:LEAS 0")
+        instrument.data('UNIT:LEAS 0,"7F3A09C2"')
     elif ends == "":
         instrument.pass_time(200)
     assert instrument.active() == ({code} if ends == "block" else besides)

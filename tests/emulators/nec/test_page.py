@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.emulators.nec import ReceiverModel, TransmitterModel
-from tokaido.emulators.nec._commands import Choice, LinkSelectionRow, Order, QueryRow, SettingRow
+from tokaido.emulators.nec._commands import Choice, KeepRow, LeaseRow, LinkSelectionRow, Order, QueryRow, SettingRow
 from tokaido_testing.sealed import PAGE, Instrument, PageRow, page_table
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def in_code(row: Command) -> tuple[str, str]:
 
 
 def test_the_page_was_read(kind: Kind) -> None:
-    assert len(page_table("4.1")) == 31
+    assert len(page_table("4.1")) == 32
     assert len(page_table("4.2")) == 16
     assert len(page_table("4.3")) == 18
     assert {row.states for row in kind.rows} <= set(GROUPS)
@@ -93,7 +93,7 @@ def test_limits_words_and_delivery_values_are_those_of_the_page(kind: Kind) -> N
     settings = 0
     for page, row in zip(kind.rows, kind.model().table.rows, strict=True):
         if isinstance(row, SettingRow):
-            takes = kind.of(page.parameters).removeprefix("s: ")
+            takes = kind.of(page.parameters).removeprefix('seconds,"holder"; seconds: ')
             unit = {"UNIT:LEASe": " s", "KEY:BLOCk": " bit"}.get(page.header, "")
             assert row.takes == takes + unit
             found = re.search(r"([0-9.]+) at delivery(?: for S, ([0-9.]+) for A)?", page.meaning)
@@ -191,7 +191,8 @@ def test_wavelengths_lie_on_the_grid_of_the_page() -> None:
 # --- states ---------------------------------------------------------------------------------------------------------
 
 VALUES = {
-    "UNIT:LEASe": "30",
+    "UNIT:LEASe": '30,"7F3A09C2"',
+    "UNIT:LEASe:KEEP": '"7F3A09C2"',
     "KEY:BLOCk": "200000",
     "KEY:BASis": "0.6",
     "CHANnel<c>:STATe": "ON",
@@ -236,6 +237,8 @@ def test_every_order_is_allowed_or_refused_in_every_state_as_the_page_says(lette
             model = kind.model()
             model.prepare(state)
             instrument = Instrument(model)
+            if row.header == "UNIT:LEASe:KEEP":
+                instrument.data('UNIT:LEAS 30,"7F3A09C2"')
             reply = instrument.ask(order.format(serial=model.serial_number))
             if state in GROUPS[row.states]:
                 assert (reply.code, reply.data) == (0, None), (order, state, reply)
@@ -244,7 +247,7 @@ def test_every_order_is_allowed_or_refused_in_every_state_as_the_page_says(lette
                 assert reply.code == 130, (order, state, reply)
                 assert reply.text.startswith(f"Not in this state;{state}: {order.split(' ')[0]}")
                 assert instrument.state() == state
-    assert orders == {"T": 20, "S": 18, "A": 19}[letter]
+    assert orders == {"T": 21, "S": 19, "A": 20}[letter]
 
 
 @pytest.mark.parametrize("letter", ["T", "S", "A"])
@@ -266,4 +269,12 @@ def test_every_question_is_answered_in_every_state_and_changes_nothing(letter: s
 
 def test_every_row_of_the_table_is_asked_or_ordered_by_somebody() -> None:
     for model in (TransmitterModel(), ReceiverModel()):
-        assert {type(row) for row in model.table.rows} == {QueryRow, SettingRow, Choice, Order, LinkSelectionRow}
+        assert {type(row) for row in model.table.rows} == {
+            QueryRow,
+            SettingRow,
+            LeaseRow,
+            KeepRow,
+            Choice,
+            Order,
+            LinkSelectionRow,
+        }

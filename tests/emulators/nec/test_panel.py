@@ -114,8 +114,8 @@ def test_path_memory_and_parts_without_a_number(tx: Instrument) -> None:
         ("SOUR:ATT 60.1", -222),
         ("SOUR:ATT 1e300", -222),
         ("KEY:BLOC 99999", -222),
-        ("UNIT:LEAS 4", -222),
-        ("UNIT:LEAS 3601", -222),
+        ('UNIT:LEAS 4,"7F3A09C2"', -222),
+        ('UNIT:LEAS 3601,"7F3A09C2"', -222),
         ("STAT:ALAR:LOG? -1", -222),
         ('LINK:SEL "TKNR0001",""', -222),
         ('LINK:SEL "-","-"', -222),
@@ -149,7 +149,7 @@ def test_refusals_have_their_number_and_change_nothing(tx: Instrument, message: 
     [
         ("SOUR:ATT 99", "Data out of range;SOUR:ATT takes 0 to 60 dB"),
         ("SOUR:PHOT:SIGN 2", "Data out of range;SOUR:PHOT:SIGN takes 0.05 to 1"),
-        ("UNIT:LEAS 1", "Data out of range;UNIT:LEAS takes 0, or 5 to 3600 s"),
+        ('UNIT:LEAS 1,"7F3A09C2"', "Data out of range;UNIT:LEAS takes 0, or 5 to 3600 s"),
         ("CHAN2:STAT HALF", "Illegal parameter value;CHAN2:STAT takes ON or OFF"),
         ("KEY:STOP", "Not in this state;STANDBY: KEY:STOP is allowed in RUN, TRACK, DEGRADED, REALIGN"),
         ('SEC:ZER "OTHER"', "Refused;that is the serial number of another unit"),
@@ -176,10 +176,10 @@ def test_header_goes_before_parameters_range_before_state_and_state_before_reaso
         ("SOUR:ATT -0", "SOUR:ATT?", "0"),
         ("SOUR:ATT .5", "SOUR:ATT?", "0.5"),
         ("SOUR:PHOT:VAC 2.1e-05", "SOUR:PHOT:VAC?", "2.1e-05"),
-        ("KEY:BLOC 3E5", "KEY:BLOC?", "300000"),
+        ("KEY:BLOC 300000", "KEY:BLOC?", "300000"),
         ("CHAN3:STAT on", "CHAN3:STAT?", "ON"),
         ("SOUR:PROB:DEC 0.25", "SOUR:PROB:SIGN?", "0.65"),
-        ("UNIT:LEAS 5", "UNIT:LEAS?", "5,5"),
+        ('UNIT:LEAS 5,"7F3A09C2"', "UNIT:LEAS?", '5,5,"7F3A09C2"'),
     ],
 )
 def test_what_is_ordered_is_in_force(tx: Instrument, order: str, question: str, answer: str) -> None:
@@ -334,26 +334,64 @@ def test_a_program_that_waits_for_a_state_is_told_by_the_events() -> None:
 
 def test_a_lease_that_runs_out_does_what_safe_does() -> None:
     tx = in_state(TransmitterModel, "RUN")
-    assert tx.data("UNIT:LEAS?") == "0,0"
-    tx.data("UNIT:LEAS 30")
+    assert tx.data("UNIT:LEAS?") == '0,0,""'
+    tx.data('UNIT:LEAS 30,"7F3A09C2"')
     tx.pass_time(20)
-    assert tx.line("UNIT:LEAS?") == "30,10\n"
-    assert tx.data("UNIT:LEAS?") == "30,30"
+    assert tx.data("UNIT:LEAS?") == '30,10,"7F3A09C2"'
+    tx.data('UNIT:LEAS:KEEP "7F3A09C2"')
+    assert tx.data("UNIT:LEAS?") == '30,30,"7F3A09C2"'
     tx.pass_time(30.1)
-    assert tx.line("UNIT:STAT?;:SOUR:EMIS?;:UNIT:LEAS?") == "STANDBY,NONE;0;0,0\n"
+    assert tx.line("UNIT:STAT?;:SOUR:EMIS?;:UNIT:LEAS?") == 'STANDBY,NONE;0;0,0,""\n'
     assert tx.active() == {"LEASE_EXPIRED"}
-    tx.data("UNIT:LEAS 0")
+    tx.data('UNIT:LEAS 0,"7F3A09C2"')
     assert tx.active() == set()
 
 
-def test_neither_a_person_nor_a_wrong_seal_renews_a_lease() -> None:
+def test_no_request_renews_a_lease_but_its_holder_s_own() -> None:
+    """A program that reads beside a dead controller keeps nothing alive, sealed or not; nor does a repeated request."""
     tx = in_state(TransmitterModel, "RUN")
-    tx.data("UNIT:LEAS 5")
+    tx.data('UNIT:LEAS 5,"7F3A09C2"')
     for _ in range(6):
+        tx.data("UNIT:STAT?")
+        tx.line("FETC:ALL?")
+        tx.line(request("TKNT0001", "00C0DE", 'UNIT:LEAS:KEEP "7F3A09C2"'))
+        tx.line(request("OTHER", "000001", 'UNIT:LEAS:KEEP "7F3A09C2"'))
+        assert tx.ask('UNIT:LEAS:KEEP "7F3A09C3"').code == 132
         tx.pass_time(1)
-        tx.line("UNIT:STAT?")
-        tx.line(request("OTHER", "000001", "UNIT:STAT?"))
     assert tx.line("UNIT:STAT?") == "STANDBY,NONE\n"
+    assert tx.ask('UNIT:LEAS:KEEP "7F3A09C2"').code == 132
+
+
+def test_a_lease_is_taken_over_and_never_ended_for_another() -> None:
+    tx = in_state(TransmitterModel, "RUN")
+    tx.data('UNIT:LEAS 5,"7F3A09C2"')
+    refused = tx.ask('UNIT:LEAS 0,"00000001"')
+    assert (refused.code, refused.text) == (132, "Refused;7F3A09C2 holds the lease; take it over first")
+    tx.line('UNIT:LEAS 60,"0000ABCD"')  # an operator
+    assert tx.ask('UNIT:LEAS:KEEP "7F3A09C2"').code == 132
+    tx.pass_time(50)
+    assert tx.data("UNIT:LEAS?") == '60,10,"0000ABCD"'
+    tx.data('UNIT:LEAS 0,"0000ABCD"')
+    assert tx.data("UNIT:LEAS?") == '0,0,""'
+
+
+@pytest.mark.parametrize(
+    ("order", "code"),
+    [
+        ("UNIT:LEAS 30", -109),
+        ('UNIT:LEAS 30,"7F3A09C2",1', -108),
+        ("UNIT:LEAS 30,7F3A09C2", -104),
+        ('UNIT:LEAS 30,"7f3a09c2"', -222),
+        ('UNIT:LEAS 30,"7F3A09C"', -222),
+        ('UNIT:LEAS ABC,"7F3A09C2"', -104),
+        ("UNIT:LEAS:KEEP", -109),
+        ("UNIT:LEAS:KEEP 1", -104),
+        ('UNIT:LEAS:KEEP ""', -222),
+        ("UNIT:LEAS:KEEP?", -113),
+    ],
+)
+def test_a_holder_of_another_form_is_none(order: str, code: int) -> None:
+    assert in_state(TransmitterModel, "RUN").ask(order).code == code
 
 
 # --- the worked messages of the page --------------------------------------------------------------------------------

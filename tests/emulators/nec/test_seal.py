@@ -23,13 +23,9 @@ class Sealed(ScpiModel):
     dialect = Dialect(stop_after_command_error=True)
 
     def __init__(self) -> None:
-        self.renewals = 0
         self.sets = 0
         super().__init__()
-        self.sealing = SealedMessages(self, self.serial_number, self._renew)
-
-    def _renew(self) -> None:
-        self.renewals += 1
+        self.sealing = SealedMessages(self, self.serial_number)
 
     def takes_whole(self, message: str) -> bool:
         return self.sealing.take(message)
@@ -114,7 +110,6 @@ def test_the_header_is_written_as_others_are_and_the_end_of_the_line_is_not_coun
 def test_another_box_does_not_believe_it_and_says_so_under_its_own_seal(box: Sealed) -> None:
     assert box.line(request("000001", "SOUR:ATT 3", "TKNT0002")) == reply("000001", '110,"Seal does not match"')
     assert box.attenuation == 35
-    assert box.renewals == 0
 
 
 def test_every_digit_counts(box: Sealed) -> None:
@@ -241,18 +236,7 @@ def test_a_request_with_a_wrong_seal_is_not_remembered(box: Sealed) -> None:
     assert box.line(request("000001", "SOUR:ATT 4")) == reply("000001", '0,"No error"')
 
 
-# --- the lease, and what could break a reply ------------------------------------------------------------------------
-
-
-def test_only_a_right_seal_renews_the_lease(box: Sealed) -> None:
-    box.line("SOUR:ATT?")
-    box.line("SEAL? 1;SOUR:ATT?")
-    box.line(request("000001", "SOUR:ATT?", "OTHER"))
-    assert box.renewals == 0
-    box.line(request("000001", "SOUR:ATT?"))
-    box.line(request("000001", "SOUR:ATT?"))
-    box.line(request("000001", "KEY:STAR"))
-    assert box.renewals == 3
+# --- what could break a reply ---------------------------------------------------------------------------------------
 
 
 def test_a_reply_that_would_be_too_long_ends_before_what_does_not_fit(box: Sealed) -> None:

@@ -85,7 +85,7 @@ def test_each_fault_leads_to_its_alarm_and_each_alarm_ends_as_the_page_says(kind
         leads_to = {"FLT CLR": "SELFTEST", "SEC ACK": "AUTH" if after else "RUN"}[ends]
         assert program.data("STAT?") in {leads_to, "TRACK"}
     elif ends == "LSE":
-        program.data("LSE 0")
+        program.data("LSE 0,7F3A09C2")
     elif ends == "":
         program.pass_time(200)
     assert program.active() == ({code} if ends == "block" else besides)

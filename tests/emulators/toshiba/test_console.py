@@ -119,8 +119,15 @@ def test_a_line_too_long_is_thrown_away_up_to_its_end(program: Program) -> None:
         ("VOA:ATT 1e300", "22 RANGE"),
         ("IM:BIAS -10.5", "22 RANGE"),
         ("BLK 99999", "22 RANGE"),
-        ("LSE 4", "22 RANGE"),
-        ("LSE 3601", "22 RANGE"),
+        ("LSE 4,7F3A09C2", "22 RANGE"),
+        ("LSE 3601,7F3A09C2", "22 RANGE"),
+        ("LSE 30,7F3A09C", "22 RANGE"),
+        ("LSE 30,7f3a09c2", "22 RANGE"),
+        ("LSE 30", "21 ARGUMENT"),
+        ("LSE 30,7F3A09C2,1", "21 ARGUMENT"),
+        ("LSE:KEEP", "21 ARGUMENT"),
+        ("LSE:KEEP -", "22 RANGE"),
+        ("LSE:KEEP?", "20 UNKNOWN"),
         ("MU:DEC 0.5", "32 REFUSED"),
         ("MU:SIG 0.1", "32 REFUSED"),
         ("SEC ZEROIZE,TKTX9999", "32 REFUSED"),
@@ -142,13 +149,13 @@ def test_refusals_have_their_number_and_name(program: Program, command: str, err
         ("IM:BIAS -1.25", "-1.25"),
         ("BLK 300000", "300000"),
         ("MU:VAC 2.1e-05", "2.1e-05"),
-        ("LSE 0", "0"),
-        ("LSE 5", "5"),
+        ("LSE 0,7F3A09C2", "0,0,-"),
+        ("LSE 5,7F3A09C2", "5,5,7F3A09C2"),
     ],
 )
 def test_a_setting_answers_with_what_is_in_force(program: Program, command: str, answer: str) -> None:
     assert program.data(command) == answer
-    assert program.data(command.partition(" ")[0] + "?").partition(",")[0] == answer
+    assert program.data(command.partition(" ")[0] + "?") == answer
 
 
 # --- repeats --------------------------------------------------------------------------------------------------------

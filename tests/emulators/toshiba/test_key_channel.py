@@ -341,7 +341,7 @@ def test_the_same_inputs_give_the_same_bytes_however_time_is_cut(steps: int) -> 
         model.receive_message(
             b"one", "k", [b"12345678", b'{"verb":"subscribe","serial_number":"TKTX0001","interval_ms":700}']
         )
-        for command in ("PWR ON", "TEL?", "LSE 30", "SEC ACK"):
+        for command in ("PWR ON", "TEL?", "LSE 30,7F3A09C2", "SEC ACK"):
             program.ask(command)
             start = model.now_ns
             for part in range(1, parts + 1):

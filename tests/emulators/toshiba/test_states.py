@@ -23,7 +23,7 @@ BOTH = {
     "FLT CLR": {"FAULT"},
     "SEC ACK": {"SECURITY_HOLD"},
     "SEC ZEROIZE,{serial}": ANY,
-    "LSE 30": ANY,
+    "LSE 30,7F3A09C2": ANY,
     "BLK 200000": SETUP,
     "BAS 0.6": SETUP,
     "LNK -,-": SETUP,

@@ -108,7 +108,7 @@ class AcmeUnit(UnitModel):
         return {"temperature": float(self.value("chassis_temperature").value)}
 
     def _delivery(self) -> dict[str, float]:
-        return {"watchdog": 0.0, "block_bits": BLOCK_BITS, "key_basis_probability": 0.55}
+        return {"block_bits": BLOCK_BITS, "key_basis_probability": 0.55}
 
 
 class Alice(AcmeUnit, TransmitterUnit):

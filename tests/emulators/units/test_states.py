@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
-from tokaido_testing.console import Program
+from tokaido_testing.console import Program, seal
 
 STATES = (
     "OFF SELFTEST WARMUP AUTH ALIGN STANDBY RUN TRACK DEGRADED REALIGN FAULT SECURITY_HOLD ZEROIZE".split()  # noqa: SIM905
@@ -156,34 +156,54 @@ def test_zeroize_erases_the_preshared_key_and_ends_in_off() -> None:
 
 def test_a_lease_that_runs_out_does_what_safe_does() -> None:
     program = in_state(TransmitterModel, "RUN")
-    assert program.data("LSE?") == "0,0"
-    assert program.data("LSE 30") == "30"
+    assert program.data("LSE?") == "0,0,-"
+    assert program.data("LSE 30,7F3A09C2") == "30,30,7F3A09C2"
     program.pass_time(20)
-    assert program.data("LSE?") == "30,30"
+    assert program.data("LSE?") == "30,10,7F3A09C2"
+    assert program.data("LSE:KEEP 7F3A09C2") == ""
     program.pass_time(29.9)
     assert program.data("STAT?") in ("RUN", "TRACK")
-    program.pass_time(30.1)
+    program.pass_time(0.2)
     assert program.data("STAT?") == "STANDBY"
     assert program.data("EMI?") == "0"
-    assert program.data("LSE?") == "0,0"
+    assert program.data("LSE?") == "0,0,-"
     assert program.active() == {"LEASE_EXPIRED"}
-    program.data("LSE 0")
+    program.data("LSE 0,7F3A09C2")
     assert program.active() == set()
 
 
-def test_neither_a_person_nor_a_wrong_seal_renews_a_lease() -> None:
+def test_no_request_renews_a_lease_but_its_holder_s_own() -> None:
+    """A program that reads beside a dead controller keeps nothing alive, sealed or not; nor does a repeated request."""
     program = in_state(TransmitterModel, "RUN")
-    program.data("LSE 5")
+    program.data("LSE 5,7F3A09C2")
+    kept = seal("TKTX0001", "#00C0DE LSE:KEEP 7F3A09C2")
     for _ in range(6):
-        program.pass_time(1)
+        program.line(kept)
+        program.data("STAT?")
+        program.data("TEL?")
         program.line("STAT?")
-        program.line("#000001 STAT?*00000000")
+        program.line("#000001 LSE:KEEP 7F3A09C2*00000000")
+        assert program.ask("LSE:KEEP 7F3A09C3").startswith("ERR 32 REFUSED ")
+        program.pass_time(1)
     assert program.data("STAT?") == "STANDBY"
+    assert program.ask("LSE:KEEP 7F3A09C2").startswith("ERR 32 REFUSED nobody holds")
+
+
+def test_a_lease_is_taken_over_and_never_ended_for_another() -> None:
+    program = in_state(TransmitterModel, "RUN")
+    program.data("LSE 5,7F3A09C2")
+    assert program.ask("LSE 0,00000001").startswith("ERR 32 REFUSED 7F3A09C2 holds")
+    program.line("lse 60,0000abcd")  # an operator
+    assert program.ask("LSE:KEEP 7F3A09C2").startswith("ERR 32 REFUSED 0000ABCD holds")
+    program.pass_time(50)
+    assert program.data("LSE?") == "60,10,0000ABCD"
+    program.data("LSE 0,0000ABCD")
+    assert program.data("LSE?") == "0,0,-"
 
 
 def test_a_lease_counts_in_every_state() -> None:
     program = in_state(ReceiverModel, "OFF")
-    program.data("LSE 5")
+    program.data("LSE 5,7F3A09C2")
     program.pass_time(5.1)
     assert program.active() == {"LEASE_EXPIRED"}
     assert program.data("STAT?") == "OFF"

@@ -68,14 +68,14 @@ class Rig:
         self.correlated = False
         """Whether a reply of this protocol says what it answers, so that a driver can tell a wrong one."""
 
-    def launch(self, serial_number: str | None = None) -> Emulator:
-        """Start another emulator of this kind."""
+    def launch(self, serial_number: str | None = None, *, speed: float = 1.0) -> Emulator:
+        """Start another emulator of this kind, whose time may pass faster."""
         return launch(
             self.plan.emulator,
             wire_end=self.wire_end,
             serial_number=serial_number,
             seed=self.plan.seed,
-            **self.plan.options,
+            **{"speed": speed, **self.plan.options},
         )
 
     def reopen(self) -> hal.Device:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import tokaido.hal as hal
 from tokaido.emulators.conformance._contract import Contract
 from tokaido.emulators.conformance._questions import Order, Question, settings
+from tokaido.emulators.conformance._rig import until
 from tokaido.hal.driver import Query, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tokaido.emulators.conformance._rig import Rig
 
+SPEED = 20.0
+WATCHDOG_S = 20.0
+"""A watchdog of one second of ours, where the unit's time passes so much faster."""
 STEPS = 64
 """In how many steps the range of a setting is gone through."""
 
@@ -93,6 +99,52 @@ class UnitContract(Contract):
         outcome = rig.call(unit.stop)
         assert isinstance(outcome, hal.RefusedError)
         assert unit.state() is before
+
+    def test_an_interlock_keeps_a_receiver_shut_before_anything_is_sent(self, rig: Rig) -> None:
+        """A receiver that classical light is joined to opens neither by hand nor on its way to an alignment."""
+        receiver = rig.device
+        if not isinstance(receiver, hal.Receiver):
+            return
+        asked: list[int] = []
+
+        def joined() -> dict[int, int]:
+            asked.append(1)
+            return {1: 2}
+
+        receiver.add_interlock(hal.ShutterInterlock("test", frozenset({1}), 2, joined))
+        opening: list[Callable[[], object]] = [
+            lambda: setattr(receiver, "shutter", hal.Shutter.OPEN),
+            receiver.power_on,
+            receiver.start,
+            receiver.align,
+            receiver.clear_fault,
+            receiver.acknowledge_security,
+            lambda: receiver.select_link("", ""),
+        ]
+        with rig.listening() as written:
+            for order in opening:
+                with pytest.raises(hal.InterlockError):
+                    order()
+        assert all(self.plan.is_query(text) for text in written)
+        with receiver.interlocks_forced("conformance"):
+            outcome = rig.call(receiver.align)
+        assert not isinstance(outcome, hal.InterlockError)
+        assert len(asked) == len(opening) + 1
+
+    def test_a_program_that_only_reads_renews_nobody_s_watchdog(self, rig: Rig) -> None:
+        """A controller sets a watchdog and is gone, another program reads, and the unit raises its alarm."""
+        assert isinstance(rig.device, hal.Unit)
+        if hal.Capability.WATCHDOG not in rig.device.capabilities or "speed" in self.plan.options:
+            return
+        with rig.launch(speed=SPEED) as emulator:
+            with rig.open(emulator) as controller:
+                assert isinstance(controller, hal.Unit)
+                before = controller.alarms()
+                controller.set_watchdog(WATCHDOG_S)
+            with rig.open(emulator) as reader:
+                assert isinstance(reader, hal.Unit)
+                reader.transport.timeout_s = rig.deadline_s
+                assert until(lambda: len(reader.alarms()) > len(before), 3 * WATCHDOG_S / SPEED), "it was renewed"
 
     def test_the_safe_state_is_reached_on_request(self, rig: Rig) -> None:
         """The role's safe state may be asked for in every state."""

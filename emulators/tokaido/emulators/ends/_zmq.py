@@ -61,6 +61,24 @@ class ZmqEnd(End):
         self._router: zmq.Socket[bytes] | None = None
         self._poller = zmq.Poller()
 
+    def add_client(self, public: bytes) -> None:
+        """Put a host's public key (z85) on the list: an operator's act at the unit."""
+        self._clients |= {public}
+
+    def revoke_client(self, public: bytes) -> None:
+        """Take a host's public key off the list. Its connections end at once.
+
+        A ROUTER ends one connection only with all the others; their hosts connect again.
+        """
+
+        def revoke() -> None:
+            self._clients -= {public}
+            if self._router is not None:
+                self._unplug_now()
+                self._replug_now()
+
+        self._order(revoke)
+
     def _open(self) -> None:
         self._context = zmq.Context()
         self._zap = self._context.socket(zmq.REP)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.units import OrderName
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _PLACE = re.compile("<[ci]>")
 
 MAX_KEPT: Final = 4096
@@ -80,14 +81,24 @@ class SettingRow:
         limit = self.limit(text)
         if limit is not None:
             return limit
-        if not _NUMBER.fullmatch(text):
-            raise ScpiError(-104, f"{called} takes a number")
+        if not (_INTEGER if self.integer else _NUMBER).fullmatch(text):
+            raise ScpiError(-104, f"{called} takes a {'whole ' if self.integer else ''}number")
         value = float(text)
-        if self.integer and not value.is_integer():
-            raise ScpiError(-104, f"{called} takes a whole number")
         if not (self.low <= value <= self.high or (self.or_zero and value == 0)):
             raise ScpiError(-222, f"{called} takes {self.takes}")
         return (value if self.decimals is None else round(value, self.decimals)) + 0.0  # no "-0"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow(SettingRow):
+    """The watchdog, which is ordered with the name of its holder."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRow:
+    """The command by which its holder renews the watchdog."""
+
+    header: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,7 @@ class LinkSelectionRow:
     listed: bool = False
 
 
-Command = QueryRow | SettingRow | Choice | Order | LinkSelectionRow
+Command = QueryRow | SettingRow | Choice | Order | KeepRow | LinkSelectionRow
 Row = TypeVar("Row", bound=Command)
 
 
@@ -164,7 +175,8 @@ COMMON: tuple[Command, ...] = (
     Order("UNIT:POWer", "power_off", "OFF"),
     Order("UNIT:SAFE", "apply_safe_state"),
     QueryRow("UNIT:UPTime", "uptime", ".1f"),
-    SettingRow("UNIT:LEASe", "watchdog", 5, 3600, 0, "s", or_zero=True, listed=False),
+    LeaseRow("UNIT:LEASe", "watchdog", 5, 3600, 0, "s", or_zero=True, listed=False),
+    KeepRow("UNIT:LEASe:KEEP"),
     Order("KEY:STARt", "start"),
     Order("KEY:STOP", "stop"),
     Order("CALibration:STARt", "align"),
@@ -264,7 +276,7 @@ class CommandTable:
         by_header: dict[tuple[str, bool], tuple[Command, ...]] = {}
         for row in rows:
             for asks in (False, True):
-                if not isinstance(row, Order if asks else QueryRow):
+                if not isinstance(row, Order | KeepRow if asks else QueryRow):
                     key = row.header, asks
                     by_header[key] = (*by_header.get(key, ()), row)
         self._patterns = [
@@ -305,7 +317,7 @@ class CommandTable:
         """Return what `FETCh:ALL?` lists, parts included, each under its name: short header in upper case."""
         listed: list[tuple[str, QueryRow | SettingRow | Choice]] = []
         for row in self.rows:
-            if isinstance(row, Order | LinkSelectionRow) or not row.listed:
+            if isinstance(row, Order | KeepRow | LinkSelectionRow) or not row.listed:
                 continue
             name, place = short_header(row.header), _PLACE.search(row.header)
             if place is None:
@@ -319,7 +331,7 @@ class CommandTable:
         """Return the numbers at delivery, parts included, by their neutral name."""
         values: dict[str, float] = {}
         for row in self.rows:
-            if isinstance(row, SettingRow):
+            if isinstance(row, SettingRow) and not isinstance(row, LeaseRow):
                 place = _PLACE.search(row.header)
                 for i in range(self.parts[place.group()] if place else 1):
                     values[row.quantity.format(i)] = row.delivery
@@ -327,6 +339,6 @@ class CommandTable:
 
 
 def _of_part(row: Row, index: int) -> Row:
-    if isinstance(row, Order | LinkSelectionRow):
+    if isinstance(row, Order | KeepRow | LinkSelectionRow):
         return row
     return replace(row, quantity=row.quantity.format(index))

@@ -6,17 +6,35 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
-from tokaido.emulators.nec._commands import Choice, LinkSelectionRow, Order, QueryRow, SettingRow, word_of
+from tokaido.emulators.nec._commands import (
+    Choice,
+    KeepRow,
+    LeaseRow,
+    LinkSelectionRow,
+    Order,
+    QueryRow,
+    SettingRow,
+    word_of,
+)
 from tokaido.emulators.nec._seal import MAX_REPLY, SealedMessages
 from tokaido.emulators.nec._texts import NO_VALUE, number, quoted, reading_text, text_of
 from tokaido.emulators.scpi import Dialect, Parameters, ScpiError, ScpiModel, command
-from tokaido.emulators.units import MAX_FENCING_TOKEN, Latch, Refusal, State, parse_link
+from tokaido.emulators.units import MAX_FENCING_TOKEN, Latch, Refusal, State, parse_holder, parse_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.emulators.nec._commands import CommandTable, Found
-    from tokaido.emulators.units import AlarmBook, AlarmChange, KeyStore, Orders, UnitLink, UnitLinks, UnitReading
+    from tokaido.emulators.units import (
+        AlarmBook,
+        AlarmChange,
+        KeyStore,
+        Orders,
+        UnitLink,
+        UnitLinks,
+        UnitReading,
+        Watchdog,
+    )
 
 KEPT_CHANGES: Final = 64
 """Changes of alarms that the log keeps."""
@@ -80,6 +98,8 @@ class PanelUnit(Protocol):
         """Session id, if there is a session."""
         ...
 
+    watchdog: Watchdog
+
     @property
     def watchdog_left_s(self) -> float:
         """What is left of the watchdog in s; 0 when there is none."""
@@ -97,8 +117,12 @@ class PanelUnit(Protocol):
         """Go to the safe state."""
         ...
 
-    def restart_watchdog(self) -> None:
-        """Note a request of a program."""
+    def set_watchdog(self, seconds: float, holder: str) -> None:
+        """Begin the watchdog for a holder, or end it; may raise `Refusal`."""
+        ...
+
+    def keep_watchdog(self, holder: str) -> None:
+        """Begin the watchdog again for its holder; may raise `Refusal`."""
         ...
 
 
@@ -119,7 +143,7 @@ class Panel(ScpiModel):
         self._unit = unit
         self._table = table
         self._log: deque[AlarmChange] = deque(maxlen=KEPT_CHANGES)
-        self._seals = SealedMessages(self, unit.serial_number, unit.restart_watchdog)
+        self._seals = SealedMessages(self, unit.serial_number)
         self._answers: dict[str, Callable[[], str]] = {
             "UNIT:STATe": self._state,
             "UNIT:LEASe": self._watchdog,
@@ -247,7 +271,7 @@ class Panel(ScpiModel):
             return self._answers[row.header]()
         if isinstance(row, LinkSelectionRow):
             return self._link()
-        if isinstance(row, Order):
+        if isinstance(row, Order | KeepRow):
             raise ScpiError(-113, f"{found.called}?")
         return reading_text(self._value(row), row.digits)
 
@@ -258,6 +282,9 @@ class Panel(ScpiModel):
         row, called, orders = found.rows[0], found.called, self.unit.orders
         if isinstance(row, LinkSelectionRow):
             self._select_link(called, arguments)
+            return
+        if isinstance(row, LeaseRow | KeepRow):
+            self._hold_watchdog(row, called, arguments)
             return
         takes = 0 if isinstance(row, Order) and not row.word and not row.takes_serial else 1
         if len(arguments) > takes:
@@ -273,6 +300,20 @@ class Panel(ScpiModel):
                 row = words[word_of(arguments[0], tuple(words), called)]
                 called = f"{called} {row.word}"
             orders.obey(row.order, called=called, serial_number=serial)
+
+    def _hold_watchdog(self, row: LeaseRow | KeepRow, called: str, arguments: tuple[str, ...]) -> None:
+        takes = 2 if isinstance(row, LeaseRow) else 1
+        if len(arguments) > takes:
+            raise ScpiError(-108, called)
+        if len(arguments) < takes:
+            raise ScpiError(-109, called)
+        name = text_of(arguments[-1], called)
+        seconds = row.parse(arguments[0], called) if isinstance(row, LeaseRow) else None
+        holder = parse_holder(name, called)
+        if seconds is None:
+            self.unit.keep_watchdog(holder)
+        else:
+            self.unit.set_watchdog(seconds, holder)
 
     # --- links ------------------------------------------------------------------------------------------------------
 
@@ -305,7 +346,8 @@ class Panel(ScpiModel):
         return f"{self.unit.state},{self.unit.step or 'NONE'}"
 
     def _watchdog(self) -> str:
-        return f"{number(self.unit.settings['watchdog'])},{number(round(self.unit.watchdog_left_s, 1))}"
+        lease, left_s = self.unit.watchdog, self.unit.watchdog_left_s
+        return f"{number(lease.seconds)},{number(round(left_s, 1))},{quoted(lease.holder)}"
 
     def _count(self) -> str:
         return f"{self.unit.store.waiting},{self.unit.store.committed}"

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tokaido.emulators.scpi import ScpiError, event_bit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokaido.emulators.scpi import ScpiCore
 
 REMEMBERED: Final = 16
@@ -43,13 +41,11 @@ class SealedMessages:
     Args:
         panel: The instrument that carries out what is under the seal, and sends the reply.
         serial_number: Part of every seal.
-        restart_watchdog: Called for every message with a right seal.
     """
 
-    def __init__(self, panel: ScpiCore, serial_number: str, restart_watchdog: Callable[[], None]) -> None:
+    def __init__(self, panel: ScpiCore, serial_number: str) -> None:
         self._panel = panel
         self._serial_number = serial_number
-        self._restart_watchdog = restart_watchdog
         self._memory: deque[_Remembered] = deque(maxlen=REMEMBERED)
 
     def take(self, message: str) -> bool:
@@ -67,7 +63,6 @@ class SealedMessages:
         serial_number = "" if rest == IDENTIFY else self._serial_number
         if seal != checksum(serial_number, request, rest):
             return self._refuse(self._serial_number, request, 110, "Seal does not match")
-        self._restart_watchdog()
         now_ns = self._panel.now_ns
         for remembered in self._memory:
             if remembered.id == request and now_ns - remembered.at_ns <= MEMORY_NS:

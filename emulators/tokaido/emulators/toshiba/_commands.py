@@ -10,7 +10,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.units import MAX_FENCING_TOKEN, ORDERS, Refusal, of_detector, parse_link, setting_allowed
+from tokaido.emulators.units import (
+    MAX_FENCING_TOKEN,
+    ORDERS,
+    Refusal,
+    of_detector,
+    parse_holder,
+    parse_link,
+    setting_allowed,
+)
 
 if TYPE_CHECKING:
     from tokaido.emulators.units import OrderName, UnitLink
@@ -76,6 +84,48 @@ class SettingRow:
         if not (self.low <= value <= self.high or (self.or_zero and value == 0)):
             raise Refusal("RANGE", f"{self.name} takes {self.takes}")
         return value + 0.0  # no "-0"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow(SettingRow):
+    """The watchdog: its time, and the name of its holder (section 7)."""
+
+    def lease(self, argument: str) -> tuple[float, str]:
+        """Return time and holder.
+
+        Raises:
+            Refusal: ARGUMENT when these are not two fields with a number first, RANGE when they are of another form.
+        """
+        seconds, comma, holder = argument.partition(",")
+        if not comma or "," in holder:
+            raise Refusal("ARGUMENT", f"{self.name} takes seconds,holder")
+        return self.parse(seconds), parse_holder(holder, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRow:
+    """The command that renews the watchdog (section 7)."""
+
+    name: str
+    meaning: str
+
+    @property
+    def help(self) -> str:
+        """Its line in HELP."""
+        return f"{self.name:<12} {'holder':<22} in any state: {self.meaning}"
+
+    def parse(self, argument: str | None) -> str:
+        """Return the holder.
+
+        Raises:
+            Refusal: ARGUMENT when there is none, RANGE when it has another form.
+        """
+        if argument is None or "," in argument:
+            raise Refusal("ARGUMENT", f"{self.name} takes holder")
+        return parse_holder(argument, self.name)
+
+
+KEEP = KeepRow("LSE:KEEP", "renew the watchdog")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +204,7 @@ class Order:
         return f"{self.text:<35} in {ORDERS[self.order]}: {self.meaning}"
 
 
-Command = QueryRow | SettingRow | Choice | LinkChoice | Order
+Command = QueryRow | SettingRow | Choice | LinkChoice | KeepRow | Order
 
 
 COMMON: tuple[Command, ...] = (
@@ -172,7 +222,8 @@ COMMON: tuple[Command, ...] = (
     Order("FLT", "CLR", "clear_fault", "clear latched faults"),
     Order("SEC", "ACK", "acknowledge_security", "clear latched security alarms"),
     Order("SEC", "ZEROIZE", "zeroize", "erase every key; needs ,<serial number>"),
-    SettingRow("LSE", "watchdog", "watchdog", 5, 3600, 0, "s", or_zero=True),
+    LeaseRow("LSE", "watchdog", "watchdog; with its holder: seconds,holder", 5, 3600, 0, "s", or_zero=True),
+    KEEP,
     SettingRow(
         "BLK",
         "block_bits",
@@ -266,7 +317,7 @@ class CommandTable:
 
     def __init__(self, rows: tuple[Command, ...]) -> None:
         self.rows = rows
-        self.queries = {row.name: row for row in rows if not isinstance(row, Order)}
+        self.queries = {row.name: row for row in rows if not isinstance(row, Order | KeepRow)}
         """Everything that can be asked, by its name without `?`."""
         self.settings = {row.name: row for row in rows if isinstance(row, SettingRow | Choice | LinkChoice)}
         self.orders: dict[str, dict[str, Order]] = {}

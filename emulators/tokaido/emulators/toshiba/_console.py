@@ -59,10 +59,6 @@ class ConsoleUnit(Protocol):
         """
         ...
 
-    def restart_watchdog(self) -> None:
-        """Note a request with a right seal."""
-        ...
-
 
 def seal(serial_number: str, body: str) -> str:
     """Return the eight hexadecimal digits that seal `body` for this box (section 3)."""
@@ -219,14 +215,15 @@ class Console:
             return
         request = found[1]
         body, _, given = text.rpartition("*")
-        name = body[8:].partition(" ")[0]
-        serial = "" if name == "IDN?" else self._device.serial_number
+        serial = "" if body[8:] == "IDN?" else self._device.serial_number
         try:
+            right = bool(body) and given == seal(serial, body)
+            if not right:
+                serial = self._device.serial_number
             if not all(0x20 <= byte <= 0x7E for byte in line):
                 raise Refusal("SYNTAX", "a line holds printable ASCII only")
-            if not body or given != seal(serial, body):
+            if not right:
                 raise Refusal("CHECKSUM", "the seal does not match")
-            self._device.restart_watchdog()
             reply = self._remembered_reply(request, text)
         except Refusal as refusal:
             self._send_sealed(self._error(request, refusal), serial)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.toshiba._commands import Choice, LinkChoice, QueryRow
+from tokaido.emulators.toshiba._commands import KEEP, Choice, LeaseRow, LinkChoice, QueryRow
 from tokaido.emulators.units import Refusal, UnitReading
 
 if TYPE_CHECKING:
@@ -48,8 +48,10 @@ class Interpreter:
             return self._ask_for_person(key) if person else self._ask(key)
         if name in self._table.settings:
             text = self._set(self._table.settings[name], argument)
-            unit = getattr(self._table.settings[name], "unit", "")
-            return f"{text} {unit}".strip() if person else text
+            return self._with_unit(name, text) if person else text
+        if name == KEEP.name:
+            self._unit.keep_watchdog(KEEP.parse(argument))
+            return ""
         if name in self._table.orders:
             order, rest = self._table.order(name, argument)
             self._unit.orders.obey(order.order, called=order.text, serial_number=rest)
@@ -83,7 +85,8 @@ class Interpreter:
             case "TEL":
                 return " ".join(f"{key}={text}" for key, text in self._listed())
             case "LSE":
-                return f"{unit.settings['watchdog']:.10g},{round(unit.watchdog_left_s, 1):.10g}"
+                lease = unit.watchdog
+                return f"{lease.seconds:.10g},{round(unit.watchdog_left_s, 1):.10g},{lease.holder or '-'}"
             case "LNK":
                 return f"{unit.links.in_force.peer},{unit.links.in_force.path},{unit.links.fencing_token}"
             case "LNK:LIST":
@@ -124,7 +127,7 @@ class Interpreter:
         value, _, age = text.partition("@")
         unit = "" if value.startswith("!") else getattr(self._table.queries[name], "unit", "")
         if name == "LSE":
-            value = value.replace(",", " s, remaining ")
+            return "{} s, remaining {} s, holder {}".format(*value.split(","))
         return f"{value} {unit}".strip() + (f" ({age} s ago)" if age else "")
 
     # --- ordering ---------------------------------------------------------------------------------------------------
@@ -136,13 +139,16 @@ class Interpreter:
             link, fencing_token = row.parse(argument)
             self._unit.orders.select_link(link, fencing_token, called=row.name)
             return self._ask(row.name)
+        if isinstance(row, LeaseRow):
+            self._unit.set_watchdog(*row.lease(argument))
+            return self._ask(row.name)
         value: float | str = argument
         if not isinstance(row, Choice):
             value = row.parse(argument)
         elif argument not in row.words:
             raise Refusal("ARGUMENT", f"{row.name} takes {row.takes}")
         self._unit.orders.set(row.quantity, value, called=row.name)
-        return self._ask(row.name) if row.name != "LSE" else f"{value:.10g}"
+        return self._ask(row.name)
 
 
 def _text(reading: UnitReading, digits: str) -> str:

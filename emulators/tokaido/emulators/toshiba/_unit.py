@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tokaido.emulators.toshiba._commands import Command, CommandTable, SettingRow
+from tokaido.emulators.toshiba._commands import Command, CommandTable, LeaseRow, SettingRow
 from tokaido.emulators.toshiba._console import Console
 from tokaido.emulators.toshiba._interpreter import Interpreter
 from tokaido.emulators.toshiba._keyformat import ToshibaKeyFormat
@@ -35,7 +35,8 @@ class ToshibaUnit(UnitModel):
     interpreter: Interpreter
 
     def _delivery(self) -> dict[str, float]:
-        return {row.quantity: row.delivery for row in self.ROWS if isinstance(row, SettingRow)}
+        settings = [row for row in self.ROWS if isinstance(row, SettingRow) and not isinstance(row, LeaseRow)]
+        return {row.quantity: row.delivery for row in settings}
 
     def _build_control(self) -> Console:
         self.interpreter = Interpreter(self, CommandTable(self.ROWS))

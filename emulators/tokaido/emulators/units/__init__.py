@@ -20,6 +20,7 @@ from tokaido.emulators.units._states import POWERED, State
 from tokaido.emulators.units._thermal import Body
 from tokaido.emulators.units._transmitter import TransmitterUnit
 from tokaido.emulators.units._unit import TICK_NS, UnitModel
+from tokaido.emulators.units._watchdog import Watchdog, parse_holder
 
 __all__ = [
     "ALARMS",
@@ -56,8 +57,10 @@ __all__ = [
     "UnitModel",
     "UnitReading",
     "Verdict",
+    "Watchdog",
     "no_data",
     "of_detector",
+    "parse_holder",
     "parse_link",
     "setting_allowed",
     "shannon",

@@ -28,7 +28,7 @@
 | `peer_silent` | both | `PEER_UNREACHABLE` | nothing of the peer arrives any more |
 | `peer_otherwise` | both | `SETTINGS_MISMATCH` | the peer is set to blocks of another length |
 | `keystore_full` | both | `KEYSTORE_FULL` | the store counts as full |
-| `watchdog_expired` | both | `LEASE_EXPIRED` | the watchdog ends at once (one of 5 s is set when it was off) |
+| `watchdog_expired` | both | `LEASE_EXPIRED` | the watchdog ends at once, also one that was off |
 | `chassis_hot` | both | `CHASSIS_TEMP` | the chassis drifts to 50 degC |
 
 A fault lasts until it is removed, except those of one block (`qber_abort` to `block_altered`, `qber_high`,

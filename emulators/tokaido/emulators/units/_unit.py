@@ -27,6 +27,7 @@ from tokaido.emulators.units._states import (
     State,
 )
 from tokaido.emulators.units._thermal import Body
+from tokaido.emulators.units._watchdog import Watchdog
 from tokaido.hal import ConfigurationError
 from tokaido.hal.authentication import PadLedger
 
@@ -76,7 +77,8 @@ class UnitModel(KeyHolder):
         self.goal = State.STANDBY
         self._step = 0
         self._step_ns = 0
-        self.watchdog_ends_ns = 0
+        self.watchdog = Watchdog()
+        """Its dead-man timer; `set_watchdog` sets it."""
         self.aligned = False
         self.warmed = False
         """Whether a warm-up was completed since the unit was switched on."""
@@ -146,8 +148,8 @@ class UnitModel(KeyHolder):
 
     @property
     def watchdog_left_s(self) -> float:
-        """Time after which the unit goes to its safe state if nothing is heard, in s; 0 when there is no watchdog."""
-        return max(self.watchdog_ends_ns - self._now_ns, 0) / 1e9 if self.settings["watchdog"] else 0.0
+        """Time after which the unit goes to its safe state unless it is renewed, in s; 0 when there is no watchdog."""
+        return self.watchdog.left_s(self._now_ns)
 
     # --- for the one who sets up a scene ----------------------------------------------------------------------------
 
@@ -174,7 +176,7 @@ class UnitModel(KeyHolder):
             self.raise_alarm("TAMPER")
         self.peer.tick()
         self._progress()
-        if self.settings["watchdog"] and self._now_ns >= self.watchdog_ends_ns:
+        if self.watchdog.ended(self._now_ns):
             self._watchdog_expired()
         self.keychannel.tick()
 
@@ -289,9 +291,22 @@ class UnitModel(KeyHolder):
         if self._state in RUNNING_STATES or self._state in ALIGNING:
             self.enter(State.STANDBY)
 
-    def restart_watchdog(self) -> None:
-        """Note a request of a program: the watchdog begins again."""
-        self.watchdog_ends_ns = self._now_ns + round(self.settings["watchdog"] * 1e9)
+    def set_watchdog(self, seconds: float, holder: str) -> None:
+        """Begin the watchdog for a holder; 0 ends it.
+
+        Raises:
+            Refusal: REFUSED when another's is to be ended.
+        """
+        self.watchdog.set(seconds, holder, self._now_ns)
+        self.alarms.clear("LEASE_EXPIRED")
+
+    def keep_watchdog(self, holder: str) -> None:
+        """Begin the watchdog again for its holder.
+
+        Raises:
+            Refusal: REFUSED when there is none, or it is another's.
+        """
+        self.watchdog.keep(holder, self._now_ns)
 
     def put(self, name: str, value: float | str) -> None:
         """Put a setting into force; a unit with rules of its own checks them first.
@@ -300,12 +315,9 @@ class UnitModel(KeyHolder):
             Refusal: REFUSED, with the rule.
         """
         self.settings[name] = float(value)
-        if name == "watchdog":
-            self.alarms.clear("LEASE_EXPIRED")
-            self.restart_watchdog()
 
     def _watchdog_expired(self) -> None:
-        self.settings["watchdog"] = 0
+        self.watchdog.end()
         self.go_safe()
         self.alarms.raise_("LEASE_EXPIRED", self._now_ns)
 
@@ -356,7 +368,6 @@ class UnitModel(KeyHolder):
         elif name == "wrong_tag":
             self.raise_alarm("AUTH_MISMATCH")
         elif name == "watchdog_expired":
-            self.settings["watchdog"] = self.settings["watchdog"] or 5
             self._watchdog_expired()
         else:
             self.blocks.fault_begun(name)

@@ -1,17 +1,32 @@
-"""Interlocks between devices: no classical light onto a single-photon receiver that is not shuttered."""
+"""Interlocks between devices: no classical light onto a single-photon receiver that is not shuttered.
+
+The rule has two ends, and each is enforced where its command is given: a switch joins no light to a receiver that is
+open, and a receiver does not open onto light that is joined.
+"""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tokaido.hal._errors import InterlockError, TokaidoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-logger = logging.getLogger("tokaido.hal.interlock")
+Order = TypeVar("Order", bound="Callable[..., Any]")
+
+OPENING: Final = (
+    "power_on",
+    "start",
+    "align",
+    "clear_fault",
+    "acknowledge_security",
+    "select_link",
+    "load_preshared_key",
+)
+"""Orders after which a unit goes on to its alignment by itself, which opens the shutter of a receiver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +37,8 @@ class LightInterlock:
     classical_inputs: frozenset[int]
     """Inputs that may carry classical light."""
     shuttered: Mapping[int, Callable[[], bool]]
-    """For each output that leads to a single-photon receiver, whether that receiver is shuttered now. One that raises a
-    `TokaidoError` cannot tell, which counts as not shuttered."""
+    """For each output that leads to a single-photon receiver, whether that receiver is shuttered, and stays so until it
+    is ordered to open. One that raises a `TokaidoError` cannot tell, which counts as not shuttered."""
 
     def check(self, switch: str, pairs: Mapping[int, int], force: str) -> None:
         """Let these pairs of `switch` pass, or pass them for the reason `force`, which is logged.
@@ -35,7 +50,7 @@ class LightInterlock:
             is_shuttered = self.shuttered.get(target)
             if source not in self.classical_inputs or is_shuttered is None:
                 continue
-            why = "that is not shuttered"
+            why = "that is not shuttered, or opens its shutter by itself in the state that it is in"
             try:
                 if is_shuttered():
                     continue
@@ -44,10 +59,61 @@ class LightInterlock:
             what = (
                 f"input {source} may carry classical light and output {target} leads to a single-photon receiver {why}"
             )
-            if not force.strip():
-                raise InterlockError(
-                    f"interlock {self.name}: {what}; nothing was sent",
-                    device=switch,
-                    remedy="Close the receiver's shutter, or force it with a reason",
-                )
-            logger.warning("%s: interlock %s FORCED (%s): %s", switch, self.name, force, what)
+            _object(self.name, switch, what, force, "Close the receiver's shutter; power a receiver off that warms up")
+
+
+@dataclass(frozen=True, slots=True)
+class ShutterInterlock:
+    """The same rule at its other end: no receiver opens its shutter onto classical power that is joined already."""
+
+    name: str
+    classical_inputs: frozenset[int]
+    """Inputs of the switch that may carry classical light."""
+    output: int
+    """The output of the switch that leads to this receiver."""
+    connections: Callable[[], Mapping[int, int]]
+    """Gives the switch's map, output by input. One that raises a `TokaidoError` cannot tell, which counts as joined."""
+
+    def check(self, receiver: str, order: str, force: str) -> None:
+        """Let `receiver` carry out `order`, which opens its shutter, or do so for the reason `force`, which is logged.
+
+        Raises:
+            InterlockError: It would open onto classical light.
+        """
+        try:
+            lit = [i for i, o in self.connections().items() if o == self.output and i in self.classical_inputs]
+        except TokaidoError as error:
+            what = f"the switch before the receiver cannot be asked, and classical light counts as joined ({error})"
+        else:
+            if not lit:
+                return
+            what = f"input {lit[0]} may carry classical light and is joined to output {self.output}, which leads here"
+        _object(self.name, receiver, f"{order} opens the shutter, and {what}", force, "Disconnect it at the switch")
+
+
+def _object(interlock: str, device: str, what: str, force: str, remedy: str) -> None:
+    if not force.strip():
+        raise InterlockError(
+            f"interlock {interlock}: {what}; nothing was sent",
+            device=device,
+            remedy=f"{remedy}, or force it with a reason",
+        )
+    import logging  # noqa: PLC0415 - for the forced alone
+
+    logging.getLogger("tokaido.hal.interlock").warning(
+        "%s: interlock %s FORCED (%s): %s", device, interlock, force, what
+    )
+
+
+def watched(order: Order) -> Order:
+    """Return an order of a receiver that asks its interlocks before it does anything."""
+    if getattr(order, "is_watched", False) or getattr(order, "__isabstractmethod__", False):
+        return order
+
+    @wraps(order)
+    def checked(receiver: Any, *args: Any, **kwargs: Any) -> Any:
+        receiver.check_interlocks(order.__name__)
+        return order(receiver, *args, **kwargs)
+
+    checked.is_watched = True  # type: ignore[attr-defined]
+    return checked  # type: ignore[return-value]

@@ -251,7 +251,7 @@ class OpticalSwitch(Device):
         return record
 
     def add_interlock(self, interlock: LightInterlock) -> None:
-        """Enforce an interlock from now on. A station does this for those that its file declares."""
+        """Enforce an interlock from now on. A station does this for those in its file, at the receivers too."""
         self._interlocks = (*self._interlocks, interlock)
 
     _interlocks: tuple[LightInterlock, ...] = ()

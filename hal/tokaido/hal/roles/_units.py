@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from tokaido.hal._device import Device, Part
 from tokaido.hal._errors import DeviceTimeoutError, StateError, ValueTypeError
 from tokaido.hal._numbers import real
 from tokaido.hal._values import Measured, Query, Setting, measured, query, setting
+from tokaido.hal.roles._interlocks import OPENING, watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
     from tokaido.hal._keys import KeyBlock, KeyMaterial
     from tokaido.hal._readings import Telemetry
     from tokaido.hal.roles._alarms import Alarm, AlarmEvent
+    from tokaido.hal.roles._interlocks import ShutterInterlock
+
+T = TypeVar("T")
+
+_FORCING: Final = threading.Lock()
+"""Held for moments, while a receiver's reasons change."""
 
 
 class UnitState(Enum):
@@ -45,6 +54,8 @@ SETUP = frozenset({UnitState.OFF, UnitState.WARMUP, UnitState.AUTH, UnitState.ST
 """States in which settings may be changed."""
 STUCK = frozenset({UnitState.FAULT, UnitState.SECURITY_HOLD})
 """States that no unit leaves by itself."""
+RESTING: Final = STUCK | {UnitState.OFF, UnitState.STANDBY}
+"""States from which no receiver goes on to open its shutter by itself."""
 
 
 class Shutter(Enum):
@@ -194,7 +205,10 @@ class Unit(Device):
 
     @abstractmethod
     def set_watchdog(self, seconds: float) -> None:
-        """Have the unit go to its safe state when nothing is heard from this host for `seconds`; 0 ends it."""
+        """Have the unit go to its safe state when this object does not renew it for `seconds`; 0 ends it.
+
+        It takes the place of a watchdog that another program set. No other program renews it, whatever that reads.
+        """
 
     @abstractmethod
     def alarms(self) -> tuple[Alarm, ...]:
@@ -360,13 +374,18 @@ class Detector(Part):
 
 
 class Receiver(Unit):
-    """A QKD receiver ("Bob"). Its safe state: shutter closed, detector bias down."""
+    """A QKD receiver ("Bob"). Its safe state: shutter closed, detector bias down.
+
+    Interlocks that it is bound to watch over `shutter = OPEN` and over the orders that lead to an alignment, which
+    opens the shutter: `power_on`, `start`, `align`, `clear_fault`, `acknowledge_security`, `select_link`,
+    `load_preshared_key`. They raise `InterlockError` before anything is sent, unless `interlocks_forced`.
+    """
 
     clock_locked: Query[bool] = query(bool)
     """Ask whether the clock is locked to the transmitter's."""
 
     shutter: Setting[Shutter] = setting(Shutter)
-    """Control the shutter at the quantum input."""
+    """Control the shutter at the quantum input. The interlocks watch over opening."""
     visibility: Measured[float] = measured(float, unit="")
     """Measure the visibility of the interference, a fraction."""
     interferometer_temperature: Measured[float] = measured(float, unit="degC")
@@ -382,6 +401,58 @@ class Receiver(Unit):
     @abstractmethod
     def detectors(self) -> Sequence[Detector]:
         """The detectors of this receiver, from 0."""
+
+    # --- interlocks ---------------------------------------------------------------------------------------------------
+
+    _interlocks: tuple[ShutterInterlock, ...] = ()
+    _reasons: tuple[str, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        """Let the interlocks watch over the orders of every driver, those of third parties too."""
+        super().__init_subclass__()
+        for name in OPENING:
+            setattr(cls, name, watched(getattr(cls, name)))
+
+    def write(self, value: Setting[T], to: T) -> None:
+        """Set one value; the interlocks watch over opening the shutter."""
+        if value.name == Receiver.shutter.name and to is Shutter.OPEN:
+            self.check_interlocks("shutter = OPEN")
+        super().write(value, to)
+
+    def add_interlock(self, interlock: ShutterInterlock) -> None:
+        """Enforce an interlock from now on. A station does this for those that its file declares."""
+        self._interlocks = (*self._interlocks, interlock)
+
+    def check_interlocks(self, order: str) -> None:
+        """Ask the switches whether the shutter may be opened now; `order` is what opens it, for the error's text.
+
+        Raises:
+            InterlockError: It would open onto classical light.
+        """
+        force = next(iter(self._reasons), "")
+        for interlock in self._interlocks:
+            interlock.check(self.name, order, force)
+
+    @contextmanager
+    def interlocks_forced(self, why: str) -> Iterator[None]:
+        """Overrule the interlocks of this receiver within a `with` block; every order that they object to is logged.
+
+        It holds for all threads that use this object meanwhile.
+
+        Args:
+            why: The reason, which is logged. Empty: they are not overruled.
+        """
+        reasons = (why,) if why.strip() else ()
+        with _FORCING:
+            self._reasons = (*self._reasons, *reasons)
+        try:
+            yield
+        finally:
+            with _FORCING:
+                left = list(self._reasons)
+                for reason in reasons:
+                    left.remove(reason)
+                self._reasons = tuple(left)
 
     @property
     def parts(self) -> Sequence[Part]:

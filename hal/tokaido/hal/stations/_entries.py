@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tokaido.hal._errors import ConfigurationError
-from tokaido.hal.roles._interlocks import LightInterlock
-from tokaido.hal.roles._units import Receiver, Shutter
+from tokaido.hal.roles._interlocks import LightInterlock, ShutterInterlock
+from tokaido.hal.roles._switch import OpticalSwitch
+from tokaido.hal.roles._units import RESTING, Receiver, Shutter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tokaido.hal.roles._switch import OpticalSwitch
+    from tokaido.hal._device import Device
     from tokaido.hal.transports._resources import Resource
 
 OnExit = Literal["safe", "keep"]
 PortPairs = tuple[tuple[int, int], ...]
 """Input and output of each pair that a path needs on one switch."""
-Reach = Callable[[str], AbstractContextManager["Receiver"]]
-"""Gives a receiver of the station by name, for as long as its shutter is read."""
+Reach = Callable[[str], AbstractContextManager["Device"]]
+"""Gives a device of the station by name, for as long as it is asked something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,20 @@ class InterlockEntry:
     receivers: Mapping[int, str]
     """The receiver of this station that each single-photon output leads to."""
 
-    def bind(self, switch: OpticalSwitch, reach: Reach) -> None:
-        """Let `switch` enforce it from now on.
+    def bind(self, device: Device, reach: Reach) -> None:
+        """Let the device that was opened enforce it from now on, if it is the switch or a receiver of this interlock.
 
         Raises:
             ConfigurationError: The switch has no such ports, so that the file protects nothing.
         """
+        if device.name == self.switch and isinstance(device, OpticalSwitch):
+            self._bind_switch(device, reach)
+        for output, name in self.receivers.items():
+            if device.name == name and isinstance(device, Receiver):
+                joined = _map_of(self.switch, reach)
+                device.add_interlock(ShutterInterlock(self.name, self.classical_inputs, output, joined))
+
+    def _bind_switch(self, switch: OpticalSwitch, reach: Reach) -> None:
         size = switch.size()
         mistakes = [
             f"interlocks.{self.name}.classical_inputs: there is no input {number}; it has 1 to {size.inputs}"
@@ -98,7 +107,16 @@ class InterlockEntry:
 
 def _shutter_of(name: str, reach: Reach) -> Callable[[], bool]:
     def is_shuttered() -> bool:
-        with reach(name) as receiver:
-            return receiver.shutter is Shutter.CLOSED
+        with reach(name) as device:
+            receiver = cast("Receiver", device)
+            return receiver.state() in RESTING and receiver.shutter is Shutter.CLOSED
 
     return is_shuttered
+
+
+def _map_of(name: str, reach: Reach) -> Callable[[], Mapping[int, int]]:
+    def connections() -> Mapping[int, int]:
+        with reach(name) as device:
+            return cast("OpticalSwitch", device).connections()
+
+    return connections

@@ -179,6 +179,7 @@ class Link:
             RefusedError: A key for the path is missing, somebody else's connection is in the way, or a unit heeds a
                 higher fencing token; nothing was touched.
             StateError: A unit is in a state that does not allow it; nothing was touched.
+            InterlockError: Classical light is joined to the receiver; nothing was touched.
             TokaidoError: Anything else that was in the way before a device was touched.
             MoveError: It failed later, and was rolled back as far as the error says.
         """

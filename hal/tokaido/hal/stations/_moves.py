@@ -158,6 +158,7 @@ class Move:
                 )
         orders.ask(self.link.transmitter.emitting)  # a unit that cannot tell could not be made dark with certainty
         orders.ask(lambda: self.link.receiver.shutter)
+        self.link.receiver.check_interlocks("move")
         for name in self.link.switches:
             self._check_switch(orders, name)
         shown = [

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from tokaido.hal.roles._switch import OpticalSwitch
-    from tokaido.hal.roles._units import Receiver
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, OnExit
     from tokaido.hal.stations._links import Link
     from tokaido.hal.transports._trace import TraceRecord
@@ -29,8 +27,9 @@ class Station:
     A station file has a table `station` (`name`, and `on_exit` = "safe" or "keep") and a table `devices.NAME` for each
     device (`driver`, `control`, `keys`, `serial_number`, `timeout`). Files named in resources are taken relative to it.
     A table `interlocks.NAME` (`switch`, `classical_inputs`, `single_photon_outputs`) keeps classical light from a
-    receiver that is not shuttered. A table `links.NAME` (`transmitter`, `receiver`, `lease_file`, and a table
-    `paths.PATH` with a list of [input, output] for each switch) makes a QKD link, which `link` returns.
+    receiver that is not shuttered: the switch joins none to it, and it does not open onto what is joined. A table
+    `links.NAME` (`transmitter`, `receiver`, `lease_file`, and a table `paths.PATH` with a list of [input, output] for
+    each switch) makes a QKD link, which `link` returns.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class Station:
         self.links = dict(links or {})
         """The QKD links, as the tables `links` declare them; `link` returns one with its devices."""
         self.interlocks = tuple(interlocks)
-        """Bound to their switches when these are opened."""
+        """Bound to their switches and receivers when these are opened."""
         self.bench = dict(bench or {})
         """The table `bench`, unread: the optics, for the emulator of this station."""
         self.trace: Callable[[TraceRecord], None] | None = None
@@ -165,27 +164,26 @@ class Station:
         )
         try:
             for interlock in self.interlocks:
-                if interlock.switch == entry.name:
-                    interlock.bind(cast("OpticalSwitch", device), self._reach)
+                interlock.bind(device, self._reach)
         except BaseException:
             device.close()
             raise
         return device
 
     @contextmanager
-    def _reach(self, name: str) -> Iterator[Receiver]:
-        """Give a receiver whose shutter is to be read: as it is open, or opened for this alone.
+    def _reach(self, name: str) -> Iterator[Device]:
+        """Give a device that an interlock is to ask: as it is open, or opened for this alone.
 
         One that nobody asked for must not be brought to its safe state when the station is closed.
         """
         device = self._open.get(name)
         if device is not None:
-            yield cast("Receiver", device)
+            yield device
             return
         if name not in self.devices:
             raise ConfigurationError(f"station {self.name} has no device {name!r}", remedy="See its interlocks")
         with self._opened(self.devices[name]) as visited:
-            yield cast("Receiver", visited)
+            yield visited
 
     def close(self) -> None:
         """Close the devices that were opened, each after its safe state if the station says so.

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import msgspec
 
 import tokaido.hal as hal
-from tokaido.hal.driver import EVENT, NOT_MINE, KeyChannel, LineCodec, LineDevice, NotMine, Request, measured, query
+from tokaido.hal.driver import (
+    EVENT,
+    NOT_MINE,
+    KeyChannel,
+    LineCodec,
+    LineDevice,
+    NotMine,
+    Request,
+    WatchdogHolder,
+    measured,
+    query,
+)
 from tokaido.hal.driver import setting as declared_setting
 
 if TYPE_CHECKING:
@@ -16,6 +27,7 @@ if TYPE_CHECKING:
     from tokaido.hal.driver import Answer
 
 H = TypeVar("H")
+V = TypeVar("V")
 
 ERRORS = {"STATE": hal.StateError, "NO_DATA": hal.NoDataError, "REFUSED": hal.RefusedError}
 
@@ -86,7 +98,13 @@ class AcmeUnit(hal.Unit, LineDevice):
     block_bits = declared_setting(int, "block_bits", unit="bit")
     key_basis_probability = setting("key_basis_probability", "")
 
+    capabilities = frozenset({hal.Capability.WATCHDOG})
+
     _channel: AcmeKeys | None = None
+
+    def __init__(self, resources: Mapping[str, hal.Resource], **options: Any) -> None:
+        super().__init__(resources, **options)
+        self._watchdog = WatchdogHolder(self._clock)
 
     def _codec(self) -> LineCodec:
         return AcmeCodec()
@@ -127,7 +145,14 @@ class AcmeUnit(hal.Unit, LineDevice):
         self._command(f"do zeroize {serial_number}")
 
     def set_watchdog(self, seconds: float) -> None:
-        self._command(f"watchdog {seconds:g}")
+        command = f"watchdog {seconds:g} {self._watchdog.token}"
+        self._watchdog.set(seconds, lambda: self._command(command))
+
+    def _exchange(self, request: Request[bytes, V]) -> V:
+        value = super()._exchange(request)
+        if self._seen is not None:
+            self._watchdog.renew(lambda: self._query(f"keep {self._watchdog.token}"), self.name)
+        return value
 
     def alarms(self) -> tuple[hal.Alarm, ...]:
         entries = [entry.split(",") for entry in self._query("alarms?").split(";") if entry]

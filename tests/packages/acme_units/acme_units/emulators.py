@@ -15,6 +15,7 @@ from tokaido.emulators.units import (
     TransmitterUnit,
     UnitModel,
     of_detector,
+    parse_holder,
     parse_link,
 )
 from tokaido.hal.driver import encode
@@ -60,7 +61,6 @@ class Panel:
     def receive(self, data: bytes) -> None:
         *lines, self._heard = (self._heard + data).split(b"\n")
         for line in lines:
-            self._unit.restart_watchdog()
             try:
                 reply = f"={self._answer(line.decode('ascii', 'replace').strip())}"
             except Refusal as refusal:
@@ -80,6 +80,10 @@ class Panel:
                 unit.orders.obey(order, called=order)
             case ["link", peer, path, token]:
                 unit.orders.select_link(parse_link(peer, path), None if token == "-" else int(token), called="link")
+            case ["watchdog", seconds, holder]:
+                unit.set_watchdog(float(seconds), parse_holder(holder, "watchdog"))
+            case ["keep", holder]:
+                unit.keep_watchdog(parse_holder(holder, "keep"))
             case [name, value] if name in unit.settings:
                 unit.orders.set(name, float(value), called=name)
             case _:
@@ -116,7 +120,7 @@ class AcmeUnit(UnitModel):
         return {"chassis_temperature": float(self.value("chassis_temperature").value)}
 
     def _delivery(self) -> dict[str, float]:
-        return {"watchdog": 0.0, "block_bits": 1e6, "key_basis_probability": 0.65}
+        return {"block_bits": 1e6, "key_basis_probability": 0.65}
 
 
 class AliceModel(AcmeUnit, TransmitterUnit):
