@@ -17,6 +17,7 @@ import tokaido.hal as hal
 from tokaido.drivers.nec._keychannel import NecKeyChannel
 from tokaido.drivers.toshiba._keychannel import ToshibaKeyChannel
 from tokaido.emulators import launch
+from tokaido.hal._key_messages import telemetry_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +136,7 @@ def test_every_field_of_every_event(channel: KeyChannel) -> None:
             channel._keep([*head, written(channel, {**EVENT, "event": kind, **spoil, "n": 0})], events)
             for event in events:
                 try:
-                    told = channel._telemetry_event(event, 0, declared)
+                    told = telemetry_event(event, 0, declared, device="tx", utc_ns=0)
                 except hal.TokaidoError:
                     continue
                 except Exception as error:  # noqa: BLE001 - as above
@@ -175,7 +176,8 @@ def test_the_stream_keeps_the_age_of_a_reading(channel: KeyChannel, quality: str
     events: deque[Any] = deque()
     head = [bytes(8)] if len(channel._pack(0, {})) == 2 else []
     channel._keep([*head, written(channel, {**EVENT, "ages": {"A": age_s}, "n": 0})], events)
-    event = channel._telemetry_event(events.pop(), 0, {"A": ("attenuation", hal.Transmitter.attenuation)})
+    declared = {"A": ("attenuation", hal.Transmitter.attenuation)}
+    event = telemetry_event(events.pop(), 0, declared, device="tx", utc_ns=0)
     reading = event.readings[hal.Transmitter.attenuation]
     assert reading.quality.name == quality
     assert quality == "BAD" or (reading.value, reading.age_s) == (12.5, age_s)

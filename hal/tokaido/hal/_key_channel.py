@@ -16,9 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar, cast
-
-import msgspec
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, cast
 
 from tokaido.hal._clock import NS_PER_S, Clock, Deadline
 from tokaido.hal._errors import (
@@ -27,7 +25,6 @@ from tokaido.hal._errors import (
     DeviceError,
     DeviceTimeoutError,
     KeyMaterialError,
-    NoDataError,
     ProtocolError,
     RangeError,
     RefusedError,
@@ -36,12 +33,11 @@ from tokaido.hal._errors import (
     WrongDeviceError,
 )
 from tokaido.hal._key_digests import NOBODY, block_digest, preshared_digest
-from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
-from tokaido.hal._readings import Telemetry, reading_of
+from tokaido.hal._key_messages import MAX_HEADER, Event, Offer, Reply, is_name, telemetry_event
+from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
 from tokaido.hal._secret_frames import SecretZmqTransport, wipe, wiped_on_error
-from tokaido.hal._values import LARGEST_WHOLE, Answer, encode
-from tokaido.hal.roles._alarms import AlarmEvent, Severity
-from tokaido.hal.roles._units import TelemetryEvent, UnitState
+from tokaido.hal._values import LARGEST_WHOLE
+from tokaido.hal.roles._units import TelemetryEvent
 from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request, T
 
 if TYPE_CHECKING:
@@ -56,57 +52,12 @@ H = TypeVar("H")
 Name = tuple[str, str, int]
 """Serial number, session and number of a block."""
 
-MAX_HEADER: Final = 65_536
-LONGEST_NAME: Final = 200
-"""Characters of a session's, a method's or a path's name that are believed."""
 LONGEST_WAIT_S: Final = 2.0
 """Longest that a unit is asked to wait with its answer, although it may wait for longer: a lost one costs no more."""
 MAX_ALTERED: Final = 3
 """How often an offer is asked for when the key of a block is not what the unit says of it."""
 EVENT: Final = 0
 """The number of what answers no request."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Offer(KeyBlockFacts):
-    """One block of a `draw` reply: its facts, the link that made it, and the digest of it all."""
-
-    peer: str = NOBODY
-    path: str = NOBODY
-    digest: str = ""
-
-
-class _Reply(msgspec.Struct):
-    """The header of any reply; members that a verb does not have stay at their defaults."""
-
-    ok: bool
-    serial_number: str = ""
-    code: str = ""
-    text: str = ""
-    protocol: str = ""
-    loaded: int = -1
-    state: str = ""
-    session: str | None = None
-    number: int = -1
-    blocks: list[_Offer] = []
-    lease_s: float = 0.0
-
-
-class _Event(msgspec.Struct):
-    """The header of an event of the telemetry stream."""
-
-    event: str
-    """Its kind: telemetry or alarm. Others may be added."""
-    serial_number: str
-    seq: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_WHOLE)]
-    uptime_ms: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_WHOLE)] = 0
-    state: str = ""
-    values: dict[str, float | str | None] = {}
-    ages: dict[str, float] = {}
-    change: str = ""
-    code: str = ""
-    severity: str = ""
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +226,7 @@ class KeyChannel(ABC):
             if reply.blocks:  # only what is known already: the unit does not wait then
                 self._clock.wait(min(0.05, deadline.remaining_s))
 
-    def _oldest(self, reply: _Reply, payload: list[bytes], count: int, known: AbstractSet[Name]) -> _Fresh | None:
+    def _oldest(self, reply: Reply, payload: list[bytes], count: int, known: AbstractSet[Name]) -> _Fresh | None:
         if len(reply.blocks) != len(payload) or len(reply.blocks) > count:
             raise ProtocolError(
                 f"{len(reply.blocks)} blocks announced and {len(payload)} sent", device=self._device, command="draw"
@@ -286,7 +237,7 @@ class KeyChannel(ABC):
                 return _Fresh(info, offer.digest, KeyMaterial(data, insecure=info.insecure))
         return None
 
-    def _info(self, offer: _Offer, data: bytes) -> KeyBlockInfo:
+    def _info(self, offer: Offer, data: bytes) -> KeyBlockInfo:
         if offer.bits != 8 * len(data) or not data or offer.number < 0 or not offer.session:
             raise ProtocolError(
                 f"block {offer.session}/{offer.number} is announced with {offer.bits} bit and has {8 * len(data)}",
@@ -294,7 +245,7 @@ class KeyChannel(ABC):
                 command="draw",
             )
         names = offer.session, offer.method, offer.bound, offer.peer, offer.path
-        if not 0 <= offer.eps <= 1 or offer.number > LARGEST_WHOLE or not all(map(_is_name, names)):
+        if not 0 <= offer.eps <= 1 or offer.number > LARGEST_WHOLE or not all(map(is_name, names)):
             raise ProtocolError("the facts of a block are not of their kind", device=self._device, command="draw")
         peer, path = ("" if name == NOBODY else name for name in (offer.peer, offer.path))
         return KeyBlockInfo.of(offer, self._serial_number, peer=peer, path=path)
@@ -338,7 +289,7 @@ class KeyChannel(ABC):
             raise RangeError(
                 f"an interval lasts {shortest:g} to {longest:g} s, not {interval!r}", remedy="Nothing was sent"
             )
-        waiting: deque[_Event] = deque()
+        waiting: deque[Event] = deque()
         transport = self._stream(waiting)
         try:
             last = 0
@@ -354,7 +305,8 @@ class KeyChannel(ABC):
                 while waiting:
                     event = waiting.popleft()
                     if event.event in ("telemetry", "alarm"):
-                        yield self._telemetry_event(event, last, declared)
+                        utc_ns = self._clock.utc_ns()
+                        yield telemetry_event(event, last, declared, device=self._device, utc_ns=utc_ns)
                     last = event.seq
                     quiet = Deadline(self._clock, timeout)
         finally:
@@ -362,32 +314,7 @@ class KeyChannel(ABC):
             with self._lock:
                 self._streams.discard(transport)
 
-    def _telemetry_event(
-        self, event: _Event, last: int, declared: Mapping[str, tuple[str, Measured[Any]]]
-    ) -> TelemetryEvent:
-        alarm = None
-        if event.event == "alarm":
-            if event.severity not in Severity.__members__ or event.change not in ("RAISED", "CLEARED"):
-                raise ProtocolError(
-                    f"an alarm of severity {event.severity[:40]!r} that is {event.change[:40]!r}", device=self._device
-                )
-            alarm = AlarmEvent(event.seq, event.change == "RAISED", event.code, Severity(event.severity), event.text)
-        utc_ns = self._clock.utc_ns()
-        readings = {
-            path: reading_of(value, _answer(event.values[name], event.ages.get(name, 0.0)), utc_ns)
-            for name, (path, value) in declared.items()
-            if name in event.values
-        }
-        return TelemetryEvent(
-            sequence=event.seq,
-            lost=max(event.seq - last - 1, 0),
-            uptime_s=event.uptime_ms / 1000,
-            state=UnitState(event.state) if event.state in UnitState.__members__ else None,
-            readings=Telemetry(readings),
-            alarm=alarm,
-        )
-
-    def _stream(self, events: deque[_Event]) -> ZmqTransport:
+    def _stream(self, events: deque[Event]) -> ZmqTransport:
         """Return a transport that keeps the events, and that `close` closes too."""
         transport = self._connect(events)
         with self._lock:
@@ -396,7 +323,7 @@ class KeyChannel(ABC):
             self._streams.add(transport)
         return transport
 
-    def _keep(self, frames: list[bytes], events: deque[_Event]) -> None:
+    def _keep(self, frames: list[bytes], events: deque[Event]) -> None:
         """Keep an event of this unit; drop anything else that answers nobody."""
         try:
             message = self._unpack(frames)
@@ -405,7 +332,7 @@ class KeyChannel(ABC):
             number, header, payload = message
             if number != EVENT or payload or len(header) > MAX_HEADER:
                 return
-            event = self._decode(header, _Event)
+            event = self._decode(header, Event)
         except (ValueError, ProtocolError, RecursionError):
             return
         finally:
@@ -415,7 +342,7 @@ class KeyChannel(ABC):
 
     # --- an exchange --------------------------------------------------------------------------------------------------
 
-    def _connect(self, events: deque[_Event] | None = None) -> ZmqTransport:
+    def _connect(self, events: deque[Event] | None = None) -> ZmqTransport:
         transport = _KeyTransport(self._resource, clock=self._clock, timeout_s=self._timeout_s)
         transport.device = self._device
         name, there, channel = self._device, weakref.ref(transport), weakref.ref(self)  # neither keeps the other
@@ -457,7 +384,7 @@ class KeyChannel(ABC):
         timeout: float | None = None,
         transport: ZmqTransport | None = None,
         anybody: bool = False,
-    ) -> tuple[_Reply, list[bytes]]:
+    ) -> tuple[Reply, list[bytes]]:
         """Do one exchange and raise what the unit refuses."""
         number = EVENT
         header: dict[str, Any] = {"verb": verb, **(members or {})}
@@ -469,7 +396,7 @@ class KeyChannel(ABC):
             number = next(self._numbers)
             return [*self._pack(number, header), *cast("Sequence[bytes]", payload)]
 
-        def accept(frames: list[bytes]) -> tuple[_Reply, list[bytes]] | NotMine:
+        def accept(frames: list[bytes]) -> tuple[Reply, list[bytes]] | NotMine:
             try:
                 return self._reply(frames, number, anybody=anybody)
             except BaseException:
@@ -490,21 +417,21 @@ class KeyChannel(ABC):
             raise self._refusal(verb, reply)
         return reply, rest
 
-    def _reply(self, frames: list[bytes], number: int, *, anybody: bool) -> tuple[_Reply, list[bytes]] | NotMine:
+    def _reply(self, frames: list[bytes], number: int, *, anybody: bool) -> tuple[Reply, list[bytes]] | NotMine:
         message = self._unpack(frames)
         if message is None or message[0] != number:
             return NOT_MINE
         if len(message[1]) > MAX_HEADER:
             raise ProtocolError(f"a header of {len(message[1])} bytes")
         try:
-            reply = self._decode(message[1], _Reply)
+            reply = self._decode(message[1], Reply)
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"the header is none of this protocol: {error}") from None
         if not anybody and reply.serial_number != self._serial_number:
             raise ProtocolError("the reply is another unit's")
         return reply, message[2]
 
-    def _refusal(self, verb: str, reply: _Reply) -> TokaidoError:
+    def _refusal(self, verb: str, reply: Reply) -> TokaidoError:
         what = f"the unit refused: {reply.code}, {reply.text}"
         name = self._transport.name
         if reply.code == "BUSY":
@@ -516,14 +443,3 @@ class KeyChannel(ABC):
         refused = ("RANGE", "PSK_SIZE", "NO_BLOCK", "NOT_ACKED", "ALTERED")
         kind = StateError if reply.code == "STATE" else RefusedError if reply.code in refused else DeviceError
         return kind(what, code=reply.code, device=self._device, transport=name, command=verb)
-
-
-def _is_name(text: str) -> bool:
-    return len(text) <= LONGEST_NAME and text.isprintable()
-
-
-def _answer(value: float | str | None, age_s: float) -> Answer | TokaidoError:
-    """Return a value of an event as a reply would give it."""
-    if value is None:
-        return NoDataError("the unit gives none")
-    return Answer(value if isinstance(value, str) else encode(value), age_s)

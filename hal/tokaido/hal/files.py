@@ -17,6 +17,23 @@ MODE_OF_SECRETS: Final = 0o600
 """Mode of a file that holds a secret: its owner may read and write it, nobody else."""
 
 
+def path_of(given: object, what: str) -> Path:
+    """Return the path that a caller names by text or as a path.
+
+    Args:
+        given: What the caller gave.
+        what: What errors call the file: "the station file".
+
+    Raises:
+        ConfigurationError: It is something else, is empty, or has a NUL in it.
+    """
+    if not isinstance(given, (str, os.PathLike)) or not isinstance(named := os.fspath(given), str):
+        raise ConfigurationError(f"{what} is named by text or a path, not by {type(given).__name__} {given!r}"[:200])
+    if not named or "\0" in named:
+        raise ConfigurationError(f"{named!r} cannot be the name of {what}", remedy="Choose another name")
+    return Path(named)
+
+
 def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write a new file and let it be on the disk; a file that is there is never overwritten.
 

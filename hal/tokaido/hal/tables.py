@@ -27,7 +27,9 @@ def read(path: Path, what: str) -> tuple[str, dict[str, Any]]:
         ConfigurationError: It cannot be read, or it is not TOML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark before the text
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{what} {path} is not UTF-8: {error}", remedy="Save it as UTF-8") from error
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{what} {path} cannot be read: {error}") from error
     return text, parsed(text, f"{what} {path}")
@@ -43,6 +45,8 @@ def parsed(text: str, what: str) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigurationError(f"{what} nests its values too deeply") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{what} is not TOML: {error}") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
 import os
 import random
 import subprocess
@@ -34,7 +36,7 @@ class Strike:
     def __call__(self, frame: FrameType, event: str, _arg: object) -> Any:
         if "/hal/transports/" not in frame.f_code.co_filename or lets_go(frame):
             return None
-        if event == "line":
+        if event == "line" and not gives_lock_back(frame):
             self._left -= 1
             if self._left == 0:
                 self.struck = f"{frame.f_code.co_filename}:{frame.f_lineno}"
@@ -47,6 +49,17 @@ def lets_go(frame: FrameType | None) -> bool:
     while frame is not None and frame.f_code.co_name != "__del__":
         frame = frame.f_back
     return frame is not None
+
+
+def gives_lock_back(frame: FrameType) -> bool:
+    """Whether a line stands between the end of a turn and the lock's release, where CPython looks for no signal.
+
+    It looks after calls, jumps and at the beginning of functions, and the first call there is the release.
+    """
+    if not (frame.f_code.co_name == "run" and frame.f_code.co_filename.endswith("_turns.py")):
+        return False
+    lines, first = inspect.getsourcelines(frame.f_code)
+    return frame.f_lineno >= first + next(i for i, line in enumerate(lines) if line.strip() == "finally:")
 
 
 def struck_at(line: int, call: Callable[[], object]) -> str:
@@ -84,6 +97,7 @@ def test_one_interrupt_while_it_opens_leaves_the_port_free(make_rig: Callable[..
         assert struck.exchange(rig.request("V1?"), patient(2)) == "1 BOX1", where
         struck.close()
     assert line > 20
+    gc.collect()  # a socket that was left open is told here, and not in another test
 
 
 def make_transport(rig: Rig) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -10,10 +11,11 @@ from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._database import DatabaseFile
 from tokaido.hal._errors import LeaseError, LeaseHeldError, LeaseLostError
 from tokaido.hal._numbers import real, whole
+from tokaido.hal.files import path_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from types import TracebackType
 
 T = TypeVar("T")
@@ -58,7 +60,7 @@ class LeaseBook:
     """
 
     def __init__(self, path: str | Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        self.path = Path(path)
+        self.path = path_of(path, "the lease book")
         self._clock = clock
         # FULL, and the directory too: else a power loss could bring the old journal, and the old number, back.
         self._file = DatabaseFile("the lease book", LeaseError, schema=_SCHEMA, settings=["synchronous = EXTRA"])
@@ -75,6 +77,8 @@ class LeaseBook:
             LeaseHeldError: Somebody holds one of them; names him and how long still.
             LeaseError: The file cannot be read or written.
         """
+        if not isinstance(name, Iterable) or not all(isinstance(each, str) for each in name):
+            raise LeaseError(f"a lease has a name or several, not {name!r}")
         seconds = real(seconds, "a lease", finite=False)
         names = (name,) if isinstance(name, str) else tuple(sorted(set(name)))
         if not names or not all(names) or not 0 < seconds <= 86_400:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
@@ -12,6 +11,7 @@ from tokaido.hal._errors import ConfigurationError, TokaidoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
     from types import TracebackType
 
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, OnExit
@@ -64,9 +64,10 @@ class Station:
         Raises:
             ConfigurationError: With every mistake in it, each with its line or key and what to do.
         """
-        from tokaido.hal.tables import read  # noqa: PLC0415 - for files only
+        from tokaido.hal.files import path_of  # noqa: PLC0415 - for files only
+        from tokaido.hal.tables import read  # noqa: PLC0415
 
-        path = Path(path)
+        path = path_of(path, "the station file")
         text, _ = read(path, "the station file")
         return cls.from_text(text, source=str(path), base=path.parent, clock=clock)
 

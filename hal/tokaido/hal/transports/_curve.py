@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tokaido.hal._errors import ConfigurationError
 from tokaido.hal._file_trust import who_else_may_write
-from tokaido.hal.files import MODE_OF_SECRETS, write_new
+from tokaido.hal.files import MODE_OF_SECRETS, path_of, write_new
 
 _Z85 = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#")
 _LONGEST_FILE = 4096
@@ -33,7 +33,7 @@ class CurveKeyPair:
     secret: bytes = field(repr=False)
 
 
-def create_curve_keys(directory: Path, name: str) -> CurveKeyFiles:
+def create_curve_keys(directory: str | Path, name: str) -> CurveKeyFiles:
     """Make a new CURVE identity and write `name.key` and `name.key_secret` (mode 0600) into `directory`.
 
     Raises:
@@ -42,6 +42,7 @@ def create_curve_keys(directory: Path, name: str) -> CurveKeyFiles:
     """
     import zmq  # noqa: PLC0415 - loaded by those who use it
 
+    directory = path_of(directory, "the folder of CURVE keys")
     public, secret = zmq.curve_keypair()
     files = CurveKeyFiles(directory / f"{name}.key", directory / f"{name}.key_secret")
     public_line = f'    public-key = "{public.decode("ascii")}"\n'

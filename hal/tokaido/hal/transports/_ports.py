@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tokaido.hal._errors import ConfigurationError, DeviceBusyError, NotConnectedError, TokaidoError
+from tokaido.hal.transports._terminals import check_that_no_session_has
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,6 +218,7 @@ def _pyserial(resource: Resource, scheme: str) -> Any:
 
     options = resource.options
     stop_bits = float(options.get("stopbits", "1"))
+    check_that_no_session_has(resource.address)
     port = serial.serial_for_url(
         resource.address,
         do_not_open=True,

@@ -34,6 +34,7 @@ class Resource:
         Raises:
             ConfigurationError: With every mistake found, each with its remedy.
         """
+        _check_text(text)
         name, colon, rest = text.partition(":")
         kind = _kind(name) if colon else None
         if kind is None:
@@ -69,6 +70,8 @@ class Resource:
         if kept:
             address += ("&" if "?" in address else "?") + "&".join(kept)
         mistakes += kind.check(address, options)
+        if any(ord(character) < 32 for character in address):
+            mistakes.append("address: has a control character; write the name of a port")
         if mistakes:
             raise ConfigurationError(f"resource {text!r} is wrong", mistakes=tuple(mistakes))
         return cls(name, address, options)
@@ -82,6 +85,13 @@ class Resource:
         elif mark:
             text += quote(f"?{own}", safe="/:@,=&")
         return f"{self.kind}:{text}{'?' if query else ''}{'&'.join(query)}"
+
+
+def _check_text(given: object) -> None:
+    if not isinstance(given, str):
+        example = f"serial:{given}" if isinstance(given, Path) else "serial:/dev/ttyUSB0"
+        what = f"a resource is text, not {type(given).__name__} {given!r}"
+        raise ConfigurationError(what[:200], remedy=f"Write {example!r}")
 
 
 def _kind(name: str) -> TransportKind | None:

@@ -145,7 +145,9 @@ class Transport(ABC, Generic[F]):
     def __del__(self) -> None:
         """Disconnect when nobody has it any more: its port is free for the next one at once."""
         with suppress(Exception):  # half made, or the interpreter ends
-            self.close()
+            self._closed = True
+            if self._process in (0, os.getpid()):
+                self._disconnect()  # without the lock, which nobody can want, so that no collection waits for one
 
     @property
     def _wire(self) -> Wire:

@@ -30,6 +30,7 @@ from tokaido.hal.transports._ports import (
     set_modem_lines,
 )
 from tokaido.hal.transports._stream import StreamTransport
+from tokaido.hal.transports._terminals import check_that_no_session_has
 from tokaido.hal.transports._transport import SLICE_S
 from tokaido.hal.transports._turns import Turn, in_turn
 from tokaido.hal.transports._visa_errors import not_opened
@@ -287,6 +288,7 @@ def _take(address: str, owned: ExitStack) -> None:
     """
     path = _device(address)
     if path.startswith("/"):
+        check_that_no_session_has(path)
         try:
             fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
             owned.callback(os.close, fd)
