@@ -40,22 +40,18 @@ from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal._readings import LimitStatus, Quality, Reading, Telemetry
 from tokaido.hal.lazy import lazily
 from tokaido.hal.roles._alarms import Alarm, AlarmEvent, Severity
-from tokaido.hal.roles._units import (
+from tokaido.hal.roles._unit_values import (
     RUNNING,
     SETUP,
     STUCK,
     Capability,
-    Detector,
     LinkKey,
     LinkSelection,
-    Receiver,
     Shutter,
-    SubChannel,
     TelemetryEvent,
-    Transmitter,
-    Unit,
     UnitState,
 )
+from tokaido.hal.roles._units import Detector, Receiver, SubChannel, Transmitter, Unit
 from tokaido.hal.transports._resources import Resource
 from tokaido.hal.transports._trace import TraceRecord
 from tokaido.hal.transports._transport import Transport, trace

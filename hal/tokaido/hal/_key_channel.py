@@ -37,7 +37,7 @@ from tokaido.hal._key_messages import MAX_HEADER, Event, Offer, Reply, is_name, 
 from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
 from tokaido.hal._secret_frames import SecretZmqTransport, wipe, wiped_on_error
 from tokaido.hal._values import LARGEST_WHOLE
-from tokaido.hal.roles._units import TelemetryEvent
+from tokaido.hal.roles._unit_values import TelemetryEvent
 from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request, T
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from tokaido.hal._keys import KeyBlockFacts
 from tokaido.hal._readings import Telemetry, reading_of
 from tokaido.hal._values import LARGEST_WHOLE, Answer, encode
 from tokaido.hal.roles._alarms import AlarmEvent, Severity
-from tokaido.hal.roles._units import TelemetryEvent, UnitState
+from tokaido.hal.roles._unit_values import TelemetryEvent, UnitState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

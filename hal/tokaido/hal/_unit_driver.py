@@ -22,7 +22,8 @@ from tokaido.hal._numbers import real, whole
 from tokaido.hal._values import Answer, encode, not_negative
 from tokaido.hal._watchdog import WatchdogHolder
 from tokaido.hal.roles._alarms import Alarm, Severity
-from tokaido.hal.roles._units import LinkKey, LinkSelection, Unit
+from tokaido.hal.roles._unit_values import LinkKey, LinkSelection
+from tokaido.hal.roles._units import Unit
 
 if TYPE_CHECKING:
     import re
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tokaido.hal._device import Identity
     from tokaido.hal._key_channel import KeyChannel
     from tokaido.hal._keys import KeyBlock
-    from tokaido.hal.roles._units import TelemetryEvent
+    from tokaido.hal.roles._unit_values import TelemetryEvent
     from tokaido.hal.transports._codec import Request
     from tokaido.hal.transports._resources import Resource
 

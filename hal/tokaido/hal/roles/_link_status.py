@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from tokaido.hal.roles._units import RUNNING, UnitState
+from tokaido.hal.roles._unit_values import RUNNING, UnitState
 
 _DOWN = frozenset({UnitState.OFF, UnitState.FAULT, UnitState.SECURITY_HOLD, UnitState.ZEROIZE, UnitState.UPDATE})
 

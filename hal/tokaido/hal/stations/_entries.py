@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from tokaido.hal._errors import ConfigurationError
 from tokaido.hal.roles._interlocks import LightInterlock, ShutterInterlock
 from tokaido.hal.roles._switch import OpticalSwitch
-from tokaido.hal.roles._units import RESTING, Receiver, Shutter
+from tokaido.hal.roles._unit_values import RESTING, Shutter
+from tokaido.hal.roles._units import Receiver
 
 if TYPE_CHECKING:
     from pathlib import Path

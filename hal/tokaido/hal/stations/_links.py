@@ -13,7 +13,7 @@ from tokaido.hal._errors import (
     TransportError,
     WrongDeviceError,
 )
-from tokaido.hal.roles._units import STUCK
+from tokaido.hal.roles._unit_values import STUCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tokaido.hal.roles._alarms import Alarm
     from tokaido.hal.roles._link_status import LinkStatus
     from tokaido.hal.roles._switch import OpticalSwitch
-    from tokaido.hal.roles._units import Receiver, Transmitter, Unit, UnitState
+    from tokaido.hal.roles._unit_values import UnitState
+    from tokaido.hal.roles._units import Receiver, Transmitter, Unit
     from tokaido.hal.stations._entries import LinkEntry
     from tokaido.hal.stations._leases import LeaseBook
     from tokaido.hal.stations._move_report import MoveReport

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokaido.hal._errors import DeviceTimeoutError
-from tokaido.hal.roles._units import RUNNING, UnitState
+from tokaido.hal.roles._unit_values import RUNNING, UnitState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,8 @@ from tokaido.hal._errors import (
     WrongDeviceError,
 )
 from tokaido.hal._readings import Quality
-from tokaido.hal.roles._units import RUNNING, STUCK, LinkSelection, Receiver, Shutter, Transmitter, Unit, UnitState
+from tokaido.hal.roles._unit_values import RUNNING, STUCK, LinkSelection, Shutter, UnitState
+from tokaido.hal.roles._units import Receiver, Transmitter, Unit
 from tokaido.hal.stations._links import PATIENCE
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from tokaido.hal._clock import NS_PER_S, Clock
 from tokaido.hal._errors import DeviceError, LeaseError, RefusedError, StateError, TokaidoError
-from tokaido.hal.roles._units import RUNNING, LinkSelection, Unit, UnitState
+from tokaido.hal.roles._unit_values import RUNNING, LinkSelection, UnitState
+from tokaido.hal.roles._units import Unit
 from tokaido.hal.stations._move_back import Rollback
 from tokaido.hal.stations._move_orders import STOPPABLE, Maps, Orders
 from tokaido.hal.stations._move_report import MoveError, MoveReport, MoveStep
