@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_read_says_which_and_why(tmp_path: Path) -> None:
     with pytest.raises(hal.ConfigurationError, match=r"the link file .*none\.toml cannot be read: .*No such file"):
         read(tmp_path / "none.toml", "the link file")
     (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
-    with pytest.raises(hal.ConfigurationError, match=r"latin\.toml cannot be read: 'utf-8' codec"):
+    with pytest.raises(hal.ConfigurationError, match=r"latin\.toml is not UTF-8: 'utf-8' codec"):
         read(tmp_path / "latin.toml", "the link file")
     with pytest.raises(hal.ConfigurationError, match="cannot be read: embedded null byte"):
         read(Path("a\0b"), "the link file")

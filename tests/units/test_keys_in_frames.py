@@ -153,7 +153,7 @@ def test_what_was_committed_lives_nowhere_but_where_the_program_keeps_it(
     assert sum(commit(block) for block in itertools.islice(blocks, DRAWN)) == DRAWN
     gc.collect()
     assert sum(bytes(key.reveal()) in secrets for key in living(hal.KeyMaterial) if not key.wiped) == 0
-    assert living(hal.KeyBlock) == []
+    assert [block for block in living(hal.KeyBlock) if block.info.bits == 256] == []  # and not of another test
     assert next(blocks, None) is None
 
 

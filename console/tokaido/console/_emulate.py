@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
 from tokaido.console._emulate_orders import Orders
-from tokaido.console._output import print_facts
+from tokaido.console._output import drop_output, print_facts
 from tokaido.console._signals import terminated_as_interrupt
 
 if TYPE_CHECKING:
@@ -39,8 +38,10 @@ def run_emulation(path: Path, seconds: float | None, seed: int | None = None) ->
                 _wait(Orders(bench), seconds)
         except KeyboardInterrupt:
             pass
-    with suppress(OSError):  # the terminal may be gone
+    try:
         print("ended; nothing is left behind but the CURVE keys", flush=True)
+    except OSError:  # the terminal is gone
+        drop_output()
 
 
 def _wait(orders: Orders, seconds: float | None) -> None:

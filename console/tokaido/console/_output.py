@@ -37,15 +37,18 @@ def report(error: Exception) -> int | None:
     if not isinstance(error, hal.TokaidoError):
         if not isinstance(error, OSError) or error.filename is not None:
             return None
-        # Files of ours fail with an error of ours, so this is the output. Text still buffered would fail once more when
-        # Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()  # files of ours fail with an error of ours, so this is the output
         if not isinstance(error, BrokenPipeError):  # whose reader has all that it wants
             print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
         return 1
     mark = "\033[1;31merror:\033[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else "error:"
     print(mark, error, file=sys.stderr)
     return 2 if isinstance(error, hal.ConfigurationError) else 1
+
+
+def drop_output() -> None:
+    """Let what is still printed go nowhere: text in the buffer would fail once more when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def on_terminal() -> bool:

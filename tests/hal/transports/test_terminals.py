@@ -33,10 +33,15 @@ def window(tmp_path: Path) -> Iterator[tuple[int, Path]]:
         [sys.executable, "-c", SESSION], stdin=slave, stdout=slave, start_new_session=True
     ) as session:
         os.close(slave)
-        assert os.read(master, 10) == b"here\n"
-        yield master, link
-        os.close(master)
-        session.wait(timeout=20)
+        try:
+            said = b""
+            while not said.endswith(b"\n"):
+                said += os.read(master, 10)
+            assert said == b"here\n"
+            yield master, link
+        finally:
+            os.close(master)  # which ends the session
+            session.wait(timeout=20)
 
 
 @pytest.mark.parametrize("kind", ["serial:{}", "visa:ASRL{}::INSTR"])
