@@ -89,7 +89,8 @@ def test_a_terminal_that_is_closed_ends_it_as_ctrl_c_does(station: Path, tmp_pat
     (tmp_path / "scratch").mkdir()
     master, slave = pty.openpty()
     code = (
-        "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+        "import fcntl, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL);"  # nohup may have started us
         "from tokaido.console import main; sys.exit(main())"
     )
     with subprocess.Popen(
