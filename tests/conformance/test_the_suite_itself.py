@@ -71,7 +71,7 @@ def test_a_line_that_believes_to_be_in_step_is_found_out(monkeypatch: pytest.Mon
     monkeypatch.setattr("tokaido.hal.transports._step.Step.passes", lambda *_: False)
 
     def more_than_once() -> None:
-        for _ in range(4):  # a machine that pauses between two calls drains the line by chance
+        for _ in range(10):  # a machine that pauses between two calls drains the line by chance
             put_to("thorlabs.osw", "test_a_slow_device_that_stalls_is_soon_heard_again")
 
     with pytest.raises(AssertionError, match=r"in truth|is not heard"):

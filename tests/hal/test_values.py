@@ -121,7 +121,7 @@ def test_no_text_makes_a_decoder_raise_anything_but_its_own_error(text: str) -> 
     for kind in (float, int, bool, hal.Shutter):
         try:
             decode(kind, text, "x")
-        except hal.ProtocolError:
+        except (hal.ProtocolError, hal.NoDataError):  # "INF" stands for a missing value
             continue
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import math
 import os
 
@@ -117,6 +118,7 @@ def error_rate(conditions: Conditions) -> tuple[float, int]:
     channel = QuantumChannel(
         dataclasses.replace(preset("t12", settings="short-block", channel_loss_db=6.0)),
         physics=np.random.default_rng(3),
+        secret=random.Random(3).randbytes,
     )
     exposure = channel.expose(20_000_000, conditions)
     same = exposure.transmitter.basis == exposure.receiver.basis

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import random
 from dataclasses import dataclass
 from functools import cache
 
@@ -60,7 +61,7 @@ class Seen:
 
 @cache
 def events(conditions: Conditions, seed: int = 7) -> Seen:
-    channel = QuantumChannel(T12, physics=np.random.default_rng(seed))
+    channel = QuantumChannel(T12, physics=np.random.default_rng(seed), secret=random.Random(seed).randbytes)
     tally, double, ones, clicks, pairs = np.zeros(32, np.int64), 0, 0, 0, 0
     for _ in range(PULSES // 50_000_000):
         exposure = channel.expose(50_000_000, conditions)
@@ -89,7 +90,9 @@ def under(eavesdropper: Eavesdropper) -> Seen:
 
 def counted(conditions: Conditions) -> tuple[np.ndarray, float, float]:
     """Return gains, and error rates of signals in both bases, from so many pulses that they are exact to 1e-4."""
-    exposure = QuantumChannel(T12, physics=np.random.default_rng(3)).count(MANY, conditions)
+    exposure = QuantumChannel(T12, physics=np.random.default_rng(3), secret=random.Random(3).randbytes).count(
+        MANY, conditions
+    )
     assert exposure.method == "counts"
     d, m = exposure.detections, exposure.errors
     gains = d.sum(axis=(1, 2)) / (MANY * np.array(T12.probabilities))
@@ -150,7 +153,9 @@ def test_counted_classes_are_those_of_events(base: Seen) -> None:
 )
 def test_counted_classes_are_those_of_events_under_attacks_too(conditions: Conditions) -> None:
     seen = events(conditions)
-    exposure = QuantumChannel(T12, physics=np.random.default_rng(3)).count(10_000 * PULSES, conditions)
+    exposure = QuantumChannel(T12, physics=np.random.default_rng(3), secret=random.Random(3).randbytes).count(
+        10_000 * PULSES, conditions
+    )
     for drawn, mine in ((exposure.detections, seen.detections), (exposure.errors, seen.errors)):
         expected = drawn / 10_000
         assert (np.abs(mine - expected) < 4.5 * np.maximum(expected, 1) ** 0.5).all()
@@ -161,7 +166,10 @@ def test_counted_classes_are_those_of_events_under_attacks_too(conditions: Condi
 
 def test_the_number_of_clicks_scatters_as_much_in_counts_as_in_events() -> None:
     """Afterpulses widen it and dead time narrows it: by a third of the variance here."""
-    one, other = (QuantumChannel(T12, physics=np.random.default_rng(seed)) for seed in (1, 2))
+    one, other = (
+        QuantumChannel(T12, physics=np.random.default_rng(seed), secret=random.Random(seed).randbytes)
+        for seed in (1, 2)
+    )
     drawn = [int(one.count(2_000_000).detections.sum()) for _ in range(2500)]
     real = [other.expose(2_000_000).receiver.slots.size for _ in range(2500)]
     assert np.mean(drawn) == pytest.approx(np.mean(real), rel=4 * (2 / 9000 / 2500) ** 0.5)
@@ -216,7 +224,9 @@ def test_split_pulses_cannot_have_less_than_no_loss_so_near_to_the_source_the_si
     near = preset("t12", channel_loss_db=2.0)
 
     def gains(conditions: Conditions) -> np.ndarray:
-        exposure = QuantumChannel(near, physics=np.random.default_rng(3)).count(10**12, conditions)
+        exposure = QuantumChannel(near, physics=np.random.default_rng(3), secret=random.Random(3).randbytes).count(
+            10**12, conditions
+        )
         return np.array(exposure.detections.sum(axis=(1, 2)))
 
     ratio = gains(Conditions(eavesdropper=PhotonNumberSplitting(fraction=1.0))) / gains(NOMINAL)
@@ -245,7 +255,9 @@ def test_split_pulses_click_as_photons_do_one_by_one() -> None:
     astray = rng.binomial(detected, line.misalignment_key)
     right, wrong = detected > astray, astray > 0
     conditions = Conditions(eavesdropper=PhotonNumberSplitting(fraction=blocked))
-    exposure = QuantumChannel(line, physics=np.random.default_rng(9)).count(10**12, conditions)
+    exposure = QuantumChannel(line, physics=np.random.default_rng(9), secret=random.Random(9).randbytes).count(
+        10**12, conditions
+    )
     sent = 10**12 * line.probabilities[0] * line.key_basis_probability_transmitter * line.key_basis_probability_receiver
     for drawn, expected in (
         (right | wrong, exposure.detections[0, 0, 0] / sent),
@@ -264,7 +276,7 @@ def test_blinding_keeps_signal_and_errors_and_ends_double_clicks_darkness_and_af
     assert seen.by_intensity[2] < 0.06 * base.by_intensity[2]  # the rest are photons of w = 0.001
     assert abs(afterpulses(seen)) < 4 < afterpulses(base)
     assert seen.unequal_bases == pytest.approx(base.unequal_bases, rel=0.01)
-    dark = QuantumChannel(T12, physics=np.random.default_rng(1)).expose(
+    dark = QuantumChannel(T12, physics=np.random.default_rng(1), secret=random.Random(1).randbytes).expose(
         10**10, Conditions(laser_on=False, eavesdropper=DetectorBlinding(basis="x"))
     )
     assert dark.receiver.slots.size > 0  # a silent transmitter blinds no detector
@@ -304,8 +316,8 @@ def test_the_bit_that_was_sent_is_not_even_where_one_detector_hears_less() -> No
     """Nor known: it comes from the transmitter's own source all the same."""
     conditions = Conditions(eavesdropper=TimeShift(efficiencies=(1.0, 0.25)))
     exposures = []
-    for _ in range(2):
-        channel = QuantumChannel(T12, physics=np.random.default_rng(5))
+    for secret in (1, 2):
+        channel = QuantumChannel(T12, physics=np.random.default_rng(5), secret=random.Random(secret).randbytes)
         exposures.append(channel.expose(100_000_000, conditions))
     one, other = (exposure.transmitter.bit for exposure in exposures)
     assert np.array_equal(exposures[0].receiver.slots, exposures[1].receiver.slots)
@@ -376,5 +388,10 @@ def test_attacks_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="detector_efficiencies"):
         Conditions(detector_efficiencies=(1.0, -0.1))
     with pytest.raises(ValueError, match="-1 pulses"):
-        QuantumChannel(T12, physics=np.random.default_rng(1)).count(-1)
-    assert QuantumChannel(T12, physics=np.random.default_rng(1)).count(0).detections.sum() == 0
+        QuantumChannel(T12, physics=np.random.default_rng(1), secret=random.Random(1).randbytes).count(-1)
+    assert (
+        QuantumChannel(T12, physics=np.random.default_rng(1), secret=random.Random(1).randbytes)
+        .count(0)
+        .detections.sum()
+        == 0
+    )

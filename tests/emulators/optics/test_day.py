@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import replace
 from itertools import pairwise
 
@@ -49,7 +50,7 @@ def met(transmission: float = 1.0, visibility: float = 1.0, dark_count_scale: fl
 
 def events(conditions: Conditions) -> NDArray[np.float64]:
     """Return the sifted counts of event-by-event emulation: basis, detections and errors, intensity."""
-    channel = QuantumChannel(LINK, physics=np.random.default_rng(11))
+    channel = QuantumChannel(LINK, physics=np.random.default_rng(11), secret=random.Random(11).randbytes)
     counts = np.zeros((2, 2, 3))
     for _ in range(SECONDS * 20):
         exposure = channel.expose(50_000_000, conditions)

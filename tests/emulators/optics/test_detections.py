@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -180,7 +181,7 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_exposures_go_on_where_the_last_one_ended() -> None:
     params = replace(SHORT, channel_loss_db=0.0)
-    channel = QuantumChannel(params, physics=np.random.default_rng(9))
+    channel = QuantumChannel(params, physics=np.random.default_rng(9), secret=random.Random(9).randbytes)
     slots = np.concatenate([channel.expose(57).receiver.slots for _ in range(3000)])
     assert channel.next_slot == 57 * 3000
     assert np.diff(slots).min() == params.dead_gates + 1
@@ -223,7 +224,7 @@ def test_double_clicks_become_random_bits_and_are_kept() -> None:
 def test_an_afterpulse_fires_the_detector_that_clicked(longest: int) -> None:
     """Clicks so rare that what follows one is its afterpulse: the receiver's bit again, a bit of its own was sent."""
     rare = replace(NO_DEAD_TIME, channel_loss_db=34.0, dark_count_probability=1e-7, afterpulse_probability=0.4)
-    channel = QuantumChannel(rare, physics=np.random.default_rng(1))
+    channel = QuantumChannel(rare, physics=np.random.default_rng(1), secret=random.Random(1).randbytes)
     parts = [channel.expose(min(200_000_000, longest)) for _ in range(max(200_000_000 // longest, 1))]
     slots, sent, received = (
         np.concatenate(columns)
@@ -241,7 +242,9 @@ def test_where_one_detector_is_deaf_its_afterpulses_are_missing_too() -> None:
     deaf = Conditions(detector_efficiencies=(1.0, 0.0))
     for exposure in (
         expose(link, 20_000_000, deaf),
-        QuantumChannel(link, physics=np.random.default_rng(2)).count(20_000_000, deaf),
+        QuantumChannel(link, physics=np.random.default_rng(2), secret=random.Random(2).randbytes).count(
+            20_000_000, deaf
+        ),
     ):
         zero, one = exposure.counts.clicks
         assert zero > 10_000
@@ -253,7 +256,7 @@ def test_the_two_detectors_scatter_as_much_in_counts_as_in_events() -> None:
     link = replace(NO_DEAD_TIME, channel_loss_db=25.0, dark_count_probability=0.0, afterpulse_probability=0.4)
     spreads = []
     for drawn in ("expose", "count"):
-        channel = QuantumChannel(link, physics=np.random.default_rng(3))
+        channel = QuantumChannel(link, physics=np.random.default_rng(3), secret=random.Random(3).randbytes)
         seen = [getattr(channel, drawn)(1_500_000).counts.clicks for _ in range(400)]
         zero, one = np.array(seen, np.float64).T
         spreads.append(float(np.var(one - zero) / np.mean(one + zero)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ def counts_of(clicks: np.ndarray, errors: np.ndarray) -> BasisCounts:
 
 @pytest.fixture(scope="module")
 def measured() -> Measured:
-    channel = QuantumChannel(T12, physics=np.random.default_rng(50))
+    channel = QuantumChannel(T12, physics=np.random.default_rng(50), secret=random.Random(50).randbytes)
     tally = np.zeros(24, np.int64)
     for _ in range(SECONDS * 40):
         exposure = channel.expose(round(T12.clock_rate_hz / 40))
@@ -154,7 +155,9 @@ def test_20_s_of_events_give_the_secret_rate_of_the_formula(
 def test_a_whole_session_of_counts_gives_the_secret_rate_of_the_formula(
     formula: Formula, expected: Callable[[], float]
 ) -> None:
-    session = QuantumChannel(T12, physics=np.random.default_rng(51)).count(SESSION * PULSES)
+    session = QuantumChannel(T12, physics=np.random.default_rng(51), secret=random.Random(51).randbytes).count(
+        SESSION * PULSES
+    )
     rate = formula(*(counts_of(session.detections[:, b, b], session.errors[:, b, b]) for b in (0, 1)))
     sigma = scatter(formula, 1)
     assert abs(rate - expected()) < 3 * sigma
