@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 import math
 import os
+import random
 
 import numpy as np
 import pytest
