@@ -27,7 +27,7 @@ demo: setup
 	@$(BIN)/tokaido demo
 
 test: setup
-	@$(BIN)/python -m pytest -n 4 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .
