@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+import typer
 
 from tokaido.console import main
+from tokaido.console._app import app
 from tokaido.emulators import launch
 
 Capture = pytest.CaptureFixture[str]
@@ -40,3 +46,34 @@ def test_a_value_in_odd_digits_is_not_set(text: str, capsys: Capture) -> None:
 def test_an_option_in_odd_digits_or_out_of_range_is_refused(words: list[str], capsys: Capture) -> None:
     assert main(words) == 2
     assert words[-2] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["connect", "x@serial:/dev/null", "1", "1_0"],
+        ["connect", "x@serial:/dev/null", "1_0", "1"],
+        ["disconnect", "x@serial:/dev/null", "1_0"],
+        ["disconnect", "x@serial:/dev/null", "1", "1_0"],
+        ["disconnect", "x@serial:/dev/null", "\u0661"],
+    ],
+)
+def test_a_port_in_odd_digits_is_refused(words: list[str], capsys: Capture) -> None:
+    assert main(words) == 2
+    assert "is not a whole number" in capsys.readouterr().err
+
+
+def test_every_number_of_every_command_is_read_in_plain_digits() -> None:
+    """A parameter that is left to the command-line library takes `1_2` for 12."""
+
+    def parameters(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+        for name, below in getattr(command, "commands", {}).items():
+            yield from parameters(below, f"{path} {name}")
+        yield from ((f"{path} {parameter.name}", parameter.type_descriptor) for parameter in command.params)
+
+    found = dict(parameters(typer.main.get_command(app), "tokaido"))
+    numbers = {
+        name: kind.parameter_info for name, kind in found.items() if re.search("int|float", str(kind.annotation))
+    }
+    assert len(numbers) > 10
+    assert [name for name, how in numbers.items() if how.parser is None] == []

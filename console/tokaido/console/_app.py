@@ -179,7 +179,9 @@ def connect(
 @app.command()
 def disconnect(
     device: DeviceArgument,
-    inputs: Annotated[list[int] | None, typer.Argument(metavar="IN", help="Inputs, from 1.")] = None,
+    inputs: Annotated[
+        list[int] | None, typer.Argument(parser=whole_number(), metavar="IN", help="Inputs, from 1.")
+    ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Part every pair.")] = False,
     as_json: JsonOption = False,

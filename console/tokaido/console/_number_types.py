@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -12,34 +12,28 @@ from tokaido.hal.driver import real_in, whole_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+N = TypeVar("N", int, float)
+
 
 def number(low: float = -math.inf) -> Callable[[str | float], float]:
     """Return what reads a finite number of at least `low`."""
-
-    def float_(text: str | float) -> float:
-        try:
-            value = real_in(str(text))
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is not a number.") from None
-        if value < low:
-            raise typer.BadParameter(f"{text} is not in the range x>={low:g}.")
-        return value
-
-    float_.__name__ = "float"  # what help calls it
-    return float_
+    return _reader(real_in, "float", "number", low)
 
 
 def whole_number(low: float = -math.inf) -> Callable[[str | int], int]:
     """Return what reads a whole number of at least `low`."""
+    return _reader(whole_in, "int", "whole number", low)
 
-    def int_(text: str | int) -> int:
+
+def _reader(parse: Callable[[str], N], name: str, what: str, low: float) -> Callable[[str | N], N]:
+    def read(text: str | N) -> N:
         try:
-            value = whole_in(str(text))
+            value = parse(str(text))
         except ValueError:
-            raise typer.BadParameter(f"{text!r} is not a whole number.") from None
+            raise typer.BadParameter(f"{text!r} is not a {what}.") from None
         if value < low:
             raise typer.BadParameter(f"{text} is not in the range x>={low:g}.")
         return value
 
-    int_.__name__ = "int"
-    return int_
+    read.__name__ = name  # what help calls it
+    return read
