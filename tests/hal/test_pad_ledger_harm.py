@@ -7,7 +7,6 @@ import random
 import shutil
 import sqlite3
 import subprocess
-import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,10 @@ import pytest
 
 from tokaido.hal import AuthenticationError, KeyMaterial, KeyMaterialError
 from tokaido.hal.authentication import AuthenticationPool, OneTimeAuthenticator, PadLedger, PadLedgerError, PadMarks
+from tokaido_testing.forks import in_a_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 KEY = random.Random(5).randbytes(32 + 2 * 400 * 16)
 OTHER_KEY = random.Random(6).randbytes(32 + 2 * 400 * 16)
@@ -30,25 +30,6 @@ def opened(ledger: PadLedger, key: bytes = KEY, link: str = "link") -> Authentic
     return AuthenticationPool(
         KeyMaterial(key), end="receiver", persist=account.persist, resume=account.marks, batch=BATCH
     )
-
-
-def in_a_fork(work: Callable[[], object]) -> str:
-    """Run `work` in a child process and return what went wrong there."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        except BaseException:  # noqa: BLE001 - the parent tells
-            os.write(writing, traceback.format_exc().encode()[-4000:])
-        os._exit(0)
-    os.close(writing)
-    told = b""
-    while piece := os.read(reading, 4096):
-        told += piece
-    os.close(reading)
-    os.waitpid(child, 0)
-    return told.decode()
 
 
 # --- forks ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""An attenuator on wire ends, and plain PyVISA to reach it."""
+"""What tests of wire ends share: plain PyVISA to reach an attenuator, and raw HiSLIP to reach an instrument."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pyvisa
+
+from tokaido_testing.hislip import Client, Rig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,3 +38,15 @@ def open_visa(managers: dict[str, pyvisa.ResourceManager]) -> Iterator[Callable[
     yield open_it
     for instrument in opened:
         instrument.close()
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    with Rig() as made:
+        yield made
+
+
+@pytest.fixture
+def client(rig: Rig) -> Iterator[Client]:
+    with rig.client() as opened:
+        yield opened

@@ -13,21 +13,7 @@ from tokaido_testing.patience import in_time
 from tokaido_testing.voa import hislip_port, launch_voa
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tokaido.emulators.ends.hislip import Profile
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    with Rig() as made:
-        yield made
-
-
-@pytest.fixture
-def client(rig: Rig) -> Iterator[Client]:
-    with rig.client() as opened:
-        yield opened
 
 
 def begin(client: Client) -> Reply:

@@ -12,21 +12,9 @@ from tokaido_testing.hislip import FIRST, Client, Rig, packed
 from tokaido_testing.voa import hislip_port, launch_voa
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 ANY_ID = 0xFFFF_FFFF
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    with Rig() as made:
-        yield made
-
-
-@pytest.fixture
-def client(rig: Rig) -> Iterator[Client]:
-    with rig.client() as opened:
-        yield opened
 
 
 def heard(rig: Rig) -> list[bytes]:

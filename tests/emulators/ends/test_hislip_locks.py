@@ -84,12 +84,6 @@ def test_a_lock_is_released_once_what_was_sent_before_has_come(voa: InstrumentEm
 
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
-    with Rig() as made:
-        yield made
-
-
-@pytest.fixture
 def owner(rig: Rig) -> Iterator[Client]:
     with rig.client() as opened:
         yield opened

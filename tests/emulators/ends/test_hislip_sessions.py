@@ -13,21 +13,9 @@ from tokaido_testing.hislip import FIRST, HEADER, Channel, Client, Rig, packed
 from tokaido_testing.patience import in_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 INITIALIZE = (0, 0, 0x01007878, b"hislip0")
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    with Rig() as made:
-        yield made
-
-
-@pytest.fixture
-def client(rig: Rig) -> Iterator[Client]:
-    with rig.client() as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(

@@ -19,18 +19,6 @@ MAV = 0x10
 
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
-    with Rig() as made:
-        yield made
-
-
-@pytest.fixture
-def client(rig: Rig) -> Iterator[Client]:
-    with rig.client() as opened:
-        yield opened
-
-
-@pytest.fixture
 def voa() -> Iterator[InstrumentEmulator]:
     with launch_voa("hislip", hislip_profile="strict") as emulator:
         yield emulator
