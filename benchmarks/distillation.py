@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "_support"))
 from tokaido.emulators.distillation import AcceptedBlock, DistillationSettings
 from tokaido.emulators.distillation._amplification import toeplitz_hash
 from tokaido.emulators.optics import Fibre
-from tokaido_testing.distillation import SMALL, feed, pair, portions, raw_data, run_pair
+from tokaido_testing.distillation import SMALL, feed, pair, portions, raw_data, round_trips, run_pair
 
 BLOCK = 1_000_000
 FRAME = DistillationSettings().frame_bits
@@ -64,13 +64,7 @@ def throughput(settings: DistillationSettings, length_km: float) -> float:
     for sent, got, until in portions(raw_data(BLOCK + 2000, 0.03, settings=settings, check_share=0.1)):
         alice.add(sent, until)
         bob.add(got, until)
-        trips = 0
-        while (from_alice := alice.outgoing()) + (from_bob := bob.outgoing()):
-            for message in from_alice:
-                bob.receive(message)
-            for message in from_bob:
-                alice.receive(message)
-            trips += 1
+        trips = round_trips(alice, bob)
         if bob.results():
             return BLOCK / (trips * round_trip_s(length_km)) / 1e6
     raise RuntimeError("no block came")

@@ -163,6 +163,19 @@ def run_pair(
             return outcome
 
 
+def round_trips(alice: Distiller, bob: Distiller) -> int:
+    """Carry messages until both ends are silent, and return how often both had to wait for each other."""
+    trips = 0
+    while (from_alice := alice.outgoing()) + (from_bob := bob.outgoing()):
+        for message in from_alice:
+            bob.receive(message)
+        for message in from_bob:
+            alice.receive(message)
+        trips += 1
+        assert trips < 2000
+    return trips
+
+
 Portion = tuple[TransmitterRecord, ReceiverRecord, int]
 
 
