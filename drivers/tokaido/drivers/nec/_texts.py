@@ -64,7 +64,7 @@ def answer(text: str) -> Answer:
 def report(text: str) -> dict[str, Answer | TokaidoError]:
     """Return what `FETC:ALL?` lists, `name,value,age` again and again: by name, a value or why there is none.
 
-    An age that is none is why there is no value of that name.
+    A malformed age makes the value of that name BAD, and no other.
 
     Raises:
         ProtocolError: It is not such a list.
