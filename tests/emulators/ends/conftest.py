@@ -1,4 +1,4 @@
-"""What tests of wire ends share: plain PyVISA to reach an attenuator, and raw HiSLIP to reach an instrument."""
+"""Shared by tests of wire ends: plain PyVISA to reach an attenuator, and raw HiSLIP to reach an instrument."""
 
 from __future__ import annotations
 
