@@ -281,10 +281,58 @@ def snapshot(
     _values.snapshot(device, output, trace=trace)
 
 
+SecondsOption = Annotated[float | None, typer.Option(parser=number(0), help="Stop by itself.", show_default=False)]
+LinkOption = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="Where the terminal appears. Default: a new folder.", show_default=False),
+]
+
+
+@app.command()
+def record(
+    device: DeviceArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The transcript; a new file.")],
+    *,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Stand between the device's serial line and any program, until Ctrl-C.")
+    ] = False,
+    link: LinkOption = None,
+    seconds: SecondsOption = None,
+) -> None:
+    """Write down what goes over a device's wire while its driver asks everything. Keys are not recorded."""
+    from tokaido.console import _transcripts  # noqa: PLC0415
+
+    _transcripts.record(device, output, serve=serve, link=link, seconds=seconds)
+
+
+class ReplayOrder(StrEnum):
+    """Which exchanges a replay may answer by."""
+
+    ANY = "any"
+    STRICT = "strict"
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A transcript.", show_default=False)],
+    *,
+    link: LinkOption = None,
+    order: Annotated[
+        ReplayOrder, typer.Option(help="any: what was asked, wherever it stands; strict: the very next alone.")
+    ] = ReplayOrder.ANY,
+    paced: Annotated[bool, typer.Option("--paced", help="Answer as slowly as the device did.")] = False,
+    seconds: SecondsOption = None,
+) -> None:
+    """Serve a transcript as the device, until Ctrl-C."""
+    from tokaido.console import _transcripts  # noqa: PLC0415
+
+    _transcripts.replay(file, link=link, order=order.value, paced=paced, seconds=seconds)
+
+
 @app.command()
 def emulate(
     station: Annotated[Path, typer.Argument(metavar="STATION.toml", help="A station file.", show_default=False)],
-    seconds: Annotated[float | None, typer.Option(parser=number(0), help="Stop by itself.", show_default=False)] = None,
+    seconds: SecondsOption = None,
     seed: SeedOption = None,
 ) -> None:
     """Serve the devices of a station file, emulated, at exactly its resources, until Ctrl-C."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import tokaido.hal as hal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from tokaido.hal import Device
+    from tokaido.hal import Device, TraceRecord
 
 _REMEDY = "Write lab.toml#alice, or toshiba.transmitter@serial:/dev/qkd/TKTX0001"
 _DIRECT = re.compile(r"(?P<driver>[A-Za-z0-9_.-]+)@(?P<resources>.*)", re.DOTALL)
@@ -64,26 +64,29 @@ def _station_of(text: str) -> tuple[hal.Station, str]:
 
 
 @contextmanager
-def named(text: str, *, trace: bool = False) -> Iterator[tuple[hal.Station, str]]:
+def named(
+    text: str, *, trace: bool = False, sink: Callable[[TraceRecord], None] | None = None
+) -> Iterator[tuple[hal.Station, str]]:
     """Give the station of `lab.toml#NAME` and the name; its devices are closed in the end, and left as they are.
 
     A one-shot command must not switch a laser off by ending, whatever the station says about a safe state.
     """
     station, name = _station_of(text)
     station.on_exit = "keep"
-    station.trace = _print_record if trace else None
+    station.trace = sink or (_print_record if trace else None)
     with station:
         yield station, name
 
 
 @contextmanager
-def opened(text: str, *, trace: bool = False) -> Iterator[Device]:
+def opened(text: str, *, trace: bool = False, sink: Callable[[TraceRecord], None] | None = None) -> Iterator[Device]:
     """Open the device that `text` names, under the interlocks of its station, and close it in the end as it is.
 
-    With `trace`, the bytes on the wire go to stderr, those of the opening included.
+    The bytes on the wire, those of the opening included, go to `sink`; with `trace`, to stderr.
     """
+    sink = sink or (_print_record if trace else None)
     if _DIRECT.fullmatch(text) is None:
-        with named(text, trace=trace) as (station, name):
+        with named(text, sink=sink) as (station, name):
             yield station.device(name, hal.Device)
         return
     entry = parse_device(text)
@@ -93,7 +96,7 @@ def opened(text: str, *, trace: bool = False) -> Iterator[Device]:
         serial_number=entry.serial_number,
         timeout=entry.timeout,
         clock=hal.SYSTEM_CLOCK,
-        trace=_print_record if trace else None,
+        trace=sink,
         **entry.resources,
     ) as device:
         yield device

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from tokaido.emulators._envelope import Envelope
     from tokaido.emulators._light import Band, SwitchModel
 
 Message = tuple[bytes, list[bytes]]
@@ -53,6 +54,8 @@ class DeviceModel(ABC):
     plain_control: ClassVar[bool] = False
     """Whether the port `control` of a device with a key channel may be on a wire end that neither hides nor
     authenticates anything; no key and no pre-shared key ever goes over it."""
+    envelope: ClassVar[Callable[[], Envelope] | None] = None
+    """Makes the envelope that a replay renews around each reply at port `control`; None: the protocol has none."""
     wire_end: str = ""
     """What carries the port `control`, set when the box is plugged in; a box may end its lines accordingly."""
     BAUD_RATE: ClassVar[int] = 115200

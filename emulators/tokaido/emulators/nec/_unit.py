@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators.nec._commands import CommandTable
+from tokaido.emulators.nec._envelope import SealEnvelope
 from tokaido.emulators.nec._keyformat import NecKeyFormat
 from tokaido.emulators.nec._panel import Panel
 from tokaido.emulators.units import UnitModel, UnitReading
@@ -45,6 +46,7 @@ class NecUnit(UnitModel):
     FIRMWARE = "1.0.0"
     PULSES = "time-bin"
     KEY_FORMAT = NecKeyFormat()
+    envelope = SealEnvelope
     ALIGNMENT = {"BIAS": 4.0, "SYNC": 6.0, "DELAY": 8.0, "PHASE": 12.0}  # noqa: RUF012
     wire_ends = ("tcp", "hislip", "visa")
     plain_control = True  # as VISA's network protocols are; the page says what that asks of the network

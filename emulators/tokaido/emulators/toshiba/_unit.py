@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokaido.emulators.toshiba._commands import Command, CommandTable, LeaseRow, SettingRow
 from tokaido.emulators.toshiba._console import Console
+from tokaido.emulators.toshiba._envelope import ConsoleEnvelope
 from tokaido.emulators.toshiba._interpreter import Interpreter
 from tokaido.emulators.toshiba._keyformat import ToshibaKeyFormat
 from tokaido.emulators.units import UnitModel
@@ -21,6 +22,7 @@ class ToshibaUnit(UnitModel):
     FIRMWARE = "1.0.0"
     PULSES = "t12"
     KEY_FORMAT = ToshibaKeyFormat()
+    envelope = ConsoleEnvelope
     ALIGNMENT: ClassVar[Mapping[str, float]] = {
         "BIAS": 4.0,
         "POL": 8.0,

@@ -18,6 +18,7 @@ __all__ = [
     "NotMine",
     "Option",
     "Port",
+    "RawStream",
     "Request",
     "Resource",
     "ScpiCodec",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     )
     from tokaido.hal.transports._opening import open_transport
     from tokaido.hal.transports._ports import DescriptorPort, Port
+    from tokaido.hal.transports._raw import RawStream
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._scpi import (
         ScpiCodec,
@@ -107,6 +109,7 @@ else:
             "TraceRecord": "tokaido.hal.transports._trace",
             "DescriptorPort": "tokaido.hal.transports._ports",
             "Port": "tokaido.hal.transports._ports",
+            "RawStream": "tokaido.hal.transports._raw",
             "ScpiCodec": "tokaido.hal.transports._scpi",
             "ScpiDialect": "tokaido.hal.transports._scpi",
             "device_error": "tokaido.hal.transports._scpi",

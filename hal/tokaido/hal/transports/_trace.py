@@ -18,18 +18,23 @@ class TraceRecord:
     """">" to the device, "<" from it."""
     text: str
     """The bytes with control characters escaped; sizes only for messages and for what is confidential."""
+    content: bytes | None = None
+    """The bytes themselves; None where `text` has sizes only."""
 
     def __str__(self) -> str:
         return f"{self.monotonic_ns / 1e9:.6f} {self.transport} {self.direction} {self.text}"
 
 
-def shown(content: bytes | list[bytes], *, confidential: bool) -> str:
+def record(
+    monotonic_ns: int, transport: str, direction: Literal[">", "<"], content: bytes | list[bytes], *, confidential: bool
+) -> TraceRecord:
     """Return what a trace shows of a stream's bytes or of a message's frames."""
     if isinstance(content, list):
-        return " ".join(size(len(frame)) for frame in content)
+        return TraceRecord(monotonic_ns, transport, direction, " ".join(size(len(frame)) for frame in content))
     if confidential:
-        return size(len(content))
-    return content.decode("latin-1").encode("unicode_escape").decode("ascii")
+        return TraceRecord(monotonic_ns, transport, direction, size(len(content)))
+    text = content.decode("latin-1").encode("unicode_escape").decode("ascii")
+    return TraceRecord(monotonic_ns, transport, direction, text, bytes(content))
 
 
 def size(count: int) -> str:

@@ -22,7 +22,7 @@ from tokaido.hal._errors import (
 )
 from tokaido.hal._numbers import real, real_in
 from tokaido.hal.transports._codec import GARBLED, NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
-from tokaido.hal.transports._trace import TraceRecord, shown
+from tokaido.hal.transports._trace import TraceRecord, record
 from tokaido.hal.transports._turns import Turn, Wire, in_turn
 
 if TYPE_CHECKING:
@@ -314,9 +314,9 @@ class Transport(ABC, Generic[F]):
             self._sinks = tuple(sinks)
 
     def _record(self, direction: Literal[">", "<"], content: bytes | list[bytes], *, confidential: bool) -> None:
-        record = TraceRecord(self.clock.monotonic_ns(), self.name, direction, shown(content, confidential=confidential))
+        told = record(self.clock.monotonic_ns(), self.name, direction, content, confidential=confidential)
         for sink in self._sinks:
-            sink(record)
+            sink(told)
 
 
 @contextmanager
