@@ -334,11 +334,15 @@ def emulate(
     station: Annotated[Path, typer.Argument(metavar="STATION.toml", help="A station file.", show_default=False)],
     seconds: SecondsOption = None,
     seed: SeedOption = None,
+    back_door: Annotated[
+        Path | None,
+        typer.Option(metavar="SOCKET", help="Take orders at a Unix socket of mode 0600, too.", show_default=False),
+    ] = None,
 ) -> None:
     """Serve the devices of a station file, emulated, at exactly its resources, until Ctrl-C."""
     from tokaido.console._emulate import run_emulation  # noqa: PLC0415
 
-    run_emulation(station, seconds, seed)
+    run_emulation(station, seconds, seed, back_door)
 
 
 @app.command("curve-keys")

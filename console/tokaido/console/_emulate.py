@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,34 +15,46 @@ if TYPE_CHECKING:
     from tokaido.emulators import Bench
 
 
-def run_emulation(path: Path, seconds: float | None, seed: int | None = None) -> None:
+def run_emulation(path: Path, seconds: float | None, seed: int | None = None, back_door: Path | None = None) -> None:
     """Serve a station file until Ctrl-C, SIGTERM or SIGHUP, or for `seconds`; `seed` overrules that of the file.
+
+    Orders are taken from standard input, and at a Unix socket `back_door` if one is named.
 
     Raises:
         ConfigurationError: With every mistake in the file; nothing was started.
     """
     from tokaido.emulators import bench_from_station  # noqa: PLC0415 - numpy and ZeroMQ, when first needed
+    from tokaido.emulators.bench import USAGE  # noqa: PLC0415
 
     station = hal.Station.from_file(path)
     with terminated_as_interrupt():
         try:
             absent = {file for file in _key_files(station) if not file.exists()}
-            with bench_from_station(station, for_others=True, seed=seed) as bench:
+            with bench_from_station(station, for_others=True, seed=seed) as bench, ExitStack() as taken:
                 for file in sorted(absent):
                     if file.exists():
                         print(f"made CURVE keys {file.with_suffix('.key')} and {file.name}")
                 _tell(station, bench)
+                bench.on_order = _tell_order
+                orders = taken.enter_context(Orders(bench, back_door))
                 bench.start()
                 print(f"seed of light and noise: {bench.seed}; --seed {bench.seed} repeats it")
                 print(f"Ctrl-C ends it. In another terminal: tokaido read '{path}#{next(iter(bench.devices))}'")
-                print(f"Orders are taken here: {Orders.USAGE}", flush=True)
-                _wait(Orders(bench), seconds)
+                if back_door is not None:
+                    print(f"Orders are taken at the socket {back_door}")
+                print(f"Orders are taken here: {USAGE}", flush=True)
+                _wait(orders, seconds)
         except KeyboardInterrupt:
             pass
     try:
         print("ended; nothing is left behind but the CURVE keys", flush=True)
     except OSError:  # the terminal is gone
         drop_output()
+
+
+def _tell_order(emulated_s: float, order: str) -> None:
+    with suppress(OSError, ValueError):  # the terminal is gone
+        print(f"{emulated_s:.3f} s: {order}", flush=True)
 
 
 def _wait(orders: Orders, seconds: float | None) -> None:

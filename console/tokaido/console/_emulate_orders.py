@@ -1,49 +1,83 @@
-"""What a person types while `emulate` runs: fibres are cut and mended."""
+"""Orders that `emulate` takes while it runs: what a person types, and what comes by the back door."""
 
 from __future__ import annotations
 
 import os
 import select
+import socket
 import sys
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
 
 import tokaido.hal as hal
-from tokaido.hal.driver import real_in
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
     from tokaido.emulators import Bench
 
 _LONGEST_LINE: Final = 1000
+_MOST_CLIENTS: Final = 16
 
 
 class Orders:
-    """Takes orders from standard input, as long as there is one that is this command's own.
+    """Takes orders from standard input, as long as there is one that is this command's own, and by the back door.
 
     Args:
-        bench: The bench whose fibres are meant.
+        bench: The bench that is meant.
+        back_door: A Unix socket that is made here, mode 0600, so that its owner alone gives orders. It takes a line an
+            order and answers each with a line that begins with `ok` or `error`. None for no such door.
+
+    Raises:
+        ConfigurationError: The socket cannot be made.
     """
 
-    USAGE: Final = "cut FIBRE, mend FIBRE, bend FIBRE DB"
-
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, back_door: Path | None = None) -> None:
         self._bench = bench
         self._typed = b""
         try:
             self._input: int | None = sys.stdin.fileno()
         except (AttributeError, OSError, ValueError):  # there is none, or a test has it
             self._input = None
+        self._place = back_door
+        self._door = None if back_door is None else _listening(back_door)
+        self._clients: dict[int, tuple[socket.socket, bytearray]] = {}
 
     def listen(self, seconds: float) -> None:
-        """Wait for `seconds` s at most, and do what was typed meanwhile."""
-        if self._input is None or not _is_ours(self._input):
+        """Wait for `seconds` s at most, and do what was ordered meanwhile."""
+        waiting = select.poll()  # `select.select` knows no descriptor above 1,023
+        keyboard = self._input if self._input is not None and _is_ours(self._input) else None
+        if keyboard is not None:
+            waiting.register(keyboard, select.POLLIN)
+        if self._door is not None:
+            waiting.register(self._door, select.POLLIN)
+            for descriptor in self._clients:
+                waiting.register(descriptor, select.POLLIN)
+        elif keyboard is None:
             hal.SYSTEM_CLOCK.wait(seconds)
             return
-        waiting = select.poll()  # `select.select` knows no descriptor above 1,023
-        waiting.register(self._input, select.POLLIN)
-        if not waiting.poll(seconds * 1000):
-            return
+        for descriptor, _ in waiting.poll(seconds * 1000):
+            if descriptor == keyboard:
+                self._read_keyboard(descriptor)
+            elif self._door is not None and descriptor == self._door.fileno():
+                self._admit(self._door)
+            else:
+                self._serve(descriptor)
+
+    def obey(self, words: list[str]) -> str:
+        """Carry one order out and return what to tell of it."""
+        if words == ["time"]:
+            return f"ok {self._bench.emulated_s:.3f} s"
         try:
-            typed = os.read(self._input, _LONGEST_LINE)
+            self._bench.order(*words)
+        except hal.TokaidoError as error:
+            return f"error {error}"
+        return f"ok {' '.join(words)}"
+
+    def _read_keyboard(self, descriptor: int) -> None:
+        try:
+            typed = os.read(descriptor, _LONGEST_LINE)
         except OSError:  # the terminal is gone
             typed = b""
         if not typed or len(self._typed) > _LONGEST_LINE:
@@ -53,26 +87,96 @@ class Orders:
             if words := line.decode(errors="replace").split():
                 print(self.obey(words), flush=True)
 
-    def obey(self, words: list[str]) -> str:
-        """Carry one order out and return what to tell of it."""
-        fibres = self._bench.fibres
-        match words:
-            case ["cut" | "mend" | "bend", name, *_] if name not in fibres:
-                return f"there is no fibre {name!r}; there are: {', '.join(fibres) or 'none'}"
-            case ["cut", name]:
-                fibres[name].add_cut()
-                return f"fibre {name} is cut"
-            case ["mend", name]:
-                fibres[name].remove_cut()
-                return f"fibre {name} is whole"
-            case ["bend", name, loss]:
-                try:
-                    fibres[name].add_bend(real_in(loss))
-                except ValueError as error:
-                    return f"fibre {name} is as it was: {error}"
-                return f"fibre {name} costs {fibres[name].loss_db:g} dB"
-            case _:
-                return f"orders are: {self.USAGE}"
+    # --- the back door ------------------------------------------------------------------------------------------------
+
+    def _admit(self, door: socket.socket) -> None:
+        with suppress(OSError):
+            client, _ = door.accept()
+            client.setblocking(False)
+            if len(self._clients) >= _MOST_CLIENTS:
+                client.close()
+                return
+            self._clients[client.fileno()] = client, bytearray()
+
+    def _serve(self, descriptor: int) -> None:
+        client, heard = self._clients[descriptor]
+        try:
+            data = client.recv(_LONGEST_LINE)
+            heard += data
+            *lines, rest = bytes(heard).split(b"\n")
+            heard[:] = rest
+            for line in lines:
+                if words := line.decode(errors="replace").split():
+                    client.sendall(f"{self.obey(words)}\n".encode())
+            if data and len(heard) <= _LONGEST_LINE:
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        del self._clients[descriptor]
+        client.close()
+
+    def close(self) -> None:
+        """Take the back door away. May be called again."""
+        for client, _ in self._clients.values():
+            client.close()
+        self._clients.clear()
+        if self._door is not None and self._place is not None:
+            self._door.close()
+            self._place.unlink(missing_ok=True)
+            self._door = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _listening(place: Path) -> socket.socket:
+    """Return a listening Unix socket at a place that is free, which its owner alone may open."""
+    door = socket.socket(socket.AF_UNIX)
+    try:
+        mask = os.umask(0o177)  # from the first moment on
+        try:
+            _bind(door, place)
+        finally:
+            os.umask(mask)
+        door.listen(_MOST_CLIENTS)
+        door.setblocking(False)
+    except OSError as error:
+        door.close()
+        raise hal.ConfigurationError(
+            f"the back door {place} cannot be made: {error.strerror or error}", remedy="Name a place that is free"
+        ) from error
+    return door
+
+
+def _bind(door: socket.socket, place: Path) -> None:
+    try:
+        door.bind(str(place))
+    except OSError:
+        if not _is_left_behind(place):
+            raise
+        place.unlink()
+        door.bind(str(place))
+
+
+def _is_left_behind(place: Path) -> bool:
+    """Whether a socket is that of a process that was killed: nobody listens there."""
+    if not place.is_socket():
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(place))
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return False
 
 
 def _is_ours(descriptor: int) -> bool:

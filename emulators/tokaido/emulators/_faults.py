@@ -119,10 +119,11 @@ class Faults:
             if fault in self._present:
                 self._present.remove(fault)
 
-    def clear(self) -> None:
-        """Take every fault out."""
+    def clear(self, kind: str = "") -> None:
+        """Take every fault out, or every one of a kind."""
         with self._lock:
-            faults, self._present = self._present, []
+            faults = [fault for fault in self._present if kind in ("", fault.kind)]
+            self._present = [fault for fault in self._present if fault not in faults]
         for fault in faults:
             fault.removed = True
 

@@ -11,6 +11,7 @@ from tokaido.hal.lazy import lazily
 
 __all__ = [
     "CONNECTOR_LOSS_DB",
+    "USAGE",
     "Band",
     "Bench",
     "FibreOnBench",
@@ -18,6 +19,7 @@ __all__ = [
     "Hop",
     "Join",
     "LightPath",
+    "Order",
     "SwitchModel",
     "bench_from_station",
 ]
@@ -28,11 +30,14 @@ if TYPE_CHECKING:
     from tokaido.emulators.bench._elements import FibreOnBench
     from tokaido.emulators.bench._from_station import bench_from_station
     from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB, Graph, Join
+    from tokaido.emulators.bench._orders import USAGE, Order
     from tokaido.emulators.bench._path import Hop, LightPath
 else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
+            "USAGE": "tokaido.emulators.bench._orders",
+            "Order": "tokaido.emulators.bench._orders",
             "Bench": "tokaido.emulators.bench._bench",
             "Band": "tokaido.emulators._light",
             "FibreOnBench": "tokaido.emulators.bench._elements",

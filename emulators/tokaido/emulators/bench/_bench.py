@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Self
 
 from tokaido.emulators.bench._classical import ClassicalChannel
 from tokaido.emulators.bench._lighting import Lighting
+from tokaido.emulators.bench._orders import Order
 from tokaido.emulators.bench._pace import Pace, Passed
 from tokaido.emulators.bench._plant import Plant
 from tokaido.emulators.bench._pulses import built_as
+from tokaido.emulators.bench._schedule import Schedule
 from tokaido.emulators.bench._sessions import Sessions
 from tokaido.emulators.bench._set_up import make_preshared_key, set_up
 from tokaido.emulators.optics import drift_settings
@@ -71,6 +73,7 @@ class Bench(Plant):
             self._units, self._transmitters, self._receivers, self._lighting, clock=clock, delay_s=classical_delay_s
         )
         self._behind_ns = 0
+        self._schedule = Schedule()
         self._pace = Pace(self._pass, clock=clock, speed=speed, name="Bench")
 
     # --- what an operator does --------------------------------------------------------------------------------------
@@ -154,6 +157,37 @@ class Bench(Plant):
             link = ANYBODY if path == "-" else UnitLink(peer.model.serial_number, path)
             with place.shared.lock:
                 place.model.load_psk(key, link)
+
+    def order(self, *words: str) -> None:
+        """Carry out an order in words now, such as `order("cut", "A")`: see docs/explanation/bench.md, Orders.
+
+        Raises:
+            ConfigurationError: There is no such order, fibre, device or fault; nothing was done.
+        """
+        Order(words).carry_out(self.fibres, self.devices)
+
+    def at(self, emulated_s: float, *words: str) -> None:
+        """Have an order carried out when so many s of emulated time have passed since the bench was made.
+
+        It comes between the light before and the light after, however time is stepped. Each is logged by
+        `tokaido.emulators.bench` and told to `on_order`, and so is one that fails then.
+
+        Raises:
+            ConfigurationError: There is no such order, or its time has passed.
+        """
+        at_ns = round(emulated_s * NS_PER_S)
+        if at_ns < self._now_ns:
+            raise ConfigurationError(f"{emulated_s:g} s have passed on this bench", remedy="Use `order`")
+        self._schedule.add(at_ns, Order(words))
+
+    @property
+    def on_order(self) -> Callable[[float, str], None] | None:
+        """Told of every order of `at`: emulated time in s, and the order, with the reason if it failed."""
+        return self._schedule.listener
+
+    @on_order.setter
+    def on_order(self, listener: Callable[[float, str], None] | None) -> None:
+        self._schedule.listener = listener
 
     # --- who listens and meddles ------------------------------------------------------------------------------------
 
@@ -240,6 +274,15 @@ class Bench(Plant):
         self._pace.step(step_ns, None)
 
     def _pass(self, step_ns: int, pump_s: float | None) -> Passed:
+        """Let a step pass, in pieces between which orders are carried out that are due."""
+        to_ns = self._now_ns + step_ns
+        while (due_ns := self._schedule.next_ns) is not None and due_ns < to_ns:
+            if due_ns > self._now_ns:
+                self._pass_piece(due_ns - self._now_ns, pump_s)
+            self._schedule.carry_out(self._now_ns, self.fibres, self.devices)
+        return self._pass_piece(to_ns - self._now_ns, pump_s)
+
+    def _pass_piece(self, step_ns: int, pump_s: float | None) -> Passed:
         to_ns = self._now_ns + step_ns
         for shared in self._by_hand:
             with shared.lock:

@@ -77,6 +77,8 @@ def _build(plan: StationPlan, bench: Bench) -> None:
                 model_options=device.options,
             )
     _lay(plan, bench, None)
+    for at_s, order in plan.events:
+        bench.at(at_s, *order.words)
     loaded: set[tuple[str, str, str]] = set()
     for link in plan.links:
         units = link.transmitter, link.receiver

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB
 from tokaido.emulators.bench._pulses import built_as, understands
+from tokaido.emulators.bench._schedule import read_events
 from tokaido.emulators.bench._standing import Standing
 from tokaido.emulators.bench._station_devices import TIME, DeviceReader, EmulatedDevice
 from tokaido.emulators.optics import PresetSettings
@@ -15,6 +16,7 @@ from tokaido.hal.tables import Check, Mistakes, number, of_kind, whole
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokaido.emulators.bench._orders import Order
     from tokaido.hal import LinkEntry, PortPairs, Station
 
 SETTINGS: Final = get_args(PresetSettings)
@@ -30,7 +32,7 @@ _FIBRE: Final[dict[str, Check]] = {
 _FIBRE_ON_BENCH: Final[dict[str, Check]] = {**_FIBRE, "loss_db_per_km": Check(number(0), "a number of dB per km")}
 _PANEL: Final[dict[str, Check]] = {"positions": Check(whole(1, 1000), "a whole number, 1 to 1000"), "loss_db": _LOSS}
 _MULTIPLEXER: Final[dict[str, Check]] = {"loss_db": _LOSS}
-_OPTICS: Final = ("fibres", "panels", "multiplexers", "joins")
+_OPTICS: Final = ("fibres", "panels", "multiplexers", "joins", "events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class StationPlan:
     multiplexers: dict[str, dict[str, float]] = field(default_factory=dict)
     joins: list[tuple[str, tuple[str, str, float]]] = field(default_factory=list)
     """Two ports and the loss in dB, each with its place in the file."""
+    events: list[tuple[float, Order]] = field(default_factory=list)
+    """What is to happen, and when in emulated s."""
 
 
 class TableReader:
@@ -183,6 +187,8 @@ class TableReader:
         plan.fibres = self._elements(table, "fibres", _FIBRE_ON_BENCH, {"length_km": 0.0, "loss_db": 0.0})
         plan.panels = self._elements(table, "panels", _PANEL, {"positions": 1000})
         plan.multiplexers = self._elements(table, "multiplexers", _MULTIPLEXER, {})
+        models = {name: device.model for name, device in plan.devices.items()}
+        plan.events = read_events(table.get("events", []), plan.fibres, models, self.mistakes)
         joins = table.get("joins", [])
         if not isinstance(joins, list):
             self.mistakes.note("bench.joins", f'must be a list such as [["alice", "west.in1"]], not {joins!r}')
