@@ -132,9 +132,11 @@ def udev_properties(device: str) -> dict[str, str]:
     udevadm = shutil.which("udevadm")
     if udevadm is None:
         return {}
+    known = Path("/sys/class/tty") / Path(device).name
+    which = f"--path={known}" if known.exists() else f"--name={device}"
     try:
-        said = subprocess.run(  # noqa: S603 - the device is an argument of its own and begins with /dev
-            [udevadm, "info", "--query=property", f"--name={device}"],
+        said = subprocess.run(  # noqa: S603 - what is asked for is an argument of its own and begins with a path
+            [udevadm, "info", "--query=property", which],
             capture_output=True,
             timeout=UDEV_DEADLINE_S,
             check=True,
