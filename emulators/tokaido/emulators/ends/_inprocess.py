@@ -6,8 +6,9 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators.ends._service import ServiceRequest
-from tokaido.emulators.ends._wire import SharedModel, Wire
-from tokaido.hal import NS_PER_S, ConfigurationError
+from tokaido.emulators.ends._shared import POLL_S, SharedModel
+from tokaido.emulators.ends._wire import Wire
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from tokaido.emulators._faults import Faults
@@ -234,10 +235,7 @@ class InProcessEnd(Wire):
             self._exchange()
 
     def _pause_s(self) -> float:
-        pause = self._next_due_s()
-        if self._replug_ns is not None:
-            pause = min(pause, max(self._replug_ns - self._clock.monotonic_ns(), 0) / NS_PER_S)
-        return max(pause, 1e-6)
+        return max(min(POLL_S, self._next_due_s(), self._shared.due_s()), 1e-6)
 
     def _arrive(self, data: bytes) -> None:
         if data:

@@ -188,6 +188,10 @@ class ScpiCore(DeviceModel):
         output, self._output = bytes(self._output), bytearray()
         return output
 
+    def has_output(self, port: str) -> bool:
+        """Return whether replies wait."""
+        return port == "control" and bool(self._output)
+
     def add_fault(self, fault: str) -> None:
         """Begin a model fault; `provoked` then has it."""
         if fault not in self.FAULTS:
