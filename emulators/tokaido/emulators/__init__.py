@@ -24,6 +24,7 @@ __all__ = [
     "QkdLink",
     "ScpiError",
     "ScpiModel",
+    "SteppedClock",
     "bench_from_station",
     "command",
     "launch",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tokaido.emulators._link import QkdLink
     from tokaido.emulators._model import BenchSpot, DeviceModel
     from tokaido.emulators._plugs import WIRE_ENDS
+    from tokaido.emulators._stepped import SteppedClock
     from tokaido.emulators.bench import Bench, bench_from_station
     from tokaido.emulators.scpi import Dialect, Parameters, ScpiError, ScpiModel, command
 else:
@@ -51,6 +53,7 @@ else:
             "BenchSpot": "tokaido.emulators._model",
             "DeviceModel": "tokaido.emulators._model",
             "WIRE_ENDS": "tokaido.emulators._plugs",
+            "SteppedClock": "tokaido.emulators._stepped",
             "Bench": "tokaido.emulators.bench",
             "bench_from_station": "tokaido.emulators.bench",
             "Dialect": "tokaido.emulators.scpi",

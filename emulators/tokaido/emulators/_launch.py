@@ -13,6 +13,7 @@ from tokaido.emulators._faults import Faults
 from tokaido.emulators._options import build_models, keywords_of
 from tokaido.emulators._plugs import Plug, choose_end, make_end, make_room
 from tokaido.emulators._secrets import Secrets, seed_of_run
+from tokaido.emulators._stepped import SteppedClock
 from tokaido.emulators.ends import SharedModel
 from tokaido.hal import SYSTEM_CLOCK, Clock, ConfigurationError, CurveKeyFiles, Resource, create_curve_keys
 from tokaido.hal.transports import load_curve_public, load_curve_secret
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         UnitLaunch,
     )
     from tokaido.emulators._plugs import ControlEnd
-    from tokaido.emulators.ends import ModelLock, PtyEnd, ZmqEnd
+    from tokaido.emulators.ends import InProcessMessages, ModelLock, PtyEnd, ZmqEnd
     from tokaido.emulators.ends.hislip import Profile
     from tokaido.emulators.units import ModelFaults
 
@@ -120,7 +121,9 @@ class Emulator:
         self.server_keys: CurveKeyFiles
         """CURVE identity of the device, if there is a key channel."""
         self.keys: ZmqEnd
-        """The key channel's wire end, if there is one."""
+        """The key channel's wire end, if there is one with a thread."""
+        self.messages: InProcessMessages
+        """The key channel's wire end under a stepped clock, if there is one."""
         self.end: ControlEnd
         """The control port's wire end."""
         self._shared = shared
@@ -128,7 +131,7 @@ class Emulator:
         places = dict(resources or {})
         if unknown := set(places) - {*model.STREAM_PORTS, *model.MESSAGE_PORTS}:
             raise ConfigurationError(f"{type(model).__name__} has no port {', '.join(sorted(unknown))}")
-        self.wire_end = choose_end(model, wire_end, places.get("control"))
+        self.wire_end = choose_end(model, wire_end, places.get("control"), threads=not isinstance(clock, SteppedClock))
         """What carries the control port, one of `WIRE_ENDS`."""
         place = OwnDirectory(directory)
         self._stack.callback(place.remove)
@@ -161,9 +164,16 @@ class Emulator:
         return tell()
 
     def _plug_in_keys(self, plug: Plug, place: str | None) -> str:
-        from tokaido.emulators.ends import ZmqEnd  # noqa: PLC0415 - zmq is loaded when it is needed
+        from tokaido.emulators.ends import InProcessMessages, ZmqEnd  # noqa: PLC0415 - zmq is loaded when it is needed
 
         serial = self.model.serial_number
+        if isinstance(plug.common["clock"], SteppedClock):
+            if place is not None:
+                raise ConfigurationError(f"{place} takes a thread, and a stepped clock has one", remedy="Leave it out")
+            self.messages = InProcessMessages(plug.shared, serial, **plug.common)
+            self.messages.start()
+            self._stack.callback(self.messages.close)
+            return f"zmq:{self.messages.endpoint}"
         endpoint = "tcp://127.0.0.1:0"
         if place is None:
             self.server_keys = self._identity(plug.directory, serial)

@@ -34,6 +34,8 @@ WIRE_ENDS: Final = ("pty", "emu", "tcp", "hislip", "visa", "asrl")
 """
 PLAIN: Final = ("tcp", "hislip", "visa", "asrl")
 """Ends that instruments have; a device with a key channel has one of them only if its contract says so."""
+WITHIN: Final = ("emu", "visa")
+"""Ends within the process, without a thread."""
 _numbers = itertools.count(2)
 
 
@@ -50,18 +52,26 @@ class Plug:
     """Faults, clock and impostor."""
 
 
-def choose_end(model: DeviceModel, wire_end: str | None, place: str | None) -> str:
+def choose_end(model: DeviceModel, wire_end: str | None, place: str | None, *, threads: bool = True) -> str:
     """Return the wire end of a model's control port: the one that was named, the one of the place, or its usual one.
+
+    Without `threads` it is one within the process.
 
     Raises:
         ConfigurationError: It has no such end, or the place is at another one.
     """
     there = None if place is None else end_of(Resource.parse(place))
-    end = wire_end or there or model.wire_ends[0]
+    fitting = [name for name in model.wire_ends if threads or name in WITHIN]
+    end = wire_end or there or (fitting or model.wire_ends)[0]
     plain = model.plain_control or "keys" not in model.MESSAGE_PORTS
     if end not in model.wire_ends or (end in PLAIN and not plain):
         known = ", ".join(name for name in model.wire_ends if name not in PLAIN or plain)
         raise ConfigurationError(f"{type(model).__name__} has no wire end {end!r}", remedy=f"Choose one of: {known}")
+    if not threads and end not in WITHIN:
+        raise ConfigurationError(
+            f"the wire end {end!r} takes a thread, and a stepped clock has one",
+            remedy=f"Choose one of: {', '.join(fitting) or 'none'}",
+        )
     if there is not None and there != end:
         raise ConfigurationError(f"{place} is not a place for the wire end {end!r}", remedy=f"Take {there!r}")
     return end

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
+from tokaido.emulators._stepped import SteppedClock
 from tokaido.emulators.bench._classical import ClassicalChannel
 from tokaido.emulators.bench._lighting import Lighting
 from tokaido.emulators.bench._orders import Order
@@ -39,7 +40,7 @@ class Bench(Plant):
         speed: Emulated seconds per second, if the machine can.
         secrets: "os", or "seeded" for keys that are the same in every run and marked insecure.
         directory: Where consoles and key files appear; by default a folder that is removed at the end.
-        clock: The wall clock.
+        clock: The wall clock, or a `SteppedClock`, with which time passes while somebody waits by it.
         drift: How the ways of light drift, "buried", "aerial" or "calm", or settings of your own.
         classical_delay_s: How long a message takes from unit to unit, in emulated s; None: as long as light takes
             through the fibres between them.
@@ -257,9 +258,21 @@ class Bench(Plant):
                 shared.run_at(speed)
 
     def start(self) -> None:
-        """Let time pass by itself, in a thread. Devices must be on the bench; fibres and joins may change later."""
+        """Let time pass by itself, in a thread or as a stepped clock goes.
+
+        Devices must be on the bench; fibres and joins may change later.
+        """
         self._started = True
+        if isinstance(self._clock, SteppedClock):
+            speed = self._pace.speed_wanted
+            begin_ns, origin_ns = self._clock.monotonic_ns(), self._now_ns
+            self._stack.callback(self._clock.attach(lambda ns: self._step_to(origin_ns + int((ns - begin_ns) * speed))))
+            return
         self._pace.start()
+
+    def _step_to(self, to_ns: int) -> None:
+        if to_ns > self._now_ns:
+            self._pace.step(to_ns - self._now_ns, None)
 
     def step(self, step_ns: int) -> None:
         """Let `step_ns` of emulated time pass, and carry every message that arrives meanwhile.

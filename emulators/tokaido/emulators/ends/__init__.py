@@ -14,6 +14,7 @@ __all__ = [
     "End",
     "HislipEnd",
     "InProcessEnd",
+    "InProcessMessages",
     "ModelLock",
     "PtyEnd",
     "SharedModel",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         find_in_process,
         in_process_names,
     )
+    from tokaido.emulators.ends._inprocess_messages import InProcessMessages
     from tokaido.emulators.ends._pty import PtyEnd
     from tokaido.emulators.ends._shared import ModelLock, SharedModel
     from tokaido.emulators.ends._tcp import TcpEnd
@@ -48,6 +50,7 @@ else:
             "HislipEnd": "tokaido.emulators.ends._hislip",
             "VISA_SCHEME": "tokaido.emulators.ends._inprocess",
             "InProcessEnd": "tokaido.emulators.ends._inprocess",
+            "InProcessMessages": "tokaido.emulators.ends._inprocess_messages",
             "UnpluggedError": "tokaido.emulators.ends._inprocess",
             "find_in_process": "tokaido.emulators.ends._inprocess",
             "in_process_names": "tokaido.emulators.ends._inprocess",

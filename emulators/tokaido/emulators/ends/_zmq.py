@@ -9,6 +9,7 @@ import zmq
 from zmq.utils import z85
 
 from tokaido.emulators.ends._end import End, SharedModel
+from tokaido.emulators.ends._messages import MessageWire
 from tokaido.emulators.ends._shared import POLL_S
 from tokaido.hal import NS_PER_S
 
@@ -27,7 +28,7 @@ DOMAIN: Final = b"tokaido"
 _ZAP = "inproc://zeromq.zap.01"
 
 
-class ZmqEnd(End):
+class ZmqEnd(End, MessageWire):
     """Carries the message port `keys` on a ROUTER socket that only listed clients may talk to.
 
     The ZAP domain is set and enforced, so nobody comes in without the handler. A client that gives its socket a
@@ -173,22 +174,6 @@ class ZmqEnd(End):
         due_ns = self._shared.model.host_due_ns()
         due_s = math.inf if due_ns is None else max(due_ns - self._clock.monotonic_ns(), 0) / NS_PER_S
         return min(super()._next_due_s(), max(due_s, self._shared.model.MAY_WAIT_S))
-
-    # --- pieces: [routing id, client key, frame...] inwards, [routing id, b"", frame...] outwards --------------------
-
-    def _content(self, piece: list[bytes]) -> list[bytes]:
-        return piece[2:]
-
-    def _rebuilt(self, piece: list[bytes], content: list[bytes]) -> list[bytes]:
-        return [*piece[:2], *content]
-
-    def _give(self, model: DeviceModel, piece: list[bytes]) -> None:
-        model.note_host_time(self._clock.monotonic_ns())
-        model.receive_message(piece[0], piece[1].decode(), piece[2:])
-
-    def _take(self, model: DeviceModel) -> list[list[bytes]]:
-        model.note_host_time(self._clock.monotonic_ns())
-        return [[peer, b"", *frames] for peer, frames in model.take_messages()]
 
     def _emit(self, piece: list[bytes]) -> None:
         if self._router is None or len(piece) < 3:

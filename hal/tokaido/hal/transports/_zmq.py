@@ -36,6 +36,8 @@ MAX_PARTS = 64
 """Most frames that a message may have."""
 QUEUED_MESSAGES = 64
 """Most messages that wait in each direction."""
+TURN_S = 0.02
+"""Longest single wait for a peer within the process by a clock that is not the machine's."""
 EVENTS, RCVMORE, POLLIN = 15, 13, 1
 """Constants of zmq.h, so that importing this file does not import pyzmq."""
 _REMEDY = "Check that the device is on, its address, and the network in between"
@@ -192,7 +194,7 @@ class ZmqTransport(Transport[list[bytes]]):
             self._sent = False  # there was no peer to send it to
             raise
         while True:
-            ready = self._poller.poll(_ms(min(deadline.remaining_s, SLICE_S)))
+            ready = self._ready(min(deadline.remaining_s, SLICE_S))
             if not ready:
                 if deadline.passed:
                     raise DeviceTimeoutError("no reply", remedy="Check that the device is on and not busy")
@@ -208,6 +210,19 @@ class ZmqTransport(Transport[list[bytes]]):
                     raise DeviceTimeoutError("only foreign messages and no reply", remedy="Check who else answers")
             else:
                 self._check_monitor()
+
+    def _ready(self, seconds: float) -> Any:
+        """Return the sockets that can be read and their events, as soon as there is one or after `seconds`.
+
+        A peer within the process may live by the same clock, which then is what has to wait.
+        """
+        if not self._in_process or self.clock is SYSTEM_CLOCK:
+            return self._poller.poll(_ms(seconds))
+        ready = self._poller.poll(0)
+        if ready or seconds <= 0:
+            return ready
+        self.clock.wait(min(seconds, TURN_S))
+        return self._poller.poll(0)
 
     def _receive(self) -> list[bytes]:
         """Return the frames of the message that waits."""
@@ -230,7 +245,7 @@ class ZmqTransport(Transport[list[bytes]]):
         """Hand on the messages that wait, or come within `seconds`; return whether there were any."""
         some = False
         for _ in range(QUEUED_MESSAGES * 16):
-            ready = self._poller.poll(0 if some else _ms(seconds))
+            ready = self._ready(0 if some else seconds)
             if not ready:
                 return some
             if any(socket is self._socket for socket, _ in ready):
