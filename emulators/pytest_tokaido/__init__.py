@@ -1,0 +1,259 @@
+"""The pytest plugin: fixtures of emulated QKD equipment, or of a real station. Loaded by pytest's entry point.
+
+Importing it costs next to nothing: what a fixture needs is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
+
+    import tokaido.hal as hal
+    from tokaido.emulators import Bench
+    from tokaido.emulators.testing import FaultBox, LinkInTest, World
+
+D = TypeVar("D", bound="hal.Device")
+_WORLD = pytest.StashKey["World"]()
+
+
+# --- options and markers ----------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("tokaido", "QKD equipment (Tokaido)")
+    group.addoption("--tokaido-seed", type=int, metavar="N", help="Seed of the emulated world; default: a new one.")
+    group.addoption("--tokaido-station", metavar="FILE", help="Run the tests on the real devices of a station file.")
+    group.addoption(
+        "--tokaido-link", default="", metavar="NAME", help="Which link of the station; default: the only one."
+    )
+    group.addoption(
+        "--tokaido-vendor", default="toshiba", metavar="FAMILY", help="Family of the emulated units; default: toshiba."
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers, and choose the seed once for the run."""
+    for line in (
+        "tokaido_vendor(family): family of the emulated units, such as 'nec'.",
+        "tokaido_switch(driver, **options): driver of the fixture optical_switch, and options of its emulator.",
+        "tokaido_fault(device, kind, **options): a fault that is there from the beginning of the test.",
+        "tokaido_in_thread(speed=20): emulated time passes in a thread: for tests with threads of their own.",
+        "tokaido_emulated(reason): only an emulator can do this; skipped on a real station.",
+    ):
+        config.addinivalue_line("markers", line)
+    seed = config.getoption("tokaido_seed", default=None)
+    worker_input = getattr(config, "workerinput", None)
+    if worker_input is not None:  # a worker of pytest-xdist has the seed of its controller
+        seed = worker_input["tokaido_seed"]
+    config._tokaido_seed = random.SystemRandom().randrange(1 << 31) if seed is None else seed  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give a worker of pytest-xdist the seed."""
+    node.workerinput["tokaido_seed"] = node.config._tokaido_seed
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what only an emulator can do."""
+    if not item.config.getoption("tokaido_station"):
+        return
+    for marker in item.iter_markers("tokaido_emulated"):
+        reason = marker.args[0] if marker.args else marker.kwargs.get("reason", "only an emulator can do this")
+        pytest.skip(f"on a real station: {reason}")
+    if item.get_closest_marker("tokaido_fault") is not None:
+        pytest.skip("on a real station: faults are for emulators")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show seed and wires with every failure."""
+    report = yield
+    world = item.stash.get(_WORLD, None)
+    if world is not None and report.failed:
+        lines = [f"--tokaido-seed {world.seed} repeats it"]
+        lines += world.records or ["nothing passed on a wire"]
+        report.sections.append((f"Tokaido, {call.when}", "\n".join(lines)))
+    return report
+
+
+# --- fixtures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tokaido_seed(request: pytest.FixtureRequest) -> int:
+    """Seed of this test's emulated world: that of the run, which `--tokaido-seed` sets."""
+    return int(request.config._tokaido_seed)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def tokaido_world(
+    request: pytest.FixtureRequest, tokaido_seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """The surroundings of this test: clock, bench or station. Nothing of them is left after it."""
+    import tokaido.hal as hal
+    from tokaido.emulators.testing import Leftovers, World
+
+    in_thread = request.node.get_closest_marker("tokaido_in_thread")
+    file = request.config.getoption("tokaido_station")
+    station = hal.Station.from_file(file) if file else None
+    directory: Path = tmp_path_factory.mktemp("tokaido")
+    before = Leftovers()
+    speed = in_thread.kwargs.get("speed", 20.0) if in_thread is not None else 20.0
+    with World(
+        seed=tokaido_seed, directory=directory, station=station, in_thread=in_thread is not None, speed=speed
+    ) as world:
+        world.failing = lambda what: pytest.skip(f"on a real station: {what}")
+        request.node.stash[_WORLD] = world
+        yield world
+    left = before.found() + [f"file {path}" for path in sorted(directory.rglob("*"))]
+    if left:
+        pytest.fail("the test left behind: " + "; ".join(left), pytrace=False)
+
+
+@pytest.fixture
+def tokaido_clock(tokaido_world: World) -> hal.Clock:
+    """The clock of this test: wait by it, and give it to devices that you open."""
+    return tokaido_world.clock
+
+
+@pytest.fixture
+def tokaido_bench(tokaido_world: World) -> Bench:
+    """The bench of this test, to put devices and fibres on."""
+    return tokaido_world.bench
+
+
+@pytest.fixture
+def tokaido_vendor(request: pytest.FixtureRequest) -> str:
+    """Family of the units: of the marker `tokaido_vendor`, or of the option."""
+    marker = request.node.get_closest_marker("tokaido_vendor")
+    return str(marker.args[0] if marker is not None else request.config.getoption("tokaido_vendor"))
+
+
+@pytest.fixture
+def faults(tokaido_world: World) -> FaultBox:
+    """Faults to add and remove while the test runs."""
+    from tokaido.emulators.testing import FaultBox
+
+    return FaultBox(tokaido_world)
+
+
+@pytest.fixture
+def qkd_link(request: pytest.FixtureRequest, tokaido_world: World, tokaido_vendor: str) -> LinkInTest:
+    """A QKD link at STANDBY. A test that asks for `optical_switch` too gets one over a switch and two fibres."""
+    switched = "optical_switch" in request.fixturenames or "switched_link" in request.fixturenames
+    return _link(request, tokaido_world, tokaido_vendor, switched=switched)
+
+
+@pytest.fixture
+def switched_link(request: pytest.FixtureRequest, qkd_link: LinkInTest) -> LinkInTest:
+    """A QKD link at STANDBY over a switch and two fibres, A and B; on A."""
+    del request
+    return qkd_link
+
+
+@pytest.fixture
+def running_qkd_link(qkd_link: LinkInTest) -> LinkInTest:
+    """A QKD link that exchanges keys."""
+    qkd_link.start()
+    return qkd_link
+
+
+def _link(request: pytest.FixtureRequest, world: World, vendor: str, *, switched: bool) -> LinkInTest:
+    import tokaido.hal as hal
+    from tokaido.emulators.testing import LinkInTest
+
+    link = LinkInTest(world, vendor, switched=switched, name=str(request.config.getoption("tokaido_link")))
+    if world.station is None:
+        link.wait_for(hal.UnitState.STANDBY)
+        _add_marked_faults(request, world)
+    return link
+
+
+@pytest.fixture
+def transmitter(request: pytest.FixtureRequest, tokaido_world: World) -> hal.Transmitter:
+    """A transmitter that was just switched on, or that of the link if the test has one."""
+    import tokaido.hal as hal
+
+    return _device(request, tokaido_world, hal.Transmitter, "transmitter")
+
+
+@pytest.fixture
+def receiver(request: pytest.FixtureRequest, tokaido_world: World) -> hal.Receiver:
+    """A receiver that was just switched on, or that of the link if the test has one."""
+    import tokaido.hal as hal
+
+    return _device(request, tokaido_world, hal.Receiver, "receiver")
+
+
+@pytest.fixture
+def optical_switch(request: pytest.FixtureRequest, tokaido_world: World) -> hal.OpticalSwitch:
+    """An optical switch: that of the link if the test has one, else one by itself (marker `tokaido_switch`)."""
+    import tokaido.hal as hal
+
+    return _device(request, tokaido_world, hal.OpticalSwitch, "optical_switch")
+
+
+_LINKS = {"qkd_link", "switched_link", "running_qkd_link"}
+_DEVICES = {"transmitter": "alice", "receiver": "bob", "optical_switch": "switch"}
+
+
+def _device(request: pytest.FixtureRequest, world: World, role: Callable[..., D], fixture: str) -> D:
+    """Return the device of a fixture: of the link, of the real station, or by itself on the bench."""
+    if _LINKS & set(request.fixturenames):
+        found: D = getattr(request.getfixturevalue("qkd_link"), fixture)
+        return found
+    if world.station is not None:
+        fitting = [entry.name for entry in world.station.devices.values() if _fits(entry.driver, role)]
+        if not fitting:
+            pytest.skip(f"on a real station: it has no {fixture.replace('_', ' ')}")
+        return world.open(role, fitting[0])
+    drivers = _drivers(request)
+    if not world.bench.devices:  # all of them, before time begins
+        for name in _DEVICES.keys() & set(request.fixturenames):
+            driver, options = drivers[name]
+            world.emulate(_DEVICES[name], driver, **options)
+        world.start()
+        device = world.open(role, _DEVICES[fixture], drivers[fixture][0])
+        _add_marked_faults(request, world)
+        return device
+    return world.open(role, _DEVICES[fixture], drivers[fixture][0])
+
+
+def _drivers(request: pytest.FixtureRequest) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return driver and emulator's options of each device that stands by itself."""
+    vendor = request.getfixturevalue("tokaido_vendor")
+    marker = request.node.get_closest_marker("tokaido_switch")
+    switch = ("polatis.matrix", {"inputs": 4, "outputs": 4}) if marker is None else (marker.args[0], marker.kwargs)
+    return {
+        "transmitter": (f"{vendor}.transmitter", {}),
+        "receiver": (f"{vendor}.receiver", {}),
+        "optical_switch": switch,
+    }
+
+
+def _fits(driver: str, role: Callable[..., Any]) -> bool:
+    """Whether a driver has a role."""
+    import tokaido.hal as hal
+
+    try:
+        hal.load_driver(driver, role)
+    except hal.ConfigurationError:
+        return False
+    return True
+
+
+def _add_marked_faults(request: pytest.FixtureRequest, world: World) -> None:
+    from tokaido.emulators.testing import FaultBox
+
+    for marker in request.node.iter_markers("tokaido_fault"):
+        FaultBox(world).add(*marker.args, **marker.kwargs)

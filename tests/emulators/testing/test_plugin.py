@@ -1,0 +1,163 @@
+"""The pytest plugin, in test files of a user: fixtures, faults, seeds, and nothing left behind."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["pytester"]
+ALL = """
+import pytest
+import tokaido.hal as hal
+"""
+
+
+def run(pytester: pytest.Pytester, text: str, *arguments: str) -> pytest.RunResult:
+    """Run a user's test file in a process of its own."""
+    pytester.makepyfile((ALL if "hal." in text or "pytest." in text else "") + text)
+    pytester.makeini("[pytest]\nfilterwarnings = error\n")
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=50)
+
+
+def test_devices_stand_by_themselves(pytester: pytest.Pytester) -> None:
+    run(
+        pytester,
+        """
+        def test_both_units(transmitter: hal.Transmitter, receiver: hal.Receiver):
+            assert transmitter.state() is hal.UnitState.OFF
+            assert receiver.identity().model
+        @pytest.mark.tokaido_vendor("nec")
+        def test_vendor(transmitter):
+            assert transmitter.identity().vendor == "NEC-STYLE"
+        @pytest.mark.tokaido_switch("dicon.selector", channels=5)
+        def test_switch(optical_switch):
+            optical_switch.connect(1, 5)
+            assert optical_switch.connections() == {1: 5}
+        """.replace("\n        ", "\n"),
+    ).assert_outcomes(passed=3)
+
+
+def test_a_link_moves_by_its_switch_and_the_light_goes_with_it(pytester: pytest.Pytester) -> None:
+    run(
+        pytester,
+        """
+        def test_failover(qkd_link, optical_switch, faults):
+            assert qkd_link.receiver.state() is hal.UnitState.STANDBY
+            faults.cut("A")
+            qkd_link.world.clock.wait(2)
+            assert "LOS" in [alarm.code for alarm in qkd_link.receiver.alarms()]
+            qkd_link.use("B")
+            qkd_link.wait_for(hal.UnitState.STANDBY)
+            assert optical_switch.connections() == {1: 2, 4: 3}
+        """.replace("\n        ", "\n"),
+    ).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("vendor", ["toshiba", "nec"])
+def test_a_running_link_gives_the_same_key_at_both_ends(pytester: pytest.Pytester, vendor: str) -> None:
+    run(
+        pytester,
+        """
+        def test_keys(running_qkd_link):
+            one, other = running_qkd_link.draw()
+            nonce = bytes(16)
+            assert one.info.insecure
+            assert one.key.digest(nonce) == other.key.digest(nonce)
+        """.replace("\n        ", "\n"),
+        f"--tokaido-vendor={vendor}",
+    ).assert_outcomes(passed=1)
+
+
+def test_faults_are_there_by_marker_and_by_fixture(pytester: pytest.Pytester) -> None:
+    run(
+        pytester,
+        """
+        @pytest.mark.tokaido_switch("dicon.selector")
+        @pytest.mark.tokaido_fault("optical_switch", "stuck")
+        def test_marker(optical_switch, faults):
+            with pytest.raises(hal.DeviceError):
+                optical_switch.connect(1, 5)
+            faults.remove("optical_switch", "stuck")
+            optical_switch.connect(1, 5)
+        def test_wire(receiver, faults, tokaido_clock):
+            faults.add("receiver", "drop", count=1)
+            with pytest.raises(hal.DeviceTimeoutError):
+                receiver.state()
+            assert receiver.state() is hal.UnitState.OFF
+            assert tokaido_clock.monotonic_ns() > 2e9  # which nobody waited for
+        def test_wrong(receiver, faults):
+            with pytest.raises(hal.ConfigurationError, match="Choose one of"):
+                faults.add("receiver", "nonsense")
+        """.replace("\n        ", "\n"),
+    ).assert_outcomes(passed=3)
+
+
+def test_a_failure_shows_seed_and_wires_and_the_seed_repeats_them(pytester: pytest.Pytester) -> None:
+    text = """
+        def test_it(transmitter):
+            transmitter.identity()
+            transmitter.telemetry()
+            assert False
+        """.replace("\n        ", "\n")
+    first = run(pytester, text, "--tokaido-seed=4711")
+    first.assert_outcomes(failed=1)
+    first.stdout.fnmatch_lines(["*--tokaido-seed 4711 repeats it*", "*alice > *IDN?*", "*alice < *TOSHIBA-STYLE*"])
+    any_seed = run(pytester, text).stdout.str()
+    assert "--tokaido-seed 4711" not in any_seed
+    assert "repeats it" in any_seed
+
+
+def test_what_a_test_leaves_behind_fails_it(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import os, threading
+        kept = []
+        def test_thread(transmitter):
+            threading.Thread(target=threading.Event().wait, name="stray", daemon=True).start()
+        def test_descriptor(transmitter):
+            kept.append(os.open("/dev/null", os.O_RDONLY))
+        def test_file(tokaido_world):
+            (tokaido_world.directory / "left.txt").write_text("x")
+        """.replace("\n        ", "\n"),
+    )
+    result.assert_outcomes(passed=3, errors=3)
+    result.stdout.fnmatch_lines(["*left behind: thread stray*", "*left behind: descriptor*/dev/null*", "*left.txt*"])
+
+
+def test_a_real_station_takes_the_place_of_emulators_and_skips_with_reasons(pytester: pytest.Pytester) -> None:
+    from tokaido.emulators import launch
+
+    text = """
+        def test_real(optical_switch):
+            optical_switch.connect(1, 3)
+            assert optical_switch.connections() == {1: 3}
+        def test_no_such_device(receiver):
+            pass
+        def test_fault(optical_switch, faults):
+            faults.add("optical_switch", "drop")
+        @pytest.mark.tokaido_emulated("it breaks the glass")
+        def test_emulated(optical_switch):
+            pass
+        """.replace("\n        ", "\n")
+    with launch("dicon.selector") as device:
+        pytester.makefile(
+            ".toml", lab=f'[devices.osw]\ndriver = "dicon.selector"\ncontrol = "{device.resources["control"]}"\n'
+        )
+        result = run(pytester, text, "--tokaido-station=lab.toml", "-rs")
+    result.assert_outcomes(passed=1, skipped=3)
+    result.stdout.fnmatch_lines_random(
+        ["*it has no receiver*", "*'fault optical_switch drop' is for an emulator*", "*it breaks the glass*"]
+    )
+
+
+def test_a_run_that_uses_nothing_of_it_imports_nothing_of_it(pytester: pytest.Pytester) -> None:
+    run(
+        pytester,
+        """
+        import sys
+        def test_it():
+            heavy = ("numpy", "zmq", "serial", "pyvisa", "tokaido")
+            found = [name for name in sys.modules if name.startswith(heavy)]
+            assert found == []
+        """.replace("\n        ", "\n"),
+    ).assert_outcomes(passed=1)
