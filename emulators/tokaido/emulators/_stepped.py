@@ -56,7 +56,7 @@ class SteppedClock:
                 remedy="Where there are several threads, take the clock of the machine and a `speed`",
             )
         if self._turning:
-            raise ConfigurationError("what is stepped by this clock waits by it", remedy="Report it")
+            raise ConfigurationError("a device that this clock steps waits by it", remedy="Report it")
         until_ns = self._now_ns + max(round(seconds * NS_PER_S), 0)
         step_ns = STEP_NS if event is None else EVENT_STEP_NS
         while self._now_ns < until_ns and not (event is not None and event.is_set()):

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.testing._world import World
 
 NAMES = {"transmitter": "alice", "receiver": "bob", "optical_switch": "switch"}
-"""What fixtures are called on the bench."""
+"""Names on the bench, by fixture."""
 
 
 class FaultBox:
