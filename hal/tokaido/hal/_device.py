@@ -113,7 +113,7 @@ class Device(Valued):
             WrongDeviceError: Another box answers.
             TransportError: It could not be reached.
         """
-        from tokaido.hal._registry import load_driver, parse_resources  # noqa: PLC0415 - entry points cost 28 ms
+        from tokaido.hal._registry import load_driver, parse_resources  # noqa: PLC0415 - for those who open one
 
         kind = load_driver(driver, cls)
         device = kind(

@@ -100,11 +100,8 @@ def _kind(name: str) -> TransportKind | None:
     Raises:
         ConfigurationError: There is one, and it cannot be used.
     """
-    from tokaido.hal.transports._kinds import (  # noqa: PLC0415 - `import tokaido.hal` is to be quick
-        OURS,
-        is_name,
-        transport_kind,
-        transport_kinds,
-    )
+    from tokaido.hal._own_entries import OWN, TRANSPORTS  # noqa: PLC0415 - `import tokaido.hal` is to be quick
+    from tokaido.hal.transports._kinds import is_name, transport_kind, transport_kinds  # noqa: PLC0415
 
-    return transport_kind(name) if name in OURS or (is_name(name) and name in transport_kinds()) else None
+    known = name in OWN[TRANSPORTS] or (is_name(name) and name in transport_kinds())
+    return transport_kind(name) if known else None
