@@ -12,7 +12,6 @@ import termios
 import threading
 from contextlib import suppress
 from fcntl import ioctl
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tokaido.hal._errors import ConfigurationError, DeviceBusyError, NotConnectedError, TokaidoError
@@ -20,6 +19,7 @@ from tokaido.hal.transports._terminals import check_that_no_session_has
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tokaido.hal._clock import Deadline
     from tokaido.hal.transports._resources import Resource
@@ -392,6 +392,8 @@ def explained(error: Exception, address: str) -> TokaidoError:
 
 def holder(address: str) -> str:
     """Return who has the device file `address` open, for people: pid and command as /proc tells them."""
+    from pathlib import Path  # noqa: PLC0415 - for who was refused alone
+
     real = os.path.realpath(address)
     pids: list[int] = []
     with suppress(OSError):
@@ -419,6 +421,6 @@ def _process(pid: int) -> str:
     if pid == os.getpid():
         return f"pid {pid} (this process)"
     command = ""
-    with suppress(OSError):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - see `holder`
+        command = file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
     return f"pid {pid} ({command[:100] or 'command unknown'})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import struct
 import threading
@@ -26,6 +25,7 @@ from tokaido.hal.transports._trace import TraceRecord, shown
 from tokaido.hal.transports._turns import Turn, Wire, in_turn
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Generator
     from types import TracebackType
 
@@ -36,7 +36,12 @@ __all__ = ["NOT_MINE", "Codec", "F", "LineCodec", "NotMine", "Request", "T", "Tr
 SLICE_S = 0.1
 """Longest time in s that a waiting exchange takes to notice that its transport was closed by another thread."""
 
-logger = logging.getLogger("tokaido.hal.transport")
+
+def log() -> logging.Logger:
+    """Return the log of all transports. `logging` is loaded by the first line of it alone: it takes 6 ms."""
+    import logging  # noqa: PLC0415
+
+    return logging.getLogger("tokaido.hal.transport")
 
 
 class Transport(ABC, Generic[F]):
@@ -277,7 +282,7 @@ class Transport(ABC, Generic[F]):
             with self._wire:
                 self._connect(deadline)
             if self._used:
-                logger.debug("%s: opened again after a failure", self.name)
+                log().debug("%s: opened again after a failure", self.name)
                 with self._wire:
                     self._settle(deadline)
             self._used = True
