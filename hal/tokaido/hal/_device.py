@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
@@ -14,12 +13,15 @@ from tokaido.hal._values import Answer, Measured, Valued, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from dataclasses import dataclass
     from enum import Enum
     from types import TracebackType
 
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._trace import TraceRecord
     from tokaido.hal.transports._transport import Transport
+else:
+    from tokaido.hal._records import dataclass
 
 T = TypeVar("T")
 

@@ -6,12 +6,17 @@ is ours: somebody else's entry of the same name is not found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tokaido.hal._errors import ConfigurationError
 from tokaido.hal._own_entries import DISTRIBUTION, OWN
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from tokaido.hal._records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn, Self, final
 
 from tokaido.hal._errors import KeyMaterialError
@@ -10,7 +9,10 @@ from tokaido.hal._numbers import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from dataclasses import dataclass, field
     from types import TracebackType
+else:
+    from tokaido.hal._records import dataclass, field
 
 
 @final
@@ -147,7 +149,7 @@ class KeyBlockInfo(KeyBlockFacts):
     @classmethod
     def of(cls, facts: KeyBlockFacts, serial_number: str, *, peer: str = "", path: str = "") -> KeyBlockInfo:
         """Return the facts of a block as those of a unit's block."""
-        values = (getattr(facts, fact.name) for fact in fields(KeyBlockFacts))
+        values = (getattr(facts, name) for name in KeyBlockFacts.__match_args__)
         return cls(*values, serial_number=serial_number, peer=peer, path=path)
 
     @property

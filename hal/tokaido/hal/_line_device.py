@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import weakref
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -20,6 +19,7 @@ from tokaido.hal._errors import (
     TransportError,
     WrongDeviceError,
 )
+from tokaido.hal._records import replace
 from tokaido.hal._values import Answer
 from tokaido.hal.transports._codec import NOT_MINE, LineCodec, NotMine, Request
 from tokaido.hal.transports._kinds import IDENTITY_FIELDS, transport_kind

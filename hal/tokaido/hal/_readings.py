@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
@@ -11,7 +10,11 @@ from tokaido.hal._errors import NoDataError, ProtocolError, TokaidoError
 from tokaido.hal._values import encode
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from tokaido.hal._values import Answer, Measured
+else:
+    from tokaido.hal._records import dataclass
 
 T = TypeVar("T")
 

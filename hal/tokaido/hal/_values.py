@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Set
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, Never, Self, TypeVar, cast, overload
 
@@ -24,6 +23,11 @@ from tokaido.hal._errors import (
     ValueTypeError,
 )
 from tokaido.hal._numbers import flag, is_no_value, real, real_in, whole, whole_in
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from tokaido.hal._records import dataclass
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from tokaido.hal._errors import ValueTypeError
 from tokaido.hal._numbers import whole
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from tokaido.hal._records import dataclass
 
 
 class Side(Enum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
@@ -11,6 +10,9 @@ from tokaido.hal._errors import ConfigurationError, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from dataclasses import dataclass
+else:
+    from tokaido.hal._records import dataclass
 
 F = TypeVar("F")
 """A frame: `bytes` on a stream, `list[bytes]` where messages are carried."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tokaido.hal._entry_points import entries, load
@@ -12,11 +11,15 @@ from tokaido.hal._numbers import real_in
 from tokaido.hal._own_entries import TRANSPORTS
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass, field
+
     from tokaido.hal._clock import Clock
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._stream import StreamTransport
     from tokaido.hal.transports._transport import Transport
+else:
+    from tokaido.hal._records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

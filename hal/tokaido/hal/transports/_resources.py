@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tokaido.hal._errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass, field
     from pathlib import Path
 
     from tokaido.hal.transports._kinds import TransportKind
+else:
+    from tokaido.hal._records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

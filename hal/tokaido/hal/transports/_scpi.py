@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tokaido.hal._errors import DeviceError, NoDataError, ProtocolError, RefusedError
@@ -12,8 +11,11 @@ from tokaido.hal.wire.scpi import decode_errors, is_error, split_replies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from dataclasses import dataclass, replace
 
     from tokaido.hal.transports._stream import StreamTransport
+else:
+    from tokaido.hal._records import dataclass, replace
 
 V = TypeVar("V")
 

@@ -12,7 +12,7 @@ from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T, with_line
 from tokaido.hal.transports._kinds import LINE_ENDS
 from tokaido.hal.transports._ports import FOREIGN, Port, gone, within
 from tokaido.hal.transports._step import QUIET_NS, Step, without_judge
-from tokaido.hal.transports._transport import SLICE_S, Transport, log
+from tokaido.hal.transports._transport import INFO, SLICE_S, Transport, log
 
 if TYPE_CHECKING:
     from tokaido.hal.transports._resources import Resource
@@ -64,7 +64,7 @@ class StreamTransport(Transport[bytes], ABC):
             ValueError: The codec cannot carry this text.
             TransportError: As `exchange`.
         """
-        log().info("%s %s: query %s", self.device, self.name, text)
+        log(INFO, "%s %s: query %s", self.device, self.name, text)
         return self.exchange(self.codec.request(text, repeatable=True), timeout)
 
     def command(self, text: str, timeout: float | None = None) -> str:
@@ -75,7 +75,7 @@ class StreamTransport(Transport[bytes], ABC):
             OutcomeUnknownError: The reply was lost.
             TransportError: As `exchange`.
         """
-        log().info("%s %s: command %s", self.device, self.name, text)
+        log(INFO, "%s %s: command %s", self.device, self.name, text)
         return self.exchange(self.codec.request(text, repeatable=False), timeout)
 
     # --- what a kind of stream provides ------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
@@ -25,7 +26,6 @@ from tokaido.hal.transports._trace import TraceRecord, shown
 from tokaido.hal.transports._turns import Turn, Wire, in_turn
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Generator
     from types import TracebackType
 
@@ -36,12 +36,18 @@ __all__ = ["NOT_MINE", "Codec", "F", "LineCodec", "NotMine", "Request", "T", "Tr
 SLICE_S = 0.1
 """Longest time in s that a waiting exchange takes to notice that its transport was closed by another thread."""
 
+DEBUG, INFO = 10, 20
+"""Levels of `logging`."""
 
-def log() -> logging.Logger:
-    """Return the log of all transports. `logging` is loaded by the first line of it alone: it takes 6 ms."""
-    import logging  # noqa: PLC0415
 
-    return logging.getLogger("tokaido.hal.transport")
+def log(level: int, text: str, *values: object) -> None:
+    """Log a line below WARNING if `logging` is loaded; if it is not, nobody can have asked for such lines.
+
+    It is not loaded for them: it takes 6 ms, and nothing is imported within an exchange, which Ctrl-C may interrupt.
+    """
+    get = getattr(sys.modules.get("logging"), "getLogger", None)
+    if get is not None:
+        get("tokaido.hal.transport").log(level, text, *values, stacklevel=2)
 
 
 class Transport(ABC, Generic[F]):
@@ -282,7 +288,7 @@ class Transport(ABC, Generic[F]):
             with self._wire:
                 self._connect(deadline)
             if self._used:
-                log().debug("%s: opened again after a failure", self.name)
+                log(DEBUG, "%s: opened again after a failure", self.name)
                 with self._wire:
                     self._settle(deadline)
             self._used = True
