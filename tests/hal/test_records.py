@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import dataclasses
 import inspect
 import pickle
 import types
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pytest
@@ -212,3 +214,25 @@ def test_records_with_a_method_of_their_own_keep_it() -> None:
     request = Request("A?", b"A?\n", lambda frame: frame)
     assert request.repeatable
     assert Request[bytes, bytes]("A?", request.payload, request.accept) == request
+
+
+SOURCES = [
+    path
+    for path in sorted((Path(__file__).parents[2] / "hal").rglob("*.py"))
+    if "    from tokaido.hal._records import" in path.read_text(encoding="utf-8") and path.name != "_records.py"
+]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_checkers_and_documentation_see_the_decorator_of_the_standard_library(path: Path) -> None:
+    """Documentation reads code without running it, and believes the last import of a name."""
+    imports = {
+        (ast.unparse(branch.test), node.module): sorted(name.name for name in node.names)
+        for branch in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(branch, ast.If)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+    }
+    shown, made = ("TYPE_CHECKING", "dataclasses"), ("not TYPE_CHECKING", "tokaido.hal._records")
+    assert imports[made] == imports[shown]
+    assert list(imports).index(made) < list(imports).index(shown)

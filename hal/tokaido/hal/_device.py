@@ -11,6 +11,9 @@ from tokaido.hal._numbers import real
 from tokaido.hal._readings import Reading, Telemetry, reading_of
 from tokaido.hal._values import Answer, Measured, Valued, encode
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from dataclasses import dataclass
@@ -20,8 +23,6 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._trace import TraceRecord
     from tokaido.hal.transports._transport import Transport
-else:
-    from tokaido.hal._records import dataclass
 
 T = TypeVar("T")
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from tokaido.hal._errors import ConfigurationError
 from tokaido.hal._own_entries import DISTRIBUTION, OWN
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from dataclasses import dataclass
-else:
-    from tokaido.hal._records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NoReturn, Self, final
 from tokaido.hal._errors import KeyMaterialError
 from tokaido.hal._numbers import whole
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass, field
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import dataclass, field
     from types import TracebackType
-else:
-    from tokaido.hal._records import dataclass, field
 
 
 @final

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from tokaido.hal._errors import NoDataError, ProtocolError, TokaidoError
 from tokaido.hal._values import encode
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from dataclasses import dataclass
 
     from tokaido.hal._values import Answer, Measured
-else:
-    from tokaido.hal._records import dataclass
 
 T = TypeVar("T")
 

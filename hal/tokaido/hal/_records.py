@@ -1,12 +1,14 @@
 """Frozen dataclasses that are made quickly: what a record is to people and checkers, without loading `dataclasses`.
 
 `dataclasses` takes 7 ms to load, `inspect` included, and 0.5 ms to make a class; `import tokaido.hal` makes fifteen. A
-module takes its decorator from here, and shows checkers and documentation the one of the standard library:
+module takes its decorator from here, and shows checkers and documentation the one of the standard library, behind it,
+since documentation believes the last one:
+
+    if not TYPE_CHECKING:
+        from tokaido.hal._records import dataclass, field
 
     if TYPE_CHECKING:
         from dataclasses import dataclass, field
-    else:
-        from tokaido.hal._records import dataclass, field
 
 The class behaves as `dataclasses.dataclass(frozen=True, slots=True)` makes it, and is one to `dataclasses.fields`,
 `replace`, `asdict` and to dataclasses that inherit it; a test holds the two beside each other. Nothing else is

@@ -24,10 +24,11 @@ from tokaido.hal._errors import (
 )
 from tokaido.hal._numbers import flag, is_no_value, real, real_in, whole, whole_in
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from dataclasses import dataclass
-else:
-    from tokaido.hal._records import dataclass
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)

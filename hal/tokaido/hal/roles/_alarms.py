@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from dataclasses import dataclass
-else:
-    from tokaido.hal._records import dataclass
 
 
 class Severity(Enum):

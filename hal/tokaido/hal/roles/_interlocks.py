@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tokaido.hal._errors import InterlockError, TokaidoError
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from dataclasses import dataclass
-else:
-    from tokaido.hal._records import dataclass
 
 Order = TypeVar("Order", bound="Callable[..., Any]")
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from tokaido.hal._errors import ValueTypeError
 from tokaido.hal._numbers import whole
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from dataclasses import dataclass
-else:
-    from tokaido.hal._records import dataclass
 
 
 class Side(Enum):

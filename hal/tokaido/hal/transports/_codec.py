@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, 
 
 from tokaido.hal._errors import ConfigurationError, ProtocolError
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import dataclass
-else:
-    from tokaido.hal._records import dataclass
 
 F = TypeVar("F")
 """A frame: `bytes` on a stream, `list[bytes]` where messages are carried."""

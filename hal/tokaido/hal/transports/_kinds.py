@@ -10,6 +10,9 @@ from tokaido.hal._errors import ConfigurationError
 from tokaido.hal._numbers import real_in
 from tokaido.hal._own_entries import TRANSPORTS
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass, field
+
 if TYPE_CHECKING:
     from dataclasses import dataclass, field
 
@@ -18,8 +21,6 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._stream import StreamTransport
     from tokaido.hal.transports._transport import Transport
-else:
-    from tokaido.hal._records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from tokaido.hal._errors import ConfigurationError
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass, field
+
 if TYPE_CHECKING:
     from dataclasses import dataclass, field
     from pathlib import Path
 
     from tokaido.hal.transports._kinds import TransportKind
-else:
-    from tokaido.hal._records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

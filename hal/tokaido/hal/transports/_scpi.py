@@ -9,13 +9,14 @@ from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request
 from tokaido.hal.wire.ieee488 import EventStatus, StatusByte
 from tokaido.hal.wire.scpi import decode_errors, is_error, split_replies
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass, replace
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import dataclass, replace
 
     from tokaido.hal.transports._stream import StreamTransport
-else:
-    from tokaido.hal._records import dataclass, replace
 
 V = TypeVar("V")
 

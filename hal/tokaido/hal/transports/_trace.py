@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from dataclasses import dataclass
-else:
-    from tokaido.hal._records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
