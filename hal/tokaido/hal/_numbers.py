@@ -93,6 +93,12 @@ def is_no_value(text: str) -> bool:
     return bool(_REAL.fullmatch(word)) and NO_VALUE[0] <= abs(float(word)) <= NO_VALUE[1]
 
 
+def plain_real(text: str) -> float | None:
+    """Return the number that a text writes without blanks; None where `is_no_value` and `real_in` have to judge."""
+    number = float(text) if _REAL.fullmatch(text) else NO_VALUE[0]
+    return number if -NO_VALUE[0] < number < NO_VALUE[0] else None
+
+
 def real_in(text: str) -> float:
     """Return the number that a text writes in ASCII digits, with a point or an exponent; blanks around it may be.
 

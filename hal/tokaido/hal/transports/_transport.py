@@ -23,7 +23,7 @@ from tokaido.hal._errors import (
 from tokaido.hal._numbers import real, real_in
 from tokaido.hal.transports._codec import GARBLED, NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
 from tokaido.hal.transports._trace import TraceRecord, shown
-from tokaido.hal.transports._turns import Turn, Wire, in_turn
+from tokaido.hal.transports._turns import Turn, Wire, in_turn, step_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -213,11 +213,18 @@ class Transport(ABC, Generic[F]):
 
     @in_turn
     def _exchange(self, turn: Turn, request: Request[F, T]) -> T:
-        self._make_ready(turn.deadline)
+        deadline = turn.deadline
+        self._make_ready(deadline)
         self._sent = False
         try:
-            with self._wire:
-                return self._transact(request, turn.deadline)
+            self._trusted, self._inside, self._said_no = False, True, False  # as `Wire` does it
+            try:
+                value = self._transact(request, deadline)
+            except BaseException as error:
+                step_failed(self, error)
+                raise
+            self._inside, self._trusted = False, True
+            return value  # noqa: TRY300 - an interrupt until here is one of the exchange
         except BaseException as error:
             if request.repeatable or not self._sent or isinstance(error, DeviceError):
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import wraps
-from os import getpid
+from os import getpid, register_at_fork
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._transport import Transport
 
 M = TypeVar("M", bound="Callable[..., Any]")
+
+_this_process = getpid()  # asking the system each time takes as long as a byte on the wire
+
+
+def _be_another_process() -> None:
+    global _this_process  # noqa: PLW0603 - a fork is a change of the whole module
+    _this_process = getpid()
+
+
+register_at_fork(after_in_child=_be_another_process)
 
 
 class Turn:
@@ -59,7 +69,7 @@ def in_turn(method: M) -> M:
 
     @wraps(method)
     def run(transport: Transport[Any], turn: Turn, *args: Any) -> Any:
-        if transport._process not in (0, getpid()):
+        if transport._process not in (_this_process, 0):
             error = _of_another_process(transport)
             turn.label(error, transport)
             raise error
@@ -119,7 +129,8 @@ class Wire:
     """The context in which a transport runs one step on the wire: `with self._wire: ...`.
 
     The transport is untrusted meanwhile. Only the step's clean end, or a device that says no, leaves it trusted.
-    Exceptions of the libraries below become ours.
+    Exceptions of the libraries below become ours. `Transport._exchange` says the same without a context, which would
+    cost it four calls.
     """
 
     __slots__ = ("_transport",)
@@ -135,13 +146,20 @@ class Wire:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         transport = self._transport
-        transport._inside = False
         if error is None:
+            transport._inside = False
             transport._trusted = True
-        elif isinstance(error, DeviceError):
-            transport._trusted = transport._said_no
-        elif isinstance(error, NotConnectedError):
-            transport._sound = False
-        elif isinstance(error, transport.foreign) and not isinstance(error, TokaidoError):
-            transport._sound = False
-            raise transport.translate(error) from error
+        else:
+            step_failed(transport, error)
+
+
+def step_failed(transport: Transport[Any], error: BaseException) -> None:
+    """Take note of an error that ended a step on the wire; raise ours for one of the libraries below."""
+    transport._inside = False
+    if isinstance(error, DeviceError):
+        transport._trusted = transport._said_no
+    elif isinstance(error, NotConnectedError):
+        transport._sound = False
+    elif isinstance(error, transport.foreign) and not isinstance(error, TokaidoError):
+        transport._sound = False
+        raise transport.translate(error) from error
