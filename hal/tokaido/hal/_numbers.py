@@ -16,8 +16,8 @@ LARGEST_EXACT: Final = 2**53
 NO_VALUE: Final = (9.899e37, 9.911e37)
 """Where SCPI has the numbers that stand for none."""
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
-_REAL = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,400}")
+REAL: Final = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?")
 
 
 def real(value: object, what: str, *, finite: bool = True) -> float:
@@ -90,13 +90,7 @@ def is_no_value(text: str) -> bool:
     word = text.strip(" \t")
     if word.upper().lstrip("+-") in ("NAN", "INF", "NINF", "INFINITY"):
         return True
-    return bool(_REAL.fullmatch(word)) and NO_VALUE[0] <= abs(float(word)) <= NO_VALUE[1]
-
-
-def plain_real(text: str) -> float | None:
-    """Return the number that a text writes without blanks; None where `is_no_value` and `real_in` have to judge."""
-    number = float(text) if _REAL.fullmatch(text) else NO_VALUE[0]
-    return number if -NO_VALUE[0] < number < NO_VALUE[0] else None
+    return bool(REAL.fullmatch(word)) and NO_VALUE[0] <= abs(float(word)) <= NO_VALUE[1]
 
 
 def real_in(text: str) -> float:
@@ -105,7 +99,7 @@ def real_in(text: str) -> float:
     Raises:
         ValueError: It is not one: underscores, other digits, words and infinities are none.
     """
-    number = float(text) if _REAL.fullmatch(text.strip(" \t")) else math.nan
+    number = float(text) if REAL.fullmatch(text.strip(" \t")) else math.nan
     if not math.isfinite(number):
         raise ValueError(f"{text[:80]!r} is not a number")
     return number

@@ -23,7 +23,7 @@ from tokaido.hal._errors import (
     UnsupportedError,
     ValueTypeError,
 )
-from tokaido.hal._numbers import flag, is_no_value, plain_real, real, real_in, whole, whole_in
+from tokaido.hal._numbers import NO_VALUE, REAL, flag, is_no_value, real, real_in, whole, whole_in
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -33,6 +33,8 @@ States = Set[Enum]
 
 DEFAULT_STALE_AFTER_S: Final = 60.0
 NO_YES: Final = ("0", "1")
+ORDINARY: Final = NO_VALUE[0]
+"""A number nearer to 0 than this is itself, whatever its device."""
 LARGEST_WHOLE: Final = (1 << 63) - 1
 """A whole number beyond it is none: it fits no database, and no float stands for it."""
 
@@ -385,7 +387,7 @@ def decode(kind: type[T], text: str, name: str, words: tuple[str, str] = NO_YES)
         NoDataError: It is what SCPI has for a number that there is not: 9.91E37, 9.9E37, -9.9E37 or NAN.
         ProtocolError: The text is not of this kind, or not a finite number.
     """
-    if kind is float and (plain := plain_real(text)) is not None:
+    if kind is float and REAL.fullmatch(text) and -ORDINARY < (plain := float(text)) < ORDINARY:
         return plain  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # `cast` is a call
     if kind in (int, float) and is_no_value(text):
         raise NoDataError(f"{name}: the device has no value, it said {text[:80]!r}", code=text[:80].strip())

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import select
 import socket
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from tokaido.hal import Identity, ProtocolError, Resource
+from tokaido.hal import (
+    DeviceError,
+    Identity,
+    NoDataError,
+    OutcomeUnknownError,
+    ProtocolError,
+    Resource,
+    TokaidoError,
+)
 from tokaido.hal.driver import Answer, Codec, LineDevice, measured
 from tokaido.hal.transports import LineCodec, Request, ScpiCodec, SerialTransport
 from tokaido_testing.patience import patient
@@ -74,7 +85,7 @@ def box_port(answers: dict[bytes, bytes]) -> Generator[int]:
                     client, _ = listener.accept()
                 except OSError:
                     return
-                with client:
+                with client, contextlib.suppress(ConnectionError):
                     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     while asked := client.recv(1000):
                         for question in asked.splitlines():
@@ -168,6 +179,49 @@ def test_a_line_longer_than_a_frame_may_be_is_refused(box_port: int, answers: di
         answers[b"V?"] = b"x" * 10 + b"\n"
         with pytest.raises(ProtocolError, match="longer than 8 bytes"):
             transport.query("V?")
+
+
+@pytest.mark.parametrize("reply", [b"", b"\xff\n", b"12"])  # none, a garbled one, and half of one
+def test_a_transport_that_failed_the_short_way_is_let_go_without_a_collection(
+    box_port: int, answers: dict[bytes, bytes], reply: bytes
+) -> None:
+    resource = Resource("serial", f"socket://127.0.0.1:{box_port}", {})
+    transport = SerialTransport(resource, LineCodec(), timeout_s=patient(1))
+    assert transport.query("V?") == "12.5"
+    answers[b"V?"] = reply
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(TokaidoError):
+            transport.exchange(transport.codec.request("V?", repeatable=True), timeout=0.05)
+        there = weakref.ref(transport)
+        del transport
+        assert there() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("error", [DeviceError("no"), NoDataError("nothing yet")])
+def test_a_device_that_says_no_stays_trusted(box: Box, error: DeviceError) -> None:
+    assert box.value == 12.5
+
+    def refuse(_: bytes) -> str:
+        raise error
+
+    with pytest.raises(type(error)):
+        box.transport.exchange(Request("V?", b"V?\n", refuse, repeatable=False))
+    assert "open>" in repr(box.transport)
+    generation = box.transport.generation
+    assert box.value == 12.5
+    assert box.transport.generation == generation
+
+
+def test_a_command_whose_reply_was_lost_is_an_unknown_outcome(box: Box, answers: dict[bytes, bytes]) -> None:
+    answers[b"GO"] = b""
+    assert box.value == 12.5
+    with pytest.raises(OutcomeUnknownError, match="the reply to a command was lost"):
+        box.transport.exchange(box.transport.codec.request("GO", repeatable=False), timeout=0.05)
+    assert box.value == 12.5
 
 
 # --- one request for a declared value -------------------------------------------------------------------------------

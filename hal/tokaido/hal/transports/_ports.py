@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import select
 import stat
@@ -12,6 +11,7 @@ import termios
 import threading
 from contextlib import suppress
 from fcntl import ioctl
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -85,7 +85,7 @@ class DescriptorPort:
 
     def ready(self, seconds: float) -> bool:
         """Wait up to `seconds` and return whether something can be read (the end of the stream included)."""
-        return bool(self._poll(math.ceil(seconds * 1000)))
+        return self._poll(ceil(seconds * 1000)) != []
 
     def read(self) -> bytes:
         """Return what waits, perhaps nothing; raise `NotConnectedError` at the end of the stream."""
@@ -108,7 +108,7 @@ class DescriptorPort:
         """Wait up to `seconds` until a byte would be taken."""
         writer = select.poll()
         writer.register(self._fd, select.POLLOUT)
-        writer.poll(math.ceil(seconds * 1000))
+        writer.poll(ceil(seconds * 1000))
 
     def abandon(self) -> bool:
         """Reset a socket, which is to be closed at once; flush the output of a serial line, which goes on."""
