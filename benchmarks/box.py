@@ -137,9 +137,9 @@ def on_one_core() -> Generator[None]:
 
 
 @contextlib.contextmanager
-def peer(kind: str, *arguments: str) -> Generator[str]:
+def peer(kind: str, *arguments: str, script: str = __file__) -> Generator[str]:
     """Run the box in a process of its own and yield where it is; whatever happens, the process ends soon after."""
-    command = [sys.executable, __file__, kind, *arguments]
+    command = [sys.executable, script, kind, *arguments]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -88,9 +88,9 @@ def is_no_value(text: str) -> bool:
     9.91E37 is not a number, 9.9E37 and -9.9E37 are the infinities; each also comes as a word, or rounded to 32 bit.
     """
     word = text.strip(" \t")
-    if word.upper().lstrip("+-") in ("NAN", "INF", "NINF", "INFINITY"):
-        return True
-    return bool(REAL.fullmatch(word)) and NO_VALUE[0] <= abs(float(word)) <= NO_VALUE[1]
+    if REAL.fullmatch(word):
+        return NO_VALUE[0] <= abs(float(word)) <= NO_VALUE[1]
+    return word.upper().lstrip("+-") in ("NAN", "INF", "NINF", "INFINITY")
 
 
 def real_in(text: str) -> float:

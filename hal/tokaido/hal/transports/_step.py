@@ -55,9 +55,7 @@ class Step:
 
     def is_marker(self, request: Request[bytes, Any]) -> bool:
         """Return whether a request asks what the marker asks."""
-        if self.marker is None or len(request.payload) != len(self.marker.payload):
-            return False
-        return request.payload.upper() == self.marker.payload.upper()
+        return self.marker is not None and request.payload.upper() == self.marker.payload.upper()
 
     def sends(self, request: Request[bytes, Any]) -> None:
         """Take note of a request before its first byte leaves."""

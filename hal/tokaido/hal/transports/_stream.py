@@ -161,6 +161,7 @@ class StreamTransport(Transport[bytes], ABC):
         reply is one line. The short way does then what the careful way does, in a third of its calls.
         """
         port, step, payload = self._port, self._step, request.payload
+        marker = step.marker
         if (
             not self._trusted
             or self._shaking is not None
@@ -169,7 +170,7 @@ class StreamTransport(Transport[bytes], ABC):
             or self._buffer
             or self._sinks
             or not isinstance(port, DescriptorPort)
-            or step.is_marker(request)
+            or (marker is not None and len(marker.payload) == len(payload) and step.is_marker(request))
         ):
             return self._exchange_with_care(deadline, request)
         try:
