@@ -67,6 +67,7 @@ class MessageBox(hal.Device):
 
         super().__init__(resources, name="box")
         self._control = ZmqTransport(resources["control"])
+        self._requests: dict[str, driver.Request[list[bytes], str]] = {}
 
     def _connect(self, timeout: float | None = None) -> None:
         self._control.open(timeout)
@@ -88,8 +89,11 @@ class MessageBox(hal.Device):
         return self._control
 
     def _ask(self, command: str) -> driver.Answer:
-        question = f"{command}?"
-        request = driver.Request(question, [b"", question.encode("ascii")], lambda frames: frames[1].decode("ascii"))
+        request = self._requests.get(command)
+        if request is None:
+            text = f"{command}?"
+            request = driver.Request(text, [b"", text.encode("ascii")], lambda frames: frames[1].decode("ascii"))
+            self._requests[command] = request
         return driver.Answer(self._control.exchange(request))
 
     def _order(self, command: str, text: str) -> driver.Answer:  # noqa: ARG002 - the signature of every device

@@ -13,6 +13,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+import zmq
 
 from tokaido.hal import (
     DeviceError,
@@ -305,4 +306,35 @@ def test_an_interrupt_at_any_call_leaves_the_lock_free_and_no_answer_behind(rig:
         assert values == [f"{number + 2} BOX1"], strike
         number += 3
     assert len(struck_at) > 20
+    assert rig.wrong == []
+
+
+# --- messages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rig", ["zmq"], indirect=True)
+def test_a_clean_exchange_of_messages_looks_once_and_waits_at_its_socket(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokaido.hal.transports._zmq.FIRST_WAIT_S", patient(5))
+    waits: list[int] = []
+    poll = zmq.Poller.poll
+
+    def noted(self: zmq.Poller, timeout: int | None = None) -> list[tuple[Any, int]]:
+        if threading.current_thread() is threading.main_thread():  # the peer polls in its own
+            waits.append(-1 if timeout is None else timeout)
+        return poll(self, timeout)
+
+    rig.ask(1, patient(20))
+    monkeypatch.setattr(zmq.Poller, "poll", noted)
+    assert rig.ask(2, patient(20)) == "2 BOX1"
+    assert waits == [0]
+
+
+@pytest.mark.parametrize("rig", ["zmq"], indirect=True)
+def test_a_reply_that_takes_longer_than_the_first_wait_is_waited_for(rig: Rig) -> None:
+    rig.ask(1, patient(1))
+    rig.peer.late_s = 0.1
+    rig.peer.fault("late")
+    assert rig.ask(2, patient(5)) == "2 BOX1"
     assert rig.wrong == []

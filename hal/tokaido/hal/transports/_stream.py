@@ -209,11 +209,11 @@ class StreamTransport(Transport[bytes], ABC):
         """
         said_no = self._said_no
 
-        def go_on() -> T:
+        def go_on(request: Request[bytes, T], deadline: Deadline) -> T:
             self._said_no = said_no
             return self._await(request, deadline, request.payload[taken:], failing=failing)
 
-        return self._accounted_for(request, go_on)
+        return self._accounted_for(request, deadline, go_on)
 
     def _prepare(self, deadline: Deadline) -> None:
         self._prove(deadline)

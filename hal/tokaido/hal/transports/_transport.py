@@ -23,7 +23,7 @@ from tokaido.hal._errors import (
 from tokaido.hal._numbers import real, real_in
 from tokaido.hal.transports._codec import GARBLED, NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
 from tokaido.hal.transports._trace import TraceRecord, shown
-from tokaido.hal.transports._turns import Wire, in_turn
+from tokaido.hal.transports._turns import Wire, in_turn, step_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -218,13 +218,21 @@ class Transport(ABC, Generic[F]):
     def _exchange_with_care(self, deadline: Deadline, request: Request[F, T]) -> T:
         self._make_ready(deadline)
         self._sent = False
-        return self._accounted_for(request, lambda: self._transact(request, deadline))
+        return self._accounted_for(request, deadline, self._transact)
 
-    def _accounted_for(self, request: Request[F, T], work: Callable[[], T]) -> T:
+    def _accounted_for(
+        self, request: Request[F, T], deadline: Deadline, work: Callable[[Request[F, T], Deadline], T]
+    ) -> T:
         """Do work on the wire; of a command whose reply it did not get, nobody may believe to know the outcome."""
         try:
-            with self._wire:
-                return work()
+            self._trusted, self._inside, self._said_no = False, True, False  # as `Wire` has it, without its four calls
+            try:
+                value = work(request, deadline)
+            except BaseException as error:
+                step_failed(self, error)
+                raise
+            self._inside, self._trusted = False, True
+            return value  # noqa: TRY300 - an interrupt until here is one of the exchange
         except BaseException as error:
             if request.repeatable or not self._sent or isinstance(error, DeviceError):
                 raise

@@ -133,13 +133,19 @@ class Wire:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         transport = self._transport
-        transport._inside = False
         if error is None:
-            transport._trusted = True
-        elif isinstance(error, DeviceError):
-            transport._trusted = transport._said_no
-        elif isinstance(error, NotConnectedError):
-            transport._sound = False
-        elif isinstance(error, transport.foreign) and not isinstance(error, TokaidoError):
-            transport._sound = False
-            raise transport.translate(error) from error
+            transport._inside, transport._trusted = False, True
+        else:
+            step_failed(transport, error)
+
+
+def step_failed(transport: Transport[Any], error: BaseException) -> None:
+    """Take note of an error that ends a step on the wire; raise ours for one of the libraries below."""
+    transport._inside = False
+    if isinstance(error, DeviceError):
+        transport._trusted = transport._said_no
+    elif isinstance(error, NotConnectedError):
+        transport._sound = False
+    elif isinstance(error, transport.foreign) and not isinstance(error, TokaidoError):
+        transport._sound = False
+        raise transport.translate(error) from error
