@@ -188,9 +188,11 @@ def _serve_tcp() -> None:
 def _serve_zmq(secret: str) -> None:
     import zmq
 
+    from tokaido.hal.transports import load_curve_secret
+
     server: Any = zmq.Context.instance().socket(zmq.REP)
     server.curve_server = True
-    server.curve_secretkey = hal.transports.load_curve_secret(Path(secret)).secret
+    server.curve_secretkey = load_curve_secret(Path(secret)).secret
     print(server.bind_to_random_port("tcp://127.0.0.1"), flush=True)
     while True:
         server.send(_reply(server.recv()))

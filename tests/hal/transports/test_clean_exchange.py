@@ -30,7 +30,7 @@ from tokaido_testing.patience import patient
 from tokaido_testing.rigs import Rig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from types import FrameType
 
 MOST_PYTHON_CALLS = 30
@@ -53,13 +53,12 @@ class Box(LineDevice):
     """A box with two values."""
 
     resource_kinds: ClassVar = {"control": frozenset({"serial"})}
-    codec: ClassVar[Callable[[], Codec]] = LineCodec
 
     value = measured(float, "V", unit="V")
     text = measured(str, "LAB")
 
     def _codec(self) -> Codec:
-        return type(self).codec()
+        return LineCodec()
 
     def identity(self) -> Identity:
         """Ask the box who it is."""
@@ -242,7 +241,8 @@ def test_a_declared_value_keeps_its_request_where_the_codec_allows_it(
 
 def test_a_codec_that_makes_its_own_requests_makes_each(box_port: int) -> None:
     class Numbered(Box):
-        codec = Numbering
+        def _codec(self) -> Codec:
+            return Numbering()
 
     resource = Resource("serial", f"socket://127.0.0.1:{box_port}", {})
     with Numbered({"control": resource}, timeout_s=patient(1)) as box:

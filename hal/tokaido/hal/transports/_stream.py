@@ -186,8 +186,9 @@ class StreamTransport(Transport[bytes], ABC):
             taken = port.write(payload)
             self._sent = taken > 0
             left_s, slice_s = deadline.remaining_s, self._slice_s
-            wait_s = left_s if left_s < slice_s else slice_s  # noqa: FURB136 - `min` is a call
-            if taken == len(payload) and left_s > 0 and port.ready(wait_s):
+            if taken != len(payload) or left_s <= 0:
+                pass
+            elif port.ready(left_s if left_s < slice_s else slice_s):  # noqa: FURB136 - `min` is a call
                 data, codec = port.read(), self.codec
                 end = data.find(codec.terminator)
                 if 0 <= end <= codec.max_frame and end + len(codec.terminator) == len(data):
@@ -198,6 +199,8 @@ class StreamTransport(Transport[bytes], ABC):
                     codec.unsolicited(data[:end])
                 else:
                     self._buffer += data
+            elif self._closed:
+                raise ClosedError("the transport was closed")
         except BaseException:  # noqa: BLE001 - which is raised again in there
             return self._go_on(request, deadline, taken, failing=True)
         return self._go_on(request, deadline, taken)
