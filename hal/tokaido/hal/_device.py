@@ -175,7 +175,7 @@ class Device(Valued):
         return [
             path + name
             for owner, path, _ in self._owners()
-            for name, value in owner.values().items()
+            for name, value in owner._declared().items()
             if not value.unsupported
         ]
 
@@ -187,7 +187,7 @@ class Device(Valued):
         """
         prefix, dot, name = path.rpartition(".")
         for owner, of_owner, _ in self._owners():
-            value = owner.values().get(name) if of_owner == prefix + dot else None
+            value = owner._declared().get(name) if of_owner == prefix + dot else None
             if value is not None and not value.unsupported:
                 return owner, value
         raise self.no_such_value(path)
@@ -214,7 +214,7 @@ class Device(Valued):
         utc_ns = self._clock.utc_ns()
         readings: dict[str, Reading[Any]] = {}
         for owner, path, prefix in self._owners():
-            for name, value in owner.values().items():
+            for name, value in owner._declared().items():
                 if not value.unsupported:
                     readings[path + name] = reading_of(value, answers.get(f"{prefix}{value.command}"), utc_ns)
         return Telemetry(readings)

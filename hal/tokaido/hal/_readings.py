@@ -140,18 +140,11 @@ def reading_of(value: Measured[Any], answer: Answer | TokaidoError | None, utc_n
         reason = answer.what if isinstance(answer, NoDataError) else str(answer)
     else:
         try:
-            age_s = _believed(answer.age_s)
+            if answer.age_s:
+                age_s = _believed(answer.age_s)
             got = value.decode(answer.text)
         except TokaidoError as error:
             reason = str(error)
     quality = Quality.BAD if reason else Quality.STALE if age_s > value.stale_after_s else Quality.GOOD
-    return Reading(
-        value=got,
-        unit=value.unit,
-        utc_ns=utc_ns - round(age_s * 1e9),
-        age_s=age_s,
-        quality=quality,
-        operational=value.operational,
-        absolute=value.absolute,
-        error=reason,
-    )
+    at_ns = utc_ns - round(age_s * 1e9) if age_s else utc_ns
+    return Reading(got, value.unit, at_ns, age_s, quality, value.operational, value.absolute, reason)
