@@ -165,12 +165,18 @@ class ScpiCore(DeviceModel):
         """Take bytes; LF, CR or both end a message."""
         if port != "control":
             raise KeyError(port)
+        if not self._input and data.find(b"\n") == len(data) - 1 and b"\r" not in data:  # one line, as nearly always
+            self._take_in([data[:-1]])
+            return
         self._input += data
         if b"\n" not in data and b"\r" not in data:
             self._check_overrun()
             return
-        *lines, rest = bytes(self._input).replace(b"\r", b"\n").split(b"\n")
-        self._input = bytearray(rest)
+        lines = bytes(self._input).replace(b"\r", b"\n").split(b"\n")
+        self._input[:] = lines.pop()
+        self._take_in(lines)
+
+    def _take_in(self, lines: list[bytes]) -> None:
         for line in lines:
             if self._overrun:  # the end of what was too long
                 self._overrun = False
@@ -178,14 +184,18 @@ class ScpiCore(DeviceModel):
                 self.error(-363)
             elif line.strip():
                 self._messages.append(line.decode("latin-1"))
-        self._check_overrun()
+        if self._input:
+            self._check_overrun()
         self._execute()
 
     def take(self, port: str) -> bytes:
         """Return, once, the replies that wait."""
         if port != "control":
             raise KeyError(port)
-        output, self._output = bytes(self._output), bytearray()
+        if not self._output:
+            return b""
+        output = bytes(self._output)
+        self._output.clear()
         return output
 
     def has_output(self, port: str) -> bool:
