@@ -165,18 +165,19 @@ class ScpiCore(DeviceModel):
         """Take bytes; LF, CR or both end a message."""
         if port != "control":
             raise KeyError(port)
-        if not self._input and data.find(b"\n") == len(data) - 1 and b"\r" not in data:  # one line, as nearly always
-            self._take_in([data[:-1]])
+        if self._is_one_unit(data):
+            message = data[:-1].decode("latin-1")
+            if not self.takes_whole(message):
+                self._path = ""
+                self._execute_unit(message)
+                self._finish_message()
             return
         self._input += data
         if b"\n" not in data and b"\r" not in data:
             self._check_overrun()
             return
-        lines = bytes(self._input).replace(b"\r", b"\n").split(b"\n")
-        self._input[:] = lines.pop()
-        self._take_in(lines)
-
-    def _take_in(self, lines: list[bytes]) -> None:
+        *lines, rest = bytes(self._input).replace(b"\r", b"\n").split(b"\n")
+        self._input[:] = rest
         for line in lines:
             if self._overrun:  # the end of what was too long
                 self._overrun = False
@@ -184,9 +185,19 @@ class ScpiCore(DeviceModel):
                 self.error(-363)
             elif line.strip():
                 self._messages.append(line.decode("latin-1"))
-        if self._input:
-            self._check_overrun()
+        self._check_overrun()
         self._execute()
+
+    def _is_one_unit(self, data: bytes) -> bool:
+        """Whether bytes are a whole message of one unit that waits for nothing, as nearly all are: no need to queue."""
+        return (
+            data.find(b"\n") == len(data) - 1
+            and not (self._input or self._overrun or self._busy or self.occupied)
+            and 1 < len(data) <= self.max_input
+            and b";" not in data
+            and b"\r" not in data
+            and not data.isspace()
+        )
 
     def take(self, port: str) -> bytes:
         """Return, once, the replies that wait."""
