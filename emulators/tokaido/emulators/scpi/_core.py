@@ -153,7 +153,7 @@ class ScpiCore(DeviceModel):
         self._now_ns = to_ns
 
     def due_ns(self) -> int | None:
-        """Return when the pending operation ends."""
+        """Return when the pending operation ends; a model that does more by itself says that too."""
         return self._busy_until_ns if self._busy else None
 
     @property
