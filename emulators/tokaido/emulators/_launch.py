@@ -18,7 +18,6 @@ from tokaido.hal import SYSTEM_CLOCK, Clock, ConfigurationError, CurveKeyFiles, 
 from tokaido.hal.transports import load_curve_public, load_curve_secret
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Mapping
     from types import TracebackType
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
         UnitLaunch,
     )
     from tokaido.emulators._plugs import ControlEnd
-    from tokaido.emulators.ends import PtyEnd, ZmqEnd
+    from tokaido.emulators.ends import ModelLock, PtyEnd, ZmqEnd
     from tokaido.emulators.ends.hislip import Profile
     from tokaido.emulators.units import ModelFaults
 
@@ -111,7 +110,7 @@ class Emulator:
         hislip_profile: Profile = "lenient",
     ) -> None:
         self.model = model
-        """The device model. Hold `lock` to touch it."""
+        """The device model. Hold `lock` to touch it. A unit at rest is brought to the present once a second."""
         self.seed = seed
         """Decides everything that is random here and no secret; the same seed repeats a run."""
         self.faults = Faults(seed, model.FAULTS)
@@ -209,7 +208,7 @@ class Emulator:
         return self.end
 
     @property
-    def lock(self) -> threading.RLock:
+    def lock(self) -> ModelLock:
         """The one lock around the model."""
         return self._shared.lock
 

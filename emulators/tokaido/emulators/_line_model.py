@@ -77,6 +77,10 @@ class LineModel(DeviceModel):
         self._out.clear()
         return sent
 
+    def has_output(self, port: str) -> bool:
+        """Return whether it has something to send."""
+        return port in self.STREAM_PORTS and bool(self._out)
+
     def add_fault(self, fault: str) -> None:
         """Begin a model fault."""
         if fault not in self.FAULTS:

@@ -57,6 +57,9 @@ class DeviceModel(ABC):
     """What carries the port `control`, set when the box is plugged in; a box may end its lines accordingly."""
     BAUD_RATE: ClassVar[int] = 115200
     """What its serial line is set to, 8 bits, no parity, 1 stop bit."""
+    MAY_WAIT_S: ClassVar[float] = 0.0
+    """How long on the wall what is due may wait, so that a device with a clock of its own does not wake its wire end
+    all the time when its time passes fast."""
     service_request_enable: int = 0
     """Bits of the status byte that request service (IEEE 488.2, 11.3.2)."""
 
@@ -91,6 +94,14 @@ class DeviceModel(ABC):
         Raises:
             KeyError: There is no such stream port.
         """
+
+    def has_output(self, port: str) -> bool | None:  # noqa: ARG002 - for a model that knows
+        """Return whether a port has something to send; None if that cannot be told, and a wire end has to look often.
+
+        It changes nothing and takes no time. A model that can tell says by `due_ns` when it is to be looked at again
+        though nothing comes in; until then its wire ends sleep.
+        """
+        return None
 
     def receive_message(self, peer: bytes, client_key: str, frames: list[bytes]) -> None:
         """Take one message at the message port: from which connection, under which public key (z85), and its frames.
@@ -156,6 +167,10 @@ class DeviceModel(ABC):
 
     def due_ns(self) -> int | None:
         """Return when the model next does something unasked, in ns since it came up; None if nobody waits for it."""
+        return None
+
+    def host_due_ns(self) -> int | None:
+        """Return when something that was promised to a host is due, in ns of `note_host_time`; None if nothing is."""
         return None
 
     @property

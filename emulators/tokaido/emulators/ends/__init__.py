@@ -14,6 +14,7 @@ __all__ = [
     "End",
     "HislipEnd",
     "InProcessEnd",
+    "ModelLock",
     "PtyEnd",
     "SharedModel",
     "TcpEnd",
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
         in_process_names,
     )
     from tokaido.emulators.ends._pty import PtyEnd
+    from tokaido.emulators.ends._shared import ModelLock, SharedModel
     from tokaido.emulators.ends._tcp import TcpEnd
-    from tokaido.emulators.ends._wire import SharedModel, Wire
+    from tokaido.emulators.ends._wire import Wire
     from tokaido.emulators.ends._zmq import ZmqEnd
 else:
     __getattr__, __dir__ = lazily(
@@ -51,7 +53,8 @@ else:
             "in_process_names": "tokaido.emulators.ends._inprocess",
             "PtyEnd": "tokaido.emulators.ends._pty",
             "TcpEnd": "tokaido.emulators.ends._tcp",
-            "SharedModel": "tokaido.emulators.ends._wire",
+            "ModelLock": "tokaido.emulators.ends._shared",
+            "SharedModel": "tokaido.emulators.ends._shared",
             "Wire": "tokaido.emulators.ends._wire",
             "ZmqEnd": "tokaido.emulators.ends._zmq",
         },

@@ -65,6 +65,9 @@ class HislipEnd(End):
         """Whether it listens."""
         return self.server.listening
 
+    def _watch(self, waker: int) -> None:
+        self.server.wake_by(waker)
+
     def _open(self) -> None:
         self.server.open()
 
@@ -82,11 +85,15 @@ class HislipEnd(End):
         if not self.plugged:
             self.server.open()
 
-    def _wait(self, timeout_s: float) -> list[list[bytes]]:
+    def _wait(self, timeout_s: float | None) -> list[list[bytes]]:
         for number in list(self._requests):
             self._look_for_requests(number)
         self.server.service(timeout_s)
         return []  # carry each message at once, so that a status query finds it done
+
+    def _has_work(self) -> bool:
+        asked = self._shared.model.service_request_enable
+        return super()._has_work() or (bool(asked) and any(requests.changed for requests in self._requests.values()))
 
     def _look_for_requests(self, number: int) -> None:
         requests = self._requests.get(number)
@@ -106,7 +113,8 @@ class HislipEnd(End):
 
     def closed(self, session: int, /) -> None:
         """Request nothing of a client any longer."""
-        self._requests.pop(session, None)
+        with self._shared.lock:
+            self._requests.pop(session, None)
 
     def receive(self, message: ProgramMessage, /) -> None:
         """Take a message."""

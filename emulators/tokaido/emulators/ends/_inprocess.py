@@ -6,8 +6,9 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators.ends._service import ServiceRequest
-from tokaido.emulators.ends._wire import SharedModel, Wire
-from tokaido.hal import NS_PER_S, ConfigurationError
+from tokaido.emulators.ends._shared import POLL_S, SharedModel
+from tokaido.emulators.ends._wire import Wire
+from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from tokaido.emulators._faults import Faults
@@ -136,12 +137,22 @@ class InProcessEnd(Wire):
                 self._shared.catch_up()
                 model = self._shared.model
                 model.receive("control", data)
-                self._arrive(model.take("control"))
+                if reply := model.take("control"):
+                    self._arrive(reply)
                 return
             for line in data.splitlines(keepends=True):
                 if self.plugged:
                     self._meet("to_unit", [line])
             self._pump()
+
+    def arrived(self, connection: int) -> bytearray:
+        """Return what had arrived at the last look, without a new one; the caller holds `lock` and takes from it.
+
+        Raises:
+            UnpluggedError: It is unplugged, or was since this connection was made.
+        """
+        self._check(connection)
+        return self.received
 
     def poll(self, connection: int) -> bytearray:
         """Return what has arrived by now; the caller holds `lock` and takes from it.
@@ -234,15 +245,13 @@ class InProcessEnd(Wire):
             self._exchange()
 
     def _pause_s(self) -> float:
-        pause = self._next_due_s()
-        if self._replug_ns is not None:
-            pause = min(pause, max(self._replug_ns - self._clock.monotonic_ns(), 0) / NS_PER_S)
-        return max(pause, 1e-6)
+        return max(min(POLL_S, self._next_due_s(), self._shared.due_s()), 1e-6)
 
     def _arrive(self, data: bytes) -> None:
         if data:
             self.received += data[: max(MAX_QUEUED - len(self.received), 0)]
-            self._wake.set()
+            if not self._wake.is_set():
+                self._wake.set()
 
     def _give(self, model: DeviceModel, piece: list[bytes]) -> None:
         model.receive("control", piece[0])

@@ -85,11 +85,15 @@ class PtyEnd(End):
         self._master = -1
         self._slave = -1
         self._queue = bytearray()
+        self._waker_fd = -1
 
     @property
     def plugged(self) -> bool:
         """Whether the terminal is there."""
         return self._master >= 0
+
+    def _watch(self, waker: int) -> None:
+        self._waker_fd = waker
 
     def _open(self) -> None:
         master, slave = os.openpty()
@@ -144,19 +148,19 @@ class PtyEnd(End):
         if not self.plugged:
             self._open()
 
-    def _wait(self, timeout_s: float) -> list[list[bytes]]:
-        if not self.plugged:
-            self._closing.wait(timeout_s)
-            return []
+    def _wait(self, timeout_s: float | None) -> list[list[bytes]]:
+        poll = select.poll()  # `select.select` knows no descriptor above 1,023
+        poll.register(self._waker_fd, select.POLLIN)
         events = select.POLLIN
         if self._queue and self._pacer is None:
             events |= select.POLLOUT
         elif self._queue and self._pacer is not None:
-            timeout_s = min(timeout_s, self._pacer.due_s(len(self._queue)))
-        poll = select.poll()  # `select.select` knows no descriptor above 1,023
-        poll.register(self._master, events)
-        found = poll.poll(math.ceil(timeout_s * 1000))
-        event = found[0][1] if found else 0
+            pace_s = self._pacer.due_s(len(self._queue))
+            timeout_s = pace_s if timeout_s is None else min(timeout_s, pace_s)
+        if self.plugged:
+            poll.register(self._master, events)
+        found = dict(poll.poll(None if timeout_s is None else math.ceil(timeout_s * 1000)))
+        event = found.get(self._master, 0)
         if event & select.POLLOUT or self._pacer is not None:
             self._write()
         if not event & ~select.POLLOUT:

@@ -54,6 +54,12 @@ class ClientServiceRequest(ServiceRequest):
         super().__init__(model)
         self._reasons = self._status(message_available=False) & model.service_request_enable & ~RQS
 
+    @property
+    def changed(self) -> bool:
+        """Whether the reasons are others than at the last look, but for messages of its own."""
+        reasons = self._status(message_available=False) & self._model.service_request_enable & ~RQS
+        return reasons != self._reasons & ~MAV
+
     def _status(self, *, message_available: bool) -> int:
         status = super()._status(message_available=message_available)
         return status | MAV if message_available else status & ~MAV  # a reply that waits within may be for another

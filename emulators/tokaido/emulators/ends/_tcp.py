@@ -81,6 +81,7 @@ class TcpEnd(End):
         self.port = port
         """Where it listens, once it was started."""
         self._selector = selectors.DefaultSelector()
+        self._waker_fd = -1
         self._listener: socket.socket | None = None
         self._connections: dict[bytes, Connection] = {}
         self._accepted = 0
@@ -90,6 +91,10 @@ class TcpEnd(End):
     def plugged(self) -> bool:
         """Whether it listens."""
         return self._listener is not None
+
+    def _watch(self, waker: int) -> None:
+        self._waker_fd = waker
+        self._selector.register(waker, selectors.EVENT_READ)
 
     def _open(self) -> None:
         self._listener = listen(self.port)
@@ -122,10 +127,12 @@ class TcpEnd(End):
 
     # --- from outside -----------------------------------------------------------------------------------------------
 
-    def _wait(self, timeout_s: float) -> list[list[bytes]]:
+    def _wait(self, timeout_s: float | None) -> list[list[bytes]]:
         pieces: list[list[bytes]] = []
         for key, events in self._selector.select(timeout_s):
             connection: Connection | None = key.data
+            if key.fd == self._waker_fd:
+                continue
             if connection is None:
                 self._accept()
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
@@ -9,54 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators._fault_kinds import Direction, Fate, FaultPort
 from tokaido.emulators._faults import Fault, Faults, fate
+from tokaido.emulators.ends._shared import SharedModel
 from tokaido.hal import NS_PER_S, Clock
 
 if TYPE_CHECKING:
     from tokaido.emulators._model import DeviceModel
 
-POLL_S: Final = 0.01
-"""How often an idle end looks at its model, s on the wall."""
 BITS_PER_BYTE: Final = 10
 """On a serial line: a start bit, 8 data bits, a stop bit."""
-
-
-class SharedModel:
-    """A model, the one lock around it, and the time that it lives in.
-
-    Args:
-        model: The device model.
-        clock: Drives the model; None when somebody else advances it.
-        speed: Emulated ns per ns of the clock.
-    """
-
-    def __init__(self, model: DeviceModel, *, clock: Clock | None = None, speed: float = 1.0) -> None:
-        self.model = model
-        self.lock = threading.RLock()
-        self._clock = clock
-        self._speed = speed
-        self._start_ns = clock.monotonic_ns() if clock is not None else 0
-        self._origin_ns = model.now_ns
-
-    def catch_up(self) -> None:
-        """Advance the model to the present, if the clock drives it. Call it under the lock."""
-        if self._clock is not None:
-            passed_ns = self._clock.monotonic_ns() - self._start_ns
-            self.model.advance(max(self._origin_ns + int(passed_ns * self._speed), self.model.now_ns))
-
-    def run_at(self, speed: float) -> None:
-        """Let time pass at another speed from now on. Call it under the lock."""
-        if self._clock is not None:
-            self.catch_up()
-            self._start_ns, self._origin_ns = self._clock.monotonic_ns(), self.model.now_ns
-        self._speed = speed
-
-    def due_s(self) -> float:
-        """Return after how many s on the wall the model does something unasked; infinite if nobody waits for it."""
-        due_ns = self.model.due_ns()
-        if due_ns is None or self._clock is None:
-            return float("inf")
-        passed_ns = self._clock.monotonic_ns() - self._start_ns
-        return max((due_ns - self._origin_ns) / self._speed - passed_ns, 0) / NS_PER_S
 
 
 class Wire(ABC):
@@ -95,6 +56,7 @@ class Wire(ABC):
         self._line_free_ns: dict[Direction, int] = {"to_unit": 0, "from_unit": 0}
         self._hang: tuple[Fault, float] | None = None
         self._replug_ns: float | None = None
+        self._blocked = False  # whether a piece waits for the model to finish something
 
     # --- one round --------------------------------------------------------------------------------------------------
 
@@ -123,8 +85,11 @@ class Wire(ABC):
             self._deliver_due("to_unit")
 
     def _next_due_s(self) -> float:
+        """Return after how many s something on the way is due, or the plug; infinite if nothing is."""
         now_ns = self._clock.monotonic_ns()
-        due_s = [POLL_S, self._shared.due_s()]
+        due_s = [math.inf]
+        if self._replug_ns is not None:
+            due_s.append(max(self._replug_ns - now_ns, 0) / NS_PER_S)
         for direction, pieces in self._delayed.items():
             if pieces and not (direction == "to_unit" and pieces[0][0] <= now_ns and self._shared.model.occupied):
                 due_s.append(max(pieces[0][0] - now_ns, 0) / NS_PER_S)
@@ -161,6 +126,8 @@ class Wire(ABC):
 
     def _deliver_due(self, direction: Direction) -> None:
         waiting = self._delayed[direction]
+        if direction == "to_unit":
+            self._blocked = False
         while waiting and self._hang is None and waiting[0][0] <= self._clock.monotonic_ns():
             if direction == "from_unit":
                 self._emit(waiting.popleft()[2])
@@ -170,6 +137,7 @@ class Wire(ABC):
                 if not self._may_mix():
                     self._collect()  # what answers to an earlier piece
                 if not self._may_give(waiting[0][2]):
+                    self._blocked = True
                     return
                 _, result, frames = waiting.popleft()
                 for name in result.provokes:

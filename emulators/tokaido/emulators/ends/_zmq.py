@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import zmq
 from zmq.utils import z85
 
 from tokaido.emulators.ends._end import End, SharedModel
+from tokaido.emulators.ends._shared import POLL_S
+from tokaido.hal import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,6 +82,9 @@ class ZmqEnd(End):
 
         self._order(revoke)
 
+    def _watch(self, waker: int) -> None:
+        self._poller.register(waker, zmq.POLLIN)
+
     def _open(self) -> None:
         self._context = zmq.Context()
         self._zap = self._context.socket(zmq.REP)
@@ -133,11 +139,11 @@ class ZmqEnd(End):
         if self._router is None:
             try:
                 self._bind()
-            except zmq.ZMQError:  # the old socket still holds the port; in the next round then
-                self._replug_ns = self._clock.monotonic_ns()
+            except zmq.ZMQError:  # the old socket still holds the port
+                self._replug_ns = self._clock.monotonic_ns() + POLL_S * NS_PER_S
 
-    def _wait(self, timeout_s: float) -> list[list[bytes]]:
-        ready = dict(self._poller.poll(max(1, round(timeout_s * 1000))))
+    def _wait(self, timeout_s: float | None) -> list[list[bytes]]:
+        ready = dict(self._poller.poll(None if timeout_s is None else math.ceil(timeout_s * 1000)))
         if self._zap is not None and self._zap in ready:
             self._answer_zap(self._zap)
         if self._router is None or self._router not in ready:
@@ -162,6 +168,11 @@ class ZmqEnd(End):
         right = version == b"1.0" and request[2] == DOMAIN and request[5] == b"CURVE" and client in self._clients
         status, text, user = (b"200", b"OK", client) if right else (b"400", b"this key is not on the list", b"")
         zap.send_multipart([version, sequence, status, text, user, b""])
+
+    def _next_due_s(self) -> float:
+        due_ns = self._shared.model.host_due_ns()
+        due_s = math.inf if due_ns is None else max(due_ns - self._clock.monotonic_ns(), 0) / NS_PER_S
+        return min(super()._next_due_s(), max(due_s, self._shared.model.MAY_WAIT_S))
 
     # --- pieces: [routing id, client key, frame...] inwards, [routing id, b"", frame...] outwards --------------------
 

@@ -284,6 +284,7 @@ class CommandTable:
             for (header, asks), found in by_header.items()
         ]
         self._found: dict[str, Found] = {}
+        self._named: list[tuple[str, QueryRow | SettingRow | Choice]] = []
 
     def find(self, header: str) -> Found | None:
         """Return the command of a whole header, or None.
@@ -315,6 +316,10 @@ class CommandTable:
 
     def named(self) -> list[tuple[str, QueryRow | SettingRow | Choice]]:
         """Return what `FETCh:ALL?` lists, parts included, each under its name: short header in upper case."""
+        self._named = self._named or self._list()
+        return self._named
+
+    def _list(self) -> list[tuple[str, QueryRow | SettingRow | Choice]]:
         listed: list[tuple[str, QueryRow | SettingRow | Choice]] = []
         for row in self.rows:
             if isinstance(row, Order | KeepRow | LinkSelectionRow) or not row.listed:

@@ -380,14 +380,15 @@ class Panel(ScpiModel):
     def everything(self) -> list[tuple[str, str | None, str | None]]:
         """Return name, value and age in s of all that `FETCh:ALL?` lists; None for what cannot be given."""
         listed: list[tuple[str, str | None, str | None]] = []
+        value = self.unit.value
         for name, row in self._table.named():
             try:
-                reading = self._value(row)
+                reading = value(row.quantity)
             except Refusal:
                 listed.append((name, None, None))
                 continue
-            value, _, age = reading_text(reading, row.digits).partition(",")
-            listed.append((name, value, age or "0"))
+            text, _, age = reading_text(reading, row.digits).partition(",")
+            listed.append((name, text, age or "0"))
         return listed
 
 

@@ -11,12 +11,11 @@ from tokaido.emulators.nec._commands import COMMON, Detectors, receiver_rows
 from tokaido.emulators.nec._cryostat import Cryostat
 from tokaido.emulators.nec._detectors import KINDS
 from tokaido.emulators.nec._unit import NecUnit, of_channel
-from tokaido.emulators.units import MODEL_FAULTS, TICK_NS, Body, ReceiverUnit, UnitReading, no_data, of_detector
+from tokaido.emulators.units import MODEL_FAULTS, TICK_NS, Body, Light, ReceiverUnit, UnitReading, no_data, of_detector
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
     from tokaido.emulators.nec._commands import Command
-    from tokaido.emulators.units import Light
 
 PHASE_PER_DEGREE: Final = 3.4
 """How far the phase moves with the temperature of the interferometer, rad/degC."""
@@ -63,6 +62,7 @@ class ReceiverModel(NecUnit, ReceiverUnit):
         self.phase_found_at = 30.0
         """Temperature of the interferometer, in degC, at which the last step PHASE found the right phase."""
         self._alignments = 0
+        self._seen: tuple[Light, float, Light] | None = None  # light as it comes, phase offset, light as it is seen
         super().__init__(serial_number, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
     def _rows(self) -> tuple[Command, ...]:
@@ -150,12 +150,28 @@ class ReceiverModel(NecUnit, ReceiverUnit):
     @property
     def light(self) -> Light | None:
         """The light as the receiver's instruments see it: faults and the interferometer's temperature included."""
-        light = super().light
+        light, offset_rad = super().light, self.phase_offset_rad
         if light is None:
             return None
-        phase_rad = math.remainder(light.phase_error_rad + self.phase_offset_rad, 2 * math.pi)
+        if self._seen is None or self._seen[0] is not light or self._seen[1] != offset_rad:
+            self._seen = light, offset_rad, self._disturbed(light, offset_rad)
+        return self._seen[2]
+
+    @staticmethod
+    def _disturbed(light: Light, offset_rad: float) -> Light:
+        """Return light as it is seen behind an interferometer that is off by a phase."""
+        phase_rad = math.remainder(light.phase_error_rad + offset_rad, 2 * math.pi)
         contrast = abs(math.cos(phase_rad)) / max(abs(math.cos(light.phase_error_rad)), 1e-3)
-        return replace(light, phase_error_rad=phase_rad, visibility=min(light.visibility * contrast, 1.0))
+        return Light(
+            light.clock_power_dbm,
+            light.loss_db,
+            phase_rad,
+            min(light.visibility * contrast, 1.0),
+            light.count_rates,
+            light.bright,
+            light.source,
+            light.path,
+        )
 
     def imagine_light(self) -> None:
         """Suppose light that suits every state, on the sub-channels that are on."""

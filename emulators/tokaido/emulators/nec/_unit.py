@@ -172,6 +172,11 @@ class _Control:
         """Return, once, what is to be sent."""
         return self._panel.take("control")
 
+    @property
+    def has_output(self) -> bool:
+        """Whether there is something to send."""
+        return self._panel.has_output("control")
+
     def tell_alarm(self, change: AlarmChange) -> None:
         """Take a change of an alarm."""
         self._panel.tell_alarm(change)

@@ -156,8 +156,9 @@ class MatrixSwitchModel(ScpiModel):
 
     def take(self, port: str) -> bytes:
         """Return, once, the replies that wait."""
+        sent = super().take(port)
         ending = self._terminator or ("\r" if self.wire_end in SERIAL_ENDS else "\r\n")
-        return super().take(port).replace(b"\r\n", ending.encode("ascii"))
+        return sent if not sent or ending == "\r\n" else sent.replace(b"\r\n", ending.encode("ascii"))
 
     # --- the map ----------------------------------------------------------------------------------------------------
 

@@ -104,6 +104,12 @@ class Console:
         self._out.clear()
         return sent
 
+    @property
+    def has_output(self) -> bool:
+        """Whether there is something to send."""
+        typing = self._for_person and bool(self._line)
+        return bool(self._out) or (bool(self._alarm_lines) and not typing)
+
     def tell_alarm(self, change: AlarmChange) -> None:
         """Take a change of an alarm, whose line is sent between two lines."""
         kind = change.kind

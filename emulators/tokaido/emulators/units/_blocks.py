@@ -123,7 +123,8 @@ class Blocks:
         """Whether a loaded key lasts for less than 16 blocks or no attempt is left; without one, if a fault says so."""
         if self._unit.links.pool is None:
             return "authentication_key_low" in self._unit.faults
-        return self._blocks_left < LOW_BLOCKS or not self.attempts_left
+        blocks = self._blocks_left
+        return blocks < LOW_BLOCKS or not min(blocks, self.attempts.left(self._unit.now_ns))
 
     @property
     def _blocks_left(self) -> int:

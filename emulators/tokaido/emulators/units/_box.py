@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class ControlPort(Protocol):
-    """What speaks a vendor's control protocol at the port `control`."""
+    """What speaks a vendor's control protocol at the port `control`.
+
+    It may have a property `has_output`, whether `take` would return something; wire ends look often without it.
+    """
 
     def receive(self, data: bytes) -> None:
         """Take bytes that arrive."""
@@ -42,6 +45,7 @@ class Box(DeviceModel):
     that is not a `ClassVar` may be the box's own, where a family builds boxes with options.
     """
 
+    MAY_WAIT_S = 0.01
     STREAM_PORTS = ("control",)
     MESSAGE_PORTS = ("keys",)
     VENDOR: ClassVar[str]
@@ -108,16 +112,33 @@ class Box(DeviceModel):
         """Return how old those values are in s, by name; one that is not named was measured just now."""
         return {}
 
+    @abstractmethod
+    def touch(self) -> None:
+        """Take note that something came from outside: the next look at the state machine must not wait."""
+
     def receive(self, port: str, data: bytes) -> None:
         """Take bytes that arrive at the control port."""
+        self.touch()
         self._stream(port).receive(data)
 
     def take(self, port: str) -> bytes:
         """Return, once, what the control port has to send."""
         return self._stream(port).take()
 
+    def has_output(self, port: str) -> bool | None:
+        """Return whether a port has something to send; None if the control port does not tell."""
+        if port == "keys":
+            return self.keychannel.has_output
+        waits: bool | None = getattr(self.control, "has_output", None)
+        return waits
+
+    def host_due_ns(self) -> int | None:
+        """Return when a draw that waits is to be answered in the hosts' time."""
+        return self.keychannel.host_due_ns()
+
     def receive_message(self, peer: bytes, client_key: str, frames: list[bytes]) -> None:
         """Take one message at the key channel."""
+        self.touch()
         self.keychannel.receive(peer, client_key, frames)
 
     def note_host_time(self, now_ns: int) -> None:

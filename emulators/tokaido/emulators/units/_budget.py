@@ -30,6 +30,8 @@ class Attempts:
 
     def left(self, now_ns: int) -> int:
         """Return how many more may be made now."""
+        if not self._made:
+            return ATTEMPTS_PER_HOUR
         for number in [number for number, made_ns in self._made.items() if now_ns - made_ns >= HOUR_NS]:
             del self._made[number]
         return max(0, ATTEMPTS_PER_HOUR - len(self._made))

@@ -127,6 +127,9 @@ class ModelFaults:
     def __contains__(self, name: str) -> bool:
         return name in self._present
 
+    def __bool__(self) -> bool:
+        return bool(self._present)
+
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._present))
 

@@ -159,6 +159,21 @@ class KeyServer:
         self._out.clear()
         return messages
 
+    @property
+    def has_output(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._out)
+
+    def due_ns(self) -> int | None:
+        """Return when a draw is to be answered or a subscriber told something, in the unit's time; None if never."""
+        due_ns = [draw.until.own_ns for draw in self._draws]
+        due_ns += [min(subscription.next_ns, subscription.ends_ns) for subscription in self._subscriptions.values()]
+        return min(due_ns, default=None)
+
+    def host_due_ns(self) -> int | None:
+        """Return when a draw is to be answered, in the hosts' time; None if none waits."""
+        return min((draw.until.host_ns for draw in self._draws), default=None)
+
     def note_host_time(self, now_ns: int) -> None:
         """Take note of the hosts' time, and answer the draws whose time has come in it."""
         self._host_ns = now_ns
@@ -172,22 +187,20 @@ class KeyServer:
             self._lock_away_altered(1)
         if self._draws:
             self.serve_draws()
+        told: Header | None = None  # the same for all subscribers
         for peer, subscription in list(self._subscriptions.items()):
             if now_ns >= subscription.ends_ns:
                 del self._subscriptions[peer]
             elif now_ns >= subscription.next_ns:
                 subscription.next_ns += subscription.interval_ns
-                self._event(
-                    peer,
-                    subscription,
-                    {
-                        "event": "telemetry",
-                        "uptime_ms": now_ns // _MS,
-                        "state": str(self._device.state),
-                        "values": self._device.telemetry(),
-                        "ages": self._device.telemetry_ages(),
-                    },
-                )
+                told = told or {
+                    "event": "telemetry",
+                    "uptime_ms": now_ns // _MS,
+                    "state": str(self._device.state),
+                    "values": self._device.telemetry(),
+                    "ages": self._device.telemetry_ages(),
+                }
+                self._event(peer, subscription, told)
 
     def tell_alarm(self, change: AlarmChange) -> None:
         """Send an alarm change to every subscriber."""

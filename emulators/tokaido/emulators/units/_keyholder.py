@@ -26,6 +26,7 @@ class KeyHolder(Box):
 
     def add_key_block(self, info: KeyBlockInfo, key: KeyMaterial) -> None:
         """Keep a block behind those that wait, and offer it to the hosts that wait for one."""
+        self.touch()
         self.store.add(info, key)
         self.keychannel.serve_draws()
 
@@ -39,6 +40,7 @@ class KeyHolder(Box):
         Raises:
             Refusal: RANGE; see `Links.load`.
         """
+        self.touch()
         link = link or self.links.in_force
         if self.links.load(link, key) and link == self.links.in_force:
             self.blocks.end_session()

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 STATUS_NS: Final = 250_000_000
 HELLO_NS: Final = 1_000_000_000
+MOST_WAITING: Final = 256
+"""Messages that wait to be taken by the channel. A unit that stands alone has none, and says no more then."""
 SILENCE_NS: Final = 3_000_000_000
 _DUE_STATES = (State.ALIGN, State.STANDBY, State.REALIGN, *RUNNING_STATES)
 
@@ -167,6 +169,11 @@ class Peer:
         self._verified.clear()
         self._next_ns["hello"] = 0
 
+    @property
+    def silent(self) -> bool:
+        """Whether this unit says nothing to its peer of itself: it is off, the peer is imagined, or nobody takes it."""
+        return self.imagined or self._unit.state not in POWERED or len(self._outbox) >= MOST_WAITING
+
     # --- what goes out ----------------------------------------------------------------------------------------------
 
     def take(self) -> list[bytes]:
@@ -184,7 +191,7 @@ class Peer:
     def tick(self) -> None:
         """Say what is due."""
         unit = self._unit
-        if unit.state not in POWERED or self.imagined:
+        if self.silent:
             return
         status: dict[str, object] = {
             "state": str(unit.state),

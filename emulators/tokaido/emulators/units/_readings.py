@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from struct import Struct
+from typing import Final
 
+_FOUR: Final = Struct(">4H")
 NOISE_NS = 100_000_000
 """A reading asked for again within this time is the same reading."""
 
@@ -45,5 +48,6 @@ class Noise:
     def around(self, name: str, value: float, sigma: float, now_ns: int) -> float:
         """Return `value` with noise of standard deviation `sigma`, never more than 3.5 sigma off."""
         digest = hashlib.blake2b(f"{self._seed}/{name}/{now_ns // NOISE_NS}".encode(), digest_size=8).digest()
-        uniform = sum(int.from_bytes(digest[i : i + 2], "big") for i in (0, 2, 4, 6)) / 65535 - 2
+        first, second, third, fourth = _FOUR.unpack(digest)
+        uniform: float = (first + second + third + fourth) / 65535 - 2
         return value + sigma * uniform * 3**0.5

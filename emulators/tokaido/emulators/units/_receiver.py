@@ -107,6 +107,7 @@ class ReceiverUnit(UnitModel):
     @incoming.setter
     def incoming(self, light: Light | None) -> None:
         self._incoming = light
+        self.touch()
         self._follow_way()
 
     @property

@@ -49,5 +49,7 @@ class Body:
         """Let `seconds` pass."""
         regulated = regulated and not self.stuck
         target = self.set_point + self.offset if regulated else self.ambient
+        if self.temperature == target:
+            return
         tau_s = self.tau_s if regulated else OFF_TAU_S
         self.temperature = target + (self.temperature - target) * math.exp(-seconds / tau_s)

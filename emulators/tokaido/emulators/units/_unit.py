@@ -33,8 +33,11 @@ from tokaido.hal.authentication import PadLedger
 
 TICK_NS = 50_000_000
 """The state machine looks around this often; a command or a message takes effect at once."""
+REST_NS = 1_000_000_000
+"""Wire ends let a unit at rest look around this often, so that what it has to catch up with never becomes much."""
 SERVO_EVERY_S = 20.0
 SERVO_S = 1.0
+_RESTING = (State.OFF, State.AUTH, State.STANDBY, State.FAULT, State.SECURITY_HOLD)
 _SAFE_STATES = (State.OFF, State.FAULT, State.SECURITY_HOLD, State.ZEROIZE)
 
 
@@ -77,6 +80,9 @@ class UnitModel(KeyHolder):
         self.goal = State.STANDBY
         self._step = 0
         self._step_ns = 0
+        self._rests = False
+        """Whether nothing changed since the last look, and nothing will by itself."""
+        self._still_until_ns = 0  # until then a tick moves temperatures and nothing else
         self.watchdog = Watchdog()
         """Its dead-man timer; `set_watchdog` sets it."""
         self.aligned = False
@@ -108,8 +114,27 @@ class UnitModel(KeyHolder):
             raise ValueError(f"{to_ns} ns lies in the past of {self._now_ns} ns")
         for tick_ns in range((self._now_ns // TICK_NS + 1) * TICK_NS, to_ns + 1, TICK_NS):
             self._now_ns = tick_ns
-            self._tick()
+            if tick_ns < self._still_until_ns:
+                self._drift()
+            else:
+                self._tick()
+                self._still_until_ns = self.due_ns() if self._rests and self.peer.silent else 0
         self._now_ns = to_ns
+
+    def due_ns(self) -> int:
+        """Return when the unit has to look around: at the next tick, unless it is at rest and nobody waits for it."""
+        if not self._rests:
+            return self._now_ns - self._now_ns % TICK_NS + TICK_NS
+        due_ns = self._now_ns - self._now_ns % REST_NS + REST_NS
+        for other_ns in (self.watchdog.ends_ns, self.keychannel.due_ns()):
+            if other_ns is not None and other_ns < due_ns:
+                due_ns = max(-(-other_ns // TICK_NS) * TICK_NS, self._now_ns - self._now_ns % TICK_NS + TICK_NS)
+        return due_ns
+
+    def touch(self) -> None:
+        """Take note that something came from outside: the next look at the state machine must not wait."""
+        self._rests = False
+        self._still_until_ns = 0
 
     def watch_light(self) -> None:
         """Let the monitors act on the light as it is now. Call it before anything of that light is detected."""
@@ -166,10 +191,8 @@ class UnitModel(KeyHolder):
     # --- time -------------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        regulated = self._state in POWERED
-        for body in self.bodies():
-            body.advance(TICK_NS / 1e9, regulated=regulated)
-        self.chassis.advance(TICK_NS / 1e9, regulated=regulated or self.chassis.offset > 0)
+        self._rests = self._may_rest()
+        self._drift()
         if self._state in POWERED:
             self._follow_alarms()
         elif "cover_opened" in self.faults:
@@ -179,6 +202,21 @@ class UnitModel(KeyHolder):
         if self.watchdog.ended(self._now_ns):
             self._watchdog_expired()
         self.keychannel.tick()
+
+    def _drift(self) -> None:
+        """Let the temperatures go on for one tick."""
+        regulated = self._state in POWERED
+        for body in self.bodies():
+            body.advance(TICK_NS / 1e9, regulated=regulated)
+        self.chassis.advance(TICK_NS / 1e9, regulated=regulated or self.chassis.offset > 0)
+
+    def _may_rest(self) -> bool:
+        """Whether nothing changes by itself: a state that lasts, no fault that works, no peer or alarm that may go."""
+        if self._state not in _RESTING or self.faults or "CHASSIS_TEMP" in self.alarms or "AUTH_KEY_LOW" in self.alarms:
+            return False
+        if self._state is State.STANDBY:
+            return self.peer.imagined
+        return self._state is not State.AUTH or self.links.pool is None
 
     def _spent_s(self) -> float:
         return (self._now_ns - self._since_ns) / 1e9
@@ -246,6 +284,7 @@ class UnitModel(KeyHolder):
 
     def enter(self, state: State) -> None:
         """Enter a state, and leave behind what must not last into it."""
+        self.touch()
         if state not in RUNNING_STATES:
             self.blocks.end_session()
         if state in _SAFE_STATES:
@@ -354,13 +393,14 @@ class UnitModel(KeyHolder):
         self.alarms.follow("CHASSIS_TEMP", warm, self._now_ns)
         self.alarms.follow("PEER_UNREACHABLE", self.peer.overdue, self._now_ns)
         self.alarms.follow("SETTINGS_MISMATCH", self.peer.disagrees, self._now_ns)
-        self.alarms.follow(
-            "AUTH_KEY_LOW", self.blocks.auth_key_low, self._now_ns, f"{self.blocks.attempts_left} attempts are left"
-        )
+        low = self.blocks.auth_key_low
+        told = f"{self.blocks.attempts_left} attempts are left" if low else ""
+        self.alarms.follow("AUTH_KEY_LOW", low, self._now_ns, told)
         self.alarms.follow("KEYSTORE_FULL", self.blocks.store_full, self._now_ns)
         self.blocks.follow_rate()
 
     def _fault_begun(self, name: str) -> None:
+        self.touch()
         if name == "chassis_hot":
             self.chassis.offset, self.chassis.tau_s = 19.0, 20.0
         elif name == "cover_opened":
@@ -374,6 +414,7 @@ class UnitModel(KeyHolder):
             self._hardware_fault(name, present=True)
 
     def _fault_ended(self, name: str) -> None:
+        self.touch()
         if name == "chassis_hot":
             self.chassis.offset = 0.0
         self._hardware_fault(name, present=False)

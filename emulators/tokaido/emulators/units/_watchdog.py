@@ -60,6 +60,11 @@ class Watchdog:
         """Return the time after which it ends, in s; 0 when there is none."""
         return max(self._ends_ns - now_ns, 0) / 1e9 if self.seconds else 0.0
 
+    @property
+    def ends_ns(self) -> int | None:
+        """When it ends, in ns; None when there is none."""
+        return self._ends_ns if self.seconds else None
+
     def ended(self, now_ns: int) -> bool:
         """Whether its time is over."""
         return bool(self.seconds) and now_ns >= self._ends_ns

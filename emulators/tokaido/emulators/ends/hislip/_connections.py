@@ -55,6 +55,7 @@ class Connections(ABC):
         self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
+        self._waker = -1
         self._channels: dict[Channel, None] = {}  # oldest first
 
     @abstractmethod
@@ -105,13 +106,20 @@ class Connections(ABC):
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
-    def _select(self, timeout_s: float) -> None:
+    def wake_by(self, descriptor: int) -> None:
+        """Let a wait end when this descriptor can be read; its owner reads it."""
+        self._waker = descriptor
+        self._selector.register(descriptor, selectors.EVENT_READ)
+
+    def _select(self, timeout_s: float | None) -> None:
         """Wait up to `timeout_s` s for clients, and do what they ask.
 
         Synchronous channels go first, so that a status query finds done what was sent before it.
         """
         for key, events in sorted(self._selector.select(timeout_s), key=_order):
             channel: Channel | None = key.data
+            if key.fd == self._waker:
+                continue
             if channel is None:
                 self._accept()
             elif channel in self._channels:

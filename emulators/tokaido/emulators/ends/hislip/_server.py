@@ -76,13 +76,14 @@ class HislipServer(Control):
 
     # --- what its owner calls -----------------------------------------------------------------------------------------
 
-    def service(self, timeout_s: float) -> None:
-        """Wait up to `timeout_s` s for clients, and do what they ask."""
+    def service(self, timeout_s: float | None) -> None:
+        """Wait up to `timeout_s` s for clients, for ever with None, and do what they ask; `wake_by` ends the wait."""
         self._settle()
         deadlines = (self.locks.next_deadline_ns(), self._next_deadline_ns())
         deadline_ns = min((deadline for deadline in deadlines if deadline is not None), default=None)
         if deadline_ns is not None:
-            timeout_s = min(timeout_s, max(deadline_ns - self._clock.monotonic_ns(), 0) / NS_PER_S)
+            left_s = max(deadline_ns - self._clock.monotonic_ns(), 0) / NS_PER_S
+            timeout_s = left_s if timeout_s is None else min(timeout_s, left_s)
         self._select(timeout_s)
         self._settle()
 

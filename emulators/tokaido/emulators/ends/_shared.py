@@ -1,0 +1,161 @@
+"""A model that several threads share: its lock, the time that it lives in, and who must know when it was touched."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Clock
+
+if TYPE_CHECKING:
+    from tokaido.emulators._model import DeviceModel
+
+POLL_S: Final = 0.01
+"""How often a wire end looks at a model that cannot tell whether it has something to say, s on the wall."""
+
+
+class Sleeper(Protocol):
+    """A wire end whose thread sleeps until something comes, or until somebody wakes it."""
+
+    def must_wake(self) -> bool:
+        """Whether it sleeps and there is something for it to do now. Call it under the lock."""
+        ...
+
+    def wake(self) -> None:
+        """Let it look at once. Call it under the lock."""
+        ...
+
+
+class ModelLock:
+    """A lock that its holder may take again. A thread that leaves it wakes the wire ends that have something to do."""
+
+    __slots__ = ("_lock", "acquire", "sleepers")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.acquire: Final = self._lock.acquire
+        """As that of `threading.RLock`."""
+        self.sleepers: tuple[Sleeper, ...] = ()
+        """Wire ends whose threads may sleep."""
+
+    def release(self) -> None:
+        """Release it, as often as it was acquired."""
+        try:
+            for sleeper in self.sleepers:
+                if sleeper.must_wake():
+                    sleeper.wake()
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> ModelLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.sleepers:
+            self.release()
+        else:
+            self._lock.release()
+
+
+class SharedModel:
+    """A model, the one lock around it, and the time that it lives in.
+
+    Args:
+        model: The device model.
+        clock: Drives the model; None when somebody else advances it.
+        speed: Emulated ns per ns of the clock.
+    """
+
+    def __init__(self, model: DeviceModel, *, clock: Clock | None = None, speed: float = 1.0) -> None:
+        self.model = model
+        self.lock = ModelLock()
+        """The one lock. A thread that leaves it wakes the wire ends that have something to do now."""
+        self._clock = clock
+        self._speed = speed
+        self._start_ns = clock.monotonic_ns() if clock is not None else 0
+        self._origin_ns = model.now_ns
+
+    def catch_up(self) -> None:
+        """Advance the model to the present, if the clock drives it. Call it under the lock."""
+        if self._clock is not None:
+            to_ns = self._origin_ns + int((self._clock.monotonic_ns() - self._start_ns) * self._speed)
+            self.model.advance(max(to_ns, self.model.now_ns))
+
+    def run_at(self, speed: float) -> None:
+        """Let time pass at another speed from now on. Call it under the lock."""
+        if self._clock is not None:
+            self.catch_up()
+            self._start_ns, self._origin_ns = self._clock.monotonic_ns(), self.model.now_ns
+        self._speed = speed
+        for sleeper in self.lock.sleepers:
+            sleeper.wake()
+
+    def due_s(self) -> float:
+        """Return after how many s on the wall the model is to be advanced; infinite if nobody waits for it."""
+        due_ns = self.model.due_ns()
+        return math.inf if due_ns is None else self.wall_s(due_ns)
+
+    def wall_s(self, due_ns: int) -> float:
+        """Return after how many s on the wall the model is to be advanced that is due at `due_ns` of its own time."""
+        if self._clock is None:
+            return math.inf
+        passed_ns = self._clock.monotonic_ns() - self._start_ns
+        due_s = max((due_ns - self._origin_ns) / self._speed - passed_ns, 0) / NS_PER_S
+        return max(due_s, self.model.MAY_WAIT_S)
+
+    # --- who sleeps ---------------------------------------------------------------------------------------------------
+
+    @property
+    def timed(self) -> bool:
+        """Whether the clock drives the model."""
+        return self._clock is not None
+
+    def add_sleeper(self, sleeper: Sleeper) -> None:
+        """Wake a wire end from now on. The first one also lets time pass when the model is due."""
+        with self.lock:
+            self.lock.sleepers += (sleeper,)
+
+    def remove_sleeper(self, sleeper: Sleeper) -> None:
+        """Wake it no more; the next one lets time pass."""
+        with self.lock:
+            self.lock.sleepers = tuple(other for other in self.lock.sleepers if other is not sleeper)
+            for other in self.lock.sleepers:
+                other.wake()
+
+    def keeps_time(self, sleeper: Sleeper) -> bool:
+        """Whether this wire end lets time pass when the model is due."""
+        return self.lock.sleepers[:1] == (sleeper,)
+
+
+class Waker:
+    """A descriptor that can be read once somebody has set it, so that a thread can wait for it among others."""
+
+    def __init__(self) -> None:
+        self.fd: Final = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._set = False
+
+    def set(self) -> None:
+        """Let it be readable."""
+        if not self._set:
+            self._set = True
+            os.eventfd_write(self.fd, 1)
+
+    def clear(self) -> None:
+        """Let it not be readable any more."""
+        if self._set:
+            self._set = False
+            with suppress(BlockingIOError):
+                os.eventfd_read(self.fd)
+
+    def close(self) -> None:
+        """Close the descriptor; it must not be set afterwards."""
+        os.close(self.fd)
+
+
+def on_the_wall(clock: Clock) -> bool:
+    """Whether a clock goes with the operating system's, in which a thread sleeps; any other one is looked at often."""
+    return clock is SYSTEM_CLOCK
