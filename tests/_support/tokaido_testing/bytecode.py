@@ -1,4 +1,4 @@
-"""Compile a module once, and not in every worker, child process and run, also where the environment forbids bytecode."""
+"""Compile a module once, not in every worker, child process and run, also where the environment forbids bytecode."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_each_fault_leads_to_its_alarm_and_each_alarm_ends_as_the_page_says(
     model.faults.remove(fault)
     instrument.pass_time(10)
     if ends in ("FAUL:CLE", "SEC:ACKN"):
-        for _ in range(9):  # what is too warm takes its time to cool
+        for _ in range(9):  # a part that is too warm takes its time to cool
             assert instrument.active() == {code} | besides
             if instrument.ask(ends).code == 0:
                 break

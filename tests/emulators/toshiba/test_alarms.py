@@ -80,7 +80,7 @@ def test_each_fault_leads_to_its_alarm_and_each_alarm_ends_as_the_page_says(kind
     model.faults.remove(fault)
     program.pass_time(10)
     if ends in ("FLT CLR", "SEC ACK"):
-        for _ in range(9):  # what is too warm takes its time to cool
+        for _ in range(9):  # a part that is too warm takes its time to cool
             assert program.active() == {code} | besides
             if program.ask(ends).startswith("OK"):
                 break
