@@ -20,7 +20,7 @@ import time
 
 from measuring import Figure, Spread, spread
 
-ROUNDS = 25
+ROUNDS = 15
 BARE = "pass"
 IMPORT = "import tokaido.hal"
 SERIAL = """
