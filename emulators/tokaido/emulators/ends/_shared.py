@@ -156,6 +156,17 @@ class Waker:
         os.close(self.fd)
 
 
+def tells_of_output(model: type[DeviceModel], port: str) -> bool:
+    """Whether `has_output` of a class can be trusted: no class below the one that has it sends in another way."""
+    sends = "take_messages" if port in model.MESSAGE_PORTS else "take"
+    for one in model.__mro__:
+        if "has_output" in vars(one):
+            return True
+        if sends in vars(one):
+            return False
+    return False
+
+
 def on_the_wall(clock: Clock) -> bool:
     """Whether a clock goes with the operating system's, in which a thread sleeps; any other one is looked at often."""
     return clock is SYSTEM_CLOCK

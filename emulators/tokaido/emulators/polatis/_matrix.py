@@ -154,6 +154,8 @@ class MatrixSwitchModel(ScpiModel):
                 self._last_ns = self.now_ns
         super().receive(port, data)
 
+    has_output = ScpiModel.has_output
+
     def take(self, port: str) -> bytes:
         """Return, once, the replies that wait."""
         sent = super().take(port)
