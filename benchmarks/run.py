@@ -20,7 +20,23 @@ from pathlib import Path
 
 from measuring import Figure, line
 
-PARTS = ("startup", "transports", "visa", "switches", "failover", "peers", "optics", "day", "distillation")
+PARTS = (
+    "startup",
+    "transports",
+    "visa",
+    "peers",
+    "telemetry",
+    "inprocess",
+    "idle",
+    "switches",
+    "failover",
+    "ledger",
+    "optics",
+    "day",
+    "distillation",
+    "live_link",
+    "fast",
+)
 
 
 def main() -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tokaido_testing import bytecode
 from tokaido_testing.isolation import leaves_nothing_behind
 from tokaido_testing.patience import patient
 
 __all__ = ["leaves_nothing_behind"]
 
+bytecode.keep()  # before workers start: they inherit it
 hypothesis.settings.register_profile("house", deadline=None)  # how long an example takes says how busy the machine is
 hypothesis.settings.load_profile("house")
 

@@ -106,16 +106,14 @@ class Session:
     def read(self, count: int) -> tuple[bytes, StatusCode]:
         """Read up to `count` bytes, an END, a termination character, or until the timeout."""
         end = self.end
+        with end.lock:  # the reply may have come as the question was sent
+            reply = self._taken(end.arrived(self.connection), count)
         deadline_ns: int | None = None
-        while True:
+        while reply is None:
             with end.lock:
-                received = end.poll(self.connection)
-                if received:
-                    length, status = self._cut(received, count)
-                    if length:
-                        data = bytes(received[:length])
-                        del received[:length]
-                        return data, status
+                reply = self._taken(end.poll(self.connection), count)
+            if reply is not None:
+                break
             if self._timeout_ns is None:
                 end.wait(1.0)
                 continue
@@ -125,6 +123,18 @@ class Session:
             if now_ns >= deadline_ns:
                 return self._timed_out(count)
             end.wait((deadline_ns - now_ns) / NS_PER_S)
+        return reply
+
+    def _taken(self, received: bytearray, count: int) -> tuple[bytes, StatusCode] | None:
+        """Take what makes a read complete; None if it is not."""
+        if not received:
+            return None
+        length, status = self._cut(received, count)
+        if not length:
+            return None
+        data = bytes(received[:length])
+        del received[:length]
+        return data, status
 
     def _cut(self, received: bytearray, count: int) -> tuple[int, StatusCode]:
         """Return how many bytes make a read complete, 0 if it is not."""

@@ -72,7 +72,7 @@ def test_a_line_that_believes_to_be_in_step_is_found_out(monkeypatch: pytest.Mon
 
     def more_than_once() -> None:
         for _ in range(10):  # a machine that pauses between two calls drains the line by chance
-            put_to("thorlabs.osw", "test_a_slow_device_that_stalls_is_soon_heard_again")
+            put_to("thorlabs.osw", "check_stall")
 
     with pytest.raises(AssertionError, match=r"in truth|is not heard"):
         more_than_once()

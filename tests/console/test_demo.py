@@ -18,6 +18,7 @@ import pytest
 import tokaido.hal as hal
 from tokaido.console import _demo, main
 from tokaido.console._demo_link import End, Outcome, Progress, compare, digest
+from tokaido.emulators import demonstrations
 from tokaido.emulators.toshiba.demonstration import DEMONSTRATION
 from tokaido_testing.patience import patient
 
@@ -134,7 +135,15 @@ def test_every_demonstration_has_a_seed_of_its_own_unless_one_is_said(
 # --- the whole of it --------------------------------------------------------------------------------------------------
 
 
-def test_the_demo_prints_one_json_object_and_both_ends_agree(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_prints_one_json_object_and_both_ends_agree(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The form of what is printed, from one short block; the test below runs the demonstration as it is."""
+    field = DEMONSTRATION.field_link
+    assert field is not None
+    short = replace(field, block_bits=1_000_000, parameters=DEMONSTRATION.parameters)
+    monkeypatch.setattr(demonstrations, "demonstration", lambda _vendor: replace(DEMONSTRATION, field_link=short))
+    monkeypatch.setattr(_demo, "WANTED_BLOCKS", 1)
     assert main(["demo", "--json", "--seed", "7"]) == 0
     shown = capfd.readouterr()
     assert shown.err == ""

@@ -20,6 +20,7 @@ from .test_devices import on_a_terminal
 STEPS = ["detect", "check", "prepare", "fence", "switch", "verify", "light", "align", "start", "block"]
 
 
+@pytest.mark.usefixtures("half_blocks")  # the test below runs the demonstration as it is
 @pytest.mark.parametrize("vendor", ["toshiba", "nec"])
 def test_a_cut_fibre_costs_no_key_its_agreement(vendor: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--scenario", "switch", "--vendor", vendor, "--json", "--seed", "5"]) == 0

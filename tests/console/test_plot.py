@@ -6,16 +6,11 @@ import struct
 import sys
 import zlib
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import StepPatch
 
 from tokaido.console import main
 from tokaido.console._plot import published, requests
@@ -23,6 +18,11 @@ from tokaido.console._plot_rates import Curve, curves, draw_qber, draw_rate_dist
 from tokaido.console._plot_session import draw_session
 from tokaido.console._plot_style import COLOURS
 from tokaido.emulators import optics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 Capture = pytest.CaptureFixture[str]
 
@@ -188,6 +188,8 @@ def test_a_link_without_key_is_named_and_not_drawn() -> None:
 
 
 def test_colours_are_those_that_everybody_can_tell_apart() -> None:
+    from matplotlib.colors import to_hex
+
     figure = draw_rate_distance(asked("t12", "gys", "dps-2007"), [], "rates")
     drawn = [to_hex(line.get_color()).upper() for line in figure.axes[0].get_lines()]
     assert drawn == list(COLOURS[:3])
@@ -242,6 +244,8 @@ def test_the_session_picture_has_errors_rates_and_alarms(day: optics.DayOfLink) 
 
 
 def test_the_session_picture_shows_what_the_day_was(day: optics.DayOfLink) -> None:
+    from matplotlib.patches import StepPatch
+
     errors, rates, alarms = draw_session(day, "a day").axes
     shown = lines(errors)["key basis (Z)"][1]
     width = day.time_s.size // 480

@@ -19,6 +19,12 @@ def rig() -> Rig:
     return Rig().run()
 
 
+@pytest.fixture
+def faint() -> Rig:
+    """A link with few clicks a second, for what takes time and no key."""
+    return Rig(fibre=Fibre(length_km=20, loss_db=11.0)).run()
+
+
 def message_kind(message: bytes) -> type[object] | None:
     return type(messages.decode(message[17:])) if message[:1] == b"D" else None
 
@@ -62,7 +68,8 @@ def test_the_same_seeds_make_the_same_keys() -> None:
     assert story() == story()
 
 
-def test_key_stop_at_one_end_ends_the_session_at_both(rig: Rig) -> None:
+def test_key_stop_at_one_end_ends_the_session_at_both(faint: Rig) -> None:
+    rig = faint
     rig.programs[1].data("KEY STOP")
     rig.pass_time(1)
     assert rig.states == ("RUN", "STANDBY")
@@ -259,7 +266,8 @@ def test_a_cut_fibre_degrades_then_realigns_and_comes_back(rig: Rig) -> None:
     assert rig.digests(rig.tx) == rig.digests(rig.rx)
 
 
-def test_a_short_darkness_needs_no_realignment(rig: Rig) -> None:
+def test_a_short_darkness_needs_no_realignment(faint: Rig) -> None:
+    rig = faint
     rig.pass_time(4)
     session = rig.tx.session_id
     rig.link.add_cut()
@@ -269,7 +277,8 @@ def test_a_short_darkness_needs_no_realignment(rig: Rig) -> None:
     assert rig.tx.session_id == session
 
 
-def test_more_loss_means_fewer_bits(rig: Rig) -> None:
+def test_more_loss_means_fewer_bits(faint: Rig) -> None:
+    rig = faint
     rig.pass_time(2)
     before = float(rig.programs[0].data("RATE:SIFT?"))
     rig.link.add_bend(3.0)
@@ -288,7 +297,8 @@ def test_a_peer_that_vanished_is_unreachable_and_comes_back(rig: Rig) -> None:
     assert all("PEER_UNREACHABLE" not in program.active() for program in rig.programs)
 
 
-def test_an_attenuator_set_by_hand_is_calibrated_before_light_is_used(rig: Rig) -> None:
+def test_an_attenuator_set_by_hand_is_calibrated_before_light_is_used(faint: Rig) -> None:
+    rig = faint
     rig.pass_time(2)
     before = float(rig.programs[0].data("RATE:SIFT?"))
     rig.order("KEY STOP")

@@ -16,7 +16,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.hal._database import DatabaseFile
-from tokaido.hal.authentication import PadLedger, PadLedgerError
+from tokaido.hal.authentication import PadLedger, PadLedgerError, PadMarks
 
 KEY = bytes(range(256)) * 16
 
@@ -71,6 +71,50 @@ def test_a_file_put_in_the_place_of_another_is_the_one_that_counts(tmp_path: Pat
     path.rename(tmp_path / "old")
     assert file.transact(path, counted, busy_s=1) == 1
     assert descriptors(tmp_path / "old") == 0
+
+
+def in_force(database: sqlite3.Connection) -> tuple[object, ...]:
+    names = "journal_mode", "synchronous", "busy_timeout"
+    return tuple(database.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+
+
+def test_each_user_of_a_file_has_its_own_settings_in_force(tmp_path: Path) -> None:
+    path = tmp_path / "counter"
+    schema = "CREATE TABLE one (number INTEGER);"
+    full, extra = (
+        DatabaseFile("it", hal.LeaseError, schema=schema, settings=["journal_mode = WAL", f"synchronous = {level}"])
+        for level in ("FULL", "EXTRA")
+    )
+    wanted = [(full, 1, 2), (extra, 1, 3), (extra, 1, 3), (extra, 2, 3), (full, 1, 2)]
+    for file, busy_s, synchronous in wanted:
+        assert file.transact(path, in_force, busy_s=busy_s) == ("wal", synchronous, 1000 * busy_s)
+    full.close()
+    extra.close()
+    assert full.transact(path, in_force, busy_s=1) == ("wal", 2, 1000)
+
+
+def test_nobody_else_changes_the_journal_of_an_open_file(tmp_path: Path) -> None:
+    path, ledger = tmp_path / "pads", PadLedger(tmp_path / "pads")
+    account = ledger.open(KEY, "link")
+    other = sqlite3.connect(path, timeout=0)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        other.execute("PRAGMA journal_mode = DELETE")
+    other.close()
+    account.persist(PadMarks(own=1))
+    assert path.read_bytes()[18:20] == b"\2\2"  # the format of a write-ahead log
+
+
+def test_settings_that_fail_are_set_again(tmp_path: Path) -> None:
+    path = tmp_path / "pads"
+    PadLedger(path).open(KEY, "link")
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("PRAGMA journal_mode = DELETE")
+    blocker.execute("BEGIN EXCLUSIVE")
+    file = DatabaseFile("it", hal.LeaseError, schema="", settings=["journal_mode = WAL", "synchronous = FULL"])
+    with pytest.raises(hal.LeaseError, match="locked"):
+        file.transact(path, in_force, busy_s=0)
+    blocker.close()
+    assert file.transact(path, in_force, busy_s=1) == ("wal", 2, 1000)
 
 
 def test_no_connection_crosses_a_fork_and_both_sides_go_on(tmp_path: Path) -> None:

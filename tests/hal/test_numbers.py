@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tokaido.hal as hal
-from tokaido.hal.driver import flag, real, real_in, whole, whole_in
+from tokaido.hal.driver import decode, flag, is_no_value, real, real_in, whole, whole_in
 
 
 @pytest.mark.parametrize(
@@ -111,3 +111,23 @@ def test_a_lease_takes_numbers_of_numpy_and_no_flags(tmp_path: Path) -> None:
             book.acquire("a", "me", wrong)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         with pytest.raises(hal.ValueTypeError):
             book.skip_to(wrong)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+NUMBERS = st.from_regex(r"\A[ \t]?[+-]?[0-9._٣]{0,5}([eE][+-]?[0-9]{1,3})?[ \t]?\Z")
+
+
+@given(
+    NUMBERS | st.sampled_from(["9.91E37", "-9.9e37", "9.8990001e37", "-9.899E37", "9.912e37", "NAN", "inf", "1e308"])
+)
+def test_a_text_is_decoded_as_a_number_just_as_its_two_judges_say(text: str) -> None:
+    if is_no_value(text):
+        with pytest.raises(hal.NoDataError):
+            decode(float, text, "gain")
+        return
+    try:
+        number = real_in(text)
+    except ValueError:
+        with pytest.raises(hal.ProtocolError):
+            decode(float, text, "gain")
+    else:
+        assert decode(float, text, "gain") == number

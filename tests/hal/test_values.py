@@ -41,6 +41,19 @@ def test_a_value_is_read_as_its_declared_kind(toy: Toy) -> None:
     assert toy.parts[0].level == 1.5
 
 
+def test_the_declared_values_of_a_class_are_its_own_and_no_caller_changes_them() -> None:
+    class Narrower(Toy):
+        count = measured(int, "N", unit="")
+        extra = measured(float, "X", unit="V")
+
+    before = Toy.values()
+    assert list(Narrower.values()) == [*before, "extra"]
+    assert Narrower.values()["count"] is Narrower.count
+    assert Toy.values()["count"] is Toy.count
+    Toy.values().clear()
+    assert Toy.values() == before
+
+
 def test_a_setting_is_checked_before_anything_is_sent(toy: Toy) -> None:
     with pytest.raises(hal.RangeError, match="0 to 60 dB"):
         toy.attenuation = 60.01

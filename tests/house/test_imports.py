@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tokaido.hal._own_entries import DISTRIBUTION, OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,3 +90,10 @@ def test_no_more_tests_reach_into_private_modules() -> None:
     known = set(REACHES_IN.read_text(encoding="utf-8").splitlines())
     assert reaching_in() - known == set(), "take public names, or say why in the list's commit"
     assert known - reaching_in() == set(), "no longer needed: strike these off the list"
+
+
+def test_our_own_entries_are_those_of_the_project() -> None:
+    """The table spares a search for entry points; what the distribution declares is what others see."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == DISTRIBUTION
+    assert {group: project["entry-points"][group] for group in OWN} == OWN

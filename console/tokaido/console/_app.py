@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -88,6 +87,8 @@ def demo(
     seconds: Annotated[float, typer.Option(parser=number(1), help="Give up after so many seconds.")] = 120,
 ) -> None:
     """Run emulated QKD links until both ends hold the same key."""
+    import secrets  # noqa: PLC0415 - loads OpenSSL, 5 ms
+
     seed = secrets.randbits(32) if seed is None else seed
     if scenario is Scenario.SWITCH:
         from tokaido.console._demo_failover import run_switch_demo  # noqa: PLC0415

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import tokaido.hal as hal
@@ -17,7 +16,7 @@ def list_drivers(*, as_json: bool) -> None:
     emulators = {entry.name: entry for entry in hal.emulators()}
     found = [describe(entry, emulators.get(entry.name)) for entry in hal.drivers()]
     if as_json:
-        print_json(found)
+        print_json([{**driver, "wire_ends": _wire_ends(emulators.get(driver["name"]))} for driver in found])
         return
     rows = [
         (
@@ -33,17 +32,20 @@ def list_drivers(*, as_json: bool) -> None:
 
 
 def describe(entry: DriverEntry, emulator: DriverEntry | None) -> dict[str, Any]:
-    """Return what one driver is, ready for JSON; one that cannot be imported says why in `role`."""
+    """Return what one driver is, ready for JSON but for its wire ends, which its emulator has to be imported for.
+
+    A driver that cannot be imported says why in `role`.
+    """
     facts: dict[str, Any] = {
         "name": entry.name,
         "role": "unknown",
         "transports": [],
-        "wire_ends": _wire_ends(emulator),
+        "wire_ends": [],
         "emulator": emulator is not None,
         "protocol": "",
     }
     try:
-        kind: Any = resolve_name(entry.target)
+        kind: Any = entry.load()
         facts["role"] = hal.role_name(kind)
         facts["transports"] = sorted({way for ways in kind.resource_kinds.values() for way in ways})
         facts["protocol"] = getattr(kind, "protocol", "")
@@ -57,7 +59,7 @@ def _wire_ends(emulator: DriverEntry | None) -> list[str]:
     if emulator is None:
         return []
     try:
-        model: Any = resolve_name(emulator.target)
+        model: Any = emulator.load()
     except (ImportError, AttributeError):
         return []
     return list(getattr(model, "wire_ends", ()))

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from tokaido.hal.driver import real_in, whole_in
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,12 +15,24 @@ N = TypeVar("N", int, float)
 
 def number(low: float = -math.inf) -> Callable[[str | float], float]:
     """Return what reads a finite number of at least `low`."""
-    return _reader(real_in, "float", "number", low)
+
+    def parse(text: str) -> float:
+        from tokaido.hal.driver import real_in  # noqa: PLC0415 - help needs no hal
+
+        return real_in(text)
+
+    return _reader(parse, "float", "number", low)
 
 
 def whole_number(low: float = -math.inf) -> Callable[[str | int], int]:
     """Return what reads a whole number of at least `low`."""
-    return _reader(whole_in, "int", "whole number", low)
+
+    def parse(text: str) -> int:
+        from tokaido.hal.driver import whole_in  # noqa: PLC0415 - as above
+
+        return whole_in(text)
+
+    return _reader(parse, "int", "whole number", low)
 
 
 def _reader(parse: Callable[[str], N], name: str, what: str, low: float) -> Callable[[str | N], N]:

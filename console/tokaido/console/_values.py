@@ -13,19 +13,8 @@ from typing import TYPE_CHECKING, Any
 import tokaido.hal as hal
 from tokaido.console._devices import forced, opened
 from tokaido.console._orders import map_lines
-from tokaido.console._output import (
-    brief,
-    escaped,
-    judgement,
-    limits,
-    number,
-    on_terminal,
-    print_json,
-    quantity,
-    style,
-    table,
-    terminal,
-)
+from tokaido.console._output import escaped, number, on_terminal, print_json, table, terminal
+from tokaido.console._readings import brief, judgement, limits, quantity, style
 from tokaido.hal.driver import Setting, real_in, whole_in
 from tokaido.hal.files import write_whole
 

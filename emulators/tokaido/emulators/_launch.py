@@ -111,7 +111,7 @@ class Emulator:
         hislip_profile: Profile = "lenient",
     ) -> None:
         self.model = model
-        """The device model. Hold `lock` to touch it."""
+        """The device model. Hold `lock` to touch it. A unit at rest is brought to the present once a second."""
         self.seed = seed
         """Decides everything that is random here and no secret; the same seed repeats a run."""
         self.faults = Faults(seed, model.FAULTS)

@@ -102,7 +102,8 @@ class DeviceModel(ABC):
         """Return whether a port has something to send; None if that cannot be told, and a wire end has to look often.
 
         It changes nothing and takes no time. A model that can tell says by `due_ns` when it is to be looked at again
-        though nothing comes in; until then its wire ends sleep.
+        though nothing comes in; until then its wire ends sleep. A subclass that overrides `take` or `take_messages` and
+        not this cannot tell.
         """
         return None
 

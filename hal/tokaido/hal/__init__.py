@@ -153,7 +153,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from tokaido.hal import aio
-    from tokaido.hal._registry import DriverEntry, drivers, emulators, load_driver, role_name, roles_of
+    from tokaido.hal._entry_points import DriverEntry
+    from tokaido.hal._registry import drivers, emulators, load_driver, role_name, roles_of
     from tokaido.hal.roles._interlocks import LightInterlock, ShutterInterlock
     from tokaido.hal.roles._link_status import LinkStatus
     from tokaido.hal.roles._switch import OpticalSwitch
@@ -169,7 +170,7 @@ else:
         __name__,
         {
             "aio": "tokaido.hal.aio",
-            "DriverEntry": "tokaido.hal._registry",
+            "DriverEntry": "tokaido.hal._entry_points",
             "drivers": "tokaido.hal._registry",
             "emulators": "tokaido.hal._registry",
             "load_driver": "tokaido.hal._registry",

@@ -60,9 +60,8 @@ class Deadline:
     __slots__ = ("_clock", "_start_ns", "timeout_s")
 
     def __init__(self, clock: Clock, timeout_s: float) -> None:
-        timeout_s = real(timeout_s, "a timeout")
-        if not 0 <= timeout_s <= 1e9:
-            raise RangeError(f"a timeout must lie in 0 to 1e9 s, not {timeout_s!r}")
+        if type(timeout_s) is not float or not 0 <= timeout_s <= 1e9:
+            timeout_s = _checked(timeout_s)
         self._clock = clock
         self._start_ns = clock.monotonic_ns()
         self.timeout_s = timeout_s
@@ -75,9 +74,17 @@ class Deadline:
     @property
     def remaining_s(self) -> float:
         """Seconds left, never negative."""
-        return max(self.timeout_s - (self._clock.monotonic_ns() - self._start_ns) / NS_PER_S, 0.0)
+        left_s = self.timeout_s - (self._clock.monotonic_ns() - self._start_ns) / NS_PER_S
+        return left_s if left_s > 0 else 0.0
 
     @property
     def passed(self) -> bool:
         """Whether the deadline has passed."""
         return self.elapsed_s >= self.timeout_s
+
+
+def _checked(timeout_s: object) -> float:
+    number = real(timeout_s, "a timeout")
+    if not 0 <= number <= 1e9:
+        raise RangeError(f"a timeout must lie in 0 to 1e9 s, not {timeout_s!r}")
+    return number

@@ -71,9 +71,7 @@ class DatabaseFile:
             shared = self._take(path)
             # No generator and no `__enter__` in Python here: Ctrl-C within one of them would keep the lock.
             with shared.lock:
-                database = shared.connection()
-                for pragma in (f"busy_timeout = {round(busy_s * 1000)}", *self._settings):
-                    database.execute(f"PRAGMA {pragma}")
+                database = shared.connection((f"busy_timeout = {round(busy_s * 1000)}", *self._settings))
                 try:
                     database.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
                     if database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
@@ -121,15 +119,24 @@ class _Shared:
         """Device and inode."""
         self.lock = threading.RLock()
         """Held throughout a transaction. A signal's handler that asks for another one in between is refused."""
+        self._settings: tuple[str, ...] = ()
+        """What the last user has set. All of it holds for this connection alone, but the journal's mode, which no other
+        connection can change while this one is open."""
         self._uri = f"{Path(os.path.realpath(path)).as_uri()}?mode=rw"  # SQLite itself makes no file
         self._open: sqlite3.Connection | None = None
 
-    def connection(self) -> sqlite3.Connection:
-        """Return the connection, for the holder of the lock."""
+    def connection(self, settings: tuple[str, ...]) -> sqlite3.Connection:
+        """Return the connection with a user's settings in force, for the holder of the lock."""
         if self._open is None:
+            self._settings = ()
             self._open = sqlite3.connect(self._uri, uri=True, isolation_level=None, check_same_thread=False)
         elif self._open.in_transaction:
             raise sqlite3.OperationalError("this thread is inside a transaction of it")
+        if self._settings != settings:
+            self._settings = ()  # until all of them are in force
+            for pragma in settings:
+                self._open.execute(f"PRAGMA {pragma}")
+            self._settings = settings
         return self._open
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
@@ -12,8 +11,12 @@ from tokaido.hal._numbers import real
 from tokaido.hal._readings import Reading, Telemetry, reading_of
 from tokaido.hal._values import Answer, Measured, Valued, encode
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from dataclasses import dataclass
     from enum import Enum
     from types import TracebackType
 
@@ -113,7 +116,7 @@ class Device(Valued):
             WrongDeviceError: Another box answers.
             TransportError: It could not be reached.
         """
-        from tokaido.hal._registry import load_driver, parse_resources  # noqa: PLC0415 - entry points cost 28 ms
+        from tokaido.hal._registry import load_driver, parse_resources  # noqa: PLC0415 - for those who open one
 
         kind = load_driver(driver, cls)
         device = kind(
@@ -172,7 +175,7 @@ class Device(Valued):
         return [
             path + name
             for owner, path, _ in self._owners()
-            for name, value in owner.values().items()
+            for name, value in owner._declared().items()
             if not value.unsupported
         ]
 
@@ -184,7 +187,7 @@ class Device(Valued):
         """
         prefix, dot, name = path.rpartition(".")
         for owner, of_owner, _ in self._owners():
-            value = owner.values().get(name) if of_owner == prefix + dot else None
+            value = owner._declared().get(name) if of_owner == prefix + dot else None
             if value is not None and not value.unsupported:
                 return owner, value
         raise self.no_such_value(path)
@@ -211,7 +214,7 @@ class Device(Valued):
         utc_ns = self._clock.utc_ns()
         readings: dict[str, Reading[Any]] = {}
         for owner, path, prefix in self._owners():
-            for name, value in owner.values().items():
+            for name, value in owner._declared().items():
                 if not value.unsupported:
                     readings[path + name] = reading_of(value, answers.get(f"{prefix}{value.command}"), utc_ns)
         return Telemetry(readings)

@@ -5,11 +5,17 @@ folder on the way to it must belong to one of these two, and neither group nor o
 sticky bit, such as /tmp, may be written by anybody: a file in it can be replaced by its owner alone.
 """
 
+# ruff: noqa: PTH116, PTH120 - asked before every commit of a ledger, and `Path.parents` takes most of that time
+
 from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def who_else_may_write(path: Path) -> str:
@@ -20,10 +26,9 @@ def who_else_may_write(path: Path) -> str:
     Raises:
         OSError: It is not there, or cannot be looked at.
     """
-    real = Path(os.path.realpath(path))
-    named = path.absolute()
-    for place in (real, *real.parents, *(parent for parent in named.parents if parent not in real.parents)):
-        found = place.stat()
+    real = os.path.realpath(path)
+    for place in dict.fromkeys((real, *_folders(real), *_folders(str(path.absolute())))):
+        found = os.stat(place)
         mode = stat.S_IMODE(found.st_mode)
         folder = stat.S_ISDIR(found.st_mode)
         what = f"{'the folder ' if folder else ''}{place}"
@@ -33,3 +38,9 @@ def who_else_may_write(path: Path) -> str:
             who = "everybody" if mode & 0o002 else f"group {found.st_gid}"
             return f"{who} may write {what} (mode {mode:04o}); run: chmod go-w {place}"
     return ""
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Yield all folders above an absolute path, the nearest first."""
+    while path != (path := os.path.dirname(path)):
+        yield path

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn, Self, final
 
 from tokaido.hal._errors import KeyMaterialError
 from tokaido.hal._numbers import whole
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass, field
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from dataclasses import dataclass, field
     from types import TracebackType
 
 
@@ -147,7 +150,7 @@ class KeyBlockInfo(KeyBlockFacts):
     @classmethod
     def of(cls, facts: KeyBlockFacts, serial_number: str, *, peer: str = "", path: str = "") -> KeyBlockInfo:
         """Return the facts of a block as those of a unit's block."""
-        values = (getattr(facts, fact.name) for fact in fields(KeyBlockFacts))
+        values = (getattr(facts, name) for name in KeyBlockFacts.__match_args__)
         return cls(*values, serial_number=serial_number, peer=peer, path=path)
 
     @property

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import weakref
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device, Identity
@@ -20,14 +19,16 @@ from tokaido.hal._errors import (
     TransportError,
     WrongDeviceError,
 )
+from tokaido.hal._records import replace
 from tokaido.hal._values import Answer
-from tokaido.hal.transports._codec import NOT_MINE, LineCodec, NotMine, Request
+from tokaido.hal.transports._codec import NOT_MINE, LineCodec, NotMine, Request, is_reusable
 from tokaido.hal.transports._kinds import IDENTITY_FIELDS, transport_kind
 from tokaido.hal.transports._opening import open_transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tokaido.hal._values import Measured
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._stream import StreamTransport
@@ -90,6 +91,7 @@ class LineDevice(Device, ABC):
         self._control.on_open(weakly(self._greet, "the device of this transport"))
         self._seen: Identity | None = None
         self._rested_ns = 0  # until when the device is to be left alone
+        self._kept: dict[Measured[Any] | str, Request[bytes, Any]] = {}  # questions that may be sent again as they are
 
     @property
     def transport(self) -> StreamTransport:
@@ -137,34 +139,65 @@ class LineDevice(Device, ABC):
 
     def _read(self, text: str, decode: Callable[[str], V]) -> V:
         """Return the answer to a question, decoded. Text that cannot be decoded is a `ProtocolError` that shows it."""
+        return self._exchange(self._question(text, decode))
+
+    def _question(self, text: str, decode: Callable[[str], V]) -> Request[bytes, V]:
         plain = self._control.codec.request(text, repeatable=True)
 
         def accept(frame: bytes) -> V | NotMine:
             line = plain.accept(frame)
             return line if line is NOT_MINE else decode(line)
 
-        return self._exchange(Request(text, plain.payload, accept))
+        return Request(text, plain.payload, accept)
 
     def _command(self, text: str) -> str:
         return self._exchange(self._control.codec.request(text, repeatable=False))
 
     def _exchange(self, request: Request[bytes, V]) -> V:
-        if self.min_gap > 0:
-            self._clock.wait((self._rested_ns - self._clock.monotonic_ns()) / NS_PER_S)
+        if not self.min_gap > 0:
+            return self._control.exchange(request)
+        self._clock.wait((self._rested_ns - self._clock.monotonic_ns()) / NS_PER_S)
         try:
             return self._control.exchange(request)
         finally:
             self._rested_ns = self._clock.monotonic_ns() + round(self.min_gap * NS_PER_S)
 
+    def read(self, value: Measured[V]) -> V:
+        """Ask the device for one value, by this class's own declaration of it.
+
+        Raises:
+            UnsupportedError: The device lacks it.
+            NoDataError: The device has measured nothing yet.
+            TokaidoError: Anything else that kept a right value from coming.
+        """
+        if type(self)._ask is not LineDevice._ask:
+            return super().read(value)
+        request: Request[bytes, V] | None = self._kept.get(value)
+        if request is None:
+            own = self._own(value)
+            question = f"{own.check_present()}?"
+            # decoded within the exchange: after a reply that is not a value of it the line is cleaned
+            request = self._keep(value, self._question(question, own.decode))
+        return self._exchange(request)
+
     def _ask(self, command: str) -> Answer:
-        declared = [value for value in self.values().values() if value.command == command]
+        request: Request[bytes, Answer] | None = self._kept.get(command)
+        if request is None:
+            declared = [value for value in self._declared().values() if value.command == command]
 
-        def answer(text: str) -> Answer:
-            for value in declared:  # within the exchange: after a reply that is not a value of it the line is cleaned
-                value.decode(text)
-            return Answer(text)
+            def answer(text: str) -> Answer:
+                for value in declared:  # within the exchange, as in `read`
+                    value.decode(text)
+                return Answer(text)
 
-        return self._read(f"{command}?", answer)
+            request = self._keep(command, self._question(f"{command}?", answer))
+        return self._exchange(request)
+
+    def _keep(self, key: Measured[Any] | str, request: Request[bytes, V]) -> Request[bytes, V]:
+        """Return the request, and keep it for the next time if the codec says that it may be sent again."""
+        if is_reusable(self._control.codec, request.text):
+            self._kept[key] = request
+        return request
 
     def _order(self, command: str, text: str) -> Answer:
         self._command(f"{command} {text}")
@@ -182,7 +215,7 @@ class LineDevice(Device, ABC):
 
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:
         answers: dict[str, Answer | TokaidoError] = {}
-        for command in {value.command for value in self.values().values() if value.command}:
+        for command in {value.command for value in self._declared().values() if value.command}:
             try:
                 answers[command] = self._ask(command)
             except DeviceError as error:
@@ -290,6 +323,10 @@ class SilentCodec:
 
         payload = f"{text}{self._end}{self._question}{self._end}".encode("ascii")
         return Request(text, payload, accept, repeatable=repeatable)
+
+    def reusable(self, text: str) -> bool:
+        """Return whether the request for `text` may be sent again: for a question, whose `accept` remembers nothing."""
+        return type(self).request is SilentCodec.request and text.endswith("?")
 
     def unsolicited(self, frame: bytes) -> None:
         """Drop the frame: a late reply, or noise."""

@@ -16,8 +16,8 @@ LARGEST_EXACT: Final = 2**53
 NO_VALUE: Final = (9.899e37, 9.911e37)
 """Where SCPI has the numbers that stand for none."""
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
-_REAL = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,400}")
+REAL: Final = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?")
 
 
 def real(value: object, what: str, *, finite: bool = True) -> float:
@@ -88,9 +88,9 @@ def is_no_value(text: str) -> bool:
     9.91E37 is not a number, 9.9E37 and -9.9E37 are the infinities; each also comes as a word, or rounded to 32 bit.
     """
     word = text.strip(" \t")
-    if word.upper().lstrip("+-") in ("NAN", "INF", "NINF", "INFINITY"):
-        return True
-    return bool(_REAL.fullmatch(word)) and NO_VALUE[0] <= abs(float(word)) <= NO_VALUE[1]
+    if REAL.fullmatch(word):
+        return NO_VALUE[0] <= abs(float(word)) <= NO_VALUE[1]
+    return word.upper().lstrip("+-") in ("NAN", "INF", "NINF", "INFINITY")
 
 
 def real_in(text: str) -> float:
@@ -99,7 +99,7 @@ def real_in(text: str) -> float:
     Raises:
         ValueError: It is not one: underscores, other digits, words and infinities are none.
     """
-    number = float(text) if _REAL.fullmatch(text.strip(" \t")) else math.nan
+    number = float(text) if REAL.fullmatch(text.strip(" \t")) else math.nan
     if not math.isfinite(number):
         raise ValueError(f"{text[:80]!r} is not a number")
     return number

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from tokaido.hal._errors import NoDataError, ProtocolError, TokaidoError
 from tokaido.hal._values import encode
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from tokaido.hal._values import Answer, Measured
 
 T = TypeVar("T")
@@ -136,18 +140,11 @@ def reading_of(value: Measured[Any], answer: Answer | TokaidoError | None, utc_n
         reason = answer.what if isinstance(answer, NoDataError) else str(answer)
     else:
         try:
-            age_s = _believed(answer.age_s)
+            if answer.age_s:
+                age_s = _believed(answer.age_s)
             got = value.decode(answer.text)
         except TokaidoError as error:
             reason = str(error)
     quality = Quality.BAD if reason else Quality.STALE if age_s > value.stale_after_s else Quality.GOOD
-    return Reading(
-        value=got,
-        unit=value.unit,
-        utc_ns=utc_ns - round(age_s * 1e9),
-        age_s=age_s,
-        quality=quality,
-        operational=value.operational,
-        absolute=value.absolute,
-        error=reason,
-    )
+    at_ns = utc_ns - round(age_s * 1e9) if age_s else utc_ns
+    return Reading(got, value.unit, at_ns, age_s, quality, value.operational, value.absolute, reason)

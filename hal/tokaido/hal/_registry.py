@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from tokaido.hal._device import Device
-from tokaido.hal._entry_points import entries, load
+from tokaido.hal._entry_points import DriverEntry, entries, load
 from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._own_entries import DRIVERS, ROLES
 from tokaido.hal.transports._kinds import transport_kind
 from tokaido.hal.transports._resources import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from importlib.metadata import EntryPoint
 
 D = TypeVar("D", bound=Device)
 
-ROLES = "tokaido.roles"
-DRIVERS = "tokaido.drivers"
 EMULATORS = "tokaido.emulators"
-
-
-@dataclass(frozen=True, slots=True)
-class DriverEntry:
-    """One registered driver or emulator, not imported yet."""
-
-    name: str
-    target: str
-    """Where it is, as "module:object"."""
-    distribution: str
-    """The distribution that brought it."""
 
 
 def drivers() -> tuple[DriverEntry, ...]:
     """Return the drivers that are installed, by name, without importing them."""
-    return tuple(_describe(entry) for entry in entries(DRIVERS))
+    return tuple(entries(DRIVERS))
 
 
 def emulators() -> tuple[DriverEntry, ...]:
     """Return the emulators that are installed, by name, without importing them."""
-    return tuple(_describe(entry) for entry in entries(EMULATORS))
+    return tuple(entries(EMULATORS))
 
 
 def load_driver(name: str, role: Callable[..., D]) -> type[D]:
@@ -127,7 +113,3 @@ def _fits(name: str, taken: frozenset[str]) -> bool:
         return not taken.isdisjoint(transport_kind(name).stands_for)
     except ConfigurationError:
         return False
-
-
-def _describe(entry: EntryPoint) -> DriverEntry:
-    return DriverEntry(entry.name, entry.value, entry.dist.name if entry.dist else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tokaido.hal.transports._zmq import ZmqTransport
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 class SecretZmqTransport(ZmqTransport):
     """A transport whose frames may hold keys: they are in buffers of ours, and ZeroMQ's own are wiped at once."""
 
-    def _frame(self) -> bytes:
-        frame = self._socket.recv(copy=False)
+    def _taken(self, frame: Any) -> bytes:
         with frame.buffer as view:
             taken = bytearray(view)
             view[:] = bytes(len(view))

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Set
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Generic, Never, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Never, Self, TypeVar, cast, overload
 
 from tokaido.hal._errors import (
     DeviceError,
@@ -23,7 +22,13 @@ from tokaido.hal._errors import (
     UnsupportedError,
     ValueTypeError,
 )
-from tokaido.hal._numbers import flag, is_no_value, real, real_in, whole, whole_in
+from tokaido.hal._numbers import NO_VALUE, REAL, flag, is_no_value, real, real_in, whole, whole_in
+
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -33,6 +38,8 @@ States = Set[Enum]
 
 DEFAULT_STALE_AFTER_S: Final = 60.0
 NO_YES: Final = ("0", "1")
+ORDINARY: Final = NO_VALUE[0]
+"""A number nearer to 0 than this is itself, whatever its device."""
 LARGEST_WHOLE: Final = (1 << 63) - 1
 """A whole number beyond it is none: it fits no database, and no float stands for it."""
 
@@ -218,6 +225,8 @@ class Query(Generic[T]):
 class Valued(ABC):
     """What has values: a device or one of its parts."""
 
+    _values_by_name: ClassVar[Mapping[str, Measured[Any]]]  # of this very class, as soon as somebody asked
+
     if not TYPE_CHECKING:  # the checkers refuse a misspelt set by themselves; a notebook learns it here
 
         def __setattr__(self, name: str, value: object) -> None:
@@ -246,10 +255,18 @@ class Valued(ABC):
     @classmethod
     def values(cls) -> dict[str, Measured[Any]]:
         """Return the declared values by name, settings included."""
-        found: dict[str, Measured[Any]] = {}
-        for base in reversed(cls.__mro__):
-            found |= {name: value for name, value in vars(base).items() if isinstance(value, Measured)}
-        return found
+        return dict(cls._declared())
+
+    @classmethod
+    def _declared(cls) -> Mapping[str, Measured[Any]]:
+        """Return the declared values by name. They are looked for once a class, when its body is complete."""
+        known: Mapping[str, Measured[Any]] | None = cls.__dict__.get("_values_by_name")
+        if known is None:
+            found: dict[str, Measured[Any]] = {}
+            for base in reversed(cls.__mro__):
+                found |= {name: value for name, value in vars(base).items() if isinstance(value, Measured)}
+            cls._values_by_name = known = found
+        return known
 
     @classmethod
     def queries(cls) -> dict[str, Query[Any]]:
@@ -375,6 +392,8 @@ def decode(kind: type[T], text: str, name: str, words: tuple[str, str] = NO_YES)
         NoDataError: It is what SCPI has for a number that there is not: 9.91E37, 9.9E37, -9.9E37 or NAN.
         ProtocolError: The text is not of this kind, or not a finite number.
     """
+    if kind is float and REAL.fullmatch(text) and -ORDINARY < (plain := float(text)) < ORDINARY:
+        return plain  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # `cast` is a call
     if kind in (int, float) and is_no_value(text):
         raise NoDataError(f"{name}: the device has no value, it said {text[:80]!r}", code=text[:80].strip())
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -97,7 +96,7 @@ def _told(path: Path) -> Iterator[None]:
 def _beside(path: Path, data: bytes, mode: int | None) -> Path:
     """Write a file of a name of its own into the same folder, and return its path; mode None: as the mask says."""
     first = 0o666 if mode is None else MODE_OF_SECRETS
-    temporary = path.with_name(f".{secrets.token_hex(8)}.new")
+    temporary = path.with_name(f".{os.urandom(8).hex()}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, first)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -41,6 +41,23 @@ def test_every_kind_of_resource_is_served(address: str, managers: dict[str, pyvi
         managers["@tokaido"].open_resource(address)
 
 
+def test_a_query_lets_time_pass_once(
+    open_visa: Callable[[InstrumentEmulator], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with launch_voa("visa") as voa:
+        instrument = open_visa(voa)
+        passed: list[int] = []
+        advance = voa.model.advance
+
+        def note(to_ns: int) -> None:
+            passed.append(to_ns)
+            advance(to_ns)
+
+        monkeypatch.setattr(voa.model, "advance", note)
+        assert instrument.query("*IDN?") == IDENTITY
+        assert len(passed) == 1
+
+
 def test_a_timeout_takes_no_time_on_a_clock_that_jumps(open_visa: Callable[[InstrumentEmulator], Any]) -> None:
     clock = JumpingClock()
     with launch_voa("visa", clock=clock) as voa:

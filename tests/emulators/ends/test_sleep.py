@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokaido.emulators import InstrumentEmulator, launch
+from tokaido.emulators import Emulator, InstrumentEmulator, launch
 from tokaido.emulators.ends import End, SharedModel
+from tokaido.emulators.ends._shared import tells_of_output
+from tokaido.emulators.toshiba import TransmitterModel
 from tokaido.hal import NS_PER_S
 from tokaido_testing.console import KeyClient, open_port
 from tokaido_testing.hislip import Client
@@ -180,6 +182,39 @@ class Talker(Attenuator):
         if self.now_ns < 50_000_000 <= to_ns:
             self.send_reply("hello")
         super().advance(to_ns)
+
+
+class Pusher(TransmitterModel):
+    """Has messages that the class which it is made of knows nothing of."""
+
+    def __init__(self, serial_number: str | None = None, **options: Any) -> None:
+        super().__init__(serial_number, **options)
+        self.pushed: list[tuple[bytes, list[bytes]]] = []
+
+    def take_messages(self) -> list[tuple[bytes, list[bytes]]]:
+        pushed, self.pushed = self.pushed, []
+        return pushed + super().take_messages()
+
+
+def test_a_subclass_that_sends_something_else_is_looked_at_often() -> None:
+    from tokaido.hal import SYSTEM_CLOCK
+
+    model = Pusher()
+    with Emulator(model, SharedModel(model, clock=SYSTEM_CLOCK), None, clock=SYSTEM_CLOCK, seed=3) as unit:
+        with unit.lock:
+            model.pushed.append((b"nobody", [b"hello"]))
+        assert eventually(lambda: not model.pushed)
+        assert rounds_in_a_while(unit.keys) >= 3
+
+
+@pytest.mark.parametrize(
+    "name", ["toshiba.transmitter", "nec.receiver", "polatis.matrix", "dicon.selector", "thorlabs.osw"]
+)
+def test_our_own_models_can_tell(name: str) -> None:
+    with launch(name) as device:
+        model = type(device.model)
+        assert all(tells_of_output(model, port) for port in (*model.STREAM_PORTS, *model.MESSAGE_PORTS))
+        assert device.model.has_output("control") is not None
 
 
 def test_a_model_that_cannot_tell_is_looked_at_often() -> None:

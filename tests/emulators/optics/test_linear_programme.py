@@ -29,7 +29,11 @@ from tokaido.emulators.optics import (
 )
 
 Triple = tuple[float, float, float]
-optimize: Any = importlib.import_module("scipy.optimize")
+
+
+def solvers() -> Any:
+    """Return those of scipy. They take a second to import, which a worker that runs other tests saves."""
+    return importlib.import_module("scipy.optimize")
 
 
 def triple(values: Any) -> Triple:
@@ -84,7 +88,7 @@ class World:
         limits = np.array([-seen.lower[1], -seen.lower[2], *seen.upper]) / seen.total
         cost = np.zeros(40)
         cost[:2] = vacuum, single
-        found: Any = optimize.linprog(cost, A_ub=rows, b_ub=limits, A_eq=np.ones((1, 40)), b_eq=[1.0], method="highs")
+        found: Any = solvers().linprog(cost, A_ub=rows, b_ub=limits, A_eq=np.ones((1, 40)), b_eq=[1.0], method="highs")
         return float(found.fun) * seen.total
 
 
@@ -106,7 +110,7 @@ def test_programme_finds_the_least_and_never_more_than_the_truth(seed: int, vacu
 def test_a_solver_that_is_wrong_cannot_make_the_bound_too_large(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     world, rng = World(seed), np.random.default_rng(seed)
     truth = float(world.detections[1])
-
+    optimize = solvers()
     right = optimize.linprog
 
     def wrong(cost: Any, **problem: Any) -> Any:

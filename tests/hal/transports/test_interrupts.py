@@ -65,14 +65,18 @@ def test_the_call_after_an_interrupt_has_its_answer_within_its_own_deadline(
     """Nobody waits for the reply that the struck call would have waited for."""
     deadline_s = patient(0.5)
     rig.ask(0, patient(1))
-    wait = StreamTransport._next_frame
+    assert isinstance(rig.transport, StreamTransport)
+    port: Any = type(rig.transport._port)
+    ready = port.ready
     for number in range(1, 6):
 
-        def struck(*_: object) -> bytes:
-            monkeypatch.setattr(StreamTransport, "_next_frame", wait)
+        def struck(self: Any, seconds: float) -> bool:
+            if seconds == 0:
+                return bool(ready(self, seconds))
+            monkeypatch.setattr(port, "ready", ready)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(StreamTransport, "_next_frame", struck)
+        monkeypatch.setattr(port, "ready", struck)
         with pytest.raises(KeyboardInterrupt):
             rig.ask(2 * number, deadline_s)
         assert rig.ask(2 * number + 1, deadline_s) == f"{2 * number + 1} BOX1"

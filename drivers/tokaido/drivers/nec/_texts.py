@@ -21,6 +21,8 @@ def fields_of(text: str) -> list[str]:
     Raises:
         ProtocolError: A text does not end.
     """
+    if '"' not in text:
+        return text.split(",")
     fields: list[str] = []
     position = 0
     while True:
@@ -76,15 +78,14 @@ def report(text: str) -> dict[str, Answer | TokaidoError]:
     for name, value, age in zip(*[iter(fields)] * 3, strict=True):
         if name in found:
             raise ProtocolError(f"a report that says {name[:40]!r} twice")
-        given = not is_no_value(value) and not (is_no_value(age) and age[-1].isdigit())
+        if is_no_value(value):
+            found[name] = NoDataError("the unit gives none", code="-230")
+            continue
         try:
-            found[name] = (
-                Answer(value, not_negative(float, age, "age"))
-                if given
-                else NoDataError("the unit gives none", code="-230")
-            )
+            found[name] = Answer(value, not_negative(float, age, "age"))
         except ProtocolError as error:  # which spoils no other value
-            found[name] = error
+            none = is_no_value(age) and age[-1].isdigit()
+            found[name] = NoDataError("the unit gives none", code="-230") if none else error
     return found
 
 

@@ -26,7 +26,7 @@ SLOW, SLOWER = 0.05, 0.3
 
 
 class UnderFaults(Asking):
-    """Tests with faults. A test of one kind runs both ways at once, each with an emulator and a driver of its own."""
+    """Tests with faults. What one test is about runs side by side, each with an emulator and a driver of its own."""
 
     def test_under_a_fault_on_the_wire(self, wire_end: str, kind: str) -> None:
         """No wrong value, no foreign exception, no overrun, nothing carried out twice; and soon well again."""
@@ -98,7 +98,16 @@ class UnderFaults(Asking):
         truth = again.truth()
         rig.compare(again.name, again.wanted, truth == again.wanted, fault, truth=truth)
 
-    def test_a_slow_device_that_stalls_is_soon_heard_again(self, rig: Rig) -> None:
+    def test_a_slow_device_that_stalls_is_soon_heard_again(self) -> None:
+        """It stalls for several deadlines, is slow before and after, and tells no wrong value; at every wire end."""
+
+        def stall(wire_end: str) -> None:
+            with Rig(self.plan, wire_end) as rig:
+                self.check_stall(rig)
+
+        side_by_side({f"at {wire_end}": partial(stall, wire_end) for wire_end in self.plan.wire_ends})
+
+    def check_stall(self, rig: Rig) -> None:
         """A device that stalls for several deadlines, and is slow before and after, tells no wrong value."""
         timeout_s = rig.plan.timeout
         questions = self.questions(rig)

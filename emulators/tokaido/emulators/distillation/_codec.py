@@ -50,7 +50,11 @@ def unpack_labels(data: bytes, count: int) -> NDArray[np.uint8]:
 
 def pack_slots(slots: NDArray[np.int64], previous: int) -> tuple[bytes, bytes]:
     """Return ascending int64[n] slots as uint16 distances, the first one from `previous`, and the wide distances."""
-    distances = np.diff(slots, prepend=previous)
+    distances = np.empty_like(slots)
+    distances[:1] = slots[:1] - previous
+    np.subtract(slots[1:], slots[:-1], out=distances[1:])
+    if not slots.size or distances.max() < _WIDE:
+        return distances.astype("<u2").tobytes(), b""
     wide = distances >= _WIDE
     return np.where(wide, _WIDE, distances).astype("<u2").tobytes(), distances[wide].astype("<i8").tobytes()
 
@@ -59,15 +63,20 @@ def unpack_slots(data: bytes, wide: bytes, previous: int) -> NDArray[np.int64]:
     """Return the ascending int64[n] slots, all above `previous`, that was packed."""
     if len(data) % 2 or len(wide) % 8:
         raise MessageError("slot distances are cut")
-    distances = np.frombuffer(data, "<u2").astype(np.int64)
-    far = np.frombuffer(wide, "<i8")
-    places = np.flatnonzero(distances == _WIDE)
+    short, far = np.frombuffer(data, "<u2"), np.frombuffer(wide, "<i8")
+    places = np.flatnonzero(short == _WIDE)
     if places.size != far.size or (far < _WIDE).any() or (far > _LARGEST_SLOT).any():
         raise MessageError("wide slot distances do not fit")
-    distances[places] = far
-    if (distances < 1).any() or previous + float(distances.sum(dtype=np.float64)) > _LARGEST_SLOT:
+    last = previous + float(short.sum(dtype=np.int64) - _WIDE * far.size) + float(far.sum(dtype=np.float64))
+    if not short.all() or last > _LARGEST_SLOT:
         raise MessageError("slots do not ascend")
-    return previous + np.cumsum(distances)
+    steps: NDArray[np.integer] = short
+    if far.size:
+        steps = short.astype(np.int64)
+        steps[places] = far
+    slots = np.cumsum(steps, dtype=np.int64)
+    slots += previous
+    return slots
 
 
 def pack_positions(positions: NDArray[np.int64]) -> bytes:

@@ -43,6 +43,17 @@ class DetectorWatch:
     def __init__(self, pairs: int = 1) -> None:
         self._counts = np.zeros((pairs, 2, 2), np.int64)
 
+    @property
+    def pairs(self) -> int:
+        """How many pairs of detectors are watched."""
+        return self._counts.shape[0]
+
+    def count_pair(self, key_bits: NDArray[np.uint8], check_bits: NDArray[np.uint8]) -> None:
+        """Add detections of the only pair: the bits of either basis, uint8[n]."""
+        for basis, bits in enumerate((key_bits, check_bits)):
+            ones = np.count_nonzero(bits)
+            self._counts[0, basis] += bits.size - ones, ones
+
     def count(self, slots: NDArray[np.int64], basis: NDArray[np.uint8], bit: NDArray[np.uint8]) -> None:
         """Add detections: slots int64[n], basis and bit uint8[n]. Slot s is of pair s mod the number of pairs."""
         pairs = self._counts.shape[0]

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokaido.emulators.distillation._shuffle_kernels import backward, forward, permuted, permuted_parity
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ROUNDS: Final = 4
-_CHUNK: Final = 1 << 15  # positions permuted at a time, so that they stay in the processor's cache
 
 
 class Permutation:
@@ -30,57 +31,28 @@ class Permutation:
         constants = [int.from_bytes(words[i : i + 4], "little") for i in range(0, len(words), 4)]
         modulus = 1 << width
         factors = [constant % modulus | 1 for constant in constants[:_ROUNDS]]
+        addends = [np.uint32(constant % modulus) for constant in constants[_ROUNDS:]]
         self._mask = np.uint32(modulus - 1)
         self._shift = np.uint32((width + 1) // 2)
-        self._factors = [np.uint32(factor) for factor in factors]
-        self._inverses = [np.uint32(pow(factor, -1, modulus)) for factor in factors]
-        self._addends = [np.uint32(constant % modulus) for constant in constants[_ROUNDS:]]
+        self._rounds = tuple((np.uint32(factor), addend) for factor, addend in zip(factors, addends, strict=True))
+        inverses = [np.uint32(pow(factor, -1, modulus)) for factor in factors]
+        self._inverse = tuple(zip(inverses[::-1], addends[::-1], strict=True))
 
     def forward(self, positions: NDArray[np.integer]) -> NDArray[np.uint32]:
         """Return the positions in the frame of these positions in the pass, both from 0 to n - 1."""
-        return self._walk(positions.astype(np.uint32), self._map)
+        return forward(positions, self._n, self._rounds, self._mask, self._shift)
 
     def backward(self, positions: NDArray[np.integer]) -> NDArray[np.uint32]:
         """Return the positions in the pass of these positions in the frame."""
-        return self._walk(positions.astype(np.uint32), self._unmap)
+        return backward(positions, self._n, self._inverse, self._mask, self._shift)
 
     def gather(self, bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the frame uint8[n] in the order of the pass."""
-        out = np.empty_like(bits)
-        for start in range(0, self._n, _CHUNK):
-            end = min(start + _CHUNK, self._n)
-            out[start:end] = bits[self._walk(np.arange(start, end, dtype=np.uint32), self._map)]
-        return out
+        return permuted(bits, self._rounds, self._mask, self._shift)
 
-    def _walk(self, x: NDArray[np.uint32], step: _Step) -> NDArray[np.uint32]:
-        step(x)
-        outside = np.flatnonzero(x >= self._n)
-        while outside.size:
-            walking = x[outside]
-            step(walking)
-            x[outside] = walking
-            outside = outside[walking >= self._n]
-        return x
-
-    def _map(self, x: NDArray[np.uint32]) -> None:
-        for factor, addend in zip(self._factors, self._addends, strict=True):
-            x *= factor
-            x += addend
-            x &= self._mask
-            x ^= x >> self._shift
-
-    def _unmap(self, x: NDArray[np.uint32]) -> None:
-        for inverse, addend in zip(self._inverses[::-1], self._addends[::-1], strict=True):
-            x ^= x >> self._shift
-            x -= addend
-            x *= inverse
-            x &= self._mask
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    _Step = Callable[[NDArray[np.uint32]], None]
+    def gather_parity(self, bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return uint8[n + 1], the prefix parities of the frame in the order of the pass."""
+        return permuted_parity(bits, self._rounds, self._mask, self._shift)
 
 
 def permutation_digest() -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from tokaido.emulators.distillation._permutation import Permutation
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
+from tokaido.emulators.distillation._shuffle_kernels import prefix_parity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,24 +54,6 @@ def block_sizes(schedule: Schedule, n: int, qber: float) -> tuple[int, ...]:
         first = 2 ** math.ceil(math.log2(1 / rate) - 0.5)
         sizes = [first, 4 * first, 4096, 32768]
     return tuple(min(max(round(size), 2), max((n + 1) // 2, 1)) for size in sizes)
-
-
-def prefix_parity(bits: Bits) -> Bits:
-    """Return uint8[n + 1], where element i is the parity of the first i bits of uint8[n].
-
-    The running XOR is taken over 64-bit words by doubling shifts, ten times faster than bit by bit.
-    """
-    n = bits.size
-    packed = np.packbits(bits, bitorder="little")
-    words = np.zeros(packed.size // 8 + 1, "<u8")
-    words.view(np.uint8)[: packed.size] = packed
-    for shift in (1, 2, 4, 8, 16, 32):
-        words ^= words << np.uint64(shift)
-    carry = np.bitwise_xor.accumulate(words >> np.uint64(63))
-    words[1:] ^= np.uint64(0) - carry[:-1]
-    prefix = np.zeros(n + 1, np.uint8)
-    prefix[1:] = np.unpackbits(words.view(np.uint8), count=n, bitorder="little")
-    return prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +97,11 @@ class ParityTables:
 
     def open_pass(self) -> None:
         """Permute the frame for the next pass; pass 0 needs no permutation."""
-        number = len(self._tables)
-        bits = self._bits
+        number, bits = len(self._tables), self._bits
         if number:
-            bits = Permutation(self._seed, self._frame, number, bits.size).gather(bits)
-        self._tables.append(prefix_parity(bits))
+            self._tables.append(Permutation(self._seed, self._frame, number, bits.size).gather_parity(bits))
+        else:
+            self._tables.append(prefix_parity(bits))
 
     def parities(self, number: int, positions: Positions) -> Bits:
         """Return the prefix parities of an opened pass at positions from 0 to n."""
@@ -132,13 +115,12 @@ class ParityTables:
 
 @dataclass(slots=True)
 class _Pass:
-    """What the receiver knows of one pass. Interval j lies between known[j] and known[j + 1]."""
+    """What the receiver knows of one pass. Interval j lies between the positions of marks j and j + 1."""
 
     permutation: Permutation | None  # None is the identity
     bits: Bits  # the frame in the order of the pass, corrections included
     table: Bits | None  # its prefix parities, None after a correction
-    known: Positions
-    parity: Bits  # the transmitter's, at `known`
+    marks: Positions  # ascending, 2 * position + the transmitter's parity there
     odd: Bits  # per interval: 1 if it differs from the transmitter's
 
     def own_parity(self) -> Bits:
@@ -231,17 +213,15 @@ class Corrector:
     def _open_pass(self, number: int) -> None:
         shuffle = Permutation(self._seed, self._frame, number, self.bits.size) if number else None
         bits = shuffle.gather(self.bits) if shuffle else self.bits.copy()
-        empty = np.empty(0, np.uint8)
-        self._passes.append(_Pass(shuffle, bits, None, np.empty(0, np.int64), empty, empty))
+        self._passes.append(_Pass(shuffle, bits, None, np.empty(0, np.int64), np.empty(0, np.uint8)))
 
     def _take_blocks(self, parities: Bits, positions: Positions) -> None:
-        state, n = self._passes[-1], self.bits.size
-        state.known = np.concatenate(([0], positions))
-        state.parity = np.concatenate((np.zeros(1, np.uint8), parities))
+        state = self._passes[-1]
+        marks = [np.zeros(1, np.int64), _marks(positions, parities)]
         if len(self._passes) > 1:  # the parity of the whole frame is the same in every pass
-            state.known = np.append(state.known, n)
-            state.parity = np.append(state.parity, self._passes[0].parity[-1])
-        difference = state.parity ^ state.own_parity()[state.known]
+            marks.append(self._passes[0].marks[-1:])
+        state.marks = np.concatenate(marks)
+        difference = (state.marks & 1).astype(np.uint8) ^ state.own_parity().take(state.marks >> 1)
         state.odd = difference[1:] ^ difference[:-1]
 
     def _finish_batch(self) -> None:
@@ -250,60 +230,77 @@ class Corrector:
         self._batch = None
         current = self._passes[batch.number]
         batch.merge(current)
-        found = current.permutation.forward(batch.low) if current.permutation else batch.low.astype(np.uint32)
+        places = batch.places()
+        found = current.permutation.forward(places) if current.permutation else places.astype(np.uint32)
         if self.corrected[found].any():  # an interval of one bit is certain, so no bit can be wrong twice
             raise BlockAbortError(AbortReason.VERIFICATION_FAILED, "the transmitter's parities contradict one another")
         self.corrected[found] = 1
         self.error_count += found.size
         self.bits[found] ^= 1
-        current.correct(batch.low)
+        current.correct(places)
         for state in self._passes:
             if state is not current:
-                places = state.permutation.backward(found) if state.permutation else found
-                state.correct(places)
-                intervals = np.searchsorted(state.known, places, "right") - 1
-                state.odd ^= np.bincount(intervals, minlength=state.odd.size).astype(np.uint8) & 1
+                there = state.permutation.backward(found) if state.permutation else found
+                state.correct(there)
+                intervals = np.searchsorted(state.marks, _marks(there, np.uint8(1)), "right") - 1
+                np.bitwise_xor.at(state.odd, intervals, np.uint8(1))
+
+
+def _marks(positions: NDArray[np.integer], parities: Bits | np.uint8) -> Positions:
+    """Return int64[n], positions with parities in the lowest bit, which sort by position."""
+    return positions.astype(np.int64) << 1 | parities
 
 
 class _Batch:
-    """All intervals of one pass with an odd difference, bisected together."""
+    """All intervals of one pass with an odd difference, bisected together.
+
+    The arrays are of the intervals that are longer than one bit, in ascending order; `_done` has the others.
+    """
 
     def __init__(self, number: int, state: _Pass) -> None:
-        intervals = np.flatnonzero(state.odd == 1)
+        intervals = np.flatnonzero(state.odd)
         self.number = number
-        self.low = state.known[intervals]
-        self._high = state.known[intervals + 1]
+        marks = state.marks.take(intervals)
+        self._low = marks >> 1
+        self._high = state.marks.take(intervals + 1) >> 1
         self._table = state.own_parity()
-        self._at_low = state.parity[intervals] ^ self._table.take(self.low)
-        self._asked: list[Positions] = []
-        self._heard: list[Bits] = []
+        self._at_low = (marks & 1).astype(np.uint8) ^ self._table.take(self._low)
+        self._heard: list[Positions] = []
+        self._done: list[Positions] = []
         self._choose()
 
     @property
     def unfinished(self) -> bool:
         """Whether some interval is longer than one bit."""
-        return self._active.size > 0
+        return self.middles.size > 0
 
     def narrow(self, parities: Bits) -> None:
         """Halve the unfinished intervals with the transmitter's parities at their middles."""
-        self._asked.append(self.middles)
-        self._heard.append(parities)
-        odd_left = (parities ^ self._table.take(self.middles)) != self._at_low[self._active]
-        self._high[self._active[odd_left]] = self.middles[odd_left]
-        self.low[self._active[~odd_left]] = self.middles[~odd_left]
+        middles = self.middles
+        self._heard.append(_marks(middles, parities))
+        odd_left = (parities ^ self._table.take(middles)) != self._at_low
+        self._high = np.where(odd_left, middles, self._high)
+        self._low = np.where(odd_left, self._low, middles)
         self._choose()
+
+    def places(self) -> Positions:
+        """Return where the errors are, once every interval is one bit long."""
+        return np.concatenate(self._done)
 
     def merge(self, state: _Pass) -> None:
         """Enter what was asked into the pass; with the batch's corrections none of its intervals stays odd."""
-        if self._asked:
-            asked, heard = np.concatenate(self._asked), np.concatenate(self._heard)
-            order = np.argsort(asked)
-            asked, heard = asked[order], heard[order]
-            at = np.searchsorted(state.known, asked)
-            state.known = np.insert(state.known, at, asked)
-            state.parity = np.insert(state.parity, at, heard)
-        state.odd = np.zeros(state.known.size - 1, np.uint8)
+        if self._heard:
+            state.marks = np.concatenate((state.marks, *self._heard))
+            state.marks.sort(kind="stable")  # a few ascending runs, which this kind finds
+        state.odd = np.zeros(state.marks.size - 1, np.uint8)
 
     def _choose(self) -> None:
-        self._active = np.flatnonzero(self._high - self.low > 1)
-        self.middles = (self.low[self._active] + self._high[self._active]) >> 1
+        """Put intervals of one bit aside, and take the middles of the others."""
+        length = self._high - self._low
+        short = np.flatnonzero(length == 1)
+        if short.size:
+            self._done.append(self._low.take(short))
+            rest = np.flatnonzero(length > 1)
+            self._low, self._high = self._low.take(rest), self._high.take(rest)
+            self._at_low = self._at_low.take(rest)
+        self.middles = self._low + self._high >> 1

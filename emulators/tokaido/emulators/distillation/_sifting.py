@@ -73,32 +73,38 @@ class PlannedBlock:
         """Return up to `count` further detections, the first ones first, and forget them; None if there are no more."""
         if not self._chunks:
             return None
-        offsets = self._joined(count)
-        return self._leave(offsets[:count].astype(np.int64) + self.first, slice(0, min(count, offsets.size)))
+        used = held = 0
+        while used < len(self._chunks) and held < count:
+            held += self._chunks[used][0].size
+            used += 1
+        offsets = self._joined(used)[:count]
+        return self._leave(offsets.astype(np.int64) + self.first, slice(0, offsets.size))
 
     def next_at(self, slots: NDArray[np.int64]) -> Detections | None:
         """Return the detections at ascending slots, and forget all up to the last; None if one of them has none."""
         if not self._chunks:
             return None
         wanted = slots - self.first
-        if np.array_equal(self._joined(wanted.size)[: wanted.size], wanted):  # as always when only clicks were drawn
+        if wanted[0] < 0 or wanted[-1] >= self.pulses:
+            return None
+        used = 1
+        while used < len(self._chunks) and self._chunks[used - 1][0][-1] < wanted[-1]:
+            used += 1
+        offsets = self._joined(used)
+        if np.array_equal(offsets[: wanted.size], wanted):  # as always when only clicks were drawn
             return self._leave(slots, slice(0, wanted.size))
-        offsets = self._joined(self.detections)
+        wanted = wanted.astype(offsets.dtype)  # so that a search does not convert all that wait
         places = np.searchsorted(offsets, wanted)
         if places[-1] >= offsets.size or (offsets[places] != wanted).any():
             return None
         return self._leave(slots, places)
 
     def _joined(self, count: int) -> Offsets:
-        """Join the first chunks, as many as hold `count` detections, into one, and return its offsets."""
-        used = held = 0
-        while used < len(self._chunks) and held < count:
-            held += self._chunks[used][0].size
-            used += 1
-        if used > 1:
-            parts = self._chunks[:used]
+        """Join the first `count` chunks into one, and return its offsets."""
+        parts = self._chunks[:count]
+        if len(parts) > 1:
             offsets = cast("Offsets", np.concatenate([part[0] for part in parts]))
-            self._chunks[:used] = [(offsets, np.concatenate([part[1] for part in parts]))]
+            self._chunks[:count] = [(offsets, np.concatenate([part[1] for part in parts]))]
             _wipe(parts)
         return self._chunks[0][0]
 
@@ -107,7 +113,7 @@ class PlannedBlock:
         end = places.stop if isinstance(places, slice) else int(places[-1]) + 1
         part = record[places].copy()
         record[:end].fill(0)
-        self._chunks[:1] = [(offsets[end:].copy(), record[end:].copy())] if end < offsets.size else []
+        self._chunks[:1] = [(offsets[end:], record[end:])] if end < offsets.size else []  # views: no copy
         one = np.uint8(1)
         return Detections(slots, part & one, part >> one & one, part >> np.uint8(2))
 

@@ -8,7 +8,7 @@ import threading
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.ends._shared import POLL_S, SharedModel, Waker, on_the_wall
+from tokaido.emulators.ends._shared import POLL_S, SharedModel, Waker, on_the_wall, tells_of_output
 from tokaido.emulators.ends._wire import Wire
 from tokaido.hal import ClosedError
 
@@ -44,6 +44,7 @@ class End(Wire):
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._orders: queue.SimpleQueue[tuple[Callable[[], None], threading.Event]] = queue.SimpleQueue()
+        self._tells = tells_of_output(type(shared.model), port)
         self._waker: Waker | None = None  # while the thread lives
         self._asleep = False
         self._until_ns = math.inf  # when the model was due as this thread went to sleep
@@ -149,7 +150,7 @@ class End(Wire):
             if due_ns is not None:
                 self._until_ns = due_ns
                 pause_s = min(pause_s, shared.wall_s(due_ns))
-            if shared.model.has_output(self._port) is None or not on_the_wall(self._clock):
+            if self._output_waits() is None or not on_the_wall(self._clock):
                 pause_s = min(pause_s, POLL_S)
         return None if pause_s == math.inf else pause_s
 
@@ -164,8 +165,11 @@ class End(Wire):
 
     def _has_work(self) -> bool:
         """Whether the model has something to send, or can take what had to wait."""
-        model = self._shared.model
-        return bool(model.has_output(self._port)) or (self._blocked and not model.occupied)
+        return bool(self._output_waits()) or (self._blocked and not self._shared.model.occupied)
+
+    def _output_waits(self) -> bool | None:
+        """Whether the model has something to send; None if that cannot be told."""
+        return self._shared.model.has_output(self._port) if self._tells else None
 
     def _model_due_ns(self) -> int | None:
         """Return when this end has to let time pass, in ns of the model; None if it does not have to."""

@@ -137,12 +137,22 @@ class InProcessEnd(Wire):
                 self._shared.catch_up()
                 model = self._shared.model
                 model.receive("control", data)
-                self._arrive(model.take("control"))
+                if reply := model.take("control"):
+                    self._arrive(reply)
                 return
             for line in data.splitlines(keepends=True):
                 if self.plugged:
                     self._meet("to_unit", [line])
             self._pump()
+
+    def arrived(self, connection: int) -> bytearray:
+        """Return what had arrived at the last look, without a new one; the caller holds `lock` and takes from it.
+
+        Raises:
+            UnpluggedError: It is unplugged, or was since this connection was made.
+        """
+        self._check(connection)
+        return self.received
 
     def poll(self, connection: int) -> bytearray:
         """Return what has arrived by now; the caller holds `lock` and takes from it.
@@ -240,7 +250,8 @@ class InProcessEnd(Wire):
     def _arrive(self, data: bytes) -> None:
         if data:
             self.received += data[: max(MAX_QUEUED - len(self.received), 0)]
-            self._wake.set()
+            if not self._wake.is_set():
+                self._wake.set()
 
     def _give(self, model: DeviceModel, piece: list[bytes]) -> None:
         model.receive("control", piece[0])

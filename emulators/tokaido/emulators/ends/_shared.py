@@ -11,42 +11,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokaido.emulators._model import DeviceModel
 
 POLL_S: Final = 0.01
 """How often a wire end looks at a model that cannot tell whether it has something to say, s on the wall."""
-
-
-class ModelLock:
-    """A lock that its holder may take again. A thread that leaves it lets others know what became of the model.
-
-    Args:
-        leaving: Called before the lock is released, every time.
-    """
-
-    __slots__ = ("_leaving", "_lock", "acquire")
-
-    def __init__(self, leaving: Callable[[], None]) -> None:
-        self._leaving = leaving
-        self._lock = threading.RLock()
-        self.acquire: Final = self._lock.acquire
-        """As that of `threading.RLock`."""
-
-    def release(self) -> None:
-        """Release it, as often as it was acquired."""
-        try:
-            self._leaving()
-        finally:
-            self._lock.release()
-
-    def __enter__(self) -> ModelLock:
-        self._lock.acquire()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
 
 
 class Sleeper(Protocol):
@@ -61,6 +29,38 @@ class Sleeper(Protocol):
         ...
 
 
+class ModelLock:
+    """A lock that its holder may take again. A thread that leaves it wakes the wire ends that have something to do."""
+
+    __slots__ = ("_lock", "acquire", "sleepers")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.acquire: Final = self._lock.acquire
+        """As that of `threading.RLock`."""
+        self.sleepers: tuple[Sleeper, ...] = ()
+        """Wire ends whose threads may sleep."""
+
+    def release(self) -> None:
+        """Release it, as often as it was acquired."""
+        try:
+            for sleeper in self.sleepers:
+                if sleeper.must_wake():
+                    sleeper.wake()
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> ModelLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.sleepers:
+            self.release()
+        else:
+            self._lock.release()
+
+
 class SharedModel:
     """A model, the one lock around it, and the time that it lives in.
 
@@ -72,19 +72,18 @@ class SharedModel:
 
     def __init__(self, model: DeviceModel, *, clock: Clock | None = None, speed: float = 1.0) -> None:
         self.model = model
-        self.lock = ModelLock(self._left)
+        self.lock = ModelLock()
         """The one lock. A thread that leaves it wakes the wire ends that have something to do now."""
         self._clock = clock
         self._speed = speed
         self._start_ns = clock.monotonic_ns() if clock is not None else 0
         self._origin_ns = model.now_ns
-        self._sleepers: tuple[Sleeper, ...] = ()
 
     def catch_up(self) -> None:
         """Advance the model to the present, if the clock drives it. Call it under the lock."""
         if self._clock is not None:
-            passed_ns = self._clock.monotonic_ns() - self._start_ns
-            self.model.advance(max(self._origin_ns + int(passed_ns * self._speed), self.model.now_ns))
+            to_ns = self._origin_ns + int((self._clock.monotonic_ns() - self._start_ns) * self._speed)
+            self.model.advance(max(to_ns, self.model.now_ns))
 
     def run_at(self, speed: float) -> None:
         """Let time pass at another speed from now on. Call it under the lock."""
@@ -92,7 +91,7 @@ class SharedModel:
             self.catch_up()
             self._start_ns, self._origin_ns = self._clock.monotonic_ns(), self.model.now_ns
         self._speed = speed
-        for sleeper in self._sleepers:
+        for sleeper in self.lock.sleepers:
             sleeper.wake()
 
     def due_s(self) -> float:
@@ -118,23 +117,18 @@ class SharedModel:
     def add_sleeper(self, sleeper: Sleeper) -> None:
         """Wake a wire end from now on. The first one also lets time pass when the model is due."""
         with self.lock:
-            self._sleepers += (sleeper,)
+            self.lock.sleepers += (sleeper,)
 
     def remove_sleeper(self, sleeper: Sleeper) -> None:
         """Wake it no more; the next one lets time pass."""
         with self.lock:
-            self._sleepers = tuple(other for other in self._sleepers if other is not sleeper)
-            for other in self._sleepers:
+            self.lock.sleepers = tuple(other for other in self.lock.sleepers if other is not sleeper)
+            for other in self.lock.sleepers:
                 other.wake()
 
     def keeps_time(self, sleeper: Sleeper) -> bool:
         """Whether this wire end lets time pass when the model is due."""
-        return bool(self._sleepers) and self._sleepers[0] is sleeper
-
-    def _left(self) -> None:
-        for sleeper in self._sleepers:
-            if sleeper.must_wake():
-                sleeper.wake()
+        return self.lock.sleepers[:1] == (sleeper,)
 
 
 class Waker:
@@ -160,6 +154,17 @@ class Waker:
     def close(self) -> None:
         """Close the descriptor; it must not be set afterwards."""
         os.close(self.fd)
+
+
+def tells_of_output(model: type[DeviceModel], port: str) -> bool:
+    """Whether `has_output` of a class can be trusted: no class below the one that has it sends in another way."""
+    sends = "take_messages" if port in model.MESSAGE_PORTS else "take"
+    for one in model.__mro__:
+        if "has_output" in vars(one):
+            return True
+        if sends in vars(one):
+            return False
+    return False
 
 
 def on_the_wall(clock: Clock) -> bool:

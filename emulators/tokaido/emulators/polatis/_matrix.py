@@ -154,10 +154,13 @@ class MatrixSwitchModel(ScpiModel):
                 self._last_ns = self.now_ns
         super().receive(port, data)
 
+    has_output = ScpiModel.has_output
+
     def take(self, port: str) -> bytes:
         """Return, once, the replies that wait."""
+        sent = super().take(port)
         ending = self._terminator or ("\r" if self.wire_end in SERIAL_ENDS else "\r\n")
-        return super().take(port).replace(b"\r\n", ending.encode("ascii"))
+        return sent if not sent or ending == "\r\n" else sent.replace(b"\r\n", ending.encode("ascii"))
 
     # --- the map ----------------------------------------------------------------------------------------------------
 

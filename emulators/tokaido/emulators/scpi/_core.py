@@ -153,7 +153,7 @@ class ScpiCore(DeviceModel):
         self._now_ns = to_ns
 
     def due_ns(self) -> int | None:
-        """Return when the pending operation ends."""
+        """Return when the pending operation ends; a model that does more by itself says that too."""
         return self._busy_until_ns if self._busy else None
 
     @property
@@ -165,12 +165,19 @@ class ScpiCore(DeviceModel):
         """Take bytes; LF, CR or both end a message."""
         if port != "control":
             raise KeyError(port)
+        if self._is_one_unit(data):
+            message = data[:-1].decode("latin-1")
+            if not self.takes_whole(message):
+                self._path = ""
+                self._execute_unit(message)
+                self._finish_message()
+            return
         self._input += data
         if b"\n" not in data and b"\r" not in data:
             self._check_overrun()
             return
         *lines, rest = bytes(self._input).replace(b"\r", b"\n").split(b"\n")
-        self._input = bytearray(rest)
+        self._input[:] = rest
         for line in lines:
             if self._overrun:  # the end of what was too long
                 self._overrun = False
@@ -181,11 +188,25 @@ class ScpiCore(DeviceModel):
         self._check_overrun()
         self._execute()
 
+    def _is_one_unit(self, data: bytes) -> bool:
+        """Whether bytes are a whole message of one unit that waits for nothing, as nearly all are: no need to queue."""
+        return (
+            data.find(b"\n") == len(data) - 1
+            and not (self._input or self._overrun or self._busy or self.occupied)
+            and 1 < len(data) <= self.max_input
+            and b";" not in data
+            and b"\r" not in data
+            and not data.isspace()
+        )
+
     def take(self, port: str) -> bytes:
         """Return, once, the replies that wait."""
         if port != "control":
             raise KeyError(port)
-        output, self._output = bytes(self._output), bytearray()
+        if not self._output:
+            return b""
+        output = bytes(self._output)
+        self._output.clear()
         return output
 
     def has_output(self, port: str) -> bool:

@@ -6,6 +6,7 @@ IEEE 488.2-1992 chapter 7; SCPI-99 volume 1 chapter 6 (headers and path memory) 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from tokaido.emulators.scpi._status import ScpiError
@@ -19,6 +20,8 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,5})?")
 _CHANNELS = re.compile(r"\(\s*@(.*)\)")
 MAX_CHANNELS: Final = 100_000
 """Most channels that one list may name; a range is not a way to fill the memory."""
+MOST_REMEMBERED: Final = 100
+"""Longest unit of a message, in characters, that is remembered with its parts."""
 
 
 class MessageUnit(NamedTuple):
@@ -51,11 +54,15 @@ def split(text: str, separator: str) -> list[str]:
 
 
 def parse_unit(text: str) -> MessageUnit:
-    """Return one unit of a message, which is not empty.
+    """Return one unit of a message, which is not empty. Short ones are remembered: most are sent again and again.
 
     Raises:
         ScpiError: -102 the header is none, -103 no blank after it, -109 an empty parameter.
     """
+    return _parse_again(text) if len(text) <= MOST_REMEMBERED else _parse(text)
+
+
+def _parse(text: str) -> MessageUnit:
     text = text.strip()
     match = _HEADER.match(text)
     if match is None:
@@ -69,6 +76,9 @@ def parse_unit(text: str) -> MessageUnit:
     if "" in arguments:
         raise ScpiError(-109, header)
     return MessageUnit(header, arguments)
+
+
+_parse_again = lru_cache(maxsize=1024)(_parse)
 
 
 def parse_channels(text: str, low: int, high: int) -> tuple[int, ...]:

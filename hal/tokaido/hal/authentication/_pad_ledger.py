@@ -260,7 +260,7 @@ def _damaged(path: Path) -> PadLedgerError:
 
 
 def _hash(salt: bytes, what: bytes, value: bytes) -> bytes:
-    return hmac.new(salt, what + b"|" + value, hashlib.sha256).digest()
+    return hmac.digest(salt, what + b"|" + value, "sha256")
 
 
 def _mac_key(key: bytes) -> bytes:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
 
 
 class Severity(Enum):

@@ -6,14 +6,17 @@ open, and a receiver does not open onto light that is joined.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tokaido.hal._errors import InterlockError, TokaidoError
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from dataclasses import dataclass
 
 Order = TypeVar("Order", bound="Callable[..., Any]")
 

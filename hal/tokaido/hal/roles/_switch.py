@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokaido.hal._clock import Deadline
@@ -230,6 +229,8 @@ class OpticalSwitch(Device):
 
     def snapshot(self) -> dict[str, Any]:
         """Return all that the switch tells, ready for JSON, with its map and the states of its ports."""
+        from dataclasses import asdict  # noqa: PLC0415 - `inspect` comes with it, for snapshots alone
+
         record = super().snapshot()
         record["connections"] = connections = dict[str, Any]()
         asked: dict[str, Callable[[], Any]] = {

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from tokaido.hal._errors import ValueTypeError
 from tokaido.hal._numbers import whole
+
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
 
 
 class Side(Enum):

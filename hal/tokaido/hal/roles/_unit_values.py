@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from tokaido.hal._readings import Telemetry
     from tokaido.hal.roles._alarms import AlarmEvent
 

@@ -80,7 +80,7 @@ class Station:
         Raises:
             ConfigurationError: With every mistake in it.
         """
-        from tokaido.hal.stations._station_file import StationReader  # noqa: PLC0415 - entry points cost 28 ms
+        from tokaido.hal.stations._station_file import StationReader  # noqa: PLC0415 - for files only
         from tokaido.hal.tables import parsed  # noqa: PLC0415 - for files only
 
         reader = StationReader(text, base)

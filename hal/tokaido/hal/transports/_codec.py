@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from tokaido.hal._errors import ConfigurationError, ProtocolError
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from dataclasses import dataclass
 
 F = TypeVar("F")
 """A frame: `bytes` on a stream, `list[bytes]` where messages are carried."""
@@ -58,7 +61,9 @@ class Codec(Protocol):
     `correlated = True`: `accept` then finds a late reply by itself, and the transport need not wait for one. Any other
     may name by `marker` the question that is always answered by the same line, which answers no other: who the device
     is. Without it, the first question of the handshake is taken for that. Where devices differ in how they end their
-    lines, `with_line_end(line_end)` returns the codec for one of "\\r", "\\n" and "\\r\\n".
+    lines, `with_line_end(line_end)` returns the codec for one of "\\r", "\\n" and "\\r\\n". Where the request for the
+    question `text` may be sent again and again, since it has no id and its `accept` remembers nothing, `reusable(text)`
+    returns True: a declared value then makes its request once (default: each time).
     """
 
     terminator: bytes
@@ -76,6 +81,12 @@ class Codec(Protocol):
         It is called with the transport's lock held and must not exchange anything.
         """
         ...
+
+
+def is_reusable(codec: Codec, text: str) -> bool:
+    """Return whether the codec says that its request for the question `text` may be sent more than once."""
+    says = getattr(codec, "reusable", None)
+    return says is not None and says(text) is True
 
 
 def with_line_end(codec: Codec, line_end: str) -> Codec:
@@ -131,6 +142,10 @@ class LineCodec:
             return line
 
         return Request(text, text.encode("ascii") + self._end, accept, repeatable)
+
+    def reusable(self, text: str) -> bool:  # noqa: ARG002 - it holds for every one
+        """Return whether a request may be sent again: it may, unless a codec derived from this one makes its own."""
+        return type(self).request is LineCodec.request
 
     def with_line_end(self, line_end: str) -> LineCodec:
         """Return this codec for lines that end so, both ways."""

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from tokaido.hal._entry_points import entries, load
 from tokaido.hal._errors import ConfigurationError
 from tokaido.hal._numbers import real_in
+from tokaido.hal._own_entries import TRANSPORTS
+
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass, field
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass, field
+
     from tokaido.hal._clock import Clock
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._stream import StreamTransport
     from tokaido.hal.transports._transport import Transport
-
-GROUP: Final = "tokaido.transports"
-"""The group of entry points; a kind is registered under its name."""
-OURS: Final = {
-    "serial": "tokaido.hal.transports._serial",
-    "visa": "tokaido.hal.transports._visa",
-    "zmq": "tokaido.hal.transports._zmq",
-}
-"""Where our own are, so that to find them costs no search for entry points (30 ms)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +137,7 @@ def transport_kind(name: str) -> TransportKind:
     Raises:
         ConfigurationError: There is none (the remedy lists those that are installed), or it cannot be imported.
     """
-    if name in OURS:
-        ours: TransportKind = import_module(OURS[name]).KIND
-        return ours
-    from tokaido.hal._entry_points import load  # noqa: PLC0415 - entry points cost 28 ms
-
-    found = load(GROUP, name)
+    found = load(TRANSPORTS, name)
     if not isinstance(found, TransportKind) or found.name != name:
         raise ConfigurationError(
             f"{name} is registered as a transport and is not a TransportKind of that name: {found!r}",
@@ -157,9 +148,7 @@ def transport_kind(name: str) -> TransportKind:
 
 def transport_kinds() -> tuple[str, ...]:
     """Return the names of the kinds of resource that are installed, without importing them."""
-    from tokaido.hal._entry_points import entries  # noqa: PLC0415 - entry points cost 28 ms
-
-    return tuple(sorted({*OURS, *(entry.name for entry in entries(GROUP))}))
+    return tuple(entry.name for entry in entries(TRANSPORTS))
 
 
 def _whole_number(value: str) -> str:

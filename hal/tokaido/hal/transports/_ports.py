@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import select
 import stat
@@ -12,7 +11,7 @@ import termios
 import threading
 from contextlib import suppress
 from fcntl import ioctl
-from pathlib import Path
+from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tokaido.hal._errors import ConfigurationError, DeviceBusyError, NotConnectedError, TokaidoError
@@ -20,6 +19,7 @@ from tokaido.hal.transports._terminals import check_that_no_session_has
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tokaido.hal._clock import Deadline
     from tokaido.hal.transports._resources import Resource
@@ -72,19 +72,20 @@ P = TypeVar("P", bound=Port)
 class DescriptorPort:
     """A non-blocking file descriptor: one system call a read, whatever the reply's length."""
 
-    __slots__ = ("_close", "_fd", "_reader", "is_line")
+    __slots__ = ("_close", "_fd", "_poll", "is_line")
 
     def __init__(self, fd: int, close: Callable[[], None]) -> None:
         self._fd = fd
         self._close = close
         self.is_line = os.isatty(fd)
         """Whether replies to what was asked before may still come after the port was opened again."""
-        self._reader = select.poll()
-        self._reader.register(fd, select.POLLIN)
+        reader = select.poll()
+        reader.register(fd, select.POLLIN)
+        self._poll = reader.poll
 
     def ready(self, seconds: float) -> bool:
         """Wait up to `seconds` and return whether something can be read (the end of the stream included)."""
-        return bool(self._reader.poll(math.ceil(seconds * 1000)))
+        return self._poll(ceil(seconds * 1000)) != []
 
     def read(self) -> bytes:
         """Return what waits, perhaps nothing; raise `NotConnectedError` at the end of the stream."""
@@ -107,7 +108,7 @@ class DescriptorPort:
         """Wait up to `seconds` until a byte would be taken."""
         writer = select.poll()
         writer.register(self._fd, select.POLLOUT)
-        writer.poll(math.ceil(seconds * 1000))
+        writer.poll(ceil(seconds * 1000))
 
     def abandon(self) -> bool:
         """Reset a socket, which is to be closed at once; flush the output of a serial line, which goes on."""
@@ -392,6 +393,8 @@ def explained(error: Exception, address: str) -> TokaidoError:
 
 def holder(address: str) -> str:
     """Return who has the device file `address` open, for people: pid and command as /proc tells them."""
+    from pathlib import Path  # noqa: PLC0415 - for who was refused alone
+
     real = os.path.realpath(address)
     pids: list[int] = []
     with suppress(OSError):
@@ -419,6 +422,6 @@ def _process(pid: int) -> str:
     if pid == os.getpid():
         return f"pid {pid} (this process)"
     command = ""
-    with suppress(OSError):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - see `holder`
+        command = file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
     return f"pid {pid} ({command[:100] or 'command unknown'})"

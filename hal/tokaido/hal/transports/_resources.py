@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
 
 from tokaido.hal._errors import ConfigurationError
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass, field
+
 if TYPE_CHECKING:
+    from dataclasses import dataclass, field
+    from pathlib import Path
+
     from tokaido.hal.transports._kinds import TransportKind
 
 
@@ -61,12 +65,12 @@ class Resource:
             elif not equals or not value:
                 mistakes.append(f"{key}: has no value; write {key}={known[key].example}")
             else:
-                options[key] = unquote(value)
+                options[key] = _unquoted(value)
                 if complaint := known[key].complaint(options[key]):
                     mistakes.append(f"{key}: {complaint}, not {options[key]!r}; for example {known[key].example}")
                 elif known[key].is_file:
-                    options[key] = str((base or Path()).absolute() / Path(options[key]).expanduser())
-        address = unquote(address)
+                    options[key] = _absolute(options[key], base)
+        address = _unquoted(address)
         if kept:
             address += ("&" if "?" in address else "?") + "&".join(kept)
         mistakes += kind.check(address, options)
@@ -77,6 +81,8 @@ class Resource:
         return cls(name, address, options)
 
     def __str__(self) -> str:
+        from urllib.parse import quote  # noqa: PLC0415 - 3 ms, for what is shown alone
+
         address, mark, own = self.address.partition("?")
         query = [f"{key}={quote(value, safe='/:@,~+')}" for key, value in self.options.items()]
         text = quote(address, safe="/:@[]*,~+!$'()=;")
@@ -89,9 +95,23 @@ class Resource:
 
 def _check_text(given: object) -> None:
     if not isinstance(given, str):
-        example = f"serial:{given}" if isinstance(given, Path) else "serial:/dev/ttyUSB0"
+        example = f"serial:{given}" if isinstance(given, os.PathLike) else "serial:/dev/ttyUSB0"
         what = f"a resource is text, not {type(given).__name__} {given!r}"
         raise ConfigurationError(what[:200], remedy=f"Write {example!r}")
+
+
+def _unquoted(text: str) -> str:
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote  # noqa: PLC0415 - 3 ms, for the quoted alone
+
+    return unquote(text)
+
+
+def _absolute(file: str, base: Path | None) -> str:
+    from pathlib import Path  # noqa: PLC0415 - 4 ms, for files alone
+
+    return str((base or Path()).absolute() / Path(file).expanduser())
 
 
 def _kind(name: str) -> TransportKind | None:
@@ -100,11 +120,8 @@ def _kind(name: str) -> TransportKind | None:
     Raises:
         ConfigurationError: There is one, and it cannot be used.
     """
-    from tokaido.hal.transports._kinds import (  # noqa: PLC0415 - `import tokaido.hal` is to be quick
-        OURS,
-        is_name,
-        transport_kind,
-        transport_kinds,
-    )
+    from tokaido.hal._own_entries import OWN, TRANSPORTS  # noqa: PLC0415 - `import tokaido.hal` is to be quick
+    from tokaido.hal.transports._kinds import is_name, transport_kind, transport_kinds  # noqa: PLC0415
 
-    return transport_kind(name) if name in OURS or (is_name(name) and name in transport_kinds()) else None
+    known = name in OWN[TRANSPORTS] or (is_name(name) and name in transport_kinds())
+    return transport_kind(name) if known else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tokaido.hal._errors import DeviceError, NoDataError, ProtocolError, RefusedError
@@ -10,8 +9,12 @@ from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request
 from tokaido.hal.wire.ieee488 import EventStatus, StatusByte
 from tokaido.hal.wire.scpi import decode_errors, is_error, split_replies
 
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass, replace
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from dataclasses import dataclass, replace
 
     from tokaido.hal.transports._stream import StreamTransport
 
@@ -74,18 +77,25 @@ class ScpiCodec:
         if not (text.isascii() and text.isprintable()):
             raise ValueError(f"not one line of printable ASCII: {text!r}")
         sent = text if repeatable else f"{text}{self._suffix}"
-        gathered = _Replies(_queries(sent))
+        expected = _queries(sent)
+        gathered = _Replies(expected) if expected > 1 else None
 
         def accept(frame: bytes) -> str | NotMine:
             line = self._line(frame)
             if line is NOT_MINE or line == sent:  # its own echo is not a reply
                 return NOT_MINE
-            if not gathered.add(line) and (repeatable or "?" in text or _confirms(line)):
-                return NOT_MINE  # there is a line for each query
-            whole = gathered.take()
+            whole = line
+            if gathered is not None:
+                if not gathered.add(line) and (repeatable or "?" in text or _confirms(line)):
+                    return NOT_MINE  # there is a line for each query
+                whole = gathered.take()
             return whole if repeatable else self._outcome(text, whole)
 
         return Request(text, sent.encode("ascii") + self._end, accept, repeatable=repeatable)
+
+    def reusable(self, text: str) -> bool:
+        """Return whether the request for `text` may be sent again: that of a single query, which gathers no lines."""
+        return type(self).request is ScpiCodec.request and _queries(text) < 2
 
     def with_line_end(self, line_end: str) -> ScpiCodec:
         """Return this codec for an instrument whose lines end so, both ways."""

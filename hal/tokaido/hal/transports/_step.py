@@ -33,7 +33,8 @@ class Step:
         self.owed: Request[bytes, Any] | None = None
         """The question that was given up. No other is sent before its reply came or is known to be lost."""
         self._mark: bytes | None = None
-        self._strays = 2  # markers whose replies may still come; an earlier program may have asked them
+        self.strays = 2
+        """Markers whose replies may still come; an earlier program may have asked them."""
         self._needed = 0  # how many marks show that `owed` is no longer owed
         self._since = 0  # markers that were sent since it was given up
         self._others = 0  # lines that came since then and are not the mark
@@ -58,7 +59,7 @@ class Step:
 
     def sends(self, request: Request[bytes, Any]) -> None:
         """Take note of a request before its first byte leaves."""
-        self._strays += self.is_marker(request)
+        self.strays += self.is_marker(request)
 
     def passes(self, request: Request[bytes, Any], frame: bytes) -> bool:
         """Return whether a frame is the late reply to a marker, and so none to another request."""
@@ -66,18 +67,18 @@ class Step:
 
     def takes(self, frame: bytes) -> bool:
         """Return whether a frame is the late reply to a marker."""
-        if not self._strays or bare(frame) != self._mark:
+        if not self.strays or bare(frame) != self._mark:
             return False
-        self._strays -= 1
+        self.strays -= 1
         return True
 
     def answered(self, request: Request[bytes, Any], frame: bytes) -> None:
         """Take note of the frame that was the reply."""
         if not self.is_marker(request):
-            self._strays = 0  # any marker before it was answered before it
+            self.strays = 0  # any marker before it was answered before it
             return
         if self._mark in (None, bare(frame)):
-            self._strays -= 1
+            self.strays -= 1
         self._mark = bare(frame)
 
     def gives_up(self, request: Request[bytes, Any], until_ns: int = 0) -> None:
@@ -85,7 +86,7 @@ class Step:
         if self.is_marker(request):
             return  # which will be recognised
         self.owed = request if self.marker is None else without_judge(request)
-        self._needed = self._strays + 1
+        self._needed = self.strays + 1
         self._since = self._others = 0
         self._due_ns = self._pause_ns = self._gap_ns = 0
         self._until_ns = until_ns
@@ -97,7 +98,7 @@ class Step:
 
     def forgets(self) -> None:
         """Owe nothing: the connection is a new one."""
-        self.owed, self._strays = None, 0
+        self.owed, self.strays = None, 0
 
     # --- proving ------------------------------------------------------------------------------------------------------
 
@@ -105,7 +106,7 @@ class Step:
         """Return whether the next question may be sent: only marks are owed, and no row of them is coming in."""
         if self.marker is None and 0 < self._until_ns <= self._clock.monotonic_ns():
             self.owed = None
-        return self.owed is None and not (self._strays and self._clock.monotonic_ns() < self._due_ns)
+        return self.owed is None and not (self.strays and self._clock.monotonic_ns() < self._due_ns)
 
     @property
     def pause_s(self) -> float:
@@ -146,7 +147,7 @@ class Step:
                 return False
             self.changed = self._mark is not None
             self._mark, self._needed = bare(frame), 1
-        self._strays = max(self._strays - 1, 0)
+        self.strays = max(self.strays - 1, 0)
         self._needed -= 1
         self.took_s = gap_ns / NS_PER_S
         if self._needed <= 0:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if not TYPE_CHECKING:
+    from tokaido.hal._records import dataclass
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import struct
+import sys
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
@@ -23,7 +23,7 @@ from tokaido.hal._errors import (
 from tokaido.hal._numbers import real, real_in
 from tokaido.hal.transports._codec import GARBLED, NOT_MINE, Codec, F, LineCodec, NotMine, Request, T
 from tokaido.hal.transports._trace import TraceRecord, record
-from tokaido.hal.transports._turns import Turn, Wire, in_turn
+from tokaido.hal.transports._turns import Wire, in_turn, step_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -36,7 +36,18 @@ __all__ = ["NOT_MINE", "Codec", "F", "LineCodec", "NotMine", "Request", "T", "Tr
 SLICE_S = 0.1
 """Longest time in s that a waiting exchange takes to notice that its transport was closed by another thread."""
 
-logger = logging.getLogger("tokaido.hal.transport")
+DEBUG, INFO = 10, 20
+"""Levels of `logging`."""
+
+
+def log(level: int, text: str, *values: object) -> None:
+    """Log a line below WARNING if `logging` is loaded; if it is not, nobody can have asked for such lines.
+
+    It is not loaded for them: it takes 6 ms, and nothing is imported within an exchange, which Ctrl-C may interrupt.
+    """
+    get = getattr(sys.modules.get("logging"), "getLogger", None)
+    if get is not None:
+        get("tokaido.hal.transport").log(level, text, *values, stacklevel=2)
 
 
 class Transport(ABC, Generic[F]):
@@ -100,7 +111,7 @@ class Transport(ABC, Generic[F]):
             ConfigurationError: A file or a setting that the resource names is wrong.
             ClosedError: It was closed.
         """
-        self._open(Turn(self, "open", timeout))
+        self._open("open", timeout)
 
     def close(self) -> None:
         """Close the transport for good. May be called again; a call that another thread is waiting in ends soon."""
@@ -123,7 +134,7 @@ class Transport(ABC, Generic[F]):
             WrongDeviceError: Another device answers now.
             ClosedError: The transport was closed.
         """
-        return self._exchange(Turn(self, request.text, timeout), request)
+        return self._exchange(request.text, timeout, request)
 
     def listen(self, timeout: float = 0.0) -> None:
         """Hand on what arrived unasked; if nothing waits, wait up to `timeout` s for it, holding the lock.
@@ -132,7 +143,7 @@ class Transport(ABC, Generic[F]):
             TransportError: The device is not there; the next call opens it again.
         """
         self.open(max(real(timeout, "timeout"), self.timeout_s))
-        self._listen(Turn(self, "listen", timeout))
+        self._listen("listen", timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -201,23 +212,38 @@ class Transport(ABC, Generic[F]):
     # --- calls that take their turn -----------------------------------------------------------------------------------
 
     @in_turn
-    def _open(self, turn: Turn) -> None:
-        self._ensure_open(turn.deadline)
+    def _open(self, deadline: Deadline) -> None:
+        self._ensure_open(deadline)
 
     @in_turn
-    def _listen(self, turn: Turn) -> None:
+    def _listen(self, deadline: Deadline) -> None:
         with self._wire:
-            self._hear(turn.deadline)
+            self._hear(deadline)
 
     # --- one exchange -------------------------------------------------------------------------------------------------
 
     @in_turn
-    def _exchange(self, turn: Turn, request: Request[F, T]) -> T:
-        self._make_ready(turn.deadline)
+    def _exchange(self, deadline: Deadline, request: Request[F, T]) -> T:
+        return self._exchange_with_care(deadline, request)
+
+    def _exchange_with_care(self, deadline: Deadline, request: Request[F, T]) -> T:
+        self._make_ready(deadline)
         self._sent = False
+        return self._accounted_for(request, deadline, self._transact)
+
+    def _accounted_for(
+        self, request: Request[F, T], deadline: Deadline, work: Callable[[Request[F, T], Deadline], T]
+    ) -> T:
+        """Do work on the wire; of a command whose reply it did not get, nobody may believe to know the outcome."""
         try:
-            with self._wire:
-                return self._transact(request, turn.deadline)
+            self._trusted, self._inside, self._said_no = False, True, False  # as `Wire` has it, without its four calls
+            try:
+                value = work(request, deadline)
+            except BaseException as error:
+                step_failed(self, error)
+                raise
+            self._inside, self._trusted = False, True
+            return value  # noqa: TRY300 - an interrupt until here is one of the exchange
         except BaseException as error:
             if request.repeatable or not self._sent or isinstance(error, DeviceError):
                 raise
@@ -277,7 +303,7 @@ class Transport(ABC, Generic[F]):
             with self._wire:
                 self._connect(deadline)
             if self._used:
-                logger.debug("%s: opened again after a failure", self.name)
+                log(DEBUG, "%s: opened again after a failure", self.name)
                 with self._wire:
                     self._settle(deadline)
             self._used = True

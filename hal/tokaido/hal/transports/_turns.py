@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from functools import wraps
-from os import getpid
+from os import getpid, register_at_fork
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from tokaido.hal._clock import Deadline
 from tokaido.hal._errors import (
@@ -14,9 +14,7 @@ from tokaido.hal._errors import (
     DeviceBusyError,
     DeviceError,
     NotConnectedError,
-    RangeError,
     TokaidoError,
-    ValueTypeError,
 )
 
 if TYPE_CHECKING:
@@ -24,64 +22,64 @@ if TYPE_CHECKING:
 
     from tokaido.hal.transports._transport import Transport
 
-M = TypeVar("M", bound="Callable[..., Any]")
+X = TypeVar("X", bound="Transport[Any]")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_this_process = getpid()  # asking the system each time takes as long as a byte on the wire
 
 
-class Turn:
-    """One call's turn at a transport: what the call does, and until when."""
-
-    __slots__ = ("_called", "deadline", "text")
-
-    def __init__(self, transport: Transport[Any], text: str, timeout: float | None) -> None:
-        self.text = text
-        try:
-            self._called = Deadline(transport.clock, transport.timeout_s if timeout is None else timeout)
-        except (RangeError, ValueTypeError) as error:
-            error.device, error.transport, error.command = transport.device, transport.name, text
-            raise
-        self.deadline = self._called
-        """The deadline to keep: the call's own or, within a handshake, that of the handshake if it ends sooner."""
-
-    def label(self, error: TokaidoError, transport: Transport[Any]) -> None:
-        """Write into an error which device, which transport, which command, and after how long."""
-        error.device = error.device or transport.device
-        error.transport = error.transport or transport.name
-        error.command = error.command or self.text
-        error.elapsed_s = self._called.elapsed_s
+def _be_another_process() -> None:
+    global _this_process  # noqa: PLW0603 - a fork is a change of the whole module
+    _this_process = getpid()
 
 
-def in_turn(method: M) -> M:
-    """Run a method of a transport, whose first argument is a `Turn`, with the lock held; label the errors it raises.
+register_at_fork(after_in_child=_be_another_process)
+
+
+def in_turn(
+    method: Callable[Concatenate[X, Deadline, P], R],
+) -> Callable[Concatenate[X, str, float | None, P], R]:
+    """Run a method of a transport with the lock held and within a deadline; label the errors it raises.
+
+    The method takes the deadline to keep: the call's own or, within a handshake, that of the handshake if it ends
+    sooner. Its caller gives instead what the call does, for errors, and its timeout in s (None: the transport's own).
 
     The lock is taken and given back within one `try`, and no Python call lies around either, so that no Ctrl-C can
     come between and leave it taken.
     """
 
     @wraps(method)
-    def run(transport: Transport[Any], turn: Turn, *args: Any) -> Any:
-        if transport._process not in (0, getpid()):
-            error = _of_another_process(transport)
-            turn.label(error, transport)
-            raise error
-        thread = get_ident()
-        first = transport._owner != thread  # not a call of the handshake, for which the lock is held already
+    def run(transport: X, text: str, timeout: float | None, *args: P.args, **options: P.kwargs) -> R:
+        called: Deadline | None = None
+        first = False
+        thread = 0
         try:
+            deadline = called = Deadline(transport.clock, transport.timeout_s if timeout is None else timeout)
+            if transport._process not in (_this_process, 0):
+                raise _of_another_process(transport)
+            thread = get_ident()
+            first = transport._owner != thread  # not a call of the handshake, for which the lock is held already
             if first:
                 if not transport._lock.acquire(blocking=False):
-                    _wait(transport, turn)
+                    _wait(transport, deadline)
                 transport._owner = thread
                 transport._inside, transport._shaking = False, None  # whatever an interrupt may have left
             if transport._closed:
                 raise ClosedError("the transport was closed", remedy="Open the device again")
             if transport._inside:
                 raise DeviceBusyError("a frame's handler may not exchange anything", remedy="Do it afterwards")
-            transport._occupant = thread, turn.text
+            transport._occupant = thread, text
             shaking = transport._shaking
-            if shaking is not None and shaking.remaining_s < turn.deadline.timeout_s:
-                turn.deadline = shaking
-            return method(transport, turn, *args)
+            if shaking is not None and shaking.remaining_s < deadline.timeout_s:
+                deadline = shaking
+            return method(transport, deadline, *args, **options)
         except TokaidoError as error:
-            turn.label(error, transport)
+            error.device = error.device or transport.device
+            error.transport = error.transport or transport.name
+            error.command = error.command or text
+            if called is not None:
+                error.elapsed_s = called.elapsed_s
             raise
         finally:
             if first:
@@ -92,7 +90,7 @@ def in_turn(method: M) -> M:
                 except RuntimeError:  # it was not taken
                     pass
 
-    return cast("M", run)
+    return cast("Callable[Concatenate[X, str, float | None, P], R]", run)
 
 
 def _of_another_process(transport: Transport[Any]) -> ClosedError:
@@ -103,9 +101,9 @@ def _of_another_process(transport: Transport[Any]) -> ClosedError:
     )
 
 
-def _wait(transport: Transport[Any], turn: Turn) -> None:
+def _wait(transport: Transport[Any], deadline: Deadline) -> None:
     """Take the lock that another thread holds, as soon as it is free."""
-    if transport._lock.acquire(timeout=turn.deadline.timeout_s):
+    if transport._lock.acquire(timeout=deadline.timeout_s):
         return
     ident, text = transport._occupant
     name = next((thread.name for thread in threading.enumerate() if thread.ident == ident), "ended since")
@@ -135,13 +133,19 @@ class Wire:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         transport = self._transport
-        transport._inside = False
         if error is None:
-            transport._trusted = True
-        elif isinstance(error, DeviceError):
-            transport._trusted = transport._said_no
-        elif isinstance(error, NotConnectedError):
-            transport._sound = False
-        elif isinstance(error, transport.foreign) and not isinstance(error, TokaidoError):
-            transport._sound = False
-            raise transport.translate(error) from error
+            transport._inside, transport._trusted = False, True
+        else:
+            step_failed(transport, error)
+
+
+def step_failed(transport: Transport[Any], error: BaseException) -> None:
+    """Take note of an error that ends a step on the wire; raise ours for one of the libraries below."""
+    transport._inside = False
+    if isinstance(error, DeviceError):
+        transport._trusted = transport._said_no
+    elif isinstance(error, NotConnectedError):
+        transport._sound = False
+    elif isinstance(error, transport.foreign) and not isinstance(error, TokaidoError):
+        transport._sound = False
+        raise transport.translate(error) from error

@@ -32,7 +32,7 @@ from tokaido.hal.transports._ports import (
 from tokaido.hal.transports._stream import StreamTransport
 from tokaido.hal.transports._terminals import check_that_no_session_has
 from tokaido.hal.transports._transport import SLICE_S
-from tokaido.hal.transports._turns import Turn, in_turn
+from tokaido.hal.transports._turns import in_turn
 from tokaido.hal.transports._visa_errors import not_opened
 from tokaido.hal.transports._visa_ports import LONGEST_TIMEOUT_MS, SessionPort
 
@@ -81,17 +81,17 @@ class VisaTransport(StreamTransport):
             UnsupportedError: A stream has no such thing; ask `*STB?`.
             TransportError: As `exchange`.
         """
-        return self._status_byte(Turn(self, "status byte", timeout))
+        return self._status_byte("status byte", timeout)
 
     @in_turn
-    def _status_byte(self, turn: Turn) -> int:
-        self._ensure_open(turn.deadline)
-        self._deadline = turn.deadline
+    def _status_byte(self, deadline: Deadline) -> int:
+        self._ensure_open(deadline)
+        self._deadline = deadline
         try:
             with self._wire:
                 return self._ask_status()
         except NotConnectedError:
-            self._reopen(turn.deadline)  # the session was out of step; a status may be asked for again
+            self._reopen(deadline)  # the session was out of step; a status may be asked for again
             with self._wire:
                 return self._ask_status()
 

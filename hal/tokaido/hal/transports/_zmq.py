@@ -38,8 +38,10 @@ QUEUED_MESSAGES = 64
 """Most messages that wait in each direction."""
 TURN_S = 0.02
 """Longest single wait for a peer within the process by a clock that is not the machine's."""
-EVENTS, RCVMORE, POLLIN = 15, 13, 1
-"""Constants of zmq.h, so that importing this file does not import pyzmq."""
+SNDMORE = 2
+"""A constant of zmq.h: pyzmq's own flag is slow, and importing this file does not import pyzmq."""
+FIRST_WAIT_S = 0.01
+"""How long an exchange waits at its socket alone, which takes less than to watch the connection as well."""
 _REMEDY = "Check that the device is on, its address, and the network in between"
 
 
@@ -56,6 +58,7 @@ class ZmqTransport(Transport[list[bytes]]):
     def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
         super().__init__(resource, clock=clock, timeout_s=timeout_s)
         self._in_process = resource.address.startswith("inproc://")
+        self._by_turns = self._in_process and clock is not SYSTEM_CLOCK
         missing = [key for key in ("server_key_file", "client_key_file") if key not in resource.options]
         if missing and not self._in_process:
             raise ConfigurationError(
@@ -89,6 +92,7 @@ class ZmqTransport(Transport[list[bytes]]):
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDTIMEO, _ms(SLICE_S))
+        socket.setsockopt(zmq.RCVTIMEO, _ms(FIRST_WAIT_S))
         socket.setsockopt(zmq.SNDHWM, QUEUED_MESSAGES)
         socket.setsockopt(zmq.RCVHWM, self.queued)
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
@@ -175,9 +179,18 @@ class ZmqTransport(Transport[list[bytes]]):
 
     # --- an exchange --------------------------------------------------------------------------------------------------
 
+    def _make_ready(self, deadline: Deadline) -> None:
+        """See that the transport is open and trusted, and that nothing waits in it: one look, as a rule."""
+        if self._trusted and self._shaking is None:
+            try:
+                if not self._poller.poll(0):
+                    return
+            except self.foreign:
+                pass  # the careful way meets it again
+        super()._make_ready(deadline)
+
     def _prepare(self, deadline: Deadline) -> None:  # noqa: ARG002 - it never waits
-        if self._socket.get(EVENTS) & POLLIN or (self._monitor is not None and self._monitor.get(EVENTS) & POLLIN):
-            self._hand_on_waiting(0.0)
+        self._hand_on_waiting(0.0)
 
     def _hear(self, deadline: Deadline) -> None:
         while not self._hand_on_waiting(min(deadline.remaining_s, SLICE_S)) and not deadline.passed:
@@ -188,11 +201,32 @@ class ZmqTransport(Transport[list[bytes]]):
         if self._sinks:
             self._record(">", request.payload, confidential=request.confidential)
         self._sent = True
+        *parts, last = request.payload
+        send, soon = self._socket.send, deadline.remaining_s > FIRST_WAIT_S and not self._by_turns
         try:
-            self._socket.send_multipart(request.payload)
+            for part in parts:
+                send(part, SNDMORE)
+            send(last)
         except self._again:
             self._sent = False  # there was no peer to send it to
             raise
+        while True:
+            frames = None
+            if soon:
+                soon = False
+                with suppress(self._again):
+                    frames = self._receive()
+            if frames is None:
+                frames = self._receive_within(deadline)
+            value = self._judge(request, frames)
+            if value is not NOT_MINE:
+                return value
+            self.unsolicited(frames)
+            if deadline.passed:
+                raise DeviceTimeoutError("only foreign messages and no reply", remedy="Check who else answers")
+
+    def _receive_within(self, deadline: Deadline) -> list[bytes]:
+        """Return the next message, watching the connection meanwhile."""
         while True:
             ready = self._ready(min(deadline.remaining_s, SLICE_S))
             if not ready:
@@ -201,13 +235,7 @@ class ZmqTransport(Transport[list[bytes]]):
                 if self._closed:
                     raise ClosedError("the transport was closed")
             elif any(socket is self._socket for socket, _ in ready):
-                frames = self._receive()
-                value = self._judge(request, frames)
-                if value is not NOT_MINE:
-                    return value
-                self.unsolicited(frames)
-                if deadline.passed:
-                    raise DeviceTimeoutError("only foreign messages and no reply", remedy="Check who else answers")
+                return self._receive()
             else:
                 self._check_monitor()
 
@@ -216,7 +244,7 @@ class ZmqTransport(Transport[list[bytes]]):
 
         A peer within the process may live by the same clock, which then is what has to wait.
         """
-        if not self._in_process or self.clock is SYSTEM_CLOCK:
+        if not self._by_turns:
             return self._poller.poll(_ms(seconds))
         ready = self._poller.poll(0)
         if ready or seconds <= 0:
@@ -226,20 +254,23 @@ class ZmqTransport(Transport[list[bytes]]):
 
     def _receive(self) -> list[bytes]:
         """Return the frames of the message that waits."""
-        frames = [self._frame()]
-        while self._socket.get(RCVMORE):
+        frames: list[bytes] = []
+        while True:
+            frame = self._socket.recv(copy=False)
             if len(frames) == MAX_PARTS:
                 frames.clear()  # the error must not hold what may be keys
                 raise ProtocolError(f"a message of more than {MAX_PARTS} parts")
-            frames.append(self._frame())
+            frames.append(self._taken(frame))
+            if not frame.more:
+                break
         if self._sinks:
             self._record("<", frames, confidential=True)
         return frames
 
-    def _frame(self) -> bytes:
-        """Return the next frame of the message that waits. A transport of secrets keeps it where it can be wiped."""
-        frame: bytes = self._socket.recv()
-        return frame
+    def _taken(self, frame: Any) -> bytes:
+        """Return the content of a frame. A transport of secrets keeps it where it can be wiped."""
+        content: bytes = frame.bytes
+        return content
 
     def _hand_on_waiting(self, seconds: float) -> bool:
         """Hand on the messages that wait, or come within `seconds`; return whether there were any."""

@@ -22,6 +22,6 @@ def _parameters(loss_db: float) -> LinkParameters:
 DEMONSTRATION: Final = Demonstration(
     style="ACME",
     protocols="ACME publishes the protocols of its units.",
-    fibres=(Fibre(length_km=10.0, loss_db=3.0), Fibre(length_km=14.0, loss_db=4.2)),
+    fibres=(Fibre(length_km=10.0, loss_db=9.0), Fibre(length_km=14.0, loss_db=10.2)),
     parameters=_parameters,
 )

@@ -1,0 +1,34 @@
+"""Roles, drivers and transports that Tokaido itself brings, as pyproject.toml has them (a test holds the two equal)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DISTRIBUTION: Final = "tokaido"
+ROLES: Final = "tokaido.roles"
+DRIVERS: Final = "tokaido.drivers"
+TRANSPORTS: Final = "tokaido.transports"
+
+OWN: Final[dict[str, dict[str, str]]] = {
+    ROLES: {
+        "unit": "tokaido.hal:Unit",
+        "transmitter": "tokaido.hal:Transmitter",
+        "receiver": "tokaido.hal:Receiver",
+        "switch": "tokaido.hal:OpticalSwitch",
+    },
+    DRIVERS: {
+        "toshiba.transmitter": "tokaido.drivers.toshiba:Transmitter",
+        "toshiba.receiver": "tokaido.drivers.toshiba:Receiver",
+        "nec.transmitter": "tokaido.drivers.nec:Transmitter",
+        "nec.receiver": "tokaido.drivers.nec:Receiver",
+        "polatis.matrix": "tokaido.drivers.polatis:MatrixSwitch",
+        "dicon.selector": "tokaido.drivers.dicon:Selector",
+        "thorlabs.osw": "tokaido.drivers.thorlabs:OswSwitch",
+    },
+    TRANSPORTS: {
+        "serial": "tokaido.hal.transports._serial:KIND",
+        "visa": "tokaido.hal.transports._visa:KIND",
+        "zmq": "tokaido.hal.transports._zmq:KIND",
+    },
+}
+"""Where each is, as "module:object", by group and name."""

@@ -1,0 +1,66 @@
+"""The registry: our own entries need no search, other people's are found, and a name of ours stays ours."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+import tokaido.hal as hal
+from tokaido_testing.packages import installed
+
+FOREIGN = """
+[project]
+name = "acme-boxes"
+version = "1.0"
+
+[project.entry-points."tokaido.drivers"]
+"acme.plain" = "tokaido.hal:Transmitter"
+"acme.extra" = "tokaido.hal:Receiver [lamp]"
+"acme.gone" = "acme_is_not_there:Driver"
+"toshiba.transmitter" = "acme_is_not_there:Driver"
+
+[project.entry-points."tokaido.transports"]
+serial = "acme_is_not_there:KIND"
+"""
+OPEN = """
+import sys
+import tokaido.hal as hal
+try:
+    hal.Transmitter.open("toshiba.transmitter", control="serial:/nowhere?baudrate=9600")
+except hal.TransportError:
+    sys.exit("importlib.metadata" in sys.modules)
+sys.exit(2)
+"""
+
+
+def test_to_open_a_driver_of_ours_needs_no_search_for_entry_points() -> None:
+    assert subprocess.run([sys.executable, "-c", OPEN], check=False).returncode == 0
+
+
+def test_what_somebody_else_brings_is_found_beside_ours() -> None:
+    with installed(FOREIGN):
+        found = {entry.name: entry for entry in hal.drivers()}
+        assert list(found) == sorted(found)
+        assert found["acme.plain"] == hal.DriverEntry("acme.plain", "tokaido.hal:Transmitter", "acme-boxes")
+        assert found["acme.extra"].load() is hal.Receiver
+        assert hal.load_driver("acme.plain", hal.Transmitter) is hal.Transmitter
+        with pytest.raises(hal.ConfigurationError, match=r"registered as acme_is_not_there:Driver and cannot be imp"):
+            hal.load_driver("acme.gone", hal.Device)
+    assert "acme.plain" not in {entry.name for entry in hal.drivers()}
+
+
+def test_a_name_of_ours_is_ours_whoever_else_takes_it() -> None:
+    ours = next(entry for entry in hal.drivers() if entry.name == "toshiba.transmitter")
+    with installed(FOREIGN):
+        assert [entry for entry in hal.drivers() if entry.name == "toshiba.transmitter"] == [ours]
+        assert hal.load_driver("toshiba.transmitter", hal.Transmitter) is ours.load()
+        assert hal.Resource.parse("serial:/dev/ttyUSB0").kind == "serial"
+
+
+def test_an_entry_is_a_plain_record() -> None:
+    entry = hal.drivers()[0]
+    assert pickle.loads(pickle.dumps(entry)) == entry
+    assert len({entry, *hal.drivers()}) == len(hal.drivers())
