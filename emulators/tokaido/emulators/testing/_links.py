@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
+from tokaido.emulators.demonstrations import demonstration
 
 if TYPE_CHECKING:
     from tokaido.emulators.testing._world import World
 
-FIBRES: Final = {"A": (30.0, 6.0), "B": (38.0, 7.6)}
-"""Length in km and loss in dB of the fibres."""
+BLOCK_BITS: Final = 1_000_000
+"""Key-basis bits of a block: the least that gives a key with the settings of the demonstrations."""
 PATHS: Final = {"A": {1: 1, 3: 3}, "B": {1: 2, 4: 3}}
 """What the switch joins for each path."""
 SWITCH: Final = "polatis.matrix"
@@ -24,7 +25,7 @@ class LinkInTest:
 
     Args:
         world: What the test has.
-        vendor: Family of the units, such as "toshiba".
+        vendor: Family of the units, such as "toshiba": one with a demonstration, whose fibres and settings it has.
         switched: Whether the link goes over a switch and two fibres.
         name: Name of the link in a real station; the only one if empty.
     """
@@ -61,10 +62,11 @@ class LinkInTest:
         bench, names = self.world.bench, (f"{vendor}.transmitter", f"{vendor}.receiver")
         self.world.emulate("alice", names[0], warm=True)
         self.world.emulate("bob", names[1], warm=True)
-        paths = list(FIBRES) if switched else ["A"]
+        shown = demonstration(vendor)
+        fibres = dict(zip(PATHS, shown.fibres, strict=True))
+        paths = list(PATHS) if switched else ["A"]
         for path in paths:
-            length_km, loss_db = FIBRES[path]
-            bench.fibre(path, length_km=length_km, loss_db=loss_db)
+            bench.fibre(path, length_km=fibres[path].length_km, loss_db=fibres[path].loss_db)
         if switched:
             self.world.emulate("switch", SWITCH, inputs=4, outputs=4)
             for one, other in (
@@ -79,7 +81,8 @@ class LinkInTest:
         else:
             bench.join("alice", "A.a")
             bench.join("A.b", "bob")
-        bench.set_up("alice", "bob")
+        parameters = shown.parameters(fibres["A"].total_loss_db)
+        bench.set_up("alice", "bob", parameters, block_bits=BLOCK_BITS)
         for path in paths if switched else ("-",):
             bench.preshared_key("alice", "bob", path, load=True)
         self.world.start()
