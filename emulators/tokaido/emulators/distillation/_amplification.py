@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokaido.emulators import fast
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def toeplitz_hash(bits: NDArray[np.uint8], seed: NDArray[np.uint8], length: int)
     columns = bits.size - length
     if not columns:
         return bits.copy()
+    if fast.enabled(bits.size):
+        from tokaido.emulators.distillation import _fast_amplification  # noqa: PLC0415 - compiles, so only when needed
+
+        if _fast_amplification.supported():
+            return _fast_amplification.toeplitz(bits, seed, length) ^ bits[columns:]
     size = fft_length(bits.size - 1)
     spectrum = np.fft.rfft(seed, size)
     spectrum *= np.fft.rfft(bits[:columns], size)
