@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from tokaido.emulators import fast
 from tokaido.emulators.distillation._amplification import toeplitz_hash
+from tokaido.emulators.distillation._codec import MessageError, pack_slots, unpack_slots
+from tokaido.emulators.distillation._pass_bits import pass_bits
+from tokaido.emulators.distillation._permutation import Permutation
+from tokaido.emulators.distillation._sifting import select
+from tokaido_testing.distillation import SMALL, distil, messages, raw_data
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_mock import MockerFixture
+
+    from tokaido.emulators.distillation._reconciliation import Schedule
 
 pytest.importorskip("numba", reason="the extra fast is not installed")
 
@@ -73,3 +87,144 @@ def test_privacy_amplification_needs_no_fft_where_the_processor_multiplies_witho
         transform.reset_mock()
         toeplitz_hash(np.ones(100, np.uint8), np.ones(99, np.uint8), 50)
         assert transform.call_count
+
+
+SIZES = (1, 2, 3, 63, 64, 65, 127, 128, 129, 1000, 1023, 1024, 1025, 2047, 4097, 12_345, 65_536, 65_537)
+
+
+T = TypeVar("T")
+
+
+def both(call: Callable[..., T], *arguments: object) -> tuple[T, T]:
+    """What numpy makes of a call, and what compiled kernels make of it."""
+    with fast.using(kernels=False):
+        plain = call(*arguments)
+    with fast.using(kernels=True):
+        return plain, call(*arguments)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_permutations_and_their_inverses(n: int) -> None:
+    rng = np.random.default_rng(n)
+    for number in range(1, 4):
+        shuffle = Permutation(bytes(rng.integers(0, 256, 32, dtype=np.uint8)), 2, number, n)
+        positions = rng.integers(0, n, 500)
+        for walk in (shuffle.forward, shuffle.backward):
+            plain, compiled = both(walk, positions)
+            assert plain.dtype == compiled.dtype
+            assert np.array_equal(plain, compiled)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("n", SIZES)
+def test_a_pass_of_cascade_step_by_step(n: int, form: str) -> None:
+    rng = np.random.default_rng(n)
+    frame = bits_of(form, n, rng)
+    for number in range(3):
+        shuffle = Permutation(bytes(32), 0, number, n) if number else None
+        sides = both(pass_bits, frame, shuffle)
+        everywhere = np.arange(n + 1)
+        places = rng.permutation(n)[: n // 7].astype(np.uint32)
+        known = np.unique(np.concatenate(([0, n], rng.integers(0, n + 1, n // 5)))).astype(np.int64)
+        fresh = np.setdiff1d(everywhere, known)[::3].astype(np.int64)
+        odd, parity, heard = (rng.integers(0, 2, size, dtype=np.uint8) for size in (known.size - 1, known.size, n + 1))
+        seen = []
+        for side in sides:
+            trace: list[Any] = [side.parities(everywhere)]
+            side.flip(places)
+            trace.append(side.parities(everywhere))
+            changed = odd.copy()
+            side.toggle(known, places, changed)
+            trace += [changed, *side.merge(known, parity, fresh, heard[: fresh.size])]
+            low, high = known[:-1].copy(), known[1:].copy()
+            active = np.flatnonzero(high - low > 1)
+            middles = (low[active] + high[active]) >> 1
+            while active.size:
+                active, middles = side.halve(heard[: active.size].copy(), (low, high), odd, active, middles)
+                trace += [active, middles, low.copy(), high.copy()]
+            side.wipe()
+            trace.append(side.parities(everywhere))
+            assert not trace[-1].any()
+            seen.append(trace)
+        assert len(seen[0]) == len(seen[1])
+        assert all(np.array_equal(plain, compiled) for plain, compiled in zip(*seen, strict=True))
+
+
+@pytest.mark.parametrize("n", [0, *SIZES])
+def test_what_is_sifted(n: int) -> None:
+    rng = np.random.default_rng(n)
+    values = rng.integers(0, 3, n, dtype=np.uint8)
+    for mask in (rng.integers(0, 2, n, dtype=np.uint8), np.zeros(n, np.uint8), np.ones(n, np.uint8)):
+        plain, compiled = both(select, values, mask)
+        assert np.array_equal(plain, compiled)
+        assert plain.dtype == compiled.dtype
+
+
+LARGEST = 1 << 62
+
+
+@given(
+    st.integers(-1, 1 << 61),
+    st.lists(st.one_of(st.integers(1, 70_000), st.integers(65_534, 65_536), st.integers(1, 1 << 50)), max_size=40),
+)
+@hypothesis_settings(max_examples=100)
+def test_slots_on_the_wire(previous: int, distances: list[int]) -> None:
+    slots = previous + np.cumsum(np.array(distances, np.int64))
+    plain, compiled = both(pack_slots, slots, previous)
+    assert plain == compiled
+    for read in both(unpack_slots, *plain, previous):
+        assert read.tolist() == slots.tolist()
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=40),
+        st.lists(st.sampled_from([0, 1, 65_535]), max_size=9).map(lambda x: np.array(x, "<u2").tobytes()),
+    ),
+    st.one_of(
+        st.binary(max_size=40),
+        st.lists(
+            st.sampled_from([-1, 0, 65_534, 65_535, LARGEST - 70_000, LARGEST - 1, LARGEST, LARGEST + 1]), max_size=4
+        ).map(lambda x: np.array(x, "<i8").tobytes()),
+    ),
+    st.sampled_from([-1, 0, 1, 1 << 40, LARGEST - 65_536, LARGEST - 1, LARGEST]),
+)
+@hypothesis_settings(max_examples=400)
+def test_slots_that_no_honest_peer_would_send(data: bytes, wide: bytes, previous: int) -> None:
+    def read() -> bytes:
+        try:
+            return unpack_slots(data, wide, previous).tobytes()
+        except MessageError:
+            return b"refused"
+
+    plain, compiled = both(read)
+    assert plain == compiled
+
+
+@pytest.mark.parametrize("qber", [0.0, 0.01, 0.03, 0.05, 0.11])
+@pytest.mark.parametrize("schedule", ["standard", "low_leak"])
+def test_two_ends_send_the_same_messages_and_make_the_same_keys(qber: float, schedule: Schedule) -> None:
+    settings = msgspec.structs.replace(SMALL, schedule=schedule)
+    for seed in range(3):
+        raw = raw_data(2 * 63_000, qber, settings=settings, seed=seed)
+        plain, compiled = both(partial(distil, seed=seed), settings, raw)
+        assert plain.messages == compiled.messages
+        assert plain.accepted() == compiled.accepted()
+        assert bool(plain.accepted()[0]) == (qber < 0.05)
+        assert [type(block) for block in plain.alice] == [type(block) for block in compiled.alice]
+
+
+def test_altered_parities_end_alike() -> None:
+    """A peer who lies leads Cascade astray, and the same way with kernels: no index leaves its array."""
+
+    def lie(direction: int, data: bytes, message: messages.AnyMessage) -> list[bytes]:
+        if isinstance(message, messages.ParityAnswer) and message.sequence % 5 == 0:
+            spoilt = bytes(byte ^ 0x44 for byte in message.parities[:-1]) + message.parities[-1:]
+            return [messages.encode(msgspec.structs.replace(message, parities=spoilt))]
+        return [data]
+
+    for seed in range(4):
+        raw = raw_data(63_000, 0.03, seed=seed)
+        plain, compiled = both(partial(distil, seed=seed), SMALL, raw, lie)
+        assert plain.messages == compiled.messages
+        assert plain.accepted() == compiled.accepted()

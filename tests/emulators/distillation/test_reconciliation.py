@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tokaido.emulators.distillation._pass_bits import prefix_parity
 from tokaido.emulators.distillation._permutation import Permutation, permutation_digest
 from tokaido.emulators.distillation._reconciliation import (
     BlockQuestion,
@@ -17,7 +18,6 @@ from tokaido.emulators.distillation._reconciliation import (
     block_positions,
     block_sizes,
     entropy,
-    prefix_parity,
 )
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokaido.emulators import fast
 from tokaido.hal import ProtocolError
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def unpack_labels(data: bytes, count: int) -> NDArray[np.uint8]:
 
 def pack_slots(slots: NDArray[np.int64], previous: int) -> tuple[bytes, bytes]:
     """Return ascending int64[n] slots as uint16 distances, the first one from `previous`, and the wide distances."""
+    if fast.enabled(slots.size):
+        from tokaido.emulators.distillation import _fast_sifting  # noqa: PLC0415 - compiles, so only when needed
+
+        short, far = _fast_sifting.pack_slots(slots, previous, _WIDE)
+        return short.astype("<u2", copy=False).tobytes(), far.astype("<i8", copy=False).tobytes()
     distances = np.diff(slots, prepend=previous)
     wide = distances >= _WIDE
     return np.where(wide, _WIDE, distances).astype("<u2").tobytes(), distances[wide].astype("<i8").tobytes()
@@ -59,15 +65,26 @@ def unpack_slots(data: bytes, wide: bytes, previous: int) -> NDArray[np.int64]:
     """Return the ascending int64[n] slots, all above `previous`, that was packed."""
     if len(data) % 2 or len(wide) % 8:
         raise MessageError("slot distances are cut")
+    if fast.enabled(len(data) // 2):
+        from tokaido.emulators.distillation import _fast_sifting  # noqa: PLC0415
+
+        short, long = np.frombuffer(data, "<u2").astype(np.uint16), np.frombuffer(wide, "<i8").astype(np.int64)
+        slots = _fast_sifting.unpack_slots(short, long, previous, wide=_WIDE, largest=_LARGEST_SLOT)
+        if slots is None:
+            raise MessageError("slots do not ascend, or wide slot distances do not fit")
+        return slots
     distances = np.frombuffer(data, "<u2").astype(np.int64)
     far = np.frombuffer(wide, "<i8")
     places = np.flatnonzero(distances == _WIDE)
     if places.size != far.size or (far < _WIDE).any() or (far > _LARGEST_SLOT).any():
         raise MessageError("wide slot distances do not fit")
     distances[places] = far
-    if (distances < 1).any() or previous + float(distances.sum(dtype=np.float64)) > _LARGEST_SLOT:
+    if (distances < 1).any() or previous + float(distances.sum(dtype=np.float64)) > 1.5 * _LARGEST_SLOT:
         raise MessageError("slots do not ascend")
-    return previous + np.cumsum(distances)
+    slots = np.cumsum(distances, out=distances) + previous
+    if slots.size and slots[-1] > _LARGEST_SLOT:
+        raise MessageError("slots do not ascend")
+    return slots
 
 
 def pack_positions(positions: NDArray[np.int64]) -> bytes:

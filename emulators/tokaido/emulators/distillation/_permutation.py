@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokaido.emulators import fast
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -32,17 +34,34 @@ class Permutation:
         factors = [constant % modulus | 1 for constant in constants[:_ROUNDS]]
         self._mask = np.uint32(modulus - 1)
         self._shift = np.uint32((width + 1) // 2)
-        self._factors = [np.uint32(factor) for factor in factors]
-        self._inverses = [np.uint32(pow(factor, -1, modulus)) for factor in factors]
-        self._addends = [np.uint32(constant % modulus) for constant in constants[_ROUNDS:]]
+        self._factors = np.array(factors, np.uint32)
+        self._inverses = np.array([pow(factor, -1, modulus) for factor in factors], np.uint32)
+        self._addends = np.array([constant % modulus for constant in constants[_ROUNDS:]], np.uint32)
+
+    @property
+    def order(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], np.uint32, np.uint32]:
+        """Factors and addends of the rounds, the mask 2^k - 1, and the width of the lower half."""
+        return self._factors, self._addends, self._mask, self._shift
 
     def forward(self, positions: NDArray[np.integer]) -> NDArray[np.uint32]:
         """Return the positions in the frame of these positions in the pass, both from 0 to n - 1."""
-        return self._walk(positions.astype(np.uint32), self._map)
+        walking = positions.astype(np.uint32)
+        if fast.enabled(self._n):
+            from tokaido.emulators.distillation import _fast_cascade  # noqa: PLC0415 - compiles, so only when needed
+
+            _fast_cascade.walk(walking, self.order, self._n, back=False)
+            return walking
+        return self._walk(walking, self._map)
 
     def backward(self, positions: NDArray[np.integer]) -> NDArray[np.uint32]:
         """Return the positions in the pass of these positions in the frame."""
-        return self._walk(positions.astype(np.uint32), self._unmap)
+        walking = positions.astype(np.uint32)
+        if fast.enabled(self._n):
+            from tokaido.emulators.distillation import _fast_cascade  # noqa: PLC0415
+
+            _fast_cascade.walk(walking, (self._inverses, *self.order[1:]), self._n, back=True)
+            return walking
+        return self._walk(walking, self._unmap)
 
     def gather(self, bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the frame uint8[n] in the order of the pass."""

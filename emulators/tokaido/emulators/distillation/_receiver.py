@@ -48,7 +48,7 @@ from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
 from tokaido.emulators.distillation._settings import FACTOR, frame_bounds
 from tokaido.emulators.distillation._settlement import count_intensities, finite_key, triple
-from tokaido.emulators.distillation._sifting import Detections, PlannedBlock
+from tokaido.emulators.distillation._sifting import Detections, PlannedBlock, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,7 +200,7 @@ class ReceiverDistiller(Distiller):
         self._announced = part
         distances, wide = pack_slots(part.slots, self._last_announced)
         self._last_announced = int(part.slots[-1])
-        check_bits = part.bit.take(np.flatnonzero(part.basis == 1))
+        check_bits = select(part.bit, part.basis)
         self._send(Announcement, distances, wide, pack_bits(part.basis), pack_bits(check_bits))
 
     def _on(self, message: AnyMessage) -> None:
@@ -248,15 +248,15 @@ class ReceiverDistiller(Distiller):
             raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a sift result came without announcement")
         slots, basis, bit = self._announced.slots, self._announced.basis, self._announced.bit
         keep = unpack_bits(result.keep, basis.size)
-        key_at, check_at = np.flatnonzero(keep > basis), np.flatnonzero(keep & basis == 1)
-        labels = unpack_labels(result.intensities, key_at.size + check_at.size)
-        key_labels, check_labels = labels[: key_at.size], labels[key_at.size :]
-        errors = unpack_bits(result.check_bits, check_at.size) != bit.take(check_at)
+        in_check = keep & basis
+        key_bits, check_bits = select(bit, keep ^ in_check), select(bit, in_check)
+        labels = unpack_labels(result.intensities, key_bits.size + check_bits.size)
+        key_labels, check_labels = labels[: key_bits.size], labels[key_bits.size :]
+        errors = unpack_bits(result.check_bits, check_bits.size) != check_bits
         self._announced = None
-        kept = np.flatnonzero(keep)
-        self._watch.count(slots.take(kept), basis.take(kept), bit.take(kept))
+        self._watch.count(slots, basis, bit, keep)
         self._counts.add_sifted(key_labels, check_labels, errors)
-        self._parts.append(bit.take(key_at))
+        self._parts.append(key_bits)
         self._labels.append(key_labels)
         self._totals.sifted_bits += self._parts[-1].size
         self._announce()

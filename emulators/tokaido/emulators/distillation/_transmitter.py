@@ -42,7 +42,7 @@ from tokaido.emulators.distillation._reconciliation import block_positions
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
 from tokaido.emulators.distillation._settings import frame_bounds
-from tokaido.emulators.distillation._sifting import PlannedBlock
+from tokaido.emulators.distillation._sifting import PlannedBlock, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,22 +202,22 @@ class TransmitterDistiller(Distiller):
         if not slots.size:
             raise BlockAbortError(AbortReason.MALFORMED_MESSAGE, "an announcement is empty")
         receiver_basis = unpack_bits(announcement.bases, slots.size)
-        in_check = np.flatnonzero(receiver_basis == 1)
-        receiver_bits = np.zeros_like(receiver_basis)
-        receiver_bits[in_check] = unpack_bits(announcement.check_bits, in_check.size)
+        receiver_bits = unpack_bits(announcement.check_bits, int(np.count_nonzero(receiver_basis)))
         sent = block.next_at(slots)
         if sent is None:
             raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "the receiver announced a slot that is not in the block")
         self._announced_to = int(slots[-1])
         basis, bit, intensity = sent.basis, sent.bit, sent.intensity
-        key_at, check_at = np.flatnonzero(basis | receiver_basis == 0), np.flatnonzero(basis & receiver_basis == 1)
-        key_labels, check_labels = intensity.take(key_at), intensity.take(check_at)
-        check_bits = bit.take(check_at)
-        self._counts.add_sifted(key_labels, check_labels, check_bits != receiver_bits.take(check_at))
-        self._parts.append(bit.take(key_at))
-        self._totals.sifted_bits += key_at.size
+        in_check = basis & receiver_basis
+        in_key = (basis | receiver_basis) ^ np.uint8(1)
+        key_labels, check_labels = select(intensity, in_key), select(intensity, in_check)
+        check_bits = select(bit, in_check)
+        heard_bits = select(receiver_bits, select(basis, receiver_basis))
+        self._counts.add_sifted(key_labels, check_labels, check_bits != heard_bits)
+        self._parts.append(select(bit, in_key))
+        self._totals.sifted_bits += key_labels.size
         labels = np.concatenate((key_labels, check_labels))
-        keep = (basis == receiver_basis).view(np.uint8)
+        keep = in_key | in_check
         self._send(SiftResult, pack_bits(keep), pack_labels(labels), pack_bits(check_bits))
 
     def _start(self, start: BlockStart) -> None:
