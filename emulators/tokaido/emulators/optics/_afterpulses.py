@@ -37,6 +37,7 @@ def fire(clicks: Clicks, received: Bits, double: Mask, carried: Bits, rng: np.ra
     random = rng.integers(0, 2, clicks.coincident.size, dtype=np.uint8)  # bits of double clicks
     bits = np.empty(causes.size, np.uint8)
     earlier = causes < 0
+    found = np.maximum(causes, 0)
     bits[earlier] = carried[-1 - causes[earlier]]
     own = np.arange(clicked.size)
     joined = np.arange(clicked.size, clicked.size + clicks.coincident.size)
@@ -55,13 +56,13 @@ def fire(clicks: Clicks, received: Bits, double: Mask, carried: Bits, rng: np.ra
         bits[here[either]] = drawn[here[either]]
 
     while own.size or joined.size:
-        waits = unsettled[causes[own]] & ~earlier[own]
+        waits = unsettled[found[own]] & ~earlier[own]
         now, own = own[~waits], own[waits]
         settle(now)
         received[places[now]] = bits[now]
         open_bits[places[now]] = False
         if joined.size:
-            waits = (unsettled[causes[joined]] & ~earlier[joined]) | open_bits[places[joined]]
+            waits = (unsettled[found[joined]] & ~earlier[joined]) | open_bits[places[joined]]
             met, joined = joined[~waits], joined[waits]
             settle(met)
             met = met[bits[met] != received[places[met]]]

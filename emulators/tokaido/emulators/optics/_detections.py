@@ -1,7 +1,7 @@
 """Photons across a QKD link, event by event: what each of the two units records of them.
 
-Exact in distribution and paid for by the click, not by the pulse: gaps between clicks are geometric and labels come
-from one table (_labels.py), then dead time and afterpulses are settled in order of time (_clicks.py).
+Exact in distribution and paid for by the click, not by the pulse: gaps between clicks are drawn, dead time and
+afterpulses included (_clicks.py), and labels come from one table (_labels.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._click_table import ClickTable, click_table
-from ._clicks import Clicks, DetectorPair, geometric_hits
+from ._clicks import Clicks, DetectorPair
 from ._conditions import NOMINAL, Conditions
 from ._counting import CountedExposure, DetectorCounts, count_classes
 from ._labels import DOUBLE, ERROR, intensities_of, receiver_bases_of, transmitter_bases_of
@@ -115,11 +115,8 @@ class QuantumChannel:
         labels: list[NDArray[np.uint8]] = []
         sent: list[NDArray[np.uint8]] = []
         while self._slot < stop:
-            size = min(chunk, stop - self._slot)
-            primaries = geometric_hits(self._physics, p, size)
-            primaries += self._slot
-            self._slot += size
-            clicks = self._detectors.register(primaries, self._slot, blinded=table.blinded)
+            begin, self._slot = self._slot, min(self._slot + chunk, stop)
+            clicks = self._detectors.register(p, begin, self._slot, blinded=table.blinded)
             label, bit = self._labels(clicks, table)
             slots.append(clicks.slots)
             labels.append(label)
