@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["compiled", "describe", "enabled", "using"]
 
 _Function = TypeVar("_Function", bound="Callable[..., object]")
-_SMALLEST: Final = 1 << 16
+_SMALLEST: Final = 1 << 12
 """Elements of an array below which numpy does the work, so that short runs need not wait for numba."""
 
 
