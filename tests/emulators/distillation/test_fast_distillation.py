@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tokaido.emulators import fast
 from tokaido.emulators.distillation._amplification import toeplitz_hash
 from tokaido.emulators.distillation._codec import MessageError, pack_slots, unpack_slots
-from tokaido.emulators.distillation._pass_bits import pass_bits
+from tokaido.emulators.distillation._pass_bits import pass_bits, put_aside
 from tokaido.emulators.distillation._permutation import Permutation
 from tokaido.emulators.distillation._sifting import select
 from tokaido_testing.distillation import SMALL, distil, messages, raw_data
@@ -126,22 +126,21 @@ def test_a_pass_of_cascade_step_by_step(n: int, form: str) -> None:
         everywhere = np.arange(n + 1)
         places = rng.permutation(n)[: n // 7].astype(np.uint32)
         known = np.unique(np.concatenate(([0, n], rng.integers(0, n + 1, n // 5)))).astype(np.int64)
-        fresh = np.setdiff1d(everywhere, known)[::3].astype(np.int64)
-        odd, parity, heard = (rng.integers(0, 2, size, dtype=np.uint8) for size in (known.size - 1, known.size, n + 1))
+        odd, heard = (rng.integers(0, 2, size, dtype=np.uint8) for size in (known.size - 1, n + 1))
+        marks = known << 1 | heard[: known.size]
         seen = []
         for side in sides:
             trace: list[Any] = [side.parities(everywhere)]
             side.flip(places)
             trace.append(side.parities(everywhere))
             changed = odd.copy()
-            side.toggle(known, places, changed)
-            trace += [changed, *side.merge(known, parity, fresh, heard[: fresh.size])]
-            low, high = known[:-1].copy(), known[1:].copy()
-            active = np.flatnonzero(high - low > 1)
-            middles = (low[active] + high[active]) >> 1
-            while active.size:
-                active, middles = side.halve(heard[: active.size].copy(), (low, high), odd, active, middles)
-                trace += [active, middles, low.copy(), high.copy()]
+            side.toggle(marks, places, changed)
+            trace.append(changed)
+            found, low, high, at_low = put_aside(known[:-1].copy(), known[1:].copy(), odd.copy())
+            while low.size:
+                middles = (low + high) >> 1
+                found, low, high, at_low = side.halve(heard[: low.size].copy(), middles, low, high, at_low)
+                trace += [middles, found, low.copy(), high.copy(), at_low.copy()]
             side.wipe()
             trace.append(side.parities(everywhere))
             assert not trace[-1].any()

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokaido.emulators.distillation._pass_bits import prefix_parity
 from tokaido.emulators.distillation._permutation import Permutation, permutation_digest
 from tokaido.emulators.distillation._reconciliation import (
     BlockQuestion,
@@ -19,6 +18,7 @@ from tokaido.emulators.distillation._reconciliation import (
     block_sizes,
     entropy,
 )
+from tokaido.emulators.distillation._shuffle_kernels import permuted, prefix_parity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,6 +114,70 @@ def test_permutations_are_the_same_on_every_machine_and_differ_by_pass_frame_and
         for number in (1, 2)
     }
     assert len(orders) == 8
+
+
+def steps_of(seed: bytes, frame: int, number: int, n: int) -> list[int]:
+    """Return the permutation by the definition in `_permutation`, position by position in integers."""
+    width = max((n - 1).bit_length(), 1)
+    words = hashlib.shake_256(b"%b|%d|%d|%d" % (seed, frame, number, n)).digest(32)
+    constants = [int.from_bytes(words[at : at + 4], "little") % (1 << width) for at in range(0, 32, 4)]
+    places = []
+    for place in range(n):
+        x = place
+        while True:
+            for factor, addend in zip(constants[:4], constants[4:], strict=True):
+                x = (x * (factor | 1) + addend) % (1 << width)
+                x ^= x >> (width + 1) // 2
+            if x < n:
+                break
+        places.append(x)
+    return places
+
+
+@given(st.one_of(st.integers(1, 600), st.sampled_from([1023, 1024, 1025, 4097])), st.integers(0, 9), st.binary())
+@few
+def test_the_array_forms_of_a_permutation_follow_its_definition(n: int, number: int, seed: bytes) -> None:
+    places = steps_of(seed, 3, number, n)
+    permutation = Permutation(seed, 3, number, n)
+    bits = np.random.default_rng(n).integers(0, 2, n, dtype=np.uint8)
+    expected = bits[places]
+    arguments = permutation._rounds, permutation._mask, permutation._shift
+    assert permutation.forward(np.arange(n)).tolist() == places
+    assert permutation.backward(np.array(places)).tolist() == list(range(n))
+    assert permuted(bits, *arguments).tolist() == expected.tolist()
+    assert prefix_parity(permuted(bits, *arguments)).tolist() == [0, *(np.cumsum(expected) % 2).tolist()]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "qber", "digest"),
+    [
+        ("standard", 0.03, "4a2b7b1aaa989e05"),
+        ("standard", 0.08, "78a22e9c55a71eb1"),
+        ("low_leak", 0.03, "941ccd701a25151a"),
+        ("low_leak", 0.008, "be856f4451310312"),
+    ],
+)
+def test_questions_and_answers_stay_those_of_the_protocol_version(schedule: Schedule, qber: float, digest: str) -> None:
+    """Ends of one version must agree on the questions, so these digests change with `PROTOCOL_VERSION` alone."""
+    source = np.random.RandomState(7)  # its stream is frozen
+    alice = source.randint(0, 2, 90_000).astype(np.uint8)
+    bob = alice ^ (source.random_sample(alice.size) < qber).astype(np.uint8)
+    tables, corrector = (
+        ParityTables(alice, b"seed", 5),
+        Corrector(bob, block_sizes(schedule, alice.size, qber), b"seed", 5),
+    )
+    said = hashlib.sha256()
+    while (question := corrector.question()) is not None:
+        if isinstance(question, BlockQuestion):
+            tables.open_pass()
+            positions = block_positions(question.number, question.size, alice.size)
+        else:
+            positions = question.positions
+        parities = tables.parities(question.number, positions)
+        said.update(b"%d|%b|%b" % (question.number, positions.astype("<u4").tobytes(), parities.tobytes()))
+        corrector.answer(parities)
+    assert said.hexdigest()[:16] == digest
+    assert np.array_equal(alice, bob)
 
 
 def test_permutations_scatter_neighbours_like_a_random_one() -> None:

@@ -56,7 +56,11 @@ def pack_slots(slots: NDArray[np.int64], previous: int) -> tuple[bytes, bytes]:
 
         short, far = _fast_sifting.pack_slots(slots, previous, _WIDE)
         return short.astype("<u2", copy=False).tobytes(), far.astype("<i8", copy=False).tobytes()
-    distances = np.diff(slots, prepend=previous)
+    distances = np.empty_like(slots)
+    distances[:1] = slots[:1] - previous
+    np.subtract(slots[1:], slots[:-1], out=distances[1:])
+    if not slots.size or distances.max() < _WIDE:
+        return distances.astype("<u2").tobytes(), b""
     wide = distances >= _WIDE
     return np.where(wide, _WIDE, distances).astype("<u2").tobytes(), distances[wide].astype("<i8").tobytes()
 
@@ -65,23 +69,27 @@ def unpack_slots(data: bytes, wide: bytes, previous: int) -> NDArray[np.int64]:
     """Return the ascending int64[n] slots, all above `previous`, that was packed."""
     if len(data) % 2 or len(wide) % 8:
         raise MessageError("slot distances are cut")
-    if fast.enabled(len(data) // 2):
+    short, far = np.frombuffer(data, "<u2"), np.frombuffer(wide, "<i8")
+    if fast.enabled(short.size):
         from tokaido.emulators.distillation import _fast_sifting  # noqa: PLC0415
 
-        short, long = np.frombuffer(data, "<u2").astype(np.uint16), np.frombuffer(wide, "<i8").astype(np.int64)
-        slots = _fast_sifting.unpack_slots(short, long, previous, wide=_WIDE, largest=_LARGEST_SLOT)
-        if slots is None:
+        copies = short.astype(np.uint16), far.astype(np.int64)  # kernels take no arrays that are read-only
+        unpacked = _fast_sifting.unpack_slots(*copies, previous, wide=_WIDE, largest=_LARGEST_SLOT)
+        if unpacked is None:
             raise MessageError("slots do not ascend, or wide slot distances do not fit")
-        return slots
-    distances = np.frombuffer(data, "<u2").astype(np.int64)
-    far = np.frombuffer(wide, "<i8")
-    places = np.flatnonzero(distances == _WIDE)
+        return unpacked
+    places = np.flatnonzero(short == _WIDE)
     if places.size != far.size or (far < _WIDE).any() or (far > _LARGEST_SLOT).any():
         raise MessageError("wide slot distances do not fit")
-    distances[places] = far
-    if (distances < 1).any() or previous + float(distances.sum(dtype=np.float64)) > 1.5 * _LARGEST_SLOT:
+    last = previous + float(short.sum(dtype=np.int64) - _WIDE * far.size) + float(far.sum(dtype=np.float64))
+    if not short.all() or last > 1.5 * _LARGEST_SLOT:
         raise MessageError("slots do not ascend")
-    slots = np.cumsum(distances, out=distances) + previous
+    steps: NDArray[np.integer] = short
+    if far.size:
+        steps = short.astype(np.int64)
+        steps[places] = far
+    slots = np.cumsum(steps, dtype=np.int64)
+    slots += previous
     if slots.size and slots[-1] > _LARGEST_SLOT:
         raise MessageError("slots do not ascend")
     return slots

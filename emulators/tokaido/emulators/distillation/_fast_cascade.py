@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint64]
     Positions = NDArray[np.int64]
     Numbers = NDArray[np.uint32]
+    Intervals = tuple[Positions, Positions, Positions, Bits]
+
+    from tokaido.emulators.distillation._shuffle_kernels import Rounds
 
 _CHUNK: Final = 1024  # positions permuted at a time, so that the map runs over vectors
 _ONE: Final = np.uint64(1)
@@ -25,9 +28,9 @@ _ALL: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
 class FastPassBits:
-    """As `PassBits`: `order` gives the permutation's factors, addends, mask and shift; None is the identity."""
+    """As `PassBits`, of a frame that is not in the order of the pass yet; `order` is `Permutation.order`."""
 
-    def __init__(self, bits: Bits, order: tuple[Numbers, Numbers, np.uint32, np.uint32] | None) -> None:
+    def __init__(self, bits: Bits, order: tuple[Rounds, np.uint32, np.uint32] | None) -> None:
         words = -(-bits.size // 64)
         self._words: Words = np.zeros(words, np.uint64)
         self._table: Words = np.empty(words, np.uint64)
@@ -38,41 +41,26 @@ class FastPassBits:
         _add_up(self._words, self._table)
 
     def parities(self, positions: Positions) -> Bits:
-        """Return the parities of the bits before these positions, from 0 to n."""
+        """As `PassBits.parities`."""
         out = np.empty(positions.size, np.uint8)
         _look_up(self._table, positions, out)
         return out
 
-    def halve(
-        self,
-        heard: Bits,
-        bounds: tuple[Positions, Positions],
-        at_low: Bits,
-        active: Positions,
-        middles: Positions,
-    ) -> tuple[Positions, Positions]:
+    def halve(self, heard: Bits, middles: Positions, low: Positions, high: Positions, at_low: Bits) -> Intervals:
         """As `PassBits.halve`."""
-        following, asked = np.empty_like(active), np.empty_like(middles)
-        count = _halve(self._table, heard, *bounds, at_low, active, middles, following, asked)
-        return following[:count], asked[:count]
+        found = np.empty(low.size, np.int64)
+        longer = _halve(self._table, heard, middles, low, high, at_low, found)
+        return found[: low.size - longer], low[:longer], high[:longer], at_low[:longer]
 
     def flip(self, places: Numbers) -> None:
-        """Flip the bits at these places, each named once."""
+        """As `PassBits.flip`."""
         _flip(places, self._words)
         _add_up(self._words, self._table)
 
     @staticmethod
-    def toggle(known: Positions, places: Numbers, odd: Bits) -> None:
+    def toggle(marks: Positions, places: Numbers, odd: Bits) -> None:
         """As `PassBits.toggle`."""
-        _toggle(known, places, odd)
-
-    @staticmethod
-    def merge(known: Positions, parity: Bits, asked: Positions, heard: Bits) -> tuple[Positions, Bits]:
-        """As `PassBits.merge`."""
-        size = known.size + asked.size
-        positions, parities = np.empty(size, np.int64), np.empty(size, np.uint8)
-        _merge(known, parity, asked, heard, positions, parities)
-        return positions, parities
+        _toggle(marks, places, odd)
 
     def wipe(self) -> None:
         """Overwrite the bits and their parities."""
@@ -80,14 +68,9 @@ class FastPassBits:
         self._table.fill(0)
 
 
-def walk(positions: Numbers, constants: tuple[Numbers, Numbers, np.uint32, np.uint32], n: int, *, back: bool) -> None:
-    """Replace each position from 0 to n - 1 by what a permutation, or its inverse, makes of it."""
-    (_walk_back if back else _walk)(positions, *constants, n)
-
-
 # --- kernels: indices are not checked here --------------------------------------------------------------------------
 
-_ORDER: Final = "uint32[::1], uint32[::1], uint32, uint32"
+_ORDER: Final = "UniTuple(UniTuple(uint32, 2), 4), uint32, uint32"
 
 
 @compiled("void(uint8[::1], uint64[::1])")
@@ -97,24 +80,17 @@ def _pack(bits: Bits, words: Words) -> None:
 
 
 @compiled(f"void(uint8[::1], {_ORDER}, uint64[::1])")
-def _gather(bits: Bits, factors: Numbers, addends: Numbers, mask: np.uint32, shift: np.uint32, words: Words) -> None:
+def _gather(bits: Bits, rounds: Rounds, mask: np.uint32, shift: np.uint32, words: Words) -> None:
     """Write the frame in the order of the pass. Positions outside of it walk on together, those few that are left."""
     n = bits.size
-    f0, f1, f2, f3 = factors[0], factors[1], factors[2], factors[3]
-    a0, a1, a2, a3 = addends[0], addends[1], addends[2], addends[3]
     at, outside = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK + 1, np.int64)
     for start in range(0, n, _CHUNK):
         size = min(_CHUNK, n - start)
         for i in range(size):
             x = np.uint32(start + i)
-            x = np.uint32((x * f0 + a0) & mask)
-            x = np.uint32(x ^ x >> shift)
-            x = np.uint32((x * f1 + a1) & mask)
-            x = np.uint32(x ^ x >> shift)
-            x = np.uint32((x * f2 + a2) & mask)
-            x = np.uint32(x ^ x >> shift)
-            x = np.uint32((x * f3 + a3) & mask)
-            x = np.uint32(x ^ x >> shift)
+            for factor, addend in rounds:
+                x = np.uint32((x * factor + addend) & mask)
+                x = np.uint32(x ^ x >> shift)
             at[i] = x
         walking = 0
         for i in range(size):
@@ -125,8 +101,8 @@ def _gather(bits: Bits, factors: Numbers, addends: Numbers, mask: np.uint32, shi
             for j in range(walking):
                 i = outside[j]
                 x = at[i]
-                for turn in range(4):
-                    x = np.uint32((x * factors[turn] + addends[turn]) & mask)
+                for factor, addend in rounds:
+                    x = np.uint32((x * factor + addend) & mask)
                     x = np.uint32(x ^ x >> shift)
                 at[i] = x
                 outside[left] = i
@@ -140,31 +116,31 @@ def _gather(bits: Bits, factors: Numbers, addends: Numbers, mask: np.uint32, shi
 
 
 @compiled(f"void(uint32[::1], {_ORDER}, int64)")
-def _walk(positions: Numbers, factors: Numbers, addends: Numbers, mask: np.uint32, shift: np.uint32, n: int) -> None:
-    for i in range(positions.size):
-        x = positions[i]
+def walk(places: Numbers, rounds: Rounds, mask: np.uint32, shift: np.uint32, n: int) -> None:
+    """Replace each place, from 0 to n - 1, by where the permutation sends it."""
+    for i in range(places.size):
+        x = places[i]
         while True:
-            for turn in range(4):
-                x = np.uint32((x * factors[turn] + addends[turn]) & mask)
+            for factor, addend in rounds:
+                x = np.uint32((x * factor + addend) & mask)
                 x = np.uint32(x ^ x >> shift)
             if x < n:
                 break
-        positions[i] = x
+        places[i] = x
 
 
 @compiled(f"void(uint32[::1], {_ORDER}, int64)")
-def _walk_back(
-    positions: Numbers, inverses: Numbers, addends: Numbers, mask: np.uint32, shift: np.uint32, n: int
-) -> None:
-    for i in range(positions.size):
-        x = positions[i]
+def walk_back(places: Numbers, rounds: Rounds, mask: np.uint32, shift: np.uint32, n: int) -> None:
+    """Replace each place by what the permutation sends to it; `rounds` are the inverse ones, last first."""
+    for i in range(places.size):
+        x = places[i]
         while True:
-            for turn in range(3, -1, -1):
+            for inverse, addend in rounds:
                 x = np.uint32(x ^ x >> shift)
-                x = np.uint32((x - addends[turn]) * inverses[turn] & mask)
+                x = np.uint32((x - addend) * inverse & mask)
             if x < n:
                 break
-        positions[i] = x
+        places[i] = x
 
 
 @compiled("void(uint64[::1], uint64[::1])")
@@ -195,33 +171,22 @@ def _look_up(table: Words, positions: Positions, out: Bits) -> None:
         out[i] = _parity(table, positions[i])
 
 
-@compiled(
-    "int64(uint64[::1], " + "uint8[::1], int64[::1], int64[::1], uint8[::1], " + "int64[::1]," * 3 + "int64[::1])"
-)
+@compiled("int64(uint64[::1], uint8[::1], int64[::1], int64[::1], int64[::1], uint8[::1], int64[::1])")
 def _halve(
-    table: Words,
-    heard: Bits,
-    low: Positions,
-    high: Positions,
-    at_low: Bits,
-    active: Positions,
-    middles: Positions,
-    following: Positions,
-    asked: Positions,
+    table: Words, heard: Bits, middles: Positions, low: Positions, high: Positions, at_low: Bits, found: Positions
 ) -> int:
-    """Halve intervals, and write the numbers and the middles of those that are longer than a bit; return how many."""
-    count = 0
-    for i in range(active.size):
-        interval, middle = active[i], middles[i]
-        if (heard[i] ^ _parity(table, middle)) != at_low[interval]:
-            high[interval] = middle
+    """Halve intervals, move those that are longer than a bit together, and return how many they are."""
+    longer = short = 0
+    for i in range(low.size):
+        first, last, middle, difference = low[i], high[i], middles[i], at_low[i]
+        if (heard[i] ^ _parity(table, middle)) != difference:
+            last = middle
         else:
-            low[interval] = middle
-        if high[interval] - low[interval] > 1:
-            following[count] = interval
-            asked[count] = (low[interval] + high[interval]) >> 1
-            count += 1
-    return count
+            first = middle
+        low[longer], high[longer], at_low[longer], found[short] = first, last, difference, first
+        longer += int(last - first > 1)
+        short += int(last - first == 1)
+    return longer
 
 
 @compiled("void(uint32[::1], uint64[::1])")
@@ -231,26 +196,14 @@ def _flip(places: Numbers, words: Words) -> None:
 
 
 @compiled("void(int64[::1], uint32[::1], uint8[::1])")
-def _toggle(known: Positions, places: Numbers, odd: Bits) -> None:
+def _toggle(marks: Positions, places: Numbers, odd: Bits) -> None:
     for i in range(places.size):
         place = places[i]
-        low, high = 0, known.size
+        low, high = 0, marks.size
         while high - low > 1:
             middle = (low + high) >> 1
-            if known[middle] <= place:
+            if marks[middle] >> 1 <= place:
                 low = middle
             else:
                 high = middle
-        odd[low] ^= 1
-
-
-@compiled("void(int64[::1], uint8[::1], int64[::1], uint8[::1], int64[::1], uint8[::1])")
-def _merge(known: Positions, parity: Bits, asked: Positions, heard: Bits, positions: Positions, parities: Bits) -> None:
-    i = 0
-    for j in range(asked.size):
-        while i < known.size and known[i] < asked[j]:
-            positions[i + j], parities[i + j] = known[i], parity[i]
-            i += 1
-        positions[i + j], parities[i + j] = asked[j], heard[j]
-    for rest in range(i, known.size):
-        positions[rest + asked.size], parities[rest + asked.size] = known[rest], parity[rest]
+        odd[low] ^= np.uint8(1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokaido.emulators import fast
+from tokaido.emulators.distillation._shuffle_kernels import prefix_parity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     Bits = NDArray[np.uint8]
     Positions = NDArray[np.int64]
-    Places = NDArray[np.integer]
+    Places = NDArray[np.uint32]
+    Intervals = tuple[Positions, Positions, Positions, Bits]
 
 
 def pass_bits(bits: Bits, shuffle: Permutation | None) -> PassBits | FastPassBits:
@@ -29,22 +31,14 @@ def pass_bits(bits: Bits, shuffle: Permutation | None) -> PassBits | FastPassBit
     return PassBits(shuffle.gather(bits) if shuffle else bits.copy())
 
 
-def prefix_parity(bits: Bits) -> Bits:
-    """Return uint8[n + 1], where element i is the parity of the first i bits of uint8[n].
-
-    The running XOR is taken over 64-bit words by doubling shifts, ten times faster than bit by bit.
-    """
-    n = bits.size
-    packed = np.packbits(bits, bitorder="little")
-    words = np.zeros(packed.size // 8 + 1, "<u8")
-    words.view(np.uint8)[: packed.size] = packed
-    for shift in (1, 2, 4, 8, 16, 32):
-        words ^= words << np.uint64(shift)
-    carry = np.bitwise_xor.accumulate(words >> np.uint64(63))
-    words[1:] ^= np.uint64(0) - carry[:-1]
-    prefix = np.zeros(n + 1, np.uint8)
-    prefix[1:] = np.unpackbits(words.view(np.uint8), count=n, bitorder="little")
-    return prefix
+def put_aside(low: Positions, high: Positions, at_low: Bits) -> Intervals:
+    """Return where intervals of one bit are, and the low and high ends and differences of the longer ones."""
+    length = high - low
+    short = np.flatnonzero(length == 1)
+    if not short.size:
+        return low[:0], low, high, at_low
+    rest = np.flatnonzero(length > 1)
+    return low.take(short), low.take(rest), high.take(rest), at_low.take(rest)
 
 
 class PassBits:
@@ -60,25 +54,14 @@ class PassBits:
             self._table = prefix_parity(self._bits)
         return self._table.take(positions)
 
-    def halve(
-        self,
-        heard: Bits,
-        bounds: tuple[Positions, Positions],
-        at_low: Bits,
-        active: Positions,
-        middles: Positions,
-    ) -> tuple[Positions, Positions]:
-        """Halve intervals that hold an odd number of errors, and return which go on and their middles.
+    def halve(self, heard: Bits, middles: Positions, low: Positions, high: Positions, at_low: Bits) -> Intervals:
+        """Halve intervals that hold an odd number of errors, each longer than a bit, and return as `put_aside`.
 
-        `bounds` are low and high ends of all intervals, and are changed; `at_low` is the difference to the peer's
-        parity at the low ends; `active` are the intervals that are halved, at `middles`, where `heard` is the peer's.
+        `heard` are the peer's parities at the `middles`, `low` and `high` the ends, and `at_low` the differences of
+        parity at the low ends. The arrays of the intervals may be overwritten.
         """
-        low, high = bounds
-        odd_left = (heard ^ self.parities(middles)) != at_low[active]
-        high[active[odd_left]] = middles[odd_left]
-        low[active[~odd_left]] = middles[~odd_left]
-        following = active[high[active] - low[active] > 1]
-        return following, (low[following] + high[following]) >> 1
+        odd_left = (heard ^ self.parities(middles)) != at_low
+        return put_aside(np.where(odd_left, low, middles), np.where(odd_left, middles, high), at_low)
 
     def flip(self, places: Places) -> None:
         """Flip the bits at these places, each named once."""
@@ -86,16 +69,13 @@ class PassBits:
         self._table = None
 
     @staticmethod
-    def toggle(known: Positions, places: Places, odd: Bits) -> None:
-        """Change the parity of the interval between neighbours of `known`, ascending from 0, that holds each place."""
-        intervals = np.searchsorted(known, places, "right") - 1
-        odd ^= np.bincount(intervals, minlength=odd.size).astype(np.uint8) & 1
+    def toggle(marks: Positions, places: Places, odd: Bits) -> None:
+        """Change the parity of the interval that holds each place. The lowest bit of `marks`, ascending, is a parity.
 
-    @staticmethod
-    def merge(known: Positions, parity: Bits, asked: Positions, heard: Bits) -> tuple[Positions, Bits]:
-        """Return two ascending lists of positions without a common one as one, and so the parities at them."""
-        at = np.searchsorted(known, asked)
-        return np.insert(known, at, asked), np.insert(parity, at, heard)
+        Interval j lies between marks j and j + 1; its end does not belong to it.
+        """
+        intervals = np.searchsorted(marks, places.astype(np.int64) << 1 | 1, "right") - 1
+        np.bitwise_xor.at(odd, intervals, np.uint8(1))
 
     def wipe(self) -> None:
         """Overwrite the bits and their parities."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from tokaido.emulators.distillation._pass_bits import pass_bits
+from tokaido.emulators.distillation._pass_bits import pass_bits, put_aside
 from tokaido.emulators.distillation._permutation import Permutation
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 
@@ -116,12 +116,11 @@ class ParityTables:
 
 @dataclass(slots=True)
 class _Pass:
-    """What the receiver knows of one pass. Interval j lies between known[j] and known[j + 1]."""
+    """What the receiver knows of one pass. Interval j lies between the positions of marks j and j + 1."""
 
     permutation: Permutation | None  # None is the identity
     bits: PassBits | FastPassBits  # corrections included
-    known: Positions
-    parity: Bits  # the transmitter's, at `known`
+    marks: Positions  # ascending, 2 * position + the transmitter's parity there
     odd: Bits  # per interval: 1 if it differs from the transmitter's
 
 
@@ -203,17 +202,16 @@ class Corrector:
 
     def _open_pass(self, number: int) -> None:
         shuffle = Permutation(self._seed, self._frame, number, self.bits.size) if number else None
-        empty = np.empty(0, np.uint8)
-        self._passes.append(_Pass(shuffle, pass_bits(self.bits, shuffle), np.empty(0, np.int64), empty, empty))
+        bits = pass_bits(self.bits, shuffle)
+        self._passes.append(_Pass(shuffle, bits, np.empty(0, np.int64), np.empty(0, np.uint8)))
 
     def _take_blocks(self, parities: Bits, positions: Positions) -> None:
-        state, n = self._passes[-1], self.bits.size
-        state.known = np.concatenate(([0], positions))
-        state.parity = np.concatenate((np.zeros(1, np.uint8), parities))
+        state = self._passes[-1]
+        marks = [np.zeros(1, np.int64), _marks(positions, parities)]
         if len(self._passes) > 1:  # the parity of the whole frame is the same in every pass
-            state.known = np.append(state.known, n)
-            state.parity = np.append(state.parity, self._passes[0].parity[-1])
-        difference = state.parity ^ state.bits.parities(state.known)
+            marks.append(self._passes[0].marks[-1:])
+        state.marks = np.concatenate(marks)
+        difference = (state.marks & 1).astype(np.uint8) ^ state.bits.parities(state.marks >> 1)
         state.odd = difference[1:] ^ difference[:-1]
 
     def _finish_batch(self) -> None:
@@ -222,51 +220,67 @@ class Corrector:
         self._batch = None
         current = self._passes[batch.number]
         batch.merge(current)
-        found = current.permutation.forward(batch.low) if current.permutation else batch.low.astype(np.uint32)
+        places = batch.places()
+        found = current.permutation.forward(places) if current.permutation else places.astype(np.uint32)
         if self.corrected[found].any():  # an interval of one bit is certain, so no bit can be wrong twice
             raise BlockAbortError(AbortReason.VERIFICATION_FAILED, "the transmitter's parities contradict one another")
         self.corrected[found] = 1
         self.error_count += found.size
         self.bits[found] ^= 1
-        current.bits.flip(batch.low.astype(np.uint32))
+        current.bits.flip(places.astype(np.uint32))
         for state in self._passes:
             if state is not current:
-                places = state.permutation.backward(found) if state.permutation else found
-                state.bits.flip(places)
-                state.bits.toggle(state.known, places, state.odd)
+                there = state.permutation.backward(found) if state.permutation else found
+                state.bits.flip(there)
+                state.bits.toggle(state.marks, there, state.odd)
+
+
+def _marks(positions: NDArray[np.integer], parities: Bits | np.uint8) -> Positions:
+    """Return int64[n], positions with parities in the lowest bit, which sort by position."""
+    return positions.astype(np.int64) << 1 | parities
 
 
 class _Batch:
-    """All intervals of one pass with an odd difference, bisected together."""
+    """All intervals of one pass with an odd difference, bisected together.
+
+    The arrays are of the intervals that are longer than one bit, in ascending order; `_done` has the others.
+    """
 
     def __init__(self, number: int, state: _Pass) -> None:
-        intervals = np.flatnonzero(state.odd == 1)
+        intervals = np.flatnonzero(state.odd)
         self.number = number
-        self.low = state.known[intervals]
-        self._high = state.known[intervals + 1]
+        marks = state.marks.take(intervals)
+        self._low = marks >> 1
+        self._high = state.marks.take(intervals + 1) >> 1
         self._bits = state.bits
-        self._at_low = state.parity[intervals] ^ state.bits.parities(self.low)
-        self._asked: list[Positions] = []
-        self._heard: list[Bits] = []
-        self._active = np.flatnonzero(self._high - self.low > 1)
-        self.middles: Positions = (self.low[self._active] + self._high[self._active]) >> 1
+        self._at_low = (marks & 1).astype(np.uint8) ^ self._bits.parities(self._low)
+        self._heard: list[Positions] = []
+        self._done: list[Positions] = []
+        self._go_on(put_aside(self._low, self._high, self._at_low))
 
     @property
     def unfinished(self) -> bool:
         """Whether some interval is longer than one bit."""
-        return self._active.size > 0
+        return self.middles.size > 0
 
     def narrow(self, parities: Bits) -> None:
         """Halve the unfinished intervals with the transmitter's parities at their middles."""
-        self._asked.append(self.middles)
-        self._heard.append(parities)
-        bounds = self.low, self._high
-        self._active, self.middles = self._bits.halve(parities, bounds, self._at_low, self._active, self.middles)
+        self._heard.append(_marks(self.middles, parities))
+        self._go_on(self._bits.halve(parities, self.middles, self._low, self._high, self._at_low))
+
+    def places(self) -> Positions:
+        """Return where the errors are, once every interval is one bit long."""
+        return np.concatenate(self._done)
 
     def merge(self, state: _Pass) -> None:
         """Enter what was asked into the pass; with the batch's corrections none of its intervals stays odd."""
-        if self._asked:
-            asked, heard = np.concatenate(self._asked), np.concatenate(self._heard)
-            order = np.argsort(asked)
-            state.known, state.parity = state.bits.merge(state.known, state.parity, asked[order], heard[order])
-        state.odd = np.zeros(state.known.size - 1, np.uint8)
+        if self._heard:
+            state.marks = np.concatenate((state.marks, *self._heard))
+            state.marks.sort(kind="stable")  # a few ascending runs, which this kind finds
+        state.odd = np.zeros(state.marks.size - 1, np.uint8)
+
+    def _go_on(self, intervals: tuple[Positions, Positions, Positions, Bits]) -> None:
+        """Note which bits were found, and take the middles of the intervals that are longer."""
+        found, self._low, self._high, self._at_low = intervals
+        self._done.append(found)
+        self.middles = self._low + self._high >> 1
