@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STEP_NS = 50_000_000
 LIMIT_S = 200.0
-"""Emulated time within which each thing that is waited for must happen."""
+"""Emulated time within which each key and each state must come."""
 LOSS_DB = FIELD_FIBRE.total_loss_db
 FIELD = preset("t12", settings="short-block", channel_loss_db=LOSS_DB)
 SHORT = dataclasses.replace(  # as in the demonstration: made for blocks of 1e6 bits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
 
@@ -246,6 +247,7 @@ def test_a_room_that_cooling_cannot_make_up_for_warms_the_detectors_and_costs_ke
         ({"seconds": 0.0}, "seconds"),
         ({"step_s": math.nan}, "step_s"),
         ({"realign_s": -1.0}, "realign_s"),
+        ({"row_s": 0.0}, "row_s"),
         ({"pulses_per_block": 1e6}, "give 1e"),
         ({"drift": "submarine"}, "submarine"),
         ({"method": "lim", "bound": "gaussian"}, "gaussian"),
@@ -261,3 +263,35 @@ def test_parameters_without_light_give_a_day_without_key() -> None:
     day = simulate_day(dark, drift="calm", seconds=60, pulses_per_block=1e10)
     assert day.secret_bits == 0
     assert np.isnan(day.qber_x).all()
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_means_of_steps_and_totals_stay() -> None:
+    options = {"drift": "aerial", "seconds": 5_000.0, "pulses_per_block": 6e10, "seed": 4}
+    steps, rows = (simulate_day(LINK, row_s=row_s, **options) for row_s in (None, 600.0))  # type: ignore[arg-type]
+    assert (rows.blocks, rows.alarms, rows.seconds) == (steps.blocks, steps.alarms, steps.seconds)
+    assert rows.shares == steps.shares
+    assert steps.share("REALIGN") == np.mean(steps.state == "REALIGN") > 0
+    assert (steps.step_s, rows.step_s) == (1.0, 600.0)
+    assert rows.time_s.tolist() == [600.0 * row for row in range(9)]
+    pieces = [slice(begin, begin + 600) for begin in range(0, 5_000, 600)]  # the last one is shorter
+    assert rows.state.tolist() == [steps.state[piece][0] for piece in pieces]
+    for name in ("loss_db", "phase_error_rad", "delay_offset_ps", "sifted_key_rate", "secret_key_rate"):
+        means = [getattr(steps, name)[piece].mean() for piece in pieces]
+        assert getattr(rows, name) == pytest.approx(means)
+    errors = [np.nansum(steps.qber_z[p] * steps.sifted_key_rate[p]) / steps.sifted_key_rate[p].sum() for p in pieces]
+    assert rows.qber_z == pytest.approx(errors)
+
+
+def test_memory_does_not_grow_with_time_where_rows_do_not() -> None:
+    def peak(seconds: float) -> int:
+        tracemalloc.start()
+        simulate_day(LINK, drift="calm", seconds=seconds, row_s=seconds / 4, step_s=10.0, pulses_per_block=1e14)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(1e4)
+    assert peak(8e4) < 1.2 * peak(1e4)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from ._block_keys import BlockKeys, DayMethod
+from ._day_rows import Rows
 from ._drift import Drift, DriftKind, DriftSettings, drift_settings
 from ._expectation import Met, drawn_counts
 from ._finite_key import KeyLength
@@ -21,6 +22,8 @@ from ._loops import Loops, LoopSettings, dark_count_scale, efficiency_scale
 from ._lucamarini import AnyBound, LucamariniKey
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from ._parameters import LinkParameters
@@ -67,11 +70,14 @@ class DayBlock:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DayOfLink:
-    """What became of a link. Arrays have one element a step, shape (steps,); time 0 is midnight."""
+    """What became of a link. Arrays have one element a step, or one a row of steps: then means; time 0 is midnight."""
 
+    seconds: float
+    """How long it was, in s."""
     step_s: float
+    """Time that an element of the arrays stands for; the last one may stand for less."""
     time_s: NDArray[np.float64]
-    """Begin of each step."""
+    """Begin of each element."""
     loss_db: NDArray[np.float64]
     """Channel loss."""
     phase_error_rad: NDArray[np.float64]
@@ -87,7 +93,9 @@ class DayOfLink:
     secret_key_rate: NDArray[np.float64]
     """Key of the block that the step belongs to, over the time of that block, in bit/s; 0 where it was not finished."""
     state: NDArray[np.str_]
-    """RUN, DEGRADED or REALIGN."""
+    """RUN, DEGRADED or REALIGN; at the begin of each element."""
+    shares: Mapping[LinkState, float]
+    """Fraction of the time that the link was in each state that occurred, steps counted."""
     alarms: tuple[DayAlarm, ...]
     """In order of their begin."""
     blocks: tuple[DayBlock, ...]
@@ -102,18 +110,13 @@ class DayOfLink:
     """What the method's proof lets an eavesdropper do: "general attacks", or "collective attacks" with Lucamarini."""
 
     @property
-    def seconds(self) -> float:
-        """How long it was, in s."""
-        return self.time_s.size * self.step_s
-
-    @property
     def secret_bits(self) -> int:
         """Key of the whole day."""
         return sum(block.key.bits for block in self.blocks)
 
     def share(self, state: LinkState) -> float:
         """Return the fraction of the time that the link was in a state."""
-        return float(np.mean(self.state == state))
+        return self.shares.get(state, 0.0)
 
 
 def simulate_day(
@@ -123,6 +126,7 @@ def simulate_day(
     loops: LoopSettings | None = None,
     seconds: float = 86_400.0,
     step_s: float = 1.0,
+    row_s: float | None = None,
     seed: int = 0,
     pulses_per_block: float | None = None,
     realign_s: float = 40.0,
@@ -137,6 +141,8 @@ def simulate_day(
         loops: What the receiver does against it.
         seconds: How long.
         step_s: Drift is constant and counts are drawn for each step.
+        row_s: Time that an element of the result's arrays stands for, in whole steps; default: a step. With 3600 s the
+            arrays of a month need 60 kB and not 270 MB; totals, blocks and alarms are the same.
         seed: Decides drift and counts.
         pulses_per_block: Pulses of a block, rounded to whole steps; default: what the parameters say
             (`block_pulses`).
@@ -147,7 +153,9 @@ def simulate_day(
     Raises:
         ValueError: A time is not possible, or a block is shorter than a step.
     """
-    for name, value in (("seconds", seconds), ("step_s", step_s), ("realign_s", realign_s)):
+    row_s = step_s if row_s is None else row_s
+    times = ("seconds", seconds), ("step_s", step_s), ("row_s", row_s), ("realign_s", realign_s)
+    for name, value in times:
         if not 0 < value < math.inf:
             raise ValueError(f"{name} = {value!r} is not possible: give a finite time in s, > 0")
     pulses = params.clock_rate_hz * params.duty * step_s
@@ -168,7 +176,7 @@ def simulate_day(
         realign_s=realign_s,
         settle=BlockKeys(params, method, bound, steps_per_block * pulses),
     )
-    return day.live(steps)
+    return day.live(steps, max(round(row_s / step_s), 1))
 
 
 class _Day:
@@ -197,34 +205,32 @@ class _Day:
         self._state: LinkState = "RUN"
         self._since_s = 0.0
         self._tracked_s = 0.0
-        self._seen: list[NDArray[np.int64]] = []  # counts since the last small correction
+        self._seen = np.zeros((2, 2, 3), np.int64)  # counts since the last small correction
         self._reference = 0.0
         self._degrading = False
-        self._open: list[tuple[int, NDArray[np.int64]]] = []  # steps of the open block
+        self._open = np.zeros((2, 2, 3), np.int64)  # counts of the open block,
+        self._open_steps = 0  # which has had so many steps
+        self._spent: dict[LinkState, int] = {}
         self._aborted = False
         self._blocks: list[DayBlock] = []
         self._alarms: list[DayAlarm] = []
         self._active: dict[str, float] = {}
 
-    def live(self, steps: int) -> DayOfLink:
-        world = np.empty((5, steps))
-        counts = np.zeros((steps, 2, 2, 3), np.int64)
-        states = np.empty(steps, "<U8")
+    def live(self, steps: int, steps_per_row: int) -> DayOfLink:
+        self._rows = Rows(steps, steps_per_row, world=5)
         for begin in range(0, steps, self._look_steps):
             end = min(begin + self._look_steps, steps)
-            states[begin:end] = self._state
-            for step in range(begin, end):
-                world[:, step] = self._pass()
+            self._spent[self._state] = self._spent.get(self._state, 0) + end - begin
+            world = np.array([self._pass() for _ in range(begin, end)]).T
+            self._rows.add(begin, world, self._state)
             if self._state == "REALIGN":
                 self._end_realignment(end)
                 continue
-            counts[begin:end] = self._count(world[:, begin:end])
-            for step in range(begin, end):
-                self._open.append((step, counts[step]))
-                if len(self._open) == self._steps_per_block:
-                    self._end_block()
-            self._look(counts[begin:end].sum(axis=0), end)
-        return self._told(world, counts, states)
+            counts = self._count(world)
+            self._rows.add_counts(begin, counts)
+            self._fill_blocks(begin, counts)
+            self._look(counts.sum(axis=0), end)
+        return self._told(steps, steps_per_row)
 
     # --- light ------------------------------------------------------------------------------------------------------
 
@@ -270,15 +276,15 @@ class _Day:
         spent_s = now_s - self._since_s
         if self._aborted or (self._state == "DEGRADED" and out_of_limits and spent_s >= DEGRADED_S):
             self._enter("REALIGN", now_s)
-            self._open.clear()
+            self._open[:], self._open_steps = 0, 0
             return
         if (self._state == "DEGRADED") != out_of_limits:
             self._enter("DEGRADED" if out_of_limits else "RUN", now_s)
-        self._seen.append(counts)
+        self._seen += counts
         if self._state == "RUN" and now_s - self._tracked_s >= self._loops.settings.track_every_s:
-            self._loops.track(_error_rate(sum(self._seen, np.zeros_like(counts))[0]))
+            self._loops.track(_error_rate(self._seen[0]))
             self._tracked_s = now_s
-            self._seen.clear()
+            self._seen[:] = 0
 
     def _end_realignment(self, step: int) -> None:
         now_s = step * self._step_s
@@ -286,16 +292,27 @@ class _Day:
             return
         self._loops.realign()
         self._reference, self._degrading, self._aborted, self._tracked_s = 0.0, False, False, now_s
-        self._seen.clear()
+        self._seen[:] = 0
         for code in ("RATE_LOW", "QBER_ABORT"):
             self._follow(code, False, now_s)
         self._enter("RUN", now_s)
 
-    def _end_block(self) -> None:
-        first, last = self._open[0][0], self._open[-1][0]
-        begin_s, now_s = first * self._step_s, (last + 1) * self._step_s
-        counts = np.sum([counts for _, counts in self._open], axis=0)
-        self._open.clear()
+    def _fill_blocks(self, begin: int, counts: NDArray[np.int64]) -> None:
+        """Add steps to the open block, and end those that are full."""
+        done = 0
+        while done < len(counts):
+            now = min(self._steps_per_block - self._open_steps, len(counts) - done)
+            self._open += counts[done : done + now].sum(axis=0)
+            self._open_steps += now
+            done += now
+            if self._open_steps == self._steps_per_block:
+                self._end_block(begin + done)
+
+    def _end_block(self, step: int) -> None:
+        begin = step - self._steps_per_block
+        begin_s, now_s = begin * self._step_s, step * self._step_s
+        counts = self._open
+        self._open, self._open_steps = np.zeros_like(counts), 0
         qber, key = _error_rate(counts[0]), self._settle.key(counts)
         if qber > QBER_ABORT:  # units go to SECURITY_HOLD; here somebody acknowledges it at once
             self._aborted = True
@@ -304,6 +321,7 @@ class _Day:
         self._follow("NO_KEY", not key.bits, now_s)
         sifted = int(counts[: self._settle.keyed_bases, 0].sum())
         self._blocks.append(DayBlock(begin_s, now_s, sifted, qber, _error_rate(counts[1]), key))
+        self._rows.add_key(begin, step, key.bits)
 
     def _enter(self, state: LinkState, now_s: float) -> None:
         self._state, self._since_s = state, now_s
@@ -316,27 +334,26 @@ class _Day:
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
-    def _told(self, world: NDArray[np.float64], counts: NDArray[np.int64], states: NDArray[np.str_]) -> DayOfLink:
-        steps, settle = states.size, self._settle
-        end_s = steps * self._step_s
+    def _told(self, steps: int, steps_per_row: int) -> DayOfLink:
+        rows, settle, step_s = self._rows, self._settle, self._step_s
+        end_s = steps * step_s
         self._alarms += [DayAlarm(code, begin_s, end_s, lasts=True) for code, begin_s in self._active.items()]
-        secret = np.zeros(steps)
-        for block in self._blocks:
-            steps_of = slice(round(block.begin_s / self._step_s), round(block.end_s / self._step_s))
-            secret[steps_of] = block.key.bits / (block.end_s - block.begin_s)
+        loss_db, phase_rad, polarisation_rad, delay_ps, deviation_k = rows.world
         return DayOfLink(
-            step_s=self._step_s,
-            time_s=np.arange(steps, dtype=np.float64) * self._step_s,
-            loss_db=self._params.channel_loss_db + world[0],
-            phase_error_rad=world[1],
-            polarisation_error_rad=world[2],
-            delay_offset_ps=world[3],
-            detector_deviation_k=world[4],
-            qber_z=_rates(counts[:, 0]),
-            qber_x=_rates(counts[:, 1]),
-            sifted_key_rate=counts[:, : settle.keyed_bases, 0].sum(axis=(1, 2)) / self._step_s,
-            secret_key_rate=secret,
-            state=states,
+            seconds=end_s,
+            step_s=steps_per_row * step_s,
+            time_s=rows.first.astype(np.float64) * step_s,
+            loss_db=self._params.channel_loss_db + loss_db,
+            phase_error_rad=phase_rad,
+            polarisation_error_rad=polarisation_rad,
+            delay_offset_ps=delay_ps,
+            detector_deviation_k=deviation_k,
+            qber_z=rows.error_rates(0),
+            qber_x=rows.error_rates(1),
+            sifted_key_rate=rows.detections(settle.keyed_bases) / step_s,
+            secret_key_rate=rows.key_bits / step_s,
+            state=rows.state,
+            shares={state: spent / steps for state, spent in self._spent.items()},
             alarms=tuple(sorted(self._alarms, key=lambda alarm: alarm.begin_s)),
             blocks=tuple(self._blocks),
             pulses_per_block=self._steps_per_block * self._pulses,
@@ -351,11 +368,3 @@ def _error_rate(counts: NDArray[np.int64]) -> float:
     """Return the error rate of counts of shape (2, 3): detections and errors, by intensity."""
     detected, wrong = counts.sum(axis=1).tolist()
     return wrong / detected if detected else math.nan
-
-
-def _rates(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the error rates of counts of shape (steps, 2, 3)."""
-    detected, wrong = counts.sum(axis=2).T
-    rates = np.full(detected.size, math.nan)
-    np.divide(wrong, detected, out=rates, where=detected > 0)
-    return rates
