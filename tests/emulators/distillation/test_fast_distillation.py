@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from tokaido.emulators import fast
 from tokaido.emulators.distillation._amplification import toeplitz_hash
-from tokaido.emulators.distillation._codec import MessageError, pack_slots, unpack_slots
 from tokaido.emulators.distillation._pass_bits import pass_bits, put_aside
 from tokaido.emulators.distillation._permutation import Permutation
 from tokaido.emulators.distillation._sifting import select
@@ -157,47 +153,6 @@ def test_what_is_sifted(n: int) -> None:
         plain, compiled = both(select, values, mask)
         assert np.array_equal(plain, compiled)
         assert plain.dtype == compiled.dtype
-
-
-LARGEST = 1 << 62
-
-
-@given(
-    st.integers(-1, 1 << 61),
-    st.lists(st.one_of(st.integers(1, 70_000), st.integers(65_534, 65_536), st.integers(1, 1 << 50)), max_size=40),
-)
-@hypothesis_settings(max_examples=100)
-def test_slots_on_the_wire(previous: int, distances: list[int]) -> None:
-    slots = previous + np.cumsum(np.array(distances, np.int64))
-    plain, compiled = both(pack_slots, slots, previous)
-    assert plain == compiled
-    for read in both(unpack_slots, *plain, previous):
-        assert read.tolist() == slots.tolist()
-
-
-@given(
-    st.one_of(
-        st.binary(max_size=40),
-        st.lists(st.sampled_from([0, 1, 65_535]), max_size=9).map(lambda x: np.array(x, "<u2").tobytes()),
-    ),
-    st.one_of(
-        st.binary(max_size=40),
-        st.lists(
-            st.sampled_from([-1, 0, 65_534, 65_535, LARGEST - 70_000, LARGEST - 1, LARGEST, LARGEST + 1]), max_size=4
-        ).map(lambda x: np.array(x, "<i8").tobytes()),
-    ),
-    st.sampled_from([-1, 0, 1, 1 << 40, LARGEST - 65_536, LARGEST - 1, LARGEST]),
-)
-@hypothesis_settings(max_examples=400)
-def test_slots_that_no_honest_peer_would_send(data: bytes, wide: bytes, previous: int) -> None:
-    def read() -> bytes:
-        try:
-            return unpack_slots(data, wide, previous).tobytes()
-        except MessageError:
-            return b"refused"
-
-    plain, compiled = both(read)
-    assert plain == compiled
 
 
 @pytest.mark.parametrize("qber", [0.0, 0.01, 0.03, 0.05, 0.11])

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tokaido.emulators import fast
 from tokaido.hal import ProtocolError
 
 if TYPE_CHECKING:
@@ -29,10 +28,9 @@ def unpack_bits(data: bytes, count: int) -> NDArray[np.uint8]:
     """Return the uint8[count] that was packed; the unused bits of the last byte must be 0."""
     if len(data) != -(-count // 8):
         raise MessageError(f"{len(data)} bytes do not hold {count} bits")
-    bits = np.unpackbits(np.frombuffer(data, np.uint8))
-    if bits[count:].any():
+    if count % 8 and data[-1] & (0xFF >> count % 8):
         raise MessageError("bits beyond the end are set")
-    return bits[:count]
+    return np.unpackbits(np.frombuffer(data, np.uint8), count=count)
 
 
 def pack_labels(labels: NDArray[np.uint8]) -> bytes:
@@ -51,11 +49,6 @@ def unpack_labels(data: bytes, count: int) -> NDArray[np.uint8]:
 
 def pack_slots(slots: NDArray[np.int64], previous: int) -> tuple[bytes, bytes]:
     """Return ascending int64[n] slots as uint16 distances, the first one from `previous`, and the wide distances."""
-    if fast.enabled(slots.size):
-        from tokaido.emulators.distillation import _fast_sifting  # noqa: PLC0415 - compiles, so only when needed
-
-        short, far = _fast_sifting.pack_slots(slots, previous, _WIDE)
-        return short.astype("<u2", copy=False).tobytes(), far.astype("<i8", copy=False).tobytes()
     distances = np.empty_like(slots)
     distances[:1] = slots[:1] - previous
     np.subtract(slots[1:], slots[:-1], out=distances[1:])
@@ -70,19 +63,11 @@ def unpack_slots(data: bytes, wide: bytes, previous: int) -> NDArray[np.int64]:
     if len(data) % 2 or len(wide) % 8:
         raise MessageError("slot distances are cut")
     short, far = np.frombuffer(data, "<u2"), np.frombuffer(wide, "<i8")
-    if fast.enabled(short.size):
-        from tokaido.emulators.distillation import _fast_sifting  # noqa: PLC0415
-
-        copies = short.astype(np.uint16), far.astype(np.int64)  # kernels take no arrays that are read-only
-        unpacked = _fast_sifting.unpack_slots(*copies, previous, wide=_WIDE, largest=_LARGEST_SLOT)
-        if unpacked is None:
-            raise MessageError("slots do not ascend, or wide slot distances do not fit")
-        return unpacked
     places = np.flatnonzero(short == _WIDE)
     if places.size != far.size or (far < _WIDE).any() or (far > _LARGEST_SLOT).any():
         raise MessageError("wide slot distances do not fit")
     last = previous + float(short.sum(dtype=np.int64) - _WIDE * far.size) + float(far.sum(dtype=np.float64))
-    if not short.all() or last > 1.5 * _LARGEST_SLOT:
+    if not short.all() or last > _LARGEST_SLOT:
         raise MessageError("slots do not ascend")
     steps: NDArray[np.integer] = short
     if far.size:
@@ -90,8 +75,6 @@ def unpack_slots(data: bytes, wide: bytes, previous: int) -> NDArray[np.int64]:
         steps[places] = far
     slots = np.cumsum(steps, dtype=np.int64)
     slots += previous
-    if slots.size and slots[-1] > _LARGEST_SLOT:
-        raise MessageError("slots do not ascend")
     return slots
 
 

@@ -115,6 +115,7 @@ class ReceiverDistiller(Distiller):
         self._watch = DetectorWatch(self._pairs)
         self._labels: list[NDArray[np.uint8]] = []
         self._in_flight: dict[int, CorrectedFrame] = {}
+        self._corrected = 0
         self._next_frame = 0
 
     @property
@@ -334,7 +335,7 @@ class ReceiverDistiller(Distiller):
         self._leak.parities += parities.size
         frame.corrector.answer(parities)
         in_flight = sum(other.corrector.error_count for other in self._in_flight.values())
-        check_qber(int(self._counts.key_errors.sum()) + in_flight, self._counts.n, self.settings.qber_abort)
+        check_qber(self._corrected + in_flight, self._bits.size, self.settings.qber_abort)
         self._ask(frame)
 
     def _compare(self, message: VerifyTag) -> None:
@@ -361,6 +362,7 @@ class ReceiverDistiller(Distiller):
         self._estimate.learn_frame(frame.corrector.error_count, frame.size)
         errors = count_intensities(self._intensity[start:end][frame.corrector.corrected == 1])
         self._counts.key_errors += errors
+        self._corrected += frame.corrector.error_count
         frame.corrector.wipe()
         del self._in_flight[frame.number]
         self._send(FrameDone, frame.number, triple(errors), frame.leak)
