@@ -70,7 +70,7 @@ def by_themselves() -> list[Calls]:
     from tokaido.emulators.distillation._amplification import toeplitz_hash
     from tokaido.emulators.distillation._pass_bits import pass_bits
     from tokaido.emulators.distillation._permutation import Permutation
-    from tokaido.emulators.distillation._sifting import select
+    from tokaido.emulators.distillation._sift_kernels import select
     from tokaido.emulators.optics._click_kernel import registered_clicks
 
     rng = np.random.default_rng(1)

@@ -13,7 +13,7 @@ from tokaido.emulators import fast
 from tokaido.emulators.distillation._amplification import toeplitz_hash
 from tokaido.emulators.distillation._pass_bits import pass_bits, put_aside
 from tokaido.emulators.distillation._permutation import Permutation
-from tokaido.emulators.distillation._sifting import select
+from tokaido.emulators.distillation._sift_kernels import select
 from tokaido_testing.distillation import SMALL, distil, messages, raw_data
 
 if TYPE_CHECKING:

@@ -43,29 +43,25 @@ class DetectorWatch:
     def __init__(self, pairs: int = 1) -> None:
         self._counts = np.zeros((pairs, 2, 2), np.int64)
 
-    def count(
-        self,
-        slots: NDArray[np.int64],
-        basis: NDArray[np.uint8],
-        bit: NDArray[np.uint8],
-        keep: NDArray[np.uint8],
-    ) -> None:
-        """Add the detections that are kept: slots int64[n], and basis, bit and keep uint8[n] of 0 and 1.
+    @property
+    def pairs(self) -> int:
+        """How many pairs of detectors are watched."""
+        return self._counts.shape[0]
 
-        Slot s is of pair s mod the number of pairs.
-        """
+    def count_pair(self, key_bits: NDArray[np.uint8], check_bits: NDArray[np.uint8]) -> None:
+        """Add detections of the only pair: the bits of either basis, uint8[n]."""
+        for basis, bits in enumerate((key_bits, check_bits)):
+            ones = np.count_nonzero(bits)
+            self._counts[0, basis] += bits.size - ones, ones
+
+    def count(self, slots: NDArray[np.int64], basis: NDArray[np.uint8], bit: NDArray[np.uint8]) -> None:
+        """Add detections: slots int64[n], basis and bit uint8[n]. Slot s is of pair s mod the number of pairs."""
         pairs = self._counts.shape[0]
+        cells = basis * np.uint8(2) + bit
         if pairs == 1:
-            kept, ones = np.count_nonzero(keep), np.count_nonzero(keep & bit)
-            in_check = keep & basis
-            check, check_ones = np.count_nonzero(in_check), np.count_nonzero(in_check & bit)
-            key, key_ones = kept - check, ones - check_ones
-            self._counts[0] += np.array([[key - key_ones, key_ones], [check - check_ones, check_ones]])
+            self._counts[0] += np.bincount(cells, minlength=4).reshape(2, 2)
         else:
-            kept_at = np.flatnonzero(keep)
-            cells = basis.take(kept_at) * np.uint8(2) + bit.take(kept_at)
-            pair = slots.take(kept_at) % pairs
-            self._counts += np.bincount(pair * 4 + cells, minlength=4 * pairs).reshape(-1, 2, 2)
+            self._counts += np.bincount(slots % pairs * 4 + cells, minlength=4 * pairs).reshape(-1, 2, 2)
 
     @property
     def ones_share(self) -> float:

@@ -88,9 +88,9 @@ def _gather(bits: Bits, rounds: Rounds, mask: np.uint32, shift: np.uint32, words
         size = min(_CHUNK, n - start)
         for i in range(size):
             x = np.uint32(start + i)
-            for factor, addend in rounds:
-                x = np.uint32((x * factor + addend) & mask)
-                x = np.uint32(x ^ x >> shift)
+            for factor, addend in rounds:  # each step cut to 32 bits, so that a vector holds more of them
+                x = np.uint32(np.uint32(np.uint32(x * factor) + addend) & mask)
+                x = np.uint32(x ^ np.uint32(x >> shift))
             at[i] = x
         walking = 0
         for i in range(size):
@@ -108,11 +108,13 @@ def _gather(bits: Bits, rounds: Rounds, mask: np.uint32, shift: np.uint32, words
                 outside[left] = i
                 left += int(x >= n)
             walking = left
-        for word in range(0, size, 64):
+        for word in range(0, size & ~63, 64):
             gathered = np.uint64(0)
-            for i in range(min(64, size - word)):
+            for i in range(64):
                 gathered |= np.uint64(bits[at[word + i]]) << np.uint64(i)
             words[(start + word) >> 6] = gathered
+        for i in range(size & ~63, size):
+            words[(start + i) >> 6] |= np.uint64(bits[at[i]]) << np.uint64(i & 63)
 
 
 @compiled(f"void(uint32[::1], {_ORDER}, int64)")

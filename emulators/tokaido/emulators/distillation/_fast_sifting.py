@@ -1,4 +1,4 @@
-"""Sifting, compiled by numba: `select` of _sifting.py."""
+"""Sifting, compiled by numba: `select` of _sift_kernels.py."""
 
 from __future__ import annotations
 

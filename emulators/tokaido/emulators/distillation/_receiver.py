@@ -48,7 +48,8 @@ from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
 from tokaido.emulators.distillation._settings import FACTOR, frame_bounds
 from tokaido.emulators.distillation._settlement import count_intensities, finite_key, triple
-from tokaido.emulators.distillation._sifting import Detections, PlannedBlock, select
+from tokaido.emulators.distillation._sift_kernels import select, sift_got
+from tokaido.emulators.distillation._sifting import Detections, PlannedBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,17 +250,20 @@ class ReceiverDistiller(Distiller):
             raise BlockAbortError(AbortReason.OUT_OF_ORDER, "a sift result came without announcement")
         slots, basis, bit = self._announced.slots, self._announced.basis, self._announced.bit
         keep = unpack_bits(result.keep, basis.size)
-        in_check = keep & basis
-        key_bits, check_bits = select(bit, keep ^ in_check), select(bit, in_check)
+        key_bits, check_bits = sift_got(basis, bit, keep)
         labels = unpack_labels(result.intensities, key_bits.size + check_bits.size)
         key_labels, check_labels = labels[: key_bits.size], labels[key_bits.size :]
         errors = unpack_bits(result.check_bits, check_bits.size) != check_bits
         self._announced = None
-        self._watch.count(slots, basis, bit, keep)
+        if self._watch.pairs == 1:
+            self._watch.count_pair(key_bits, check_bits)
+        else:
+            kept = np.flatnonzero(keep)
+            self._watch.count(slots.take(kept), basis.take(kept), bit.take(kept))
         self._counts.add_sifted(key_labels, check_labels, errors)
         self._parts.append(key_bits)
         self._labels.append(key_labels)
-        self._totals.sifted_bits += self._parts[-1].size
+        self._totals.sifted_bits += key_bits.size
         self._announce()
 
     def _start(self) -> None:

@@ -17,6 +17,8 @@ from tokaido.hal import KeyBlockFacts
 from tokaido.hal.authentication import forgery_bound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from tokaido.emulators.distillation._settings import DistillationSettings
@@ -84,22 +86,29 @@ class Transcript:
 
     def __init__(self) -> None:
         self._messages: tuple[list[bytes], list[bytes]] = ([], [])
+        self._joined = b""
 
     def add(self, direction: int, message: bytes) -> None:
         """Append a message of this direction."""
         self._messages[direction].append(message)
+        self._joined = b""
 
     def parts(self, session: bytes, block: int, direction: int, hellos: tuple[bytes, bytes]) -> list[bytes]:
         """Return the byte strings that the tag of `direction` is taken over, joined.
 
         Every message stands behind its length and every list behind its count, so no two transcripts join alike.
         """
-        parts = [b"tokaido distillation transcript|%b|%d|%d|" % (session, block, direction)]
-        for messages in (hellos, *self._messages):
-            parts.append(len(messages).to_bytes(8, "big"))
-            for message in messages:
-                parts += (len(message).to_bytes(8, "big"), message)
-        return parts
+        head = b"tokaido distillation transcript|%b|%d|%d|" % (session, block, direction)
+        if not self._joined:  # either direction is tagged over the same messages
+            self._joined = b"".join(_framed(self._messages[0]) + _framed(self._messages[1]))
+        return [head, *_framed(hellos), self._joined]
+
+
+def _framed(messages: Sequence[bytes]) -> list[bytes]:
+    pieces = [len(messages).to_bytes(8, "big")]
+    for message in messages:
+        pieces += (len(message).to_bytes(8, "big"), message)
+    return pieces
 
 
 @dataclass(slots=True)

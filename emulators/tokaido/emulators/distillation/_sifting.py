@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import numpy as np
 
-from tokaido.emulators import fast
 from tokaido.hal import RangeError
 
 if TYPE_CHECKING:
@@ -24,15 +23,6 @@ if TYPE_CHECKING:
     Offsets = NDArray[np.uint32] | NDArray[np.int64]
 
 _SHORT: Final = 1 << 32  # slots of a block that are counted in four bytes each
-
-
-def select(values: Column, mask: Column) -> Column:
-    """Return the values, uint8[n], where the mask, uint8[n] of 0 and 1, is 1."""
-    if fast.enabled(values.size):
-        from tokaido.emulators.distillation import _fast_sifting  # noqa: PLC0415 - compiles, so only when needed
-
-        return _fast_sifting.select(values, mask)
-    return values[mask.view(np.bool_)]
 
 
 class Detections(NamedTuple):

@@ -42,7 +42,8 @@ from tokaido.emulators.distillation._reconciliation import block_positions
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
 from tokaido.emulators.distillation._settings import frame_bounds
-from tokaido.emulators.distillation._sifting import PlannedBlock, select
+from tokaido.emulators.distillation._sift_kernels import select, sift_sent
+from tokaido.emulators.distillation._sifting import PlannedBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,18 +208,13 @@ class TransmitterDistiller(Distiller):
         if sent is None:
             raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "the receiver announced a slot that is not in the block")
         self._announced_to = int(slots[-1])
-        basis, bit, intensity = sent.basis, sent.bit, sent.intensity
-        in_check = basis & receiver_basis
-        in_key = (basis | receiver_basis) ^ np.uint8(1)
-        key_labels, check_labels = select(intensity, in_key), select(intensity, in_check)
-        check_bits = select(bit, in_check)
-        heard_bits = select(receiver_bits, select(basis, receiver_basis))
-        self._counts.add_sifted(key_labels, check_labels, check_bits != heard_bits)
-        self._parts.append(select(bit, in_key))
-        self._totals.sifted_bits += key_labels.size
-        labels = np.concatenate((key_labels, check_labels))
-        keep = in_key | in_check
-        self._send(SiftResult, pack_bits(keep), pack_labels(labels), pack_bits(check_bits))
+        kept = sift_sent(sent.basis, sent.bit, sent.intensity, receiver_basis)
+        theirs = select(receiver_bits, select(sent.basis, receiver_basis))
+        self._counts.add_sifted(kept.key_labels, kept.check_labels, kept.check_bits != theirs)
+        self._parts.append(kept.key_bits)
+        self._totals.sifted_bits += kept.key_bits.size
+        labels = np.concatenate((kept.key_labels, kept.check_labels))
+        self._send(SiftResult, pack_bits(kept.keep), pack_labels(labels), pack_bits(kept.check_bits))
 
     def _start(self, start: BlockStart) -> None:
         if self._sifting is None:
