@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tokaido.emulators.bench import Bench
+from tokaido.emulators.distillation import ReceiverDistiller, TransmitterDistiller
 from tokaido.emulators.optics import Fibre
 from tokaido.hal import ConfigurationError
 from tokaido_testing.bench import Yard
 from tokaido_testing.links import Rig
+from tokaido_testing.pairs import Pair
+
+if TYPE_CHECKING:
+    from pytest_mock import MockerFixture
 
 MS_NS = 1_000_000
+ENDS = TransmitterDistiller, ReceiverDistiller
 
 
 def long_link(length_km: float) -> Rig:
@@ -113,3 +121,13 @@ def test_without_a_delay_every_message_arrives_within_its_step() -> None:
 def test_a_delay_that_cannot_be_is_refused(delay_s: float) -> None:
     with pytest.raises(ConfigurationError, match="classical delay"):
         Bench(classical_delay_s=delay_s)
+
+
+def test_an_end_to_which_nothing_came_is_asked_for_nothing(mocker: MockerFixture) -> None:
+    pair = Pair("toshiba").run()
+    came = [mocker.spy(end, name) for end in ENDS for name in ("add", "receive")]
+    asked = [mocker.spy(end, "outgoing") for end in ENDS]
+    pair.pass_time(1)
+    calls = sum(spy.call_count for spy in came)
+    assert calls > 100
+    assert sum(spy.call_count for spy in asked) <= calls

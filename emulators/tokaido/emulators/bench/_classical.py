@@ -115,9 +115,9 @@ class ClassicalChannel:
     def _send(self, sender: UnitPlaceOnBench, now_ns: int) -> bool:
         with sender.shared.lock:
             messages = sender.model.peer.take()
+            if not messages:
+                return False
             peer = sender.model.links.in_force.peer if sender.model.links.in_force.named else None
-        if not messages:
-            return False
         taker = self._other_end(sender) if peer is None else self._of_serial(peer)
         if taker is None:
             return True

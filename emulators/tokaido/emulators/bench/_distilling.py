@@ -132,7 +132,6 @@ class DistillingEnd(Generic[D]):
         if session is None or distiller is None:
             return False
         moved = False
-        self._gather(distiller)
         while self._light and self._light[0].at_ns <= now_ns:
             self._see(distiller, self._light.popleft())
             self._gather(distiller)
@@ -142,7 +141,8 @@ class DistillingEnd(Generic[D]):
             self._gather(distiller)
             self._asked_ns = None
             moved = True
-        return self._say() or moved
+        said = (moved or distiller.closed) and self._say()
+        return said or moved
 
     def _say(self) -> bool:
         """Put messages where the unit sends them, and hand over the blocks that ended."""

@@ -23,7 +23,8 @@ from ._labels import DOUBLE, ERROR, intensities_of, receiver_bases_of, transmitt
 from ._parameters import LinkParameters
 
 _CLICKS_PER_CHUNK = 100_000  # stays in the processor's cache
-_HEAP_BYTES: Final = 1 << 23
+_HEAP_BYTES: Final = (1 << 25) - (1 << 16)
+"""Nearly the largest size that malloc takes as its threshold."""
 _NONE: Final = np.empty(0, np.uint8)
 
 
@@ -86,8 +87,9 @@ class QuantumChannel:
         self._detectors = DetectorPair(params.dead_gates, params.afterpulse_probability, afterpulse_gates, physics)
         self._slot = 0
         self._table: tuple[Conditions, ClickTable] | None = None
-        # Where malloc keeps its thresholds by what was freed (glibc, mallopt(3)), arrays of a chunk would else go back
-        # to the system after each use, and every page of theirs would be cleared again: a third of the time.
+        # Where malloc keeps its thresholds by what was freed (glibc, mallopt(3)), the arrays of a chunk, and those of
+        # distillation, would else go back to the system after each use, and every page of theirs would be cleared
+        # again: a third of the time. Nothing is ever written here, so it takes no memory.
         np.empty(_HEAP_BYTES, np.uint8)
 
     @property
