@@ -75,10 +75,9 @@ def by_themselves() -> list[Calls]:
 
     rng = np.random.default_rng(1)
     calls: list[Calls] = []
-    for n in (1_000_000, 10_000_000):
-        bits, seed = (rng.integers(0, 2, size, dtype=np.uint8) for size in (n, n - 1))
-        name = f"privacy amplification, n = 1e{len(str(n)) - 1}"
-        calls.append((name, n, "ns/bit", partial(toeplitz_hash, bits, seed, 3 * n // 10)))
+    bits, seed = (rng.integers(0, 2, size, dtype=np.uint8) for size in (1_000_000, 999_999))
+    name = "privacy amplification, n = 1e6"
+    calls.append((name, 1_000_000, "ns/bit", partial(toeplitz_hash, bits, seed, 300_000)))
     frame = rng.integers(0, 2, FRAME, dtype=np.uint8)
     shuffle, edges = Permutation(bytes(32), 0, 1, FRAME), np.arange(0, FRAME + 1, 24)
     calls.append(
@@ -132,15 +131,14 @@ def whole() -> list[Figure]:
     """Return the rows of distillation, optics and a live link."""
     figures: list[Figure] = []
     for name, call, rounds, goal in (
-        ("distillation, both ends, 3 %, blocks of 1e6", distillation(1_000_000, 2), 9, ">= 3"),
-        ("distillation, both ends, 3 %, blocks of 1e7", distillation(10_000_000, 1), 2, ">= 3"),
-        ("emulated T12 link, 10 dB", emulation(10.0), 9, ">= 2.2"),
-        ("emulated T12 link, 14.5 dB", emulation(14.5), 9, ""),
+        ("distillation, both ends, 3 %, blocks of 1e6", distillation(1_000_000, 2), 9, "before / 3"),
+        ("distillation, both ends, 3 %, blocks of 1e7", distillation(10_000_000, 1), 2, "before / 3"),
+        ("emulated T12 link, 10 dB", emulation(10.0), 9, "before / 2.2"),
     ):
         amount = call()
         plain, compiled = both(call, rounds)
         unit, scale = ("ns/click", 1000 / amount) if "link" in name else ("ns/sifted bit", 1000 / amount)
-        figures.append(spread(us * scale for us in compiled).figure(f"with `fast`: {name}", unit, f"{goal} before"))
+        figures.append(spread(us * scale for us in compiled).figure(f"with `fast`: {name}", unit, goal))
         if ready():
             figures.append(_gain(name, plain, compiled))
     return [*figures, *live()]
