@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokaido.emulators import fast
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ def toeplitz_hash(bits: NDArray[np.uint8], seed: NDArray[np.uint8], length: int)
     columns = bits.size - length
     if not columns:
         return bits.copy()
+    if fast.enabled(bits.size):
+        from tokaido.emulators.distillation import _fast_amplification  # noqa: PLC0415 - compiles, so only when needed
+
+        if _fast_amplification.supported():
+            return _fast_amplification.toeplitz(bits, seed, length) ^ bits[columns:]
     product = _product_of_pairs(bits, seed, columns) if columns <= MOST_PAIRED_COLUMNS else None
     if product is None:
         product = _product_of_bits(bits, seed, columns)
