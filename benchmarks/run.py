@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout with a .venv, in turn")
     parser.add_argument("--pairs", type=int, default=3, metavar="N", help="turns of each part with --against")
     arguments = parser.parse_args()
+    os.environ.setdefault("TOKAIDO_FAST", "0")  # the part `fast` alone measures what numba does
     if arguments.against:
         _against(arguments)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import hypothesis
@@ -16,6 +17,8 @@ __all__ = ["leaves_nothing_behind"]
 bytecode.keep()  # before workers start: they inherit it
 hypothesis.settings.register_profile("house", deadline=None)  # how long an example takes says how busy the machine is
 hypothesis.settings.load_profile("house")
+
+os.environ.setdefault("TOKAIDO_FAST", "0")  # numpy, here and in processes begun here; tests of kernels turn them on
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokaido.emulators import fast
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ MAX_ROUNDING_ERROR: Final = 0.25
 
 Typical is 1e-10 with one bit a sample at n = 1e6; with two it is 0.007, and 0.03 at n = 1e7.
 """
-MOST_PAIRED_COLUMNS: Final = 1 << 23
+MOST_PAIRED_COLUMNS: Final = 1 << 24
 """Columns of T up to which two bits share a sample: `_product_of_pairs` says why."""
 _DIGIT: Final = 1 << 16
 _HALF_DIGITS: Final = (1 << 15) + (1 << 31) + (1 << 47)
@@ -65,6 +66,11 @@ def toeplitz_hash(bits: NDArray[np.uint8], seed: NDArray[np.uint8], length: int)
     columns = bits.size - length
     if not columns:
         return bits.copy()
+    if fast.enabled(bits.size):
+        from tokaido.emulators.distillation import _fast_amplification  # noqa: PLC0415 - compiles, so only when needed
+
+        if _fast_amplification.supported():
+            return _fast_amplification.toeplitz(bits, seed, length) ^ bits[columns:]
     product = _product_of_pairs(bits, seed, columns) if columns <= MOST_PAIRED_COLUMNS else None
     if product is None:
         product = _product_of_bits(bits, seed, columns)
@@ -99,9 +105,9 @@ def _product_of_pairs(bits: NDArray[np.uint8], seed: NDArray[np.uint8], columns:
     What is exact, for every key and seed, since the coins are fresh:
 
     - A digit is a sum of at most k = `columns` fair signs and must stay below 2^15. By Hoeffding's inequality one of
-      the 3n/2 is not with probability <= 3n exp(-2^29 / k), 1e-20 at the longest, and the other path takes its place:
+      the 3n/2 is not with probability <= 3n exp(-2^29 / k), 1e-6 at the longest, and the other path takes its place:
       the third digit's overflow shows in the 16 bits above it, and a digit of up to 3 * 2^15 moves its neighbour by
-      one, so that w - d is odd. A larger one has probability <= 3n exp(-9 * 2^29 / k) < 1e-240.
+      one, so that w - d is odd. A larger one has probability <= 3n exp(-9 * 2^29 / k) < 1e-115.
     - A result is wrong only where a rounding error is at least 7/4: odd ones show in the parity of w - d too. The
       errors of a transform of independent samples are spread evenly, with a deviation of some 2^-53 sqrt(log2 n) times
       that of the product, 2^32 sqrt(k / 4): 3e-3 at n = 1e7. An error of 7/4 in one sample, and none of more than 1/4

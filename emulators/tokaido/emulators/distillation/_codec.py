@@ -28,10 +28,9 @@ def unpack_bits(data: bytes, count: int) -> NDArray[np.uint8]:
     """Return the uint8[count] that was packed; the unused bits of the last byte must be 0."""
     if len(data) != -(-count // 8):
         raise MessageError(f"{len(data)} bytes do not hold {count} bits")
-    bits = np.unpackbits(np.frombuffer(data, np.uint8))
-    if bits[count:].any():
+    if count % 8 and data[-1] & (0xFF >> count % 8):
         raise MessageError("bits beyond the end are set")
-    return bits[:count]
+    return np.unpackbits(np.frombuffer(data, np.uint8), count=count)
 
 
 def pack_labels(labels: NDArray[np.uint8]) -> bytes:

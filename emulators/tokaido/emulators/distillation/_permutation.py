@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tokaido.emulators.distillation._shuffle_kernels import backward, forward, permuted, permuted_parity
+from tokaido.emulators.distillation._shuffle_kernels import backward, forward, permuted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from tokaido.emulators.distillation._shuffle_kernels import Rounds
 
 _ROUNDS: Final = 4
 
@@ -46,13 +48,14 @@ class Permutation:
         """Return the positions in the pass of these positions in the frame."""
         return backward(positions, self._n, self._inverse, self._mask, self._shift)
 
+    @property
+    def order(self) -> tuple[Rounds, np.uint32, np.uint32]:
+        """The rounds, the mask 2^k - 1 and the shift."""
+        return self._rounds, self._mask, self._shift
+
     def gather(self, bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the frame uint8[n] in the order of the pass."""
         return permuted(bits, self._rounds, self._mask, self._shift)
-
-    def gather_parity(self, bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return uint8[n + 1], the prefix parities of the frame in the order of the pass."""
-        return permuted_parity(bits, self._rounds, self._mask, self._shift)
 
 
 def permutation_digest() -> str:

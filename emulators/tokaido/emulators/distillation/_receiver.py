@@ -48,7 +48,7 @@ from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
 from tokaido.emulators.distillation._settings import FACTOR, frame_bounds
 from tokaido.emulators.distillation._settlement import count_intensities, finite_key, triple
-from tokaido.emulators.distillation._sift_kernels import sift_got
+from tokaido.emulators.distillation._sift_kernels import select, sift_got
 from tokaido.emulators.distillation._sifting import Detections, PlannedBlock
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class ReceiverDistiller(Distiller):
         self._watch = DetectorWatch(self._pairs)
         self._labels: list[NDArray[np.uint8]] = []
         self._in_flight: dict[int, CorrectedFrame] = {}
+        self._corrected = 0
         self._next_frame = 0
 
     @property
@@ -201,7 +202,7 @@ class ReceiverDistiller(Distiller):
         self._announced = part
         distances, wide = pack_slots(part.slots, self._last_announced)
         self._last_announced = int(part.slots[-1])
-        check_bits = part.bit.take(np.flatnonzero(part.basis))
+        check_bits = select(part.bit, part.basis)
         self._send(Announcement, distances, wide, pack_bits(part.basis), pack_bits(check_bits))
 
     def _on(self, message: AnyMessage) -> None:
@@ -338,7 +339,7 @@ class ReceiverDistiller(Distiller):
         self._leak.parities += parities.size
         frame.corrector.answer(parities)
         in_flight = sum(other.corrector.error_count for other in self._in_flight.values())
-        check_qber(int(self._counts.key_errors.sum()) + in_flight, self._counts.n, self.settings.qber_abort)
+        check_qber(self._corrected + in_flight, self._bits.size, self.settings.qber_abort)
         self._ask(frame)
 
     def _compare(self, message: VerifyTag) -> None:
@@ -365,6 +366,7 @@ class ReceiverDistiller(Distiller):
         self._estimate.learn_frame(frame.corrector.error_count, frame.size)
         errors = count_intensities(self._intensity[start:end][frame.corrector.corrected == 1])
         self._counts.key_errors += errors
+        self._corrected += frame.corrector.error_count
         frame.corrector.wipe()
         del self._in_flight[frame.number]
         self._send(FrameDone, frame.number, triple(errors), frame.leak)

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from tokaido.emulators.distillation._pass_bits import pass_bits, put_aside
 from tokaido.emulators.distillation._permutation import Permutation
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
-from tokaido.emulators.distillation._shuffle_kernels import prefix_parity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from tokaido.emulators.distillation._fast_cascade import FastPassBits
+    from tokaido.emulators.distillation._pass_bits import PassBits
 
     Bits = NDArray[np.uint8]
     Positions = NDArray[np.int64]
@@ -88,7 +91,7 @@ class ParityTables:
         self._bits = bits
         self._seed = seed
         self._frame = frame
-        self._tables: list[Bits] = []
+        self._tables: list[PassBits | FastPassBits] = []
 
     @property
     def passes(self) -> int:
@@ -97,20 +100,18 @@ class ParityTables:
 
     def open_pass(self) -> None:
         """Permute the frame for the next pass; pass 0 needs no permutation."""
-        number, bits = len(self._tables), self._bits
-        if number:
-            self._tables.append(Permutation(self._seed, self._frame, number, bits.size).gather_parity(bits))
-        else:
-            self._tables.append(prefix_parity(bits))
+        number = len(self._tables)
+        shuffle = Permutation(self._seed, self._frame, number, self._bits.size) if number else None
+        self._tables.append(pass_bits(self._bits, shuffle))
 
     def parities(self, number: int, positions: Positions) -> Bits:
         """Return the prefix parities of an opened pass at positions from 0 to n."""
-        return self._tables[number].take(positions)
+        return self._tables[number].parities(positions)
 
     def wipe(self) -> None:
         """Overwrite the tables."""
         for table in self._tables:
-            table.fill(0)
+            table.wipe()
 
 
 @dataclass(slots=True)
@@ -118,19 +119,9 @@ class _Pass:
     """What the receiver knows of one pass. Interval j lies between the positions of marks j and j + 1."""
 
     permutation: Permutation | None  # None is the identity
-    bits: Bits  # the frame in the order of the pass, corrections included
-    table: Bits | None  # its prefix parities, None after a correction
+    bits: PassBits | FastPassBits  # corrections included
     marks: Positions  # ascending, 2 * position + the transmitter's parity there
     odd: Bits  # per interval: 1 if it differs from the transmitter's
-
-    def own_parity(self) -> Bits:
-        if self.table is None:
-            self.table = prefix_parity(self.bits)
-        return self.table
-
-    def correct(self, places: NDArray[np.integer]) -> None:
-        self.bits[places] ^= 1
-        self.table = None
 
 
 class Corrector:
@@ -162,8 +153,7 @@ class Corrector:
     def wipe(self) -> None:
         """Overwrite the permuted copies of the frame and their prefix parities."""
         for state in self._passes:
-            state.bits.fill(0)
-            state.own_parity().fill(0)
+            state.bits.wipe()
 
     def add_pass(self) -> None:
         """Append a pass of two blocks: what follows a failed verification."""
@@ -212,8 +202,8 @@ class Corrector:
 
     def _open_pass(self, number: int) -> None:
         shuffle = Permutation(self._seed, self._frame, number, self.bits.size) if number else None
-        bits = shuffle.gather(self.bits) if shuffle else self.bits.copy()
-        self._passes.append(_Pass(shuffle, bits, None, np.empty(0, np.int64), np.empty(0, np.uint8)))
+        bits = pass_bits(self.bits, shuffle)
+        self._passes.append(_Pass(shuffle, bits, np.empty(0, np.int64), np.empty(0, np.uint8)))
 
     def _take_blocks(self, parities: Bits, positions: Positions) -> None:
         state = self._passes[-1]
@@ -221,7 +211,7 @@ class Corrector:
         if len(self._passes) > 1:  # the parity of the whole frame is the same in every pass
             marks.append(self._passes[0].marks[-1:])
         state.marks = np.concatenate(marks)
-        difference = (state.marks & 1).astype(np.uint8) ^ state.own_parity().take(state.marks >> 1)
+        difference = (state.marks & 1).astype(np.uint8) ^ state.bits.parities(state.marks >> 1)
         state.odd = difference[1:] ^ difference[:-1]
 
     def _finish_batch(self) -> None:
@@ -237,13 +227,12 @@ class Corrector:
         self.corrected[found] = 1
         self.error_count += found.size
         self.bits[found] ^= 1
-        current.correct(places)
+        current.bits.flip(places.astype(np.uint32))
         for state in self._passes:
             if state is not current:
                 there = state.permutation.backward(found) if state.permutation else found
-                state.correct(there)
-                intervals = np.searchsorted(state.marks, _marks(there, np.uint8(1)), "right") - 1
-                np.bitwise_xor.at(state.odd, intervals, np.uint8(1))
+                state.bits.flip(there)
+                state.bits.toggle(state.marks, there, state.odd)
 
 
 def _marks(positions: NDArray[np.integer], parities: Bits | np.uint8) -> Positions:
@@ -263,11 +252,11 @@ class _Batch:
         marks = state.marks.take(intervals)
         self._low = marks >> 1
         self._high = state.marks.take(intervals + 1) >> 1
-        self._table = state.own_parity()
-        self._at_low = (marks & 1).astype(np.uint8) ^ self._table.take(self._low)
+        self._bits = state.bits
+        self._at_low = (marks & 1).astype(np.uint8) ^ self._bits.parities(self._low)
         self._heard: list[Positions] = []
         self._done: list[Positions] = []
-        self._choose()
+        self._go_on(put_aside(self._low, self._high, self._at_low))
 
     @property
     def unfinished(self) -> bool:
@@ -276,12 +265,8 @@ class _Batch:
 
     def narrow(self, parities: Bits) -> None:
         """Halve the unfinished intervals with the transmitter's parities at their middles."""
-        middles = self.middles
-        self._heard.append(_marks(middles, parities))
-        odd_left = (parities ^ self._table.take(middles)) != self._at_low
-        self._high = np.where(odd_left, middles, self._high)
-        self._low = np.where(odd_left, self._low, middles)
-        self._choose()
+        self._heard.append(_marks(self.middles, parities))
+        self._go_on(self._bits.halve(parities, self.middles, self._low, self._high, self._at_low))
 
     def places(self) -> Positions:
         """Return where the errors are, once every interval is one bit long."""
@@ -294,13 +279,8 @@ class _Batch:
             state.marks.sort(kind="stable")  # a few ascending runs, which this kind finds
         state.odd = np.zeros(state.marks.size - 1, np.uint8)
 
-    def _choose(self) -> None:
-        """Put intervals of one bit aside, and take the middles of the others."""
-        length = self._high - self._low
-        short = np.flatnonzero(length == 1)
-        if short.size:
-            self._done.append(self._low.take(short))
-            rest = np.flatnonzero(length > 1)
-            self._low, self._high = self._low.take(rest), self._high.take(rest)
-            self._at_low = self._at_low.take(rest)
+    def _go_on(self, intervals: tuple[Positions, Positions, Positions, Bits]) -> None:
+        """Note which bits were found, and take the middles of the intervals that are longer."""
+        found, self._low, self._high, self._at_low = intervals
+        self._done.append(found)
         self.middles = self._low + self._high >> 1

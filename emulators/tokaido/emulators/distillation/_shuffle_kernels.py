@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokaido.emulators import fast
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -36,14 +38,14 @@ def permuted(bits: Bits, rounds: Rounds, mask: np.uint32, shift: np.uint32) -> B
     return out
 
 
-def permuted_parity(bits: Bits, rounds: Rounds, mask: np.uint32, shift: np.uint32) -> Bits:
-    """Return uint8[n + 1], where element i is the parity of the first i permuted bits."""
-    return prefix_parity(permuted(bits, rounds, mask, shift))
-
-
 def forward(positions: NDArray[np.integer], n: int, rounds: Rounds, mask: np.uint32, shift: np.uint32) -> Words:
     """Return where the permutation sends each of the positions, from 0 to n - 1."""
     places = positions.astype(np.uint32)
+    if fast.enabled(n):
+        from tokaido.emulators.distillation import _fast_cascade  # noqa: PLC0415 - compiles, so only when needed
+
+        _fast_cascade.walk(places, rounds, mask, shift, n)
+        return places
     _map(places, rounds, mask, shift)
     outside = np.flatnonzero(places >= n)
     while outside.size:
@@ -57,6 +59,11 @@ def forward(positions: NDArray[np.integer], n: int, rounds: Rounds, mask: np.uin
 def backward(positions: NDArray[np.integer], n: int, rounds: Rounds, mask: np.uint32, shift: np.uint32) -> Words:
     """Return what the permutation sends to each of the positions; `rounds` are the inverse ones, last first."""
     places = positions.astype(np.uint32)
+    if fast.enabled(n):
+        from tokaido.emulators.distillation import _fast_cascade  # noqa: PLC0415
+
+        _fast_cascade.walk_back(places, rounds, mask, shift, n)
+        return places
     _unmap(places, rounds, mask, shift)
     outside = np.flatnonzero(places >= n)
     while outside.size:

@@ -42,7 +42,7 @@ from tokaido.emulators.distillation._reconciliation import block_positions
 from tokaido.emulators.distillation._results import AbortReason, BlockAbortError
 from tokaido.emulators.distillation._session import TAGS_PER_BLOCK, Phase
 from tokaido.emulators.distillation._settings import frame_bounds
-from tokaido.emulators.distillation._sift_kernels import sift_sent
+from tokaido.emulators.distillation._sift_kernels import select, sift_sent
 from tokaido.emulators.distillation._sifting import PlannedBlock
 
 if TYPE_CHECKING:
@@ -203,14 +203,13 @@ class TransmitterDistiller(Distiller):
         if not slots.size:
             raise BlockAbortError(AbortReason.MALFORMED_MESSAGE, "an announcement is empty")
         receiver_basis = unpack_bits(announcement.bases, slots.size)
-        in_check = np.flatnonzero(receiver_basis)
-        receiver_bits = unpack_bits(announcement.check_bits, in_check.size)
+        receiver_bits = unpack_bits(announcement.check_bits, int(np.count_nonzero(receiver_basis)))
         sent = block.next_at(slots)
         if sent is None:
             raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "the receiver announced a slot that is not in the block")
         self._announced_to = int(slots[-1])
         kept = sift_sent(sent.basis, sent.bit, sent.intensity, receiver_basis)
-        theirs = receiver_bits.take(np.flatnonzero(sent.basis.take(in_check)))
+        theirs = select(receiver_bits, select(sent.basis, receiver_basis))
         self._counts.add_sifted(kept.key_labels, kept.check_labels, kept.check_bits != theirs)
         self._parts.append(kept.key_bits)
         self._totals.sifted_bits += kept.key_bits.size

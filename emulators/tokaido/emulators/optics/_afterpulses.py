@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tokaido.emulators import fast
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -37,11 +39,16 @@ def fire(clicks: Clicks, received: Bits, double: Mask, carried: Bits, rng: np.ra
     random = rng.integers(0, 2, clicks.coincident.size, dtype=np.uint8)  # bits of double clicks
     bits = np.empty(causes.size, np.uint8)
     earlier = causes < 0
-    found = np.maximum(causes, 0)
     bits[earlier] = carried[-1 - causes[earlier]]
-    own = np.arange(clicked.size)
-    joined = np.arange(clicked.size, clicked.size + clicks.coincident.size)
     places = np.concatenate([clicked, clicks.coincident])
+    if fast.enabled(received.size):
+        from . import _fast_clicks  # noqa: PLC0415 - compiles, so only when needed
+
+        _fast_clicks.settle_bits(causes, places, clicked.size, received, double, bits, drawn, random)
+        return bits[places.size :]
+    found = np.maximum(causes, 0)
+    own = np.arange(clicked.size)
+    joined = np.arange(clicked.size, places.size)
     open_bits = np.zeros(received.size, np.bool_)
     open_bits[clicked] = True
     unsettled = open_bits.copy()

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokaido.emulators import fast
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -61,6 +63,10 @@ def registered_clicks(  # noqa: PLR0917 - flat, so that it can be compiled
         Slots, rising, shape (n,); the click in whose gate or dead gates each afterpulse ended, n if in none, shape
         (k,); LOST, ALONE or TOGETHER, shape (k,).
     """
+    if fast.enabled(draws.size):
+        from . import _fast_clicks  # noqa: PLC0415 - compiles, so only when needed
+
+        return _fast_clicks.registered_clicks(draws, scale, longest, parents, delays, dead_gates, first)
     scaled = draws * scale
     if longest < np.inf:
         np.minimum(scaled, longest, out=scaled)

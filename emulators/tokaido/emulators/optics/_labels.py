@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tokaido.emulators import fast
+
 # A label in one byte: intensity << 4 | transmitter basis << 3 | receiver basis << 2 | double click << 1 | error.
 ERROR: Final = 1
 DOUBLE: Final = 2
@@ -75,7 +77,12 @@ class LabelSampler:
         """Return `n` labels, uint8."""
         words = rng.integers(0, 2**64 - 1, (n + 3) // 4, dtype=np.uint64, endpoint=True)
         cells = words.view(np.uint16)[:n]
-        labels = self._guide.take(cells, mode="wrap")
+        if fast.enabled(n):
+            from . import _fast_clicks  # noqa: PLC0415 - compiles, so only when needed
+
+            labels = _fast_clicks.look_up(self._guide, cells)
+        else:
+            labels = self._guide.take(cells, mode="wrap")
         again = np.flatnonzero(labels == _AMBIGUOUS)
         if again.size:
             place = cells[again] + rng.random(again.size)
