@@ -2,11 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test check docs bench lock clean
+.PHONY: help setup demo test example check docs bench lock clean
 
 help:
 	@echo "make demo    set up, then run one emulated QKD link end to end"
-	@echo "make test    set up, then run the tests"
+	@echo "make test    set up, then run the tests, those of the example project included"
+	@echo "make example build the wheel, and run the example project's tests with it"
 	@echo "make check   set up, then ruff, mypy, basedpyright, import-linter and a look at the prose"
 	@echo "make docs    build the pages of docs/ into build/site; a warning is an error"
 	@echo "make bench   set up, then measure every figure of docs/reference/benchmarks.md, beside its peers"
@@ -26,8 +27,21 @@ setup: .venv/.complete
 demo: setup
 	@$(BIN)/tokaido demo
 
-test: setup
+# ARGS chooses among the suite's tests; the example's are run with the whole of it.
+test: setup $(if $(ARGS),,example)
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
+
+# The wheel as a user gets it, in an environment that has nothing else of ours. It is built anew each time.
+.example-venv/.complete: requirements/example.txt
+	@echo "setting up .example-venv (once; half a minute)"
+	@rm -rf .example-venv && $(PYTHON) -m venv .example-venv
+	@.example-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/example.txt
+	@touch $@
+
+example: setup .example-venv/.complete
+	@rm -rf build/wheel && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w build/wheel .
+	@.example-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/wheel/tokaido-*.whl
+	@cd examples/key_consumer && ../../.example-venv/bin/python -m pytest -q -p no:cacheprovider
 
 check: setup
 	$(BIN)/ruff check .
@@ -61,6 +75,7 @@ lock:
 	uv pip compile pyproject.toml requirements/dev.in --extra plot --extra lp --extra fast --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
 	uv pip compile requirements/bench.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/bench.txt
 	uv pip compile requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/docs.txt
+	uv pip compile pyproject.toml requirements/example.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/example.txt
 
 clean:
-	rm -rf .venv .docs-venv .bench-venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .docs-venv .bench-venv .example-venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
