@@ -1,4 +1,4 @@
-"""A small program that uses QKD keys: it keeps some in stock, and moves its link to another fibre when the light is gone."""
+"""A program that uses QKD keys: it keeps some in stock, and moves its link to another fibre when the light is gone."""
 
 from __future__ import annotations
 
