@@ -218,10 +218,17 @@ class Rig:
         with ExitStack() as opened:
             self.emulator = opened.enter_context(self.launch())
             self.device = opened.enter_context(self.open())
-            self.identity = self.device.identity()
+            self.identity = self._first_identity()
             self.correlated = getattr(getattr(self.device.transport, "codec", None), "correlated", False) is True
             self._stack = opened.pop_all()
         return self
+
+    def _first_identity(self) -> hal.Identity:
+        """Ask who is there before anything is wrong; while a dozen rigs start at once, one may have to ask again."""
+        for _ in range(2):
+            with suppress(hal.DeviceTimeoutError):
+                return self.device.identity()
+        return self.device.identity()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
