@@ -155,9 +155,8 @@ def qkd_link(request: pytest.FixtureRequest, tokaido_world: World, tokaido_vendo
 
 
 @pytest.fixture
-def switched_link(request: pytest.FixtureRequest, qkd_link: LinkInTest) -> LinkInTest:
+def switched_link(qkd_link: LinkInTest) -> LinkInTest:
     """A QKD link at STANDBY over a switch and two fibres, A and B; on A."""
-    del request
     return qkd_link
 
 

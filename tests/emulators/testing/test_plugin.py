@@ -161,3 +161,47 @@ def test_a_run_that_uses_nothing_of_it_imports_nothing_of_it(pytester: pytest.Py
             assert found == []
         """.replace("\n        ", "\n"),
     ).assert_outcomes(passed=1)
+
+
+def test_time_passes_in_a_thread_where_a_test_asks_for_it(pytester: pytest.Pytester) -> None:
+    run(
+        pytester,
+        """
+        import threading
+        @pytest.mark.tokaido_in_thread(speed=50)
+        def test_it(qkd_link, tokaido_clock):
+            assert tokaido_clock is hal.SYSTEM_CLOCK
+            found = []
+            reader = threading.Thread(target=lambda: found.append(qkd_link.receiver.state()))
+            reader.start()
+            reader.join()
+            assert found == [hal.UnitState.STANDBY]
+        """.replace("\n        ", "\n"),
+    ).assert_outcomes(passed=1)
+
+
+def test_a_link_of_a_real_station_is_taken_as_it_is(pytester: pytest.Pytester) -> None:
+    import tokaido.hal as hal
+    from tokaido.emulators import QkdLink
+    from tokaido.emulators.optics import FIELD_FIBRE
+
+    with QkdLink.launch("toshiba", fibre=FIELD_FIBRE, warm=True, load_preshared_key=True, speed=50) as link:
+        lines = []
+        for name, driver, unit in (("a", "transmitter", link.transmitter), ("b", "receiver", link.receiver)):
+            lines.append(f'[devices.{name}]\ndriver = "toshiba.{driver}"\n')
+            lines += [f'{port} = "{resource}"\n' for port, resource in unit.resources.items()]
+        lines += [f'[links.{name}]\ntransmitter = "a"\nreceiver = "b"\n' for name in ("one", "two")]
+        with hal.Receiver.open("toshiba.receiver", **link.receiver.resources) as receiver:
+            receiver.wait_for(hal.UnitState.STANDBY, timeout=30)
+        pytester.makefile(".toml", lab="".join(lines))
+        text = """
+        def test_it(qkd_link):
+            qkd_link.wait_for(hal.UnitState.STANDBY, timeout=10)
+        def test_fault(qkd_link, faults):
+            faults.cut("A")
+        """.replace("\n        ", "\n")
+        named = run(pytester, text, "--tokaido-station=lab.toml", "--tokaido-link=one", "-rs")
+        named.assert_outcomes(passed=1, skipped=1)
+        unnamed = run(pytester, text, "--tokaido-station=lab.toml", "-rs")
+    unnamed.assert_outcomes(skipped=2)
+    unnamed.stdout.fnmatch_lines(["*the station has 2 links and none is named*"])

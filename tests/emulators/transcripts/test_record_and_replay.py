@@ -191,3 +191,22 @@ def test_a_mistake_in_a_file_is_told_with_its_place(text: str, told: str, tmp_pa
     with pytest.raises(hal.ConfigurationError) as caught:
         Transcript.from_file(file)
     assert any(told in mistake for mistake in caught.value.mistakes), caught.value.mistakes
+
+
+@pytest.mark.parametrize("driver", ["toshiba.receiver", "nec.receiver"])
+def test_a_seal_that_was_broken_stays_broken(driver: str, tmp_path: Path) -> None:
+    file, role = tmp_path / "device.toml", FAMILIES[driver]
+    with launch(driver, seed=1) as emulator:
+        control = emulator.resources["control"]
+        with (
+            Recorder(file, driver=driver) as recorder,
+            role.open(driver, control=control, trace=recorder) as device,
+        ):
+            emulator.faults.add("garble", match=b"OFF", count=1)
+            assert isinstance(device, hal.Unit)
+            with pytest.raises((hal.ProtocolError, hal.DeviceTimeoutError)) as recorded:
+                device.state()
+    with role.open(driver, control=f"replay:{file}?order=strict") as device:
+        assert isinstance(device, hal.Unit)
+        with pytest.raises(type(recorded.value)):
+            device.state()

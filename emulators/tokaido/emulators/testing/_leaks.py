@@ -13,7 +13,6 @@ from tokaido.hal import SYSTEM_CLOCK, Deadline
 
 ENDING_S: Final = 2.0
 """How long threads may take to end, and descriptors to be closed, after a test."""
-_LINKS: Final = ("tokaido-",)
 
 
 class Leftovers:
