@@ -17,15 +17,10 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.console import main
+from tokaido_testing.ports import free_port
 
 Capture = pytest.CaptureFixture[str]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "link.toml"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

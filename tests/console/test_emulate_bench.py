@@ -12,8 +12,9 @@ import pytest
 import tokaido.hal as hal
 from tokaido.console import main
 from tokaido.emulators import bench_from_station
+from tokaido_testing.ports import free_port
 
-from .test_emulate import emulated, free_port
+from .test_emulate import emulated
 
 Capture = pytest.CaptureFixture[str]
 EXAMPLES = Path(__file__).parents[2] / "examples"

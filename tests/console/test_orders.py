@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import tokaido.hal as hal
 from tokaido.console import main
 from tokaido.emulators import bench_from_station
+from tokaido_testing.ports import free_port
 
 Capture = pytest.CaptureFixture[str]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "two_paths.toml"
@@ -21,12 +21,6 @@ switch = "east"
 classical_inputs = [3]
 single_photon_outputs = { 1 = "bob" }
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+
+from tokaido_testing.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorials" / "first-key.md"
@@ -26,14 +27,6 @@ PLACES: tuple[str, ...] = "/tmp/first-key", ":5560?", ":5561?"
 def blocks(page: Path) -> list[tuple[str, str, str]]:
     """Language, file name and text of every code block of a page, in order."""
     return [(match[1], match[2] or "", match[3]) for match in BLOCK.finditer(page.read_text(encoding="utf-8"))]
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def argv(command: str) -> list[str]:
@@ -68,7 +61,7 @@ def matches(shown: str, printed: str) -> bool:
 
 @pytest.mark.timeout(240)
 def test_the_tutorial_does_what_it_shows(tmp_path: Path) -> None:
-    places = dict(zip(PLACES, (str(tmp_path / "dev"), *(f":{port}?" for port in free_ports(2))), strict=True))
+    places = dict(zip(PLACES, (str(tmp_path / "dev"), *(f":{free_port()}?" for _ in range(2))), strict=True))
     ran: list[str] = []
     with ExitStack() as running:
         for language, name, text in blocks(TUTORIAL):

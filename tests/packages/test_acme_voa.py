@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from tokaido.hal.driver import Answer
 from tokaido_testing.bench import BLOCK_BITS, PARAMETERS, STEP_NS
 from tokaido_testing.packages import PACKAGES, installed
 from tokaido_testing.patience import slowness
+from tokaido_testing.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,12 +164,6 @@ paths = {{ A = {{ west = [[1, 1]] }} }}
 fibres = {{ A = {{ length_km = 20, loss_db = 4.0 }} }}
 joins = [["alice", "west.in1"], ["west.out1", "A.a"], ["A.b", "voa.in"], ["voa.{out}", "bob"]]
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def station(tmp_path: Path, out: str = "out") -> hal.Station:

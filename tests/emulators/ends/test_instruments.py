@@ -17,6 +17,7 @@ from tokaido.emulators import WIRE_ENDS, launch
 from tokaido.hal import ConfigurationError
 from tokaido.hal.driver import LineCodec
 from tokaido.hal.transports import open_transport
+from tokaido_testing.ports import free_port
 from tokaido_testing.voa import IDENTITY, ask, launch_voa
 
 if TYPE_CHECKING:
@@ -86,8 +87,7 @@ def test_closing_leaves_nothing_behind(end: str) -> None:
 
 @pytest.mark.parametrize("end", WIRE_ENDS)
 def test_it_appears_where_it_is_told_to_and_vanishes_from_there(end: str, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     place = {
         "pty": f"serial:{tmp_path}/lab/voa?baudrate=9600",
         "asrl": f"visa:ASRL{tmp_path}/lab/voa::INSTR",
@@ -144,8 +144,7 @@ def test_a_unit_on_emu_is_driven_like_one_on_a_terminal() -> None:
 
 
 def test_a_unit_appears_where_its_resources_say(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     for name in ("box", "host"):
         hal.create_curve_keys(tmp_path, name)
     places = {
