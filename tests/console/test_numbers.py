@@ -69,11 +69,9 @@ def test_every_number_of_every_command_is_read_in_plain_digits() -> None:
     def parameters(command: Any, path: str) -> Iterator[tuple[str, Any]]:
         for name, below in getattr(command, "commands", {}).items():
             yield from parameters(below, f"{path} {name}")
-        yield from ((f"{path} {parameter.name}", parameter.type_descriptor) for parameter in command.params)
+        yield from ((f"{path} {parameter.name}", parameter.type) for parameter in command.params)
 
     found = dict(parameters(typer.main.get_command(app), "tokaido"))
-    numbers = {
-        name: kind.parameter_info for name, kind in found.items() if re.search("int|float", str(kind.annotation))
-    }
+    numbers = {name: kind for name, kind in found.items() if re.match("int|float", kind.name)}
     assert len(numbers) > 10
-    assert [name for name, how in numbers.items() if how.parser is None] == []
+    assert [name for name, kind in numbers.items() if not hasattr(kind, "func")] == []  # what reads it is ours
