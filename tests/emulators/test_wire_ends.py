@@ -157,20 +157,6 @@ def test_a_client_without_curve_gets_no_answer(unit: Emulator) -> None:
     context.term()
 
 
-def test_without_its_zap_handler_the_door_is_closed(unit: Emulator) -> None:
-    def lose_handler() -> None:
-        zap = unit.keys._zap
-        assert zap is not None
-        unit.keys._poller.unregister(zap)
-        zap.close()
-
-    with KeyClient(unit) as keys:
-        assert keys.ask("status")
-    unit.keys._order(lose_handler)
-    with KeyClient(unit) as keys:
-        assert keys.ask("status", timeout_s=0.4) is None
-
-
 def test_a_frame_too_large_ends_only_its_own_connection(unit: Emulator) -> None:
     with KeyClient(unit) as greedy, KeyClient(unit) as modest:
         assert greedy.ask("status")

@@ -1,19 +1,20 @@
-"""A wire with a thread of its own, which opens a port to the outside and carries what comes."""
+"""A wire that opens a port to the outside and carries what comes, in the one thread that serves all of them."""
 
 from __future__ import annotations
 
 import math
-import queue
-import threading
+import os
 from abc import abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.ends._shared import POLL_S, SharedModel, Waker, on_the_wall, tells_of_output
+from tokaido.emulators.ends import _loop
+from tokaido.emulators.ends._shared import POLL_S, SharedModel, on_the_wall, tells_of_output
 from tokaido.emulators.ends._wire import Wire
 from tokaido.hal import ClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokaido.emulators._fault_kinds import FaultPort
     from tokaido.emulators._faults import Faults
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["End", "SharedModel"]
 
+BUSY_S = 0.05
+"""How long to wait at most for a model that another thread holds, which says when it lets go, in s."""
+
 
 class End(Wire):
-    """A thread that carries one port of a shared model. Its arguments are those of `Wire`.
+    """Carries one port of a shared model. Its arguments are those of `Wire`.
 
-    It sleeps until bytes come from outside, until something on the way or the model is due, or until another
-    thread that touched the model leaves something to carry.
+    All ends of a process are served in one thread, which waits until bytes come from outside, until something on the
+    way or the model is due, or until another thread that touched the model leaves something to carry. It never waits
+    for a model that another thread holds: others would have to wait, too.
     """
 
     def __init__(
@@ -41,17 +46,17 @@ class End(Wire):
         pace_baud: int | None = None,
     ) -> None:
         super().__init__(shared, port, faults, clock, impostor, pace_baud=pace_baud)
-        self._started = threading.Event()
-        self._failure: BaseException | None = None
-        self._orders: queue.SimpleQueue[tuple[Callable[[], None], threading.Event]] = queue.SimpleQueue()
         self._tells = tells_of_output(type(shared.model), port)
-        self._waker: Waker | None = None  # while the thread lives
+        self._loop: _loop.Loop | None = None  # while it is served
+        self._muted = False
         self._asleep = False
-        self._until_ns = math.inf  # when the model was due as this thread went to sleep
+        self._until_ns = math.inf  # when the model was due as it was last looked at
+        self.wants_lock = False
+        """Whether the model was held by another thread when this end was to look at it."""
+        self.rewired = False
+        """Whether descriptors were closed or opened since the last turn."""
         self.rounds = 0
-        """How often the thread has looked for something to do."""
-        name = f"{type(self).__name__}-{shared.model.serial_number}"
-        self._thread = threading.Thread(target=self._live, name=name, daemon=True)
+        """How often it was looked for something to do."""
 
     def start(self) -> None:
         """Open the port and begin to carry.
@@ -59,18 +64,37 @@ class End(Wire):
         Raises:
             OSError: The port could not be opened.
         """
-        self._thread.start()
-        self._started.wait()
-        if self._failure is not None:
-            self._thread.join()
-            raise self._failure
+        failure: list[BaseException] = []
+
+        def open_it() -> None:
+            try:
+                self._open()
+                self._shared.add_sleeper(self)
+                loop.add(self)
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                failure.append(error)
+
+        loop = self._loop = _loop.enter()
+        loop.call(open_it)
+        if failure:
+            loop.call(self._shut_quietly)
+            self._loop = None
+            _loop.leave(loop)
+            raise failure.pop()
 
     def close(self) -> None:
-        """Close the port and end the thread. May be called again."""
+        """Close the port. May be called again."""
         self._closing.set()
-        self._rouse()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join()
+        loop, self._loop = self._loop, None
+        if loop is None or loop.process != os.getpid():
+            return
+
+        def leave() -> None:
+            loop.remove(self)
+            self.leave()
+
+        loop.call(leave)
+        _loop.leave(loop)
 
     def unplug(self) -> None:
         """Pull the plug: bytes on their way are lost."""
@@ -80,82 +104,89 @@ class End(Wire):
         """Put the plug back; a port that is plugged in stays as it is."""
         self._order(self._replug_now)
 
-    # --- the thread -------------------------------------------------------------------------------------------------
-
     def _order(self, action: Callable[[], None]) -> None:
-        if not self._thread.is_alive():
+        """Do something in the thread that serves this end."""
+        loop = self._loop
+        if loop is None or loop.process != os.getpid():
             raise ClosedError("this wire end is closed")
-        done = threading.Event()
-        self._orders.put((action, done))
-        self._rouse()
-        while not done.wait(0.05):
-            if not self._thread.is_alive():
-                raise ClosedError("this wire end is closed")
+        failure: list[BaseException] = []
 
-    def _live(self) -> None:
-        try:
+        def do() -> None:
             try:
-                self._waker = Waker()
-                self._watch(self._waker.fd)
-                self._open()
-                self._shared.add_sleeper(self)
-            except BaseException as error:  # noqa: BLE001 - raised again where the end is started
-                self._failure = error
-                return
-            finally:
-                self._started.set()
-            while not self._closing.is_set():
-                self._round()
-        finally:
-            self._shared.remove_sleeper(self)
-            self._shut()
-            with self._shared.lock:
-                waker, self._waker = self._waker, None
-            if waker is not None:
-                waker.close()
+                action()
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                failure.append(error)
+            self.rewired = True
+            loop.wake(self)
 
-    def _round(self) -> None:
+        loop.call(do)
+        if failure:
+            raise failure.pop()
+
+    # --- in the loop --------------------------------------------------------------------------------------------------
+
+    def turn(self) -> float:
+        """Carry what there is, and return after how many s to look again."""
         self.rounds += 1
-        while not self._orders.empty():
-            action, done = self._orders.get()
-            action()
-            done.set()
-        self._replug_when_due()
-        if self._hangs():
-            if self._shared.keeps_time(self):
-                with self._shared.lock:
-                    self._shared.catch_up()
-            self._closing.wait(POLL_S)
-            return
-        pieces = self._wait(self._fall_asleep())
         self._asleep = False
-        for piece in pieces:
-            self._meet("to_unit", piece)
-        self._exchange()
+        self._replug_when_due()
+        lock = self._shared.lock
+        if self._hangs():
+            self._muted = True
+            if self._shared.keeps_time(self) and lock.acquire(blocking=False):
+                try:
+                    self._shared.catch_up()
+                finally:
+                    lock.release()
+            return POLL_S
+        if not lock.acquire(blocking=False):
+            self.wants_lock = True  # from here on, who lets go of it tells us
+            if not lock.acquire(blocking=False):
+                self._muted = True
+                return BUSY_S
+        self.wants_lock = False
+        self._muted = False
+        try:
+            for piece in self._arrived():
+                self._meet("to_unit", piece)
+            self._exchange()
+            return self._pause_s()
+        finally:
+            lock.release()
+
+    def interest(self) -> Mapping[int, int]:
+        """Return for which descriptors to wait."""
+        return {} if self._muted else self._descriptors()
+
+    def leave(self) -> None:
+        """Close the port: no turn follows."""
+        self._shared.remove_sleeper(self)
+        self._shut()
+
+    def _shut_quietly(self) -> None:
+        with suppress(Exception):  # what was not opened cannot be closed
+            self._shut()
 
     # --- sleep ------------------------------------------------------------------------------------------------------
 
-    def _fall_asleep(self) -> float | None:
-        """Return for how many s the thread may sleep; None: until it is woken. From now on others wake it."""
+    def _pause_s(self) -> float:
+        """Return for how many s there is nothing to do. From now on others wake it. Call it under the lock."""
         shared = self._shared
-        with shared.lock:
-            if self._waker is not None:
-                self._waker.clear()
-            self._asleep = True
-            self._until_ns = math.inf
-            if self._closing.is_set() or not self._orders.empty() or self._has_work():
-                return 0.0
-            pause_s = self._next_due_s()
-            due_ns = self._model_due_ns()
-            if due_ns is not None:
-                self._until_ns = due_ns
-                pause_s = min(pause_s, shared.wall_s(due_ns))
-            if self._output_waits() is None or not on_the_wall(self._clock):
-                pause_s = min(pause_s, POLL_S)
-        return None if pause_s == math.inf else pause_s
+        self._asleep = True
+        self._until_ns = math.inf
+        if self._has_work():
+            return 0.0
+        pause_s = self._next_due_s()
+        due_ns = self._model_due_ns()
+        if due_ns is not None:
+            self._until_ns = due_ns
+            pause_s = min(pause_s, shared.wall_s(due_ns))
+        if self._output_waits() is None or not on_the_wall(self._clock):
+            pause_s = min(pause_s, POLL_S)
+        return pause_s
 
     def must_wake(self) -> bool:
-        """Whether the thread sleeps and there is something for it to do now. Call it under the lock."""
+        """Whether it sleeps and there is something for it to do now. Call it under the lock."""
         if not self._asleep:
             return False
         if self._has_work():
@@ -177,28 +208,26 @@ class End(Wire):
         return shared.model.due_ns() if shared.timed and shared.keeps_time(self) else None
 
     def wake(self) -> None:
-        """Let the thread look at once. Call it under the lock."""
-        if self._waker is not None:
-            self._waker.set()
-
-    def _rouse(self) -> None:
-        with self._shared.lock:
-            self.wake()
+        """Let it look at once."""
+        loop = self._loop
+        if loop is not None:
+            self._asleep = False  # once is enough
+            loop.wake(self)
 
     # --- what each end does its own way -----------------------------------------------------------------------------
 
     @abstractmethod
     def _open(self) -> None:
-        """Open the port, in the end's own thread."""
+        """Open the port."""
 
     @abstractmethod
     def _shut(self) -> None:
-        """Close the port, in the end's own thread."""
+        """Close the port."""
 
     @abstractmethod
-    def _watch(self, waker: int) -> None:
-        """Wait for this descriptor too from now on; called once, in the end's own thread, before `_open`."""
+    def _descriptors(self) -> dict[int, int]:
+        """Return for which descriptors to wait, and for which events of `select.epoll`."""
 
     @abstractmethod
-    def _wait(self, timeout_s: float | None) -> list[list[bytes]]:
-        """Wait for what comes from outside, for ever with None, and return it in pieces. A waker ends it too."""
+    def _arrived(self) -> list[list[bytes]]:
+        """Return what has come from outside, in pieces, without waiting. Called under the lock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators.ends._end import End, SharedModel
@@ -47,7 +48,7 @@ class HislipEnd(End):
     ) -> None:
         super().__init__(shared, "control", faults, clock, impostor)
         self.server = HislipServer(self, host=LOOPBACK, port=port, profile=profile, overlapped=overlapped, clock=clock)
-        """The server; only the end's own thread may touch it."""
+        """The server; only the thread that serves the end may touch it."""
         self.remote: RemoteLocal | None = None
         """What a client last wanted of the front panel."""
         self._asker = b""  # token of the message that the model had last
@@ -65,8 +66,11 @@ class HislipEnd(End):
         """Whether it listens."""
         return self.server.listening
 
-    def _watch(self, waker: int) -> None:
-        self.server.wake_by(waker)
+    def _descriptors(self) -> dict[int, int]:
+        return {self.server.descriptor: select.EPOLLIN}
+
+    def _next_due_s(self) -> float:
+        return min(super()._next_due_s(), self.server.due_s())
 
     def _open(self) -> None:
         self.server.open()
@@ -85,11 +89,17 @@ class HislipEnd(End):
         if not self.plugged:
             self.server.open()
 
-    def _wait(self, timeout_s: float | None) -> list[list[bytes]]:
+    def _arrived(self) -> list[list[bytes]]:
         for number in list(self._requests):
             self._look_for_requests(number)
-        self.server.service(timeout_s)
+        self.server.service(0.0)
         return []  # carry each message at once, so that a status query finds it done
+
+    def _pause_s(self) -> float:
+        self._arrived()  # what had to wait for the exchange that was just made
+        for number in list(self._requests):
+            self._look_for_requests(number)
+        return super()._pause_s()
 
     def _has_work(self) -> bool:
         asked = self._shared.model.service_request_enable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import select
 import tty
@@ -85,15 +84,11 @@ class PtyEnd(End):
         self._master = -1
         self._slave = -1
         self._queue = bytearray()
-        self._waker_fd = -1
 
     @property
     def plugged(self) -> bool:
         """Whether the terminal is there."""
         return self._master >= 0
-
-    def _watch(self, waker: int) -> None:
-        self._waker_fd = waker
 
     def _open(self) -> None:
         master, slave = os.openpty()
@@ -106,12 +101,14 @@ class PtyEnd(End):
             os.close(slave)
             raise
         self._master, self._slave = master, slave
+        self.rewired = True
 
     def _shut(self) -> None:
         if not self.plugged:
             return
         master, slave = self._master, self._slave
         self._master = self._slave = -1
+        self.rewired = True
         with contextlib.suppress(OSError):
             if self.link.readlink() == Path(os.ttyname(slave)):  # and not what somebody else put there since
                 self.link.unlink()
@@ -148,23 +145,20 @@ class PtyEnd(End):
         if not self.plugged:
             self._open()
 
-    def _wait(self, timeout_s: float | None) -> list[list[bytes]]:
-        poll = select.poll()  # `select.select` knows no descriptor above 1,023
-        poll.register(self._waker_fd, select.POLLIN)
-        events = select.POLLIN
-        if self._queue and self._pacer is None:
-            events |= select.POLLOUT
-        elif self._queue and self._pacer is not None:
-            pace_s = self._pacer.due_s(len(self._queue))
-            timeout_s = pace_s if timeout_s is None else min(timeout_s, pace_s)
-        if self.plugged:
-            poll.register(self._master, events)
-        found = dict(poll.poll(None if timeout_s is None else math.ceil(timeout_s * 1000)))
-        event = found.get(self._master, 0)
-        if event & select.POLLOUT or self._pacer is not None:
-            self._write()
-        if not event & ~select.POLLOUT:
+    def _descriptors(self) -> dict[int, int]:
+        if not self.plugged:
+            return {}
+        return {self._master: select.EPOLLIN | (select.EPOLLOUT if self._queue and self._pacer is None else 0)}
+
+    def _next_due_s(self) -> float:
+        due_s = super()._next_due_s()
+        return min(due_s, self._pacer.due_s(len(self._queue))) if self._queue and self._pacer is not None else due_s
+
+    def _arrived(self) -> list[list[bytes]]:
+        if not self.plugged:
             return []
+        if self._queue:
+            self._write()
         try:
             data = os.read(self._master, _CHUNK)
         except (BlockingIOError, OSError):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Clock
@@ -18,7 +16,10 @@ POLL_S: Final = 0.01
 
 
 class Sleeper(Protocol):
-    """A wire end whose thread sleeps until something comes, or until somebody wakes it."""
+    """A wire end that is looked at when something comes, or when somebody wakes it."""
+
+    wants_lock: bool
+    """Whether the model was held by another thread when this end was to look at it."""
 
     def must_wake(self) -> bool:
         """Whether it sleeps and there is something for it to do now. Call it under the lock."""
@@ -30,7 +31,9 @@ class Sleeper(Protocol):
 
 
 class ModelLock:
-    """A lock that its holder may take again. A thread that leaves it wakes the wire ends that have something to do."""
+    """A lock that its holder may take again. A thread that leaves it wakes the wire ends that have something to do,
+    and those that found it taken: they never wait for it, since one thread serves all of them.
+    """
 
     __slots__ = ("_lock", "acquire", "sleepers")
 
@@ -39,7 +42,7 @@ class ModelLock:
         self.acquire: Final = self._lock.acquire
         """As that of `threading.RLock`."""
         self.sleepers: tuple[Sleeper, ...] = ()
-        """Wire ends whose threads may sleep."""
+        """Wire ends that may have to be woken."""
 
     def release(self) -> None:
         """Release it, as often as it was acquired."""
@@ -49,6 +52,9 @@ class ModelLock:
                     sleeper.wake()
         finally:
             self._lock.release()
+        for sleeper in self.sleepers:
+            if sleeper.wants_lock:  # seen after it was let go, or else the one that wants it has seen that
+                sleeper.wake()
 
     def __enter__(self) -> ModelLock:
         self.acquire()
@@ -129,31 +135,6 @@ class SharedModel:
     def keeps_time(self, sleeper: Sleeper) -> bool:
         """Whether this wire end lets time pass when the model is due."""
         return self.lock.sleepers[:1] == (sleeper,)
-
-
-class Waker:
-    """A descriptor that can be read once somebody has set it, so that a thread can wait for it among others."""
-
-    def __init__(self) -> None:
-        self.fd: Final = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._set = False
-
-    def set(self) -> None:
-        """Let it be readable."""
-        if not self._set:
-            self._set = True
-            os.eventfd_write(self.fd, 1)
-
-    def clear(self) -> None:
-        """Let it not be readable any more."""
-        if self._set:
-            self._set = False
-            with suppress(BlockingIOError):
-                os.eventfd_read(self.fd)
-
-    def close(self) -> None:
-        """Close the descriptor; it must not be set afterwards."""
-        os.close(self.fd)
 
 
 def tells_of_output(model: type[DeviceModel], port: str) -> bool:

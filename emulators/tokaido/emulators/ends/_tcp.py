@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import selectors
 import socket
 from typing import TYPE_CHECKING, Final
@@ -80,8 +81,7 @@ class TcpEnd(End):
         super().__init__(shared, "control", faults, clock, impostor)
         self.port = port
         """Where it listens, once it was started."""
-        self._selector = selectors.DefaultSelector()
-        self._waker_fd = -1
+        self._selector = selectors.EpollSelector()
         self._listener: socket.socket | None = None
         self._connections: dict[bytes, Connection] = {}
         self._accepted = 0
@@ -92,9 +92,8 @@ class TcpEnd(End):
         """Whether it listens."""
         return self._listener is not None
 
-    def _watch(self, waker: int) -> None:
-        self._waker_fd = waker
-        self._selector.register(waker, selectors.EVENT_READ)
+    def _descriptors(self) -> dict[int, int]:
+        return {self._selector.fileno(): select.EPOLLIN}
 
     def _open(self) -> None:
         self._listener = listen(self.port)
@@ -127,12 +126,10 @@ class TcpEnd(End):
 
     # --- from outside -----------------------------------------------------------------------------------------------
 
-    def _wait(self, timeout_s: float | None) -> list[list[bytes]]:
+    def _arrived(self) -> list[list[bytes]]:
         pieces: list[list[bytes]] = []
-        for key, events in self._selector.select(timeout_s):
+        for key, events in self._selector.select(0):
             connection: Connection | None = key.data
-            if key.fd == self._waker_fd:
-                continue
             if connection is None:
                 self._accept()
                 continue

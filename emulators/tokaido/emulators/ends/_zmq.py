@@ -1,17 +1,18 @@
-"""A message port as a ZeroMQ ROUTER or PUB under CURVE, with its own ZAP handler (ZeroMQ RFC 27)."""
+"""A message port as a ZeroMQ ROUTER or PUB under CURVE."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+import select
+from typing import TYPE_CHECKING, Any, Final
 
 import zmq
-from zmq.utils import z85
 
 from tokaido.emulators.ends._end import End, SharedModel
 from tokaido.emulators.ends._messages import MessageWire
 from tokaido.emulators.ends._shared import POLL_S
-from tokaido.hal import NS_PER_S
+from tokaido.hal import NS_PER_S, NotConnectedError
+from tokaido.hal.transports import CurveClient, CurveDoor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 MAX_FRAME: Final = 64 * 1024 * 1024
 HIGH_WATER_MARK: Final = 200
 """Messages that wait at a connection; later ones are lost."""
-DOMAIN: Final = b"tokaido"
-_ZAP = "inproc://zeromq.zap.01"
+AT_ONCE: Final = 16
+"""Messages that are carried in one turn."""
 
 
 class ZmqEnd(End, MessageWire):
     """Carries the message port `keys` on a ROUTER socket that only listed clients may talk to.
 
-    The ZAP domain is set and enforced, so nobody comes in without the handler. A client that gives its socket a
+    A client that gives its socket a
     routing id keeps it over a reconnection. A model that only pushes has a PUB socket, for the same clients.
 
     Args:
@@ -57,17 +58,16 @@ class ZmqEnd(End, MessageWire):
     ) -> None:
         super().__init__(shared, "keys", faults, clock, impostor)
         self._keys = keys
-        self._clients = frozenset(clients)
+        self._clients = tuple(clients)
         self.endpoint = endpoint
         """Where it is bound, once it was started."""
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        self._zap: zmq.Socket[bytes] | None = None
-        self._router: zmq.Socket[bytes] | None = None
-        self._poller = zmq.Poller()
+        self._door: CurveDoor | None = None
+        self._router: Any = None
 
     def add_client(self, public: bytes) -> None:
         """Put a host's public key (z85) on the list: an operator's act at the unit."""
-        self._clients |= {public}
+        if self._door is not None:
+            self._door.admit(CurveClient(public))
 
     def revoke_client(self, public: bytes) -> None:
         """Take a host's public key off the list. Its connections end at once.
@@ -76,63 +76,46 @@ class ZmqEnd(End, MessageWire):
         """
 
         def revoke() -> None:
-            self._clients -= {public}
+            if self._door is not None:
+                self._door.refuse(public)
             if self._router is not None:
                 self._unplug_now()
                 self._replug_now()
 
         self._order(revoke)
 
-    def _watch(self, waker: int) -> None:
-        self._poller.register(waker, zmq.POLLIN)
+    def _descriptors(self) -> dict[int, int]:
+        return {} if self._router is None else {int(self._router.getsockopt(zmq.FD)): select.EPOLLIN}
 
     def _open(self) -> None:
-        self._context = zmq.Context()
-        self._zap = self._context.socket(zmq.REP)
-        self._zap.linger = 0
-        self._zap.bind(_ZAP)
-        self._poller.register(self._zap, zmq.POLLIN)
+        self._door = CurveDoor(self._keys, map(CurveClient, self._clients))
         self._bind()
 
     def _bind(self) -> None:
-        if self._context is None:
+        if self._door is None:
             return
         pushes = self._shared.model.PUSHES
-        router = self._context.socket(zmq.PUB if pushes else zmq.ROUTER)
-        router.linger = 0
-        router.curve_server = True
-        router.curve_publickey = self._keys.public
-        router.curve_secretkey = self._keys.secret
-        router.zap_domain = DOMAIN
-        router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        router = self._door.socket(zmq.PUB if pushes else zmq.ROUTER)
         router.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
         if not pushes:
             router.setsockopt(zmq.ROUTER_HANDOVER, 1)
         router.sndhwm = router.rcvhwm = HIGH_WATER_MARK
-        try:
-            router.bind(self.endpoint)
-        except zmq.ZMQError:
-            router.close()
-            raise
-        bound = router.getsockopt(zmq.LAST_ENDPOINT)
-        self.endpoint = bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else str(bound)
-        self._poller.register(router, zmq.POLLIN)
+        self.endpoint = self._door.bind(router, self.endpoint)
         self._router = router
+        self.rewired = True
 
     def _shut(self) -> None:
         self._unplug_now()
-        if self._zap is not None:
-            self._zap.close()
-        if self._context is not None:
-            self._context.term()
-        self._zap = self._context = None
+        if self._door is not None:
+            self._door.close()
+            self._door = None
 
     def _unplug_now(self) -> None:
         self._replug_ns = None
         if self._router is not None:
-            self._poller.unregister(self._router)
             self._router.close()
             self._router = None
+            self.rewired = True
         self._lose_what_is_on_its_way()
 
     def _replug_now(self) -> None:
@@ -140,35 +123,29 @@ class ZmqEnd(End, MessageWire):
         if self._router is None:
             try:
                 self._bind()
-            except zmq.ZMQError:  # the old socket still holds the port
+            except NotConnectedError:  # the old socket still holds the port
                 self._replug_ns = self._clock.monotonic_ns() + POLL_S * NS_PER_S
 
-    def _wait(self, timeout_s: float | None) -> list[list[bytes]]:
-        ready = dict(self._poller.poll(None if timeout_s is None else math.ceil(timeout_s * 1000)))
-        if self._zap is not None and self._zap in ready:
-            self._answer_zap(self._zap)
-        if self._router is None or self._router not in ready:
-            return []
+    def _arrived(self) -> list[list[bytes]]:
         pieces: list[list[bytes]] = []
-        while len(pieces) < 16:
+        door = self._door
+        while self._router is not None and door is not None and len(pieces) < AT_ONCE and self._waits():
             try:
                 frames = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.ZMQError:
                 break
-            try:
-                client = frames[-1].get("User-Id")
-            except zmq.ZMQError:  # no proven identity: ignore it
-                continue
-            pieces.append([frames[0].bytes, str(client).encode(), *(frame.bytes for frame in frames[1:])])
+            client = door.client_of(frames[-1])
+            if client is not None:  # with a proven identity
+                pieces.append([frames[0].bytes, client.public, *(frame.bytes for frame in frames[1:])])
         return pieces
 
-    def _answer_zap(self, zap: zmq.Socket[bytes]) -> None:
-        request = zap.recv_multipart()
-        version, sequence = request[0], request[1]
-        client = z85.encode(request[6]) if len(request) == 7 and len(request[6]) == 32 else b""
-        right = version == b"1.0" and request[2] == DOMAIN and request[5] == b"CURVE" and client in self._clients
-        status, text, user = (b"200", b"OK", client) if right else (b"400", b"this key is not on the list", b"")
-        zap.send_multipart([version, sequence, status, text, user, b""])
+    def _waits(self) -> bool:
+        """Whether a message waits. Whoever sends has to ask, too: its descriptor tells of each change once."""
+        return self._router is not None and bool(int(self._router.getsockopt(zmq.EVENTS)) & int(zmq.POLLIN))
+
+    def _pause_s(self) -> float:
+        pause_s = super()._pause_s()
+        return 0.0 if self._waits() else pause_s
 
     def _next_due_s(self) -> float:
         due_ns = self._shared.model.host_due_ns()

@@ -9,6 +9,8 @@ from tokaido.hal.lazy import lazily
 __all__ = [
     "NOT_MINE",
     "Codec",
+    "CurveClient",
+    "CurveDoor",
     "CurveKeyFiles",
     "CurveKeyPair",
     "DescriptorPort",
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
         load_curve_public,
         load_curve_secret,
     )
+    from tokaido.hal.transports._curve_server import CurveClient, CurveDoor
     from tokaido.hal.transports._kinds import (
         MakesMessages,
         MakesStream,
@@ -93,6 +96,8 @@ else:
             "LineCodec": "tokaido.hal.transports._codec",
             "NotMine": "tokaido.hal.transports._codec",
             "Request": "tokaido.hal.transports._codec",
+            "CurveClient": "tokaido.hal.transports._curve_server",
+            "CurveDoor": "tokaido.hal.transports._curve_server",
             "CurveKeyFiles": "tokaido.hal.transports._curve",
             "CurveKeyPair": "tokaido.hal.transports._curve",
             "create_curve_keys": "tokaido.hal.transports._curve",

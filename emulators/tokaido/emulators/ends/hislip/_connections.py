@@ -53,9 +53,8 @@ class Connections(ABC):
         """Clients by session id."""
         self._initialization_ns = round(initialization_s * NS_PER_S)
         self._clock = clock
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.EpollSelector()
         self._listener: socket.socket | None = None
-        self._waker = -1
         self._channels: dict[Channel, None] = {}  # oldest first
 
     @abstractmethod
@@ -106,10 +105,10 @@ class Connections(ABC):
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
-    def wake_by(self, descriptor: int) -> None:
-        """Let a wait end when this descriptor can be read; its owner reads it."""
-        self._waker = descriptor
-        self._selector.register(descriptor, selectors.EVENT_READ)
+    @property
+    def descriptor(self) -> int:
+        """Can be read once `service` has something to do for a client."""
+        return self._selector.fileno()
 
     def _select(self, timeout_s: float | None) -> None:
         """Wait up to `timeout_s` s for clients, and do what they ask.
@@ -118,8 +117,6 @@ class Connections(ABC):
         """
         for key, events in sorted(self._selector.select(timeout_s), key=_order):
             channel: Channel | None = key.data
-            if key.fd == self._waker:
-                continue
             if channel is None:
                 self._accept()
             elif channel in self._channels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators.ends.hislip._control import Control
@@ -77,15 +78,18 @@ class HislipServer(Control):
     # --- what its owner calls -----------------------------------------------------------------------------------------
 
     def service(self, timeout_s: float | None) -> None:
-        """Wait up to `timeout_s` s for clients, for ever with None, and do what they ask; `wake_by` ends the wait."""
+        """Wait up to `timeout_s` s for clients, for ever with None, and do what they ask."""
         self._settle()
-        deadlines = (self.locks.next_deadline_ns(), self._next_deadline_ns())
-        deadline_ns = min((deadline for deadline in deadlines if deadline is not None), default=None)
-        if deadline_ns is not None:
-            left_s = max(deadline_ns - self._clock.monotonic_ns(), 0) / NS_PER_S
-            timeout_s = left_s if timeout_s is None else min(timeout_s, left_s)
+        due_s = self.due_s()
+        if due_s != math.inf:
+            timeout_s = due_s if timeout_s is None else min(timeout_s, due_s)
         self._select(timeout_s)
         self._settle()
+
+    def due_s(self) -> float:
+        """Return after how many s `service` has something to do though no client speaks; infinite if nothing is due."""
+        deadlines = [ns for ns in (self.locks.next_deadline_ns(), self._next_deadline_ns()) if ns is not None]
+        return max(min(deadlines) - self._clock.monotonic_ns(), 0) / NS_PER_S if deadlines else math.inf
 
     # --- sessions (IVI-6.1, 6.1) --------------------------------------------------------------------------------------
 
