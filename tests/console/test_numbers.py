@@ -74,4 +74,4 @@ def test_every_number_of_every_command_is_read_in_plain_digits() -> None:
     found = dict(parameters(typer.main.get_command(app), "tokaido"))
     numbers = {name: kind for name, kind in found.items() if re.match("int|float", kind.name)}
     assert len(numbers) > 10
-    assert [name for name, kind in numbers.items() if not hasattr(kind, "func")] == []  # what reads it is ours
+    assert [name for name, kind in numbers.items() if not hasattr(kind, "func")] == []  # a reader of ours

@@ -164,7 +164,7 @@ class End(Wire):
         self._shut()
 
     def _shut_quietly(self) -> None:
-        with suppress(Exception):  # what was not opened cannot be closed
+        with suppress(Exception):  # a port that was not opened
             self._shut()
 
     # --- sleep ------------------------------------------------------------------------------------------------------

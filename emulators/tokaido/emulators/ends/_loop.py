@@ -155,7 +155,7 @@ class Loop:
         try:
             pause_s = end.turn()
             self._follow(end)
-        except Exception:  # noqa: BLE001 - one end's fault is no other's: told as that of a thread would be
+        except Exception:  # noqa: BLE001 - other ends go on; it is told as a thread's would be
             self.remove(end)
             with suppress(Exception):
                 end.leave()

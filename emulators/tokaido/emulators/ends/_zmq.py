@@ -140,7 +140,7 @@ class ZmqEnd(End, MessageWire):
         return pieces
 
     def _waits(self) -> bool:
-        """Whether a message waits. Whoever sends has to ask, too: its descriptor tells of each change once."""
+        """Whether a message waits. The descriptor tells of each change once, and sending uses that up."""
         return self._router is not None and bool(int(self._router.getsockopt(zmq.EVENTS)) & int(zmq.POLLIN))
 
     def _pause_s(self) -> float:

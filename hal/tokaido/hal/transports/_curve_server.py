@@ -37,8 +37,8 @@ class CurveDoor:
     """The sockets of one server, which only listed clients get into: the others fail in the handshake.
 
     All doors of a process share a ZeroMQ context and the thread that admits clients; both end with the last door. Give
-    `client_of` a message's last frame to learn who sent it. Sockets are closed by the thread that uses them; what is
-    left is closed with the door.
+    `client_of` a message's last frame to learn who sent it. The thread that uses a socket closes it; the door
+    closes those that are left.
 
     Args:
         keys: The server's own long-term keys.
@@ -109,7 +109,8 @@ class CurveDoor:
         except zmq.ZMQError as error:
             socket.close()
             raise NotConnectedError(
-                f"{endpoint} cannot be bound: {error}", remedy="Another program has it, or it is no address here"
+                f"{endpoint} cannot be bound: {error}",
+                remedy="Another program has it, or it is not an address of this machine",
             ) from error
         bound = socket.getsockopt(zmq.LAST_ENDPOINT)
         return bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else str(bound)
