@@ -53,8 +53,12 @@ class Greeter:
 
     def _serve(self) -> None:
         while not self._ending:
-            socket = self.door.socket(zmq.ROUTER)
-            self.endpoint = self.door.bind(socket, self.endpoint)
+            try:
+                socket = self.door.socket(zmq.ROUTER)
+                self.endpoint = self.door.bind(socket, self.endpoint)
+            except hal.NotConnectedError:  # ZeroMQ closes the socket before it a moment later
+                hal.SYSTEM_CLOCK.wait(0.005)
+                continue
             self._rebind = False
             self._bound.set()
             while not (self._ending or self._rebind):

@@ -97,6 +97,8 @@ class CurveDoor:
     def bind(self, socket: Any, endpoint: str) -> str:
         """Bind a socket and return where it is; port 0 takes a free one.
 
+        ZeroMQ closes a socket a moment after `close` returns: to bind another one at the same port may fail until then.
+
         Raises:
             NotConnectedError: The place is taken, or is none of this machine.
         """
