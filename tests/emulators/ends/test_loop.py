@@ -101,6 +101,9 @@ def test_a_fault_in_one_end_is_told_and_is_no_other_s(
     monkeypatch.setattr(unit.end, "_arrived", fail)
     with pytest.raises(hal.TransportError):
         hal.Transmitter.open("toshiba.transmitter", control=unit.resources["control"], timeout=0.2)
+    deadline = time.monotonic() + patient(5)
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.005)
     assert [str(one.exc_value) for one in told] == ["a fault of ours"]
     with hal.OpticalSwitch.open("polatis.matrix", **switch.resources) as west:
         west.connections()
