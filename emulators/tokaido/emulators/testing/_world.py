@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import deque
 from contextlib import ExitStack
+from os import urandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import tokaido.hal as hal
@@ -63,6 +65,7 @@ class World:
         self._bench: Bench | None = None
         self._started = False
         self._lock = threading.Lock()
+        self._sources: dict[str, random.Random] = {}
 
     # --- the bench ----------------------------------------------------------------------------------------------------
 
@@ -105,10 +108,26 @@ class World:
             return self.station.device(name, role)
         emulator = self.bench.devices[name]
         device = cast("type[hal.Device]", role).open(
-            driver, name=name, clock=self.clock, timeout=timeout, trace=self._note(name), **emulator.resources
+            driver,
+            name=name,
+            clock=self.clock,
+            nonces=self.nonces(name),
+            timeout=timeout,
+            trace=self._note(name),
+            **emulator.resources,
         )
         self._stack.callback(device.close)
         return cast("D", device)
+
+    def nonces(self, name: str) -> Callable[[int], bytes]:
+        """Return what to give to `hal.Device.open` beside the clock, so that the seed repeats what a driver sends.
+
+        Each name has a stream of its own, which goes on when a device is opened again. On a real station it is the
+        operating system's.
+        """
+        if self.station is not None:
+            return urandom
+        return self._sources.setdefault(name, random.Random(f"{self.seed}/{name}/nonces")).randbytes
 
     def _note(self, name: str) -> Callable[[hal.TraceRecord], None]:
         def note(record: hal.TraceRecord) -> None:
