@@ -53,7 +53,8 @@ class SteppedClock:
         if threading.get_ident() != self._thread:
             raise ConfigurationError(
                 f"a stepped clock is for one thread, and {threading.current_thread().name} waits by it",
-                remedy="Where there are several threads, take the clock of the machine and a `speed`",
+                remedy="Where there are several threads, take the clock of the machine and a `speed`; "
+                "in a test, mark it tokaido_in_thread",
             )
         if self._turning:
             raise ConfigurationError("a device that this clock steps waits by it", remedy="Report it")
