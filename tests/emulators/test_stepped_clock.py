@@ -71,3 +71,20 @@ def test_the_same_seed_gives_the_same_readings(vendor: str) -> None:
                 return [(path, reading.value) for path, reading in sorted(receiver.telemetry().items())]
 
     assert readings() == readings()
+
+
+def test_a_key_channel_within_the_process_is_not_moved_and_says_so() -> None:
+    clock = SteppedClock()
+    with (
+        launch("toshiba.receiver", clock=clock, seed=1) as unit,
+        hal.Receiver.open("toshiba.receiver", clock=clock, **unit.resources) as receiver,
+    ):
+        before = dict(unit.resources)
+        with pytest.raises(hal.ConfigurationError, match="where a stepped clock has them"):
+            unit.move({"keys": "zmq:inproc://elsewhere"})
+        with pytest.raises(hal.ConfigurationError, match="has no port 'key'"):
+            unit.move({"key": "zmq:inproc://elsewhere"})
+        assert unit.resources == before
+        assert list(receiver.key_blocks(0)) == []
+    with launch("dicon.selector", wire_end="pty") as box, pytest.raises(hal.ConfigurationError, match="no port 'keys'"):
+        box.move({"keys": "zmq:tcp://127.0.0.1:5560"})
