@@ -36,7 +36,7 @@ def test_another_thread_is_told_to_take_another_clock() -> None:
     thread = threading.Thread(target=wait, name="logger")
     thread.start()
     thread.join()
-    assert "for one thread, and logger waits by it" in told[0]
+    assert "for one thread, and logger lives by it" in told[0]
     assert clock.monotonic_ns() == 0
 
 

@@ -10,8 +10,14 @@ import tokaido.hal as hal
 """
 
 
-def run(pytester: pytest.Pytester, text: str, *arguments: str, ini: str = "") -> pytest.RunResult:
-    """Run a user's test file; what it says is indented as a test of ours is."""
+def run(
+    pytester: pytest.Pytester, text: str, *arguments: str, ini: str = "", asyncio: bool = False
+) -> pytest.RunResult:
+    """Run a user's test file, indented as a test of ours is; with pytest-asyncio if it has coroutines."""
+    if asyncio:
+        ini += "asyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+    else:
+        arguments = ("-p", "no:asyncio", *arguments)
     text = text.replace("\n        ", "\n")
     pytester.makepyfile((ALL if "hal." in text or "pytest." in text else "") + text)
     pytester.makeini(f"[pytest]\nfilterwarnings = error\n{ini}")

@@ -169,7 +169,12 @@ class World:
             name: Its name on the bench or in the station.
             driver: Name of its driver, for a device of the bench.
             timeout: Deadline of one exchange in s.
+
+        Raises:
+            ConfigurationError: Time passes by waiting, and this is not the thread of the test.
         """
+        if isinstance(self.clock, SteppedClock):
+            self.clock.check_thread()
         if self.station is not None:
             return self.station.device(name, role)
         device = cast("type[hal.Device]", role).open(
