@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tokaido_testing.user_tests import run
 
 pytest_plugins = ["pytester"]
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
 LAB = """
 [station]
 name = "lab"
@@ -160,3 +163,24 @@ def test_a_real_station_takes_its_place(pytester: pytest.Pytester) -> None:
         """,
             "--tokaido-station=real.toml",
         ).assert_outcomes(passed=1)
+
+
+def test_the_example_of_two_sites_moves_on_real_wires(pytester: pytest.Pytester) -> None:
+    """Several switches are ordered at the same time, each from a thread of its own."""
+    pytester.makefile(".toml", lab=(EXAMPLES / "two_paths.toml").read_text(encoding="utf-8"))
+    run(
+        pytester,
+        """
+        @pytest.mark.tokaido_wire_end("pty")
+        @pytest.mark.tokaido_in_thread(speed=50)
+        def test_move(qkd_link, tokaido_station, tokaido_world):
+            assert {device.wire_end for device in tokaido_world.bench.devices.values()} == {"pty"}
+            link = tokaido_station.link("field")
+            assert link.move("B").fencing_token == 1
+            assert link.path() == "B"
+            assert qkd_link.receiver.link().path == "B"
+            places = [entry.resources["control"].address for entry in tokaido_station.devices.values()]
+            assert all(str(tokaido_world.directory) in place for place in places)
+        """,
+        ini="tokaido_station_file = lab.toml\n",
+    ).assert_outcomes(passed=1)
