@@ -88,3 +88,11 @@ def test_a_key_channel_within_the_process_is_not_moved_and_says_so() -> None:
         assert list(receiver.key_blocks(0)) == []
     with launch("dicon.selector", wire_end="pty") as box, pytest.raises(hal.ConfigurationError, match="no port 'keys'"):
         box.move({"keys": "zmq:tcp://127.0.0.1:5560"})
+
+
+def test_a_device_can_take_the_place_of_one_that_was_just_closed() -> None:
+    """ZeroMQ closes a socket a little later, in a thread of its own; the name is free at once all the same."""
+    for _ in range(200):
+        with launch("toshiba.receiver", clock=SteppedClock(), seed=1) as unit:
+            unit.messages.unplug()
+            unit.messages.replug()
