@@ -60,6 +60,23 @@ def ask(connection: socket.socket, order: bytes) -> str:
     return answer.decode()
 
 
+def test_a_client_that_takes_no_answers_loses_none_and_keeps_nobody_waiting(station: Path, tmp_path: Path) -> None:
+    door, count = tmp_path / "door", 3000
+    with emulated(station, door), socket.socket(socket.AF_UNIX) as mute, socket.socket(socket.AF_UNIX) as other:
+        for connection in (mute, other):
+            connection.settimeout(10)
+            connection.connect(str(door))
+        mute.sendall(b"time\n" * count + b"bend A 2\n")
+        mute.shutdown(socket.SHUT_WR)
+        for _ in range(5):
+            assert ask(other, b"time\n").startswith("ok ")
+        answers = b""
+        while part := mute.recv(65_536):
+            answers += part
+        assert answers.count(b"ok ") == answers.count(b"\n") == count + 1
+        assert answers.endswith(b" s\nok bend A 2\n")
+
+
 def test_the_back_door_takes_orders_from_its_owner_alone_and_events_are_told(station: Path, tmp_path: Path) -> None:
     door = tmp_path / "door"
     with emulated(station, door) as process:

@@ -15,6 +15,8 @@ from tokaido_testing.packages import write_metadata
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "write-a-driver.md"
 BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
+PYTEST = "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio"
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -52,7 +54,7 @@ def test_the_driver_runs_on_its_emulator(project: Path) -> None:
 
 
 def test_the_conformance_suite_passes_and_tells_what_it_compared(project: Path) -> None:
-    done = run(project, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "test_acme.py")
+    done = run(project, *PYTEST, "-s", "-p", "no:xdist", "test_acme.py")
     assert done.returncode == 0, done.stdout[-4000:]
     told = re.search(r"acme\.switch: (\d+) outcomes compared: 0 wrong, 0 foreign exceptions", done.stdout)
     assert told is not None, done.stdout[-4000:]
@@ -72,9 +74,7 @@ def test_a_driver_that_does_not_read_what_it_set_is_found_out(project: Path) -> 
     )
     path.write_text(believing.replace('protocol = "acme"', "_last = 0"), encoding="utf-8")
     try:
-        done = run(
-            project, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "emu and (alarm or set)", "test_acme.py"
-        )
+        done = run(project, *PYTEST, "-k", "emu and (alarm or set)", "test_acme.py")
     finally:
         path.write_text(right, encoding="utf-8")
     assert done.returncode == 1, done.stdout[-4000:]

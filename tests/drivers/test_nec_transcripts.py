@@ -23,18 +23,15 @@ CRLF = {"send": "\n", "reply": "\r\n"}
 
 @pytest.mark.parametrize("endings", [LF, CRLF], ids=["lf", "crlf"])
 @pytest.mark.parametrize("name", NAMES)
-def test_driver_says_and_understands_exactly_the_transcript(
-    name: str, endings: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_driver_says_and_understands_exactly_the_transcript(name: str, endings: dict[str, str]) -> None:
     transcript = load(name)
     steps = driver_steps(transcript)
     assert steps[0][0]["open"]
     first_id = int(transcript["first_id"], 16)
-    monkeypatch.setattr(_seal, "first_id", lambda: first_id)
-    monkeypatch.setattr("tokaido.hal._watchdog.new_token", lambda: "7F3A09C2")
+    nonces = {3: first_id.to_bytes(3, "big"), 4: bytes.fromhex("7F3A09C2")}.__getitem__
     with LinePeer([exchange for step in steps for exchange in step], endings, tcp=True) as peer:
         resource = f"visa:TCPIP::{peer.address.replace(':', '::')}::SOCKET"
-        with ROLES[transcript["unit"]].open(transcript["unit"], control=resource, timeout=2) as device:
+        with ROLES[transcript["unit"]].open(transcript["unit"], control=resource, timeout=2, nonces=nonces) as device:
             follow(device, steps[1:], peer)
         assert peer.left_over == []
         assert peer.unexpected == []
@@ -48,14 +45,17 @@ def test_the_worked_messages_of_the_page_have_the_driver_s_seals() -> None:
     assert _seal.seal("TKNT0001", "00A1F1", '0,"No error";-0.52') == "B55E8172"
 
 
-def test_a_peer_that_knows_only_its_transcript_refuses_another_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_knows_only_its_transcript_refuses_another_line() -> None:
     """The positive control: the peer does notice what is not in the transcript."""
-    monkeypatch.setattr(_seal, "first_id", lambda: 0x00A001)
+    nonces = {3: bytes.fromhex("00A001"), 4: bytes(4)}.__getitem__
     with (
         LinePeer(load("nec/transmitter-off")["exchange"][:1], LF, tcp=True) as peer,
         pytest.raises(hal.DeviceTimeoutError),
         hal.Transmitter.open(
-            "nec.transmitter", control=f"visa:TCPIP::{peer.address.replace(':', '::')}::SOCKET", timeout=patient(1.0)
+            "nec.transmitter",
+            control=f"visa:TCPIP::{peer.address.replace(':', '::')}::SOCKET",
+            timeout=patient(1.0),
+            nonces=nonces,
         ),
     ):
         pass

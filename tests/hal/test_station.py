@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import tokaido.hal as hal
-from tokaido.drivers.toshiba import _console
 from tokaido_testing.transcripts import ReplayPeer, load
 
 GOOD = """
@@ -149,13 +148,13 @@ def test_what_is_no_toml_says_where() -> None:
         hal.Station.from_file("/nowhere/lab.toml")
 
 
-def test_a_device_is_opened_on_first_use_as_its_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_is_opened_on_first_use_as_its_role(tmp_path: Path) -> None:
     steps = load("toshiba/transmitter-off")["exchange"][:2]
-    monkeypatch.setattr(_console, "first_id", lambda: 0x00A000)
     with ReplayPeer(steps) as peer:
         path = tmp_path / "lab.toml"
         path.write_text(GOOD.format(port=peer.port))
-        with hal.Station.from_file(path) as station:
+        nonces = {3: bytes.fromhex("00A000"), 4: bytes(4)}
+        with hal.Station.from_file(path, nonces=nonces.__getitem__) as station:
             assert (station.name, station.on_exit, list(station.links)) == ("otemachi", "keep", ["koganei"])
             with pytest.raises(hal.ConfigurationError, match="has no device 'carol'"):
                 station.device("carol", hal.Receiver)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import contextmanager, nullcontext
+from os import urandom
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,7 @@ def opened(text: str, *, trace: bool = False, sink: Callable[[TraceRecord], None
         serial_number=entry.serial_number,
         timeout=entry.timeout,
         clock=hal.SYSTEM_CLOCK,
+        nonces=urandom,
         trace=sink,
         **entry.resources,
     ) as device:

@@ -7,6 +7,7 @@ import select
 import socket
 import sys
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 import tokaido.hal as hal
@@ -21,13 +22,25 @@ _LONGEST_LINE: Final = 1000
 _MOST_CLIENTS: Final = 16
 
 
+@dataclass(slots=True)
+class _Client:
+    """Who came by the back door: what it has said of its next order, and the answers that it has not taken yet."""
+
+    socket: socket.socket
+    heard: bytearray = field(default_factory=bytearray)
+    owed: bytearray = field(default_factory=bytearray)
+    ended: bool = False
+    """Whether it gives no more orders."""
+
+
 class Orders:
     """Takes orders from standard input, as long as there is one that is this command's own, and by the back door.
 
     Args:
         bench: The bench that is meant.
         back_door: A Unix socket that is made here, mode 0600, so that its owner alone gives orders. It takes a line an
-            order and answers each with a line that begins with `ok` or `error`. None for no such door.
+            order and answers each with a line that begins with `ok` or `error`. The orders of a client that does not
+            take its answers wait until it does. None for no such door.
 
     Raises:
         ConfigurationError: The socket cannot be made.
@@ -42,7 +55,7 @@ class Orders:
             self._input = None
         self._place = back_door
         self._door = None if back_door is None else _listening(back_door)
-        self._clients: dict[int, tuple[socket.socket, bytearray]] = {}
+        self._clients: dict[int, _Client] = {}
 
     def listen(self, seconds: float) -> None:
         """Wait for `seconds` s at most, and do what was ordered meanwhile."""
@@ -52,8 +65,8 @@ class Orders:
             waiting.register(keyboard, select.POLLIN)
         if self._door is not None:
             waiting.register(self._door, select.POLLIN)
-            for descriptor in self._clients:
-                waiting.register(descriptor, select.POLLIN)
+            for descriptor, client in self._clients.items():
+                waiting.register(descriptor, select.POLLOUT if client.owed else select.POLLIN)
         elif keyboard is None:
             hal.SYSTEM_CLOCK.wait(seconds)
             return
@@ -96,31 +109,37 @@ class Orders:
             if len(self._clients) >= _MOST_CLIENTS:
                 client.close()
                 return
-            self._clients[client.fileno()] = client, bytearray()
+            self._clients[client.fileno()] = _Client(client)
 
     def _serve(self, descriptor: int) -> None:
-        client, heard = self._clients[descriptor]
+        """Take the next orders of a client that has taken the answers to those before, or give it what it can take."""
+        client = self._clients[descriptor]
         try:
-            data = client.recv(_LONGEST_LINE)
-            heard += data
-            *lines, rest = bytes(heard).split(b"\n")
-            heard[:] = rest
-            for line in lines:
-                if words := line.decode(errors="replace").split():
-                    client.sendall(f"{self.obey(words)}\n".encode())
-            if data and len(heard) <= _LONGEST_LINE:
-                return
+            if not client.owed:
+                self._hear(client, client.socket.recv(_LONGEST_LINE))
+            if client.owed:
+                del client.owed[: client.socket.send(client.owed)]
         except BlockingIOError:
             return
         except OSError:
-            pass
-        del self._clients[descriptor]
-        client.close()
+            client.ended = True
+            client.owed.clear()
+        if client.ended and not client.owed:
+            del self._clients[descriptor]
+            client.socket.close()
+
+    def _hear(self, client: _Client, data: bytes) -> None:
+        *lines, rest = bytes(client.heard + data).split(b"\n")
+        client.heard[:] = rest
+        for line in lines:
+            if words := line.decode(errors="replace").split():
+                client.owed += f"{self.obey(words)}\n".encode()
+        client.ended = not data or len(rest) > _LONGEST_LINE
 
     def close(self) -> None:
         """Take the back door away. May be called again."""
-        for client, _ in self._clients.values():
-            client.close()
+        for client in self._clients.values():
+            client.socket.close()
         self._clients.clear()
         if self._door is not None and self._place is not None:
             self._door.close()

@@ -267,8 +267,18 @@ class Emulator:
         """Appear at other places from now on: `control` on a pseudo-terminal's link, `keys` at another endpoint.
 
         Raises:
-            ConfigurationError: A place cannot be taken.
+            ConfigurationError: A place cannot be taken, there is no such port, or it is within the process.
         """
+        for port in resources:
+            if port not in self.resources:
+                raise ConfigurationError(
+                    f"{self.serial_number} has no port {port!r}", remedy=f"It has {', '.join(self.resources)}"
+                )
+        if "keys" in resources and getattr(self, "keys", None) is None:
+            raise ConfigurationError(
+                f"the keys of {self.serial_number} are within the process, where a stepped clock has them",
+                remedy="Unplug and replug them; where a unit is to move, take the clock of the machine",
+            )
         if "control" in resources:
             link = Path(Resource.parse(resources["control"]).address).expanduser().absolute()
             make_room(link, self._stack)

@@ -52,6 +52,12 @@ class Plug:
     """Faults, clock and impostor."""
 
 
+def allowed_ends(model: DeviceModel | type[DeviceModel]) -> list[str]:
+    """Return the wire ends that the control port of a model may be on; plain ones only as its contract allows."""
+    plain = model.plain_control or "keys" not in model.MESSAGE_PORTS
+    return [name for name in model.wire_ends if name not in PLAIN or plain]
+
+
 def choose_end(model: DeviceModel, wire_end: str | None, place: str | None, *, threads: bool = True) -> str:
     """Return the wire end of a model's control port: the one that was named, the one of the place, or its usual one.
 
@@ -63,10 +69,11 @@ def choose_end(model: DeviceModel, wire_end: str | None, place: str | None, *, t
     there = None if place is None else end_of(Resource.parse(place))
     fitting = [name for name in model.wire_ends if threads or name in WITHIN]
     end = wire_end or there or (fitting or model.wire_ends)[0]
-    plain = model.plain_control or "keys" not in model.MESSAGE_PORTS
-    if end not in model.wire_ends or (end in PLAIN and not plain):
-        known = ", ".join(name for name in model.wire_ends if name not in PLAIN or plain)
-        raise ConfigurationError(f"{type(model).__name__} has no wire end {end!r}", remedy=f"Choose one of: {known}")
+    known = allowed_ends(model)
+    if end not in known:
+        raise ConfigurationError(
+            f"{type(model).__name__} has no wire end {end!r}", remedy=f"Choose one of: {', '.join(known)}"
+        )
     if not threads and end not in WITHIN:
         raise ConfigurationError(
             f"the wire end {end!r} takes a thread, and a stepped clock has one",

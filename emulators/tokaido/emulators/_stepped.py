@@ -50,11 +50,7 @@ class SteppedClock:
         Raises:
             ConfigurationError: Another thread waits, or a device that is being stepped does.
         """
-        if threading.get_ident() != self._thread:
-            raise ConfigurationError(
-                f"a stepped clock is for one thread, and {threading.current_thread().name} waits by it",
-                remedy="Where there are several threads, take the clock of the machine and a `speed`",
-            )
+        self.check_thread()
         if self._turning:
             raise ConfigurationError("a device that this clock steps waits by it", remedy="Report it")
         until_ns = self._now_ns + max(round(seconds * NS_PER_S), 0)
@@ -68,6 +64,19 @@ class SteppedClock:
             finally:
                 self._turning = False
         return event is not None and event.is_set()
+
+    def check_thread(self) -> None:
+        """Make sure that it is called in the clock's own thread.
+
+        Raises:
+            ConfigurationError: It is another one.
+        """
+        if threading.get_ident() != self._thread:
+            raise ConfigurationError(
+                f"a stepped clock is for one thread, and {threading.current_thread().name} lives by it",
+                remedy="Where there are several threads, take the clock of the machine and a `speed`; "
+                "in a test, mark it tokaido_in_thread",
+            )
 
     def attach(self, turn: Callable[[int], None]) -> Callable[[], None]:
         """Call `turn` with the time in ns after every step, and return what ends that."""

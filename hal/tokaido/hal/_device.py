@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from os import urandom
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
@@ -81,12 +82,14 @@ class Device(Valued):
         serial_number: str = "",
         timeout_s: float = 1.0,
         clock: Clock = SYSTEM_CLOCK,
+        nonces: Callable[[int], bytes] = urandom,
     ) -> None:
         self._resources = dict(resources)
         self._name = name
         self._expected_serial_number = serial_number
         self._timeout_s = real(timeout_s, "timeout")
         self._clock = clock
+        self._nonces = nonces
 
     @classmethod
     def open(
@@ -97,6 +100,7 @@ class Device(Valued):
         serial_number: str = "",
         timeout: float = 1.0,
         clock: Clock = SYSTEM_CLOCK,
+        nonces: Callable[[int], bytes] = urandom,
         trace: Callable[[TraceRecord], None] | None = None,
         **resources: str | Resource,
     ) -> Self:
@@ -108,6 +112,10 @@ class Device(Valued):
             serial_number: If given, any other box is refused.
             timeout: Deadline of one exchange, and of connecting, in s.
             clock: Where time comes from.
+            nonces: Source of n bytes for what every program has to itself, none of it secret: request ids, the host's
+                name on a key channel, the name of a watchdog's holder. Keys never come from it. Only a test gives
+                another one: with `random.Random(seed).randbytes` a run repeats byte for byte. A driver with a
+                constructor of its own that does not take it draws from the operating system.
             trace: Called with every record of the control transport, from the first byte on.
             resources: By name, for example control="serial:/dev/qkd/TKTX0001?baudrate=115200".
 
@@ -125,6 +133,7 @@ class Device(Valued):
             serial_number=serial_number,
             timeout_s=timeout,
             clock=clock,
+            **({} if nonces is urandom or not _takes(kind, "nonces") else {"nonces": nonces}),
         )
         try:
             if trace is not None:
@@ -259,3 +268,10 @@ class Device(Valued):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} on {', '.join(map(str, self._resources.values()))}>"
+
+
+def _takes(kind: type[Device], option: str) -> bool:
+    """Whether the constructor of a driver takes an option."""
+    from inspect import signature  # noqa: PLC0415 - for tests only
+
+    return option in signature(kind).parameters

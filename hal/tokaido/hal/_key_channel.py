@@ -8,7 +8,6 @@ pre-shared keys are and how much it offers at a time is what a driver adds.
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 import weakref
 from abc import ABC, abstractmethod
@@ -16,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from os import urandom
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, cast
 
 from tokaido.hal._clock import NS_PER_S, Clock, Deadline
@@ -123,13 +123,22 @@ class KeyChannel(ABC):
     def _decode(self, header: bytes, kind: type[H]) -> H:
         """Return the header as `kind`. A `ValueError`, which msgspec's errors are, says that it is none."""
 
-    def __init__(self, resource: Resource, device: str, serial_number: str, *, clock: Clock, timeout_s: float) -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        device: str,
+        serial_number: str,
+        *,
+        clock: Clock,
+        timeout_s: float,
+        nonces: Callable[[int], bytes] = urandom,
+    ) -> None:
         self._resource = resource
         self._device = device
         self._serial_number = serial_number
         self._clock = clock
         self._timeout_s = timeout_s
-        self._host = os.urandom(8).hex()
+        self._host = nonces(8).hex()
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._closed = False

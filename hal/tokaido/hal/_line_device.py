@@ -6,6 +6,7 @@ import re
 import weakref
 from abc import ABC, abstractmethod
 from functools import partial
+from os import urandom
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
@@ -78,8 +79,11 @@ class LineDevice(Device, ABC):
         serial_number: str = "",
         timeout_s: float = 1.0,
         clock: Clock = SYSTEM_CLOCK,
+        nonces: Callable[[int], bytes] = urandom,
     ) -> None:
-        super().__init__(resources, name=name, serial_number=serial_number, timeout_s=timeout_s, clock=clock)
+        super().__init__(
+            resources, name=name, serial_number=serial_number, timeout_s=timeout_s, clock=clock, nonces=nonces
+        )
         resource = resources["control"]
         settings = transport_kind(resource.kind).serial_line(resource.address, self.serial_line)
         self._on_serial_line = settings is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from os import urandom
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
@@ -27,7 +28,7 @@ from tokaido.hal.roles._units import Unit
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tokaido.hal._device import Identity
     from tokaido.hal._key_channel import KeyChannel
@@ -99,12 +100,15 @@ class UnitDriver(Unit, LineDevice, ABC):
         serial_number: str = "",
         timeout_s: float = 1.0,
         clock: Clock = SYSTEM_CLOCK,
+        nonces: Callable[[int], bytes] = urandom,
     ) -> None:
-        super().__init__(resources, name=name, serial_number=serial_number, timeout_s=timeout_s, clock=clock)
+        super().__init__(
+            resources, name=name, serial_number=serial_number, timeout_s=timeout_s, clock=clock, nonces=nonces
+        )
         self._keys_lock = threading.Lock()  # held for moments only, and never during an exchange
         self._channel: KeyChannel | None = None
         self._closed = False
-        self._watchdog = WatchdogHolder(clock)
+        self._watchdog = WatchdogHolder(clock, nonces)
         self._greeting = False
 
     def close(self) -> None:
@@ -275,7 +279,12 @@ class UnitDriver(Unit, LineDevice, ABC):
                 raise ClosedError("the unit was closed", device=self.name, remedy="Open it again")
             if self._channel is None:
                 self._channel = kind(
-                    self._resources["keys"], self.name, serial_number, clock=self._clock, timeout_s=self._timeout_s
+                    self._resources["keys"],
+                    self.name,
+                    serial_number,
+                    clock=self._clock,
+                    timeout_s=self._timeout_s,
+                    nonces=self._nonces,
                 )
             return self._channel
 

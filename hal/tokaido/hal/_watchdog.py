@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
+from os import urandom
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal._clock import NS_PER_S, Clock
@@ -16,20 +16,16 @@ RENEW_AFTER: Final = 1 / 3
 """The part of its time after which a watchdog is renewed."""
 
 
-def new_token() -> str:
-    """Return the name of a new holder: eight upper-case hexadecimal digits, chosen at random."""
-    return os.urandom(4).hex().upper()
-
-
 class WatchdogHolder:
     """Holds a unit's watchdog for one driver object: it renews it with the exchanges that the driver makes anyway.
 
     Args:
         clock: Where time comes from.
+        nonces: Source of n bytes for its name.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self.token = new_token()
+    def __init__(self, clock: Clock, nonces: Callable[[int], bytes] = urandom) -> None:
+        self.token = nonces(4).hex().upper()
         """The name under which this object holds a watchdog: eight upper-case hexadecimal digits, chosen at random."""
         self._clock = clock
         self._seconds = 0.0

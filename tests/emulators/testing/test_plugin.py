@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tokaido_testing.user_tests import run
+
 pytest_plugins = ["pytester"]
-ALL = """
-import pytest
-import tokaido.hal as hal
-"""
-
-
-def run(pytester: pytest.Pytester, text: str, *arguments: str) -> pytest.RunResult:
-    """Run a user's test file in a process of its own."""
-    pytester.makepyfile((ALL if "hal." in text or "pytest." in text else "") + text)
-    pytester.makeini("[pytest]\nfilterwarnings = error\n")
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=50)
 
 
 def test_devices_stand_by_themselves(pytester: pytest.Pytester) -> None:
@@ -32,7 +23,7 @@ def test_devices_stand_by_themselves(pytester: pytest.Pytester) -> None:
         def test_switch(optical_switch):
             optical_switch.connect(1, 5)
             assert optical_switch.connections() == {1: 5}
-        """.replace("\n        ", "\n"),
+        """,
     ).assert_outcomes(passed=3)
 
 
@@ -48,7 +39,7 @@ def test_a_link_moves_by_its_switch_and_the_light_goes_with_it(pytester: pytest.
             qkd_link.use("B")
             qkd_link.wait_for(hal.UnitState.STANDBY)
             assert optical_switch.connections() == {1: 2, 4: 3}
-        """.replace("\n        ", "\n"),
+        """,
     ).assert_outcomes(passed=1)
 
 
@@ -62,7 +53,7 @@ def test_a_running_link_gives_the_same_key_at_both_ends(pytester: pytest.Pyteste
             nonce = bytes(16)
             assert one.info.insecure
             assert one.key.digest(nonce) == other.key.digest(nonce)
-        """.replace("\n        ", "\n"),
+        """,
         f"--tokaido-vendor={vendor}",
     ).assert_outcomes(passed=1)
 
@@ -87,7 +78,7 @@ def test_faults_are_there_by_marker_and_by_fixture(pytester: pytest.Pytester) ->
         def test_wrong(receiver, faults):
             with pytest.raises(hal.ConfigurationError, match="Choose one of"):
                 faults.add("receiver", "nonsense")
-        """.replace("\n        ", "\n"),
+        """,
     ).assert_outcomes(passed=3)
 
 
@@ -97,7 +88,7 @@ def test_a_failure_shows_seed_and_wires_and_the_seed_repeats_them(pytester: pyte
             transmitter.identity()
             transmitter.telemetry()
             assert False
-        """.replace("\n        ", "\n")
+        """
     first = run(pytester, text, "--tokaido-seed=4711")
     first.assert_outcomes(failed=1)
     first.stdout.fnmatch_lines(["*--tokaido-seed 4711 repeats it*", "*alice > *IDN?*", "*alice < *TOSHIBA-STYLE*"])
@@ -118,7 +109,7 @@ def test_what_a_test_leaves_behind_fails_it(pytester: pytest.Pytester) -> None:
             kept.append(os.open("/dev/null", os.O_RDONLY))
         def test_file(tokaido_world):
             (tokaido_world.directory / "left.txt").write_text("x")
-        """.replace("\n        ", "\n"),
+        """,
     )
     result.assert_outcomes(passed=3, errors=3)
     result.stdout.fnmatch_lines(["*left behind: thread stray*", "*left behind: descriptor*/dev/null*", "*left.txt*"])
@@ -138,7 +129,7 @@ def test_a_real_station_takes_the_place_of_emulators_and_skips_with_reasons(pyte
         @pytest.mark.tokaido_emulated("it breaks the glass")
         def test_emulated(optical_switch):
             pass
-        """.replace("\n        ", "\n")
+        """
     with launch("dicon.selector") as device:
         pytester.makefile(
             ".toml", lab=f'[devices.osw]\ndriver = "dicon.selector"\ncontrol = "{device.resources["control"]}"\n'
@@ -159,7 +150,7 @@ def test_a_run_that_uses_nothing_of_it_imports_nothing_of_it(pytester: pytest.Py
             heavy = ("numpy", "zmq", "serial", "pyvisa", "tokaido")
             found = [name for name in sys.modules if name.startswith(heavy)]
             assert found == []
-        """.replace("\n        ", "\n"),
+        """,
     ).assert_outcomes(passed=1)
 
 
@@ -176,7 +167,7 @@ def test_time_passes_in_a_thread_where_a_test_asks_for_it(pytester: pytest.Pytes
             reader.start()
             reader.join()
             assert found == [hal.UnitState.STANDBY]
-        """.replace("\n        ", "\n"),
+        """,
     ).assert_outcomes(passed=1)
 
 
@@ -199,7 +190,7 @@ def test_a_link_of_a_real_station_is_taken_as_it_is(pytester: pytest.Pytester) -
             qkd_link.wait_for(hal.UnitState.STANDBY, timeout=10)
         def test_fault(qkd_link, faults):
             faults.cut("A")
-        """.replace("\n        ", "\n")
+        """
         named = run(pytester, text, "--tokaido-station=lab.toml", "--tokaido-link=one", "-rs")
         named.assert_outcomes(passed=1, skipped=1)
         unnamed = run(pytester, text, "--tokaido-station=lab.toml", "-rs")

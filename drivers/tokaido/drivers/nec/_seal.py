@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import zlib
-from typing import Final
+from os import urandom
+from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import DeviceError, ProtocolError, RefusedError, StateError
 from tokaido.hal.driver import NOT_MINE, NotMine, Request, device_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_MESSAGE: Final = 4096
 MAX_REPLY: Final = 65_536
@@ -26,16 +29,19 @@ class SealedMessages:
 
     Every message is sealed with the serial number of the unit, so a reply of another box never checks. A frame with
     another id is not the reply; one with the right id and a wrong seal is a `ProtocolError`, never a value.
+
+    Args:
+        nonces: Source of n bytes for the id of the first message: no reply to an earlier program's may match.
     """
 
     correlated = True
     terminator = b"\n"
     max_frame = MAX_REPLY + 1  # a carriage return is none of the characters
 
-    def __init__(self) -> None:
+    def __init__(self, nonces: Callable[[int], bytes] = urandom) -> None:
         self.serial_number = ""
         """The unit's; empty until it has said who it is."""
-        self._ids = itertools.count(first_id())  # two threads never get the same one
+        self._ids = itertools.count(int.from_bytes(nonces(3), "big"))  # two threads never get the same one
 
     def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
         """Return the request that says `text` ("CHAN1:POW?", "KEY:STAR"); its value is what the unit replied to it.
@@ -62,11 +68,6 @@ class SealedMessages:
 
     def unsolicited(self, frame: bytes) -> None:
         """Drop the frame: the unit speaks when it is asked."""
-
-
-def first_id() -> int:
-    """Return the id of the first message: random, so that no reply to an earlier program can match."""
-    return int.from_bytes(os.urandom(3), "big")
 
 
 def seal(serial_number: str, identifier: str, rest: str) -> str:

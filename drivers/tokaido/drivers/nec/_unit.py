@@ -147,7 +147,7 @@ class NecUnit(UnitDriver):
         return self._read(WHO, _texts.identity)
 
     def _codec(self) -> Codec:
-        self._sealed = SealedMessages()
+        self._sealed = SealedMessages(self._nonces)
         return self._sealed
 
     def _learn(self, found: Identity) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from os import urandom
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import tokaido.hal as hal
 from tokaido.hal.driver import Codec, LineDevice, SilentCodec, measured, query, whole_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 MAPS: Final[dict[str, dict[int, dict[int, int]]]] = {
     "OSW12": {1: {1: 1}, 2: {1: 2}},
@@ -85,13 +86,14 @@ class OswSwitch(hal.OpticalSwitch, LineDevice):
         serial_number: str = "",
         timeout_s: float = 1.0,
         clock: hal.Clock = hal.SYSTEM_CLOCK,
+        nonces: Callable[[int], bytes] = urandom,
     ) -> None:
         if serial_number:
             raise hal.ConfigurationError(
                 f"{name}: a Thorlabs OSW tells no serial number, so {serial_number!r} could not be checked",
                 remedy="Leave serial_number out, and name the port by it: serial:/dev/serial/by-id/...",
             )
-        super().__init__(resources, name=name, timeout_s=timeout_s, clock=clock)
+        super().__init__(resources, name=name, timeout_s=timeout_s, clock=clock, nonces=nonces)
 
     def _codec(self) -> Codec:
         return SilentCodec("S?", str.isdecimal, command_end="\n", complaint=ERROR)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import zlib
 from collections import deque
-from typing import Final
+from os import urandom
+from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import AlarmEvent, DeviceError, NoDataError, ProtocolError, RefusedError, Severity, StateError
 from tokaido.hal.driver import NOT_MINE, NotMine, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROTOCOL: Final = "TQC1"
 CANCEL: Final = "\x18"
@@ -34,20 +37,23 @@ class Console:
     """Builds requests, recognises their replies and keeps the alarm lines that come between.
 
     Every line is sealed with the serial number of the unit, so a reply of another box never checks (section 3).
+
+    Args:
+        nonces: Source of n bytes for the id of the first request: no reply to an earlier program's may match.
     """
 
     correlated = True
     terminator = b"\n"
     max_frame = MAX_LINE + 2
 
-    def __init__(self) -> None:
+    def __init__(self, nonces: Callable[[int], bytes] = urandom) -> None:
         self.serial_number = ""
         """The unit's; empty until it has said who it is."""
         self.events: deque[AlarmEvent] = deque(maxlen=KEPT_EVENTS)
         self.events_lost = 0
         """Alarm lines that were sent and never arrived whole, by their sequence numbers."""
         self._last_sequence: int | None = None
-        self._ids = itertools.count(first_id())  # two threads never get the same one
+        self._ids = itertools.count(int.from_bytes(nonces(3), "big"))  # two threads never get the same one
 
     def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
         """Return the request that says `text` ("LAS:POW?", "KEY START").
@@ -120,11 +126,6 @@ class Console:
                 text=found[5],
             )
         )
-
-
-def first_id() -> int:
-    """Return the id of the first request: random, so that no reply of an earlier program can match."""
-    return int.from_bytes(os.urandom(3), "big")
 
 
 def _line(frame: bytes) -> str:

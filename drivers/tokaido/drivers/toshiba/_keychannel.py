@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any, ClassVar, Final, TypeVar
+from os import urandom
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import msgspec
 
 import tokaido.hal as hal
 from tokaido.hal.driver import EVENT, KeyChannel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 H = TypeVar("H")
 
@@ -25,10 +28,17 @@ class ToshibaKeyChannel(KeyChannel):
     subscription_renewal_s = 10.0
 
     def __init__(
-        self, resource: hal.Resource, device: str, serial_number: str, *, clock: hal.Clock, timeout_s: float
+        self,
+        resource: hal.Resource,
+        device: str,
+        serial_number: str,
+        *,
+        clock: hal.Clock,
+        timeout_s: float,
+        nonces: Callable[[int], bytes] = urandom,
     ) -> None:
-        super().__init__(resource, device, serial_number, clock=clock, timeout_s=timeout_s)
-        self._prefix = os.urandom(4)  # no id is used twice by this host, nor by its next program
+        super().__init__(resource, device, serial_number, clock=clock, timeout_s=timeout_s, nonces=nonces)
+        self._prefix = nonces(4)  # no id is used twice by this host, nor by its next program
 
     def _pack(self, number: int, header: dict[str, Any]) -> list[bytes]:
         return [self._prefix + number.to_bytes(4, "big"), msgspec.json.encode(header)]

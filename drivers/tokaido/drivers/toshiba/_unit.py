@@ -138,7 +138,7 @@ class ToshibaUnit(UnitDriver):
         return Identity(vendor=fields[0], model=fields[1], serial_number=fields[2], firmware=fields[3])
 
     def _codec(self) -> Codec:
-        self._console = Console()
+        self._console = Console(self._nonces)
         return self._console
 
     def _greet(self) -> None:

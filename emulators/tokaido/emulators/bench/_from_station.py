@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tokaido.emulators._plugs import allowed_ends
 from tokaido.emulators.bench._bench import Bench
 from tokaido.emulators.bench._station_tables import StationPlan, TableReader
 from tokaido.emulators.units import Refusal
@@ -12,6 +13,7 @@ from tokaido.hal import SYSTEM_CLOCK, Clock, ConfigurationError, create_curve_ke
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tokaido.emulators._secrets import Secrets
     from tokaido.emulators.bench._station_tables import EmulatedLink
@@ -22,8 +24,12 @@ def bench_from_station(
     station: Station,
     *,
     for_others: bool = False,
+    at_resources: bool = True,
+    wire_end: str = "",
     seed: int | None = None,
+    speed: float | None = None,
     secrets: Secrets = "os",
+    directory: Path | str | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Bench:
     """Return a bench with the devices of a station at exactly their resources. It is not started yet.
@@ -35,15 +41,20 @@ def bench_from_station(
     Args:
         station: The station; its devices need not be open, nor are they opened.
         for_others: Whether other programs are to open the devices; a place within this process is a mistake then.
+        at_resources: False for devices at places that are free, whatever the station says: `bench.devices[name]` has
+            the resources of each, and with a stepped clock they are within the process.
+        wire_end: What carries the control ports of the devices that have such an end; with `at_resources` False only.
         seed: Decides everything that is random and no secret, whatever the file says. Default: what the file says, or
             else a new one for every run, or 0 if secrets are "seeded".
+        speed: Emulated seconds per second, whatever the file says. Default: what the file says.
         secrets: "os", or "seeded" for keys that are the same in every run and marked insecure.
-        clock: The wall clock.
+        directory: Where consoles and key files appear that have no place in the file; one that is removed by default.
+        clock: The wall clock, or a `SteppedClock`.
 
     Raises:
         ConfigurationError: With every mistake in the tables, each with its place; nothing was started.
     """
-    reader = TableReader(station, for_others=for_others)
+    reader = TableReader(station, for_others=for_others, at_resources=at_resources)
     plan, mistakes = reader.plan(), reader.mistakes
     if station.bench or not mistakes:
         _rehearse(plan, mistakes)
@@ -53,16 +64,22 @@ def bench_from_station(
             f"station {station.name} cannot be emulated; it has {count} mistake{'s' if count > 1 else ''}",
             mistakes=tuple(mistakes),
         )
-    bench = Bench(seed=plan.seed if seed is None else seed, speed=plan.speed, secrets=secrets, clock=clock)
+    bench = Bench(
+        seed=plan.seed if seed is None else seed,
+        speed=plan.speed if speed is None else speed,
+        secrets=secrets,
+        directory=directory,
+        clock=clock,
+    )
     try:
-        _build(plan, bench)
+        _build(plan, bench, wire_end)
     except BaseException:
         bench.close()
         raise
     return bench
 
 
-def _build(plan: StationPlan, bench: Bench) -> None:
+def _build(plan: StationPlan, bench: Bench, wire_end: str) -> None:
     for name, device in plan.devices.items():
         with _told(f"devices.{name}"):
             for file in device.key_files:
@@ -74,6 +91,7 @@ def _build(plan: StationPlan, bench: Bench) -> None:
                 serial_number=device.serial_number,
                 resources=device.resources,
                 warm=device.warm,
+                wire_end=wire_end if wire_end in allowed_ends(device.model) else None,
                 model_options=device.options,
             )
     _lay(plan, bench, None)

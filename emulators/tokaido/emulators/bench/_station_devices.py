@@ -66,14 +66,16 @@ class DeviceReader:
         mistakes: Where mistakes go.
         own_time: Whether the tables of the devices, and no other one, say seed and speed.
         for_others: Whether other programs are to open the devices.
+        at_resources: Whether the devices are to be at the station's resources; else the places are not looked at.
     """
 
-    def __init__(self, mistakes: Mistakes, *, own_time: bool, for_others: bool) -> None:
+    def __init__(self, mistakes: Mistakes, *, own_time: bool, for_others: bool, at_resources: bool) -> None:
         self.said: dict[str, dict[Any, str]] = {key: {} for key in TIME}
         """Seeds and speeds, each with the first device that has it."""
         self._mistakes = mistakes
         self._own_time = own_time
         self._for_others = for_others
+        self._at_resources = at_resources
         self._places: dict[object, str] = {}
 
     def device(self, entry: DeviceEntry) -> EmulatedDevice | None:
@@ -96,16 +98,20 @@ class DeviceReader:
         except (ValueError, LookupError) as error:
             self._mistakes.note(f"{where}.emulator", str(error))
             model = build(None)  # for the other mistakes
-        self._check_control(f"{where}.control", entry.resources.get("control"), model)
-        keys = f"{where}.keys", entry.resources.get("keys")
+        key_files: tuple[Path, ...] = ()
+        if self._at_resources:
+            self._check_control(f"{where}.control", entry.resources.get("control"), model)
+            if "keys" in model.MESSAGE_PORTS:
+                key_files = self._key_files(f"{where}.keys", entry.resources.get("keys"))
+        places = entry.resources if self._at_resources else {}
         return EmulatedDevice(
             driver=entry.driver,
             model=model,
-            resources={key: str(resource) for key, resource in entry.resources.items()},
+            resources={key: str(resource) for key, resource in places.items()},
             serial_number=serial,
             warm=warm,
             options=found,
-            key_files=self._key_files(*keys) if "keys" in model.MESSAGE_PORTS else (),
+            key_files=key_files,
         )
 
     def _options(self, where: str, entry: DeviceEntry, build: Callable[..., DeviceModel]) -> dict[str, Any]:

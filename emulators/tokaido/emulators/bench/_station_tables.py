@@ -75,14 +75,17 @@ class TableReader:
     Args:
         station: The station.
         for_others: Whether other programs are to open the devices.
+        at_resources: Whether the devices are to be at the station's resources.
     """
 
-    def __init__(self, station: Station, *, for_others: bool) -> None:
+    def __init__(self, station: Station, *, for_others: bool, at_resources: bool) -> None:
         self.mistakes = Mistakes()
         """The mistakes that were found."""
         self._station = station
         self._has_bench = bool(station.bench)
-        self._devices = DeviceReader(self.mistakes, own_time=not self._has_bench, for_others=for_others)
+        self._devices = DeviceReader(
+            self.mistakes, own_time=not self._has_bench, for_others=for_others, at_resources=at_resources
+        )
 
     def plan(self) -> StationPlan:
         """Return the plan; one with mistakes is good for nothing but to look for more of them."""

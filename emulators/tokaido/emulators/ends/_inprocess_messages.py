@@ -84,6 +84,7 @@ class InProcessMessages(MessageWire):
 
     def _unplug_now(self) -> None:
         if self._socket is not None:
+            self._socket.unbind(self.endpoint)  # now: closing frees the name later, in a thread of ZeroMQ's
             self._socket.close(linger=0)
             self._socket = None
         self._lose_what_is_on_its_way()

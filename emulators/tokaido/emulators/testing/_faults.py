@@ -14,7 +14,8 @@ NAMES = {"transmitter": "alice", "receiver": "bob", "optical_switch": "switch"}
 class FaultBox:
     """Faults of wires, devices and light, in the words of `Bench.order` (docs/explanation/bench.md, Orders).
 
-    A device is named by its fixture (`transmitter`, `receiver`, `optical_switch`) or by its name on the bench.
+    A device is named by its fixture (`transmitter`, `receiver`, `optical_switch`) or by its name on the bench, which in
+    a station is that of the file.
 
     Args:
         world: What the test has.
@@ -29,9 +30,14 @@ class FaultBox:
         Raises:
             ConfigurationError: There is no such order, fibre, device or fault.
         """
-        if self._world.station is not None:
+        if self._world.real:
             self._world.failing(f"{' '.join(words)!r} is for an emulator")
-        self._world.bench.order(*(NAMES.get(word, word) if place == 1 else word for place, word in enumerate(words)))
+        named = [NAMES[word] if place == 1 and self._is_fixture(word) else word for place, word in enumerate(words)]
+        self._world.bench.order(*named)
+
+    def _is_fixture(self, word: str) -> bool:
+        """Whether a word is the fixture of a device, and no name of a station's own."""
+        return word in NAMES and word not in self._world.bench.devices
 
     def add(self, device: str, kind: str, **options: object) -> None:
         """Begin a fault of a device or of its wires: `faults.add("receiver", "drop", probability=0.5)`."""

@@ -23,19 +23,25 @@ class Leftovers:
         self._descriptors = _descriptors()
         self._devices = set(in_process_names())
 
-    def found(self) -> list[str]:
-        """Return what is there now and was not, after a moment in which threads may end."""
+    def found(self, *, but_under: Path | None = None) -> list[str]:
+        """Return what is there now and was not, after a moment in which threads may end.
+
+        Args:
+            but_under: A folder whose files may still be open: what a failed test had lives on in its traceback.
+        """
         deadline = Deadline(SYSTEM_CLOCK, ENDING_S)
-        while (left := self._left()) and not deadline.passed:
+        while (left := self._left(but_under)) and not deadline.passed:
             SYSTEM_CLOCK.wait(0.01)
         return left
 
-    def _left(self) -> list[str]:
+    def _left(self, but_under: Path | None) -> list[str]:
         left = [f"thread {thread.name}" for thread in threading.enumerate() if thread not in self._threads]
         left += [
             f"descriptor {number}: {leads_to}"
             for number, leads_to in _descriptors().items()
-            if self._descriptors.get(number) != leads_to and not _is_shared(leads_to)
+            if self._descriptors.get(number) != leads_to
+            and not _is_shared(leads_to)
+            and not (but_under is not None and leads_to.startswith(f"{but_under}/"))
         ]
         left += [f"emulated device {name}" for name in in_process_names() if name not in self._devices]
         return left

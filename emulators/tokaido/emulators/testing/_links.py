@@ -27,7 +27,7 @@ class LinkInTest:
         world: What the test has.
         vendor: Family of the units, such as "toshiba": one with a demonstration, whose fibres and settings it has.
         switched: Whether the link goes over a switch and two fibres.
-        name: Name of the link in a real station; the only one if empty.
+        name: Name of the link in a station, real or emulated; the only one if empty.
     """
 
     def __init__(self, world: World, vendor: str = "toshiba", *, switched: bool = False, name: str = "") -> None:
@@ -49,6 +49,8 @@ class LinkInTest:
         links = {link.name: link for link in station.links.values()}
         if not name and len(links) != 1:
             self.world.failing(f"the station has {len(links)} links and none is named")
+        if name and name not in links:
+            self.world.failing(f"the station has no link {name!r}; it has {', '.join(links) or 'none'}")
         link = links[name or next(iter(links))]
         self.transmitter = station.device(link.transmitter, hal.Transmitter)
         self.receiver = station.device(link.receiver, hal.Receiver)
@@ -102,7 +104,7 @@ class LinkInTest:
     def use(self, path: str) -> None:
         """Bring an emulated link onto a path, A or B: both units select it, the switch is set. It aligns afterwards."""
         if self.optical_switch is None or self.world.station is not None:
-            self.world.failing("paths A and B are those of an emulated, switched link")
+            self.world.failing("paths A and B are those of a switched link that no station describes")
         assert self.optical_switch is not None
         for unit in self.units:
             if unit.state() in hal.RUNNING:

@@ -1,15 +1,20 @@
-"""What one test has: a clock, a bench or a real station, devices that are open, and what passed on their wires."""
+"""What one test has: a clock, a bench or a station, devices that are open, and what passed on their wires."""
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import deque
 from contextlib import ExitStack
+from os import urandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import tokaido.hal as hal
+from tokaido.emulators._options import model_class
+from tokaido.emulators._plugs import WIRE_ENDS, WITHIN, allowed_ends
 from tokaido.emulators._stepped import SteppedClock
 from tokaido.emulators.bench import Bench
+from tokaido.emulators.testing._stations import emulated_bench, noted, station_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,13 +31,21 @@ KEPT_RECORDS: Final = 200
 class World:
     """The surroundings of one test. Use it as a context manager.
 
+    There is one rule for time. With one thread, waiting is time (`SteppedClock`), and nothing sleeps. With several
+    threads, time is real, or scaled by `speed`: so it is with `in_thread`, and on every wire end outside the process.
+
     Args:
         seed: Decides everything that is random and no secret, and the secrets as well: such keys are marked insecure.
+        directory: Where consoles, key files and state appear.
         station: A real station instead of emulated devices.
         in_thread: Whether emulated time passes in a thread, `speed` times as fast as time on the wall, instead of by
-            waiting (`SteppedClock`): for tests with threads or processes of their own.
-        speed: Emulated seconds per second with `in_thread`.
-        directory: Where consoles, key files and state appear.
+            waiting: for tests with threads or processes of their own.
+        speed: Emulated seconds per second where there are threads.
+        wire_end: What carries the control ports of those emulated devices that have such an end, one of `WIRE_ENDS`;
+            by default one within the process, or with `in_thread` the usual one of each device.
+
+    Raises:
+        ConfigurationError: There is no such wire end.
     """
 
     def __init__(
@@ -43,52 +56,108 @@ class World:
         station: hal.Station | None = None,
         in_thread: bool = False,
         speed: float = 20.0,
+        wire_end: str = "",
     ) -> None:
+        if wire_end and wire_end not in WIRE_ENDS:
+            raise hal.ConfigurationError(
+                f"there is no wire end {wire_end!r}", remedy=f"Choose one of: {', '.join(WIRE_ENDS)}"
+            )
         self.seed = seed
         """Decides what is random."""
         self.station = station
-        """The real station; None if everything is emulated."""
-        real = station is not None or in_thread
-        self.clock: Clock = hal.SYSTEM_CLOCK if real else SteppedClock()
+        """The station, real or emulated; None in a test of single devices and links."""
+        self.real: Final = station is not None
+        """Whether the station is real."""
+        self._threads = in_thread or wire_end not in ("", *WITHIN)
+        self.clock: Clock = hal.SYSTEM_CLOCK if self.real or self._threads else SteppedClock()
         """The clock to give to devices, and to wait by."""
         self.directory = directory
         """Where consoles, key files and state are."""
         self.records: deque[str] = deque(maxlen=KEPT_RECORDS)
-        """The last records of the wires, of all devices."""
-        self.failing: Callable[[str], None] = _unsupported
-        """Called with what only an emulator can do when it is asked of a real station; raises."""
-        self._in_thread = in_thread
-        self._speed = speed
+        """The last records of the control ports, of all devices."""
+        self.failing: Callable[[str], None] = _unsupported if self.real else _unfit
+        """Called with what cannot be done, such as a fault on a real station; raises."""
+        self._wire_end = wire_end
+        self._speed = speed if self._threads else 1.0
         self._stack = ExitStack()
         self._bench: Bench | None = None
         self._started = False
         self._lock = threading.Lock()
+        self._sources: dict[str, random.Random] = {}
 
     # --- the bench ----------------------------------------------------------------------------------------------------
 
     @property
     def bench(self) -> Bench:
         """The bench of this test; it is made when it is first asked for."""
-        if self.station is not None:
+        if self.real:
             self.failing("a bench is emulated")
         if self._bench is None:
-            speed = self._speed if self._in_thread else 1.0
             self._bench = self._stack.enter_context(
-                Bench(seed=self.seed, speed=speed, secrets="seeded", directory=self.directory, clock=self.clock)
+                Bench(seed=self.seed, speed=self._speed, secrets="seeded", directory=self.directory, clock=self.clock)
             )
         return self._bench
 
     def start(self) -> None:
-        """Let time pass on the bench."""
-        if not self._started:
-            self._started = True
-            self.bench.start()
+        """Let time pass on the bench.
+
+        Raises:
+            ConfigurationError: No device on it has the wire end that was asked for.
+        """
+        if self._started:
+            return
+        devices = self.bench.devices
+        if self._wire_end and devices and all(device.wire_end != self._wire_end for device in devices.values()):
+            known = "; ".join(f"{name} has {', '.join(allowed_ends(one.model))}" for name, one in devices.items())
+            raise hal.ConfigurationError(f"no device of this test has the wire end {self._wire_end!r}", remedy=known)
+        self._started = True
+        self.bench.start()
 
     def emulate(self, name: str, driver: str, **options: Any) -> Emulator:
-        """Put a device on the bench, unless it stands there."""
+        """Put a device on the bench, on the wire end of this test if it has it, unless the device stands there."""
         if name in self.bench.devices:
             return self.bench.devices[name]
+        if self._wire_end in allowed_ends(cast("Any", model_class(driver))):
+            options.setdefault("wire_end", self._wire_end)
         return self.bench.device(name, driver, **options)
+
+    def emulate_station(self, file: str | Path) -> hal.Station:
+        """Emulate every device of a station file and return the station; it is closed when the test ends.
+
+        Devices and leases have places of the test's own, and the seed and the speed are the test's, whatever the file
+        says; all else is as it says. A world has one station: the real one, or the first that was emulated.
+
+        Raises:
+            ConfigurationError: With every mistake in the file; or the bench has other devices already.
+        """
+        if self.station is not None:
+            return self.station
+        if self._bench is not None:
+            raise hal.ConfigurationError(
+                f"{file} cannot be emulated on a bench that has other devices", remedy="Ask for the station first"
+            )
+        described = hal.Station.from_file(file)
+        self._bench = self._stack.enter_context(
+            emulated_bench(
+                described,
+                seed=self.seed,
+                speed=self._speed,
+                wire_end=self._wire_end,
+                directory=self.directory,
+                clock=self.clock,
+            )
+        )
+        self.start()
+        self.station = station_on(
+            self._bench,
+            described,
+            self._stack,
+            directory=self.directory,
+            clock=self.clock,
+            nonces=self.nonces("station"),
+            note=self._note,
+        )
+        return self.station
 
     # --- devices ------------------------------------------------------------------------------------------------------
 
@@ -100,24 +169,39 @@ class World:
             name: Its name on the bench or in the station.
             driver: Name of its driver, for a device of the bench.
             timeout: Deadline of one exchange in s.
+
+        Raises:
+            ConfigurationError: Time passes by waiting, and this is not the thread of the test.
         """
+        if isinstance(self.clock, SteppedClock):
+            self.clock.check_thread()
         if self.station is not None:
             return self.station.device(name, role)
-        emulator = self.bench.devices[name]
         device = cast("type[hal.Device]", role).open(
-            driver, name=name, clock=self.clock, timeout=timeout, trace=self._note(name), **emulator.resources
+            driver,
+            name=name,
+            clock=self.clock,
+            nonces=self.nonces(name),
+            timeout=timeout,
+            trace=lambda record: self._note(name, record),
+            **self.bench.devices[name].resources,
         )
         self._stack.callback(device.close)
         return cast("D", device)
 
-    def _note(self, name: str) -> Callable[[hal.TraceRecord], None]:
-        def note(record: hal.TraceRecord) -> None:
-            with self._lock:
-                self.records.append(
-                    f"{record.monotonic_ns / hal.NS_PER_S:12.6f} {name} {record.direction} {record.text}"
-                )
+    def nonces(self, name: str) -> Callable[[int], bytes]:
+        """Return what to give to `hal.Device.open` beside the clock, so that the seed repeats what a driver sends.
 
-        return note
+        Each name has a stream of its own, which goes on when a device is opened again. On a real station it is the
+        operating system's.
+        """
+        if self.real:
+            return urandom
+        return self._sources.setdefault(name, random.Random(f"{self.seed}/{name}/nonces")).randbytes
+
+    def _note(self, name: str, record: hal.TraceRecord) -> None:
+        with self._lock:
+            self.records.append(f"{record.monotonic_ns / hal.NS_PER_S:12.6f} {name} {record.direction} {record.text}")
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -127,6 +211,7 @@ class World:
 
     def __enter__(self) -> World:
         if self.station is not None:
+            self.station.trace = noted(self.station, self._note)
             self._stack.enter_context(self.station)
         return self
 
@@ -136,3 +221,7 @@ class World:
 
 def _unsupported(what: str) -> None:
     raise hal.UnsupportedError(f"{what}, and this station is real")
+
+
+def _unfit(what: str) -> None:
+    raise hal.ConfigurationError(what, remedy="See docs/how-to/test-on-equipment.md")

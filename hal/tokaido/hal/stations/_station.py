@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from os import urandom
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
@@ -42,6 +43,7 @@ class Station:
         interlocks: Iterable[InterlockEntry] = (),
         bench: Mapping[str, Any] | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        nonces: Callable[[int], bytes] = urandom,
     ) -> None:
         self.name = name
         self.devices = dict(devices)
@@ -55,11 +57,19 @@ class Station:
         self.trace: Callable[[TraceRecord], None] | None = None
         """Called with every record of the control transport of each device that is opened from now on."""
         self._clock = clock
+        self._nonces = nonces
         self._open: dict[str, Device] = {}
 
     @classmethod
-    def from_file(cls, path: str | Path, *, clock: Clock = SYSTEM_CLOCK) -> Self:
+    def from_file(
+        cls, path: str | Path, *, clock: Clock = SYSTEM_CLOCK, nonces: Callable[[int], bytes] = urandom
+    ) -> Self:
         """Read a station file.
+
+        Args:
+            path: The file.
+            clock: Where time comes from, for the station and its devices.
+            nonces: Source of n unpredictable bytes, none of them secret, as `Device.open` takes it.
 
         Raises:
             ConfigurationError: With every mistake in it, each with its line or key and what to do.
@@ -69,11 +79,17 @@ class Station:
 
         path = path_of(path, "the station file")
         text, _ = read(path, "the station file")
-        return cls.from_text(text, source=str(path), base=path.parent, clock=clock)
+        return cls.from_text(text, source=str(path), base=path.parent, clock=clock, nonces=nonces)
 
     @classmethod
     def from_text(
-        cls, text: str, *, source: str = "station", base: Path | None = None, clock: Clock = SYSTEM_CLOCK
+        cls,
+        text: str,
+        *,
+        source: str = "station",
+        base: Path | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        nonces: Callable[[int], bytes] = urandom,
     ) -> Self:
         """Read a station from the text of its file.
 
@@ -98,6 +114,7 @@ class Station:
             interlocks=station.interlocks,
             bench=station.bench,
             clock=clock,
+            nonces=nonces,
         )
 
     def entry(self, name: str) -> DeviceEntry:
@@ -159,6 +176,7 @@ class Station:
             serial_number=entry.serial_number,
             timeout=entry.timeout,
             clock=self._clock,
+            nonces=self._nonces,
             trace=self.trace,
             **entry.resources,
         )
