@@ -25,6 +25,7 @@ TestMatrix = suite("polatis.matrix", wire_ends=("tcp", "hislip", "visa"))
 TestMatrixOnSerialLines = suite("polatis.matrix", wire_ends=SERIAL, options={"terminator": "\r"})
 TestSelector = suite("dicon.selector")
 TestOsw = suite("thorlabs.osw")
+TestAttenuator = suite("keysight.attenuator")
 
 # other boxes of a family
 
@@ -52,5 +53,8 @@ TestSelectorThatComplains = suite(
 )
 TestOswThatIsLate = suite(
     "thorlabs.osw", wire_ends=QUICK, faults=SOME, options={"stale": "time", "model": "OSW22-1310E"}
+)
+TestAttenuatorInWatts = suite(
+    "keysight.attenuator", wire_ends=("visa",), faults=SOME, options={"model": "N7751A", "power_unit": "WATT"}
 )
 TestOswThatIsQuick = suite("thorlabs.osw", wire_ends=QUICK, faults=SOME, options={"stale": "never"})

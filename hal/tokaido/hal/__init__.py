@@ -64,6 +64,7 @@ __all__ = [
     "SYSTEM_CLOCK",
     "Alarm",
     "AlarmEvent",
+    "AttenuatorCapability",
     "AuthenticationError",
     "BootMode",
     "Capability",
@@ -140,6 +141,7 @@ __all__ = [
     "UnitState",
     "UnsupportedError",
     "ValueTypeError",
+    "VariableAttenuator",
     "WrongDeviceError",
     "aio",
     "create_curve_keys",
@@ -155,6 +157,7 @@ if TYPE_CHECKING:
     from tokaido.hal import aio
     from tokaido.hal._entry_points import DriverEntry
     from tokaido.hal._registry import drivers, emulators, load_driver, role_name, roles_of
+    from tokaido.hal.roles._attenuator import AttenuatorCapability, VariableAttenuator
     from tokaido.hal.roles._interlocks import LightInterlock, ShutterInterlock
     from tokaido.hal.roles._link_status import LinkStatus
     from tokaido.hal.roles._switch import OpticalSwitch
@@ -176,6 +179,8 @@ else:
             "load_driver": "tokaido.hal._registry",
             "role_name": "tokaido.hal._registry",
             "roles_of": "tokaido.hal._registry",
+            "AttenuatorCapability": "tokaido.hal.roles._attenuator",
+            "VariableAttenuator": "tokaido.hal.roles._attenuator",
             "LightInterlock": "tokaido.hal.roles._interlocks",
             "ShutterInterlock": "tokaido.hal.roles._interlocks",
             "LinkStatus": "tokaido.hal.roles._link_status",

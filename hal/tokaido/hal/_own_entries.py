@@ -15,6 +15,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "transmitter": "tokaido.hal:Transmitter",
         "receiver": "tokaido.hal:Receiver",
         "switch": "tokaido.hal:OpticalSwitch",
+        "attenuator": "tokaido.hal:VariableAttenuator",
     },
     DRIVERS: {
         "toshiba.transmitter": "tokaido.drivers.toshiba:Transmitter",
@@ -24,6 +25,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "polatis.matrix": "tokaido.drivers.polatis:MatrixSwitch",
         "dicon.selector": "tokaido.drivers.dicon:Selector",
         "thorlabs.osw": "tokaido.drivers.thorlabs:OswSwitch",
+        "keysight.attenuator": "tokaido.drivers.keysight:Attenuator",
     },
     TRANSPORTS: {
         "serial": "tokaido.hal.transports._serial:KIND",

@@ -26,11 +26,22 @@ except ModuleNotFoundError as error:
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{name}"
-        for name in ("_rig", "_questions", "_faulty", "_contract", "_switch", "_unit", "_key_rig", "_keys")
+        for name in (
+            "_rig",
+            "_questions",
+            "_faulty",
+            "_contract",
+            "_attenuator",
+            "_switch",
+            "_unit",
+            "_key_rig",
+            "_keys",
+        )
     )
 )
 
-from tokaido.emulators.conformance._contract import Contract  # noqa: E402 - their asserts are to explain
+from tokaido.emulators.conformance._attenuator import AttenuatorContract  # noqa: E402 - their asserts are to explain
+from tokaido.emulators.conformance._contract import Contract  # noqa: E402
 from tokaido.emulators.conformance._key_rig import HasKeys  # noqa: E402
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault  # noqa: E402
 from tokaido.emulators.conformance._questions import Order, Question  # noqa: E402
@@ -41,6 +52,7 @@ from tokaido.emulators.conformance._unit import UnitContract  # noqa: E402
 
 __all__ = [
     "FAULTS",
+    "AttenuatorContract",
     "Contract",
     "HasKeys",
     "HasLight",

@@ -1,0 +1,98 @@
+"""The suites of the optical table see what they are there to see: each change breaks a driver, and a rule notices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import tokaido.hal as hal
+from tokaido.drivers.keysight import Attenuator
+from tokaido.emulators.conformance import Rig, suite
+from tokaido.hal.driver import Measured, Setting, measured, setting, unsupported
+from tokaido_testing.patience import slowness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FOUND_OUT = (AssertionError, pytest.fail.Exception, hal.TokaidoError)
+"""How a rule notices: it fails, or the driver that was broken says itself that something is wrong."""
+
+
+def put_to(driver: str, rule: str, end: str) -> None:
+    """Hold a driver to one rule of its suite."""
+    made = suite(driver, wire_ends=[end], slowness=slowness)
+    with Rig(made.plan, end) as rig:
+        getattr(made(), rule)(rig)
+
+
+def value(owner: type[Any], name: str, other: Measured[Any] | Setting[Any]) -> Callable[[pytest.MonkeyPatch], None]:
+    """Declare a value of a driver otherwise."""
+
+    def change(monkeypatch: pytest.MonkeyPatch) -> None:
+        other.__set_name__(owner, name)
+        monkeypatch.setattr(owner, name, other)
+        monkeypatch.delattr(owner, "_values_by_name", raising=False)
+
+    return change
+
+
+def member(owner: type[Any], name: str, other: object) -> Callable[[pytest.MonkeyPatch], None]:
+    """Give a driver another method or fact."""
+    return lambda monkeypatch: monkeypatch.setattr(owner, name, other)
+
+
+class Shifted(Setting[float]):
+    """A value that is set and read with the same mistake."""
+
+    def encode(self, value: float) -> str:
+        return super().encode(value - 1)
+
+    def decode(self, text: str) -> float:
+        return super().decode(text) + 1
+
+
+ATTENUATOR = {
+    "test_what_was_set_is_in_force": value(
+        Attenuator, "attenuation", Shifted(float, ":INP1:ATT", unit="dB", range=(1, 40), resolution=0.005)
+    ),
+    "test_it_attenuates_over_its_whole_range": value(
+        Attenuator, "attenuation", setting(float, ":INP1:ATT", unit="dB", range=(0, 45), resolution=0.005)
+    ),
+    "test_its_shutter_lets_no_light_through": value(Attenuator, "blocked", setting(bool, ":OUTP1:STAT")),
+    "test_its_safe_state_lets_no_light_through": member(Attenuator, "apply_safe_state", lambda _: None),
+    "test_a_power_monitor_sees_what_leaves": value(
+        Attenuator, "output_power", measured(float, ":INP1:ATT", unit="dBm")
+    ),
+    "test_a_wavelength_is_set_and_moves_no_filter": value(
+        Attenuator, "wavelength", setting(float, ":INP1:ATT", unit="nm", range=(10, 30))
+    ),
+    "test_an_insertion_loss_is_told_or_unsupported": member(
+        Attenuator, "capabilities", Attenuator.capabilities | {hal.AttenuatorCapability.INSERTION_LOSS}
+    ),
+}
+SUITES = {("keysight.attenuator", "visa"): ATTENUATOR}
+BROKEN = [
+    pytest.param(driver, end, rule, change, id=f"{driver}-{rule}")
+    for (driver, end), changes in SUITES.items()
+    for rule, change in changes.items()
+]
+
+
+@pytest.mark.parametrize(("driver", "end", "rule", "change"), BROKEN)
+def test_a_broken_driver_is_found_out(
+    driver: str, end: str, rule: str, change: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_to(driver, rule, end)
+    change(monkeypatch)
+    with pytest.raises(FOUND_OUT):
+        put_to(driver, rule, end)
+
+
+def test_a_capability_that_is_hidden_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Attenuator, "capabilities", frozenset())
+    for rule in ("test_a_power_monitor_sees_what_leaves", "test_a_wavelength_is_set_and_moves_no_filter"):
+        with pytest.raises(AssertionError):
+            put_to("keysight.attenuator", rule, "visa")
+    value(Attenuator, "output_power", unsupported(float, "hidden"))(monkeypatch)
+    put_to("keysight.attenuator", "test_a_power_monitor_sees_what_leaves", "visa")
