@@ -30,9 +30,10 @@ def value(owner: type[Any], name: str, other: Measured[Any] | Setting[Any]) -> C
     """Declare a value of a driver otherwise."""
 
     def change(monkeypatch: pytest.MonkeyPatch) -> None:
+        owner.values()  # kept by the class from now on, and put back at the end
         other.__set_name__(owner, name)
         monkeypatch.setattr(owner, name, other)
-        monkeypatch.delattr(owner, "_values_by_name", raising=False)
+        monkeypatch.delattr(owner, "_values_by_name")
 
     return change
 
