@@ -26,6 +26,7 @@ TestMatrixOnSerialLines = suite("polatis.matrix", wire_ends=SERIAL, options={"te
 TestSelector = suite("dicon.selector")
 TestOsw = suite("thorlabs.osw")
 TestAttenuator = suite("keysight.attenuator")
+TestPowerMeter = suite("thorlabs.pm100")
 
 # other boxes of a family
 
@@ -56,5 +57,8 @@ TestOswThatIsLate = suite(
 )
 TestAttenuatorInWatts = suite(
     "keysight.attenuator", wire_ends=("visa",), faults=SOME, options={"model": "N7751A", "power_unit": "WATT"}
+)
+TestPowerMeterInDbm = suite(
+    "thorlabs.pm100", wire_ends=("tcp",), faults=SOME, options={"model": "PM103E", "power_unit": "DBM"}
 )
 TestOswThatIsQuick = suite("thorlabs.osw", wire_ends=QUICK, faults=SOME, options={"stale": "never"})

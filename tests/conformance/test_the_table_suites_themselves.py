@@ -8,6 +8,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.drivers.keysight import Attenuator
+from tokaido.drivers.thorlabs import PowerMeter
 from tokaido.emulators.conformance import Rig, suite
 from tokaido.hal.driver import Measured, Setting, measured, setting, unsupported
 from tokaido_testing.patience import slowness
@@ -53,6 +54,19 @@ class Shifted(Setting[float]):
         return super().decode(text) + 1
 
 
+class Kept(Measured[float]):
+    """A value that is told again when there is none."""
+
+    def __get__(self, obj: Any, owner: Any = None) -> Any:
+        if obj is None:
+            return self
+        try:
+            vars(self)["last"] = obj.read(self)
+        except hal.NoDataError:
+            return vars(self)["last"]
+        return vars(self)["last"]
+
+
 ATTENUATOR = {
     "test_what_was_set_is_in_force": value(
         Attenuator, "attenuation", Shifted(float, ":INP1:ATT", unit="dB", range=(1, 40), resolution=0.005)
@@ -72,7 +86,25 @@ ATTENUATOR = {
         Attenuator, "capabilities", Attenuator.capabilities | {hal.AttenuatorCapability.INSERTION_LOSS}
     ),
 }
-SUITES = {("keysight.attenuator", "visa"): ATTENUATOR}
+POWER_METER = {
+    "test_what_was_set_is_in_force": value(
+        PowerMeter, "wavelength", Shifted(float, ":SENS:CORR:WAV", unit="nm", range=(185, 25_000))
+    ),
+    "test_it_tells_the_light_that_enters": value(
+        PowerMeter, "power", measured(float, ":SENS:POW:RANG:UPP", unit="dBm")
+    ),
+    "test_in_the_dark_it_tells_no_light": value(PowerMeter, "power", Kept(float, ":MEAS:POW", unit="dBm")),
+    "test_its_safe_state_is_the_one_it_is_in": member(PowerMeter, "apply_safe_state", PowerMeter.zero),
+    "test_a_range_is_held_or_unsupported": member(PowerMeter, "set_range", lambda meter, power: power),
+    "test_a_range_that_is_none_is_refused_before_anything_is_sent": member(
+        PowerMeter, "set_range", lambda meter, power: meter._command(f":SENS:POW:RANG:UPP {power}")
+    ),
+    "test_averaging_is_set_or_unsupported": value(PowerMeter, "averaging", Shifted(float, ":SENS:AVER", unit="")),
+    "test_a_zero_adjustment_ends_or_is_unsupported": member(
+        PowerMeter, "zero", lambda meter: meter._command(":SENS:CORR:COLL:ZERO:INIT")
+    ),
+}
+SUITES = {("keysight.attenuator", "visa"): ATTENUATOR, ("thorlabs.pm100", "visa"): POWER_METER}
 BROKEN = [
     pytest.param(driver, end, rule, change, id=f"{driver}-{rule}")
     for (driver, end), changes in SUITES.items()

@@ -8,7 +8,7 @@ import tokaido.hal as hal
 from tokaido_testing.model_transcripts import for_drivers
 from tokaido_testing.transcripts import LinePeer, driver_steps, follow, load
 
-DRIVERS = {"keysight.attenuator": "keysight"}
+DRIVERS = {"keysight.attenuator": "keysight", "thorlabs.pm100": "thorlabs"}
 RESOURCES = {"tcp": "visa:TCPIP::{}::SOCKET", "serial": "serial:{}"}
 CASES = [
     (name, line)

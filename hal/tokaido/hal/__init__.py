@@ -112,6 +112,8 @@ __all__ = [
     "Part",
     "PortPairs",
     "PortState",
+    "PowerMeter",
+    "PowerMeterCapability",
     "ProtocolError",
     "Quality",
     "RangeError",
@@ -160,6 +162,7 @@ if TYPE_CHECKING:
     from tokaido.hal.roles._attenuator import AttenuatorCapability, VariableAttenuator
     from tokaido.hal.roles._interlocks import LightInterlock, ShutterInterlock
     from tokaido.hal.roles._link_status import LinkStatus
+    from tokaido.hal.roles._power_meter import PowerMeter, PowerMeterCapability
     from tokaido.hal.roles._switch import OpticalSwitch
     from tokaido.hal.roles._switch_values import BootMode, PortState, Side, SwitchCapability, SwitchPort, SwitchSize
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, PortPairs
@@ -184,6 +187,8 @@ else:
             "LightInterlock": "tokaido.hal.roles._interlocks",
             "ShutterInterlock": "tokaido.hal.roles._interlocks",
             "LinkStatus": "tokaido.hal.roles._link_status",
+            "PowerMeter": "tokaido.hal.roles._power_meter",
+            "PowerMeterCapability": "tokaido.hal.roles._power_meter",
             "OpticalSwitch": "tokaido.hal.roles._switch",
             "BootMode": "tokaido.hal.roles._switch_values",
             "PortState": "tokaido.hal.roles._switch_values",

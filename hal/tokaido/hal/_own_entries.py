@@ -16,6 +16,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "receiver": "tokaido.hal:Receiver",
         "switch": "tokaido.hal:OpticalSwitch",
         "attenuator": "tokaido.hal:VariableAttenuator",
+        "power_meter": "tokaido.hal:PowerMeter",
     },
     DRIVERS: {
         "toshiba.transmitter": "tokaido.drivers.toshiba:Transmitter",
@@ -26,6 +27,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "dicon.selector": "tokaido.drivers.dicon:Selector",
         "thorlabs.osw": "tokaido.drivers.thorlabs:OswSwitch",
         "keysight.attenuator": "tokaido.drivers.keysight:Attenuator",
+        "thorlabs.pm100": "tokaido.drivers.thorlabs:PowerMeter",
     },
     TRANSPORTS: {
         "serial": "tokaido.hal.transports._serial:KIND",

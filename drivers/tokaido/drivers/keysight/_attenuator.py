@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import tokaido.hal as hal
 from tokaido.hal.driver import (
     Answer,
-    Codec,
-    LineDevice,
-    ScpiCodec,
+    ScpiDevice,
     decode,
-    drain_errors,
     measured,
     setting,
     unsupported,
@@ -23,8 +18,6 @@ from tokaido.hal.units_of_measure import to_dbm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-logger = logging.getLogger("tokaido.drivers.keysight")
 
 VENDORS: Final = re.compile(r"keysight|agilent", re.IGNORECASE)
 MODELS: Final = re.compile(r"N77[56]1[A-Z]", re.IGNORECASE)
@@ -45,7 +38,7 @@ DBM, WATT = 0, 1
 """Units of measure as the box numbers them."""
 
 
-class Attenuator(hal.VariableAttenuator, LineDevice):
+class Attenuator(hal.VariableAttenuator, ScpiDevice):
     """A Keysight N7751A or N7761A: one attenuator, 0 to 40 dB, with a shutter and a power monitor."""
 
     resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {"control": frozenset({"visa"})}
@@ -63,13 +56,6 @@ class Attenuator(hal.VariableAttenuator, LineDevice):
     output_power = measured(float, POWER, unit="dBm")
     """Measure the power behind the attenuator; no data where the box counts in W and sees none."""
 
-    def identity(self) -> hal.Identity:
-        """Get vendor, model, serial number and firmware."""
-        return self._read("*IDN?", self._named)
-
-    def _codec(self) -> Codec:
-        return ScpiCodec()
-
     def _learn(self, found: hal.Identity) -> None:
         """Check that it is a box of one attenuator, and read away errors that are not ours."""
         if not VENDORS.search(found.vendor) or not MODELS.fullmatch(found.model):
@@ -79,8 +65,7 @@ class Attenuator(hal.VariableAttenuator, LineDevice):
                 device=self.name,
                 remedy="It drives an N7751A or N7761A; check the resource",
             )
-        for code, text in drain_errors(self._control):
-            logger.info("%s: an error of somebody else's was in the queue: %d, %r", self.name, code, text)
+        self._forget_errors()
 
     # --- values as the box writes them --------------------------------------------------------------------------------
 
@@ -92,23 +77,6 @@ class Attenuator(hal.VariableAttenuator, LineDevice):
             offset_db = self._read(f"{OFFSET}?", lambda reply: decode(float, reply, "offset"))
             text = f"{float(text) + offset_db:.10g}"
         return super()._order(command, f"{text}NM" if command == WAVELENGTH else text)
-
-    _unsure = False
-    """Whether the error queue may hold what a command left whose reply was lost."""
-
-    def _command(self, text: str) -> str:
-        if self._unsure:  # an error of a command whose reply was lost would be taken for this one's
-            drain_errors(self._control)
-            self._unsure = False
-        try:
-            return super()._command(text)
-        except hal.OutcomeUnknownError:
-            self._unsure = True
-            raise
-        except hal.DeviceError:
-            with suppress(hal.TransportError, hal.DeviceError):  # what the refusal left is not the next command's
-                drain_errors(self._control)
-            raise
 
 
 def _numbers(reply: str, count: int, name: str) -> list[float]:

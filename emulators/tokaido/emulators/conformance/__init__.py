@@ -32,6 +32,7 @@ pytest.register_assert_rewrite(
             "_faulty",
             "_contract",
             "_attenuator",
+            "_power_meter",
             "_switch",
             "_unit",
             "_key_rig",
@@ -44,6 +45,7 @@ from tokaido.emulators.conformance._attenuator import AttenuatorContract  # noqa
 from tokaido.emulators.conformance._contract import Contract  # noqa: E402
 from tokaido.emulators.conformance._key_rig import HasKeys  # noqa: E402
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault  # noqa: E402
+from tokaido.emulators.conformance._power_meter import PowerMeterContract  # noqa: E402
 from tokaido.emulators.conformance._questions import Order, Question  # noqa: E402
 from tokaido.emulators.conformance._rig import HasLight, Rig, until  # noqa: E402
 from tokaido.emulators.conformance._suite import suite  # noqa: E402
@@ -58,6 +60,7 @@ __all__ = [
     "HasLight",
     "Order",
     "Plan",
+    "PowerMeterContract",
     "Question",
     "Rig",
     "Summary",

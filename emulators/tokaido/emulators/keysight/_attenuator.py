@@ -31,7 +31,7 @@ class AttenuatorModel(ScpiModel):
     """An N7761A-style attenuator: 0 to 40 dB on top of its insertion loss, in a filter that moves at 1000 dB/s at most.
 
     On a bench light enters by `in` and leaves by `out`, or the other way; both bands lose alike. The monitor stands at
-    `out` and sees the clock light that enters by `in`.
+    `out` and sees the light that enters by `in`.
 
     Args:
         serial_number: The third field of `*IDN?`.
