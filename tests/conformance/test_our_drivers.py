@@ -6,6 +6,8 @@ from functools import partial
 
 from tokaido.emulators.conformance import WireFault
 from tokaido.emulators.conformance import suite as suite_of
+from tokaido_testing import apt
+from tokaido_testing.amplifiers import amplifier_only_asks
 from tokaido_testing.patience import slowness
 
 SERIAL = ("pty", "emu", "asrl")
@@ -25,8 +27,10 @@ TestMatrix = suite("polatis.matrix", wire_ends=("tcp", "hislip", "visa"))
 TestMatrixOnSerialLines = suite("polatis.matrix", wire_ends=SERIAL, options={"terminator": "\r"})
 TestSelector = suite("dicon.selector")
 TestOsw = suite("thorlabs.osw")
+TestAmplifier = suite("fiberlabs.amplifier", is_query=amplifier_only_asks)
 TestAttenuator = suite("keysight.attenuator")
 TestPowerMeter = suite("thorlabs.pm100")
+TestPaddles = suite("thorlabs.mpc", is_query=apt.only_asks)
 
 # other boxes of a family
 
@@ -57,6 +61,19 @@ TestOswThatIsLate = suite(
 )
 TestAttenuatorInWatts = suite(
     "keysight.attenuator", wire_ends=("visa",), faults=SOME, options={"model": "N7751A", "power_unit": "WATT"}
+)
+TestAmplifierWithBlanks = suite(
+    "fiberlabs.amplifier", wire_ends=QUICK, faults=SOME, options={"blanks": True}, is_query=amplifier_only_asks
+)
+TestTwoPaddles = suite(
+    "thorlabs.mpc",
+    wire_ends=QUICK,
+    faults=SOME,
+    options={"model": "MPC220", "completion": "short"},
+    is_query=apt.only_asks,
+)
+TestPaddlesThatTellTheirStatus = suite(
+    "thorlabs.mpc", wire_ends=QUICK, faults=SOME, options={"completion": "status"}, is_query=apt.only_asks
 )
 TestPowerMeterInDbm = suite(
     "thorlabs.pm100", wire_ends=("tcp",), faults=SOME, options={"model": "PM103E", "power_unit": "DBM"}

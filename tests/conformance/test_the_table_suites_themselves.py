@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tokaido.hal as hal
+from tokaido.drivers.fiberlabs import Amplifier
 from tokaido.drivers.keysight import Attenuator
-from tokaido.drivers.thorlabs import PowerMeter
+from tokaido.drivers.thorlabs import Paddle, PolarizationController, PowerMeter
 from tokaido.emulators.conformance import Rig, suite
 from tokaido.hal.driver import Measured, Setting, measured, setting, unsupported
+from tokaido_testing import apt
+from tokaido_testing.amplifiers import amplifier_only_asks
 from tokaido_testing.patience import slowness
 
 if TYPE_CHECKING:
@@ -20,9 +23,16 @@ FOUND_OUT = (AssertionError, pytest.fail.Exception, hal.TokaidoError)
 """How a rule notices: it fails, or the driver that was broken says itself that something is wrong."""
 
 
+def only_asks(text: str) -> bool:
+    """Return whether every statement of a text of SCPI is a question."""
+    return all("?" in statement for statement in text.removesuffix("\\n").split(";") if statement)
+
+
 def put_to(driver: str, rule: str, end: str) -> None:
     """Hold a driver to one rule of its suite."""
-    made = suite(driver, wire_ends=[end], slowness=slowness)
+    own = {"thorlabs.mpc": apt.only_asks, "fiberlabs.amplifier": amplifier_only_asks}
+    asks = own.get(driver, only_asks)
+    made = suite(driver, wire_ends=[end], slowness=slowness, is_query=asks)
     with Rig(made.plan, end) as rig:
         getattr(made(), rule)(rig)
 
@@ -54,6 +64,9 @@ class Shifted(Setting[float]):
         return super().decode(text) + 1
 
 
+BASE_MOVE = PolarizationController.move_to
+
+
 class Kept(Measured[float]):
     """A value that is told again when there is none."""
 
@@ -65,6 +78,21 @@ class Kept(Measured[float]):
         except hal.NoDataError:
             return vars(self)["last"]
         return vars(self)["last"]
+
+
+class ModesExchanged(Setting[hal.AmplifierMode]):
+    """Takes constant power for constant current, and the other way round."""
+
+    def encode(self, value: hal.AmplifierMode) -> str:
+        return super().encode(self._other(value))
+
+    def decode(self, text: str) -> hal.AmplifierMode:
+        return self._other(super().decode(text))
+
+    @staticmethod
+    def _other(mode: hal.AmplifierMode) -> hal.AmplifierMode:
+        pair = hal.AmplifierMode.CONSTANT_POWER, hal.AmplifierMode.CONSTANT_CURRENT
+        return pair[pair.index(mode) - 1]
 
 
 ATTENUATOR = {
@@ -104,7 +132,57 @@ POWER_METER = {
         PowerMeter, "zero", lambda meter: meter._command(":SENS:CORR:COLL:ZERO:INIT")
     ),
 }
-SUITES = {("keysight.attenuator", "visa"): ATTENUATOR, ("thorlabs.pm100", "visa"): POWER_METER}
+
+
+def started_wrongly(paddle: Any, position: float) -> None:
+    """Send a paddle to another place than it was told."""
+    paddle._device._command("MOD_SET_CHANENABLESTATE 7 1")
+    paddle._device._command(f"MOT_MOVE_ABSOLUTE {paddle._prefix} {round(position * 7)}")
+
+
+def moved_unchecked(controller: Any, *positions: float | None) -> None:
+    """Send whatever position was asked for."""
+    for paddle, position in zip(controller.retarders, positions, strict=False):
+        paddle._start(position or 0.0)
+
+
+POLARIZATION = {
+    "test_what_was_set_is_in_force": member(Paddle, "_start", started_wrongly),
+    "test_what_is_out_of_range_is_never_sent": member(PolarizationController, "move_to", moved_unchecked),
+    "test_it_reaches_both_limits_of_every_retarder": member(Paddle, "limits", (0.0, 180.0)),
+    "test_a_retarder_that_is_not_named_stays": member(
+        PolarizationController, "move_to", lambda it, *to: BASE_MOVE(it, *(at or 0.0 for at in to))
+    ),
+    "test_it_says_whether_it_moves": member(PolarizationController, "moving", lambda _: True),
+    "test_it_stops_or_cannot": member(PolarizationController, "stop", lambda _: None),
+    "test_it_goes_home_or_has_none": member(PolarizationController, "home", lambda _: None),
+    "test_a_scrambler_is_there_or_unsupported": member(
+        PolarizationController,
+        "capabilities",
+        PolarizationController.capabilities | {hal.PolarizationCapability.SCRAMBLE},
+    ),
+    "test_its_safe_state_is_the_one_it_is_in": member(
+        PolarizationController, "apply_safe_state", PolarizationController.stop
+    ),
+}
+AMPLIFIER = {
+    "test_what_was_set_is_in_force": value(
+        Amplifier, "target_power", Shifted(float, "SETALC,1", unit="dBm", range=(-20, 33), resolution=0.1)
+    ),
+    "test_it_holds_what_each_mode_says": value(Amplifier, "mode", ModesExchanged(hal.AmplifierMode, "SETMOD,1")),
+    "test_it_is_off_when_it_says_so": value(Amplifier, "enabled", setting(bool, "ACTIVE", words=("1", "0"))),
+    "test_its_safe_state_is_off": member(Amplifier, "apply_safe_state", lambda _: None),
+    "test_it_tells_the_light_at_its_input": member(Amplifier, "alarms", lambda _: frozenset()),
+    "test_an_interlock_is_enforced_before_anything_is_sent": member(
+        Amplifier, "add_interlock", lambda amplifier, interlock: None
+    ),
+}
+SUITES = {
+    ("fiberlabs.amplifier", "emu"): AMPLIFIER,
+    ("keysight.attenuator", "visa"): ATTENUATOR,
+    ("thorlabs.mpc", "emu"): POLARIZATION,
+    ("thorlabs.pm100", "visa"): POWER_METER,
+}
 BROKEN = [
     pytest.param(driver, end, rule, change, id=f"{driver}-{rule}")
     for (driver, end), changes in SUITES.items()

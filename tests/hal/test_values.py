@@ -146,7 +146,16 @@ def test_what_is_no_finite_number_is_no_reading(text: str) -> None:
 
 def test_our_units_of_measure_are_constants_and_every_role_keeps_to_them() -> None:
     ours = {value for name, value in vars(units_of_measure).items() if name.isupper()}
-    roles = (hal.Transmitter, hal.Receiver, hal.Detector, hal.SubChannel, hal.VariableAttenuator, hal.PowerMeter)
+    roles = (
+        hal.Transmitter,
+        hal.Receiver,
+        hal.Detector,
+        hal.SubChannel,
+        hal.VariableAttenuator,
+        hal.PowerMeter,
+        hal.Retarder,
+        hal.OpticalAmplifier,
+    )
     used = {value.unit for role in roles for value in role.values().values()}
     assert used <= ours
     assert len(used) > 8

@@ -30,6 +30,9 @@ def for_drivers(family: str, unit: str) -> list[str]:
 def replay(model: DeviceModel, transcript: dict[str, Any], line: str) -> None:
     """Send the model every line of a transcript and compare what it says; a `shape` leaves an error's additions out."""
     ends = transcript["endings"][line]
+    if line == "hex":
+        _replay_hex(model, transcript)
+        return
     for exchange in transcript["exchange"]:
         model.receive("control", (exchange["send"] + ends["send"]).encode("ascii"))
         sent = model.take("control")
@@ -41,3 +44,12 @@ def replay(model: DeviceModel, transcript: dict[str, Any], line: str) -> None:
         if exchange.get("shape"):
             found, expected = (re.sub(r';[^";]*"', '"', text) for text in (found, expected))
         assert found == expected, exchange["send"]
+
+
+def _replay_hex(model: DeviceModel, transcript: dict[str, Any]) -> None:
+    """Send the model the bytes of a transcript; `after_ms` lets time pass before them."""
+    for exchange in transcript["exchange"]:
+        model.advance(model.now_ns + exchange.get("after_ms", 0) * 1_000_000)
+        model.receive("control", bytes.fromhex(exchange["send"]))
+        expected = b"".join(bytes.fromhex(reply) for reply in exchange["reply"])
+        assert model.take("control").hex(" ") == expected.hex(" "), exchange["send"]

@@ -131,6 +131,50 @@ def test_a_power_meter_at_the_port_of_the_pulses_tells_their_mean_photon_number(
     assert line.pm.power == pytest.approx(10 * math.log10(model.lit_w * 1e3), abs=0.01)
 
 
+def test_an_amplifier_makes_classical_light_stronger_and_takes_the_pulses(line: Line) -> None:
+    box = line.bench.device("amp", "fiberlabs.amplifier")
+    line.stand_by()
+    line.bench.unjoin("bob")
+    line.bench.join("voa.out", "amp.in")
+    line.bench.join("amp.out", "pm.in")
+    with hal.OpticalAmplifier.open("fiberlabs.amplifier", timeout=10, **box.resources) as amplifier:
+        line.pass_time(0.1)
+        entered = amplifier.input_power
+        assert entered == pytest.approx(-1.0 - 4.0 - 3 * 0.3 - 1.2, abs=0.01)
+        amplifier.target_power = 12.0
+        amplifier.enabled = True
+        line.pass_time(0.2)
+        assert line.bench.trace("alice").reason == "amp lets no quantum light through at amp.in"
+        assert line.bench.trace("alice", "clock").end == "pm.in"
+        line.pm.auto_range = True
+        with pytest.raises(hal.NoDataError):  # 16 mW are beyond what this sensor takes
+            _ = line.pm.power
+        amplifier.target_power = 5.0
+        line.pass_time(0.2)
+        assert line.pm.power == pytest.approx(5.0 - 0.3, abs=0.01)
+        line.voa.attenuation = 3.0  # the amplifier makes up for it
+        line.pass_time(0.2)
+        assert line.pm.power == pytest.approx(5.0 - 0.3, abs=0.01)
+        amplifier.apply_safe_state()
+        line.pass_time(0.2)
+        with pytest.raises(hal.NoDataError):
+            _ = line.pm.power
+
+
+def test_a_polarization_controller_passes_light_and_costs_its_loss(line: Line) -> None:
+    before = line.bench.path("alice", "bob")
+    box = line.bench.device("mpc", "thorlabs.mpc")
+    line.bench.unjoin("bob")
+    line.bench.join("voa.out", "mpc.in")
+    line.bench.join("mpc.out", "bob")
+    with hal.PolarizationController.open("thorlabs.mpc", timeout=10, **box.resources) as controller:
+        assert len(controller.retarders) == 3
+    after = line.bench.path("alice", "bob")
+    assert before is not None
+    assert after is not None
+    assert after.loss_db == pytest.approx(before.loss_db + 0.3 + 0.3)
+
+
 STATION = """
 [devices.alice]
 driver = "toshiba.transmitter"
