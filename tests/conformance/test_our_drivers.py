@@ -27,10 +27,32 @@ TestMatrix = suite("polatis.matrix", wire_ends=("tcp", "hislip", "visa"))
 TestMatrixOnSerialLines = suite("polatis.matrix", wire_ends=SERIAL, options={"terminator": "\r"})
 TestSelector = suite("dicon.selector")
 TestOsw = suite("thorlabs.osw")
-TestAmplifier = suite("fiberlabs.amplifier", is_query=amplifier_only_asks)
-TestAttenuator = suite("keysight.attenuator")
-TestPowerMeter = suite("thorlabs.pm100")
-TestPaddles = suite("thorlabs.mpc", is_query=apt.only_asks)
+TestAmplifier = suite("fiberlabs.amplifier", wire_ends=("emu",), is_query=amplifier_only_asks)
+TestAttenuator = suite("keysight.attenuator", wire_ends=("tcp",))
+TestPaddles = suite("thorlabs.mpc", wire_ends=("emu",), is_query=apt.only_asks)
+TestPowerMeter = suite("thorlabs.pm100", wire_ends=("visa",))
+
+# their other wire ends, with what their manuals leave open
+
+TestAmplifierOnATerminal = suite(
+    "fiberlabs.amplifier", wire_ends=("pty",), faults=SOME, options={"blanks": True}, is_query=amplifier_only_asks
+)
+TestAttenuatorInWatts = suite(
+    "keysight.attenuator", wire_ends=("hislip", "visa"), faults=SOME, options={"model": "N7751A", "power_unit": "WATT"}
+)
+TestPaddlesOnATerminal = suite(
+    "thorlabs.mpc", wire_ends=("pty",), faults=SOME, options={"completion": "status"}, is_query=apt.only_asks
+)
+TestTwoPaddles = suite(
+    "thorlabs.mpc",
+    wire_ends=QUICK,
+    faults=SOME[:1],
+    options={"model": "MPC220", "completion": "short"},
+    is_query=apt.only_asks,
+)
+TestPowerMeterInDbm = suite(
+    "thorlabs.pm100", wire_ends=("tcp", "pty", "emu"), faults=SOME, options={"model": "PM103E", "power_unit": "DBM"}
+)
 
 # other boxes of a family
 
@@ -58,24 +80,5 @@ TestSelectorThatComplains = suite(
 )
 TestOswThatIsLate = suite(
     "thorlabs.osw", wire_ends=QUICK, faults=SOME, options={"stale": "time", "model": "OSW22-1310E"}
-)
-TestAttenuatorInWatts = suite(
-    "keysight.attenuator", wire_ends=("visa",), faults=SOME, options={"model": "N7751A", "power_unit": "WATT"}
-)
-TestAmplifierWithBlanks = suite(
-    "fiberlabs.amplifier", wire_ends=QUICK, faults=SOME, options={"blanks": True}, is_query=amplifier_only_asks
-)
-TestTwoPaddles = suite(
-    "thorlabs.mpc",
-    wire_ends=QUICK,
-    faults=SOME,
-    options={"model": "MPC220", "completion": "short"},
-    is_query=apt.only_asks,
-)
-TestPaddlesThatTellTheirStatus = suite(
-    "thorlabs.mpc", wire_ends=QUICK, faults=SOME, options={"completion": "status"}, is_query=apt.only_asks
-)
-TestPowerMeterInDbm = suite(
-    "thorlabs.pm100", wire_ends=("tcp",), faults=SOME, options={"model": "PM103E", "power_unit": "DBM"}
 )
 TestOswThatIsQuick = suite("thorlabs.osw", wire_ends=QUICK, faults=SOME, options={"stale": "never"})
