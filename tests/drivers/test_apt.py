@@ -71,3 +71,15 @@ def test_several_messages_in_one_piece_are_taken_apart_and_noise_is_no_answer() 
             device.identity()
         assert device.retarders[0].position == pytest.approx(10.0, abs=0.1)
         assert transport.query("MOT_REQ_USTATUSUPDATE 1").startswith("1,81,")
+
+
+def test_the_values_of_parts_are_in_telemetry_and_snapshot() -> None:
+    with (
+        launch("thorlabs.mpc", wire_end="emu") as box,
+        hal.PolarizationController.open("thorlabs.mpc", **box.resources) as device,
+    ):
+        device.move_to(10.0, 20.0, 30.0)
+        told = device.telemetry()
+        assert [told[path].quality for path in device.value_paths()] == [hal.Quality.GOOD] * 3
+        assert [told[path].value for path in device.value_paths()] == pytest.approx([10.0, 20.0, 30.0], abs=0.1)
+        assert device.snapshot()["errors"] == []
