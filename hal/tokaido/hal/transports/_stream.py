@@ -265,6 +265,8 @@ class StreamTransport(Transport[bytes], ABC):
             elif (self._port or _no_port()).ready(0.0):
                 self._fill()
             elif (marker := step.next_marker(deadline.timeout_s)) is not None:
+                if self._frame_length is not None:
+                    self._clear()  # the beginning of a frame that was cut would swallow the mark
                 step.sends(marker)
                 self._write(marker.payload, deadline)
             else:
