@@ -6,6 +6,8 @@ from functools import partial
 
 from tokaido.emulators.conformance import WireFault
 from tokaido.emulators.conformance import suite as suite_of
+from tokaido_testing import apt
+from tokaido_testing.amplifiers import amplifier_only_asks
 from tokaido_testing.patience import slowness
 
 SERIAL = ("pty", "emu", "asrl")
@@ -25,6 +27,32 @@ TestMatrix = suite("polatis.matrix", wire_ends=("tcp", "hislip", "visa"))
 TestMatrixOnSerialLines = suite("polatis.matrix", wire_ends=SERIAL, options={"terminator": "\r"})
 TestSelector = suite("dicon.selector")
 TestOsw = suite("thorlabs.osw")
+TestAmplifier = suite("fiberlabs.amplifier", wire_ends=("emu",), is_query=amplifier_only_asks)
+TestAttenuator = suite("keysight.attenuator", wire_ends=("tcp",))
+TestPaddles = suite("thorlabs.mpc", wire_ends=("emu",), is_query=apt.only_asks)
+TestPowerMeter = suite("thorlabs.pm100", wire_ends=("visa",))
+
+# their other wire ends, with what their manuals leave open
+
+TestAmplifierOnATerminal = suite(
+    "fiberlabs.amplifier", wire_ends=("pty",), faults=SOME, options={"blanks": True}, is_query=amplifier_only_asks
+)
+TestAttenuatorInWatts = suite(
+    "keysight.attenuator", wire_ends=("hislip", "visa"), faults=SOME, options={"model": "N7751A", "power_unit": "WATT"}
+)
+TestPaddlesOnATerminal = suite(
+    "thorlabs.mpc", wire_ends=("pty",), faults=SOME, options={"completion": "status"}, is_query=apt.only_asks
+)
+TestTwoPaddles = suite(
+    "thorlabs.mpc",
+    wire_ends=QUICK,
+    faults=SOME[:1],
+    options={"model": "MPC220", "completion": "short"},
+    is_query=apt.only_asks,
+)
+TestPowerMeterInDbm = suite(
+    "thorlabs.pm100", wire_ends=("tcp", "pty", "emu"), faults=SOME, options={"model": "PM103E", "power_unit": "DBM"}
+)
 
 # other boxes of a family
 

@@ -13,7 +13,7 @@ BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOT
 
 def test_the_blocks_of_the_page_are_the_files_of_the_package() -> None:
     shown = dict(BLOCK.findall(PAGE.read_text(encoding="utf-8")))
-    files = [*PACKAGES.glob("acme_voa/*.py"), PACKAGES / "acme_voa" / "pyproject.toml"]
-    assert {*shown} == {f"acme_voa/{file.name}" for file in files if file.name != "__init__.py"}
+    files = [*PACKAGES.glob("acme_filter/*.py"), PACKAGES / "acme_filter" / "pyproject.toml"]
+    assert {*shown} == {f"acme_filter/{file.name}" for file in files if file.name != "__init__.py"}
     for name, text in shown.items():
         assert text == (PACKAGES / name).read_text(encoding="utf-8"), name

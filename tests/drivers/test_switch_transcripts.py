@@ -12,7 +12,13 @@ from tokaido_testing.switch_transcripts import argument, plain
 from tokaido_testing.transcripts import TRANSCRIPTS, LinePeer, driver_steps, load
 
 FAMILIES = ("polatis", "dicon", "thorlabs")
-NAMES = [f"{family}/{path.stem}" for family in FAMILIES for path in sorted((TRANSCRIPTS / family).glob("*.toml"))]
+SWITCHES = ("polatis.matrix", "dicon.selector", "thorlabs.osw")
+NAMES = [
+    name
+    for family in FAMILIES
+    for path in sorted((TRANSCRIPTS / family).glob("*.toml"))
+    if load(name := f"{family}/{path.stem}")["unit"] in SWITCHES
+]
 LINES = {
     "serial": ("serial:{}", "visa:ASRL{}::INSTR"),
     "tcp": ("serial:socket://{}", "visa:TCPIP::{}::SOCKET"),

@@ -146,10 +146,29 @@ def test_what_is_no_finite_number_is_no_reading(text: str) -> None:
 
 def test_our_units_of_measure_are_constants_and_every_role_keeps_to_them() -> None:
     ours = {value for name, value in vars(units_of_measure).items() if name.isupper()}
-    roles = (hal.Transmitter, hal.Receiver, hal.Detector, hal.SubChannel)
+    roles = (
+        hal.Transmitter,
+        hal.Receiver,
+        hal.Detector,
+        hal.SubChannel,
+        hal.VariableAttenuator,
+        hal.PowerMeter,
+        hal.Retarder,
+        hal.OpticalAmplifier,
+    )
     used = {value.unit for role in roles for value in role.values().values()}
     assert used <= ours
     assert len(used) > 8
+
+
+def test_a_power_is_told_in_dbm_or_in_watts() -> None:
+    assert units_of_measure.to_dbm(1e-3) == 0.0
+    assert units_of_measure.to_dbm(2e-3) == pytest.approx(3.0103, abs=1e-4)
+    for dbm in (-110.0, -3.0, 0.0, 23.5):
+        assert units_of_measure.to_dbm(units_of_measure.to_watts(dbm)) == pytest.approx(dbm)
+    for watts in (0.0, -1e-12, math.inf, math.nan):
+        with pytest.raises(ValueError, match="has no level in dBm"):
+            units_of_measure.to_dbm(watts)
 
 
 def test_a_flag_is_written_in_the_words_of_its_device() -> None:

@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._option_types import (
+        AmplifierLaunch,
         AnyLaunch,
+        AttenuatorLaunch,
         MatrixLaunch,
         NecLaunch,
         NecReceiverLaunch,
         OswLaunch,
+        PaddlesLaunch,
+        PowerMeterLaunch,
         SelectorLaunch,
         ToshibaUnitName,
         UnitLaunch,
@@ -331,6 +335,14 @@ def launch(name: Literal["polatis.matrix"], **options: Unpack[MatrixLaunch]) -> 
 def launch(name: Literal["dicon.selector"], **options: Unpack[SelectorLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["thorlabs.osw"], **options: Unpack[OswLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["fiberlabs.amplifier"], **options: Unpack[AmplifierLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["keysight.attenuator"], **options: Unpack[AttenuatorLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["thorlabs.mpc"], **options: Unpack[PaddlesLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["thorlabs.pm100"], **options: Unpack[PowerMeterLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: str, **options: Unpack[AnyLaunch]) -> InstrumentEmulator: ...
 

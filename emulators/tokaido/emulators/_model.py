@@ -160,7 +160,7 @@ class DeviceModel(ABC):
         return None
 
     def note_light(self, powers_dbm: Mapping[str, float]) -> None:  # noqa: B027 - a device may measure none
-        """Take note of the clock light that enters now: its power in dBm by port, of the ports that are lit."""
+        """Take note of the light of both bands that enters now: its power in dBm by port, of the ports that are lit."""
 
     def take_place(self, spot: BenchSpot) -> None:
         """Say what this is on a bench: a passage for light if it has optical ports, else something in the dark."""

@@ -80,6 +80,40 @@ class OswOptions(TypedDict, total=False):
     error_reply: str
 
 
+class AmplifierOptions(TypedDict, total=False):
+    """A FiberLabs amplifier's."""
+
+    model: str
+    line_end: Literal["cr", "lf"]
+    blanks: bool
+
+
+class AttenuatorOptions(TypedDict, total=False):
+    """A Keysight attenuator's."""
+
+    vendor: str
+    model: str
+    blocked: bool
+    power_unit: str
+    dark_power_dbm: float
+
+
+class PaddlesOptions(TypedDict, total=False):
+    """A Thorlabs polarization controller's."""
+
+    model: Literal["MPC320", "MPC220"]
+    velocity: int
+    completion: Literal["long", "short", "status"]
+
+
+class PowerMeterOptions(TypedDict, total=False):
+    """A Thorlabs power meter's."""
+
+    model: str
+    dark_w: float
+    power_unit: str
+
+
 # --- what `launch` takes besides --------------------------------------------------------------------------------------
 
 
@@ -131,6 +165,22 @@ class OswLaunch(LaunchOptions, OswOptions, total=False):
     """What a small switch is launched with."""
 
 
+class AmplifierLaunch(LaunchOptions, AmplifierOptions, total=False):
+    """What an amplifier is launched with."""
+
+
+class AttenuatorLaunch(LaunchOptions, AttenuatorOptions, total=False):
+    """What an attenuator is launched with."""
+
+
+class PaddlesLaunch(LaunchOptions, PaddlesOptions, total=False):
+    """What a polarization controller is launched with."""
+
+
+class PowerMeterLaunch(LaunchOptions, PowerMeterOptions, total=False):
+    """What a power meter is launched with."""
+
+
 # --- what `Bench.device` takes besides --------------------------------------------------------------------------------
 
 
@@ -173,6 +223,22 @@ class SelectorDevice(DeviceOptions, SelectorOptions, total=False):
 
 class OswDevice(DeviceOptions, OswOptions, total=False):
     """What a small switch is put on a bench with."""
+
+
+class AmplifierDevice(DeviceOptions, AmplifierOptions, total=False):
+    """What an amplifier is put on a bench with."""
+
+
+class AttenuatorDevice(DeviceOptions, AttenuatorOptions, total=False):
+    """What an attenuator is put on a bench with."""
+
+
+class PaddlesDevice(DeviceOptions, PaddlesOptions, total=False):
+    """What a polarization controller is put on a bench with."""
+
+
+class PowerMeterDevice(DeviceOptions, PowerMeterOptions, total=False):
+    """What a power meter is put on a bench with."""
 
 
 # --- what `QkdLink.launch` takes besides ------------------------------------------------------------------------------

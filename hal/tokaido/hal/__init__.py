@@ -64,6 +64,11 @@ __all__ = [
     "SYSTEM_CLOCK",
     "Alarm",
     "AlarmEvent",
+    "AmplifierAlarm",
+    "AmplifierCapability",
+    "AmplifierInterlock",
+    "AmplifierMode",
+    "AttenuatorCapability",
     "AuthenticationError",
     "BootMode",
     "Capability",
@@ -106,11 +111,16 @@ __all__ = [
     "MoveStep",
     "NoDataError",
     "NotConnectedError",
+    "OpticalAmplifier",
     "OpticalSwitch",
     "OutcomeUnknownError",
     "Part",
+    "PolarizationCapability",
+    "PolarizationController",
     "PortPairs",
     "PortState",
+    "PowerMeter",
+    "PowerMeterCapability",
     "ProtocolError",
     "Quality",
     "RangeError",
@@ -118,6 +128,7 @@ __all__ = [
     "Receiver",
     "RefusedError",
     "Resource",
+    "Retarder",
     "Severity",
     "Shutter",
     "ShutterInterlock",
@@ -140,6 +151,7 @@ __all__ = [
     "UnitState",
     "UnsupportedError",
     "ValueTypeError",
+    "VariableAttenuator",
     "WrongDeviceError",
     "aio",
     "create_curve_keys",
@@ -155,8 +167,12 @@ if TYPE_CHECKING:
     from tokaido.hal import aio
     from tokaido.hal._entry_points import DriverEntry
     from tokaido.hal._registry import drivers, emulators, load_driver, role_name, roles_of
-    from tokaido.hal.roles._interlocks import LightInterlock, ShutterInterlock
+    from tokaido.hal.roles._amplifier import AmplifierAlarm, AmplifierCapability, AmplifierMode, OpticalAmplifier
+    from tokaido.hal.roles._attenuator import AttenuatorCapability, VariableAttenuator
+    from tokaido.hal.roles._interlocks import AmplifierInterlock, LightInterlock, ShutterInterlock
     from tokaido.hal.roles._link_status import LinkStatus
+    from tokaido.hal.roles._polarization import PolarizationCapability, PolarizationController, Retarder
+    from tokaido.hal.roles._power_meter import PowerMeter, PowerMeterCapability
     from tokaido.hal.roles._switch import OpticalSwitch
     from tokaido.hal.roles._switch_values import BootMode, PortState, Side, SwitchCapability, SwitchPort, SwitchSize
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, PortPairs
@@ -176,9 +192,21 @@ else:
             "load_driver": "tokaido.hal._registry",
             "role_name": "tokaido.hal._registry",
             "roles_of": "tokaido.hal._registry",
+            "AmplifierAlarm": "tokaido.hal.roles._amplifier",
+            "AmplifierCapability": "tokaido.hal.roles._amplifier",
+            "AmplifierMode": "tokaido.hal.roles._amplifier",
+            "OpticalAmplifier": "tokaido.hal.roles._amplifier",
+            "AttenuatorCapability": "tokaido.hal.roles._attenuator",
+            "VariableAttenuator": "tokaido.hal.roles._attenuator",
+            "AmplifierInterlock": "tokaido.hal.roles._interlocks",
             "LightInterlock": "tokaido.hal.roles._interlocks",
             "ShutterInterlock": "tokaido.hal.roles._interlocks",
             "LinkStatus": "tokaido.hal.roles._link_status",
+            "PolarizationCapability": "tokaido.hal.roles._polarization",
+            "PolarizationController": "tokaido.hal.roles._polarization",
+            "Retarder": "tokaido.hal.roles._polarization",
+            "PowerMeter": "tokaido.hal.roles._power_meter",
+            "PowerMeterCapability": "tokaido.hal.roles._power_meter",
             "OpticalSwitch": "tokaido.hal.roles._switch",
             "BootMode": "tokaido.hal.roles._switch_values",
             "PortState": "tokaido.hal.roles._switch_values",

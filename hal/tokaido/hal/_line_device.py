@@ -219,7 +219,12 @@ class LineDevice(Device, ABC):
 
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:
         answers: dict[str, Answer | TokaidoError] = {}
-        for command in {value.command for value in self._declared().values() if value.command}:
+        for command in {
+            f"{prefix}{value.command}"
+            for owner, _, prefix in self._owners()
+            for value in owner._declared().values()
+            if value.command
+        }:
             try:
                 answers[command] = self._ask(command)
             except DeviceError as error:

@@ -15,6 +15,10 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "transmitter": "tokaido.hal:Transmitter",
         "receiver": "tokaido.hal:Receiver",
         "switch": "tokaido.hal:OpticalSwitch",
+        "amplifier": "tokaido.hal:OpticalAmplifier",
+        "attenuator": "tokaido.hal:VariableAttenuator",
+        "polarization": "tokaido.hal:PolarizationController",
+        "power_meter": "tokaido.hal:PowerMeter",
     },
     DRIVERS: {
         "toshiba.transmitter": "tokaido.drivers.toshiba:Transmitter",
@@ -24,6 +28,10 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "polatis.matrix": "tokaido.drivers.polatis:MatrixSwitch",
         "dicon.selector": "tokaido.drivers.dicon:Selector",
         "thorlabs.osw": "tokaido.drivers.thorlabs:OswSwitch",
+        "fiberlabs.amplifier": "tokaido.drivers.fiberlabs:Amplifier",
+        "keysight.attenuator": "tokaido.drivers.keysight:Attenuator",
+        "thorlabs.mpc": "tokaido.drivers.thorlabs:PolarizationController",
+        "thorlabs.pm100": "tokaido.drivers.thorlabs:PowerMeter",
     },
     TRANSPORTS: {
         "serial": "tokaido.hal.transports._serial:KIND",

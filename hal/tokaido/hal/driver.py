@@ -92,6 +92,7 @@ __all__ = [
     "Request",
     "Resource",
     "ScpiCodec",
+    "ScpiDevice",
     "ScpiDialect",
     "Setting",
     "SilentCodec",
@@ -133,6 +134,7 @@ if TYPE_CHECKING:
     from tokaido.hal._key_channel import EVENT, KeyChannel
     from tokaido.hal._line_device import LineDevice, SilentCodec
     from tokaido.hal._pushed_keys import PushedBlock, PushedKeys
+    from tokaido.hal._scpi_device import ScpiDevice
     from tokaido.hal._unit_driver import UnitDriver
     from tokaido.hal._watchdog import WatchdogHolder
     from tokaido.hal.transports._opening import open_transport
@@ -158,6 +160,7 @@ else:
             "SilentCodec": "tokaido.hal._line_device",
             "PushedBlock": "tokaido.hal._pushed_keys",
             "PushedKeys": "tokaido.hal._pushed_keys",
+            "ScpiDevice": "tokaido.hal._scpi_device",
             "UnitDriver": "tokaido.hal._unit_driver",
             "WatchdogHolder": "tokaido.hal._watchdog",
             "Transport": "tokaido.hal.transports._transport",

@@ -5,6 +5,7 @@ Symbols follow the SI brochure where ASCII allows it; rates count what they coun
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 NONE: Final = ""
@@ -24,6 +25,23 @@ SECOND: Final = "s"
 NANOSECOND: Final = "ns"
 PICOSECOND: Final = "ps"
 RADIAN: Final = "rad"
+DEGREE: Final = "deg"
 BIT: Final = "bit"
 BIT_PER_SECOND: Final = "bit/s"
 PHOTON_PER_PULSE: Final = "photon/pulse"
+
+
+def to_dbm(watts: float) -> float:
+    """Return a power in W as dBm, its level over 1 mW.
+
+    Raises:
+        ValueError: The power is not above 0 W.
+    """
+    if not 0 < watts < math.inf:
+        raise ValueError(f"{watts!r} W has no level in dBm")
+    return 10 * math.log10(watts) + 30
+
+
+def to_watts(dbm: float) -> float:
+    """Return a power in dBm as W."""
+    return float(10 ** ((dbm - 30) / 10))

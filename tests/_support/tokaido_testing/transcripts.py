@@ -39,9 +39,9 @@ def driver_steps(transcript: dict[str, Any], verbs: tuple[str, ...] = VERBS) -> 
     return steps
 
 
-def perform(device: hal.Unit, step: dict[str, Any]) -> object:
+def perform(device: hal.Device, step: dict[str, Any]) -> object:
     """Do what a user of the driver does in one step."""
-    owner: hal.Unit | hal.Part = part(device, step["part"]) if "part" in step else device
+    owner: hal.Device | hal.Part = part(device, step["part"]) if "part" in step else device
     if "get" in step:
         return getattr(owner, step["get"])
     if "set" in step:
@@ -57,7 +57,7 @@ def perform(device: hal.Unit, step: dict[str, Any]) -> object:
     return getattr(owner, step["do"])(*step.get("args", ()), **step.get("options", {}))
 
 
-def part(device: hal.Unit, where: int | str) -> hal.Part:
+def part(device: hal.Device, where: int | str) -> hal.Part:
     """Return a part by its place among all parts, or by its path such as "detectors[0]"."""
     if isinstance(where, int):
         return device.parts[where]
@@ -77,7 +77,7 @@ def written(value: Any) -> Any:
     return value
 
 
-def follow(device: hal.Unit, steps: list[list[dict[str, Any]]], peer: LinePeer) -> None:
+def follow(device: hal.Device, steps: list[list[dict[str, Any]]], peer: LinePeer) -> None:
     """Do every step on a device, and compare what it gives and what it sent with the transcript."""
     for step in (exchanges[0] for exchanges in steps):
         if "raises" in step:

@@ -124,7 +124,7 @@ def test_it_is_told_which_light_enters_and_when_none_does() -> None:
     assert box.lit == {}
     for _ in range(50):
         bench.step(STEP_NS)
-    assert box.lit == {"one": -1.5}
+    assert box.lit == {"one": pytest.approx(-1.5, abs=1e-6)}  # the pulses add some ten pW
     bench.unjoin("alice")
     bench.step(STEP_NS)
     assert box.lit == {}

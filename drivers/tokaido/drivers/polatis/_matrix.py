@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import tokaido.hal as hal
@@ -18,12 +16,10 @@ from tokaido.drivers.polatis._ports import (
     encode_ports,
     number_of,
 )
-from tokaido.hal.driver import Codec, LineDevice, ScpiCodec, ScpiDialect, drain_errors
+from tokaido.hal.driver import Codec, ScpiCodec, ScpiDevice, ScpiDialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-logger = logging.getLogger("tokaido.drivers.polatis")
 
 MONITORS_PER_QUERY: Final = 256
 PORTS: Final = re.compile(" *[0-9]{1,4} *")
@@ -48,7 +44,7 @@ class LinesOfASwitch(ScpiCodec):
         return ScpiCodec(ScpiDialect(command_end="\r\n", reply_end=line_end[-1]))
 
 
-class MatrixSwitch(hal.OpticalSwitch, LineDevice):
+class MatrixSwitch(hal.OpticalSwitch, ScpiDevice):
     """A Polatis matrix switch over SCPI: TCP port 5025, or a serial line at 38400 baud."""
 
     resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {"control": frozenset({"serial", "visa"})}
@@ -141,12 +137,6 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
     # --- who it is ----------------------------------------------------------------------------------------------------
 
     _size: hal.SwitchSize | None = None
-    _unsure = False
-    """Whether the error queue may hold what a command left whose reply was lost."""
-
-    def identity(self) -> hal.Identity:
-        """Get vendor, product code, serial number and firmware."""
-        return self._read("*IDN?", self._named)
 
     def size(self) -> hal.SwitchSize:
         """Get the numbers of inputs and outputs, as the switch gave them at the last opening."""
@@ -172,22 +162,7 @@ class MatrixSwitch(hal.OpticalSwitch, LineDevice):
         self._size = size
         if found.model.upper().startswith("I-OST"):  # what this one model lacks, of what its family has
             self.capabilities = type(self).capabilities - {hal.SwitchCapability.POWER_MONITORS}
-        for code, text in drain_errors(self._control):
-            logger.info("%s: an error of somebody else's was in the queue: %d, %r", self.name, code, text)
+        self._forget_errors()
 
     def _wrong(self, what: str) -> hal.WrongDeviceError:
         return hal.WrongDeviceError(what, device=self.name, remedy="Check the cabling and the resource")
-
-    def _command(self, text: str) -> str:
-        if self._unsure:  # an error of a command whose reply was lost would be taken for this one's
-            drain_errors(self._control)
-            self._unsure = False
-        try:
-            return super()._command(text)
-        except hal.OutcomeUnknownError:
-            self._unsure = True
-            raise
-        except hal.DeviceError:
-            with suppress(hal.TransportError, hal.DeviceError):  # what the refusal left is not the next command's
-                drain_errors(self._control)
-            raise

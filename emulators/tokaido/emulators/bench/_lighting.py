@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from tokaido.emulators.bench._pulses import click_chance, understands
 from tokaido.emulators.bench._quantum_path import QuantumPath
 from tokaido.emulators.optics import DetectorBlinding, TrojanHorse
 from tokaido.emulators.units import Light
+from tokaido.hal.units_of_measure import to_dbm, to_watts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,17 +89,17 @@ class Lighting:
             place.quantum, place.clock = quantum, clock
 
     def powers_dbm(self) -> dict[str, float]:
-        """Return the power of the clock light in dBm at every port that it enters by. Call it with every unit held."""
-        found: dict[str, float] = {}
+        """Return the power of all light, of both bands, in dBm at every port that it enters by; hold every unit."""
+        found_w: dict[str, float] = defaultdict(float)
         for place in self._transmitters.values():
-            if place.clock is None or not place.model.sends_light:
+            if not place.model.sends_light:
                 continue
-            power_dbm = CLOCK_LIGHT_DBM
-            for hop in place.clock.hops:
-                power_dbm -= hop.loss_db
-                if hop.element == "join":
-                    found[hop.left] = power_dbm
-        return found
+            for path, power_w in ((place.clock, to_watts(CLOCK_LIGHT_DBM)), (place.quantum, place.model.pulse_power_w)):
+                for hop in path.hops if path is not None else ():
+                    power_w *= 10 ** (-hop.loss_db / 10)  # noqa: PLW2901 - it is what is left of it
+                    if hop.element == "join":
+                        found_w[hop.left] += power_w
+        return {port: to_dbm(power_w) for port, power_w in found_w.items() if power_w > 0}
 
     def source_of(self, receiver: ReceiverPlace) -> tuple[TransmitterPlace, LightPath] | None:
         """Return whose clock light leads to a receiver, whether it shines or not, and by which path."""

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from tokaido.emulators._light import Band
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._option_types import (
+        AmplifierDevice,
         AnyDevice,
+        AttenuatorDevice,
         MatrixDevice,
         NecDevice,
         NecReceiverDevice,
         OswDevice,
+        PaddlesDevice,
+        PowerMeterDevice,
         SelectorDevice,
         ToshibaUnitName,
         UnitDevice,
@@ -104,6 +108,22 @@ class Plant:
     @overload
     def device(
         self, name: str, driver: Literal["thorlabs.osw"], **options: Unpack[OswDevice]
+    ) -> InstrumentEmulator: ...
+    @overload
+    def device(
+        self, name: str, driver: Literal["fiberlabs.amplifier"], **options: Unpack[AmplifierDevice]
+    ) -> InstrumentEmulator: ...
+    @overload
+    def device(
+        self, name: str, driver: Literal["keysight.attenuator"], **options: Unpack[AttenuatorDevice]
+    ) -> InstrumentEmulator: ...
+    @overload
+    def device(
+        self, name: str, driver: Literal["thorlabs.mpc"], **options: Unpack[PaddlesDevice]
+    ) -> InstrumentEmulator: ...
+    @overload
+    def device(
+        self, name: str, driver: Literal["thorlabs.pm100"], **options: Unpack[PowerMeterDevice]
     ) -> InstrumentEmulator: ...
     @overload
     def device(self, name: str, driver: str, **options: Unpack[AnyDevice]) -> InstrumentEmulator: ...

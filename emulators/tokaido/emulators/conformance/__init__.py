@@ -26,13 +26,30 @@ except ModuleNotFoundError as error:
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{name}"
-        for name in ("_rig", "_questions", "_faulty", "_contract", "_switch", "_unit", "_key_rig", "_keys")
+        for name in (
+            "_rig",
+            "_questions",
+            "_faulty",
+            "_contract",
+            "_amplifier",
+            "_attenuator",
+            "_polarization",
+            "_power_meter",
+            "_switch",
+            "_unit",
+            "_key_rig",
+            "_keys",
+        )
     )
 )
 
-from tokaido.emulators.conformance._contract import Contract  # noqa: E402 - their asserts are to explain
+from tokaido.emulators.conformance._amplifier import AmplifierContract  # noqa: E402 - their asserts are to explain
+from tokaido.emulators.conformance._attenuator import AttenuatorContract  # noqa: E402
+from tokaido.emulators.conformance._contract import Contract  # noqa: E402
 from tokaido.emulators.conformance._key_rig import HasKeys  # noqa: E402
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault  # noqa: E402
+from tokaido.emulators.conformance._polarization import PolarizationContract  # noqa: E402
+from tokaido.emulators.conformance._power_meter import PowerMeterContract  # noqa: E402
 from tokaido.emulators.conformance._questions import Order, Question  # noqa: E402
 from tokaido.emulators.conformance._rig import HasLight, Rig, until  # noqa: E402
 from tokaido.emulators.conformance._suite import suite  # noqa: E402
@@ -41,11 +58,15 @@ from tokaido.emulators.conformance._unit import UnitContract  # noqa: E402
 
 __all__ = [
     "FAULTS",
+    "AmplifierContract",
+    "AttenuatorContract",
     "Contract",
     "HasKeys",
     "HasLight",
     "Order",
     "Plan",
+    "PolarizationContract",
+    "PowerMeterContract",
     "Question",
     "Rig",
     "Summary",

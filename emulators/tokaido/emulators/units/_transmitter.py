@@ -156,6 +156,12 @@ class TransmitterUnit(UnitModel):
         """Return what the monitor shows of a sub-channel over what the set mean photon numbers say, in dB."""
         return self.noise.around(f"output_power/{channel}", self.excess_light_db(channel), 0.014, self.now_ns)
 
+    @property
+    def pulse_power_w(self) -> float:
+        """Mean power of the pulses that leave, of all sub-channels together, in W."""
+        excess = math.fsum(10 ** (self.excess_light_db(channel) / 10) for channel in self.channels_on)
+        return self._mean_photon_number() * PHOTON_ENERGY_J * self.CLOCK_RATE_HZ * excess
+
     def _monitor_power(self) -> float:
         shown = math.fsum(10 ** (self._shown_excess_db(channel) / 10) for channel in self.channels_on)
         return 10 * math.log10(1e3 * self._mean_photon_number() * PHOTON_ENERGY_J * self.CLOCK_RATE_HZ * shown)

@@ -94,6 +94,33 @@ class ShutterInterlock:
         _object(self.name, receiver, f"{order} opens the shutter, and {what}", force, "Disconnect it at the switch")
 
 
+@dataclass(frozen=True, slots=True)
+class AmplifierInterlock:
+    """The same rule at the source of the power: no amplifier is switched on towards a receiver that is open."""
+
+    name: str
+    shuttered: Mapping[str, Callable[[], bool]]
+    """For each single-photon receiver that the amplifier's light may reach, whether it is shuttered. One that raises a
+    `TokaidoError` cannot tell, which counts as not shuttered."""
+
+    def check(self, amplifier: str, force: str) -> None:
+        """Let `amplifier` be switched on, or do so for the reason `force`, which is logged.
+
+        Raises:
+            InterlockError: Its light would reach a receiver that is not shuttered.
+        """
+        for receiver, is_shuttered in self.shuttered.items():
+            why = "which is not shuttered"
+            try:
+                if is_shuttered():
+                    continue
+            except TokaidoError as error:
+                why = f"whose shutter cannot be read and so counts as open ({error})"
+            _object(
+                self.name, amplifier, f"its light may reach {receiver}, {why}", force, "Close the receiver's shutter"
+            )
+
+
 def _object(interlock: str, device: str, what: str, force: str, remedy: str) -> None:
     if not force.strip():
         raise InterlockError(

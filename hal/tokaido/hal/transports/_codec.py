@@ -64,6 +64,10 @@ class Codec(Protocol):
     lines, `with_line_end(line_end)` returns the codec for one of "\\r", "\\n" and "\\r\\n". Where the request for the
     question `text` may be sent again and again, since it has no id and its `accept` remembers nothing, `reusable(text)`
     returns True: a declared value then makes its request once (default: each time).
+
+    Where a frame tells its own length, `frame_length(buffer)` returns it in bytes, from the beginning of what came, or
+    None while too little came to tell; a beginning that is none of a frame is a `ProtocolError`. `terminator` then
+    counts for nothing, and a frame is handed on whole.
     """
 
     terminator: bytes

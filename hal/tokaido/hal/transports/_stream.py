@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import ClosedError, DeviceError, DeviceTimeoutError, ProtocolError
-from tokaido.hal.transports._codec import NOT_MINE, Codec, Request, T, with_line_end
+from tokaido.hal.transports._codec import GARBLED, NOT_MINE, Codec, Request, T, with_line_end
 from tokaido.hal.transports._kinds import LINE_ENDS
 from tokaido.hal.transports._ports import FOREIGN, DescriptorPort, Port, gone, within
 from tokaido.hal.transports._step import QUIET_NS, Step, without_judge
@@ -16,6 +16,8 @@ from tokaido.hal.transports._transport import INFO, SLICE_S, Transport, log
 from tokaido.hal.transports._turns import in_turn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokaido.hal.transports._resources import Resource
 
 QUIET_S = QUIET_NS / NS_PER_S
@@ -45,6 +47,7 @@ class StreamTransport(Transport[bytes], ABC):
             codec = with_line_end(codec, LINE_ENDS[resource.options["line_end"]])
         self.codec = codec
         self._correlated = getattr(codec, "correlated", False) is True
+        self._frame_length: Callable[[bytearray], int | None] | None = getattr(codec, "frame_length", None)
         self._port: Port | None = None
         self._buffer = bytearray()
         self._searched = 0  # how much of the buffer is known to hold no terminator
@@ -169,6 +172,7 @@ class StreamTransport(Transport[bytes], ABC):
             or step.strays
             or self._buffer
             or self._sinks
+            or self._frame_length is not None
             or not isinstance(port, DescriptorPort)
             or (marker is not None and len(marker.payload) == len(payload) and step.is_marker(request))
         ):
@@ -261,6 +265,8 @@ class StreamTransport(Transport[bytes], ABC):
             elif (self._port or _no_port()).ready(0.0):
                 self._fill()
             elif (marker := step.next_marker(deadline.timeout_s)) is not None:
+                if self._frame_length is not None:
+                    self._clear()  # the beginning of a frame that was cut would swallow the mark
                 step.sends(marker)
                 self._write(marker.payload, deadline)
             else:
@@ -380,6 +386,8 @@ class StreamTransport(Transport[bytes], ABC):
 
     def _cut(self) -> bytes | None:
         """Return the next whole frame of the buffer, if there is one."""
+        if self._frame_length is not None:
+            return self._cut_by_length(self._frame_length)
         codec = self.codec
         end = self._buffer.find(codec.terminator, self._searched)
         if (len(self._buffer) if end < 0 else end) >= codec.max_frame + len(codec.terminator):
@@ -393,6 +401,22 @@ class StreamTransport(Transport[bytes], ABC):
         frame = bytes(self._buffer[:end])
         del self._buffer[: end + len(codec.terminator)]
         self._searched = 0
+        return frame
+
+    def _cut_by_length(self, frame_length: Callable[[bytearray], int | None]) -> bytes | None:
+        """Return the next whole frame where its own beginning tells its length."""
+        try:
+            length = frame_length(self._buffer) if self._buffer else None
+        except GARBLED as error:
+            self._clear()
+            raise ProtocolError(f"the beginning of no frame ({error})", remedy="Check which device this is") from error
+        except ProtocolError:
+            self._clear()
+            raise
+        if length is None or len(self._buffer) < length:
+            return None
+        frame = bytes(self._buffer[:length])
+        del self._buffer[:length]
         return frame
 
     def _hand_over(self) -> bool:

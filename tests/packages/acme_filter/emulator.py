@@ -1,4 +1,4 @@
-"""The Acme VOA-1 as its manual describes it, with the light that goes through it."""
+"""The Acme TF-1 as its manual describes it, with the light that goes through it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 SETTLING_NS = 5_000_000
 DARK_DBM = -80.0
+LIGHT_NM = 1550.0
+"""Wavelength of the light on this bench, of either band."""
 
 
-class AttenuatorModel(ScpiModel):
-    """One channel, 0 to 60 dB on top of its insertion loss; the motor of the filter takes 5 ms.
+class FilterModel(ScpiModel):
+    """A filter of 1530 to 1565 nm that costs 3 dB at 1 nm from its centre; its motor takes 5 ms.
 
     Args:
         serial_number: The third field of `*IDN?`.
@@ -24,7 +26,7 @@ class AttenuatorModel(ScpiModel):
         options: `seed` and `secrets`, which every model takes.
     """
 
-    SERIAL_NUMBER = "V0001"
+    SERIAL_NUMBER = "F0001"
     FAULTS = ("stuck",)
     wire_ends = ("tcp", "visa", "emu")
     optical_ports = ("in", "out")
@@ -37,13 +39,13 @@ class AttenuatorModel(ScpiModel):
         super().__init__(serial_number, **options)
 
     def reset(self) -> None:
-        """Take nothing away; the shutter stands as when the box came up."""
-        self.attenuation = 0.0
+        """Let the light of this bench through; the shutter stands as when the box came up."""
+        self.centre_nm = LIGHT_NM
         self.blocked = self._blocked_first
 
     def identity(self) -> str:
         """Return who it is."""
-        return f"ACME,VOA-1,{self.serial_number},1.0"
+        return f"ACME,TF-1,{self.serial_number},1.0"
 
     # --- light --------------------------------------------------------------------------------------------------------
 
@@ -52,7 +54,8 @@ class AttenuatorModel(ScpiModel):
         del band
         if self.blocked:
             return None
-        return "out" if port == "in" else "in", self.insertion_loss_db + self.attenuation
+        detuned_db = 3.0 * (self.centre_nm - LIGHT_NM) ** 2
+        return "out" if port == "in" else "in", self.insertion_loss_db + detuned_db
 
     def note_light(self, powers_dbm: Mapping[str, float]) -> None:
         """Remember the power at the input, for the monitor at the output."""
@@ -60,17 +63,17 @@ class AttenuatorModel(ScpiModel):
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
-    @command("INPut:ATTenuation", 1)
-    def _set_attenuation(self, p: Parameters) -> None:
-        attenuation = round(p.number(0, 0.0, 60.0), 2)
+    @command("INPut:WAVelength", 1)
+    def _set_centre(self, p: Parameters) -> None:
+        centre_nm = round(p.number(0, 1530.0, 1565.0), 2)
         if "stuck" in self.provoked:
             raise ScpiError(-240, "motor")
-        self.attenuation = attenuation
+        self.centre_nm = centre_nm
         self.begin_operation(SETTLING_NS)
 
-    @command("INPut:ATTenuation?")
-    def _ask_attenuation(self, _: Parameters) -> str:
-        return f"{self.attenuation:.2f}"
+    @command("INPut:WAVelength?")
+    def _ask_centre(self, _: Parameters) -> str:
+        return f"{self.centre_nm:.2f}"
 
     @command("OUTPut[:STATe]", 1)
     def _set_output(self, p: Parameters) -> None:

@@ -1,0 +1,73 @@
+"""The role of an optical power meter."""
+
+from __future__ import annotations
+
+from abc import ABC
+from enum import Enum
+
+from tokaido.hal._device import Device
+from tokaido.hal._errors import UnsupportedError
+from tokaido.hal._values import Measured, Setting, measured, setting
+
+
+class PowerMeterCapability(Enum):
+    """What not every power meter has."""
+
+    AVERAGING = "averaging"
+    RANGES = "ranges"
+    ZERO = "zero adjustment"
+
+
+class PowerMeter(Device, ABC):
+    """Tells the power of the light that enters it, whatever the light carries. It is always in its safe state.
+
+    Powers are levels in dBm; `tokaido.hal.units_of_measure` has `to_watts` and `to_dbm`.
+    """
+
+    power: Measured[float] = measured(float, unit="dBm")
+    """Measure the power of the light that enters; no data in the dark, where a meter reads 0 W or less."""
+
+    wavelength: Setting[float] = setting(float, unit="nm")
+    """Control the wavelength that the responsivity of the sensor is taken for."""
+
+    averaging: Setting[int] = setting(int, unit="")
+    """Control how many samples one reading is the mean of; see the capability AVERAGING."""
+
+    auto_range: Setting[bool] = setting(bool)
+    """Control whether the meter chooses its range by itself; see the capability RANGES."""
+
+    range_limit: Measured[float] = measured(float, unit="dBm")
+    """Measure the upper end of the present range; see the capability RANGES."""
+
+    def set_range(self, power: float) -> float:  # noqa: ARG002 - for meters that have it
+        """Hold the smallest range that takes `power` dBm, and return its upper end in dBm. Ends `auto_range`.
+
+        Raises:
+            ValueTypeError: The power is not a number; nothing was sent.
+            RangeError: It is not finite, or no meter has such a range; nothing was sent.
+            DeviceError: The meter has no such range, or another one is in force afterwards.
+            OutcomeUnknownError: The reply was lost; read `range_limit`.
+            UnsupportedError: This meter has no choice.
+        """
+        raise self._lacks(PowerMeterCapability.RANGES)
+
+    def zero(self) -> None:
+        """Take what the sensor tells in the dark for zero. Cover the sensor first.
+
+        Raises:
+            DeviceError: The meter refused, or did not end within `zero_timeout`.
+            OutcomeUnknownError: The reply was lost.
+            UnsupportedError: This meter has no zero adjustment.
+        """
+        raise self._lacks(PowerMeterCapability.ZERO)
+
+    zero_timeout: float = 30.0
+    """How long a zero adjustment may take, in s."""
+
+    def apply_safe_state(self) -> None:
+        """Leave the meter as it is: it sends no light."""
+
+    def _lacks(self, capability: PowerMeterCapability) -> UnsupportedError:
+        return UnsupportedError(
+            f"this power meter has no {capability.value}", device=self.name, remedy="See its capabilities"
+        )

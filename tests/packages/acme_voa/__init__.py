@@ -1,1 +1,0 @@
-"""A role that Tokaido does not have, a variable optical attenuator, with one driver, its emulator and its contract."""
