@@ -154,7 +154,7 @@ class Device(Valued):
     @property
     @abstractmethod
     def transport(self) -> Transport[Any]:
-        """The transport of the control resource; a `StreamTransport` has `query` and `command`."""
+        """The transport of the control resource; a `TextTransport` has `query` and `command`."""
 
     @abstractmethod
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:

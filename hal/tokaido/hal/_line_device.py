@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokaido.hal._values import Measured
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
-    from tokaido.hal.transports._stream import StreamTransport
+    from tokaido.hal.transports._text import TextTransport
 
 V = TypeVar("V")
 
@@ -94,7 +94,7 @@ class LineDevice(Device, ABC):
         self._kept: dict[Measured[Any] | str, Request[bytes, Any]] = {}  # questions that may be sent again as they are
 
     @property
-    def transport(self) -> StreamTransport:
+    def transport(self) -> TextTransport:
         """The control transport: `device.transport.query("...")` for what no declaration covers."""
         return self._control
 
