@@ -149,6 +149,9 @@ class ServedTransport(TextTransport):
     def _prepare(self, deadline: Deadline) -> None:
         """Nothing waits, as above."""
 
+    def _goes_on(self) -> bool:
+        return True  # the server's own driver makes sure which device this is; `generation` tells when it had to
+
     def _usable(self) -> bool:
         if self._greets_again:  # the server opened the device anew
             self._greets_again = False
