@@ -322,13 +322,13 @@ class ServerConnection:
             raise ProtocolError(f"a text of {len(body)} bytes; {MAX_BODY} are the most", remedy="Nothing was sent")
 
         def accept(frames: list[bytes]) -> Reply | NotMine:
-            if len(frames) != 2 or frames[0] != identifier:
+            if len(frames) != 1 or not frames[0].startswith(identifier):
                 return NOT_MINE
-            reply: Reply = decode(frames[1])
+            reply: Reply = decode(memoryview(frames[0])[len(identifier) :])
             return reply
 
         try:
-            return self._wire.exchange(Request(what, [identifier, body], accept), deadline.remaining_s)
+            return self._wire.exchange(Request(what, [identifier + body], accept), deadline.remaining_s)
         except TokaidoError:
             if carrier is not None:
                 carrier._sent = self._wire._sent

@@ -149,6 +149,7 @@ class DeviceInUse:
         self._jobs: deque[Job] = deque()
         self._shared: dict[str, Job] = {}
         self._kept: dict[str, Kept] = {}
+        self._sorts: dict[str, tuple[bool, bool]] = {}
         self._lines: deque[bytes] = deque(maxlen=KEPT_LINES)
         self._last_line = 0
         self._listeners: list[tuple[int, Waiter]] = []
@@ -174,6 +175,15 @@ class DeviceInUse:
             self._thread.join()
 
     # --- what the server's thread asks for ----------------------------------------------------------------------------
+
+    def sort(self, text: str) -> tuple[bool, bool]:
+        """Return whether a text is a question, and whether its reply may be shared."""
+        found = self._sorts.get(text)
+        if found is None:
+            if len(self._sorts) >= KEPT_REPLIES:
+                self._sorts.clear()
+            found = self._sorts[text] = (self.kind.asks(text), self.kind.shares(text))
+        return found
 
     def recent(self, text: str) -> Reply | None:
         """Return a reply to this text that is fresh enough for everybody, with its age, if there is one."""

@@ -182,9 +182,9 @@ class DeviceServer:
             self._door.close()
 
     def _take(self, name: str, address: bytes, frames: list[bytes]) -> None:
-        if len(frames) != 2 or len(frames[0]) != ID_BYTES:  # nobody could be answered
+        if len(frames) != 1 or len(frames[0]) < ID_BYTES:  # nobody could be answered
             return
-        identifier, body = frames
+        identifier, body = frames[0][:ID_BYTES], frames[0][ID_BYTES:]
         client = Client(name, self._clients[name], self._who.get(address, ""))
         try:
             reply = self._answer(client, address, identifier, decode_ask(body))
@@ -194,13 +194,13 @@ class DeviceServer:
             logger.exception("a request of %s failed in the server", name)
             reply = refusal(TokaidoError("the server failed", remedy="Its log says more"))
         if reply is not None:
-            self._door.reply(address, [identifier, self._encode(reply)])
+            self._door.reply(address, identifier + self._encode(reply))
 
     def _answer(self, client: Client, address: bytes, identifier: bytes, asked: AnyAsk) -> Reply | None:
         """Return the reply, or None where it comes later."""
         match asked:
             case Exchange():
-                return self._exchange(client, asked, self._later(address, identifier, asked.within_s))
+                return self._exchange(client, asked, address, identifier)
             case Lines():
                 self._device(asked.device).listen(asked.after, self._later(address, identifier, asked.within_s))
                 return None
@@ -225,7 +225,7 @@ class DeviceServer:
 
     def _later(self, address: bytes, identifier: bytes, within_s: float) -> Waiter:
         def answer(reply: Reply) -> None:
-            self._door.send(address, [identifier, self._encode(reply)])
+            self._door.send(address, identifier + self._encode(reply))
 
         return Waiter(answer, self._clock.monotonic_ns() + round(within_s * NS_PER_S))
 
@@ -238,17 +238,19 @@ class DeviceServer:
 
     # --- exchanges ----------------------------------------------------------------------------------------------------
 
-    def _exchange(self, client: Client, asked: Exchange, waiter: Waiter) -> Reply | None:
+    def _exchange(self, client: Client, asked: Exchange, address: bytes, identifier: bytes) -> Reply | None:
         device = self._device(asked.device)
-        if asked.query and device.kind.asks(asked.text):
-            shared = device.kind.shares(asked.text) and not self._holds.holds(asked.device, client, asked.fencing_token)
+        asks, shares = device.sort(asked.text)
+        if asked.query and asks:
+            shared = shares and not self._holds.holds(asked.device, client, asked.fencing_token)
             if shared and (recent := device.recent(asked.text)) is not None:
                 return recent
-            room = device.ask(asked.text, waiter, shared=shared)
+            room = device.ask(asked.text, self._later(address, identifier, asked.within_s), shared=shared)
         else:
             self._may_command(client, device, asked.text)
             self._holds.check(asked.device, client, asked.fencing_token)
             logger.info("%s: %s (%s) sends %s", asked.device, client.name, client.who, asked.text[:200])
+            waiter = self._later(address, identifier, asked.within_s)
             room = device.command(asked.text, waiter, repeatable=asked.query)
         if not room:
             raise DeviceBusyError(f"too many exchanges wait at {asked.device}", remedy="Ask less often")
