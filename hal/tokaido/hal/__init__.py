@@ -127,6 +127,7 @@ __all__ = [
     "Reading",
     "Receiver",
     "RefusedError",
+    "RemoteStation",
     "Resource",
     "Retarder",
     "Severity",
@@ -179,6 +180,7 @@ if TYPE_CHECKING:
     from tokaido.hal.stations._leases import Lease, LeaseBook, LeaseInfo
     from tokaido.hal.stations._links import Link, LinkLoss
     from tokaido.hal.stations._move_report import MoveError, MoveReport, MoveStep
+    from tokaido.hal.stations._remote import RemoteStation
     from tokaido.hal.stations._station import Station
     from tokaido.hal.transports._curve import CurveKeyFiles, create_curve_keys
 else:
@@ -226,6 +228,7 @@ else:
             "MoveError": "tokaido.hal.stations._move_report",
             "MoveReport": "tokaido.hal.stations._move_report",
             "MoveStep": "tokaido.hal.stations._move_report",
+            "RemoteStation": "tokaido.hal.stations._remote",
             "Station": "tokaido.hal.stations._station",
             "CurveKeyFiles": "tokaido.hal.transports._curve",
             "create_curve_keys": "tokaido.hal.transports._curve",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, TokaidoError
 from tokaido.hal._numbers import real
-from tokaido.hal._readings import Reading, Telemetry, reading_of
+from tokaido.hal._readings import Reading, Telemetry, older, reading_of
 from tokaido.hal._values import Answer, Measured, Valued, encode
 
 if not TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Device(Valued):
     @property
     @abstractmethod
     def transport(self) -> Transport[Any]:
-        """The transport of the control resource; a `StreamTransport` has `query` and `command`."""
+        """The transport of the control resource; a `TextTransport` has `query` and `command`."""
 
     @abstractmethod
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:
@@ -219,7 +219,11 @@ class Device(Valued):
         Raises:
             TransportError: The device could not be asked at all.
         """
+        transport = self.transport
+        transport.oldest_reply_s = 0.0
         answers = self._ask_all()
+        if age_s := transport.oldest_reply_s:
+            answers = {command: older(answer, age_s) for command, answer in answers.items()}
         utc_ns = self._clock.utc_ns()
         readings: dict[str, Reading[Any]] = {}
         for owner, path, prefix in self._owners():

@@ -32,9 +32,13 @@ if TYPE_CHECKING:
     from tokaido.hal._values import Measured
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
-    from tokaido.hal.transports._stream import StreamTransport
+    from tokaido.hal.transports._text import TextTransport
 
 V = TypeVar("V")
+
+_STATEMENTS = re.compile(r"[;\r\n]")
+_FORGETFUL = re.compile(r"ERR|EVEN|\*(?:ESR|OPC|TST|CAL|WAI)", re.IGNORECASE)
+"""Questions whose answer is gone with it, or that wait."""
 
 
 class LineDevice(Device, ABC):
@@ -49,8 +53,27 @@ class LineDevice(Device, ABC):
     identity_fields: ClassVar[Sequence[str]] = IDENTITY_FIELDS
     """What the fields of `*IDN?` are, in their order, "-" for one that is none of these; a resource says otherwise by
     `identity=vendor,model,firmware`. A box without a serial number cannot be told from another of its model."""
+    maintenance_commands: ClassVar[Sequence[str]] = ()
+    """How texts begin that a device server takes from those alone who maintain the device: they erase, or acknowledge
+    what must not go unseen."""
     min_gap: float = 0.0
     """How long to leave the device alone after an exchange before the next one, in s."""
+
+    @classmethod
+    def asks(cls, text: str) -> bool:
+        """Return whether a text changes nothing in the device, so that who may only look may have it said.
+
+        Default: whether the first word of each statement, which `;` or a line end parts, ends in `?`.
+        """
+        statements = [statement.split() for statement in _STATEMENTS.split(text)]
+        return any(statements) and all(words[0].endswith("?") for words in statements if words)
+
+    @classmethod
+    def shares(cls, text: str) -> bool:
+        """Return whether several who ask may share one reply. Default: a question about no error and no event, since
+        the device forgets those as it tells them (SCPI-99 21.8.1, IEEE 488.2 10.3 and 10.12).
+        """
+        return cls.asks(text) and _FORGETFUL.search(text) is None
 
     @abstractmethod
     def _codec(self) -> Codec:
@@ -98,7 +121,7 @@ class LineDevice(Device, ABC):
         self._kept: dict[Measured[Any] | str, Request[bytes, Any]] = {}  # questions that may be sent again as they are
 
     @property
-    def transport(self) -> StreamTransport:
+    def transport(self) -> TextTransport:
         """The control transport: `device.transport.query("...")` for what no declaration covers."""
         return self._control
 

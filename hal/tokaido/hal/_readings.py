@@ -129,6 +129,11 @@ def _believed(age_s: float) -> float:
     return age_s
 
 
+def older(answer: Answer | TokaidoError, by_s: float) -> Answer | TokaidoError:
+    """Return an answer that was kept for `by_s` s before it came."""
+    return answer if isinstance(answer, TokaidoError) else type(answer)(answer.text, answer.age_s + by_s)
+
+
 def reading_of(value: Measured[Any], answer: Answer | TokaidoError | None, utc_ns: int) -> Reading[Any]:
     """Return what a device answered as a reading of that value; of quality BAD, with the reason, if it is none."""
     got: Any = None

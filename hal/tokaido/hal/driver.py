@@ -99,6 +99,7 @@ __all__ = [
     "StateError",
     "StreamTransport",
     "Telemetry",
+    "TextTransport",
     "TokaidoError",
     "Transport",
     "TransportError",
@@ -148,6 +149,7 @@ if TYPE_CHECKING:
         read_status_byte,
     )
     from tokaido.hal.transports._stream import StreamTransport
+    from tokaido.hal.transports._text import TextTransport
     from tokaido.hal.transports._transport import Transport, trace
     from tokaido.hal.transports._zmq import ZmqTransport
 else:
@@ -166,6 +168,7 @@ else:
             "Transport": "tokaido.hal.transports._transport",
             "trace": "tokaido.hal.transports._transport",
             "StreamTransport": "tokaido.hal.transports._stream",
+            "TextTransport": "tokaido.hal.transports._text",
             "ZmqTransport": "tokaido.hal.transports._zmq",
             "Resource": "tokaido.hal.transports._resources",
             "open_transport": "tokaido.hal.transports._opening",

@@ -39,6 +39,7 @@ class NecUnit(UnitDriver):
     link_list_command = "LINK:LIST"
     watchdog_command = "UNIT:LEAS"
     watchdog_range = 5, 3600
+    maintenance_commands = ("SEC",)
 
     state = query(UnitState, "UNIT:STAT", field=0)
     """Get the state."""

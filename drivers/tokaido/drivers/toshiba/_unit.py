@@ -33,6 +33,7 @@ class ToshibaUnit(UnitDriver):
     link_list_command = "LNK:LIST"
     watchdog_command = "LSE"
     watchdog_range = 5, 3600
+    maintenance_commands = ("SEC",)
 
     state = query(UnitState, "STAT", field=0)
     """Get the state."""

@@ -10,8 +10,11 @@ from tokaido.emulators._fault_kinds import FAULT_KINDS, Direction, FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from tokaido.hal import Device
+
+    Through = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Plan:
     prepare: tuple[Callable[[Device, float], None], ...] = ()
     """What the contracts do to every driver once it is open; each is told the deadline of an exchange in s."""
     slowness: Callable[[], float] = lambda: 1.0
+    through: Through | None = None
 
     @property
     def lasts_s(self) -> dict[str, float]:

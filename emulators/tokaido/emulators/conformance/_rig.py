@@ -61,6 +61,8 @@ class Rig:
         self.overrun_s = OVERRUN_S
         """What a call may take beyond its deadlines, in s."""
         self._stack = ExitStack()
+        self._between = ExitStack()
+        self._ways: dict[Emulator, dict[str, str]] = {}
         self.emulator: Emulator
         self.device: hal.Device
         self.identity: hal.Identity
@@ -87,7 +89,7 @@ class Rig:
 
     def open(self, emulator: Emulator | None = None) -> hal.Device:
         """Open the driver on this emulator, or on another; a busy machine may need more than one short deadline."""
-        resources = dict(emulator.resources) if emulator else {**self.emulator.resources, **self.places}
+        resources = self._resources(emulator) if emulator else {**self._resources(self.emulator), **self.places}
         options = {"timeout": self.plan.timeout, "trace": self._note, **resources}
         for _ in range(OPENINGS - 1):
             with suppress(hal.NotConnectedError, hal.DeviceTimeoutError):
@@ -98,6 +100,15 @@ class Rig:
         for prepare in self.plan.prepare:
             prepare(device, self.plan.timeout)
         return device
+
+    def _resources(self, emulator: Emulator) -> dict[str, str]:
+        """Return what leads to an emulator, over what the plan puts between."""
+        if self.plan.through is None:
+            return dict(cast("dict[str, str]", emulator.resources))
+        if emulator not in self._ways:
+            way = self.plan.through(cast("dict[str, str]", emulator.resources))
+            self._ways[emulator] = dict(self._between.enter_context(way))
+        return self._ways[emulator]
 
     def _note(self, record: hal.TraceRecord) -> None:
         if record.direction == ">":
@@ -207,7 +218,7 @@ class Rig:
             return look(self.emulator.model)
 
     def close(self) -> None:
-        """End both."""
+        """End both, and what is between."""
         self._stack.close()
 
     def __enter__(self) -> Self:
@@ -217,6 +228,7 @@ class Rig:
         self.overrun_s = OVERRUN_S * slowness
         with ExitStack() as opened:
             self.emulator = opened.enter_context(self.launch())
+            opened.enter_context(self._between)
             self.device = opened.enter_context(self.open())
             self.identity = self._first_identity()
             self.correlated = getattr(getattr(self.device.transport, "codec", None), "correlated", False) is True

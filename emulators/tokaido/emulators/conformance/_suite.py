@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from importlib.metadata import EntryPoint
 
+    from tokaido.emulators.conformance._plan import Through
+
 GROUP = "tokaido.conformance"
 """Entry point group: the name of a role in `tokaido.roles`, and the contract that its drivers are held to."""
 
@@ -44,6 +46,7 @@ def suite(
     is_query: Callable[[str], bool] = only_asks,
     keys: bool = True,
     slowness: Callable[[], float] = lambda: 1.0,
+    through: Through | None = None,
 ) -> type[Any]:
     """Return a class of tests that hold a driver to its role; bind it to a name that begins with `Test`.
 
@@ -64,6 +67,8 @@ def suite(
         keys: Whether a unit's key channel is tried as well; among several suites of one driver, one need do that.
         slowness: How many times slower than an idle one the machine is now, asked again for every test. Deadlines are
             that many times as long, and so is what a call may take beyond them. Default: 1.
+        through: Puts something between the driver and the device: given the emulator's resources, a context that gives
+            those which the driver opens instead, such as a device server's. Default: nothing.
 
     Raises:
         ConfigurationError: There is no such driver or emulator, no wire end suits both, or a role's contract cannot be
@@ -89,6 +94,7 @@ def suite(
         summary=Summary(driver),
         prepare=tuple(contract.prepare for contract in contracts.values()),
         slowness=slowness,
+        through=through,
     )
     facts = {"plan": plan, "summary": plan.summary, "__doc__": f"{driver} as {', '.join(contracts)}"}
     if len(contracts) == 1:

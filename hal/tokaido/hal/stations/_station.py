@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, OnExit
     from tokaido.hal.stations._links import Link
+    from tokaido.hal.stations._remote import RemoteStation
     from tokaido.hal.transports._trace import TraceRecord
 
 D = TypeVar("D", bound=Device)
@@ -116,6 +117,27 @@ class Station:
             clock=clock,
             nonces=nonces,
         )
+
+    @staticmethod
+    def connect(
+        server: str, *, keys: Mapping[str, str] | None = None, timeout: float = 2.0, clock: Clock = SYSTEM_CLOCK
+    ) -> RemoteStation:
+        """Return the station of a device server, whose devices others use too: the same roles, the same errors.
+
+        Args:
+            server: Where it is: `zmq:tcp://lab-host:5570?server_key_file=lab.key&client_key_file=me.key_secret`.
+            keys: By device, the resource of a unit's key channel, which no server carries.
+            timeout: Deadline of a request to the server that concerns no device, in s.
+            clock: Where time comes from.
+
+        Raises:
+            ConfigurationError: The resource or a key file is wrong.
+            AuthenticationError: The server does not know our key, or is another one.
+            TransportError: It could not be reached.
+        """
+        from tokaido.hal.stations._remote import connect  # noqa: PLC0415 - for those who share
+
+        return connect(server, keys=keys, timeout=timeout, clock=clock)
 
     def entry(self, name: str) -> DeviceEntry:
         """Return what the file says of a device.

@@ -27,6 +27,7 @@ __all__ = [
     "ScpiDialect",
     "SerialTransport",
     "StreamTransport",
+    "TextTransport",
     "TraceRecord",
     "Transport",
     "TransportKind",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     )
     from tokaido.hal.transports._serial import SerialTransport
     from tokaido.hal.transports._stream import StreamTransport
+    from tokaido.hal.transports._text import TextTransport
     from tokaido.hal.transports._trace import TraceRecord
     from tokaido.hal.transports._transport import Transport, trace
     from tokaido.hal.transports._visa import VisaTransport
@@ -88,6 +90,7 @@ else:
             "Transport": "tokaido.hal.transports._transport",
             "trace": "tokaido.hal.transports._transport",
             "StreamTransport": "tokaido.hal.transports._stream",
+            "TextTransport": "tokaido.hal.transports._text",
             "SerialTransport": "tokaido.hal.transports._serial",
             "VisaTransport": "tokaido.hal.transports._visa",
             "ZmqTransport": "tokaido.hal.transports._zmq",

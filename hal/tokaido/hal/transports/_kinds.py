@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokaido.hal._clock import Clock
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
-    from tokaido.hal.transports._stream import StreamTransport
+    from tokaido.hal.transports._text import TextTransport
     from tokaido.hal.transports._transport import Transport
 
 
@@ -51,9 +51,9 @@ class Option:
 
 
 class MakesStream(Protocol):
-    """What makes the transport of a stream; a subclass of `StreamTransport` does."""
+    """What makes the transport of a stream; a subclass of `StreamTransport` or `TextTransport` does."""
 
-    def __call__(self, resource: Resource, codec: Codec, *, clock: Clock, timeout_s: float) -> StreamTransport:
+    def __call__(self, resource: Resource, codec: Codec, *, clock: Clock, timeout_s: float) -> TextTransport:
         """Return the transport, not opened yet."""
         ...
 

@@ -11,14 +11,14 @@ from tokaido.hal.transports._kinds import transport_kind
 if TYPE_CHECKING:
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
-    from tokaido.hal.transports._stream import StreamTransport
+    from tokaido.hal.transports._text import TextTransport
     from tokaido.hal.transports._transport import Transport
 
 
 @overload
 def open_transport(
     resource: Resource, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
-) -> StreamTransport: ...
+) -> TextTransport: ...
 @overload
 def open_transport(
     resource: Resource, codec: None = None, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0

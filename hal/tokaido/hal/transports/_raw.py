@@ -8,6 +8,7 @@ from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import ClosedError, ConfigurationError, DeviceTimeoutError, TokaidoError
 from tokaido.hal.transports._codec import LineCodec
 from tokaido.hal.transports._kinds import transport_kind
+from tokaido.hal.transports._stream import StreamTransport
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,7 +37,10 @@ class RawStream:
         kind = transport_kind(resource.kind)
         if kind.stream is None:
             raise ConfigurationError(f"{resource} carries messages and no stream", remedy="Name a resource that does")
-        self._transport = kind.stream(resource, LineCodec(), clock=clock, timeout_s=timeout_s)
+        transport = kind.stream(resource, LineCodec(), clock=clock, timeout_s=timeout_s)
+        if not isinstance(transport, StreamTransport):
+            raise ConfigurationError(f"{resource} carries texts and no bytes", remedy="Name the device's own port")
+        self._transport = transport
         self._clock = clock
         self.name = self._transport.name
         """What errors call it."""

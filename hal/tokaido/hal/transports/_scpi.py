@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import dataclass, replace
 
-    from tokaido.hal.transports._stream import StreamTransport
+    from tokaido.hal.transports._text import TextTransport
 
 V = TypeVar("V")
 
@@ -166,7 +166,7 @@ def device_error(code: int, text: str, command: str = "") -> DeviceError:
 
 
 def drain_errors(
-    transport: StreamTransport, error_query: str = ":SYST:ERR?", timeout: float | None = None
+    transport: TextTransport, error_query: str = ":SYST:ERR?", timeout: float | None = None
 ) -> list[tuple[int, str]]:
     """Read the error queue until it is empty and return its entries, code and text, oldest first.
 
@@ -185,24 +185,24 @@ def drain_errors(
     )
 
 
-def read_status_byte(transport: StreamTransport, timeout: float | None = None) -> StatusByte:
+def read_status_byte(transport: TextTransport, timeout: float | None = None) -> StatusByte:
     """Ask `*STB?` (IEEE 488.2, 10.36)."""
     return StatusByte(_register(transport, "*STB?", timeout))
 
 
-def read_event_status(transport: StreamTransport, timeout: float | None = None) -> EventStatus:
+def read_event_status(transport: TextTransport, timeout: float | None = None) -> EventStatus:
     """Ask `*ESR?`, which clears the register (IEEE 488.2, 10.12)."""
     return EventStatus(_register(transport, "*ESR?", timeout))
 
 
-def _register(transport: StreamTransport, text: str, timeout: float | None) -> int:
+def _register(transport: TextTransport, text: str, timeout: float | None) -> int:
     value = transport.exchange(_query(transport, text, int), timeout)
     if not 0 <= value <= 255:
         raise ProtocolError(f"a register of eight bits cannot hold {value}", command=text)
     return value
 
 
-def _query(transport: StreamTransport, text: str, decode: Callable[[str], V]) -> Request[bytes, V]:
+def _query(transport: TextTransport, text: str, decode: Callable[[str], V]) -> Request[bytes, V]:
     """Return the query `text` whose value is its reply, decoded."""
     plain = transport.codec.request(text, repeatable=True)
 

@@ -12,7 +12,8 @@ from tokaido.hal.transports._codec import GARBLED, NOT_MINE, Codec, Request, T, 
 from tokaido.hal.transports._kinds import LINE_ENDS
 from tokaido.hal.transports._ports import FOREIGN, DescriptorPort, Port, gone, within
 from tokaido.hal.transports._step import QUIET_NS, Step, without_judge
-from tokaido.hal.transports._transport import INFO, SLICE_S, Transport, log
+from tokaido.hal.transports._text import TextTransport
+from tokaido.hal.transports._transport import SLICE_S
 from tokaido.hal.transports._turns import in_turn
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ LONGEST_DEBT_S = 2.0
 LISTEN_BYTES = 1 << 20
 
 
-class StreamTransport(Transport[bytes], ABC):
+class StreamTransport(TextTransport, ABC):
     """A transport that carries a vendor's lines of text, frames that end in the codec's terminator.
 
     A frame that comes unasked is handed to the codec and never taken for the reply. Where replies cannot be told apart
@@ -58,29 +59,6 @@ class StreamTransport(Transport[bytes], ABC):
         self._deadline = Deadline(clock, 0.0)  # of the exchange that is running, or was last
         self._opaque = False  # whether the port cannot tell how many bytes of a write that failed have left
         self._slice_s = SLICE_S  # longest single wait
-
-    # --- what a caller uses -------------------------------------------------------------------------------------------
-
-    def query(self, text: str, timeout: float | None = None) -> str:
-        """Ask `text` and return the reply as text. It is logged.
-
-        Raises:
-            ValueError: The codec cannot carry this text.
-            TransportError: As `exchange`.
-        """
-        log(INFO, "%s %s: query %s", self.device, self.name, text)
-        return self.exchange(self.codec.request(text, repeatable=True), timeout)
-
-    def command(self, text: str, timeout: float | None = None) -> str:
-        """Command `text`, once, and return the reply as text. It is logged.
-
-        Raises:
-            ValueError: The codec cannot carry this text.
-            OutcomeUnknownError: The reply was lost.
-            TransportError: As `exchange`.
-        """
-        log(INFO, "%s %s: command %s", self.device, self.name, text)
-        return self.exchange(self.codec.request(text, repeatable=False), timeout)
 
     # --- what a kind of stream provides ------------------------------------------------------------------------------
 

@@ -91,6 +91,9 @@ class Transport(ABC, Generic[F]):
 
     # --- what a caller uses -----------------------------------------------------------------------------------------
 
+    oldest_reply_s: float = 0.0
+    """How old the oldest reply was, in s, that this thread got since it set this to 0; a device's own are not."""
+
     def on_open(self, check: Callable[[], None]) -> None:
         """Call `check` after every opening, before anything else is exchanged.
 

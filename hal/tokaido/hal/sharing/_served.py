@@ -1,0 +1,395 @@
+"""The transport to a device whose port a device server has: docs/protocols/device-server.md."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
+from tokaido.hal._errors import ClosedError, DeviceError, LeaseLostError, ProtocolError, TokaidoError
+from tokaido.hal._numbers import real
+from tokaido.hal.transports._codec import NOT_MINE, Codec, NotMine, Request, T, is_reusable
+from tokaido.hal.transports._kinds import Option, TransportKind, is_port
+from tokaido.hal.transports._resources import Resource
+from tokaido.hal.transports._text import TextTransport
+from tokaido.hal.transports._turns import in_turn
+from tokaido.hal.transports._zmq import ZmqTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokaido.hal.sharing._messages import AnyAsk, Reply
+
+HOLD_S: Final = 30.0
+"""How long a hold lasts that a transport acquires for a command."""
+SHARE_OF_DEADLINE: Final = 0.9
+"""The part of its deadline that a client leaves to the server and the device."""
+LINES_S: Final = 0.5
+"""Longest time that one request waits for a line."""
+
+
+class Texts:
+    """Says a text as it is: identifiers, checksums and line ends are the server's and the device's business.
+
+    What comes unasked is the driver's own codec's to take.
+    """
+
+    terminator = b""
+    max_frame = 1 << 20
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self.correlated = getattr(codec, "correlated", False) is True
+        """Whether a reply of the device's protocol says what it answers."""
+
+    def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
+        """Return the request that says `text`."""
+        return Request(text, text.encode(), _read, repeatable)
+
+    def reusable(self, text: str) -> bool:
+        """Return whether the driver's own request could be sent again: then this one can."""
+        return is_reusable(self._codec, text)
+
+    def unsolicited(self, frame: bytes) -> None:
+        """Hand on what the device sent unasked."""
+        self._codec.unsolicited(frame)
+
+
+def _read(frame: bytes) -> str | NotMine:
+    return frame.decode()
+
+
+class ServedTransport(TextTransport):
+    """A way to a device over a device server, under CURVE: the driver here, the port there.
+
+    Whatever is sent has the deadline with it, and what has not begun by then is not begun at all. A command needs a
+    hold of the device, which is acquired for 30 s with the first one and renewed with later ones; see `acquire`.
+    """
+
+    def __init__(
+        self, resource: Resource, codec: Codec, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0
+    ) -> None:
+        super().__init__(resource, clock=clock, timeout_s=timeout_s)
+        self.codec = Texts(codec)
+        self._of_driver = codec
+        self._name = resource.options["device"]
+        self._server = ServerConnection(resource, clock=clock, timeout_s=self.timeout_s)
+        self._generation = 0
+        self._greets_again = False
+        self._last_line = 0
+        self._fencing_token = 0
+        self._held_until_ns = 0
+        self._hold_s = HOLD_S
+        self._ages = threading.local()
+
+    # --- what a caller uses -------------------------------------------------------------------------------------------
+
+    @property
+    def fencing_token(self) -> int:
+        """The fencing token of the last hold; 0 if there was none."""
+        return self._fencing_token
+
+    def acquire(self, why: str, *, seconds: float = HOLD_S, take_over: bool = False) -> int:
+        """Hold the device, alone, and return the fencing token. Commands renew the hold for as long again.
+
+        Args:
+            why: What for; other clients are told.
+            seconds: How long, unless it is renewed.
+            take_over: Whether to take it from whoever holds it; `why` must say something then.
+
+        Raises:
+            LeaseHeldError: Another client holds it.
+            RefusedError: This client may only look.
+            TransportError: The server could not be asked.
+        """
+        self._acquire("acquire", None, why, real(seconds, "a hold"), take_over)
+        return self._fencing_token
+
+    def release(self) -> None:
+        """Hold the device no more. A hold that was lost stays with its new holder.
+
+        Raises:
+            TransportError: The server could not be asked; the hold ends by itself.
+        """
+        self._release("release", None)
+
+    @property
+    def oldest_reply_s(self) -> float:
+        """How old the oldest reply was, in s, that this thread got since it set this to 0."""
+        age_s: float = getattr(self._ages, "oldest_s", 0.0)
+        return age_s
+
+    @oldest_reply_s.setter
+    def oldest_reply_s(self, age_s: float) -> None:
+        self._ages.oldest_s = age_s
+
+    # --- the connection -----------------------------------------------------------------------------------------------
+
+    def _connect(self, deadline: Deadline) -> None:
+        self._server.greet(deadline)
+        self._generation = 0
+        self._last_line = self._told(self._server.ask(_lines(self._name, 0, 0.0), "hello", deadline)).last
+
+    def _disconnect(self) -> None:
+        if self._closed:
+            self._server.close()
+
+    def _salvage(self) -> None:
+        """Nothing waits: the server keeps what the device sent unasked."""
+
+    def _settle(self, deadline: Deadline) -> None:
+        """Nothing is left over: a reply bears the id of its request."""
+
+    def _prepare(self, deadline: Deadline) -> None:
+        """Nothing waits, as above."""
+
+    def _goes_on(self) -> bool:
+        return True  # the server's own driver makes sure which device this is; `generation` tells when it had to
+
+    def _usable(self) -> bool:
+        if self._greets_again:  # the server opened the device anew
+            self._greets_again = False
+            self._trusted = self._sound = False
+        return super()._usable()
+
+    # --- an exchange --------------------------------------------------------------------------------------------------
+
+    def _transact(self, request: Request[bytes, T], deadline: Deadline) -> T:
+        from tokaido.hal.sharing._messages import Exchange  # noqa: PLC0415 - by those who use it
+
+        self._sent = False
+        if not request.repeatable and self.clock.monotonic_ns() >= self._held_until_ns:
+            self._hold(f"command {request.text[:80]}", self._hold_s, take_over=False, deadline=deadline)
+        if self._sinks:
+            self._record(">", request.payload, confidential=request.confidential)
+        reply = self._server.ask(
+            Exchange(
+                device=self._name,
+                text=request.payload.decode(),
+                query=request.repeatable,
+                within_s=SHARE_OF_DEADLINE * deadline.remaining_s,
+                fencing_token=self._fencing_token,
+            ),
+            request.text,
+            deadline,
+            self,
+        )
+        if not reply.ok:
+            self._sent = reply.sent
+            error = reply.raised()
+            if isinstance(error, LeaseLostError):
+                self._held_until_ns = 0
+            error.device = ""  # ours is the name by which the user knows it
+            error.transport = f"{self.name}, there {error.transport}" if error.transport else ""
+            self._said_no = not isinstance(error, OSError)
+            raise error
+        if not request.repeatable:
+            self._held_until_ns = self.clock.monotonic_ns() + round(self._hold_s * NS_PER_S)
+        self.oldest_reply_s = max(self.oldest_reply_s, reply.age_s)
+        self._greets_again = self._generation not in (0, reply.generation)
+        self._generation = reply.generation
+        frame = reply.text.encode()
+        if self._sinks:
+            self._record("<", frame, confidential=request.confidential)
+        right = False
+        try:
+            value = self._judge(request, frame)
+            right = True
+        except DeviceError:
+            right = True
+            raise
+        finally:
+            if reply.exchange:
+                self._give_verdict(reply.exchange, deadline, right=right)
+        if value is NOT_MINE:
+            raise ProtocolError("the server sent the reply to something else", remedy="Report this: it is our fault")
+        return value
+
+    def _give_verdict(self, exchange: int, deadline: Deadline, *, right: bool) -> None:
+        """Tell the server whether the reply could be read; what it learns nothing of could not."""
+        from tokaido.hal.sharing._messages import Verdict  # noqa: PLC0415 - by those who use it
+
+        with suppress(TokaidoError):
+            self._server.ask(Verdict(self._name, exchange, right), "verdict", deadline)
+
+    def _hear(self, deadline: Deadline) -> None:
+        while True:
+            wait_s = min(SHARE_OF_DEADLINE * deadline.remaining_s, LINES_S)
+            asked = Deadline(self.clock, wait_s + self.timeout_s)
+            reply = self._told(self._server.ask(_lines(self._name, self._last_line, wait_s), "lines", asked))
+            self._last_line = reply.last
+            for line in reply.lines:
+                self.codec.unsolicited(line)
+            if reply.lines or deadline.passed:
+                return
+            if self._closed:
+                raise ClosedError("the transport was closed")
+
+    # --- holding ------------------------------------------------------------------------------------------------------
+
+    @in_turn
+    def _acquire(self, deadline: Deadline, why: str, seconds: float, take_over: bool) -> None:
+        self._ensure_open(deadline)
+        self._hold(why, seconds, take_over=take_over, deadline=deadline)
+        self._hold_s = seconds
+
+    @in_turn
+    def _release(self, deadline: Deadline) -> None:
+        from tokaido.hal.sharing._messages import Release  # noqa: PLC0415 - by those who use it
+
+        token, self._held_until_ns = self._fencing_token, 0
+        if token:
+            self._ensure_open(deadline)
+            self._told(self._server.ask(Release(self._name, token), "release", deadline))
+
+    def _hold(self, why: str, seconds: float, *, take_over: bool, deadline: Deadline) -> None:
+        from tokaido.hal.sharing._messages import Acquire  # noqa: PLC0415 - by those who use it
+
+        asked_ns = self.clock.monotonic_ns()
+        reply = self._told(self._server.ask(Acquire(self._name, why, seconds, take_over), "acquire", deadline))
+        self._fencing_token = reply.fencing_token
+        self._held_until_ns = asked_ns + round(reply.seconds * NS_PER_S)
+
+    @staticmethod
+    def _told(reply: Reply) -> Reply:
+        """Return a reply that is none of a refusal."""
+        if not reply.ok:
+            raise reply.raised()
+        return reply
+
+
+class ServerConnection:
+    """A connection to a device server, for one thread at a time.
+
+    Args:
+        resource: Its address and the key files.
+        clock: Where time comes from.
+        timeout_s: Deadline of a request that names none, in s.
+    """
+
+    def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
+        keys: dict[str, str] = {name: resource.options[name] for name in KEY_FILES if name in resource.options}
+        self._wire = ZmqTransport(Resource("zmq", resource.address, keys), clock=clock, timeout_s=timeout_s)
+        self._clock = clock
+        self._prefix = os.urandom(4)
+        self._numbers = itertools.count(int.from_bytes(os.urandom(2), "big"))
+        self._reply: Any = None
+
+    def greet(self, deadline: Deadline) -> Reply:
+        """Connect, and make sure that a device server answers.
+
+        Raises:
+            TransportError: There is none, or it does not take our key.
+        """
+        from tokaido.hal.sharing._messages import PROTOCOL, Hello  # noqa: PLC0415 - by those who use it
+
+        self._wire.open(deadline.remaining_s)
+        reply = self.ask(Hello(who_we_are()), "hello", deadline)
+        if not reply.ok:
+            raise reply.raised()
+        if reply.protocol != PROTOCOL:
+            raise ProtocolError(f"the peer speaks {reply.protocol[:40]!r} and we speak {PROTOCOL}")
+        return reply
+
+    def ask(self, message: AnyAsk, what: str, deadline: Deadline, carrier: ServedTransport | None = None) -> Reply:
+        """Send a request and return its reply, a refusal included.
+
+        Args:
+            message: The request.
+            what: What errors call it.
+            deadline: When to give up.
+            carrier: Told that something was sent, as soon as it may have been.
+
+        Raises:
+            TransportError: No reply came.
+        """
+        import msgspec  # noqa: PLC0415 - by those who use it
+
+        from tokaido.hal.sharing._messages import MAX_BODY, Reply  # noqa: PLC0415 - as above
+
+        if self._reply is None:
+            self._reply = msgspec.msgpack.Decoder(Reply).decode, msgspec.msgpack.Encoder().encode
+        decode, encode = self._reply
+        identifier = self._prefix + (next(self._numbers) & 0xFFFFFFFF).to_bytes(4, "big")
+        body = encode(message)
+        if len(body) > MAX_BODY:
+            raise ProtocolError(f"a text of {len(body)} bytes; {MAX_BODY} are the most", remedy="Nothing was sent")
+
+        def accept(frames: list[bytes]) -> Reply | NotMine:
+            if len(frames) != 1 or not frames[0].startswith(identifier):
+                return NOT_MINE
+            reply: Reply = decode(memoryview(frames[0])[len(identifier) :])
+            return reply
+
+        try:
+            return self._wire.exchange(Request(what, [identifier + body], accept), deadline.remaining_s)
+        except TokaidoError:
+            if carrier is not None:
+                carrier._sent = self._wire._sent
+            raise
+
+    def close(self) -> None:
+        """Disconnect for good."""
+        self._wire.close()
+
+
+def _lines(device: str, after: int, within_s: float) -> AnyAsk:
+    from tokaido.hal.sharing._messages import Lines  # noqa: PLC0415 - by those who use it
+
+    return Lines(device, after, within_s)
+
+
+def who_we_are() -> str:
+    """Return user, host, program and process, as other people read it."""
+    program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
+    return f"{_user()}@{socket.gethostname()} {program} ({os.getpid()})"[:1000]
+
+
+def _user() -> str:
+    import getpass  # noqa: PLC0415 - for those who share
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a process of a user that has no name
+        return str(os.getuid())
+
+
+# --- its resources --------------------------------------------------------------------------------------------------
+
+KEY_FILES: Final = ("server_key_file", "client_key_file")
+
+
+def _check(address: str, options: Mapping[str, str]) -> list[str]:
+    scheme, _, rest = address.partition("://")
+    host, _, port = rest.rpartition(":")
+    mistakes: list[str] = []
+    if scheme != "tcp" or not host or "*" in host or not is_port(port):
+        mistakes.append("server: should be tcp://HOST:PORT, for example served:tcp://lab-host:5570?device=alice")
+    mistakes += [
+        f"{key}: is missing, and nothing goes unencrypted; add {key}={_OPTIONS[key].example}"
+        for key in KEY_FILES
+        if key not in options
+    ]
+    if not options.get("device"):
+        mistakes.append("device: is missing; `tokaido holders` lists those of a server")
+    return mistakes
+
+
+_OPTIONS: Final = {
+    "server_key_file": Option.file("lab.key"),
+    "client_key_file": Option.file("me.key_secret"),
+    "device": Option(lambda value: "" if value else "should be the name of a device", "alice"),
+}
+KIND: Final = TransportKind(
+    name="served",
+    stream=ServedTransport,
+    options=_OPTIONS,
+    check=_check,
+    stands_for=frozenset({"serial", "visa", "replay"}),
+)

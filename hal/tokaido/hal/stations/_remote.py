@@ -1,0 +1,152 @@
+"""A station whose ports a device server has: docs/protocols/device-server.md."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
+from tokaido.hal._device import Device
+from tokaido.hal._errors import ConfigurationError, LeaseHeldError, TransportError
+from tokaido.hal._line_device import LineDevice
+from tokaido.hal._numbers import real
+from tokaido.hal.sharing._messages import AnyAsk, Describe, HeldDevice, Holders, Reply
+from tokaido.hal.sharing._served import HOLD_S, ServedTransport, ServerConnection
+from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry
+from tokaido.hal.stations._station import Station
+from tokaido.hal.transports._resources import Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+TIMEOUT_S = 2.0
+"""Deadline of a request to the server that concerns no device, in s."""
+
+
+class RemoteStation(Station):
+    """The devices of a device server, by the same roles as at their ports; `Station.connect` returns one.
+
+    Its interlocks are those of the server's station, and are enforced here. Leaving it changes nothing in the devices,
+    but for those that it holds: they are released.
+    """
+
+    def __init__(
+        self, server: Resource, *, keys: Mapping[str, str] | None = None, timeout: float = TIMEOUT_S, clock: Clock
+    ) -> None:
+        self._timeout_s = real(timeout, "timeout")
+        self._server = ServerConnection(server, clock=clock, timeout_s=self._timeout_s)
+        self._clock = clock
+        try:
+            told = self._asked(Describe(), "describe", greet=True)
+            self.why_not = {device.name: device.why_not for device in told.devices if device.why_not}
+            """Devices of the server's station that it does not serve, and why."""
+            entries = {
+                device.name: DeviceEntry(
+                    name=device.name,
+                    driver=device.driver,
+                    resources={"control": _served(server, device.name), **_keys_of(device.name, keys or {})},
+                    serial_number=device.serial_number,
+                    timeout=device.timeout,
+                )
+                for device in told.devices
+                if not device.why_not
+            }
+            if unknown := set(keys or {}) - set(entries):
+                raise ConfigurationError(f"the server has no device {', '.join(sorted(unknown))}")
+            interlocks = [
+                InterlockEntry(one.name, one.switch, frozenset(one.classical_inputs), one.receivers)
+                for one in told.interlocks
+            ]
+        except BaseException:
+            self._server.close()
+            raise
+        super().__init__(told.station, entries, on_exit="keep", interlocks=interlocks, clock=clock)
+
+    def holders(self) -> tuple[HeldDevice, ...]:
+        """Return who holds which device.
+
+        Raises:
+            TransportError: The server could not be asked.
+        """
+        return tuple(self._asked(Holders(), "holders").holders)
+
+    def acquire(self, name: str, why: str, *, seconds: float = HOLD_S, take_over: bool = False) -> int:
+        """Hold a device, alone, and return the fencing token. Commands renew the hold for as long again.
+
+        Args:
+            name: Of the device.
+            why: What for; other clients are told.
+            seconds: How long, unless it is renewed.
+            take_over: Whether to take it from whoever holds it; `why` must say something then.
+
+        Raises:
+            LeaseHeldError: Another client holds it: `holder` and `remaining_s` say who and how long still.
+            RefusedError: This client may only look.
+            TransportError: The server could not be asked.
+        """
+        return self._transport_of(name).acquire(why, seconds=seconds, take_over=take_over)
+
+    def release(self, name: str) -> None:
+        """Hold a device no more. A hold that was lost stays with its new holder.
+
+        Raises:
+            TransportError: The server could not be asked; the hold ends by itself.
+        """
+        self._transport_of(name).release()
+
+    @contextmanager
+    def held(self, name: str, why: str, *, seconds: float = HOLD_S, take_over: bool = False) -> Generator[int]:
+        """Hold a device within a `with` block, and give the fencing token.
+
+        Raises:
+            LeaseHeldError: As `acquire`.
+        """
+        token = self.acquire(name, why, seconds=seconds, take_over=take_over)
+        try:
+            yield token
+        finally:
+            self.release(name)
+
+    def close(self) -> None:
+        """Release what is held, and disconnect; changes nothing in the devices."""
+        try:
+            for device in tuple(self._open.values()):
+                transport = device.transport
+                if isinstance(transport, ServedTransport) and transport.fencing_token:
+                    try:
+                        transport.release()
+                    except (TransportError, LeaseHeldError):  # the hold ends by itself
+                        continue
+            super().close()
+        finally:
+            self._server.close()
+
+    def _transport_of(self, name: str) -> ServedTransport:
+        transport = self.device(name, LineDevice if name in self.devices else Device).transport
+        if not isinstance(transport, ServedTransport):
+            raise ConfigurationError(f"{name} is not reached over the server")
+        return transport
+
+    def _asked(self, message: AnyAsk, what: str, *, greet: bool = False) -> Reply:
+        deadline = Deadline(self._clock, self._timeout_s)
+        if greet:
+            self._server.greet(deadline)
+        reply = self._server.ask(message, what, deadline)
+        if not reply.ok:
+            raise reply.raised()
+        return reply
+
+
+def connect(
+    server: str, *, keys: Mapping[str, str] | None = None, timeout: float = TIMEOUT_S, clock: Clock = SYSTEM_CLOCK
+) -> RemoteStation:
+    """Return the station of a device server; see `Station.connect`."""
+    return RemoteStation(Resource.parse(server), keys=keys, timeout=timeout, clock=clock)
+
+
+def _served(server: Resource, device: str) -> Resource:
+    return Resource("served", server.address, {**server.options, "device": device})
+
+
+def _keys_of(device: str, keys: Mapping[str, str]) -> dict[str, Resource]:
+    return {"keys": Resource.parse(keys[device])} if device in keys else {}

@@ -1,0 +1,8 @@
+"""The device server: one program has the ports, others use the devices. docs/protocols/device-server.md."""
+
+from __future__ import annotations
+
+from tokaido.lab.sharing._holds import Role
+from tokaido.lab.sharing._server import DeviceServer, Listed
+
+__all__ = ["DeviceServer", "Listed", "Role"]

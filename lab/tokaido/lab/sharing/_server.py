@@ -1,0 +1,312 @@
+"""The device server: docs/protocols/device-server.md."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
+
+from tokaido.hal import (
+    NS_PER_S,
+    SYSTEM_CLOCK,
+    Clock,
+    ConfigurationError,
+    Device,
+    DeviceBusyError,
+    RefusedError,
+    Station,
+    TokaidoError,
+    load_driver,
+)
+from tokaido.hal.driver import LineDevice
+from tokaido.hal.sharing import (
+    PROTOCOL,
+    Acquire,
+    Describe,
+    Exchange,
+    Hello,
+    Holders,
+    Lines,
+    Release,
+    Reply,
+    ServedDevice,
+    ServedInterlock,
+    Verdict,
+    decode_ask,
+    refusal,
+)
+from tokaido.hal.transports import load_curve_public, load_curve_secret
+from tokaido.lab.sharing._door import Door
+from tokaido.lab.sharing._holds import Client, Holds, Role
+from tokaido.lab.sharing._served_device import DeviceInUse, Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from tokaido.hal import DeviceEntry
+    from tokaido.hal.sharing import AnyAsk
+
+FRESH_S: Final = 0.1
+"""How old a reply may be that is given to another client, by default."""
+ID_BYTES: Final = 8
+MOST_CONNECTIONS: Final = 1000
+
+logger = logging.getLogger("tokaido.lab.sharing")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One client that may connect."""
+
+    key_file: Path
+    """Its public key."""
+    role: Role
+
+
+class DeviceServer:
+    """Has the ports of a station's devices, and lets other programs use the devices.
+
+    Each device is opened with the first exchange, and stays open. Closing the server changes nothing in them.
+
+    Args:
+        station: The devices. Its own `device` must not be used meanwhile.
+        endpoint: Where to listen: `tcp://HOST:PORT`; port 0 takes a free one.
+        server_key_file: The server's secret CURVE key.
+        clients: Who may connect, by name.
+        lease_file: Where holds and the count of fencing tokens are kept.
+        fresh_s: How old a reply may be that is given to another client, in s.
+        clock: Where time comes from.
+
+    Raises:
+        ConfigurationError: No device can be served, or a key file is wrong.
+        NotConnectedError: The endpoint cannot be bound.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        *,
+        endpoint: str,
+        server_key_file: Path,
+        clients: Mapping[str, Listed],
+        lease_file: Path,
+        fresh_s: float = FRESH_S,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._station = station
+        self._clock = clock
+        self._kinds: dict[str, type[LineDevice]] = {}
+        self._why_not: dict[str, str] = {}
+        for name, entry in station.devices.items():
+            self._sort(name, entry)
+        if not self._kinds:
+            reasons = tuple(f"{name}: {why}" for name, why in self._why_not.items())
+            raise ConfigurationError(f"station {station.name} has no device that can be served", mistakes=reasons)
+        self._clients, names = _listed(clients)
+        self._devices = {
+            name: DeviceInUse(station.devices[name], kind, fresh_s=fresh_s, clock=clock)
+            for name, kind in self._kinds.items()
+        }
+        self._holds = Holds(lease_file, self._devices, clock=clock)
+        self._who: dict[bytes, str] = {}
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._closing = False
+        self._door = Door(endpoint, load_curve_secret(server_key_file), names)
+        self.endpoint = self._door.endpoint
+        """Where it listens."""
+        self._thread = threading.Thread(target=self._live, name="device-server", daemon=True)
+
+    def _sort(self, name: str, entry: DeviceEntry) -> None:
+        try:
+            kind = load_driver(entry.driver, Device)
+        except ConfigurationError as error:
+            self._why_not[name] = str(error)
+            return
+        if issubclass(kind, LineDevice) and "control" in entry.resources:
+            self._kinds[name] = kind
+        else:
+            self._why_not[name] = f"{entry.driver} does not speak in lines over one control port"
+
+    @property
+    def why_not(self) -> Mapping[str, str]:
+        """Devices of the station that are not served, and why."""
+        return dict(self._why_not)
+
+    def exchanges(self, device: str) -> int:
+        """Return how many exchanges were made with a device."""
+        return self._devices[device].exchanges
+
+    def start(self) -> None:
+        """Begin to serve, in threads of its own."""
+        for device in self._devices.values():
+            device.start()
+        self._thread.start()
+
+    def close(self) -> None:
+        """End everything; changes nothing in the devices. May be called again."""
+        if self._closing:
+            return
+        for device in self._devices.values():
+            device.close()
+        self._closing = True
+        if self._thread.ident is None:
+            self._door.close()
+        else:
+            self._door.wake()
+            self._thread.join()
+        self._holds.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _live(self) -> None:
+        try:
+            while not self._closing:
+                for client, address, frames in self._door.receive():
+                    self._take(client, address, frames)
+        finally:
+            self._door.close()
+
+    def _take(self, name: str, address: bytes, frames: list[bytes]) -> None:
+        if len(frames) != 1 or len(frames[0]) < ID_BYTES:  # nobody could be answered
+            return
+        identifier, body = frames[0][:ID_BYTES], frames[0][ID_BYTES:]
+        client = Client(name, self._clients[name], self._who.get(address, ""))
+        try:
+            reply = self._answer(client, address, identifier, decode_ask(body))
+        except TokaidoError as error:
+            reply = refusal(error)
+        except Exception:
+            logger.exception("a request of %s failed in the server", name)
+            reply = refusal(TokaidoError("the server failed", remedy="Its log says more"))
+        if reply is not None:
+            self._door.reply(address, identifier + self._encode(reply))
+
+    def _answer(self, client: Client, address: bytes, identifier: bytes, asked: AnyAsk) -> Reply | None:
+        """Return the reply, or None where it comes later."""
+        match asked:
+            case Exchange():
+                return self._exchange(client, asked, address, identifier)
+            case Lines():
+                self._device(asked.device).listen(asked.after, self._later(address, identifier, asked.within_s))
+                return None
+            case Verdict():
+                self._device(asked.device).judged(asked.exchange, right=asked.right)
+                return Reply()
+            case Hello():
+                if len(self._who) >= MOST_CONNECTIONS:
+                    self._who.clear()  # they are for people to read
+                self._who[address] = asked.who
+                return Reply(protocol=PROTOCOL, station=self._station.name, name=client.name, role=client.role.value)
+            case Describe():
+                return self._described()
+            case Acquire():
+                return self._acquire(client, asked)
+            case Release():
+                self._device(asked.device)
+                self._holds.release(asked.device, client, asked.fencing_token)
+                return Reply()
+            case Holders():
+                return Reply(holders=self._holds.all())
+
+    def _later(self, address: bytes, identifier: bytes, within_s: float) -> Waiter:
+        def answer(reply: Reply) -> None:
+            self._door.send(address, identifier + self._encode(reply))
+
+        return Waiter(answer, self._clock.monotonic_ns() + round(within_s * NS_PER_S))
+
+    def _device(self, name: str) -> DeviceInUse:
+        device = self._devices.get(name)
+        if device is None:
+            why = self._why_not.get(name, f"the server has {', '.join(self._devices)}")
+            raise ConfigurationError(f"{name[:80]!r} is not served: {why}", remedy="Ask for one that is")
+        return device
+
+    # --- exchanges ----------------------------------------------------------------------------------------------------
+
+    def _exchange(self, client: Client, asked: Exchange, address: bytes, identifier: bytes) -> Reply | None:
+        device = self._device(asked.device)
+        asks, shares = device.sort(asked.text)
+        if asked.query and asks:
+            shared = shares and not self._holds.holds(asked.device, client, asked.fencing_token)
+            if shared and (recent := device.recent(asked.text)) is not None:
+                return recent
+            room = device.ask(asked.text, self._later(address, identifier, asked.within_s), shared=shared)
+        else:
+            self._may_command(client, device, asked.text)
+            self._holds.check(asked.device, client, asked.fencing_token)
+            logger.info("%s: %s (%s) sends %s", asked.device, client.name, client.who, asked.text[:200])
+            waiter = self._later(address, identifier, asked.within_s)
+            room = device.command(asked.text, waiter, repeatable=asked.query)
+        if not room:
+            raise DeviceBusyError(f"too many exchanges wait at {asked.device}", remedy="Ask less often")
+        return None
+
+    @staticmethod
+    def _may_command(client: Client, device: DeviceInUse, text: str) -> None:
+        Holds.allow(client)
+        words = tuple(device.kind.maintenance_commands)
+        statements = [statement.lstrip(" :*").upper() for statement in re.split(r"[;\r\n]", text)]
+        if client.role is not Role.MAINTENANCE and any(one.startswith(words) for one in statements):
+            raise RefusedError(
+                f"{text[:40]!r} takes the role maintenance, and {client.name} is an {client.role.value}",
+                code="ROLE",
+                remedy="Ask who runs the server",
+            )
+
+    def _acquire(self, client: Client, asked: Acquire) -> Reply:
+        self._device(asked.device)
+        before = self._holds.of(asked.device)
+        hold = self._holds.acquire(asked.device, client, asked.why, asked.seconds, take_over=asked.take_over)
+        if before is not None and (before.name, before.who) != (hold.name, hold.who):
+            logger.warning(
+                "%s: %s (%s) takes it over from %s (%s): %s",
+                asked.device, hold.name, hold.who, before.name, before.who, hold.why,
+            )  # fmt: skip
+        return Reply(fencing_token=hold.lease.fencing_token, seconds=hold.lease.seconds)
+
+    def _described(self) -> Reply:
+        devices = [
+            ServedDevice(name, entry.driver, entry.serial_number, entry.timeout, self._why_not.get(name, ""))
+            for name, entry in self._station.devices.items()
+        ]
+        interlocks = [
+            ServedInterlock(one.name, one.switch, sorted(one.classical_inputs), dict(one.receivers))
+            for one in self._station.interlocks
+        ]
+        return Reply(station=self._station.name, devices=devices, interlocks=interlocks)
+
+
+def _listed(clients: Mapping[str, Listed]) -> tuple[dict[str, Role], dict[bytes, str]]:
+    """Return the role of each client by its name, and its name by its public key."""
+    roles: dict[str, Role] = {}
+    names: dict[bytes, str] = {}
+    mistakes: list[str] = []
+    for name, listed in clients.items():
+        try:
+            public = load_curve_public(listed.key_file)
+        except ConfigurationError as error:
+            mistakes.append(f"clients.{name}: {error}")
+            continue
+        if public in names:
+            mistakes.append(f"clients.{name}: has the key of {names[public]}; each client has one of its own")
+        roles[name], names[public] = listed.role, name
+    if not clients:
+        mistakes.append("clients: there is none; list at least one, with its key_file and role")
+    if mistakes:
+        raise ConfigurationError("the list of clients is wrong", mistakes=tuple(mistakes))
+    return roles, names

@@ -1,0 +1,67 @@
+"""A device server around devices that something else emulates."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tokaido.hal as hal
+from tokaido.lab.sharing import DeviceServer, Listed, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+CLIENTS = {"ann": Role.OPERATOR, "ben": Role.OPERATOR, "eve": Role.MAINTENANCE, "vic": Role.VIEWER}
+
+
+def station_of(devices: Mapping[str, tuple[str, str]], more: str = "") -> hal.Station:
+    """Return a station of these devices: driver and control resource by name."""
+    tables = (
+        f"[devices.{name}]\ndriver = {driver!r}\ncontrol = {control!r}\n" for name, (driver, control) in devices.items()
+    )
+    return hal.Station.from_text("".join(tables) + more)
+
+
+def create_keys(folder: Path) -> None:
+    """Make the keys of a server and its clients."""
+    for name in ("server", *CLIENTS):
+        hal.create_curve_keys(folder, name)
+
+
+def server_of(station: hal.Station, folder: Path, *, fresh_s: float = 0.1) -> DeviceServer:
+    """Return a server of a station, with the keys in a folder."""
+    return DeviceServer(
+        station,
+        endpoint="tcp://127.0.0.1:0",
+        server_key_file=folder / "server.key_secret",
+        clients={name: Listed(folder / f"{name}.key", role) for name, role in CLIENTS.items()},
+        lease_file=folder / "leases.sqlite",
+        fresh_s=fresh_s,
+    )
+
+
+def address(server: DeviceServer, folder: Path, client: str = "ann") -> str:
+    """Return where a client finds the server, for `Station.connect`."""
+    return f"zmq:{server.endpoint}?server_key_file={folder}/server.key&client_key_file={folder}/{client}.key_secret"
+
+
+def through_a_server(driver: str) -> Callable[[Mapping[str, str]], AbstractContextManager[dict[str, str]]]:
+    """Return what puts a server between a conformance suite's driver and its device."""
+
+    @contextmanager
+    def between(resources: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            create_keys(folder)
+            with server_of(
+                station_of({"box": (driver, resources["control"])}),
+                folder,
+                fresh_s=0.0,  # so that every fault meets something
+            ) as server:
+                served = address(server, folder).replace("zmq:", "served:", 1) + "&device=box"
+                yield {**resources, "control": served}
+
+    return between
