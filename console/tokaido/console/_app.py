@@ -391,3 +391,40 @@ def rate(
         attack=attack,
     )
     show_rate(request, as_json=as_json)
+
+
+@app.command()
+def serve(
+    station: Annotated[
+        Path, typer.Argument(metavar="STATION", help="A station file with a table `server`.", show_default=False)
+    ],
+    *,
+    endpoint: Annotated[
+        str, typer.Option(metavar="tcp://HOST:PORT", help="Where to listen, in place of what the file says.")
+    ] = "",
+    seconds: Annotated[
+        float | None, typer.Option(parser=number(0), help="End after so many seconds.", show_default=False)
+    ] = None,
+) -> None:
+    """Serve the devices of a station file to other programs, under CURVE, until Ctrl-C."""
+    from tokaido.console import _serve  # noqa: PLC0415
+
+    _serve.serve(station, endpoint, seconds)
+
+
+@app.command()
+def holders(
+    server: Annotated[
+        str,
+        typer.Argument(
+            metavar="SERVER",
+            help="zmq:tcp://lab-host:5570?server_key_file=lab.key&client_key_file=me.key_secret",
+            show_default=False,
+        ),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """List the devices of a device server, and who holds them."""
+    from tokaido.console import _serve  # noqa: PLC0415
+
+    _serve.holders(server, as_json=as_json)

@@ -158,7 +158,7 @@ def test_who_commands_holds_and_others_are_told_who(at: Any) -> None:
 def test_a_takeover_needs_a_reason_and_ends_the_other_hold_for_good(at: Any, caplog: pytest.LogCaptureFixture) -> None:
     ann, ben = at("ann"), at("ben")
     first = ann.acquire("alice", "a long sweep", seconds=600)
-    with pytest.raises(hal.RefusedError, match="says why"):
+    with pytest.raises(hal.RefusedError, match="needs a reason"):
         ben.acquire("alice", " ", take_over=True)
     with caplog.at_level(logging.WARNING, "tokaido.lab.sharing"):
         second = ben.acquire("alice", "the fibre burns", take_over=True)
@@ -301,7 +301,7 @@ def test_interlocks_of_the_server_s_station_are_enforced(keys: Path) -> None:
             station.device("west", hal.OpticalSwitch).connect(2, 1)
 
 
-# --- what is no request -----------------------------------------------------------------------------------------------
+# --- odd requests -----------------------------------------------------------------------------------------------------
 
 
 def test_what_is_no_request_is_refused_and_the_server_goes_on(server: DeviceServer, keys: Path, at: Any) -> None:

@@ -89,6 +89,11 @@ class Amplifier(hal.OpticalAmplifier, LineDevice):
     pump_current = measured(float, "MONLDC,1", unit="mA")
     """Measure the current of pump 1."""
 
+    @classmethod
+    def asks(cls, text: str) -> bool:
+        """Return whether a text is one of the questions: with a value behind it, the same word is an order."""
+        return text in {"ALMSTAT", "*IDN?", *(value.command for value in cls.values().values())}
+
     def alarms(self) -> frozenset[hal.AmplifierAlarm]:
         """Get the alarms that stand now."""
         return self._read("ALMSTAT", _alarms)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 import tokaido.hal as hal
-from tokaido.drivers.thorlabs._apt import AptCodec
+from tokaido.drivers.thorlabs._apt import QUESTIONS, AptCodec
 from tokaido.hal.driver import Answer, Codec, LineDevice, measured, unsupported, whole_in
 
 if TYPE_CHECKING:
@@ -77,6 +77,11 @@ class PolarizationController(hal.PolarizationController, LineDevice):
     """Not here: no message starts a scrambler."""
 
     _paddles: tuple[Paddle, ...] = ()
+
+    @classmethod
+    def asks(cls, text: str) -> bool:
+        """Return whether a text names a message that only asks."""
+        return text.split(" ", maxsplit=1)[0] in QUESTIONS
 
     @property
     def retarders(self) -> tuple[Paddle, ...]:

@@ -47,7 +47,7 @@ class Exchange(Ask, tag="exchange"):
     query: bool
     """Whether the client takes it for a question."""
     within_s: Seconds
-    """What has not begun by then is not begun at all."""
+    """An exchange that has not begun by then is not begun at all."""
     fencing_token: Count = 0
     """That of the client's hold; 0: it has none."""
 

@@ -37,7 +37,7 @@ LINES_S: Final = 0.5
 class Texts:
     """Says a text as it is: identifiers, checksums and line ends are the server's and the device's business.
 
-    What comes unasked is the driver's own codec's to take.
+    The driver's own codec takes what comes unasked.
     """
 
     terminator = b""
@@ -101,7 +101,7 @@ class ServedTransport(TextTransport):
         Args:
             why: What for; other clients are told.
             seconds: How long, unless it is renewed.
-            take_over: Whether to take it from whoever holds it; `why` must say something then.
+            take_over: Whether to take it from another client that holds it; `why` must say something then.
 
         Raises:
             LeaseHeldError: Another client holds it.
@@ -153,7 +153,7 @@ class ServedTransport(TextTransport):
         return True  # the server's own driver makes sure which device this is; `generation` tells when it had to
 
     def _usable(self) -> bool:
-        if self._greets_again:  # the server opened the device anew
+        if self._greets_again:  # the server opened the device again
             self._greets_again = False
             self._trusted = self._sound = False
         return super()._usable()

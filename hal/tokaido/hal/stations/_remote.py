@@ -77,7 +77,7 @@ class RemoteStation(Station):
             name: Of the device.
             why: What for; other clients are told.
             seconds: How long, unless it is renewed.
-            take_over: Whether to take it from whoever holds it; `why` must say something then.
+            take_over: Whether to take it from another client that holds it; `why` must say something then.
 
         Raises:
             LeaseHeldError: Another client holds it: `holder` and `remaining_s` say who and how long still.

@@ -31,7 +31,8 @@ class Station:
     A table `interlocks.NAME` (`switch`, `classical_inputs`, `single_photon_outputs`) keeps classical light from a
     receiver that is not shuttered: the switch joins none to it, and it does not open onto what is joined. A table
     `links.NAME` (`transmitter`, `receiver`, `lease_file`, and a table `paths.PATH` with a list of [input, output] for
-    each switch) makes a QKD link, which `link` returns.
+    each switch) makes a QKD link, which `link` returns. Tables `bench` and `server` are for its emulator and its device
+    server.
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class Station:
         links: Mapping[str, LinkEntry] | None = None,
         interlocks: Iterable[InterlockEntry] = (),
         bench: Mapping[str, Any] | None = None,
+        server: Mapping[str, Any] | None = None,
+        folder: Path | None = None,
         clock: Clock = SYSTEM_CLOCK,
         nonces: Callable[[int], bytes] = urandom,
     ) -> None:
@@ -55,6 +58,10 @@ class Station:
         """Bound to their switches and receivers when these are opened."""
         self.bench = dict(bench or {})
         """The table `bench`, unread: the optics, for the emulator of this station."""
+        self.server = dict(server or {})
+        """The table `server`, unread: for the device server of this station."""
+        self.folder = folder
+        """Where the file is that it was read from: what its tables name is taken relative to that."""
         self.trace: Callable[[TraceRecord], None] | None = None
         """Called with every record of the control transport of each device that is opened from now on."""
         self._clock = clock
@@ -114,6 +121,8 @@ class Station:
             links=station.links,
             interlocks=station.interlocks,
             bench=station.bench,
+            server=station.server,
+            folder=base,
             clock=clock,
             nonces=nonces,
         )

@@ -26,6 +26,7 @@ class StationTables(NamedTuple):
     links: dict[str, LinkEntry]
     interlocks: tuple[InterlockEntry, ...]
     bench: dict[str, Any]
+    server: dict[str, Any]
 
 
 class StationReader:
@@ -38,7 +39,7 @@ class StationReader:
 
     def station(self, tables: dict[str, Any]) -> StationTables:
         """Return what the tables say."""
-        self.mistakes.only((), tables, ("station", "devices", "links", "interlocks", "bench"))
+        self.mistakes.only((), tables, ("station", "devices", "links", "interlocks", "bench", "server"))
         head = self.mistakes.table((), tables, "station")
         self.mistakes.only(("station",), head, ("name", "on_exit"))
         name = self.mistakes.text(("station",), head, "name", "station")
@@ -74,6 +75,7 @@ class StationReader:
             links=links,
             interlocks=interlocks,
             bench=self.mistakes.table((), tables, "bench"),
+            server=self.mistakes.table((), tables, "server"),
         )
 
     def _device(self, name: str, table: dict[str, Any]) -> DeviceEntry:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from tokaido.lab.sharing._holds import Role
 from tokaido.lab.sharing._server import DeviceServer, Listed
+from tokaido.lab.sharing._server_file import server_of
 
-__all__ = ["DeviceServer", "Listed", "Role"]
+__all__ = ["DeviceServer", "Listed", "Role", "server_of"]

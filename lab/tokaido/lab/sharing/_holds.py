@@ -101,7 +101,7 @@ class Holds:
             if not take_over:
                 raise self._held(device, held)
             if not why.strip():
-                raise RefusedError("who takes a device over says why", code="WHY", remedy="Give a reason")
+                raise RefusedError("a takeover needs a reason", code="WHY", remedy="Give a reason")
         if held is not None:
             held.lease.release()
         told = {"name": client.name, "who": client.who, "why": why, "seconds": seconds}

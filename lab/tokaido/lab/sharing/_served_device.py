@@ -336,7 +336,7 @@ class DeviceInUse:
             )
             if not isinstance(device, LineDevice):
                 device.close()
-                raise TypeError(f"{entry.driver} is no device of lines")
+                raise TypeError(f"{entry.driver} does not speak in lines")
             device.transport.codec = Overheard(device.transport.codec, self._hear)
             self._device = device
         return self._device

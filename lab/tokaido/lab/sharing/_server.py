@@ -39,8 +39,8 @@ from tokaido.hal.sharing import (
     decode_ask,
     refusal,
 )
-from tokaido.hal.transports import load_curve_public, load_curve_secret
-from tokaido.lab.sharing._door import Door
+from tokaido.hal.transports import CurveClient, load_curve_public, load_curve_secret
+from tokaido.lab.sharing._counter import Counter
 from tokaido.lab.sharing._holds import Client, Holds, Role
 from tokaido.lab.sharing._served_device import DeviceInUse, Waiter
 
@@ -108,7 +108,7 @@ class DeviceServer:
         if not self._kinds:
             reasons = tuple(f"{name}: {why}" for name, why in self._why_not.items())
             raise ConfigurationError(f"station {station.name} has no device that can be served", mistakes=reasons)
-        self._clients, names = _listed(clients)
+        listed = _listed(clients)
         self._devices = {
             name: DeviceInUse(station.devices[name], kind, fresh_s=fresh_s, clock=clock)
             for name, kind in self._kinds.items()
@@ -117,8 +117,8 @@ class DeviceServer:
         self._who: dict[bytes, str] = {}
         self._encode = msgspec.msgpack.Encoder().encode
         self._closing = False
-        self._door = Door(endpoint, load_curve_secret(server_key_file), names)
-        self.endpoint = self._door.endpoint
+        self._counter = Counter(endpoint, load_curve_secret(server_key_file), listed)
+        self.endpoint = self._counter.endpoint
         """Where it listens."""
         self._thread = threading.Thread(target=self._live, name="device-server", daemon=True)
 
@@ -156,9 +156,9 @@ class DeviceServer:
             device.close()
         self._closing = True
         if self._thread.ident is None:
-            self._door.close()
+            self._counter.close()
         else:
-            self._door.wake()
+            self._counter.wake()
             self._thread.join()
         self._holds.close()
 
@@ -176,25 +176,25 @@ class DeviceServer:
     def _live(self) -> None:
         try:
             while not self._closing:
-                for client, address, frames in self._door.receive():
+                for client, address, frames in self._counter.receive():
                     self._take(client, address, frames)
         finally:
-            self._door.close()
+            self._counter.close()
 
-    def _take(self, name: str, address: bytes, frames: list[bytes]) -> None:
+    def _take(self, known: CurveClient, address: bytes, frames: list[bytes]) -> None:
         if len(frames) != 1 or len(frames[0]) < ID_BYTES:  # nobody could be answered
             return
         identifier, body = frames[0][:ID_BYTES], frames[0][ID_BYTES:]
-        client = Client(name, self._clients[name], self._who.get(address, ""))
+        client = Client(known.name, Role(next(iter(known.roles))), self._who.get(address, ""))
         try:
             reply = self._answer(client, address, identifier, decode_ask(body))
         except TokaidoError as error:
             reply = refusal(error)
         except Exception:
-            logger.exception("a request of %s failed in the server", name)
+            logger.exception("a request of %s failed in the server", known.name)
             reply = refusal(TokaidoError("the server failed", remedy="Its log says more"))
         if reply is not None:
-            self._door.reply(address, identifier + self._encode(reply))
+            self._counter.reply(address, identifier + self._encode(reply))
 
     def _answer(self, client: Client, address: bytes, identifier: bytes, asked: AnyAsk) -> Reply | None:
         """Return the reply, or None where it comes later."""
@@ -225,7 +225,7 @@ class DeviceServer:
 
     def _later(self, address: bytes, identifier: bytes, within_s: float) -> Waiter:
         def answer(reply: Reply) -> None:
-            self._door.send(address, identifier + self._encode(reply))
+            self._counter.send(address, identifier + self._encode(reply))
 
         return Waiter(answer, self._clock.monotonic_ns() + round(within_s * NS_PER_S))
 
@@ -291,10 +291,13 @@ class DeviceServer:
         return Reply(station=self._station.name, devices=devices, interlocks=interlocks)
 
 
-def _listed(clients: Mapping[str, Listed]) -> tuple[dict[str, Role], dict[bytes, str]]:
-    """Return the role of each client by its name, and its name by its public key."""
-    roles: dict[str, Role] = {}
-    names: dict[bytes, str] = {}
+def _listed(clients: Mapping[str, Listed]) -> list[CurveClient]:
+    """Return who may connect, with name and role.
+
+    Raises:
+        ConfigurationError: With every mistake in the list.
+    """
+    found: dict[bytes, CurveClient] = {}
     mistakes: list[str] = []
     for name, listed in clients.items():
         try:
@@ -302,11 +305,11 @@ def _listed(clients: Mapping[str, Listed]) -> tuple[dict[str, Role], dict[bytes,
         except ConfigurationError as error:
             mistakes.append(f"clients.{name}: {error}")
             continue
-        if public in names:
-            mistakes.append(f"clients.{name}: has the key of {names[public]}; each client has one of its own")
-        roles[name], names[public] = listed.role, name
+        if public in found:
+            mistakes.append(f"clients.{name}: has the key of {found[public].name}; each client has one of its own")
+        found[public] = CurveClient(public, name, frozenset({listed.role.value}))
     if not clients:
         mistakes.append("clients: there is none; list at least one, with its key_file and role")
     if mistakes:
         raise ConfigurationError("the list of clients is wrong", mistakes=tuple(mistakes))
-    return roles, names
+    return list(found.values())

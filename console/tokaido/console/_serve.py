@@ -1,0 +1,73 @@
+"""The commands `serve` and `holders`: devices that several programs use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tokaido.hal as hal
+from tokaido.console._output import drop_output, print_json, print_table
+from tokaido.console._signals import terminated_as_interrupt
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokaido.hal.sharing import HeldDevice
+
+
+def serve(path: Path, endpoint: str, seconds: float | None) -> None:
+    """Serve the devices of a station file until Ctrl-C, SIGTERM or SIGHUP, or for `seconds`.
+
+    Raises:
+        ConfigurationError: With every mistake in the file; nothing was started.
+        NotConnectedError: The endpoint cannot be bound.
+    """
+    from tokaido.lab.sharing import server_of  # noqa: PLC0415 - ZeroMQ, when first needed
+
+    station = hal.Station.from_file(path)
+    with terminated_as_interrupt():
+        try:
+            with server_of(station, endpoint=endpoint) as server:
+                print(f"station {station.name} is served at {server.endpoint}")
+                for name, why in server.why_not.items():
+                    print(f"not served: {name}: {why}")
+                print("Ctrl-C ends it; the devices stay as they are", flush=True)
+                deadline = None if seconds is None else hal.Deadline(hal.SYSTEM_CLOCK, seconds)
+                while deadline is None or not deadline.passed:
+                    hal.SYSTEM_CLOCK.wait(0.2 if deadline is None else min(0.2, deadline.remaining_s))
+        except KeyboardInterrupt:
+            pass
+    try:
+        print("ended; the devices are as they were", flush=True)
+    except OSError:  # the terminal is gone
+        drop_output()
+
+
+def holders(server: str, *, as_json: bool) -> None:
+    """Tell which devices a server has, and who holds them.
+
+    Raises:
+        TransportError: It could not be asked.
+    """
+    with hal.Station.connect(server) as station:
+        held = {one.device: one for one in station.holders()}
+        if as_json:
+            print_json(
+                {
+                    "station": station.name,
+                    "devices": list(station.devices),
+                    "not_served": station.why_not,
+                    "holders": [_record(one) for one in held.values()],
+                }
+            )
+            return
+        rows: list[list[str]] = []
+        for name, entry in station.devices.items():
+            one = held.get(name)
+            told = [] if one is None else [f"{one.name} ({one.who})", one.why, f"{one.remaining_s:.0f} s"]
+            rows.append([name, entry.driver, *(told or ["", "", ""])])
+        rows += [[name, "", "not served", why, ""] for name, why in station.why_not.items()]
+        print_table(["device", "driver", "held by", "what for", "still"], rows)
+
+
+def _record(held: HeldDevice) -> dict[str, object]:
+    return {name: getattr(held, name) for name in held.__struct_fields__}
