@@ -52,6 +52,7 @@ def test_the_faces_are_the_ones_we_know() -> None:
         "tokaido.hal",
         "tokaido.hal.authentication",
         "tokaido.hal.driver",
+        "tokaido.hal.sharing",
         "tokaido.hal.transports",
     ]
 

@@ -52,10 +52,27 @@ if TYPE_CHECKING:
     )
     from tokaido.hal.sharing._served import ServedTransport
 else:
-    _MESSAGES = "tokaido.hal.sharing._messages"
     __getattr__, __dir__ = lazily(
         __name__,
-        {name: _MESSAGES for name in __all__ if name != "ServedTransport"}
-        | {"ServedTransport": "tokaido.hal.sharing._served"},
+        {
+            "MAX_BODY": "tokaido.hal.sharing._messages",
+            "PROTOCOL": "tokaido.hal.sharing._messages",
+            "Acquire": "tokaido.hal.sharing._messages",
+            "AnyAsk": "tokaido.hal.sharing._messages",
+            "Describe": "tokaido.hal.sharing._messages",
+            "Exchange": "tokaido.hal.sharing._messages",
+            "HeldDevice": "tokaido.hal.sharing._messages",
+            "Hello": "tokaido.hal.sharing._messages",
+            "Holders": "tokaido.hal.sharing._messages",
+            "Lines": "tokaido.hal.sharing._messages",
+            "Release": "tokaido.hal.sharing._messages",
+            "Reply": "tokaido.hal.sharing._messages",
+            "ServedDevice": "tokaido.hal.sharing._messages",
+            "ServedInterlock": "tokaido.hal.sharing._messages",
+            "ServedTransport": "tokaido.hal.sharing._served",
+            "Verdict": "tokaido.hal.sharing._messages",
+            "decode_ask": "tokaido.hal.sharing._messages",
+            "refusal": "tokaido.hal.sharing._messages",
+        },
         __all__,
     )

@@ -91,8 +91,14 @@ class Transport(ABC, Generic[F]):
 
     # --- what a caller uses -----------------------------------------------------------------------------------------
 
-    oldest_reply_s: float = 0.0
-    """How old the oldest reply was, in s, that this thread got since it set this to 0; a device's own are not."""
+    @property
+    def oldest_reply_s(self) -> float:
+        """How old the oldest reply was, in s, that this thread got since it set this to 0; a device's own are not."""
+        return 0.0
+
+    @oldest_reply_s.setter
+    def oldest_reply_s(self, age_s: float) -> None:
+        """Forget earlier ones."""
 
     def on_open(self, check: Callable[[], None]) -> None:
         """Call `check` after every opening, before anything else is exchanged.
