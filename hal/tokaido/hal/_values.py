@@ -189,6 +189,42 @@ class Setting(Measured[T]):
         return asked == got
 
 
+class BoundQuery(Generic[T]):
+    """A query of one device: call it to ask. It is neither true nor equal to anything, so that nobody forgets to."""
+
+    __slots__ = ("_name", "_owner", "_query")
+
+    def __init__(self, owner: Valued, query: Query[T]) -> None:
+        self._owner = owner
+        self._query = query
+        self._name = query.name
+
+    def __call__(self) -> T:
+        """Ask the device."""
+        return self._owner.ask(self._query)
+
+    def __bool__(self) -> bool:
+        raise self._not_asked()
+
+    def __eq__(self, other: object) -> bool:
+        raise self._not_asked()
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return f"<query {self._name}, asked by {self._name}()>"
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        """What `help` and a notebook show."""
+        return f"Ask for {self._name}: {self._query.kind.__name__}."
+
+    def _not_asked(self) -> ValueTypeError:
+        name = self._name
+        return ValueTypeError(f"{name} was not asked for", remedy=f"Call it: {name}()")
+
+
 class Query(Generic[T]):
     """A state or flag: a method without arguments, so that no type checker takes it for constant."""
 
@@ -208,7 +244,7 @@ class Query(Generic[T]):
     @overload
     def __get__(self, obj: Valued, owner: type[object]) -> Callable[[], T]: ...
     def __get__(self, obj: Valued | None, owner: type[object]) -> Self | Callable[[], T]:
-        return self if obj is None else lambda: obj.ask(self)
+        return self if obj is None else BoundQuery(obj, self)
 
     def decode(self, text: str) -> T:
         """Return the value that a device's text stands for.
