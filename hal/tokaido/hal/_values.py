@@ -207,6 +207,8 @@ class BoundQuery(Generic[T]):
         raise self._not_asked()
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, type):  # as `inspect` does with what it looks at
+            return False
         raise self._not_asked()
 
     def __hash__(self) -> int:

@@ -160,8 +160,9 @@ class Blocks:
         return int(settings["block_bits"]), (signal, decoy, vacuum), (1 - decoys - vacuums, decoys, vacuums)
 
     def begin_session(self, session: Session) -> None:
-        """Begin a session that the peer agreed to."""
+        """Begin a session that the peer agreed to. Figures of blocks of an earlier one are told no more."""
         self.session = session
+        self._measured.clear()
         if self._unit.links.pool is not None:
             self._unit.links.pool.forget_claims()
             self._tags_seen = self._unit.links.pool.tags_spent
@@ -172,6 +173,7 @@ class Blocks:
         """End the session, if there is one; its open block dies with it."""
         session, self.session = self.session, None
         if session is not None:
+            self._measured.pop("secret_key_rate", None)  # no key is made now
             self._unit.peer.say_last_words(session)
             self._note_tags(in_vain=True)
 
@@ -208,7 +210,7 @@ class Blocks:
         if key is not None and outcome.facts is not None:
             self._store(session.id, outcome.facts, key)
         secret_key_rate = session.secret_key_rate(now_ns, key.bits if key is not None else 0)
-        if outcome.key is not None:
+        if outcome.key is not None or "secret_key_rate" in self._measured:  # a block without a key lowers it
             self._measure("secret_key_rate", secret_key_rate)
         self._measure("qber", outcome.qber)
         self._measure("qber_check", outcome.qber_check)
