@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, TokaidoError
 from tokaido.hal._numbers import real
-from tokaido.hal._readings import Reading, Telemetry, older, reading_of
+from tokaido.hal._readings import Reading, Telemetry, reading_of
 from tokaido.hal._values import Answer, Measured, Valued, encode
 
 if not TYPE_CHECKING:
@@ -219,11 +219,7 @@ class Device(Valued):
         Raises:
             TransportError: The device could not be asked at all.
         """
-        transport = self.transport
-        transport.oldest_reply_s = 0.0
-        answers = self._ask_all()
-        if age_s := transport.oldest_reply_s:
-            answers = {command: older(answer, age_s) for command, answer in answers.items()}
+        answers = self._aged_answers()
         utc_ns = self._clock.utc_ns()
         readings: dict[str, Reading[Any]] = {}
         for owner, path, prefix in self._owners():
@@ -231,6 +227,10 @@ class Device(Valued):
                 if not value.unsupported:
                     readings[path + name] = reading_of(value, answers.get(f"{prefix}{value.command}"), utc_ns)
         return Telemetry(readings)
+
+    def _aged_answers(self) -> Mapping[str, Answer | TokaidoError]:
+        """Return what `_ask_all` does, each as old as its way here made it."""
+        return self._ask_all()
 
     def snapshot(self) -> dict[str, Any]:
         """Return all that the device tells, ready for JSON; errors are recorded, whatever the device does."""

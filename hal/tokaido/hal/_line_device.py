@@ -20,6 +20,7 @@ from tokaido.hal._errors import (
     TransportError,
     WrongDeviceError,
 )
+from tokaido.hal._readings import older
 from tokaido.hal._records import replace
 from tokaido.hal._values import Answer
 from tokaido.hal.transports._codec import NOT_MINE, LineCodec, NotMine, Request, is_reusable
@@ -158,6 +159,13 @@ class LineDevice(Device, ABC):
     def _named(self) -> Callable[[str], Identity]:
         """What decodes the answer to `*IDN?`, by `identity_fields`: `self._read("*IDN?", self._named)`."""
         return partial(named, self._identity_fields)  # the transport keeps its first question, which keeps no device
+
+    def _aged_answers(self) -> Mapping[str, Answer | TokaidoError]:
+        control = self._control
+        control.oldest_reply_s = 0.0
+        answers = self._ask_all()
+        age_s = control.oldest_reply_s
+        return {command: older(answer, age_s) for command, answer in answers.items()} if age_s else answers
 
     # --- exchanges ----------------------------------------------------------------------------------------------------
 

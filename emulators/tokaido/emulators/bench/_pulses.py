@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _FIRST_S: Final = 0.002
 _LONGEST_S: Final = 0.05
 """What is exposed at a time: little at first, since a receiver plans its first block by what it detected before."""
+_FEW_CLICKS: Final = 5_000
+"""Of an exposure with fewer clicks, most time goes into the exposure itself: the next one may be twice as long."""
+_LONGEST_OF_FEW_S: Final = 1.0
 
 
 def built_as(receiver: ReceiverUnit, settings: PresetSettings = "short-block") -> LinkParameters:
@@ -103,12 +106,13 @@ class SessionPulses:
         pulses = round(step_ns * self._clock_rate_hz / 1e9) if self._streams else 0
         while pulses > 0:
             now = min(pulses, max(round(self._longest_s * self._clock_rate_hz), 1))
-            self._longest_s = min(2 * self._longest_s, _LONGEST_S)
             pulses -= now
             parts = [stream.expose(now, met) for stream, met in zip(self._streams, conditions, strict=True)]
             for channel, part in zip(self.channels, parts, strict=True):
                 for i, count in zip(detectors_of(channel), part.counts.clicks, strict=True):
                     clicks[i] += count
+            few = sum(sum(part.counts.clicks) for part in parts) < _FEW_CLICKS
+            self._longest_s = min(2 * self._longest_s, _LONGEST_OF_FEW_S if few else _LONGEST_S)
             exposures.append(parts[0] if len(parts) == 1 else _interleaved(parts))
         self.count_rates = tuple(count / (step_ns / 1e9) for count in clicks)
         return exposures
