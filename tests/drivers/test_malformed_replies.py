@@ -95,6 +95,7 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """A device that was opened in order."""
     with launch(request.param) as emulator, hal.Device.open(request.param, timeout=2.0, **emulator.resources) as device:
         monkeypatch.setattr(type(device), "settle_timeout", 0.0, raising=False)  # nothing settles here
+        monkeypatch.setattr(type(device), "zero_timeout", 0.0, raising=False)
         yield device
 
 
