@@ -18,6 +18,7 @@ import tokaido.hal as hal
 from tokaido.emulators import Bench, SteppedClock
 from tokaido.emulators.optics import preset
 
+SPEED = 10.0  # emulated seconds for each that the program waits: a step of the bench is ten times as long
 POLL_S = 60.0
 DARK_S = 600.0  # then the link goes over the other fibre
 LOSS_DB = 42.0
@@ -43,7 +44,7 @@ class Day:
 
     def __init__(self, seed: int, stack: ExitStack) -> None:
         self._clock = SteppedClock()
-        self.bench = stack.enter_context(Bench(seed=seed, speed=1.0, secrets="seeded", clock=self._clock))
+        self.bench = stack.enter_context(Bench(seed=seed, speed=SPEED, secrets="seeded", clock=self._clock))
         alice = self.bench.device("alice", "nec.transmitter", warm=True, sub_channels=1)
         bob = self.bench.device("bob", "nec.receiver", warm=True, sub_channels=1)
         switch = self.bench.device("switch", "polatis.matrix", inputs=4, outputs=4)
@@ -87,7 +88,7 @@ class Day:
 
     def step(self) -> list[object]:
         """Wait until the next poll, look after the link, and return a row of the log."""
-        self._clock.wait(POLL_S)
+        self._clock.wait(POLL_S / SPEED)
         units = self._alice, self._bob
         states = [unit.state() for unit in units]
         self._waited_s = 0.0 if all(state in hal.RUNNING for state in states) else self._waited_s + POLL_S

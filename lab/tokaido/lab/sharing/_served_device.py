@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 KEPT_LINES: Final = 1000
 """Lines that came unasked and are kept for those who ask later."""
 KEPT_REPLIES: Final = 1000
-VERDICT_S: Final = 0.25
+VERDICT_S: Final = 1.0
 """How long a device waits to learn whether its reply could be read; a client that does not say so could not."""
 MOST_WAITING: Final = 1000
 """Exchanges that wait at one device; a further one is refused."""
@@ -201,7 +201,8 @@ class DeviceInUse:
         """Have a question asked, or share the reply with those who ask it now; return whether there is room."""
         with self._lock:
             job = self._shared.get(text) if shared else None
-            if job is not None:
+            now_ns = self._clock.monotonic_ns()
+            if job is not None and (not job.start_ns or now_ns - job.start_ns <= self._fresh_ns):
                 job.waiters.append(waiter)
                 return True
             return self._put(Job(text, repeatable=True, changes=False, shared=shared), waiter)
@@ -259,8 +260,9 @@ class DeviceInUse:
             waiting = [waiter for waiter in job.waiters if waiter.deadline_ns > start_ns]
             late = [waiter for waiter in job.waiters if waiter.deadline_ns <= start_ns]
             job.waiters[:] = waiting
-            if not waiting:
-                self._shared.pop(job.text, None)
+            job.start_ns = start_ns
+            if not waiting and self._shared.get(job.text) is job:
+                del self._shared[job.text]
             if job.changes:
                 self._kept.clear()
         for waiter in late:
@@ -270,8 +272,8 @@ class DeviceInUse:
         timeout_s = (max(waiter.deadline_ns for waiter in waiting) - start_ns) / NS_PER_S
         reply, told = self._exchange(job, timeout_s)
         with self._lock:
-            if job.shared:
-                self._shared.pop(job.text, None)
+            if self._shared.get(job.text) is job:
+                del self._shared[job.text]
             if job.changes:
                 self._kept.clear()
             elif reply.ok:
