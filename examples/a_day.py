@@ -72,6 +72,7 @@ class Day:
         self.path, self.blocks, self.bits, self.dark_s = "", 0, 0, 0.0
         self._waited_s = 0.0
         self._alarms: frozenset[str] = frozenset()
+        self._single: dict[tuple[str, int], str] = {}
 
     def use(self, path: str) -> None:
         """Bring the link onto a fibre. It aligns by itself, and later steps start it."""
@@ -110,11 +111,16 @@ class Day:
         return [f"{self.bench.emulated_s / 3600:.3f}", self.path, states[1].value, *figures, self.blocks, self.bits]
 
     def _draw(self) -> None:
-        for mine, theirs in zip(self._alice.key_blocks(0.0), self._bob.key_blocks(0.0), strict=True):
-            assert mine.key.digest(NONCE) == theirs.key.digest(NONCE)
-            self.blocks, self.bits = self.blocks + 1, self.bits + mine.key.bits
-            mine.commit()
-            theirs.commit()
+        for unit in (self._alice, self._bob):
+            for block in unit.key_blocks(0.0):
+                with block:
+                    name, digest = (block.info.session, block.info.number), block.key.digest(NONCE)
+                    other = self._single.pop(name, None)
+                    if other is None:  # the other end has not handed it out yet
+                        self._single[name] = digest
+                    else:
+                        assert digest == other, f"block {name} is not the same at both ends"
+                        self.blocks, self.bits = self.blocks + 1, self.bits + block.key.bits
 
     def _follow_alarms(self) -> None:
         now = frozenset(f"{unit.name}: {one.code}" for unit in (self._alice, self._bob) for one in unit.alarms())
