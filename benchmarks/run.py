@@ -27,6 +27,7 @@ PARTS = (
     "visa",
     "peers",
     "telemetry",
+    "shared",
     "inprocess",
     "idle",
     "switches",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import tokaido.hal as hal
@@ -95,10 +95,11 @@ class Day:
         self._waited_s = 0.0 if all(state in hal.RUNNING for state in states) else self._waited_s + POLL_S
         self.dark_s += POLL_S if self._waited_s else 0.0
         for unit, state in zip(units, states, strict=True):
-            if state is hal.UnitState.SECURITY_HOLD:
-                unit.acknowledge_security()
-            elif state is hal.UnitState.FAULT:
-                unit.clear_fault()
+            with suppress(hal.RefusedError):  # while the cause lasts
+                if state is hal.UnitState.SECURITY_HOLD:
+                    unit.acknowledge_security()
+                elif state is hal.UnitState.FAULT:
+                    unit.clear_fault()
         if all(state is hal.UnitState.STANDBY for state in states):
             for unit in units:
                 unit.start()
