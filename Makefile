@@ -29,7 +29,7 @@ demo: setup
 
 # ARGS chooses among the suite's tests; the example's are run with the whole of it.
 test: setup $(if $(ARGS),,example)
-	@$(BIN)/python -m pytest -n 3 $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 # The wheel as a user gets it, in an environment that has nothing else of ours. It is built anew each time.
 .example-venv/.complete: requirements/example.txt
