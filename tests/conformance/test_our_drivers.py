@@ -17,7 +17,7 @@ SOME = tuple(WireFault(kind, "from_unit") for kind in ("drop", "latency", "split
 
 WARM = {"warm": True}
 
-suite = partial(suite_of, slowness=slowness)
+suite = partial(suite_of, slowness=slowness, virtual_time=True)
 
 TestTransmitter = suite("toshiba.transmitter", options=WARM, alarm="cover_opened")
 TestReceiver = suite("toshiba.receiver", options=WARM, alarm="cover_opened")

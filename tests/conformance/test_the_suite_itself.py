@@ -34,11 +34,11 @@ class NoLock:
         pass
 
 
-def put_to(driver: str, test: str, fault: WireFault | None = None, **options: Any) -> None:
+def put_to(driver: str, test: str, fault: WireFault | None = None, *, real: bool = False, **options: Any) -> None:
     """Run one test or check of a driver's suite on its in-process end."""
     end = "visa" if driver in ("polatis.matrix", "nec.receiver") else "emu"
-    made = suite(driver, wire_ends=[end], slowness=slowness, options=options)
-    with Rig(made.plan, end) as rig:
+    made = suite(driver, wire_ends=[end], virtual_time=True, slowness=slowness, options=options)
+    with Rig(made.plan, end, real=real) as rig:
         check = getattr(made(), test)
         check(rig) if fault is None else check(rig, fault)
 
@@ -72,7 +72,7 @@ def test_a_line_that_believes_to_be_in_step_is_found_out(monkeypatch: pytest.Mon
 
     def more_than_once() -> None:
         for _ in range(25):  # most find it: else late replies happen to come before the next question
-            put_to("fiberlabs.amplifier", "check_stall")
+            put_to("fiberlabs.amplifier", "check_stall", real=True)
 
     with pytest.raises(AssertionError, match=r"in truth|is not heard"):
         more_than_once()

@@ -45,16 +45,26 @@ def test_a_wire_end_with_a_thread_is_refused() -> None:
         launch("toshiba.transmitter", wire_end="pty", clock=SteppedClock())
 
 
+def test_devices_of_one_serial_number_do_not_meet() -> None:
+    clock = SteppedClock()
+    with launch("toshiba.receiver", clock=clock) as one, launch("toshiba.receiver", clock=clock) as other:
+        assert one.serial_number == other.serial_number
+        assert len({*one.resources.values(), *other.resources.values()}) == 4
+        for unit in (one, other):
+            with hal.Receiver.open("toshiba.receiver", clock=clock, **unit.resources) as receiver:
+                assert list(receiver.key_blocks(0)) == []
+
+
 def test_a_device_that_does_not_answer_times_out_in_no_time() -> None:
     clock = SteppedClock()
     with (
         launch("toshiba.receiver", clock=clock, seed=1) as unit,
-        hal.Receiver.open("toshiba.receiver", clock=clock, timeout=600, **unit.resources) as receiver,
+        hal.Receiver.open("toshiba.receiver", clock=clock, timeout=60, **unit.resources) as receiver,
     ):
         unit.faults.add("drop", count=1)
         with pytest.raises(hal.DeviceTimeoutError):
             receiver.state()
-        assert clock.monotonic_ns() >= 600 * hal.NS_PER_S
+        assert clock.monotonic_ns() >= 60 * hal.NS_PER_S
         assert receiver.state() is hal.UnitState.OFF
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -59,6 +60,9 @@ if TYPE_CHECKING:  # closed, so that both checkers take **unit.resources for not
 
 else:
     UnitResources = ControlResources = dict
+
+
+_numbers = itertools.count(2)
 
 
 class OwnDirectory:
@@ -168,14 +172,13 @@ class Emulator:
         return tell()
 
     def _plug_in_keys(self, plug: Plug, place: str | None) -> str:
-        from tokaido.emulators.ends import InProcessMessages, ZmqEnd  # noqa: PLC0415 - zmq is loaded when it is needed
+        from tokaido.emulators.ends import ZmqEnd  # noqa: PLC0415 - zmq is loaded when it is needed
 
         serial = self.model.serial_number
         if isinstance(plug.common["clock"], SteppedClock):
             if place is not None:
                 raise ConfigurationError(f"{place} takes a thread, and a stepped clock has one", remedy="Leave it out")
-            self.messages = InProcessMessages(plug.shared, serial, **plug.common)
-            self.messages.start()
+            self.messages = self._start_messages(plug, serial)
             self._stack.callback(self.messages.close)
             return f"zmq:{self.messages.endpoint}"
         endpoint = "tcp://127.0.0.1:0"
@@ -199,6 +202,16 @@ class Emulator:
         server_file, client_file = (quote(str(path)) for path in (self.server_keys.public, self.client_keys.secret))
         own = f"zmq:{self.keys.endpoint}?server_key_file={server_file}&client_key_file={client_file}"
         return own if place is None else place
+
+    def _start_messages(self, plug: Plug, name: str) -> InProcessMessages:
+        from tokaido.emulators.ends import InProcessMessages  # noqa: PLC0415 - as above
+
+        messages = InProcessMessages(plug.shared, name, **plug.common)
+        try:
+            messages.start()
+        except ConfigurationError:  # another device of this process has the name
+            return self._start_messages(plug, f"{self.model.serial_number}-{next(_numbers)}")
+        return messages
 
     def _identity(self, directory: Path, name: str) -> CurveKeyFiles:
         files = CurveKeyFiles(directory / f"{name}.key", directory / f"{name}.key_secret")

@@ -79,6 +79,29 @@ def test_a_timeout_takes_no_time_on_a_clock_that_jumps(open_visa: Callable[[Inst
         assert instrument.query("SYST:ERR?") == '-420,"Query UNTERMINATED"'
 
 
+@pytest.mark.parametrize("direction", ["to_unit", "from_unit"])
+def test_a_device_that_hangs_is_looked_at_seldom(direction: Any) -> None:
+    """What it was told, or has said, is due all the while; nobody asks for it a million times a second."""
+    clock = JumpingClock()
+    looks: list[float] = []
+    wait = clock.wait
+
+    def note(seconds: float, event: threading.Event | None = None) -> bool:
+        looks.append(seconds)
+        return wait(seconds, event)
+
+    clock.wait = note  # type: ignore[method-assign]
+    with launch_voa("emu", clock=clock) as voa, open_serial(voa) as line:
+        voa.faults.add("hang", direction=direction, count=1, seconds=1)
+        line.timeout = 0.4
+        line.write(b"*IDN?\n*IDN?\n")
+        assert line.read(1) == b""
+        line.timeout = 5
+        assert line.read_until(b"\n") == IDENTITY.encode() + b"\n"
+        assert 1 <= clock.now_ns / 1e9 < 1.1
+        assert len(looks) < 300
+
+
 def test_service_requests_serial_polls_and_triggers_within_the_process(
     open_visa: Callable[[InstrumentEmulator], Any],
 ) -> None:

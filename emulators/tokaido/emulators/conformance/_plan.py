@@ -99,6 +99,7 @@ class Plan:
     """What the contracts do to every driver once it is open; each is told the deadline of an exchange in s."""
     slowness: Callable[[], float] = lambda: 1.0
     through: Through | None = None
+    virtual_time: bool = False
 
     @property
     def lasts_s(self) -> dict[str, float]:

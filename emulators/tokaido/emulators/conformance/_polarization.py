@@ -129,7 +129,7 @@ class PolarizationContract(Contract):
         device.retarders[0]._start(limits(rig)[0][1])
         device.stop()
         stopped = places(rig)[0]
-        hal.SYSTEM_CLOCK.wait(0.1)
+        rig.clock.wait(0.1)
         assert places(rig)[0] == stopped
         assert device.moving() is False
         assert device.retarders[0].position == pytest.approx(stopped, abs=0.01)
@@ -171,7 +171,7 @@ class PolarizationContract(Contract):
             seen.append(places(rig))
             return len(seen) > 20 and len(set(seen[-20:])) == 1
 
-        until(still, opened(rig).settle_timeout)
+        until(still, opened(rig).settle_timeout, rig.clock)
 
 
 def opened(rig: Rig) -> hal.PolarizationController:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, runtime_ch
 
 import tokaido.hal as hal
 from tokaido.emulators._launch import Emulator, launch
+from tokaido.emulators._plugs import WITHIN
+from tokaido.emulators._stepped import SteppedClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -43,14 +45,24 @@ class HasLight(Protocol):
 class Rig:
     """An emulator at one wire end and the driver on it. `sent` holds what the driver wrote, one entry a write.
 
-    It is a context manager: entering it starts the emulator and opens the driver, or leaves nothing behind.
+    It is a context manager: entering it starts the emulator and opens the driver, or leaves nothing behind. In virtual
+    time it is for the thread that entered it.
+
+    Args:
+        plan: What it runs on.
+        wire_end: Where the emulator is.
+        real: Whether its time is the machine's whatever the plan says, as it must be where several threads use it.
     """
 
-    def __init__(self, plan: Plan, wire_end: str) -> None:
+    def __init__(self, plan: Plan, wire_end: str, *, real: bool = False) -> None:
         self.plan = plan
         """What it runs on; from entering on with a deadline that suits how slow the machine is."""
         self.summary = plan.summary
         self.wire_end = wire_end
+        self.virtual = plan.virtual_time and wire_end in WITHIN and not real
+        """Whether time passes only while the driver waits."""
+        self.clock: hal.Clock = hal.SYSTEM_CLOCK
+        """The time that the driver and the emulator live in, once the rig is entered."""
         self.sent: list[str] = []
         self.raised: list[hal.TokaidoError] = []
         """Every error that a call ended with."""
@@ -78,6 +90,7 @@ class Rig:
             wire_end=self.wire_end,
             serial_number=serial_number,
             seed=self.plan.seed,
+            clock=self.clock,
             **options,
         )
 
@@ -90,7 +103,7 @@ class Rig:
     def open(self, emulator: Emulator | None = None) -> hal.Device:
         """Open the driver on this emulator, or on another; a busy machine may need more than one short deadline."""
         resources = self._resources(emulator) if emulator else {**self._resources(self.emulator), **self.places}
-        options = {"timeout": self.plan.timeout, "trace": self._note, **resources}
+        options = {"timeout": self.plan.timeout, "trace": self._note, "clock": self.clock, **resources}
         for _ in range(OPENINGS - 1):
             with suppress(hal.NotConnectedError, hal.DeviceTimeoutError):
                 device = hal.Device.open(self.plan.driver, **cast("dict[str, Any]", options))
@@ -118,7 +131,7 @@ class Rig:
 
     def call(self, what: Callable[[], T], *, exchanges: int = 1) -> T | hal.TokaidoError:
         """Return what a call gives or the `TokaidoError` it raises; it must keep the deadlines of its exchanges."""
-        clock = hal.SYSTEM_CLOCK
+        clock = self.clock
         limit_s = exchanges * self.deadline_s + self.overrun_s
         start_ns = clock.monotonic_ns()
         result: T | hal.TokaidoError
@@ -189,7 +202,7 @@ class Rig:
         """End a fault, and wait until the plug is back and nothing is held back any more."""
         for one in struck:
             one.remove()
-        hal.SYSTEM_CLOCK.wait(self.lingers_s(fault))
+        self.clock.wait(self.lingers_s(fault))
         if fault.of.in_model:
             self.emulator.remove_fault(self.plan.alarm)
 
@@ -222,7 +235,8 @@ class Rig:
         self._stack.close()
 
     def __enter__(self) -> Self:
-        slowness = self.plan.slowness()
+        self.clock = SteppedClock() if self.virtual else hal.SYSTEM_CLOCK
+        slowness = 1.0 if self.virtual else self.plan.slowness()
         self.plan = replace(self.plan, timeout=self.plan.timeout * slowness)
         self.deadline_s = self.plan.timeout
         self.overrun_s = OVERRUN_S * slowness
@@ -248,13 +262,13 @@ class Rig:
         self.close()
 
 
-def until(condition: Callable[[], bool], seconds: float = SETTLED_S) -> bool:
-    """Return whether a condition comes to hold within `seconds`."""
-    deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
+def until(condition: Callable[[], bool], seconds: float = SETTLED_S, clock: hal.Clock = hal.SYSTEM_CLOCK) -> bool:
+    """Return whether a condition comes to hold within `seconds` of a clock: give that of the rig."""
+    deadline = hal.Deadline(clock, seconds)
     while not condition():
         if deadline.passed:
             return False
-        hal.SYSTEM_CLOCK.wait(0.002)
+        clock.wait(0.002)
     return True
 
 

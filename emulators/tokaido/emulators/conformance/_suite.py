@@ -47,6 +47,7 @@ def suite(
     keys: bool = True,
     slowness: Callable[[], float] = lambda: 1.0,
     through: Through | None = None,
+    virtual_time: bool = False,
 ) -> type[Any]:
     """Return a class of tests that hold a driver to its role; bind it to a name that begins with `Test`.
 
@@ -69,6 +70,9 @@ def suite(
             that many times as long, and so is what a call may take beyond them. Default: 1.
         through: Puts something between the driver and the device: given the emulator's resources, a context that gives
             those which the driver opens instead, such as a device server's. Default: nothing.
+        virtual_time: Whether time passes only while the driver waits, on the wire ends `emu` and `visa`, except where
+            a test has several threads or lets a device stall. Deadlines cost nothing then. Such a driver has no thread
+            and no other clock than the one that it is opened with.
 
     Raises:
         ConfigurationError: There is no such driver or emulator, no wire end suits both, or a role's contract cannot be
@@ -95,6 +99,7 @@ def suite(
         prepare=tuple(contract.prepare for contract in contracts.values()),
         slowness=slowness,
         through=through,
+        virtual_time=virtual_time,
     )
     facts = {"plan": plan, "summary": plan.summary, "__doc__": f"{driver} as {', '.join(contracts)}"}
     if len(contracts) == 1:

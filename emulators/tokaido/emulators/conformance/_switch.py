@@ -58,7 +58,7 @@ class SwitchContract(Contract):
 
     def _replace(self, rig: Rig, switch: hal.OpticalSwitch, wanted: dict[int, int]) -> None:
         switch.replace(wanted)
-        until(lambda: light(rig) == wanted, switch.settle_timeout)  # a verified map may still be dark while it settles
+        until(lambda: light(rig) == wanted, switch.settle_timeout, rig.clock)  # a verified map may be dark yet
 
     def out_of_range(self, rig: Rig) -> list[tuple[Callable[[], object], type[Exception]]]:
         """Ports that do not exist, and an output that stands twice."""
@@ -86,7 +86,7 @@ class SwitchContract(Contract):
             seen.append(light(rig))
             return len(seen) > 20 and len({tuple(sorted(found.items())) for found in seen[-20:]}) == 1
 
-        until(still)
+        until(still, clock=rig.clock)
         return order.truth()
 
     def test_pairs_are_made_and_parted_one_by_one(self, rig: Rig) -> None:
@@ -109,7 +109,7 @@ class SwitchContract(Contract):
                 switch.connect(i, o)
             assert all(self.plan.is_query(text) for text in written)
         assert switch.connections() == {1: 1}
-        assert until(lambda: light(rig) == {1: 1}, switch.settle_timeout)
+        assert until(lambda: light(rig) == {1: 1}, switch.settle_timeout, rig.clock)
         switch.disconnect(1)
         switch.disconnect(1)
         assert switch.connections() == light(rig) == {}

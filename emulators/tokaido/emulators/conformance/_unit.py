@@ -144,7 +144,8 @@ class UnitContract(Contract):
             with rig.open(emulator) as reader:
                 assert isinstance(reader, hal.Unit)
                 reader.transport.timeout_s = rig.deadline_s
-                assert until(lambda: len(reader.alarms()) > len(before), 3 * WATCHDOG_S / SPEED), "it was renewed"
+                ended = until(lambda: len(reader.alarms()) > len(before), 3 * WATCHDOG_S / SPEED, rig.clock)
+                assert ended, "it was renewed"
 
     def test_the_safe_state_is_reached_on_request(self, rig: Rig) -> None:
         """The role's safe state may be asked for in every state."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tokaido.emulators.ends._service import ServiceRequest
 from tokaido.emulators.ends._shared import POLL_S, SharedModel
 from tokaido.emulators.ends._wire import Wire
-from tokaido.hal import ConfigurationError
+from tokaido.hal import NS_PER_S, ConfigurationError
 
 if TYPE_CHECKING:
     from tokaido.emulators._faults import Faults
@@ -245,6 +245,8 @@ class InProcessEnd(Wire):
             self._exchange()
 
     def _pause_s(self) -> float:
+        if self._hang is not None:  # pieces that come due are carried afterwards
+            return max(min(POLL_S, (self._hang[1] - self._clock.monotonic_ns()) / NS_PER_S), 1e-6)
         return max(min(POLL_S, self._next_due_s(), self._shared.due_s()), 1e-6)
 
     def _arrive(self, data: bytes) -> None:
