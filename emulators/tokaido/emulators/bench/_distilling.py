@@ -210,8 +210,10 @@ class DistillingEnd(Generic[D]):
         if results:
             knows_qber = isinstance(distiller, ReceiverDistiller)
             statistics = distiller.statistics
-            outcomes = (outcome_of(result, statistics, knows_qber=knows_qber) for result in results)
-            self._outcomes += [replace(outcome, ones=statistics.ones_share) for outcome in outcomes]
+            for result in results:
+                outcome = outcome_of(result, statistics, knows_qber=knows_qber)
+                own = statistics.checked_block == result.number
+                self._outcomes.append(replace(outcome, ones=statistics.ones_share if own else math.nan))
 
     def _hand_over(self, session: Session, distiller: D) -> None:
         outcomes, self._outcomes = self._outcomes, []
@@ -228,7 +230,7 @@ def outcome_of(result: BlockResult, statistics: DistillationStatistics, *, knows
     """Return what a result of distillation means to the unit: a key, an alarm, or nothing.
 
     `knows_qber`: whether the statistics hold the error rate of a block that was given up. The receiver corrects and
-    knows it; the transmitter's are of its last accepted block.
+    knows it; the transmitter's are of its last accepted block. A figure of an earlier block is told as none.
     """
     if isinstance(result, AcceptedBlock):
         return BlockOutcome(
@@ -243,12 +245,13 @@ def outcome_of(result: BlockResult, statistics: DistillationStatistics, *, knows
     if isinstance(result, QuarantinedBlock):
         verdict: Verdict = "AUTH_MISMATCH" if result.reason is AbortReason.AUTH_MISMATCH else "QUARANTINE"
         return BlockOutcome(verdict, number=result.number)
-    qber = statistics.qber_key if knows_qber else math.nan
+    qber = statistics.qber_key if knows_qber and statistics.corrected_block == result.number else math.nan
+    check = statistics.checked_qber if statistics.checked_block == result.number else math.nan
     if result.reason is AbortReason.NO_KEY:
-        return _without_key(result, qber, statistics.qber_check)
+        return _without_key(result, qber, check)
     verdict = _VERDICTS.get(result.reason, "dropped")
     qber = qber if verdict == "QBER_ABORT" else math.nan
-    return BlockOutcome(verdict, number=result.number, qber=qber, qber_check=statistics.qber_check)
+    return BlockOutcome(verdict, number=result.number, qber=qber, qber_check=check)
 
 
 def _without_key(result: AbortedBlock, qber: float, check: float) -> BlockOutcome:
@@ -257,6 +260,8 @@ def _without_key(result: AbortedBlock, qber: float, check: float) -> BlockOutcom
     Where the error rate of the key basis is not known, that of the check basis stands for it.
     """
     known = check if math.isnan(qber) else qber
+    if math.isnan(known):
+        return BlockOutcome("NO_KEY", number=result.number)
     asymptotic = 1 - _F * shannon(min(known, 0.5)) - shannon(min(check, 0.5))
     verdict: Verdict = "NO_KEY" if asymptotic > 0 else "PHASE_ERROR_ABORT"
     return BlockOutcome(verdict, number=result.number, qber=qber, qber_check=check)

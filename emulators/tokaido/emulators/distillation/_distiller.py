@@ -72,6 +72,9 @@ class Distiller(Session):
             qber_key=totals.qber_key,
             qber_check=self._counts.qber_check if self._counts.check_total else totals.qber_check,
             ones_share=totals.ones_share,
+            checked_block=totals.checked,
+            checked_qber=totals.qber_check,
+            corrected_block=totals.corrected,
             efficiency=totals.efficiency,
             leaked_bits=totals.leaked_bits,
             key_bits=totals.key_bits,
@@ -162,7 +165,7 @@ class Distiller(Session):
     def _frames_over(self) -> None:
         """Note that error correction is over."""
         self._totals.leaked_bits += self._leak.bits
-        self._totals.qber_key = self._counts.qber_key
+        self._totals.qber_key, self._totals.corrected = self._counts.qber_key, self._block
 
     def _agree_length(self) -> None:
         """Work out the length of the key, from what both ends know."""

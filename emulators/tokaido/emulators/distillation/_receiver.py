@@ -267,7 +267,7 @@ class ReceiverDistiller(Distiller):
         self._announce()
 
     def _start(self) -> None:
-        self._totals.qber_check = self._counts.qber_check
+        self._totals.qber_check, self._totals.checked = self._counts.qber_check, self._block
         self._totals.ones_share = self._watch.ones_share
         self._rate.learn(self._counts.n, self._sifting.detections if self._sifting is not None else 0)
         self._watch.check(self.settings.detector_ratio)

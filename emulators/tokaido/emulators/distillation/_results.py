@@ -175,6 +175,12 @@ class DistillationStatistics:
     ones_share: float
     """Share of ones among the receiver's key-basis bits of the last block, of the two detectors where it is farthest
     from a half; nan at the transmitter, whose bits no detector decides."""
+    checked_block: int
+    """The last block whose check basis was compared: `checked_qber` and `ones_share` are its own; -1 before any."""
+    checked_qber: float
+    """Error rate of the check basis in that block."""
+    corrected_block: int
+    """The last block whose errors were corrected: `qber_key` is its own; -1 before any."""
     efficiency: float
     """f of the last accepted block."""
     leaked_bits: int

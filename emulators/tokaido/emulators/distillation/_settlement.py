@@ -126,6 +126,10 @@ class Totals:
     qber_key: float = math.nan
     qber_check: float = math.nan
     ones_share: float = math.nan
+    checked: int = -1
+    """The block that `qber_check` and `ones_share` are of; -1: none."""
+    corrected: int = -1
+    """The block that `qber_key` is of; -1: none."""
     efficiency: float = math.nan
     eps: EpsilonLedger = field(default_factory=EpsilonLedger)
 

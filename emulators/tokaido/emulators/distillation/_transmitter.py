@@ -222,7 +222,7 @@ class TransmitterDistiller(Distiller):
         if (start.key_detections, start.check_detections, start.check_errors) != self._counts.sifted_triples():
             raise BlockAbortError(AbortReason.COUNTS_MISMATCH, "the two ends counted different detections")
         self._check_bits()
-        self._totals.qber_check = self._counts.qber_check
+        self._totals.qber_check, self._totals.checked = self._counts.qber_check, self._block
         self._learn()
         self._join_parts()
         self._permutation_seed = start.seed
