@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -200,13 +201,52 @@ def test_a_seal_that_was_broken_stays_broken(driver: str, tmp_path: Path) -> Non
         control = emulator.resources["control"]
         with (
             Recorder(file, driver=driver) as recorder,
-            role.open(driver, control=control, trace=recorder) as device,
+            role.open(driver, control=control, trace=recorder, timeout=0.2) as device,
         ):
             emulator.faults.add("garble", match=b"OFF", count=1)
             assert isinstance(device, hal.Unit)
             with pytest.raises((hal.ProtocolError, hal.DeviceTimeoutError)) as recorded:
                 device.state()
-    with role.open(driver, control=f"replay:{file}?order=strict") as device:
+    with role.open(driver, control=f"replay:{file}?order=strict", timeout=0.2) as device:
         assert isinstance(device, hal.Unit)
         with pytest.raises(type(recorded.value)):
             device.state()
+
+
+SPOILT = {
+    "another digit": lambda at, reply: reply[:at] + (b"0" if reply[at : at + 1] != b"0" else b"1") + reply[at + 1 :],
+    "no digit": lambda at, reply: reply[:at] + b"G" + reply[at + 1 :],
+    "lost": lambda at, reply: reply[:at] + reply[at + 1 :],
+    "a star more": lambda at, reply: reply[:at] + b"*" + reply[at:],
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+@pytest.mark.parametrize("driver", ["toshiba.receiver", "nec.receiver"])
+def test_a_reply_spoilt_at_any_place_says_the_same_under_another_id(driver: str, spoil: str, tmp_path: Path) -> None:
+    file, role = tmp_path / "device.toml", FAMILIES[driver]
+    with launch(driver, seed=1) as emulator:
+        control, nonces = emulator.resources["control"], random.Random(3).randbytes
+        recorder = Recorder(file, driver=driver)
+        with recorder, role.open(driver, control=control, trace=recorder, nonces=nonces) as device:
+            assert isinstance(device, hal.Unit)
+            device.state()
+    before, _, last = file.read_text("ascii").rpartition("\nreceived = ")
+    reply = Transcript.from_file(file).records[-1].content
+    assert reply is not None
+    assert last.count("\n") == 1
+
+    def verdict(spoilt: bytes, ids: int) -> str:
+        file.write_text(f'{before}\nreceived_hex = "{spoilt.hex()}"\n', encoding="ascii")
+        control, nonces = f"replay:{file}?order=strict", random.Random(ids).randbytes
+        with role.open(driver, control=control, nonces=nonces, timeout=0.02) as device:
+            assert isinstance(device, hal.Unit)
+            try:
+                return repr(device.state())
+            except hal.TokaidoError as error:
+                return type(error).__name__
+
+    assert verdict(reply, 3) == verdict(reply, 4) != hal.ProtocolError.__name__
+    for at in range(len(reply) - 2):
+        spoilt = SPOILT[spoil](at, reply)
+        assert verdict(spoilt, 3) == verdict(spoilt, 4), spoilt

@@ -33,14 +33,16 @@ class SealEnvelope:
         return (sent, "") if self._sealed(mark, text, found[2]) is None else (found[3], mark)
 
     def closed(self, reply: bytes, mark: str, now: str) -> bytes:
-        """Return a reply under another id and its seal."""
+        """Return a reply under another id and its seal; one that was spoilt keeps what it says, and stays spoilt."""
+        head = f"#H{mark},".encode("ascii")
+        if not mark or not reply.startswith(head):
+            return reply  # another message's, or one whose id was spoilt
         found = _REPLY.fullmatch(reply)
-        if found is None or found[1].decode("ascii") != mark:
-            return reply
-        body = found[3].decode("latin-1")
-        whole = self._sealed(mark, body, found[2])
-        new_seal = found[2].decode("ascii") if whole is None else checksum(whole, now, body)
-        return f"#H{now},#H{new_seal},{body}".encode("latin-1") + found[4]
+        body = found[3].decode("latin-1") if found else ""
+        whole = self._sealed(mark, body, found[2]) if found else None
+        if found is None or whole is None:
+            return f"#H{now},".encode("ascii") + reply.removeprefix(head)
+        return f"#H{now},#H{checksum(whole, now, body)},{body}".encode("latin-1") + found[4]
 
     def _sealed(self, mark: str, rest: str, given: bytes) -> str | None:
         """Return the serial number that a seal was made with, perhaps none of its characters; None if it is wrong."""

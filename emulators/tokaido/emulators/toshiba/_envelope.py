@@ -31,14 +31,16 @@ class ConsoleEnvelope:
         return found[2], found[1].decode("ascii")
 
     def closed(self, reply: bytes, mark: str, now: str) -> bytes:
-        """Return a reply under another id and its seal."""
+        """Return a reply under another id and its seal; one that was spoilt keeps what it says, and stays spoilt."""
+        head = f"={mark} ".encode("ascii")
+        if not mark or not reply.startswith(head):
+            return reply  # another line's, or one whose id was spoilt
         found = _REPLY.fullmatch(reply)
-        if found is None or found[1].decode("ascii") != mark:
-            return reply
-        rest = found[2].decode("latin-1")
-        whole = self._sealed(f"={mark}{rest}", found[3])
-        new_seal = found[3].decode("ascii") if whole is None else seal(whole, f"={now}{rest}")
-        return f"={now}{rest}*{new_seal}".encode("latin-1") + found[4]
+        rest = found[2].decode("latin-1") if found else ""
+        whole = self._sealed(f"={mark}{rest}", found[3]) if found else None
+        if found is None or whole is None:
+            return f"={now} ".encode("ascii") + reply.removeprefix(head)
+        return f"={now}{rest}*{seal(whole, f'={now}{rest}')}".encode("latin-1") + found[4]
 
     def _sealed(self, body: str, given: bytes) -> str | None:
         """Return the serial number that a seal was made with, perhaps none of its characters; None if it is wrong."""
