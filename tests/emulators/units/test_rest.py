@@ -1,4 +1,4 @@
-"""A unit at rest skips its looks around, which alters nothing; and it says when it is to look again."""
+"""A unit at rest, or running calmly, skips its looks around, which alters nothing; and it says when it is to look."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def live(unit: Any, steps: list[int], *, wakeful: bool) -> list[tuple[Any, ...]]
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("state", ["STANDBY", "AUTH", "OFF"])
+@pytest.mark.parametrize("state", ["STANDBY", "AUTH", "OFF", "RUN"])
 def test_rest_alters_nothing(model: Any, state: str) -> None:
     def unit() -> Any:
         made = model("TK-REST", seed=5)
@@ -89,6 +89,25 @@ def test_a_unit_at_rest_is_due_once_a_second_and_one_that_was_touched_at_its_nex
     unit.add_fault("chassis_hot")
     unit.advance(5 * SECOND_NS)
     assert unit.due_ns() == 5 * SECOND_NS + TICK_NS
+
+
+def test_a_unit_that_runs_looks_around_each_second_while_nothing_comes_from_outside() -> None:
+    unit, looks = NecReceiver("TK-REST"), 0
+    unit.prepare("RUN")
+    unit.advance(TICK_NS)
+    say = unit.peer.tick
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        say()
+
+    unit.peer.tick = look  # type: ignore[method-assign]
+    unit.advance(11 * SECOND_NS)
+    assert looks == 12
+    unit.add_fault("chassis_hot")
+    unit.advance(12 * SECOND_NS)
+    assert looks == 12 + 20
 
 
 def test_a_unit_is_due_at_the_end_of_its_watchdog() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _FIRST_S: Final = 0.002
 _LONGEST_S: Final = 0.05
 """What is exposed at a time: little at first, since a receiver plans its first block by what it detected before."""
-_FEW_CLICKS: Final = 5_000
+_FEW_CLICKS: Final = 20_000
 """Of an exposure with fewer clicks, most time goes into the exposure itself: the next one may be twice as long."""
 _LONGEST_OF_FEW_S: Final = 1.0
 

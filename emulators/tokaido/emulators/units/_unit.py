@@ -28,7 +28,7 @@ from tokaido.emulators.units._states import (
 )
 from tokaido.emulators.units._thermal import Body
 from tokaido.emulators.units._watchdog import Watchdog
-from tokaido.hal import ConfigurationError
+from tokaido.hal import NS_PER_S, ConfigurationError
 from tokaido.hal.authentication import PadLedger
 
 TICK_NS = 50_000_000
@@ -38,6 +38,7 @@ REST_NS = 1_000_000_000
 SERVO_EVERY_S = 20.0
 SERVO_S = 1.0
 _RESTING = (State.OFF, State.AUTH, State.STANDBY, State.FAULT, State.SECURITY_HOLD)
+_LASTS_S = {State.RUN: SERVO_EVERY_S, State.TRACK: SERVO_S, State.DEGRADED: DEGRADED_S}
 _SAFE_STATES = (State.OFF, State.FAULT, State.SECURITY_HOLD, State.ZEROIZE)
 
 
@@ -112,13 +113,15 @@ class UnitModel(KeyHolder):
         """Let time pass until `to_ns`; raises ValueError for the past."""
         if to_ns < self._now_ns:
             raise ValueError(f"{to_ns} ns lies in the past of {self._now_ns} ns")
+        calm_until_ns = 0  # nothing comes from outside before `to_ns`
         for tick_ns in range((self._now_ns // TICK_NS + 1) * TICK_NS, to_ns + 1, TICK_NS):
             self._now_ns = tick_ns
-            if tick_ns < self._still_until_ns:
+            if tick_ns < self._still_until_ns or tick_ns < calm_until_ns:
                 self._drift()
             else:
                 self._tick()
                 self._still_until_ns = self.due_ns() if self._rests and self.peer.silent else 0
+                calm_until_ns = self._calm_until_ns()
         self._now_ns = to_ns
 
     def due_ns(self) -> int:
@@ -217,6 +220,18 @@ class UnitModel(KeyHolder):
         if self._state is State.STANDBY:
             return self.peer.imagined
         return self._state is not State.AUTH or self.links.pool is None
+
+    def _calm_until_ns(self) -> int:
+        """Return until when a unit that runs without a fault need not look around, unless something comes from outside.
+
+        What only time brings is met at its tick; temperatures and rates are looked at every second.
+        """
+        lasts_s = _LASTS_S.get(self._state)
+        if lasts_s is None or self.faults or self._since_ns == self._now_ns:
+            return 0
+        due_ns = [self._now_ns - self._now_ns % REST_NS + REST_NS, self._since_ns + round(lasts_s * NS_PER_S)]
+        due_ns += [ns for ns in (self.watchdog.ends_ns, self.keychannel.due_ns()) if ns is not None]
+        return min(due_ns)
 
     def _spent_s(self) -> float:
         return (self._now_ns - self._since_ns) / 1e9
