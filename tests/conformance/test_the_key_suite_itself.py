@@ -389,10 +389,12 @@ def test_a_driver_that_believes_what_arrives_is_found_out(monkeypatch: pytest.Mo
 def test_a_message_meets_every_fault_that_the_port_knows() -> None:
     made = suite(MUTANT, wire_ends=["emu"], alarm="cover_opened")()
     met = {str(fault) for fault in made._key_faults()}
-    both = ("latency", "drop", "duplicate", "garble", "truncate", "unplug", "hang", "endless")
+    both = ["latency", "drop", "duplicate", "garble", "truncate", "unplug", "hang", "endless"]
+    both += ["noise", "lost_byte", "parity", "blank", "stale", "swap"]
     assert met == {f"{kind}-{way}" for kind in both for way in ("to_unit", "from_unit")} | {
         "wrong_id-to_unit",
         "alarm-to_unit",
+        "echo-to_unit",
     }
 
 

@@ -46,7 +46,7 @@ def put_to(driver: str, test: str, fault: WireFault | None = None, *, real: bool
 def test_the_matrix_has_every_kind_of_fault_both_ways() -> None:
     assert {fault.kind for fault in FAULTS} | {"disconnect"} == set(KINDS)
     both = [fault.kind for fault in FAULTS if fault.direction == "from_unit"]
-    assert set(KINDS) - set(both) == {"disconnect", "wrong_id", "alarm"}
+    assert set(KINDS) - set(both) == {"disconnect", "wrong_id", "alarm", "echo"}
 
 
 def test_a_driver_that_goes_on_after_a_failure_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,10 +196,10 @@ PIECES = ([b""], [b"x"], [b"\r\n"], [b"=000001 OK\r\n"], [b"12345678", b"{}"], [
 def met(kind: str, piece: list[bytes], seed: int = 0) -> Fate:
     """Return what becomes of a piece, a stream's or a message, that meets one fault."""
     faults = Faults(0, ["cover_opened"])
-    direction = "to_unit" if kind in ("wrong_id", "alarm") else "from_unit"
+    direction = "to_unit" if kind in ("wrong_id", "alarm", "echo") else "from_unit"
     faults.add(kind, direction=direction, seconds=0.5, size=1000)  # type: ignore[arg-type]
     struck = faults.strike("control" if len(piece) == 1 else "keys", direction, b"".join(piece))  # type: ignore[arg-type]
-    assert len(struck) == (kind != "split" or len(piece) == 1)  # a message is never split
+    assert len(struck) == (len(piece) == 1 if kind == "split" else len(piece) > 1 if kind == "swap" else True)
     return fate(piece, struck, random.Random(seed))
 
 
@@ -244,6 +244,42 @@ def test_every_kind_does_to_every_piece_what_it_says(piece: list[bytes], seed: i
     assert (len(frames) > 1) == (len(piece) > 1)
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("piece", PIECES)
+def test_every_kind_that_adds_or_loses_a_little_does_what_it_says(piece: list[bytes], seed: int) -> None:
+    text = b"".join(piece)
+    ((delay, frames),) = met("noise", piece, seed).parts
+    grown = [i for i, (frame, was) in enumerate(zip(frames, piece, strict=True)) if frame != was]
+    assert (delay, len(grown)) == (0.0, 1)
+    assert frames[grown[0]].endswith(piece[grown[0]])
+    stray = frames[grown[0]].removesuffix(piece[grown[0]]) if piece[grown[0]] else frames[grown[0]]
+    assert 1 <= len(stray) <= 4
+    assert not set(stray) & set(b"\r\n")
+
+    ((delay, frames),) = met("lost_byte", piece, seed).parts
+    lost = len(text) - len(b"".join(frames))
+    assert (delay, lost) == (0.0, 1 if text.strip(b"\r\n") else 0)
+    assert [frame[-1:] == b"\n" for frame in frames] == [was[-1:] == b"\n" for was in piece]
+
+    ((delay, frames),) = met("parity", piece, seed).parts
+    assert [bytes(byte if byte in b"\r\n" else byte ^ 128 for byte in frame) for frame in frames] == piece
+
+    (first, second) = met("blank", piece, seed).parts
+    assert second == (0.0, piece)
+    assert first == (0.0, [b"\r\n" if frame.endswith(b"\r\n") else b"" for frame in piece])
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_what_alters_the_order_leaves_the_bytes_alone(piece: list[bytes]) -> None:
+    whole = [(0.0, piece)]
+    assert met("echo", piece) == Fate(whole, comes_back=whole)
+    assert met("swap", piece).waits == (len(piece) > 1)
+    faults = Faults(0)
+    faults.add("stale", port="control")
+    came = [fate([word], faults.strike("control", "from_unit", word), random.Random(0)) for word in (b"1", b"2", b"3")]
+    assert [one.parts for one in came] == [[(0.0, [b"1"])], [(0.0, [b"1"])], [(0.0, [b"2"])]]
+
+
 @pytest.mark.parametrize("piece", PIECES)
 def test_what_strikes_the_plug_or_the_device_leaves_the_bytes_alone(piece: list[bytes]) -> None:
     whole = [(0.0, piece)]
@@ -256,8 +292,9 @@ def test_what_strikes_the_plug_or_the_device_leaves_the_bytes_alone(piece: list[
     assert met("alarm", piece) == Fate(whole, provokes=["cover_opened"])
 
 
-def test_the_two_tests_above_know_every_kind() -> None:
+def test_the_tests_above_know_every_kind() -> None:
     bytewise = {"latency", "drop", "duplicate", "garble", "truncate", "split", "endless"}
+    bytewise |= {"noise", "lost_byte", "parity", "blank", "stale", "echo", "swap"}
     assert bytewise | {"unplug", "disconnect", "hang", "wrong_id", "alarm"} == set(KINDS)
 
 

@@ -23,6 +23,7 @@ Parts = list[tuple[float, list[bytes]]]
 
 BOTH_WAYS: Final[tuple[Direction, ...]] = ("to_unit", "from_unit")
 EVERY_PORT: Final[tuple[FaultPort, ...]] = ("control", "keys")
+_STRAY: Final = bytes(byte for byte in range(256) if byte not in b"\r\n")
 _PLUG: Final[Mapping[FaultPort, Lingering]] = {"control": "plug", "keys": "plug"}
 
 
@@ -31,6 +32,11 @@ class Fate:
     """What becomes of one piece: its parts, and what happens besides."""
 
     parts: Parts
+    port: FaultPort = "control"
+    comes_back: Parts = field(default_factory=list)
+    """What goes back to the sender, each part with its delay in s."""
+    waits: bool = False
+    """Whether it goes only when the next piece has gone."""
     unplug_s: float | None = None
     hang: Fault | None = None
     wrong_id: bool = False
@@ -50,6 +56,8 @@ class FaultKind:
     """The ways on which it can strike."""
     ports: tuple[FaultPort, ...] = EVERY_PORT
     """The ports that it can sit at: `control` carries a stream, `keys` messages."""
+    why_not: str = ""
+    """Why it sits at one of them only."""
     believed: tuple[Direction, ...] = ()
     """The ways on which plain text, without checksums and names, gives a driver no way to see it: another question or
     answer comes, or an answer too many, just after the next question."""
@@ -70,6 +78,11 @@ class FaultKind:
     """Whether it adds a fault of the model, which goes on until it is removed there."""
     same_as: str = ""
     """The kind that it is another name of."""
+
+
+def _places(frames: list[bytes]) -> list[tuple[int, int]]:
+    """Return where a byte can be struck: not at the end of a line."""
+    return [(i, j) for i, frame in enumerate(frames) for j in range(len(frame.rstrip(b"\r\n")))]
 
 
 def _alteration(alter: Callable[[float, list[bytes], Fault, random.Random], Parts]) -> Callable[..., None]:
@@ -99,7 +112,7 @@ def _duplicate(delay: float, frames: list[bytes], _fault: Fault, _: random.Rando
 
 @_alteration
 def _garble(delay: float, frames: list[bytes], _fault: Fault, chance: random.Random) -> Parts:
-    places = [(i, j) for i, frame in enumerate(frames) for j in range(len(frame.rstrip(b"\r\n")))]
+    places = _places(frames)
     if not places:
         return [(delay, frames)]
     i, j = chance.choice(places)
@@ -130,7 +143,50 @@ def _endless(delay: float, frames: list[bytes], fault: Fault, _: random.Random) 
     return [(delay, [*frames[:1], b"A" * fault.size] if len(frames) > 1 else [b"A" * fault.size])]
 
 
+@_alteration
+def _noise(delay: float, frames: list[bytes], _fault: Fault, chance: random.Random) -> Parts:
+    i = chance.randrange(len(frames))
+    stray = bytes(chance.choice(_STRAY) for _ in range(chance.randint(1, 4)))
+    return [(delay, [*frames[:i], stray + frames[i], *frames[i + 1 :]])]
+
+
+@_alteration
+def _lost_byte(delay: float, frames: list[bytes], _fault: Fault, chance: random.Random) -> Parts:
+    places = _places(frames)
+    if not places:
+        return [(delay, frames)]
+    i, j = chance.choice(places)
+    return [(delay, [*frames[:i], frames[i][:j] + frames[i][j + 1 :], *frames[i + 1 :]])]
+
+
+@_alteration
+def _parity(delay: float, frames: list[bytes], _fault: Fault, _: random.Random) -> Parts:
+    return [(delay, [bytes(byte if byte in b"\r\n" else byte ^ 0x80 for byte in frame) for frame in frames])]
+
+
+@_alteration
+def _blank(delay: float, frames: list[bytes], _fault: Fault, _: random.Random) -> Parts:
+    ends = [frame[len(frame.rstrip(b"\r\n")) :] for frame in frames]
+    return [(delay, ends), (delay, frames)]
+
+
+def _stale(fate: Fate, fault: Fault, _: random.Random) -> None:
+    now = [frames for _delay, frames in fate.parts]
+    before = fault.last_met.get(fate.port)
+    fault.last_met[fate.port] = now
+    if before is not None:
+        fate.parts = [(0.0, frames) for frames in before]
+
+
 # --- what happens besides ---------------------------------------------------------------------------------------------
+
+
+def _echo(fate: Fate, _fault: Fault, _: random.Random) -> None:
+    fate.comes_back += fate.parts
+
+
+def _swap(fate: Fate, _fault: Fault, _: random.Random) -> None:
+    fate.waits = True
 
 
 def _unplug(fate: Fate, fault: Fault, _: random.Random) -> None:
@@ -171,7 +227,33 @@ FAULT_KINDS: Final = {
             unended=("to_unit",),
             alters_bytes=True,
         ),
-        FaultKind("split", "carries it in parts, `seconds` apart", _split, ports=("control",), lasts_s=0.01),
+        FaultKind("noise", "puts one to four stray bytes before it", _noise, believed=BOTH_WAYS, alters_bytes=True),
+        FaultKind(
+            "lost_byte", "loses one byte, never the end of a line", _lost_byte, believed=BOTH_WAYS, alters_bytes=True
+        ),
+        FaultKind(
+            "parity",
+            "turns the eighth bit of each byte, as where the two ends count parity differently",
+            _parity,
+            alters_bytes=True,
+        ),
+        FaultKind("blank", "puts an empty line, or an empty message, before it", _blank),
+        FaultKind(
+            "stale",
+            "carries the piece that it met before in its place; the first one passes",
+            _stale,
+            believed=BOTH_WAYS,
+        ),
+        FaultKind("echo", "carries it and sends it back, too", _echo, directions=("to_unit",)),
+        FaultKind("swap", "lets the next one overtake it", _swap, ports=("keys",), why_not="a stream keeps its order"),
+        FaultKind(
+            "split",
+            "carries it in parts, `seconds` apart",
+            _split,
+            ports=("control",),
+            why_not="a message comes whole or not at all",
+            lasts_s=0.01,
+        ),
         FaultKind(
             "unplug", "loses it, pulls the plug and puts it back after `seconds`", _unplug, lasts_s=0.05, lingers=_PLUG
         ),

@@ -41,6 +41,8 @@ class Fault:
     fired: int = 0
     """How many pieces it has struck."""
     removed: bool = False
+    last_met: dict[FaultPort, list[list[bytes]]] = field(default_factory=dict, repr=False)
+    """What it met last at each port, if its kind repeats that."""
     _owner: Faults | None = field(default=None, repr=False)
 
     @property
@@ -51,6 +53,7 @@ class Fault:
     def remove(self) -> None:
         """End this fault; may be called again."""
         self.removed = True
+        self.last_met.clear()
         if self._owner is not None:
             self._owner.discard(self)
 
@@ -145,9 +148,9 @@ class Faults:
         return struck
 
 
-def fate(piece: list[bytes], faults: list[Fault], chance: random.Random) -> Fate:
+def fate(piece: list[bytes], faults: list[Fault], chance: random.Random, port: FaultPort = "control") -> Fate:
     """Return what the faults make of a piece: a stream's chunk as one frame, or the frames of a message."""
-    result = Fate([(0.0, piece)])
+    result = Fate([(0.0, piece)], port)
     for fault in faults:
         fault.of.strike(result, fault, chance)
     return result

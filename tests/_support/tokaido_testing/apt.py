@@ -8,8 +8,8 @@ from typing import Any
 
 from tokaido_testing.transcripts import LinePeer
 
-ASKING = {0x0005, 0x0211, 0x0490, 0x0531}
-"""Ids of the messages that change nothing."""
+ASKING = {0x0005, 0x0210, 0x0211, 0x0490, 0x0531}
+"""Ids of the messages that move nothing: questions, and the enabling of paddles that are found disabled."""
 
 
 def messages(text: str) -> list[int]:

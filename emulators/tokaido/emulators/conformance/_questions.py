@@ -55,7 +55,8 @@ class Asking:
         if "wire_end" in metafunc.fixturenames:
             metafunc.parametrize("wire_end", self.plan.wire_ends)
         if "kind" in metafunc.fixturenames:
-            metafunc.parametrize("kind", dict.fromkeys(fault.kind for fault in self.plan.faults))
+            at_control = (fault.kind for fault in self.plan.faults if "control" in fault.of.ports)
+            metafunc.parametrize("kind", dict.fromkeys(at_control))
 
     @pytest.fixture
     def rig(self, wire_end: str) -> Iterator[Rig]:

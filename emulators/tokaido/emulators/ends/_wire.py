@@ -53,6 +53,7 @@ class Wire(ABC):
             "to_unit": deque(),
             "from_unit": deque(),
         }
+        self._overtaken: dict[Direction, tuple[Fate, list[list[bytes]]]] = {}
         self._line_free_ns: dict[Direction, int] = {"to_unit": 0, "from_unit": 0}
         self._hang: tuple[Fault, float] | None = None
         self._replug_ns: float | None = None
@@ -99,17 +100,31 @@ class Wire(ABC):
         """Let a piece meet the faults; deliver the rest of it, now or later, in order."""
         content = self._content(piece)
         struck = self._faults.strike(self._port, direction, b"\x00".join(content))
-        result = fate(content, struck, self._faults.random) if struck else Fate([(0.0, content)])
+        result = fate(content, struck, self._faults.random, self._port) if struck else Fate([(0.0, content)])
         now_ns = self._clock.monotonic_ns()
-        waiting = self._delayed[direction]
-        for delay_s, frames in result.parts:
-            due_ns = now_ns + round(delay_s * NS_PER_S) + self._line_ns(direction, frames, now_ns)
-            waiting.append((max(due_ns, waiting[-1][0]) if waiting else due_ns, result, self._rebuilt(piece, frames)))
+        parts = [(delay_s, self._rebuilt(piece, frames)) for delay_s, frames in result.parts]
+        overtaken = self._overtaken.pop(direction, None)
+        if result.waits and overtaken is None:
+            self._overtaken[direction] = result, [part for _, part in parts]
+            return
+        self._send_off(direction, result, parts, now_ns)
+        if overtaken is not None:
+            self._send_off(direction, overtaken[0], [(0.0, part) for part in overtaken[1]], now_ns)
+        if result.comes_back:
+            back = [(delay_s, self._rebuilt(piece, frames)) for delay_s, frames in result.comes_back]
+            self._send_off("from_unit", Fate([]), back, now_ns)
         if result.hang is not None:
             self._hang = result.hang, now_ns + result.hang.seconds * NS_PER_S
         if result.unplug_s is not None:
             self._unplug_now()
             self._replug_ns = now_ns + result.unplug_s * NS_PER_S
+
+    def _send_off(self, direction: Direction, of: Fate, parts: list[tuple[float, list[bytes]]], now_ns: int) -> None:
+        """Put pieces on their way, each after its delay in s and behind those that are on it."""
+        waiting = self._delayed[direction]
+        for delay_s, piece in parts:
+            due_ns = now_ns + round(delay_s * NS_PER_S) + self._line_ns(direction, self._content(piece), now_ns)
+            waiting.append((max(due_ns, waiting[-1][0]) if waiting else due_ns, of, piece))
 
     def _line_ns(self, direction: Direction, frames: list[bytes], now_ns: int) -> int:
         """Return how long the line takes, in ns, until the last bit of these bytes has passed."""
@@ -158,6 +173,7 @@ class Wire(ABC):
     def _lose_what_is_on_its_way(self) -> None:
         for waiting in self._delayed.values():
             waiting.clear()
+        self._overtaken.clear()
 
     # --- what each end does its own way -----------------------------------------------------------------------------
 

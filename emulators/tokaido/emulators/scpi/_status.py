@@ -176,9 +176,10 @@ class Status:
     questionable: Register = field(default_factory=Register)
 
     def add_error(self, code: int, text: str) -> None:
-        """Queue an error and set its event bit; an overflow sets its own too."""
+        """Queue an error and set its event bit; an overflow sets its own too. A string is ASCII (IEEE 488.2, 8.7.8)."""
+        said = "".join(sign if sign.isascii() and sign.isprintable() else "?" for sign in text)
         self.event |= event_bit(code)
-        self.event |= event_bit(self.errors.push(code, text))
+        self.event |= event_bit(self.errors.push(code, said))
 
     def byte(self, *, message_available: bool) -> int:
         """Return the status byte as *STB? has it, with the master summary in bit 6 (IEEE 488.2, 11.2.2)."""
