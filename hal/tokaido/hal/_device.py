@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
 from os import urandom
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
-from tokaido.hal._errors import ConfigurationError, TokaidoError
+from tokaido.hal._errors import ConfigurationError, DeviceTimeoutError, NotConnectedError, TokaidoError
 from tokaido.hal._numbers import real
 from tokaido.hal._readings import Reading, Telemetry, reading_of
-from tokaido.hal._values import Answer, Measured, Valued, encode
+from tokaido.hal._values import Answer, Measured, Query, Valued, encode
 
 if not TYPE_CHECKING:
     from tokaido.hal._records import dataclass
@@ -233,29 +234,28 @@ class Device(Valued):
         return self._ask_all()
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all that the device tells, ready for JSON; errors are recorded, whatever the device does."""
-        errors: list[str] = []
+        """Return all that the device tells, ready for JSON; errors are recorded, whatever the device does.
+
+        Once it does not answer, nothing more is asked: a device that hangs costs one deadline.
+        """
+        asked = _Asked()
         record: dict[str, Any] = {"name": self.name, "driver": type(self).__module__, "utc_ns": self._clock.utc_ns()}
-        try:
-            identity = self.identity()
+        identity = asked.of("", self.identity)
+        if identity is not None:
             record["identity"] = {key: getattr(identity, key) for key in Identity.__slots__}
-        except TokaidoError as error:
-            errors.append(str(error))
-        try:
-            readings = self.telemetry()
-        except TokaidoError as error:
-            errors.append(str(error))
-            readings = Telemetry({})
+        readings = asked.of("", self.telemetry) or Telemetry({})
         record["values"] = {path: reading.record() for path, reading in readings.items()}
         for name, query in self.queries().items():
-            try:
-                told = encode(self.ask(query))
-            except TokaidoError as error:
-                errors.append(f"{name}: {error}")
-                told = None
-            record.setdefault("states", {})[name] = told
-        record["errors"] = errors
+            record.setdefault("states", {})[name] = asked.of(name, partial(self._encoded, query))
+        self._describe(record, asked.of)
+        record["errors"] = asked.errors
         return record
+
+    def _encoded(self, query: Query[Any]) -> str:
+        return encode(self.ask(query))
+
+    def _describe(self, record: dict[str, Any], ask: Callable[[str, Callable[[], Any]], Any]) -> None:
+        """Add to a snapshot what a role has besides declared values; `ask` returns None where no answer comes."""
 
     def _owners(self) -> list[tuple[Valued, str, str]]:
         owners: list[tuple[Valued, str, str]] = [(self, "", "")]
@@ -279,3 +279,23 @@ def _takes(kind: type[Device], option: str) -> bool:
     from inspect import signature  # noqa: PLC0415 - for tests only
 
     return option in signature(kind).parameters
+
+
+class _Asked:
+    """Asks one thing after another for a snapshot, and notes the errors; of a device that is silent it asks no more."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self._silent = False
+
+    def of(self, name: str, ask: Callable[[], T]) -> T | None:
+        """Return an answer; None, and an error noted, if none comes."""
+        if self._silent:
+            return None
+        try:
+            return ask()
+        except TokaidoError as error:
+            self._silent = isinstance(error, (DeviceTimeoutError, NotConnectedError))
+            asked_no_more = "; nothing more was asked" if self._silent else ""
+            self.errors.append(f"{name}: {error}{asked_no_more}" if name else f"{error}{asked_no_more}")
+            return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.emulators import Bench, DeviceModel
+from tokaido.emulators.polatis import MatrixSwitchModel
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
 
 if TYPE_CHECKING:
@@ -134,3 +135,35 @@ def test_a_device_without_optical_ports_stands_in_the_dark() -> None:
     bench = Bench()
     bench.add("box", Dark())
     assert "box" not in bench.elements
+
+
+def test_the_monitors_of_a_switch_show_the_light_of_the_bench() -> None:
+    switch = MatrixSwitchModel("S1", inputs=4, outputs=4)
+    bench = Bench(seed=1, secrets="seeded")
+    bench.add("alice", TransmitterModel("TKTX0001", seed=1, secrets="seeded"))
+    bench.add("bob", ReceiverModel("TKRX0001", seed=1, secrets="seeded"))
+    bench.add("west", switch)
+    bench.join("alice", "west.in1", 0.5)
+    bench.join("west.out2", "bob", 0.25)
+    bench._transmitters["alice"].model.warm()
+    bench._receivers["bob"].model.warm()
+    bench.preshared_key("alice", "bob", load=True)
+
+    def shown() -> list[float]:
+        return [switch.optics.power_dbm("out", number, switch.now_ns) for number in (1, 2, 3)]
+
+    for _ in range(50):
+        bench.step(STEP_NS)
+    assert shown() == [-60.0] * 3
+    switch.optics.make({1: 2}, switch.now_ns)
+    for _ in range(20):
+        bench.step(STEP_NS)
+    lit_dbm = pytest.approx(-1.5 - switch.optics.loss_db(1, 2), abs=1e-6)
+    assert shown() == [-60.0, lit_dbm, -60.0]
+    switch.optics.make({1: 3}, switch.now_ns)
+    for _ in range(20):
+        bench.step(STEP_NS)
+    assert shown() == [-60.0, -60.0, pytest.approx(-1.5 - switch.optics.loss_db(1, 3), abs=1e-6)]
+    bench.unjoin("alice")
+    bench.step(STEP_NS)
+    assert shown() == [-60.0] * 3

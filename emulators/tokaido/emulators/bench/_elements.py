@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from tokaido.emulators._light import Band, SwitchModel
+from tokaido.emulators._model import DeviceModel
 from tokaido.hal import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tokaido.emulators.optics import Eavesdropper, Fibre
 
@@ -331,6 +332,12 @@ class SwitchPlace(Element):
         """The ports as a person reads them."""
         model = self.model
         return f"{self.name}.in1 to in{model.inputs}, {self.name}.out1 to out{model.outputs}"
+
+    def tell(self, powers_dbm: Mapping[str, float]) -> None:
+        """Tell the model which light enters it; the power in dBm is by full name of the port. Hold the model."""
+        if isinstance(self.model, DeviceModel):
+            own = {port: port.removeprefix(f"{self.name}.") for port in self.ports}
+            self.model.note_light({own[port]: dbm for port, dbm in powers_dbm.items() if port in own})
 
     def look(self) -> None:
         """Note how the mirrors stand now. Hold the model."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         ToshibaUnitName,
         UnitDevice,
     )
-    from tokaido.emulators.bench._elements import Element
+    from tokaido.emulators.bench._elements import Element, SwitchPlace
     from tokaido.emulators.bench._graph import Join
     from tokaido.emulators.bench._passages import Passage
     from tokaido.emulators.bench._path import LightPath
@@ -76,7 +76,7 @@ class Plant:
         self._units: dict[str, UnitPlaceOnBench] = {}
         self._others: list[SharedModel] = []
         self._by_hand: list[SharedModel] = []
-        self._told: list[tuple[SharedModel, Passage]] = []
+        self._told: list[tuple[SharedModel, Passage | SwitchPlace]] = []
         self._now_ns = 0
         self._started = False
         self._directory = directory

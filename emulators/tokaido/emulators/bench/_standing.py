@@ -33,7 +33,7 @@ class Standing:
         """The model as the transmitter that it is, or None."""
         self.detects: ReceiverUnit | None = None
         """The model as the receiver that it is, or None."""
-        self.told: Passage | None = None
+        self.told: Passage | SwitchPlace | None = None
         """The element, if it is to be told which light enters it."""
         self._name = name
         model.take_place(self)
@@ -49,7 +49,7 @@ class Standing:
 
     def switch(self, model: SwitchModel) -> None:
         """Light goes as its mirrors stand."""
-        self.element = SwitchPlace(self._name, model)
+        self.element = self.told = SwitchPlace(self._name, model)
 
     def transmitter(self, unit: DeviceModel) -> None:
         """Light begins in it."""

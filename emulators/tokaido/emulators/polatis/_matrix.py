@@ -125,6 +125,11 @@ class MatrixSwitchModel(ScpiModel):
         """Return the output (from 1) that an input's light leaves by now and the loss in dB, or None while dark."""
         return self.optics.light_path(input, self.now_ns)
 
+    def note_light(self, powers_dbm: Mapping[str, float]) -> None:
+        """Take note of the light that enters by the inputs, for the monitors: power in dBm by port, `in1` to `inN`."""
+        lit = {port.removeprefix("in"): dbm for port, dbm in powers_dbm.items() if port.startswith("in")}
+        self.optics.light_dbm = {int(number): dbm for number, dbm in lit.items()}
+
     def power_cycle(self) -> None:
         """Take the power away and give it back: the boot mode decides which map is there afterwards."""
         kept = {"DARK": {}, "REST": self._saved, "AUT": self.optics.pairs}[self.boot_mode]

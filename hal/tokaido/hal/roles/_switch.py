@@ -13,7 +13,6 @@ from tokaido.hal._errors import (
     OutcomeUnknownError,
     RangeError,
     RefusedError,
-    TokaidoError,
     TransportError,
     UnsupportedError,
     ValueTypeError,
@@ -25,7 +24,7 @@ from tokaido.hal.roles._switch_values import BootMode, PortState, SwitchCapabili
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.hal._readings import Reading
+    from tokaido.hal._readings import Reading, Telemetry
     from tokaido.hal.roles._interlocks import LightInterlock
 
 T = TypeVar("T")
@@ -227,12 +226,20 @@ class OpticalSwitch(Device):
         """
         raise self._lacks(SwitchCapability.BOOT_MODE)
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return all that the switch tells, ready for JSON, with its map and the states of its ports."""
+    def telemetry(self) -> Telemetry:
+        """Read every value; a switch whose driver declares none is asked who it is, so that one that hangs is found.
+
+        Raises:
+            TransportError: The device could not be asked at all.
+        """
+        readings = super().telemetry()
+        if not readings:
+            self.identity()
+        return readings
+
+    def _describe(self, record: dict[str, Any], ask: Callable[[str, Callable[[], Any]], Any]) -> None:
         from dataclasses import asdict  # noqa: PLC0415 - `inspect` comes with it, for snapshots alone
 
-        record = super().snapshot()
-        record["connections"] = connections = dict[str, Any]()
         asked: dict[str, Callable[[], Any]] = {
             "size": lambda: asdict(self.size()),
             "outputs_by_input": lambda: {str(i): o for i, o in sorted(self.connections().items())},
@@ -243,13 +250,7 @@ class OpticalSwitch(Device):
             asked["port_powers_dbm"] = lambda: {str(port): power.value for port, power in self.port_powers().items()}
         if SwitchCapability.BOOT_MODE in self.capabilities:
             asked["boot_mode"] = lambda: self.boot_mode().value
-        for key, ask in asked.items():
-            try:
-                connections[key] = ask()
-            except TokaidoError as error:
-                record["errors"].append(f"{key}: {error}")
-                connections[key] = None
-        return record
+        record["connections"] = {key: ask(key, question) for key, question in asked.items()}
 
     def add_interlock(self, interlock: LightInterlock) -> None:
         """Enforce an interlock from now on. A station does this for those in its file, at the receivers too."""
