@@ -241,7 +241,8 @@ def report_of(kind: type[hal.Unit], sub_channels: int, detector: type[hal.Detect
         for value in owner.values().values():
             if value.unsupported:
                 continue
-            text = {bool: "ON", hal.Shutter: "OPEN"}.get(value.kind, "1")
+            texts = {bool: "ON", hal.Shutter: "OPEN", str: '"00112233445566aa/4/KEY/1000"'}
+            text = texts.get(value.kind, "1")
             items.append(f"{prefix}{value.command},{text},0")
     device.close()
     return ",".join(items)

@@ -40,6 +40,7 @@ from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal._readings import LimitStatus, Quality, Reading, Telemetry
 from tokaido.hal.lazy import lazily
 from tokaido.hal.roles._alarms import Alarm, AlarmEvent, Severity
+from tokaido.hal.roles._ended_blocks import EndedBlock
 from tokaido.hal.roles._unit_values import (
     RUNNING,
     SETUP,
@@ -84,6 +85,7 @@ __all__ = [
     "DeviceError",
     "DeviceTimeoutError",
     "DriverEntry",
+    "EndedBlock",
     "Identity",
     "InterlockEntry",
     "InterlockError",

@@ -236,9 +236,10 @@ class Device(Valued):
     def snapshot(self) -> dict[str, Any]:
         """Return all that the device tells, ready for JSON; errors are recorded, whatever the device does.
 
-        Once it does not answer, nothing more is asked: a device that hangs costs one deadline.
+        After a question without an answer it is asked who it is, and nothing more if it does not answer that either: a
+        device that hangs costs one deadline, or two if it begins to meanwhile.
         """
-        asked = _Asked()
+        asked = _Asked(self.identity)
         record: dict[str, Any] = {"name": self.name, "driver": type(self).__module__, "utc_ns": self._clock.utc_ns()}
         identity = asked.of("", self.identity)
         if identity is not None:
@@ -284,8 +285,9 @@ def _takes(kind: type[Device], option: str) -> bool:
 class _Asked:
     """Asks one thing after another for a snapshot, and notes the errors; of a device that is silent it asks no more."""
 
-    def __init__(self) -> None:
+    def __init__(self, identity: Callable[[], Identity]) -> None:
         self.errors: list[str] = []
+        self._identity = identity
         self._silent = False
 
     def of(self, name: str, ask: Callable[[], T]) -> T | None:
@@ -295,7 +297,17 @@ class _Asked:
         try:
             return ask()
         except TokaidoError as error:
-            self._silent = isinstance(error, (DeviceTimeoutError, NotConnectedError))
+            self._silent = isinstance(error, (DeviceTimeoutError, NotConnectedError)) and not self._answers(ask)
             asked_no_more = "; nothing more was asked" if self._silent else ""
             self.errors.append(f"{name}: {error}{asked_no_more}" if name else f"{error}{asked_no_more}")
             return None
+
+    def _answers(self, asked: Callable[[], object]) -> bool:
+        """Return whether the device still says who it is, if that was not what it was asked."""
+        if asked == self._identity:
+            return False
+        try:
+            self._identity()
+        except TokaidoError:
+            return False
+        return True

@@ -63,6 +63,8 @@ class Reading(Generic[T]):
     """Fault limits, lowest and highest bearable value."""
     error: str = ""
     """Why there is no value."""
+    block: tuple[str, int] | None = None
+    """Session and number of the key block that it is a figure of, for figures of blocks of units that tell."""
 
     @property
     def limit_status(self) -> LimitStatus:
@@ -88,6 +90,7 @@ class Reading(Generic[T]):
             "operational": self.operational,
             "absolute": self.absolute,
             **({"error": self.error} if self.error else {}),
+            **({"session": self.block[0], "block": self.block[1]} if self.block else {}),
         }
 
 

@@ -293,5 +293,5 @@ def test_memory_does_not_grow_with_time_where_rows_do_not() -> None:
         tracemalloc.stop()
         return most
 
-    peak(1e4)
-    assert peak(8e4) < 1.2 * peak(1e4)
+    peak(4e3)
+    assert peak(3.2e4) < 1.2 * peak(4e3)

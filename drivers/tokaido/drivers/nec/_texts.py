@@ -58,6 +58,9 @@ def answer(text: str) -> Answer:
     Raises:
         ProtocolError: The text behind the comma is not an age.
     """
+    if text[:1] == '"':
+        value, *rest = fields_of(text)
+        return Answer(value, not_negative(float, ",".join(rest), "age")) if rest else Answer(value)
     value, comma, age = text.partition(",")
     aged = comma and not is_no_value(value)
     return Answer(value, not_negative(float, age, "age")) if aged else Answer(value)

@@ -54,6 +54,8 @@ class NecUnit(UnitDriver):
     key_blocks_committed = query(int, "KEY:COUN", field=1)
     """Get how many key blocks were committed since the unit came up."""
 
+    last_block = measured(str, "FETC:BLOC")
+    """Measure which block ended last, and how."""
     qber = measured(float, "FETC:QBER", unit="", operational=(0, 0.06), absolute=(0, 0.11))
     """Measure the error rate in the key basis over the last block, a fraction."""
     qber_check = measured(float, "FETC:QBER:CHEC", unit="", operational=(0, 0.06), absolute=(0, 0.11))

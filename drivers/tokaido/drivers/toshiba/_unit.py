@@ -48,6 +48,8 @@ class ToshibaUnit(UnitDriver):
     key_blocks_committed = query(int, "KEYS", field=1)
     """Get how many key blocks were committed since the unit came up."""
 
+    last_block = measured(str, "BLK:LAST")
+    """Measure which block ended last, and how."""
     qber = measured(float, "QBER", unit="", operational=(0, 0.06), absolute=(0, 0.11))
     """Measure the error rate in the key basis over the last block, a fraction."""
     qber_check = measured(float, "QBER:CHK", unit="", operational=(0, 0.06), absolute=(0, 0.11))

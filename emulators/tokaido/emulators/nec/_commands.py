@@ -193,6 +193,7 @@ COMMON: tuple[Command, ...] = (
     QueryRow("KEY:AUTHentication", "authentication_key_remaining", ".0f"),
     QueryRow("STATus:ALARm", "", listed=False),
     QueryRow("STATus:ALARm:LOG", "", listed=False, arguments=(1, 1)),
+    QueryRow("FETCh:BLOCk", "last_block"),
     QueryRow("FETCh:QBER", "qber", ".5f"),
     QueryRow("FETCh:QBER:CHECk", "qber_check", ".5f"),
     QueryRow("FETCh:RATE:SIFTed", "sifted_key_rate", ".0f"),

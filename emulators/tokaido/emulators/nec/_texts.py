@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from tokaido.emulators.scpi import ScpiError
@@ -9,6 +10,7 @@ from tokaido.emulators.scpi import ScpiError
 if TYPE_CHECKING:
     from tokaido.emulators.units import UnitReading
 
+_WORD: Final = re.compile("[A-Z][A-Z0-9_]*")
 NO_VALUE: Final = "9.91E37"
 """What stands for a value that cannot be given (SCPI-99 volume 1, 7.2.1.5: not a number)."""
 
@@ -25,10 +27,11 @@ def quoted(text: str) -> str:
 
 
 def reading_text(reading: UnitReading, digits: str) -> str:
-    """Return a reading: `0.0312`, `0.0312,12.5` if it is 12.5 s old, `OPEN`."""
+    """Return a reading: `0.0312`, `0.0312,12.5` if it is 12.5 s old, `OPEN`; other text is quoted."""
     if isinstance(reading.value, str):
-        return reading.value
-    shown = number(reading.value, digits)
+        shown = reading.value if _WORD.fullmatch(reading.value) else quoted(reading.value)
+    else:
+        shown = number(reading.value, digits)
     return shown if reading.age_s is None else f"{shown},{reading.age_s:.1f}"
 
 

@@ -140,7 +140,7 @@ class NecUnit(UnitModel):
         """Return what `FETCh:ALL?` lists: numbers, words, and None for what cannot be given."""
         values: dict[str, float | str | None] = {}
         for name, text, _ in self.panel.everything():
-            values[name] = None if text is None else (float(text) if text[-1].isdigit() else text)
+            values[name] = None if text is None else (float(text) if text[-1].isdigit() else text.strip('"'))
         return values
 
     def telemetry_ages(self) -> dict[str, float]:

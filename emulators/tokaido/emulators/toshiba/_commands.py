@@ -235,6 +235,7 @@ COMMON: tuple[Command, ...] = (
         integer=True,
     ),
     SettingRow("BAS", "key_basis_probability", "probability of the key basis at this unit", 0.5, 0.99, 0.82),
+    QueryRow("BLK:LAST", "last_block", "session/number/outcome/bits of the block that ended last"),
     QueryRow("QBER", "qber", "error rate in the key basis, last block", "", ".5f"),
     QueryRow("QBER:CHK", "qber_check", "error rate in the check basis, last block", "", ".5f"),
     QueryRow("RATE:SIFT", "sifted_key_rate", "sifted key-basis rate, last second", "bit/s", ".0f"),

@@ -63,7 +63,13 @@ class Interpreter:
         values: dict[str, float | str | None] = {}
         for name, text in self._listed():
             number = _AGED.fullmatch(text)
-            values[name] = None if text.startswith("!") else float(number[1]) if number and name != "SES" else text
+            values[name] = (
+                None
+                if text.startswith("!")
+                else float(number[1])
+                if number and name != "SES"
+                else text.partition("@")[0]
+            )
         return values
 
     def telemetry_ages(self) -> dict[str, float]:
@@ -153,9 +159,7 @@ class Interpreter:
 
 def _text(reading: UnitReading, digits: str) -> str:
     """Return a reading in the form of the page: `0.0312`, `0.0312@12.5`, `OPEN`."""
-    if isinstance(reading.value, str):
-        return reading.value
-    shown = format(reading.value, digits)
-    if float(shown) == 0:  # no "-0.0"
+    shown = reading.value if isinstance(reading.value, str) else format(reading.value, digits)
+    if isinstance(reading.value, float) and float(shown) == 0:  # no "-0.0"
         shown = shown.removeprefix("-")
     return shown if reading.age_s is None else f"{shown}@{reading.age_s:.1f}"

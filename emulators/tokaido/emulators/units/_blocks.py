@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from tokaido.emulators.units._budget import LOW_BLOCKS, Attempts
 from tokaido.emulators.units._readings import UnitReading, no_data
-from tokaido.emulators.units._session import BlockOutcome, Session
+from tokaido.emulators.units._session import BlockOutcome, LastBlock, Session
 from tokaido.hal import KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal.authentication import PADS_PER_BLOCK
 
@@ -105,6 +105,7 @@ class Blocks:
         """Proofs and blocks that cost authentication key for nothing."""
         self._tags_seen = 0
         self._qber_degrades = False
+        self._last: LastBlock | None = None
         self.forget_measurements()
 
     # --- authentication key ------------------------------------------------------------------------------------------
@@ -163,6 +164,7 @@ class Blocks:
         """Begin a session that the peer agreed to. Figures of blocks of an earlier one are told no more."""
         self.session = session
         self._measured.clear()
+        self._last = None
         if self._unit.links.pool is not None:
             self._unit.links.pool.forget_claims()
             self._tags_seen = self._unit.links.pool.tags_spent
@@ -203,20 +205,17 @@ class Blocks:
                 outcome.key.wipe()
             return
         now_ns = self._unit.now_ns
+        late = self._last is not None and outcome.number <= self._last.number  # locked away after it was accepted
         self._note_tags(in_vain=outcome.verdict != "accepted")
         key, pool = outcome.key, self._unit.links.pool
         if key is not None and pool is not None:
             key = pool.claim(key)
         if key is not None and outcome.facts is not None:
             self._store(session.id, outcome.facts, key)
-        secret_key_rate = session.secret_key_rate(now_ns, key.bits if key is not None else 0)
-        if outcome.key is not None or "secret_key_rate" in self._measured:  # a block without a key lowers it
-            self._measure("secret_key_rate", secret_key_rate)
-        self._measure("qber", outcome.qber)
-        self._measure("qber_check", outcome.qber_check)
-        self._measure("reconciliation_efficiency", outcome.efficiency)
-        self._measure("ones_share", outcome.ones)
-        self._follow_qber(outcome.qber)
+        if late:
+            self._locked_away(outcome.number)
+        else:
+            self._note_figures(session, outcome, key.bits if key is not None else 0)
         if outcome.verdict == "accepted":
             self._unit.alarms.clear("EC_FAIL")
             self._unit.alarms.clear("NO_KEY")
@@ -228,6 +227,24 @@ class Blocks:
             self._unit.raise_alarm(outcome.verdict)
         if not self.attempts.left(now_ns):
             self.end_session()
+
+    def _note_figures(self, session: Session, outcome: BlockOutcome, bits: int) -> None:
+        """Tell the figures of the block that ended now, and none of another one."""
+        now_ns = self._unit.now_ns
+        rate = session.secret_key_rate(now_ns, bits)
+        if outcome.key is not None or "secret_key_rate" in self._measured:  # a block without a key lowers it
+            self._measured["secret_key_rate"] = now_ns, rate
+        self._measured["qber"] = now_ns, outcome.qber
+        self._measured["qber_check"] = now_ns, outcome.qber_check
+        self._measured["reconciliation_efficiency"] = now_ns, outcome.efficiency
+        self._measured["ones_share"] = now_ns, outcome.ones
+        self._last = LastBlock.of(session, outcome, bits, now_ns)
+        self._follow_qber(outcome.qber)
+
+    def _locked_away(self, number: int) -> None:
+        """Take note that an accepted block is locked away; the figures are those of the last block, which it may be."""
+        if self._last is not None and self._last.number == number:
+            self._last = replace(self._last, outcome="QUARANTINE", bits=0)
 
     def _note_tags(self, *, in_vain: bool) -> None:
         """Note the tags that were made since the last block; without a key, they are an attempt that failed."""
@@ -264,7 +281,8 @@ class Blocks:
             session = self.session
             if session is not None:
                 session.name(f"{self._unit.seed}")
-                self.block_ended(session, _BLOCK_FAULTS[name])
+                number = 1 if self._last is None else self._last.number + 1
+                self.block_ended(session, replace(_BLOCK_FAULTS[name], number=number))
 
     def _alter_oldest(self) -> None:
         """Let the memory of the oldest block fail; without one, of an imagined block."""
@@ -326,12 +344,9 @@ class Blocks:
     def forget_measurements(self) -> None:
         """Know nothing of earlier blocks: the unit was switched on."""
         self._measured: dict[str, tuple[int, float]] = {}
+        self._last = None
         self._sifted: deque[tuple[int, int]] = deque()
         self._reference = 0.0
-
-    def _measure(self, name: str, value: float) -> None:
-        if not math.isnan(value):
-            self._measured[name] = self._unit.now_ns, value
 
     def reading(self, name: str) -> UnitReading:
         """Return a reading of keys and blocks.
@@ -351,7 +366,13 @@ class Blocks:
                 if name not in self._measured:
                     raise no_data("no block was finished yet")
                 measured_ns, value = self._measured[name]
+                if math.isnan(value):
+                    raise no_data("the last block ended before it was measured")
                 return UnitReading(value, (self._unit.now_ns - measured_ns) / 1e9)
+            case "last_block":
+                if self._last is None:
+                    raise no_data("no block was finished yet")
+                return UnitReading(self._last.text, (self._unit.now_ns - self._last.ended_ns) / 1e9)
             case _:
                 raise KeyError(name)
 

@@ -47,6 +47,30 @@ class BlockOutcome:
             raise ValueError("a key and its facts come together")
 
 
+@dataclass(frozen=True, slots=True)
+class LastBlock:
+    """What a unit tells of the block that ended last."""
+
+    session: str
+    number: int
+    outcome: str
+    """"KEY", "DROPPED", "ENDED", or the alarm that it raised."""
+    bits: int
+    """Bits of its key that are handed out; 0 without one."""
+    ended_ns: int
+
+    @classmethod
+    def of(cls, session: Session, outcome: BlockOutcome, bits: int, now_ns: int) -> LastBlock:
+        """Return what is told of a block of a session that has its name."""
+        word = "KEY" if outcome.verdict == "accepted" else outcome.verdict.upper()
+        return cls(session.id or "-", outcome.number, word, bits, now_ns)
+
+    @property
+    def text(self) -> str:
+        """Session, number, outcome and bits, in one word of the wire."""
+        return f"{self.session}/{self.number}/{self.outcome}/{self.bits}"
+
+
 DETECTOR_RATIO: Final = 0.95
 """Smaller over larger efficiency of a receiver's two detectors, at least: what units state of it, and charge for."""
 RATE_BLOCKS: Final = 8

@@ -36,6 +36,8 @@ class UnitState(Enum):
 
 RUNNING = frozenset({UnitState.RUN, UnitState.TRACK, UnitState.DEGRADED})
 """States in which keys are exchanged."""
+MAKING: Final = RUNNING | {UnitState.ALIGN, UnitState.REALIGN}
+"""States in which blocks end, or that lead to them by themselves."""
 SETUP = frozenset({UnitState.OFF, UnitState.WARMUP, UnitState.AUTH, UnitState.STANDBY})
 """States in which settings may be changed."""
 STUCK = frozenset({UnitState.FAULT, UnitState.SECURITY_HOLD})

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from tokaido.hal._device import Device, Part
 from tokaido.hal._errors import DeviceTimeoutError, StateError, ValueTypeError
 from tokaido.hal._numbers import real
+from tokaido.hal._readings import Telemetry
 from tokaido.hal._values import Measured, Query, Setting, measured, query, setting
+from tokaido.hal.roles._ended_blocks import EndedBlock, belonging, next_block
 from tokaido.hal.roles._interlocks import OPENING, watched
 from tokaido.hal.roles._unit_values import (
     STUCK,
@@ -53,6 +55,8 @@ class Unit(Device):
     session: Query[str] = query(str)
     """Ask for the id of the key session, the same at both ends; "-" when there is none."""
 
+    last_block: Measured[str] = Measured(str, None, unsupported="it does not tell which block its figures are of")
+    """Measure which block ended last, and how: session/number/outcome/bits of key. `wait_for_block` reads it."""
     qber: Measured[float] = measured(float, unit="")
     """Measure the error rate in the key basis over the last block, a fraction."""
     qber_check: Measured[float] = measured(float, unit="")
@@ -177,6 +181,33 @@ class Unit(Device):
     @abstractmethod
     def telemetry_stream(self, interval: float, timeout: float) -> Iterator[TelemetryEvent]:
         """Subscribe to readings and alarms every `interval` s, until none comes for `timeout` s."""
+
+    def telemetry(self) -> Telemetry:
+        """Read every value, bulk first; figures of the last block say which one that was (`Reading.block`).
+
+        A value that the device cannot give is a reading of quality BAD with the reason; it spoils no other.
+
+        Raises:
+            TransportError: The device could not be asked at all.
+        """
+        return belonging(super().telemetry())
+
+    def wait_for_block(self, timeout: float, *, poll: float = 0.1) -> EndedBlock:
+        """Wait until a block ends that had not ended when this was called, and return it with its figures.
+
+        A block that gave no key is returned as well: `outcome` says why. Where blocks end faster than the unit is
+        asked, it is the newest one.
+
+        Args:
+            timeout: How long to wait at most, in s.
+            poll: How long to leave the unit alone between two questions, in s.
+
+        Raises:
+            StateError: The unit is in a state, or went to one, in which it makes no blocks.
+            DeviceTimeoutError: No block ended within `timeout` s.
+            UnsupportedError: The unit does not tell which block its figures are of.
+        """
+        return next_block(self, self._clock, real(timeout, "timeout"), real(poll, "poll"))
 
     def wait_for(self, *states: UnitState, timeout: float, poll: float = 0.1) -> UnitState:
         """Wait until the unit is in one of `states` and return it.
