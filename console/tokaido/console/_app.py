@@ -21,6 +21,7 @@ from tokaido.console._rate_options import (
     PulsesOption,
     SettingsOption,
 )
+from tokaido.console._settings_app import settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +31,7 @@ app = typer.Typer(
     help="Drive quantum key distribution units, and emulate them. The unit protocols are Tokaido's own inventions.",
 )
 app.add_typer(plots, name="plot")
+app.add_typer(settings, name="settings")
 
 DeviceArgument = Annotated[
     str,

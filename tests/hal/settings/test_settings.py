@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ def stack() -> Iterator[ExitStack]:
 def opened(stack: ExitStack, driver: str, **options: Any) -> Any:
     box = stack.enter_context(launch(driver, wire_end=IN_PROCESS.get(driver, "emu"), **options))
     return stack.enter_context(hal.Device.open(driver, **box.resources))
+
+
+def with_values(saved: Settings, **values: Any) -> Settings:
+    ((name, found),) = saved.devices.items()
+    return Settings({name: replace(found, values={**found.values, **values})})
 
 
 def orders(device: hal.Device, stack: ExitStack) -> list[str]:
@@ -248,9 +254,9 @@ def test_settings_of_another_device_are_refused_unless_told(stack: ExitStack) ->
     one.attenuation = 31
     saved = save(one)
     told = orders(two, stack)
-    with pytest.raises(hal.ConfigurationError, match="those of serial number TKTX0001, and its serial number is TKTX0002"):
+    with pytest.raises(hal.ConfigurationError, match="number TKTX0001, and its serial number is TKTX0002"):
         saved.restore(two)
-    with pytest.raises(hal.ConfigurationError, match="those of driver toshiba.transmitter, and its driver is nec"):
+    with pytest.raises(hal.ConfigurationError, match=r"those of driver toshiba\.transmitter, and its"):
         saved.restore(opened(stack, "nec.transmitter"))
     assert told == []
     saved.restore(two, other_device=True)
@@ -281,10 +287,8 @@ def test_what_a_device_does_not_take_is_told_at_once_and_nothing_is_sent(tmp_pat
 )
 def test_a_map_that_a_switch_cannot_have_is_a_mistake(path: str, bad: Any, stack: ExitStack) -> None:
     switch = opened(stack, "polatis.matrix", inputs=2, outputs=2)
-    found = save(switch).devices["polatis.matrix"]
-    found.values[path] = bad  # type: ignore[index]  # pyright: ignore[reportIndexIssue]
     with pytest.raises(hal.ConfigurationError, match=f"polatis.matrix, {path}"):
-        Settings({"polatis.matrix": found}).restore(switch)
+        with_values(save(switch), **{path: bad}).restore(switch)
 
 
 def test_nothing_is_restored_in_a_state_that_forbids_it() -> None:
@@ -338,10 +342,7 @@ def test_a_failure_in_the_middle_says_what_was_set_and_what_was_not(stack: ExitS
 def test_what_is_refused_for_good_ends_the_restore(stack: ExitStack) -> None:
     tx = opened(stack, "toshiba.transmitter")
     tx.signal_mean_photon_number = 0.5
-    saved = save(tx)
-    found = saved.devices["toshiba.transmitter"].values
-    found["decoy_mean_photon_number"] = 0.01  # type: ignore[index]  # pyright: ignore[reportIndexIssue]
-    found["vacuum_mean_photon_number"] = 0.01  # type: ignore[index]  # pyright: ignore[reportIndexIssue]
+    saved = with_values(save(tx), decoy_mean_photon_number=0.01, vacuum_mean_photon_number=0.01)
     with pytest.raises(RestoreError, match="the decoy intensity must be below the signal's and above the vacuum's"):
         saved.restore(tx)
 
@@ -363,19 +364,23 @@ def station(stack: ExitStack, *drivers: str) -> hal.Station:
     found = {}
     for number, driver in enumerate(drivers):
         box = stack.enter_context(launch(driver, wire_end=IN_PROCESS.get(driver, "emu")))
-        resources = {name: hal.Resource.parse(text) for name, text in box.resources.items()}
+        resources = {name: hal.Resource.parse(str(text)) for name, text in box.resources.items()}
         found[f"d{number}"] = hal.DeviceEntry(name=f"d{number}", driver=driver, resources=resources)
     return stack.enter_context(hal.Station("lab", found))
 
 
+def visited(lab: hal.Station, name: str) -> Any:
+    return lab.visit(name)
+
+
 def test_a_station_is_saved_and_restored_device_by_device_and_left_as_it_is(tmp_path: Path, stack: ExitStack) -> None:
     lab = station(stack, "toshiba.transmitter", "keysight.attenuator")
-    with lab.visit("d0") as tx, lab.visit("d1") as voa:
+    with visited(lab, "d0") as tx, visited(lab, "d1") as voa:
         tx.signal_mean_photon_number = 0.6
         voa.attenuation = 20
     save(lab).to_file(tmp_path / "lab.toml")
     saved = Settings.from_file(tmp_path / "lab.toml")
-    with lab.visit("d0") as tx, lab.visit("d1") as voa:
+    with visited(lab, "d0") as tx, visited(lab, "d1") as voa:
         tx.signal_mean_photon_number = 0.4
         voa.attenuation = 5
         blocked = voa.blocked
@@ -385,7 +390,7 @@ def test_a_station_is_saved_and_restored_device_by_device_and_left_as_it_is(tmp_
     ]
     assert saved.diff(lab) == ()
     lab.close()
-    with lab.visit("d1") as voa:
+    with visited(lab, "d1") as voa:
         assert (voa.attenuation, voa.blocked) == (20, blocked)
 
 
@@ -396,7 +401,7 @@ def test_settings_find_their_device_by_name_or_by_being_the_only_ones(stack: Exi
         assert both.diff(voa) == save(voa).diff(voa) == ()
         only = Settings({"elsewhere": both.devices["d0"]})
         assert only.diff(voa) == ()
-        with pytest.raises(hal.ConfigurationError, match="no settings of d0. There are of a, b"):
+        with pytest.raises(hal.ConfigurationError, match=r"no settings of d0\. There are of a, b"):
             Settings({"a": both.devices["d0"], "b": both.devices["d1"]}).diff(voa)
     with pytest.raises(hal.ConfigurationError, match="has no device 'elsewhere'"):
         only.restore(lab)

@@ -48,7 +48,7 @@ def _checked_map(switch: OpticalSwitch, to: Plain) -> dict[int, int]:
 
 
 def _join(switch: OpticalSwitch, to: Plain) -> None:
-    """Make the map what it was, by one command; the interlocks look at what is joined anew."""
+    """Make the map what it was, by one command; the interlocks look at the pairs that are new."""
     wanted = _checked_map(switch, to)
     changed = [source for source, target in switch.connections().items() if wanted.get(source) != target]
     switch.reroute(disconnect=changed, connect=wanted)

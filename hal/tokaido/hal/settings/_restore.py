@@ -69,7 +69,7 @@ def _failed(step: Step, steps: Sequence[Step], done: Sequence[Step], error: Toka
         failed=step.change,
         left=left,
         device=step.device.name,
-        remedy=error.remedy or "Remove the cause and restore again: what is set already is left alone",
+        remedy=error.remedy or "Remove the cause and restore again: settings that are in force already are left alone",
     )
 
 

@@ -58,6 +58,12 @@ class Settings:
 
         return cls(devices_in(path))
 
+    def to_text(self) -> str:
+        """Return what `to_file` writes."""
+        from tokaido.hal.settings._file import text_of  # noqa: PLC0415 - for files alone
+
+        return text_of(self.devices)
+
     def to_file(self, path: str | PathLike[str]) -> None:
         """Write the settings to a TOML file, over what was there; it is whole or as it was.
 
@@ -65,9 +71,8 @@ class Settings:
             TokaidoError: It could not be written.
         """
         from tokaido.hal.files import path_of, write_whole  # noqa: PLC0415 - for files alone
-        from tokaido.hal.settings._file import text_of  # noqa: PLC0415 - as above
 
-        write_whole(path_of(path, "the file of settings"), text_of(self.devices).encode("utf-8", "replace"))
+        write_whole(path_of(path, "the file of settings"), self.to_text().encode("utf-8", "replace"))
 
     def diff(self, target: Device | Station) -> tuple[Change, ...]:
         """Return where a device, or the devices of a station that were saved, differ from these settings.
@@ -97,7 +102,7 @@ class Settings:
     ) -> tuple[Change, ...]:
         """Set what differs, in a safe order, read all of it back, and return the changes in that order.
 
-        What makes less light comes first, over all devices of a station, and what makes more comes last. Before
+        Settings that make less light come first, over all devices of a station, and those that make more last. Before
         anything is sent, everything is checked: whose settings these are, what the devices take, and whether the state
         of each device allows what would be set. Interlocks are asked when their turn comes.
 
