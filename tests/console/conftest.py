@@ -24,6 +24,13 @@ class TablePeer(ReplayPeer):
         self.table = dict(table)
         self.orders: list[str] = []
         self.answering = True
+        self._announced = 0
+
+    def announce(self, text: str) -> None:
+        """Send an alarm line: "RAISED TAMPER CRITICAL the cover was opened"."""
+        self._announced += 1
+        line = f"!{self._announced:06X} {text}"
+        os.write(self._master, f"{line}*{zlib.crc32(f'{self.serial_number}{line}'.encode()):08X}\r\n".encode())
 
     def _answer(self, line: str) -> None:
         text, _, seal = line.rpartition("\x18")[2].removeprefix("#").rpartition("*")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import tokaido.hal as hal
-from tokaido.console._devices import opened, opened_station
+from tokaido.console._devices import opened, opened_station, to_station
 from tokaido.console._output import print_json, print_table
 from tokaido.hal.settings import Settings, shown
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 @contextmanager
 def _target(text: str, *, trace: bool) -> Iterator[Device | Station]:
     """Give the device that a text names, or the station whose file it is."""
-    if "#" in text or "@" in text:
-        with opened(text, trace=trace) as device:
-            yield device
-    else:
+    if to_station(text):
         with opened_station(text, trace=trace) as station:
             yield station
+    else:
+        with opened(text, trace=trace) as device:
+            yield device
 
 
 def save(text: str, output: Path | None, *, as_json: bool, trace: bool) -> None:

@@ -7,25 +7,17 @@ from typing import Annotated
 
 import typer
 
+from tokaido.console._options import JsonOption, TargetArgument, TraceOption
+
 settings = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Save the settings of devices to a file, compare them with it, and restore them.",
 )
 
-TargetArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="TARGET",
-        help="lab.toml for every device of a station, lab.toml#alice for one, or DRIVER@RESOURCE.",
-        show_default=False,
-    ),
-]
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="What `tokaido settings save` wrote.", show_default=False)
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-TraceOption = Annotated[bool, typer.Option("--trace", help="Print the bytes on the wire to stderr.")]
 
 
 @settings.command()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import tokaido.hal as hal
 from tokaido.console._devices import forced, opened
 from tokaido.console._orders import map_lines
-from tokaido.console._output import escaped, number, on_terminal, print_json, table, terminal
+from tokaido.console._output import escaped, number, on_terminal, print_error, print_json, table, terminal
 from tokaido.console._readings import brief, judgement, limits, quantity, style
 from tokaido.hal.driver import Setting, real_in, whole_in
 from tokaido.hal.files import write_whole
@@ -246,7 +246,7 @@ def monitor(
                 failed = False
             except hal.TransportError as error:
                 failed = True
-                print(f"{now} {error}", file=sys.stderr, flush=True)
+                print_error(error, as_json=True) if as_json else print(f"{now} {error}", file=sys.stderr, flush=True)
                 continue
             if as_json:
                 print_json({"utc": now, **sample.record()}, compact=True)
@@ -281,7 +281,7 @@ def _rounds(interval: float, count: int | None) -> Any:
 # --- snapshot ---------------------------------------------------------------------------------------------------------
 
 
-def snapshot(device_text: str, output: Path | None, *, trace: bool) -> None:
+def snapshot(device_text: str, output: Path | None, *, as_json: bool, trace: bool) -> None:
     """Print all that a device tells as JSON, or write it to a file."""
     with opened(device_text, trace=trace) as device:
         found = device.snapshot()
@@ -290,4 +290,7 @@ def snapshot(device_text: str, output: Path | None, *, trace: bool) -> None:
         return
     text = json.dumps(found, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
     write_whole(output, text.encode("utf-8", "backslashreplace"))
+    if as_json:
+        print_json({"file": str(output), "values": len(found["values"]), "errors": found["errors"]})
+        return
     print(f"{output}: {len(found['values'])} values of {found['name']}, {len(found['errors'])} errors")

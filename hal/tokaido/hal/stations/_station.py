@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device
 from tokaido.hal._errors import ConfigurationError, TokaidoError
+from tokaido.hal._near import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -156,7 +157,8 @@ class Station:
         """
         if name not in self.devices:
             raise ConfigurationError(
-                f"station {self.name} has no device {name!r}", remedy=f"It has {', '.join(self.devices) or 'none'}"
+                f"station {self.name} has no device {name!r}",
+                remedy=f"{did_you_mean(name, self.devices)}It has {', '.join(self.devices) or 'none'}",
             )
         return self.devices[name]
 
@@ -190,7 +192,8 @@ class Station:
         entry = self.links.get(name)
         if entry is None:
             raise ConfigurationError(
-                f"station {self.name} has no link {name!r}", remedy=f"It has {', '.join(self.links) or 'none'}"
+                f"station {self.name} has no link {name!r}",
+                remedy=f"{did_you_mean(name, self.links)}It has {', '.join(self.links) or 'none'}",
             )
         return Link(
             entry,
