@@ -148,7 +148,7 @@ class _Watched:
 def follow(text: str, *, interval: float, seconds: float | None, as_json: bool, trace: bool) -> int:
     """Print what is raised and cleared until Ctrl-C, or for `seconds`; 1 if a device did not answer the last time.
 
-    What stands in the beginning is told as raised. A device that does not answer is reported once, and asked again.
+    Alarms that stand in the beginning are told as raised. A device that falls silent is reported once, and asked again.
     """
     clock = hal.SYSTEM_CLOCK
     deadline = None if seconds is None else hal.Deadline(clock, seconds)

@@ -12,6 +12,7 @@ from tokaido.console._output import number, print_json, print_table
 if TYPE_CHECKING:
     from pathlib import Path
 
+
 def show_keys(text: str, *, names: bool, as_json: bool, trace: bool) -> None:
     """Print how many keys a unit holds, and what its pre-shared keys have left; with `names`, of which blocks.
 
