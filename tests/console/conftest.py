@@ -24,6 +24,8 @@ class TablePeer(ReplayPeer):
         self.table = dict(table)
         self.orders: list[str] = []
         self.answering = True
+        self.answers: Iterator[bool] = iter(())
+        """Whether it answers the questions for telemetry, one by one; it does when these have ended."""
         self._announced = 0
 
     def announce(self, text: str) -> None:
@@ -39,7 +41,7 @@ class TablePeer(ReplayPeer):
         if seal != f"{zlib.crc32(f'{secret}#{text}'.encode()):08X}":
             self.unexpected.append(line)
             return
-        if not self.answering:
+        if not self.answering or (command == "TEL?" and not next(self.answers, True)):
             return
         name, _, argument = command.partition(" ")
         if command == "IDN?":

@@ -86,14 +86,7 @@ def test_a_picture_says_what_is_in_it(tmp_path: Path, capsys: Capture) -> None:
 
 def test_a_round_without_answer_is_an_object_on_stderr(plug: Plug, capsys: Capture) -> None:
     peer = plug("T12-TX")
-    answers = iter([True, True, False])
-    plain = peer._answer
-
-    def answer(line: str) -> None:
-        peer.answering = "TEL?" not in line or next(answers, False)
-        plain(line)
-
-    peer._answer = answer  # type: ignore[method-assign]
+    peer.answers = iter([True, True, False])
     words = ["monitor", f"toshiba.transmitter@serial:{peer.port}", "--count", "2", "--interval", "0.05", "--json"]
     assert main(words) == 1
     shown = capsys.readouterr()

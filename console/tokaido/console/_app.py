@@ -251,14 +251,40 @@ def monitor(
     count: Annotated[
         int | None, typer.Option(parser=whole_number(1), help="Stop after so many readings.", show_default=False)
     ] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw them over time, in a window. Needs the extra `plot`.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="With --plot: the picture, .png or .svg, in the end.",
+            show_default=False,
+        ),
+    ] = None,
+    sparklines: Annotated[
+        bool, typer.Option("--sparklines", help="Draw them over time in the terminal's table.")
+    ] = False,
     as_json: LinesOption = False,
     trace: TraceOption = False,
 ) -> None:
     """Watch values of a device until Ctrl-C."""
-    from tokaido.console import _values  # noqa: PLC0415
+    from tokaido.console import _monitor  # noqa: PLC0415
 
     raise typer.Exit(
-        _values.monitor(device, values or [], interval=interval, count=count, as_json=as_json, trace=trace)
+        _monitor.monitor(
+            device,
+            values or [],
+            interval=interval,
+            count=count,
+            plot=plot,
+            output=output,
+            sparklines=sparklines,
+            as_json=as_json,
+            trace=trace,
+        )
     )
 
 
