@@ -24,6 +24,15 @@ class TablePeer(ReplayPeer):
         self.table = dict(table)
         self.orders: list[str] = []
         self.answering = True
+        self.answers: Iterator[bool] = iter(())
+        """Whether it answers the questions for telemetry, one by one; it does when these have ended."""
+        self._announced = 0
+
+    def announce(self, text: str) -> None:
+        """Send an alarm line: "RAISED TAMPER CRITICAL the cover was opened"."""
+        self._announced += 1
+        line = f"!{self._announced:06X} {text}"
+        os.write(self._master, f"{line}*{zlib.crc32(f'{self.serial_number}{line}'.encode()):08X}\r\n".encode())
 
     def _answer(self, line: str) -> None:
         text, _, seal = line.rpartition("\x18")[2].removeprefix("#").rpartition("*")
@@ -32,7 +41,7 @@ class TablePeer(ReplayPeer):
         if seal != f"{zlib.crc32(f'{secret}#{text}'.encode()):08X}":
             self.unexpected.append(line)
             return
-        if not self.answering:
+        if not self.answering or (command == "TEL?" and not next(self.answers, True)):
             return
         name, _, argument = command.partition(" ")
         if command == "IDN?":

@@ -103,13 +103,22 @@ def test_a_receiver_is_not_opened_at_the_shell_onto_light_that_is_joined(lab: st
 
 def test_a_link_is_moved_stopped_aligned_and_started_at_the_shell(lab: str, capsys: Capture) -> None:
     field = f"{lab}#field"
-    assert main(["move", field, "A", "--no-start"]) == 0
+    assert main(["link", "status", field]) == 0
+    assert capsys.readouterr().out.startswith("field\tPENDING\tpath none\talice ")
+    assert main(["link", "move", field, "A", "--no-start"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[:3] == ["check", "prepare", "fence"]
     assert said[-1].startswith("link field from no path to A, fencing token ")
     assert main(["start", field]) == 0
     assert capsys.readouterr().out == "alice\tRUN\nbob\tRUN\n"
-    assert main(["move", field, "B", "--json"]) == 0
+    assert main(["link", "status", field, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "link": "field",
+        "path": "A",
+        "status": "ACTIVE",
+        "states": {"alice": "RUN", "bob": "RUN"},
+    }
+    assert main(["move", field, "B", "--json"]) == 0  # as it was called before
     found = json.loads(capsys.readouterr().out)
     assert (found["from"], found["to"], found["steps"][-1]["step"]) == ("A", "B", "start")
     assert main(["stop", f"{lab}#alice", f"{lab}#bob", "--json"]) == 0

@@ -21,19 +21,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     import sys  # noqa: PLC0415
 
-    from tokaido.console._app import app  # noqa: PLC0415
-    from tokaido.console._output import report  # noqa: PLC0415
+    from tokaido.console._app import MISUSE, app  # noqa: PLC0415
+    from tokaido.console._output import print_json_error, report  # noqa: PLC0415
 
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    as_json = "--json" in words
     try:
         try:
-            app(args=None if arguments is None else list(arguments), prog_name="tokaido")
+            ended = app(args=words, prog_name="tokaido", standalone_mode=not as_json)
         finally:
             sys.stdout.flush()  # an error is told here, and not when Python ends
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except MISUSE as error:  # by programs alone: for people, Typer prints it and ends
+        print_json_error(
+            {"type": type(error).__name__, "message": error.format_message(), "exit_code": error.exit_code}
+        )
+        return int(error.exit_code)
     except Exception as error:
-        code = report(error)
+        code = report(error, as_json=as_json)
         if code is None:
             raise
         return code
-    return 0
+    return ended if isinstance(ended, int) else 0

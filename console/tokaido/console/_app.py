@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
+from tokaido.console._alarm_app import alarm_commands
+from tokaido.console._link_app import links, move
 from tokaido.console._number_types import number, whole_number
+from tokaido.console._options import (
+    DeviceArgument,
+    ForceOption,
+    JsonOption,
+    LinesOption,
+    TraceOption,
+    UnitsArgument,
+    ValuesArgument,
+    WaitOption,
+)
 from tokaido.console._plot_app import plots
 from tokaido.console._rate_options import (
     PRESET_HELP,
@@ -21,41 +33,44 @@ from tokaido.console._rate_options import (
     PulsesOption,
     SettingsOption,
 )
+from tokaido.console._settings_app import settings
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Drive quantum key distribution units, and emulate them. The unit protocols are Tokaido's own inventions.",
 )
 app.add_typer(plots, name="plot")
-
-DeviceArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="DEVICE",
-        help="lab.toml#alice, or toshiba.transmitter@serial:/dev/qkd/TKTX0001 with ,keys=zmq:... behind it if needed.",
-        show_default=False,
-    ),
-]
-ValuesArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="VALUE", help="For example laser_power or detectors[0].bias; all if none is named."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-TraceOption = Annotated[bool, typer.Option("--trace", help="Print the bytes on the wire to stderr.")]
+app.add_typer(settings, name="settings")
+app.add_typer(links, name="link")
+app.add_typer(alarm_commands)
+app.command(hidden=True)(move)
+"""As it was called before there was `link`."""
 
 
-UnitsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="UNIT...",
-        help="Units, or a link of a station file for both of its units: lab.toml#field.",
-        show_default=False,
-    ),
-]
-WaitOption = Annotated[float, typer.Option(parser=number(0), help="Seconds that they may take; 0 waits for nothing.")]
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - 30 ms
+
+        print(f"tokaido {version('tokaido')}")
+        raise typer.Exit
+
+
+MISUSE: Final[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""What a command line that cannot be understood raises; Typer has no public name for it."""
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """Take what can stand before the command."""
+    del version  # its callback has ended it
+
+
 SeedOption = Annotated[
     int | None,
     typer.Option(
@@ -134,11 +149,6 @@ def read(
     from tokaido.console import _values  # noqa: PLC0415
 
     raise typer.Exit(_values.read(device, values or [], as_json=as_json, trace=trace))
-
-
-ForceOption = Annotated[
-    str, typer.Option("--force", metavar="WHY", help="Overrule an interlock; the reason is logged.")
-]
 
 
 @app.command("set", context_settings={"ignore_unknown_options": True})  # so that a negative number is not an option
@@ -233,22 +243,6 @@ def align(
 
 
 @app.command()
-def move(
-    link: Annotated[str, typer.Argument(metavar="LINK", help="For example lab.toml#field.", show_default=False)],
-    path: Annotated[str, typer.Argument(metavar="PATH", help="Name of the path to move to.", show_default=False)],
-    start: Annotated[
-        bool | None, typer.Option("--start/--no-start", help="Exchange keys afterwards. Default: if they did before.")
-    ] = None,
-    holder: Annotated[str, typer.Option(help="Who moves it, for others to read. Default: this program.")] = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Move a link to another path, whole or not at all."""
-    from tokaido.console import _orders  # noqa: PLC0415
-
-    _orders.move(link, path, start=start, holder=holder, as_json=as_json)
-
-
-@app.command()
 def monitor(
     device: DeviceArgument,
     values: ValuesArgument = None,
@@ -257,14 +251,40 @@ def monitor(
     count: Annotated[
         int | None, typer.Option(parser=whole_number(1), help="Stop after so many readings.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw them over time, in a window. Needs the extra `plot`.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="With --plot: the picture, .png or .svg, in the end.",
+            show_default=False,
+        ),
+    ] = None,
+    sparklines: Annotated[
+        bool, typer.Option("--sparklines", help="Draw them over time in the terminal's table.")
+    ] = False,
+    as_json: LinesOption = False,
     trace: TraceOption = False,
 ) -> None:
     """Watch values of a device until Ctrl-C."""
-    from tokaido.console import _values  # noqa: PLC0415
+    from tokaido.console import _monitor  # noqa: PLC0415
 
     raise typer.Exit(
-        _values.monitor(device, values or [], interval=interval, count=count, as_json=as_json, trace=trace)
+        _monitor.monitor(
+            device,
+            values or [],
+            interval=interval,
+            count=count,
+            plot=plot,
+            output=output,
+            sparklines=sparklines,
+            as_json=as_json,
+            trace=trace,
+        )
     )
 
 
@@ -274,12 +294,13 @@ def snapshot(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.", show_default=False)
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Say in JSON, too, which file was written.")] = False,
     trace: TraceOption = False,
 ) -> None:
     """Record all that a device tells, as JSON."""
     from tokaido.console import _values  # noqa: PLC0415
 
-    _values.snapshot(device, output, trace=trace)
+    _values.snapshot(device, output, as_json=as_json, trace=trace)
 
 
 SecondsOption = Annotated[float | None, typer.Option(parser=number(0), help="Stop by itself.", show_default=False)]
@@ -299,11 +320,12 @@ def record(
     ] = False,
     link: LinkOption = None,
     seconds: SecondsOption = None,
+    as_json: LinesOption = False,
 ) -> None:
     """Write down what goes over a device's wire while its driver asks everything. Keys are not recorded."""
     from tokaido.console import _transcripts  # noqa: PLC0415
 
-    _transcripts.record(device, output, serve=serve, link=link, seconds=seconds)
+    _transcripts.record(device, output, serve=serve, link=link, seconds=seconds, as_json=as_json)
 
 
 class ReplayOrder(StrEnum):
@@ -323,11 +345,12 @@ def replay(
     ] = ReplayOrder.ANY,
     paced: Annotated[bool, typer.Option("--paced", help="Answer as slowly as the device did.")] = False,
     seconds: SecondsOption = None,
+    as_json: LinesOption = False,
 ) -> None:
     """Serve a transcript as the device, until Ctrl-C."""
     from tokaido.console import _transcripts  # noqa: PLC0415
 
-    _transcripts.replay(file, link=link, order=order.value, paced=paced, seconds=seconds)
+    _transcripts.replay(file, link=link, order=order.value, paced=paced, seconds=seconds, as_json=as_json)
 
 
 @app.command()
@@ -339,22 +362,40 @@ def emulate(
         Path | None,
         typer.Option(metavar="SOCKET", help="Take orders at a Unix socket of mode 0600, too.", show_default=False),
     ] = None,
+    as_json: LinesOption = False,
 ) -> None:
     """Serve the devices of a station file, emulated, at exactly its resources, until Ctrl-C."""
     from tokaido.console._emulate import run_emulation  # noqa: PLC0415
 
-    run_emulation(station, seconds, seed, back_door)
+    run_emulation(station, seconds, seed, back_door, as_json=as_json)
+
+
+@app.command()
+def keys(
+    unit: DeviceArgument,
+    *,
+    names: Annotated[
+        bool, typer.Option("--names", help="Name the key blocks that wait. Needs keys=zmq:...; no other may draw then.")
+    ] = False,
+    as_json: JsonOption = False,
+    trace: TraceOption = False,
+) -> None:
+    """Show how many keys a unit holds, and for which links. No key is ever shown."""
+    from tokaido.console import _keys  # noqa: PLC0415
+
+    _keys.show_keys(unit, names=names, as_json=as_json, trace=trace)
 
 
 @app.command("curve-keys")
 def curve_keys(
     name: Annotated[str, typer.Argument(help="Whose keys, for example alice.", show_default=False)],
     directory: Annotated[Path, typer.Option(help="Where the two files go.")] = Path(),
+    as_json: JsonOption = False,
 ) -> None:
     """Make a CURVE key pair: NAME.key to give away and NAME.key_secret to keep."""
     from tokaido.console import _keys  # noqa: PLC0415
 
-    _keys.curve_keys(name, directory)
+    _keys.curve_keys(name, directory, as_json=as_json)
 
 
 @app.command()
@@ -405,11 +446,12 @@ def serve(
     seconds: Annotated[
         float | None, typer.Option(parser=number(0), help="End after so many seconds.", show_default=False)
     ] = None,
+    as_json: LinesOption = False,
 ) -> None:
     """Serve the devices of a station file to other programs, under CURVE, until Ctrl-C."""
     from tokaido.console import _serve  # noqa: PLC0415
 
-    _serve.serve(station, endpoint, seconds)
+    _serve.serve(station, endpoint, seconds, as_json=as_json)
 
 
 @app.command()

@@ -64,6 +64,21 @@ def _station_of(text: str) -> tuple[hal.Station, str]:
     return hal.Station.from_file(Path(path)), name
 
 
+def to_station(text: str) -> bool:
+    """Return whether a text names a whole station: its file, and no device behind it."""
+    return "#" not in text and _DIRECT.fullmatch(text) is None
+
+
+@contextmanager
+def opened_station(path: str, *, trace: bool = False) -> Iterator[hal.Station]:
+    """Give the station of a file; its devices are closed in the end, and left as they are."""
+    station = hal.Station.from_file(Path(path))
+    station.on_exit = "keep"
+    station.trace = _print_record if trace else None
+    with station:
+        yield station
+
+
 @contextmanager
 def named(
     text: str, *, trace: bool = False, sink: Callable[[TraceRecord], None] | None = None

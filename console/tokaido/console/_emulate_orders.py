@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 import tokaido.hal as hal
+from tokaido.console._output import tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,13 +42,15 @@ class Orders:
         back_door: A Unix socket that is made here, mode 0600, so that its owner alone gives orders. It takes a line an
             order and answers each with a line that begins with `ok` or `error`. The orders of a client that does not
             take its answers wait until it does. None for no such door.
+        as_json: Whether orders that are typed are answered in JSON.
 
     Raises:
         ConfigurationError: The socket cannot be made.
     """
 
-    def __init__(self, bench: Bench, back_door: Path | None = None) -> None:
+    def __init__(self, bench: Bench, back_door: Path | None = None, *, as_json: bool = False) -> None:
         self._bench = bench
+        self._as_json = as_json
         self._typed = b""
         try:
             self._input: int | None = sys.stdin.fileno()
@@ -98,7 +101,8 @@ class Orders:
         *lines, self._typed = (self._typed + typed).split(b"\n")
         for line in lines:
             if words := line.decode(errors="replace").split():
-                print(self.obey(words), flush=True)
+                answer = self.obey(words)
+                tell(answer, {"event": "answer", "answer": answer}, as_json=self._as_json)
 
     # --- the back door ------------------------------------------------------------------------------------------------
 

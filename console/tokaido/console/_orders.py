@@ -28,7 +28,7 @@ _UNIT_ORDERS: Final[dict[str, tuple[Callable[[hal.Unit], None], UnitState]]] = {
 def connect(text: str, source: int, target: int, *, force: str, as_json: bool, trace: bool) -> None:
     """Join an input of a switch to an output, and print the map that is in force afterwards."""
     with opened(text, trace=trace) as device:
-        switch = _in_role(device, hal.OpticalSwitch)
+        switch = in_role(device, hal.OpticalSwitch)
         switch.connect(source, target, force=force)
         _print_map(switch.connections(), as_json=as_json)
 
@@ -42,7 +42,7 @@ def disconnect(text: str, inputs: Sequence[int], *, everything: bool, as_json: b
     if bool(inputs) == everything:
         raise hal.ConfigurationError("which inputs are meant is not clear", remedy="Give inputs, or --all")
     with opened(text, trace=trace) as device:
-        switch = _in_role(device, hal.OpticalSwitch)
+        switch = in_role(device, hal.OpticalSwitch)
         if everything:
             switch.disconnect_all()
         else:
@@ -82,7 +82,7 @@ def order_units(verb: str, texts: Sequence[str], *, wait: float, force: str, as_
     order, goal = _UNIT_ORDERS[verb]
     with ExitStack() as stack:
         units = [
-            _in_role(stack.enter_context(opened(text, trace=trace)), hal.Unit)
+            in_role(stack.enter_context(opened(text, trace=trace)), hal.Unit)
             for several in texts
             for text in _units_of(several)
         ]
@@ -135,7 +135,28 @@ def move(text: str, to: str, *, start: bool | None, holder: str, as_json: bool) 
         print(report)
 
 
-def _in_role(device: Device, role: Callable[..., D]) -> D:
+def link_status(text: str, *, as_json: bool) -> None:
+    """Print a link's path, the states of its units, and its status; keys count that wait at either unit."""
+    with named(text) as (station, name):
+        link = station.link(name)
+        path = link.path()
+        units = link.transmitter, link.receiver
+        waiting = [waiting_blocks(unit) for unit in units]
+        status = link.status(keys_left=any(waiting))
+        states = {unit.name: unit.state().value for unit in units}
+    if as_json:
+        print_json({"link": name, "path": path, "status": status.value, "states": states})
+        return
+    print(f"{name}\t{status.value}\tpath {path or 'none'}", *(f"{unit} {s}" for unit, s in states.items()), sep="\t")
+
+
+def waiting_blocks(unit: hal.Unit) -> int | None:
+    """Return how many key blocks wait to be drawn; None for a unit that does not tell."""
+    query = unit.queries().get("key_blocks_waiting")
+    return None if query is None else unit.ask(query)
+
+
+def in_role(device: Device, role: Callable[..., D]) -> D:
     if not isinstance(role, type) or not isinstance(device, role):
         wanted = getattr(role, "__name__", role)
         raise hal.ConfigurationError(f"{device.name} is a {type(device).__name__}, and not a {wanted}")

@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.table import Table
+
+    from tokaido.hal import TokaidoError
 
 
 @contextlib.contextmanager
@@ -28,7 +32,7 @@ def standing_output() -> Iterator[None]:
         yield
 
 
-def report(error: Exception) -> int | None:
+def report(error: Exception, *, as_json: bool = False) -> int | None:
     """Print one of our errors to stderr and return the exit code for it; None if it is none of ours."""
     import tokaido.hal as hal  # noqa: PLC0415 - for what goes wrong alone
 
@@ -37,11 +41,52 @@ def report(error: Exception) -> int | None:
             return None
         drop_output()  # files of ours fail with an error of ours, so this is the output
         if not isinstance(error, BrokenPipeError):  # whose reader has all that it wants
-            print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
+            print_error(hal.TokaidoError(f"the output cannot be written: {error.strerror}"), as_json=as_json)
         return 1
+    print_error(error, as_json=as_json)
+    return _code(error)
+
+
+def print_error(error: TokaidoError, *, as_json: bool) -> None:
+    """Print one of our errors to stderr: as a sentence, or as one JSON object on one line."""
+    if as_json:
+        told = {
+            name: _plain(value)
+            for name, value in vars(error).items()
+            if name[:1] != "_" and value not in ("", None, ())
+        }
+        print_json_error({"type": type(error).__name__, "message": str(error), **told, "exit_code": _code(error)})
+        return
     mark = "\033[1;31merror:\033[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else "error:"
-    print(mark, error, file=sys.stderr)
+    print(mark, error, file=sys.stderr, flush=True)
+
+
+def print_json_error(error: Mapping[str, object]) -> None:
+    """Print what went wrong to stderr as `{"error": {...}}`, on one line."""
+    print(json.dumps({"error": error}, ensure_ascii=False), file=sys.stderr, flush=True)
+
+
+def _code(error: TokaidoError) -> int:
+    import tokaido.hal as hal  # noqa: PLC0415 - for what goes wrong alone
+
     return 2 if isinstance(error, hal.ConfigurationError) else 1
+
+
+def _plain(value: object) -> object:
+    """Return what an error has in it, ready for JSON: what is neither a number nor a text nor made of such, as text."""
+    from dataclasses import fields, is_dataclass  # noqa: PLC0415 - for what goes wrong alone
+
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (bool, int, float, str)) or value is None:
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list, frozenset)):
+        return [_plain(item) for item in value]
+    if is_dataclass(value):
+        return {member.name: _plain(getattr(value, member.name)) for member in fields(value)}
+    return str(value)
 
 
 def drop_output() -> None:
@@ -64,6 +109,14 @@ def terminal() -> Console:
 def print_json(value: object, *, compact: bool = False) -> None:
     """Print one JSON value: indented, or on one line."""
     print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=None if compact else 2), flush=True)
+
+
+def tell(sentence: str, facts: Mapping[str, object], *, as_json: bool) -> None:
+    """Print a sentence, or the facts in it as one JSON object on one line: for commands that go on for a while."""
+    if as_json:
+        print_json(facts, compact=True)
+    else:
+        print(sentence, flush=True)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
+from tokaido.console._output import tell
 from tokaido.console._plot_style import check_output, write_picture
 from tokaido.console._rate import RateRequest
 from tokaido.console._rate_links import asked, link_from_preset
@@ -33,7 +34,7 @@ def requests(presets: Sequence[str], *, method: str | None, **others: Any) -> li
     return [RateRequest(preset=name, method=own or method, **others) for name, _, own in named]
 
 
-def plot_rate_distance(requests: Sequence[RateRequest], longest_km: float, output: Path) -> None:
+def plot_rate_distance(requests: Sequence[RateRequest], longest_km: float, output: Path, *, as_json: bool) -> None:
     """Write secret rate against distance, with the published points of the presets that are drawn."""
     check_output(output)
     from tokaido.console._plot_rates import curves, draw_rate_distance  # noqa: PLC0415
@@ -42,17 +43,18 @@ def plot_rate_distance(requests: Sequence[RateRequest], longest_km: float, outpu
     names = {request.preset for request in requests}
     points = [point for point in published(names) if point.km <= longest_km]
     write_picture(draw_rate_distance(drawn, points, "Secret rate, calculated from expected counts"), output)
-    print(f"{output}: {len(drawn)} curves, {len(points)} published points")
+    facts = {"file": str(output), "curves": len(drawn), "published_points": len(points)}
+    tell(f"{output}: {len(drawn)} curves, {len(points)} published points", facts, as_json=as_json)
 
 
-def plot_qber(requests: Sequence[RateRequest], longest_km: float, output: Path) -> None:
+def plot_qber(requests: Sequence[RateRequest], longest_km: float, output: Path, *, as_json: bool) -> None:
     """Write error rates against distance."""
     check_output(output)
     from tokaido.console._plot_rates import curves, draw_qber  # noqa: PLC0415
 
     drawn = curves(requests, longest_km)
     write_picture(draw_qber(drawn, "Error rates of signal pulses, calculated"), output)
-    print(f"{output}: {len(drawn)} presets")
+    tell(f"{output}: {len(drawn)} presets", {"file": str(output), "presets": len(drawn)}, as_json=as_json)
 
 
 def plot_session(
@@ -69,6 +71,7 @@ def plot_session(
     hours: float,
     seed: int,
     output: Path,
+    as_json: bool,
 ) -> None:
     """Write a day of an emulated link."""
     check_output(output)
@@ -89,7 +92,17 @@ def plot_session(
     )
     write_picture(draw_session(day, title), output)
     bits = f"{day.secret_bits} secret bits in {len(day.blocks)} blocks"
-    print(f"{output}: {bits}, {len(day.alarms)} alarms, {day.share('RUN'):.1%} of the time in RUN")
+    tell(
+        f"{output}: {bits}, {len(day.alarms)} alarms, {day.share('RUN'):.1%} of the time in RUN",
+        {
+            "file": str(output),
+            "secret_bits": int(day.secret_bits),
+            "blocks": len(day.blocks),
+            "alarms": len(day.alarms),
+            "share_in_run": float(day.share("RUN")),
+        },
+        as_json=as_json,
+    )
 
 
 def published(presets: set[str | None]) -> list[PlacedPoint]:

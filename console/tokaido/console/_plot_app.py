@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tokaido.console._number_types import number, whole_number
+from tokaido.console._options import JsonOption
 from tokaido.console._rate_options import (
     AttackOption,
     BoundOption,
@@ -53,6 +54,7 @@ def rate_distance(
     attack: AttackOption = None,
     longest: LongestOption = 300.0,
     output: OutputOption = Path("rate-distance.png"),
+    as_json: JsonOption = False,
 ) -> None:
     """Draw secret rate against distance, with the published points of the presets that are drawn."""
     from tokaido.console import _plot  # noqa: PLC0415
@@ -66,7 +68,7 @@ def rate_distance(
         bound=bound,
         attack=attack,
     )
-    _plot.plot_rate_distance(requests, longest, output)
+    _plot.plot_rate_distance(requests, longest, output, as_json=as_json)
 
 
 @plots.command()
@@ -81,6 +83,7 @@ def qber(
     attack: AttackOption = None,
     longest: LongestOption = 200.0,
     output: OutputOption = Path("qber.png"),
+    as_json: JsonOption = False,
 ) -> None:
     """Draw error rates of both bases against distance, and where the key ends."""
     from tokaido.console import _plot  # noqa: PLC0415
@@ -94,7 +97,7 @@ def qber(
         bound=bound,
         attack=attack,
     )
-    _plot.plot_qber(requests, longest, output)
+    _plot.plot_qber(requests, longest, output, as_json=as_json)
 
 
 @plots.command()
@@ -119,6 +122,7 @@ def session(
     hours: Annotated[float, typer.Option(parser=number(), metavar="H", help="How long, from midnight on.")] = 24.0,
     seed: Annotated[int, typer.Option(parser=whole_number(0), help="Seed of drift and counts.")] = 1,
     output: OutputOption = Path("session.png"),
+    as_json: JsonOption = False,
 ) -> None:
     """Draw a day of an emulated link: error rates, rates, states and alarms."""
     from tokaido.console._plot import plot_session  # noqa: PLC0415
@@ -136,4 +140,5 @@ def session(
         hours=hours,
         seed=seed,
         output=output,
+        as_json=as_json,
     )

@@ -54,6 +54,15 @@ def check_output(path: Path) -> None:
         raise hal.ConfigurationError(
             f"{path} names no kind of picture that can be written", remedy=f"End it in {' or '.join(SUFFIXES)}"
         )
+    require_matplotlib()
+
+
+def require_matplotlib() -> None:
+    """Raise unless matplotlib is there.
+
+    Raises:
+        TokaidoError: It is not installed.
+    """
     try:
         import matplotlib  # noqa: F401, PLC0415 - pictures alone need it
     except ImportError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
-from tokaido.console._output import drop_output, print_json, print_table
+from tokaido.console._output import drop_output, print_json, print_table, tell
 from tokaido.console._signals import terminated_as_interrupt
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokaido.hal.sharing import HeldDevice
 
 
-def serve(path: Path, endpoint: str, seconds: float | None) -> None:
+def serve(path: Path, endpoint: str, seconds: float | None, *, as_json: bool) -> None:
     """Serve the devices of a station file until Ctrl-C, SIGTERM or SIGHUP, or for `seconds`.
 
     Raises:
@@ -27,17 +27,18 @@ def serve(path: Path, endpoint: str, seconds: float | None) -> None:
     with terminated_as_interrupt():
         try:
             with server_of(station, endpoint=endpoint) as server:
-                print(f"station {station.name} is served at {server.endpoint}")
-                for name, why in server.why_not.items():
-                    print(f"not served: {name}: {why}")
-                print("Ctrl-C ends it; the devices stay as they are", flush=True)
+                told = [f"station {station.name} is served at {server.endpoint}"]
+                told += [f"not served: {name}: {why}" for name, why in server.why_not.items()]
+                told += ["Ctrl-C ends it; the devices stay as they are"]
+                facts = {"event": "served", "station": station.name, "endpoint": server.endpoint}
+                tell("\n".join(told), {**facts, "not_served": dict(server.why_not)}, as_json=as_json)
                 deadline = None if seconds is None else hal.Deadline(hal.SYSTEM_CLOCK, seconds)
                 while deadline is None or not deadline.passed:
                     hal.SYSTEM_CLOCK.wait(0.2 if deadline is None else min(0.2, deadline.remaining_s))
         except KeyboardInterrupt:
             pass
     try:
-        print("ended; the devices are as they were", flush=True)
+        tell("ended; the devices are as they were", {"event": "ended"}, as_json=as_json)
     except OSError:  # the terminal is gone
         drop_output()
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import contextlib
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
 from tokaido.console._devices import opened, parse_device
-from tokaido.console._output import drop_output
+from tokaido.console._output import drop_output, tell
 from tokaido.console._signals import terminated_as_interrupt
 
 if TYPE_CHECKING:
     from tokaido.emulators.transcripts import Order, Terminal
 
 
-def record(device_text: str, output: Path, *, serve: bool, link: Path | None, seconds: float | None) -> None:
+_ENDS: Final = "Ctrl-C ends it"
+
+
+def record(
+    device_text: str, output: Path, *, serve: bool, link: Path | None, seconds: float | None, as_json: bool
+) -> None:
     """Write down what a device says to its driver or, with `serve`, to any other program.
 
     Raises:
@@ -37,19 +42,24 @@ def record(device_text: str, output: Path, *, serve: bool, link: Path | None, se
         try:
             if serve or link is not None:
                 with RawStream(way) as stream, Terminal(Recorded(stream, recorder), link) as terminal:
-                    print(f"{entry.name} is at {terminal.resource} now, and all that passes goes to {output}")
+                    tell(
+                        f"{entry.name} is at {terminal.resource} now, and all that passes goes to {output}\n{_ENDS}",
+                        {"event": "recording", "resource": str(terminal.resource), "file": str(output)},
+                        as_json=as_json,
+                    )
                     _serve(terminal, seconds)
             else:
                 with opened(device_text, sink=recorder) as device:
                     told = device.snapshot()
                 for mistake in told["errors"]:
-                    print(f"error: {mistake}")
+                    tell(f"error: {mistake}", {"event": "error", "message": mistake}, as_json=as_json)
         finally:
             recorder.close()
-            _say(f"{recorder.records} records in {output}")
+            facts = {"event": "ended", "file": str(output), "records": recorder.records}
+            _say(f"{recorder.records} records in {output}", facts, as_json=as_json)
 
 
-def replay(file: Path, *, link: Path | None, order: Order, paced: bool, seconds: float | None) -> None:
+def replay(file: Path, *, link: Path | None, order: Order, paced: bool, seconds: float | None, as_json: bool) -> None:
     """Serve a transcript as the device, on a pseudo-terminal.
 
     Raises:
@@ -69,21 +79,30 @@ def replay(file: Path, *, link: Path | None, order: Order, paced: bool, seconds:
     port = ReplayPort(script, hal.SYSTEM_CLOCK, paced=paced)
     with Terminal(Replayed(port), link) as terminal:
         driver = transcript.driver or "DRIVER"
-        print(f"{len(script.exchanges)} exchanges of {driver}, recorded {transcript.recorded_utc or 'some time'}")
-        print(f"in another terminal: tokaido identify {driver}@{terminal.resource}")
+        tell(
+            f"{len(script.exchanges)} exchanges of {driver}, recorded {transcript.recorded_utc or 'some time'}\n"
+            f"in another terminal: tokaido identify {driver}@{terminal.resource}\n{_ENDS}",
+            {
+                "event": "replaying",
+                "resource": str(terminal.resource),
+                "driver": transcript.driver,
+                "recorded_utc": transcript.recorded_utc,
+                "exchanges": len(script.exchanges),
+            },
+            as_json=as_json,
+        )
         _serve(terminal, seconds)
     for line in sorted(missed):
-        _say(f"not in the transcript: {line!r}")
+        _say(f"not in the transcript: {line!r}", {"event": "missing", "line": repr(line)}, as_json=as_json)
 
 
 def _serve(terminal: Terminal, seconds: float | None) -> None:
-    print("Ctrl-C ends it", flush=True)
     with terminated_as_interrupt(), contextlib.suppress(KeyboardInterrupt):
         terminal.serve(math.inf if seconds is None else seconds)
 
 
-def _say(text: str) -> None:
+def _say(text: str, facts: dict[str, object], *, as_json: bool) -> None:
     try:
-        print(text, flush=True)
+        tell(text, facts, as_json=as_json)
     except OSError:  # the terminal is gone
         drop_output()

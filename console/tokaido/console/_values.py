@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +17,8 @@ from tokaido.hal.driver import Setting, real_in, whole_in
 from tokaido.hal.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from rich.console import RenderableType
     from rich.table import Table
 
     from tokaido.hal import Device, Reading
@@ -85,7 +82,7 @@ def read(device_text: str, wanted: Sequence[str], *, as_json: bool, trace: bool)
         print_json(sample.record())
     elif on_terminal():
         screen = terminal()
-        screen.print(_table(sample, name, screen.width))
+        screen.print(sample_table(sample, name, screen.width))
     else:
         for path, state in sample.states.items():
             print(f"{path}\t{state}")
@@ -131,8 +128,10 @@ def _with_map(sample: Sample, switch: hal.OpticalSwitch) -> Sample:
     return Sample(states, readings, switch.connections())
 
 
-def _table(sample: Sample, name: str, width: int, *, most: int | None = None) -> Table:
-    """Return the table of a sample for a terminal of that width, of `most` rows at most."""
+def sample_table(
+    sample: Sample, name: str, width: int, *, most: int | None = None, sparks: Mapping[str, str] | None = None
+) -> Table:
+    """Return the table of a sample for a terminal of that width, of `most` rows at most; `sparks` by value."""
     if not sample.readings:
         grid = table("state", "answer", title=escaped(name))
         for path, state in sample.states.items():
@@ -149,6 +148,7 @@ def _table(sample: Sample, name: str, width: int, *, most: int | None = None) ->
         "reading",
         "limits",
         "quality",
+        *(() if sparks is None else ("course",)),
         title=escaped(f"{name}: {states}" if states else name),
         whole=3 if width >= 76 else 0,
     )
@@ -156,7 +156,9 @@ def _table(sample: Sample, name: str, width: int, *, most: int | None = None) ->
     _add_map(grid, sample, "", "")
     shown = list(sample.readings.items())
     for path, reading in shown[:most]:
-        grid.add_row(escaped(path), quantity(reading), limits(reading), escaped(brief(reading)), style=style(reading))
+        spark = () if sparks is None else (sparks.get(path, ""),)
+        cells = (escaped(path), quantity(reading), limits(reading), escaped(brief(reading)), *spark)
+        grid.add_row(*cells, style=style(reading))
     if most is not None and len(shown) > most:
         grid.caption = f"{len(shown) - most} more: name the values to watch, or enlarge the window"
     return grid
@@ -211,77 +213,10 @@ def _typed(value: Measured[Any], path: str, text: str) -> Any:
         raise hal.ConfigurationError(f"{path} takes {wanted}, not {text!r}", remedy="Nothing was sent") from None
 
 
-# --- monitor ----------------------------------------------------------------------------------------------------------
-
-
-def monitor(
-    device_text: str, wanted: Sequence[str], *, interval: float, count: int | None, as_json: bool, trace: bool
-) -> int:
-    """Show values again and again until Ctrl-C, or `count` times; 1 if the last time failed.
-
-    A device that does not answer is reported and asked again.
-    """
-    failed = False
-    with opened(device_text, trace=trace) as device:
-        take(device, wanted)  # a misspelt name ends it here
-        if on_terminal() and not as_json:
-            from rich.live import Live  # noqa: PLC0415
-
-            screen = terminal()
-            with Live(console=screen, auto_refresh=False, vertical_overflow="crop") as live:
-                last: RenderableType = ""
-                for round_ in _rounds(interval, count):
-                    try:
-                        last = _table(take(device, wanted), device.name, screen.width, most=max(screen.height - 8, 1))
-                        failed = False
-                        live.update(last, refresh=True)
-                    except hal.TransportError as error:
-                        failed = True
-                        live.update(_with_error(last, round_, error), refresh=True)
-            return int(failed)
-        for _ in _rounds(interval, count):
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            try:
-                sample = take(device, wanted)
-                failed = False
-            except hal.TransportError as error:
-                failed = True
-                print(f"{now} {error}", file=sys.stderr, flush=True)
-                continue
-            if as_json:
-                print_json({"utc": now, **sample.record()}, compact=True)
-            else:
-                fields = [f"{path}={state}" for path, state in sample.states.items()]
-                fields += [f"{path}={quantity(reading)}" for path, reading in sample.readings.items()]
-                if sample.connections is not None:
-                    pairs = ",".join(f"{source}:{target}" for source, target in sorted(sample.connections.items()))
-                    fields.append(f"map={pairs or 'empty'}")
-                print(now, *fields, flush=True)
-    return int(failed)
-
-
-def _with_error(last: RenderableType, round_: int, error: hal.TokaidoError) -> RenderableType:
-    from rich.console import Group  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    return Group(Text(f"round {round_}: {error}", style="bold red"), last)
-
-
-def _rounds(interval: float, count: int | None) -> Any:
-    """Yield round numbers from 1, one each `interval` s."""
-    start_ns, round_ = hal.SYSTEM_CLOCK.monotonic_ns(), 0
-    while count is None or round_ < count:
-        if round_:
-            due_s = round_ * interval - (hal.SYSTEM_CLOCK.monotonic_ns() - start_ns) / hal.NS_PER_S
-            hal.SYSTEM_CLOCK.wait(max(due_s, 0.0))
-        round_ += 1
-        yield round_
-
-
 # --- snapshot ---------------------------------------------------------------------------------------------------------
 
 
-def snapshot(device_text: str, output: Path | None, *, trace: bool) -> None:
+def snapshot(device_text: str, output: Path | None, *, as_json: bool, trace: bool) -> None:
     """Print all that a device tells as JSON, or write it to a file."""
     with opened(device_text, trace=trace) as device:
         found = device.snapshot()
@@ -290,4 +225,7 @@ def snapshot(device_text: str, output: Path | None, *, trace: bool) -> None:
         return
     text = json.dumps(found, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
     write_whole(output, text.encode("utf-8", "backslashreplace"))
+    if as_json:
+        print_json({"file": str(output), "values": len(found["values"]), "errors": found["errors"]})
+        return
     print(f"{output}: {len(found['values'])} values of {found['name']}, {len(found['errors'])} errors")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from enum import Enum
     from types import TracebackType
 
+    from tokaido.hal._further_settings import FurtherSetting
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._trace import TraceRecord
     from tokaido.hal.transports._transport import Transport
@@ -136,6 +137,7 @@ class Device(Valued):
             clock=clock,
             **({} if nonces is urandom or not _takes(kind, "nonces") else {"nonces": nonces}),
         )
+        device._driver = driver
         try:
             if trace is not None:
                 device.transport.add_sink(trace)
@@ -169,6 +171,21 @@ class Device(Valued):
     @abstractmethod
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:
         """Ask for all values in as few exchanges as can be: by full command, an answer or why there is none."""
+
+    def further_settings(self) -> Mapping[str, FurtherSetting]:
+        """Ask for the settings that no declared value holds, by path: the map of a switch, where a retarder stands.
+
+        Raises:
+            TokaidoError: One of them could not be asked for.
+        """
+        return {}
+
+    @property
+    def driver(self) -> str:
+        """Name of its driver in the registry; of one that was not opened by it, its module and class."""
+        return self._driver or f"{type(self).__module__}:{type(self).__qualname__}"
+
+    _driver: str = ""
 
     @property
     def name(self) -> str:

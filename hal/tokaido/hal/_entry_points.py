@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._near import did_you_mean
 from tokaido.hal._own_entries import DISTRIBUTION, OWN
 
 if not TYPE_CHECKING:
@@ -70,7 +71,7 @@ def load(group: str, name: str) -> object:
         if name not in known:
             raise ConfigurationError(
                 f"there is no {name!r} among the {group.rpartition('.')[2]}",
-                remedy=f"Installed are: {', '.join(known) or 'none'}",
+                remedy=f"{did_you_mean(name, known)}Installed are: {', '.join(known) or 'none'}",
             )
         entry = known[name]
     try:

@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Set
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Never, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Never, Self, TypeVar, cast, overload
 
 from tokaido.hal._errors import (
     DeviceError,
@@ -35,6 +35,9 @@ N = TypeVar("N", int, float)
 E = TypeVar("E", bound=Enum)
 
 States = Set[Enum]
+Light = Literal["none", "less", "more", "source"]
+"""What a greater value of a setting does to light, or a later member of an enumeration: nothing, less of it, more of
+it; a `source` switches light on and off by itself."""
 
 DEFAULT_STALE_AFTER_S: Final = 60.0
 NO_YES: Final = ("0", "1")
@@ -85,6 +88,7 @@ class Measured(_Looks, Generic[T]):
         resolution: float = 0.0,
         words: tuple[str, str] = NO_YES,
         unsupported: str = "",
+        light: Light | None = None,
     ) -> None:
         self.kind = kind
         self.command = command
@@ -100,6 +104,8 @@ class Measured(_Looks, Generic[T]):
         """How the device writes a flag: no, yes."""
         self.unsupported = unsupported
         """Why this driver does not have the value; empty where it has."""
+        self.light: Light | None = light
+        """What a greater value does to light; None: as its role says, nothing if none does."""
         self.name = ""
         self.owner = ""
 
@@ -392,7 +398,12 @@ def measured(kind: type[Any], command: str | None = None, **options: Any) -> Mea
 
 @overload
 def setting(
-    kind: type[bool], command: str | None = None, *, words: tuple[str, str] = NO_YES, states: States | None = None
+    kind: type[bool],
+    command: str | None = None,
+    *,
+    words: tuple[str, str] = NO_YES,
+    states: States | None = None,
+    light: Light | None = None,
 ) -> Setting[bool]: ...
 @overload
 def setting(
@@ -405,9 +416,12 @@ def setting(
     operational: tuple[N, N] | None = None,
     absolute: tuple[N, N] | None = None,
     resolution: float = 0.0,
+    light: Light | None = None,
 ) -> Setting[N]: ...
 @overload
-def setting(kind: type[E], command: str | None = None, *, states: States | None = None) -> Setting[E]: ...
+def setting(
+    kind: type[E], command: str | None = None, *, states: States | None = None, light: Light | None = None
+) -> Setting[E]: ...
 def setting(kind: type[Any], command: str | None = None, **options: Any) -> Setting[Any]:
     """Declare a value that can be set: `attenuation = setting(float, "VOA:ATT", unit="dB", range=(0, 60))`."""
     return Setting(kind, command, **options)

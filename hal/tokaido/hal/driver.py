@@ -30,6 +30,7 @@ from tokaido.hal._errors import (
     ValueTypeError,
     WrongDeviceError,
 )
+from tokaido.hal._further_settings import FurtherSetting
 from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal._numbers import flag, is_no_value, real, real_in, whole, whole_in
 from tokaido.hal._readings import Quality, Reading, Telemetry
@@ -62,6 +63,7 @@ __all__ = [
     "DeviceBusyError",
     "DeviceError",
     "DeviceTimeoutError",
+    "FurtherSetting",
     "Identity",
     "InterlockError",
     "KeyBlock",

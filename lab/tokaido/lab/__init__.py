@@ -1,3 +1,3 @@
-"""What a laboratory does with devices: sharing them, logging, sweeps, settings, alarms."""
+"""What a laboratory does with devices: sharing them, logging, sweeps, alarms."""
 
 from __future__ import annotations

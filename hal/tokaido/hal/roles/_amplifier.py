@@ -45,19 +45,19 @@ class AmplifierAlarm(Enum):
 class OpticalAmplifier(Device, ABC):
     """Amplifies classical light. Its safe state is off."""
 
-    enabled: Setting[bool] = setting(bool)
+    enabled: Setting[bool] = setting(bool, light="source")
     """Control whether the pump emits. Interlocks watch over switching it on."""
 
     mode: Setting[AmplifierMode] = setting(AmplifierMode)
     """Control what is held constant; see the capabilities. Some amplifiers switch off when it changes."""
 
-    target_gain: Setting[float] = setting(float, unit="dB")
+    target_gain: Setting[float] = setting(float, unit="dB", light="more")
     """Control the gain of the mode CONSTANT_GAIN."""
 
-    target_power: Setting[float] = setting(float, unit="dBm")
+    target_power: Setting[float] = setting(float, unit="dBm", light="more")
     """Control the output power of the mode CONSTANT_POWER."""
 
-    target_current: Setting[float] = setting(float, unit="mA")
+    target_current: Setting[float] = setting(float, unit="mA", light="more")
     """Control the pump current of the mode CONSTANT_CURRENT."""
 
     output_power: Measured[float] = measured(float, unit="dBm")

@@ -20,10 +20,10 @@ class AttenuatorCapability(Enum):
 class VariableAttenuator(Device, ABC):
     """Takes away as much light as it is told. Its safe state lets no light through."""
 
-    attenuation: Setting[float] = setting(float, unit="dB")
+    attenuation: Setting[float] = setting(float, unit="dB", light="less")
     """Control the attenuation on top of the insertion loss."""
 
-    blocked: Setting[bool] = setting(bool)
+    blocked: Setting[bool] = setting(bool, light="less")
     """Control the shutter: whether no light gets through, whatever the attenuation."""
 
     wavelength: Setting[float] = setting(float, unit="nm")

@@ -20,7 +20,9 @@ from tokaido.hal._numbers import real
 from tokaido.hal._values import Measured, Setting, measured, setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tokaido.hal._further_settings import FurtherSetting
 
 POLL_S = 0.05
 """How often retarders are asked whether they still move, in s."""
@@ -75,6 +77,21 @@ class PolarizationController(Device, ABC):
         """The retarders."""
         return self.retarders
 
+    def further_settings(self) -> Mapping[str, FurtherSetting]:
+        """Ask where every retarder stands, which is set by a move."""
+        from tokaido.hal._further_settings import FurtherSetting  # noqa: PLC0415 - for who saves them
+
+        def of(index: int, retarder: Retarder) -> FurtherSetting:
+            return FurtherSetting(
+                retarder.position,
+                lambda to: self.move_to(*[None] * index, real(to, f"position {index + 1}")),
+                lambda to: self._checked(index, real(to, f"position {index + 1}")),
+                unit="deg",
+                tolerance=2 * self.tolerance,
+            )
+
+        return {f"{retarder.path}.position": of(index, retarder) for index, retarder in enumerate(self.retarders)}
+
     def positions(self) -> tuple[float, ...]:
         """Ask where every retarder stands, in degrees."""
         return tuple(retarder.position for retarder in self.retarders)
@@ -104,19 +121,22 @@ class PolarizationController(Device, ABC):
             )
         wanted = {i: real(to, f"position {i + 1}") for i, to in enumerate(positions) if to is not None}
         for i, to in wanted.items():
-            low, high = retarders[i].limits
-            if not low <= to <= high:
-                raise RangeError(
-                    f"retarder {i + 1} goes from {low:g} to {high:g} degrees, not to {to:g}",
-                    device=self.name,
-                    remedy="Nothing was sent",
-                )
+            self._checked(i, to)
         for i, to in wanted.items():
             retarders[i]._start(to)
         self._await(
             lambda: all(abs(retarders[i].position - to) <= self.tolerance for i, to in wanted.items()),
             f"move to {', '.join(f'{to:g}' for to in wanted.values())} degrees",
         )
+
+    def _checked(self, index: int, to: float) -> None:
+        low, high = self.retarders[index].limits
+        if not low <= to <= high:
+            raise RangeError(
+                f"retarder {index + 1} goes from {low:g} to {high:g} degrees, not to {to:g}",
+                device=self.name,
+                remedy="Nothing was sent",
+            )
 
     def home(self) -> None:
         """Move every retarder to its home, and return when it is there.

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from abc import ABC
 from enum import Enum
+from typing import TYPE_CHECKING, Final
 
 from tokaido.hal._device import Device
 from tokaido.hal._errors import UnsupportedError
+from tokaido.hal._numbers import real
 from tokaido.hal._values import Measured, Setting, measured, setting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokaido.hal._further_settings import FurtherSetting
+
+RANGE_TOLERANCE_DB: Final = 0.01
+"""How far apart the upper ends of one range may be told, in dB."""
 
 
 class PowerMeterCapability(Enum):
@@ -50,6 +60,22 @@ class PowerMeter(Device, ABC):
             UnsupportedError: This meter has no choice.
         """
         raise self._lacks(PowerMeterCapability.RANGES)
+
+    def further_settings(self) -> Mapping[str, FurtherSetting]:
+        """Ask for the range that is held; None while the meter chooses it by itself."""
+        from tokaido.hal._further_settings import FurtherSetting  # noqa: PLC0415 - for who saves them
+
+        if PowerMeterCapability.RANGES not in self.capabilities:
+            return {}
+        return {
+            "range_limit": FurtherSetting(
+                None if self.auto_range else self.range_limit,
+                lambda to: self.set_range(real(to, "range_limit")),
+                lambda to: real(to, "range_limit"),
+                unit="dBm",
+                tolerance=RANGE_TOLERANCE_DB,
+            )
+        }
 
     def zero(self) -> None:
         """Take what the sensor tells in the dark for zero. Cover the sensor first.

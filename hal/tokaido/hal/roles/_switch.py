@@ -24,6 +24,7 @@ from tokaido.hal.roles._switch_values import BootMode, PortState, SwitchCapabili
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokaido.hal._further_settings import FurtherSetting
     from tokaido.hal._readings import Reading, Telemetry
     from tokaido.hal.roles._interlocks import LightInterlock
 
@@ -225,6 +226,12 @@ class OpticalSwitch(Device):
             UnsupportedError: This switch has no choice.
         """
         raise self._lacks(SwitchCapability.BOOT_MODE)
+
+    def further_settings(self) -> Mapping[str, FurtherSetting]:
+        """Ask for the map, for the shutters of the ports and for the boot mode, as far as the switch has them."""
+        from tokaido.hal.roles._switch_settings import settings_of  # noqa: PLC0415 - for who saves them
+
+        return settings_of(self)
 
     def telemetry(self) -> Telemetry:
         """Read every value; a switch whose driver declares none is asked who it is, so that one that hangs is found.

@@ -39,7 +39,7 @@ _FORCING: Final = threading.Lock()
 class SubChannel(Part):
     """One wavelength of a unit that sends or receives several quantum channels at once."""
 
-    enabled: Setting[bool] = setting(bool)
+    enabled: Setting[bool] = setting(bool, light="more")
     """Control whether the sub-channel is used: it is if both ends have enabled it."""
     wavelength: Measured[float] = measured(float, unit="nm")
     """Measure the wavelength of the sub-channel in vacuum."""
@@ -271,13 +271,13 @@ class Transmitter(Unit):
     """Control the bias of the intensity modulator in V, where `Capability.MODULATOR_BIAS` says so."""
     signal_probability: Measured[float] = measured(float, unit="")
     """Measure the probability of the signal state: what decoy and vacuum state leave."""
-    attenuation: Setting[float] = setting(float, unit="dB")
+    attenuation: Setting[float] = setting(float, unit="dB", light="less")
     """Control the attenuator behind the laser."""
-    signal_mean_photon_number: Setting[float] = setting(float, unit="photon/pulse")
+    signal_mean_photon_number: Setting[float] = setting(float, unit="photon/pulse", light="more")
     """Control the mean photon number of the signal state."""
-    decoy_mean_photon_number: Setting[float] = setting(float, unit="photon/pulse")
+    decoy_mean_photon_number: Setting[float] = setting(float, unit="photon/pulse", light="more")
     """Control the mean photon number of the decoy state."""
-    vacuum_mean_photon_number: Setting[float] = setting(float, unit="photon/pulse")
+    vacuum_mean_photon_number: Setting[float] = setting(float, unit="photon/pulse", light="more")
     """Control the mean photon number of the vacuum state."""
     decoy_probability: Setting[float] = setting(float, unit="")
     """Control the probability of the decoy state."""
@@ -323,7 +323,7 @@ class Receiver(Unit):
     clock_locked: Query[bool] = query(bool)
     """Ask whether the clock is locked to the transmitter's."""
 
-    shutter: Setting[Shutter] = setting(Shutter)
+    shutter: Setting[Shutter] = setting(Shutter, light="less")
     """Control the shutter at the quantum input. The interlocks watch over opening."""
     visibility: Measured[float] = measured(float, unit="")
     """Measure the visibility of the interference, a fraction."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
@@ -17,7 +17,7 @@ from tokaido.hal.stations._station import Station
 from tokaido.hal.transports._resources import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
 TIMEOUT_S = 2.0
 """Deadline of a request to the server that concerns no device, in s."""
@@ -107,16 +107,22 @@ class RemoteStation(Station):
         finally:
             self.release(name)
 
+    @contextmanager
+    def visit(self, name: str) -> Iterator[Device]:
+        """Give a device within a `with` block, as `Station.visit` does; what it was held for is released."""
+        was_open = name in self._open
+        with super().visit(name) as device:
+            try:
+                yield device
+            finally:
+                if not was_open:
+                    _release(device)
+
     def close(self) -> None:
         """Release what is held, and disconnect; changes nothing in the devices."""
         try:
             for device in tuple(self._open.values()):
-                transport = device.transport
-                if isinstance(transport, ServedTransport) and transport.fencing_token:
-                    try:
-                        transport.release()
-                    except (TransportError, LeaseHeldError):  # the hold ends by itself
-                        continue
+                _release(device)
             super().close()
         finally:
             self._server.close()
@@ -142,6 +148,13 @@ def connect(
 ) -> RemoteStation:
     """Return the station of a device server; see `Station.connect`."""
     return RemoteStation(Resource.parse(server), keys=keys, timeout=timeout, clock=clock)
+
+
+def _release(device: Device) -> None:
+    transport = device.transport
+    if isinstance(transport, ServedTransport) and transport.fencing_token:
+        with suppress(TransportError, LeaseHeldError):  # the hold ends by itself
+            transport.release()
 
 
 def _served(server: Resource, device: str) -> Resource:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device
 from tokaido.hal._errors import ConfigurationError, TokaidoError
+from tokaido.hal._near import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -156,7 +157,8 @@ class Station:
         """
         if name not in self.devices:
             raise ConfigurationError(
-                f"station {self.name} has no device {name!r}", remedy=f"It has {', '.join(self.devices) or 'none'}"
+                f"station {self.name} has no device {name!r}",
+                remedy=f"{did_you_mean(name, self.devices)}It has {', '.join(self.devices) or 'none'}",
             )
         return self.devices[name]
 
@@ -190,7 +192,8 @@ class Station:
         entry = self.links.get(name)
         if entry is None:
             raise ConfigurationError(
-                f"station {self.name} has no link {name!r}", remedy=f"It has {', '.join(self.links) or 'none'}"
+                f"station {self.name} has no link {name!r}",
+                remedy=f"{did_you_mean(name, self.links)}It has {', '.join(self.links) or 'none'}",
             )
         return Link(
             entry,
@@ -213,25 +216,27 @@ class Station:
         )
         try:
             for interlock in self.interlocks:
-                interlock.bind(device, self._reach)
+                interlock.bind(device, self.visit)
         except BaseException:
             device.close()
             raise
         return device
 
     @contextmanager
-    def _reach(self, name: str) -> Iterator[Device]:
-        """Give a device that an interlock is to ask: as it is open, or opened for this alone.
+    def visit(self, name: str) -> Iterator[Device]:
+        """Give a device within a `with` block: as it is open, or opened for this alone and left as it is.
 
-        One that nobody asked for must not be brought to its safe state when the station is closed.
+        One that was only looked at must not be brought to its safe state when the station is closed.
+
+        Raises:
+            ConfigurationError: The station has none of that name.
+            TransportError: It could not be reached.
         """
         device = self._open.get(name)
         if device is not None:
             yield device
             return
-        if name not in self.devices:
-            raise ConfigurationError(f"station {self.name} has no device {name!r}", remedy="See its interlocks")
-        with self._opened(self.devices[name]) as visited:
+        with self._opened(self.entry(name)) as visited:
             yield visited
 
     def close(self) -> None:
