@@ -360,10 +360,10 @@ def test_a_setting_that_another_one_changes_is_noticed() -> None:
 # --- a station --------------------------------------------------------------------------------------------------------
 
 
-def station(stack: ExitStack, *drivers: str) -> hal.Station:
+def station(stack: ExitStack, *drivers: str, wire_end: str = "emu") -> hal.Station:
     found = {}
     for number, driver in enumerate(drivers):
-        box = stack.enter_context(launch(driver, wire_end=IN_PROCESS.get(driver, "emu")))
+        box = stack.enter_context(launch(driver, wire_end=IN_PROCESS.get(driver, wire_end)))
         resources = {name: hal.Resource.parse(str(text)) for name, text in box.resources.items()}
         found[f"d{number}"] = hal.DeviceEntry(name=f"d{number}", driver=driver, resources=resources)
     return stack.enter_context(hal.Station("lab", found))
@@ -392,6 +392,26 @@ def test_a_station_is_saved_and_restored_device_by_device_and_left_as_it_is(tmp_
     lab.close()
     with visited(lab, "d1") as voa:
         assert (voa.attenuation, voa.blocked) == (20, blocked)
+
+
+def test_interlocks_see_the_devices_that_are_being_restored(stack: ExitStack) -> None:
+    lab = station(stack, "polatis.matrix", "toshiba.receiver", wire_end="pty")  # a port that one alone may open
+    lab.interlocks = (hal.InterlockEntry("dark", "d0", frozenset({3}), {1: "d1"}),)
+    with visited(lab, "d1") as rx, visited(lab, "d0") as switch:
+        rx.shutter = hal.Shutter.CLOSED
+        switch.connect(3, 1)
+    shut = save(lab)
+    with visited(lab, "d1") as rx, visited(lab, "d0") as switch:
+        switch.disconnect(3)
+        rx.shutter = hal.Shutter.OPEN
+    open_ = save(lab)
+    assert [change.path for change in shut.restore(lab)] == ["shutter", "connections"]
+    both = Settings({"d0": shut.devices["d0"], "d1": open_.devices["d1"]})
+    with pytest.raises(RestoreError, match="input 3 may carry classical light") as told:
+        both.restore(lab)
+    assert isinstance(told.value.__cause__, hal.InterlockError)
+    with visited(lab, "d1") as rx:
+        assert rx.shutter is hal.Shutter.CLOSED
 
 
 def test_settings_find_their_device_by_name_or_by_being_the_only_ones(stack: ExitStack) -> None:

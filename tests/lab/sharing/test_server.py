@@ -76,6 +76,22 @@ def at(server: DeviceServer, keys: Path) -> Iterator[Any]:
         station.close()
 
 
+def test_settings_are_saved_and_restored_over_a_server_and_the_device_is_free_again(at: Any) -> None:
+    ann, vic = at("ann"), at("vic")
+    with ann.visit("alice") as unit:
+        unit.attenuation = 31
+    assert ann.holders() == ()
+    saved = hal.settings.save(ann)
+    with ann.visit("alice") as unit:
+        unit.attenuation = 40
+    assert [str(change) for change in saved.diff(vic)] == ["alice attenuation: 40 dB -> 31 dB"]
+    with pytest.raises(hal.settings.RestoreError, match="may only look"):
+        saved.restore(vic)
+    assert len(saved.restore(ann)) == 1
+    assert ann.holders() == ()
+    assert saved.diff(vic) == ()
+
+
 def alice(station: hal.RemoteStation) -> hal.Transmitter:
     return station.device("alice", hal.Transmitter)
 

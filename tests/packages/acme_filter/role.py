@@ -21,7 +21,7 @@ class TunableFilter(hal.Device, ABC):
     centre: Setting[float] = setting(float, unit="nm")
     """Control the wavelength that passes with the insertion loss alone."""
 
-    blocked: Setting[bool] = setting(bool)
+    blocked: Setting[bool] = setting(bool, light="less")
     """Control the shutter: whether no light gets through, whatever its wavelength."""
 
     output_power: Measured[float] = measured(float, unit="dBm")

@@ -110,7 +110,7 @@ class RemoteStation(Station):
     @contextmanager
     def visit(self, name: str) -> Iterator[Device]:
         """Give a device within a `with` block, as `Station.visit` does; what it was held for is released."""
-        was_open = name in self._open
+        was_open = name in self._open or name in self._visited
         with super().visit(name) as device:
             try:
                 yield device

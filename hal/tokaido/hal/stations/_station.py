@@ -68,6 +68,7 @@ class Station:
         self._clock = clock
         self._nonces = nonces
         self._open: dict[str, Device] = {}
+        self._visited: dict[str, Device] = {}
 
     @classmethod
     def from_file(
@@ -232,12 +233,16 @@ class Station:
             ConfigurationError: The station has none of that name.
             TransportError: It could not be reached.
         """
-        device = self._open.get(name)
+        device = self._open.get(name) or self._visited.get(name)
         if device is not None:
             yield device
             return
         with self._opened(self.entry(name)) as visited:
-            yield visited
+            self._visited[name] = visited  # for interlocks, which visit it meanwhile
+            try:
+                yield visited
+            finally:
+                self._visited.pop(name, None)  # another thread may visit it, too
 
     def close(self) -> None:
         """Close the devices that were opened, each after its safe state if the station says so.
