@@ -1,7 +1,4 @@
-"""Sweep an attenuator and keep what a power meter behind it reads as a QCoDeS data set.
-
-python examples/qcodes_sweep.py lab.toml runs.db
-"""
+"""Sweep an attenuator and keep what a meter behind it reads: `python examples/qcodes_sweep.py lab.toml runs.db`."""
 
 import sys
 from typing import Any

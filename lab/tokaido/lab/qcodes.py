@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ except ImportError as error:
 
 from tokaido.hal import Device, Quality, TokaidoError
 from tokaido.hal.driver import Setting
+from tokaido.lab._words import declared, key_of, label_of, plain, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,7 +67,7 @@ class DeviceInstrument(Instrument):
         lists: dict[str, list[InstrumentChannel]] = {}
         for part in parts:
             indexed = INDEXED.fullmatch(part.path)
-            channel = InstrumentChannel(self, re.sub(r"\W+", "_", part.path).strip("_"))
+            channel = InstrumentChannel(self, key_of(part.path))
             self._by_path |= dict(_value_parameters(channel, part, f"{part.path}."))
             if indexed is None:
                 self.add_submodule(channel.short_name, channel)
@@ -109,7 +109,7 @@ class DeviceInstrument(Instrument):
         if reading.quality is Quality.BAD:
             parameter.cache.invalidate()
             return
-        value = _plain(reading.value)
+        value = plain(reading.value)
         measured = datetime.fromtimestamp(reading.utc_ns / 1e9)  # local and naive, as QCoDeS keeps it
         parameter.cache._update_with(value=value, raw_value=value, timestamp=measured)
 
@@ -191,7 +191,7 @@ def _value_parameters(parent: InstrumentBase, owner: Valued, path: str) -> Itera
             path + name,
             parent.add_parameter(
                 name,
-                label=_label(path + name),
+                label=label_of(path + name),
                 unit=value.unit,
                 get_cmd=partial(_get, owner, value),
                 set_cmd=partial(_set, owner, value) if isinstance(value, Setting) else False,
@@ -204,30 +204,19 @@ def _value_parameters(parent: InstrumentBase, owner: Valued, path: str) -> Itera
 def _query_parameter(parent: InstrumentBase, device: Device, query: Query[Any]) -> Parameter:
     return parent.add_parameter(
         query.name,
-        label=_label(query.name),
-        get_cmd=lambda: _plain(device.ask(query)),
+        label=label_of(query.name),
+        get_cmd=lambda: plain(device.ask(query)),
         set_cmd=False,
         snapshot_get=False,
     )
 
 
-def _label(path: str) -> str:
-    words = path.replace("_", " ").replace(".", " ")
-    return words[:1].upper() + words[1:]
-
-
-def _plain(value: object) -> Any:
-    return str(value.value) if isinstance(value, Enum) else value
-
-
 def _get(owner: Valued, value: Measured[Any]) -> Any:
-    return _plain(owner.read(value))
+    return plain(owner.read(value))
 
 
 def _set(owner: Valued, value: Setting[Any], to: Any) -> None:
-    if issubclass(value.kind, Enum):
-        to = next(member for member in value.kind if str(member.value) == to)
-    owner.write(value, to)
+    owner.write(value, declared(value, to))
 
 
 def _record(reading: Reading[Any]) -> dict[str, Any]:
@@ -271,8 +260,8 @@ def _validator(value: Measured[Any]) -> validators.Validator[Any] | None:
     """Return what QCoDeS is to check before it sets, or None for what cannot be set."""
     if not isinstance(value, Setting):
         return None
-    if issubclass(value.kind, Enum):
-        return validators.Enum(*(str(member.value) for member in value.kind))
+    if words := words_of(value.kind):
+        return validators.Enum(*words)
     if value.kind is bool:
         return validators.Bool()
     return _Ints(value) if value.kind is int else _Numbers(value)
