@@ -31,6 +31,7 @@ class Table:
             for one, other in (("alice", "A.a"), ("A.b", "voa.in"), ("voa.out", "bob")):
                 self.bench.join(one, other)
             self.bench.set_up("alice", "bob", PARAMETERS, block_bits=BLOCK_BITS)
+            self.bob_end = rx
             self.bench.preshared_key("alice", "bob", load=True)
             self.alice = stack.enter_context(hal.Transmitter.open("toshiba.transmitter", timeout=10, **tx.resources))
             self.bob = stack.enter_context(hal.Receiver.open("toshiba.receiver", timeout=10, **rx.resources))
