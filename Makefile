@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test example check docs bench lock clean
+.PHONY: help setup demo test example check docs bench qcodes lock clean
 
 help:
 	@echo "make demo    set up, then run one emulated QKD link end to end"
@@ -11,6 +11,7 @@ help:
 	@echo "make check   set up, then ruff, mypy, basedpyright, import-linter and a look at the prose"
 	@echo "make docs    build the pages of docs/ into build/site; a warning is an error"
 	@echo "make bench   set up, then measure every figure of docs/reference/benchmarks.md, beside its peers"
+	@echo "make qcodes  set up an environment with QCoDeS, then run the tests of its bridge"
 	@echo "make setup   make .venv alone"
 	@echo "make lock    pin the dependencies anew (needs uv)"
 
@@ -70,12 +71,24 @@ docs: .docs-venv/.complete
 bench: setup .bench-venv/.complete
 	@$(BIN)/python benchmarks/run.py
 
+# QCoDeS is too much for everybody's .venv (docs/decisions/0004-dependencies.md).
+.qcodes-venv/.complete: requirements/qcodes.txt
+	@echo "setting up .qcodes-venv (once; a minute, 700 MB)"
+	@rm -rf .qcodes-venv && $(PYTHON) -m venv .qcodes-venv
+	@.qcodes-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/qcodes.txt
+	@.qcodes-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+qcodes: .qcodes-venv/.complete
+	@.qcodes-venv/bin/python -m pytest tests/lab/qcodes
+
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/runtime.txt
-	uv pip compile pyproject.toml requirements/dev.in --extra plot --extra lp --extra fast --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
+	uv pip compile pyproject.toml requirements/dev.in --extra plot --extra lp --extra fast --extra bluesky --extra epics --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
 	uv pip compile requirements/bench.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/bench.txt
 	uv pip compile requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/docs.txt
+	uv pip compile pyproject.toml requirements/qcodes.in --extra qcodes --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/qcodes.txt
 	uv pip compile pyproject.toml requirements/example.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/example.txt
 
 clean:
-	rm -rf .venv .docs-venv .bench-venv .example-venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .docs-venv .bench-venv .example-venv .qcodes-venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -76,7 +76,7 @@ def pymeasure(port: int) -> Any:
 
 def qcodes_visa(port: int) -> Any:
     """Return how to get a parameter of QCoDeS's VISA instrument, and how to close it."""
-    from qcodes.instrument import VisaInstrument  # type: ignore[import-not-found]
+    from qcodes.instrument import VisaInstrument  # pyright: ignore[reportMissingImports]
 
     box = VisaInstrument("box", f"TCPIP::127.0.0.1::{port}::SOCKET", terminator="\n", visalib="@py", device_clear=False)
     box.add_parameter("value", get_cmd="14?", get_parser=float)
@@ -85,7 +85,7 @@ def qcodes_visa(port: int) -> Any:
 
 def qcodes_ip(port: int) -> Any:
     """Return how to get a parameter of QCoDeS's IP instrument, and how to close it."""
-    from qcodes.instrument import IPInstrument  # type: ignore[import-not-found,unused-ignore]
+    from qcodes.instrument import IPInstrument  # pyright: ignore[reportMissingImports]
 
     box = IPInstrument("ip_box", "127.0.0.1", port, terminator="\n")
     box.add_parameter("value", get_cmd="14?", get_parser=float)

@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
-NOT_IN_THE_CORE = {"llvmlite", "matplotlib", "numba", "pandas", "pint", "pydantic", "pydantic-core", "scipy"}
+NOT_IN_THE_CORE = {
+    *(
+        "bluesky",
+        "llvmlite",
+        "matplotlib",
+        "numba",
+        "p4p",
+        "pandas",
+        "pint",
+        "pydantic",
+        "pydantic-core",
+        "qcodes",
+        "scipy",
+    )
+}
 
 
 def pinned(name: str) -> set[str]:

@@ -455,6 +455,49 @@ def serve(
 
 
 @app.command()
+def epics(
+    station: Annotated[Path, typer.Argument(metavar="STATION", help="A station file.", show_default=False)],
+    *,
+    insecure_pvaccess: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-pvaccess", help="Say that pvAccess neither encrypts nor proves who asks. Must be given."
+        ),
+    ] = False,
+    interface: Annotated[str, typer.Option(metavar="IPV4", help="Address of this machine to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="TCP port; 0 takes a free one.")] = 5075,
+    search_port: Annotated[int, typer.Option(metavar="N", help="UDP port where clients search for names.")] = 5076,
+    prefix: Annotated[str, typer.Option(metavar="TEXT", help="What names begin with. Default: the station's.")] = "",
+    writable: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DEVICE.SETTING",
+            help="What can be put, as voa.attenuation or voa.*; repeat it.",
+            show_default=False,
+        ),
+    ] = None,
+    period: Annotated[float, typer.Option(parser=number(0), help="Read each device every so many seconds.")] = 1.0,
+    seconds: Annotated[
+        float | None, typer.Option(parser=number(0), help="End after so many seconds.", show_default=False)
+    ] = None,
+) -> None:
+    """Publish the values of a station's devices as EPICS PVs, until Ctrl-C. Read-only, unless told."""
+    from tokaido.console import _epics  # noqa: PLC0415
+
+    _epics.publish(
+        station,
+        insecure=insecure_pvaccess,
+        interface=interface,
+        port=port,
+        search_port=search_port,
+        prefix=prefix,
+        writable=writable or [],
+        period_s=period,
+        seconds=seconds,
+    )
+
+
+@app.command()
 def holders(
     server: Annotated[
         str,

@@ -1,0 +1,64 @@
+"""The command `epics`: a station's values as PVs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tokaido.hal as hal
+from tokaido.console._output import drop_output
+from tokaido.console._signals import terminated_as_interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def publish(
+    path: Path,
+    *,
+    insecure: bool,
+    interface: str,
+    port: int,
+    search_port: int,
+    prefix: str,
+    writable: Sequence[str],
+    period_s: float,
+    seconds: float | None,
+) -> None:
+    """Publish the values of a station until Ctrl-C, SIGTERM or SIGHUP, or for `seconds`.
+
+    Raises:
+        ConfigurationError: With every mistake in the file or the options, or p4p is not installed.
+        NotConnectedError: The address or the port cannot be bound.
+    """
+    try:
+        from tokaido.lab.epics import PvServer  # noqa: PLC0415 - p4p, when first needed
+    except ImportError as error:
+        raise hal.ConfigurationError(
+            "PVs need p4p, which is not installed", remedy="Install it with: pip install 'tokaido[epics]'"
+        ) from error
+    with terminated_as_interrupt(), hal.Station.from_file(path) as station:
+        station.on_exit = "keep"  # no command of ours changes anything on leaving
+        try:
+            with PvServer(
+                station,
+                insecure_pvaccess=insecure,
+                interface=interface,
+                port=port,
+                search_port=search_port,
+                prefix=prefix,
+                writable=writable,
+                period_s=period_s,
+            ) as server:
+                print(f"station {station.name} is published as {server.prefix}:DEVICE:VALUE at {server.endpoint}")
+                print(f"writable: {', '.join(writable) or 'nothing'}")
+                print("pvAccess neither encrypts nor proves who asks; Ctrl-C ends it", flush=True)
+                deadline = None if seconds is None else hal.Deadline(hal.SYSTEM_CLOCK, seconds)
+                while deadline is None or not deadline.passed:
+                    hal.SYSTEM_CLOCK.wait(0.2 if deadline is None else min(0.2, deadline.remaining_s))
+        except KeyboardInterrupt:
+            pass
+    try:
+        print("ended; the devices are as they were", flush=True)
+    except OSError:  # the terminal is gone
+        drop_output()
