@@ -95,7 +95,7 @@ def test_what_is_raised_and_cleared_is_followed(lab: tuple[str, TablePeer, Table
     station, alice, _ = lab
     los = "000001;LOS,MAJOR,0,0"
     alice.table = Turns(alice.table, "000000", los, los, "000002;TAMPER,CRITICAL,0,1", "000003")
-    assert main(["alarms", station, "--follow", "--interval", "0.05", "--seconds", "0.6", "--json"]) == 0
+    assert main(["alarms", station, "--follow", "--interval", "0.05", "--seconds", "0.9", "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["device"], line["event"], line["alarm"], line["severity"]) for line in told] == [
         ("alice", "raised", "LOS", "MAJOR"),
@@ -111,7 +111,7 @@ def test_an_alarm_that_came_and_went_between_two_looks_is_followed_too(
     station, _, bob = lab
     changes = iter(["RAISED TAMPER CRITICAL the cover was opened", "CLEARED TAMPER CRITICAL the cover was opened"])
     bob.table = Turns(bob.table, "000000", before=lambda: any(map(bob.announce, changes)))
-    assert main(["alarms", f"{station}#bob", "-f", "--interval", "0.05", "--seconds", "0.3"]) == 0
+    assert main(["alarms", f"{station}#bob", "-f", "--interval", "0.05", "--seconds", "0.5"]) == 0
     told = [line.split("\t")[1:] for line in capsys.readouterr().out.splitlines()]
     assert told == [
         ["bob", "raised", "TAMPER", "CRITICAL", "the cover was opened"],

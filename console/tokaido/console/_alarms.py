@@ -151,7 +151,7 @@ def follow(text: str, *, interval: float, seconds: float | None, as_json: bool, 
     Alarms that stand in the beginning are told as raised. A device that falls silent is reported once, and asked again.
     """
     clock = hal.SYSTEM_CLOCK
-    deadline = None if seconds is None else hal.Deadline(clock, seconds)
+    deadline: hal.Deadline | None = None
     with terminated_as_interrupt(), ExitStack() as stack:
         watched = [_Watched(name, open_, stack) for name, open_ in _openers(stack, text, trace=trace).items()]
         with suppress(KeyboardInterrupt):
@@ -162,6 +162,8 @@ def follow(text: str, *, interval: float, seconds: float | None, as_json: bool, 
                         watched.remove(one)
                 if not watched:
                     raise hal.ConfigurationError(f"{text} has no device whose role tells alarms")
+                if deadline is None and seconds is not None:
+                    deadline = hal.Deadline(clock, seconds)  # from the first look on: to open devices takes its time
                 if deadline is not None and deadline.passed:
                     break
                 clock.wait(interval if deadline is None else min(interval, deadline.remaining_s))

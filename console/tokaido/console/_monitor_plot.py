@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_POINTS: Final = 10_000
 """Of one value: older ones are forgotten, so that a plot can run for weeks."""
 MOST_PANELS: Final = 6
+MOMENT_S: Final = 0.01
 
 
 @dataclass(slots=True)
@@ -136,9 +137,9 @@ class LivePlot:
             self.figure.canvas.draw_idle()
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, and the window live meanwhile."""
-        if self.has_window and seconds > 0:
-            self.figure.canvas.start_event_loop(seconds)
+        """Let time pass, and the window live meanwhile: for a moment also where the device is slower than asked for."""
+        if self.has_window:
+            self.figure.canvas.start_event_loop(max(seconds, MOMENT_S))
         else:
             hal.SYSTEM_CLOCK.wait(seconds)
 
