@@ -28,8 +28,8 @@ setup: .venv/.complete
 demo: setup
 	@$(BIN)/tokaido demo
 
-# ARGS chooses among the suite's tests; the example's are run with the whole of it.
-test: setup $(if $(ARGS),,example)
+# ARGS chooses among the suite's tests; the example's and those of QCoDeS are run with the whole of it.
+test: setup $(if $(ARGS),,example qcodes)
 	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 # The wheel as a user gets it, in an environment that has nothing else of ours. It is built anew each time.

@@ -480,6 +480,7 @@ def epics(
     seconds: Annotated[
         float | None, typer.Option(parser=number(0), help="End after so many seconds.", show_default=False)
     ] = None,
+    as_json: LinesOption = False,
 ) -> None:
     """Publish the values of a station's devices as EPICS PVs, until Ctrl-C. Read-only, unless told."""
     from tokaido.console import _epics  # noqa: PLC0415
@@ -494,6 +495,7 @@ def epics(
         writable=writable or [],
         period_s=period,
         seconds=seconds,
+        as_json=as_json,
     )
 
 

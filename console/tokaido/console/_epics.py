@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
-from tokaido.console._output import drop_output
+from tokaido.console._output import drop_output, tell
 from tokaido.console._signals import terminated_as_interrupt
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def publish(
     writable: Sequence[str],
     period_s: float,
     seconds: float | None,
+    as_json: bool,
 ) -> None:
     """Publish the values of a station until Ctrl-C, SIGTERM or SIGHUP, or for `seconds`.
 
@@ -50,15 +51,18 @@ def publish(
                 writable=writable,
                 period_s=period_s,
             ) as server:
-                print(f"station {station.name} is published as {server.prefix}:DEVICE:VALUE at {server.endpoint}")
-                print(f"writable: {', '.join(writable) or 'nothing'}")
-                print("pvAccess neither encrypts nor proves who asks; Ctrl-C ends it", flush=True)
+                told = [f"station {station.name} is published as {server.prefix}:DEVICE:VALUE at {server.endpoint}"]
+                told += [f"writable: {', '.join(writable) or 'nothing'}"]
+                told += ["pvAccess neither encrypts nor proves who asks; Ctrl-C ends it"]
+                facts: dict[str, object] = {"event": "published", "station": station.name, "prefix": server.prefix}
+                facts |= {"endpoint": server.endpoint, "writable": list(writable)}
+                tell("\n".join(told), facts, as_json=as_json)
                 deadline = None if seconds is None else hal.Deadline(hal.SYSTEM_CLOCK, seconds)
                 while deadline is None or not deadline.passed:
                     hal.SYSTEM_CLOCK.wait(0.2 if deadline is None else min(0.2, deadline.remaining_s))
         except KeyboardInterrupt:
             pass
     try:
-        print("ended; the devices are as they were", flush=True)
+        tell("ended; the devices are as they were", {"event": "ended"}, as_json=as_json)
     except OSError:  # the terminal is gone
         drop_output()
