@@ -72,7 +72,7 @@ bench: setup .bench-venv/.complete
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/runtime.txt
-	uv pip compile pyproject.toml requirements/dev.in --extra plot --extra lp --extra fast --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
+	uv pip compile pyproject.toml requirements/dev.in --extra plot --extra lp --extra fast --extra lab --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
 	uv pip compile requirements/bench.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/bench.txt
 	uv pip compile requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/docs.txt
 	uv pip compile pyproject.toml requirements/example.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/example.txt

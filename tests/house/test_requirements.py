@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
-NOT_IN_THE_CORE = {"llvmlite", "matplotlib", "numba", "pandas", "pint", "pydantic", "pydantic-core", "scipy"}
+NOT_IN_THE_CORE = {"llvmlite", "matplotlib", "numba", "pandas", "pint", "pydantic", "pydantic-core", "scipy", "xarray"}
 
 
 def pinned(name: str) -> set[str]:
