@@ -20,6 +20,16 @@ def test_a_sweep_shows_that_the_efficiency_rises_with_the_bias(capsys: pytest.Ca
     assert efficiencies[-1] > 0.24
 
 
-@pytest.mark.parametrize("name", ["sweep.py"])
+def test_a_log_has_the_layout_of_its_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main = runpy.run_path(str(EXAMPLES / "log.py"))["main"]
+    main(str(tmp_path / "log.csv"))
+    lines = capsys.readouterr().out.splitlines()
+    page = (EXAMPLES.parent / "docs" / "how-to" / "log.md").read_text(encoding="utf-8")
+    assert "\n".join(lines[:-1]) in page
+    assert lines[-1] == "60 rows"
+    assert len((tmp_path / "log.csv").read_text(encoding="utf-8").splitlines()) == 61
+
+
+@pytest.mark.parametrize("name", ["sweep.py", "log.py"])
 def test_they_are_short(name: str) -> None:
     assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) <= 25

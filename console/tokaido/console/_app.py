@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tokaido.console._log_app import log
 from tokaido.console._number_types import number, whole_number
 from tokaido.console._plot_app import plots
 from tokaido.console._rate_options import (
@@ -30,6 +31,7 @@ app = typer.Typer(
     help="Drive quantum key distribution units, and emulate them. The unit protocols are Tokaido's own inventions.",
 )
 app.add_typer(plots, name="plot")
+app.command()(log)
 
 DeviceArgument = Annotated[
     str,

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 from tokaido.hal.lazy import lazily
 
-__all__ = ["Connection", "Knob", "Probe", "sweep"]
+__all__ = ["Connection", "Knob", "LogSummary", "Probe", "log_telemetry", "sweep"]
 
 if TYPE_CHECKING:
+    from tokaido.lab.logs import LogSummary, log_telemetry
     from tokaido.lab.sweeps import Connection, Knob, Probe, sweep
 else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
+            "LogSummary": "tokaido.lab.logs",
+            "log_telemetry": "tokaido.lab.logs",
             "Connection": "tokaido.lab.sweeps",
             "Knob": "tokaido.lab.sweeps",
             "Probe": "tokaido.lab.sweeps",
