@@ -28,6 +28,7 @@ PARTS = (
     "peers",
     "telemetry",
     "shared",
+    "log",
     "inprocess",
     "idle",
     "switches",

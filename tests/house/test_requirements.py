@@ -21,6 +21,7 @@ NOT_IN_THE_CORE = {
         "pydantic-core",
         "qcodes",
         "scipy",
+        "xarray",
     )
 }
 

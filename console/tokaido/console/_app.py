@@ -10,6 +10,7 @@ import typer
 
 from tokaido.console._alarm_app import alarm_commands
 from tokaido.console._link_app import links, move
+from tokaido.console._log_app import log
 from tokaido.console._number_types import number, whole_number
 from tokaido.console._options import (
     DeviceArgument,
@@ -45,6 +46,7 @@ app.add_typer(plots, name="plot")
 app.add_typer(settings, name="settings")
 app.add_typer(links, name="link")
 app.add_typer(alarm_commands)
+app.command()(log)
 app.command(hidden=True)(move)
 """As it was called before there was `link`."""
 

@@ -1,0 +1,132 @@
+"""Readings as rows of text: CSV, or one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import tokaido.hal as hal
+from tokaido.hal.driver import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+COLUMNS: Final = ("utc", "device", "value", "reading", "unit", "quality", "age_s")
+"""The columns of a log, in their order."""
+GONE: Final = "gone"
+"""Quality of the row that says that a device does not answer; `reading` says why."""
+BACK: Final = "back"
+"""Quality of the row that says that it answers again; `reading` is how long it did not, in s."""
+_GOOD: Final = hal.Quality.GOOD
+
+
+class Rows(ABC):
+    """Writes readings of one device as rows; parts that repeat are made once and kept."""
+
+    header: str = ""
+    """What a file begins with."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._fixed: dict[str, tuple[str, str]] = {}
+        self._utc_ns = -1
+        self._utc = ""
+
+    def of(self, readings: Iterable[tuple[str, hal.Reading[Any]]]) -> str:
+        """Return the rows of what one poll brought."""
+        rows: list[str] = []
+        fixed, begin, text, fresh = self._fixed, self._begin, self._text, self._end("good", "0")
+        for path, reading in readings:
+            if reading.utc_ns != self._utc_ns:
+                self._utc_ns, self._utc = reading.utc_ns, begin(_iso(reading.utc_ns))
+            around = fixed.get(path)
+            if around is None:
+                around = fixed[path] = self._around(path, reading.unit)
+            value = reading.value
+            shown = repr(value) if type(value) is float else text(value)
+            if reading.quality is _GOOD and not reading.age_s:
+                end = fresh
+            else:
+                end = self._end(reading.quality.value, f"{reading.age_s:.6g}")
+            rows.append(f"{self._utc}{around[0]}{shown}{around[1]}{end}")
+        return "".join(rows)
+
+    def gone(self, utc_ns: int, why: str) -> str:
+        """Return the row that says that the device does not answer."""
+        return self._row(utc_ns, " ".join(why.split()), "", GONE)
+
+    def back(self, utc_ns: int, after_s: float) -> str:
+        """Return the row that says that it answers again."""
+        return self._row(utc_ns, round(after_s, 3), "s", BACK)
+
+    def _row(self, utc_ns: int, reading: object, unit: str, quality: str) -> str:
+        before, behind = self._around("", unit)
+        return f"{self._begin(_iso(utc_ns))}{before}{self._text(reading)}{behind}{self._end(quality, '0')}"
+
+    @abstractmethod
+    def _begin(self, utc: str) -> str:
+        """Return how a row begins."""
+
+    @abstractmethod
+    def _around(self, path: str, unit: str) -> tuple[str, str]:
+        """Return what stands before and behind every reading of a value."""
+
+    @abstractmethod
+    def _text(self, value: object) -> str:
+        """Return a reading as it is written."""
+
+    @abstractmethod
+    def _end(self, quality: str, age: str) -> str:
+        """Return how a row ends."""
+
+
+class CsvRows(Rows):
+    """RFC 4180, but for the ends of lines: LF alone."""
+
+    header = ",".join(COLUMNS) + "\n"
+
+    def _begin(self, utc: str) -> str:
+        return utc
+
+    def _around(self, path: str, unit: str) -> tuple[str, str]:
+        return f",{_field(self._device)},{_field(path)},", f",{_field(unit)},"
+
+    def _text(self, value: object) -> str:
+        return "" if value is None else _field(encode(value))
+
+    def _end(self, quality: str, age: str) -> str:
+        return f"{quality},{age}\n"
+
+
+class JsonRows(Rows):
+    """One object a line, with the columns as members."""
+
+    def _begin(self, utc: str) -> str:
+        return f'{{"utc":"{utc}"'
+
+    def _around(self, path: str, unit: str) -> tuple[str, str]:
+        return f',"device":{_json(self._device)},"value":{_json(path)},"reading":', f',"unit":{_json(unit)},"quality":"'
+
+    def _text(self, value: object) -> str:
+        return _json(value if value is None or isinstance(value, (bool, int, float)) else encode(value))
+
+    def _end(self, quality: str, age: str) -> str:
+        return f'{quality}","age_s":{age}}}\n'
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _field(text: str) -> str:
+    """Return a field, in quotes where it needs them."""
+    if any(mark in text for mark in ',"\n\r'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def _iso(utc_ns: int) -> str:
+    at = datetime.fromtimestamp(utc_ns // 1_000_000 / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
