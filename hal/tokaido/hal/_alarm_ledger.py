@@ -14,7 +14,7 @@ KEPT_EVENTS: Final = 1000
 """Events that wait to be taken; the oldest go first, and count as lost."""
 MOST_STANDING: Final = 1000
 """Alarms that are remembered as active: no unit has as many codes."""
-SLACK_S: Final = 1.0
+SLACK_S: Final = 0.5
 """By how much an alarm must be younger than a gap to have been raised within it: replies take their time."""
 UNHEARD: Final = "found by comparing: its announcement was not heard"
 ENDED_WITH_IT: Final = "the unit came up again"
