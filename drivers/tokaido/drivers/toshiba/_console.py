@@ -104,7 +104,8 @@ class Console:
 
     def interrupted(self) -> None:
         """Note that the connection was gone: alarm lines since the last line that was heard are lost."""
-        self._unheard_since_ns = self._heard_ns
+        if self.alarms.complete:  # else an earlier gap was not caught up with yet
+            self._unheard_since_ns = self._heard_ns
         self.alarms.interrupted()
 
     def compare(self, last: str, alarms: tuple[Alarm, ...]) -> None:
