@@ -21,6 +21,8 @@ def tx(vendor: Vendor, emulator: Emulator) -> Iterator[hal.Transmitter]:
 def change(emulator: Emulator, *changes: str) -> None:
     """Raise ("+LOS") and clear ("-LOS") alarms, such as no watch of the idle model ends by itself."""
     model = emulator.model
+    emulator.add_fault("rate_drop")  # of no effect at rest; brings the model, which sleeps, up to the present
+    emulator.remove_fault("rate_drop")
     with emulator.lock:
         for one in changes:
             if one[0] == "+":
