@@ -129,4 +129,3 @@ class AlarmLedger:
             dropped = self._waiting.popleft()
             self.lost += bool(dropped.sequence)
         self._waiting.append(event)
-
