@@ -100,9 +100,10 @@ def test_a_device_that_hangs_holds_up_no_other() -> None:
     with (
         launch("toshiba.transmitter", warm=True) as alice,
         launch("toshiba.receiver", warm=True) as bob,
-        watched(
-            table("bob", "toshiba.receiver", bob, timeout=30) + table("alice", "toshiba.transmitter", alice)
-        ) as (_, heard),
+        watched(table("bob", "toshiba.receiver", bob, timeout=30) + table("alice", "toshiba.transmitter", alice)) as (
+            _,
+            heard,
+        ),
     ):
         change(bob, "+EC_FAIL")
         heard.until("bob", RAISED, "EC_FAIL")
@@ -154,6 +155,21 @@ def test_a_device_that_is_used_is_the_one_that_is_watched() -> None:
         heard.until("alice", RAISED, "NO_KEY")
 
 
+def test_looking_keeps_no_watchdog_alive_of_a_program_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        launch("toshiba.transmitter", warm=True) as alice,
+        watched(table("alice", "toshiba.transmitter", alice)) as (station, heard),
+    ):
+        tx: Any = station.device("alice", hal.Transmitter)
+        tx.set_watchdog(60)
+        monkeypatch.setattr("tokaido.hal._watchdog.RENEW_AFTER", 0.0)  # with each exchange
+        hal.SYSTEM_CLOCK.wait(0.5)
+        change(alice, "+EC_FAIL")
+        heard.until("alice", RAISED, "EC_FAIL")
+        assert tx.watchdog_remaining() < 59.6
+        assert tx.watchdog_remaining() > 59.6  # the first question of the program renewed it
+
+
 def test_a_watch_ends_after_its_timeout_and_leaves_no_thread() -> None:
     with launch("toshiba.transmitter", warm=True) as alice:
         station = hal.Station.from_text(f'[station]\non_exit = "keep"\n{table("alice", "toshiba.transmitter", alice)}')
@@ -178,7 +194,7 @@ def test_the_asyncio_face_ends_at_once_when_it_is_cancelled() -> None:
 
             async def listen() -> None:
                 async for alarm in hal.aio.alarms(station, poll=POLL_S):
-                    heard.append(alarm.code)
+                    heard.append(alarm.code)  # noqa: PERF401 - as they come, not in the end
 
             task = asyncio.create_task(listen())
             change(alice, "+EC_FAIL")

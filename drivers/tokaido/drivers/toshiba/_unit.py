@@ -118,8 +118,8 @@ class ToshibaUnit(UnitDriver):
     def alarm_events(self, timeout: float = 0.0) -> tuple[hal.AlarmEvent, ...]:
         """Get what the unit announced since the last call, after listening for up to `timeout` s.
 
-        Where announcements were lost, with the cable out or with a line that was spoilt, `ALM?` is asked: what was raised
-        or cleared meanwhile comes as an event with the number 0, and `alarm_events_lost` counts the lines.
+        Where announcements were lost, with the cable out or with a line that was spoilt, `ALM?` is asked: what was
+        raised or cleared meanwhile comes as an event with the number 0, and `alarm_events_lost` counts the lines.
         """
         timeout = real(timeout, "timeout")
         known = self._console.alarms
@@ -133,7 +133,7 @@ class ToshibaUnit(UnitDriver):
 
     @property
     def alarm_events_lost(self) -> int:
-        """How many alarm lines did not arrive whole, by their numbers; of a unit that came up again, at least so many."""
+        """How many alarm lines did not arrive whole, by their numbers; if the unit came up again, at least so many."""
         return self._console.alarms.lost
 
     def _catch_up(self) -> None:

@@ -43,7 +43,7 @@ class AlarmHook(Protocol):
         """Tell of one alarm, in the hook's own thread; what it raises is logged, and the next alarm is told.
 
         Args:
-            record: `StationAlarm.record()`, and `dropped`: how many before this one were dropped, since the hook is slow.
+            record: `StationAlarm.record()`, and `dropped`: how many before this one were dropped, the hook being slow.
         """
         ...
 
@@ -138,9 +138,7 @@ class WebHook:
         self._host = parts.hostname or ""
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if parts.username is not None or parts.password is not None:
-            raise ConfigurationError(
-                "a URL holds no password", remedy="Put a token into a file of mode 0600: token_file"
-            )
+            raise ConfigurationError("a URL holds no password", remedy="Put a token into a file: token_file")
         if not self._host or not (self._secure or (parts.scheme == "http" and self._host in LOOPBACK)):
             raise ConfigurationError(
                 f"a web hook is https://..., or http:// to {', '.join(sorted(LOOPBACK))}, not {url!r}"[:250],
@@ -253,13 +251,17 @@ class MailHook:
             with _cut_off(self.timeout_s, lambda: mail.sock if mail is not None else None) as cut:
                 kind = smtplib.SMTP if self.tls == "starttls" else partial(smtplib.SMTP_SSL, context=context)
                 mail = kind(local_hostname=gethostname(), timeout=self.timeout_s)
-                mail._host = self._host  # the name that its certificate must have; no connection before it can be cut
+                mail.__dict__["_host"] = (
+                    self._host
+                )  # the name that its certificate must have; no connection before it can be cut
                 mail.connect(self._host, self._port)
                 if self.tls == "starttls":
                     mail.starttls(context=context)
                 if self.user:
                     mail.login(self.user, password)
                 refused = mail.send_message(message)
+                with suppress(smtplib.SMTPException):  # the mail is sent
+                    mail.quit()
         except (OSError, smtplib.SMTPException, ValueError) as error:
             what = f"not sent within {self.timeout_s:g} s" if cut.is_set() else _without(password, error)
             raise TransportError(f"{self.name}: {what}") from None  # what is behind it may show the password

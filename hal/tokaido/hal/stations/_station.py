@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device
-from tokaido.hal._errors import ConfigurationError, TokaidoError
+from tokaido.hal._errors import ClosedError, ConfigurationError, TokaidoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,9 +36,9 @@ class Station:
     A table `interlocks.NAME` (`switch`, `classical_inputs`, `single_photon_outputs`) keeps classical light from a
     receiver that is not shuttered: the switch joins none to it, and it does not open onto what is joined. A table
     `links.NAME` (`transmitter`, `receiver`, `lease_file`, and a table `paths.PATH` with a list of [input, output] for
-    each switch) makes a QKD link, which `link` returns. Tables `[[alarms.hooks]]` (`program`, `web` or `mail`) make what
-    may be told of alarms: `alarms(hooks=station.alarm_hooks)`. Tables `bench` and `server` are for its emulator and its device
-    server.
+    each switch) makes a QKD link, which `link` returns. Tables `[[alarms.hooks]]` (`program`, `web` or `mail`)
+    make what may be told of alarms: `alarms(hooks=station.alarm_hooks)`. Tables `bench` and `server` are for its
+    emulator and its device server.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Station:
         self._open: dict[str, Device] = {}
         self._looked_at: dict[str, Device] = {}  # opened for their alarms alone, so that no safe state is due
         self._locks = {name: threading.RLock() for name in self.devices}  # held while one is opened
+        self._closings = 0
         self._watches: weakref.WeakSet[AlarmWatch] = weakref.WeakSet()
 
     @classmethod
@@ -234,13 +235,15 @@ class Station:
         """
         from tokaido.hal.stations._alarm_watch import AlarmWatch  # noqa: PLC0415 - for those who watch
 
-        devices = {name: partial(self._device_to_look_at, name) for name in self.devices}
+        devices = {name: partial(self._device_to_look_at, name, self._closings) for name in self.devices}
         watch = AlarmWatch(self.name, devices, timeout=timeout, poll=poll, hooks=hooks, clock=self._clock)
         self._watches.add(watch)
         return watch
 
-    def _device_to_look_at(self, name: str) -> Device:
+    def _device_to_look_at(self, name: str, closings: int) -> Device:
         with self._locks[name]:
+            if closings != self._closings:
+                raise ClosedError(f"station {self.name} was closed")
             device = self._open.get(name) or self._looked_at.get(name)
             if device is None:
                 device = self._looked_at[name] = self._opened(self.devices[name])
@@ -282,7 +285,7 @@ class Station:
                 yield visited
 
     def close(self) -> None:
-        """Close the devices that were opened, each after its safe state if the station says so. Ends what `alarms` gave.
+        """Close the devices that were opened, each after its safe state if the station says so; end all watches.
 
         Every device gets its turn; what failed is raised together in the end.
 
@@ -290,6 +293,7 @@ class Station:
             TokaidoError: A device could not be brought to its safe state.
         """
         failed: list[str] = []
+        self._closings += 1
         with ExitStack() as stack:
             for watch in tuple(self._watches):
                 watch.stop()
