@@ -38,7 +38,7 @@ def check_alarms(device: hal.Unit) -> None:
         (5, False, "QBER_HIGH"),
     ]
     assert events[0].severity is hal.Severity.MINOR
-    assert device._console.events_lost == 2  # type: ignore[attr-defined]
+    assert device.alarm_events_lost == 2
 
 
 def test_a_peer_that_knows_only_its_transcript_refuses_another_line() -> None:

@@ -65,6 +65,8 @@ __all__ = [
     "SYSTEM_CLOCK",
     "Alarm",
     "AlarmEvent",
+    "AlarmHook",
+    "AlarmWatch",
     "AmplifierAlarm",
     "AmplifierCapability",
     "AmplifierInterlock",
@@ -108,6 +110,7 @@ __all__ = [
     "LinkLoss",
     "LinkSelection",
     "LinkStatus",
+    "MailHook",
     "MoveError",
     "MoveReport",
     "MoveStep",
@@ -123,6 +126,7 @@ __all__ = [
     "PortState",
     "PowerMeter",
     "PowerMeterCapability",
+    "ProgramHook",
     "ProtocolError",
     "Quality",
     "RangeError",
@@ -138,6 +142,7 @@ __all__ = [
     "Side",
     "StateError",
     "Station",
+    "StationAlarm",
     "SubChannel",
     "SwitchCapability",
     "SwitchPort",
@@ -155,6 +160,7 @@ __all__ = [
     "UnsupportedError",
     "ValueTypeError",
     "VariableAttenuator",
+    "WebHook",
     "WrongDeviceError",
     "aio",
     "create_curve_keys",
@@ -179,6 +185,9 @@ if TYPE_CHECKING:
     from tokaido.hal.roles._power_meter import PowerMeter, PowerMeterCapability
     from tokaido.hal.roles._switch import OpticalSwitch
     from tokaido.hal.roles._switch_values import BootMode, PortState, Side, SwitchCapability, SwitchPort, SwitchSize
+    from tokaido.hal.stations._alarm_hooks import AlarmHook, MailHook, ProgramHook, WebHook
+    from tokaido.hal.stations._alarm_looks import StationAlarm
+    from tokaido.hal.stations._alarm_watch import AlarmWatch
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, PortPairs
     from tokaido.hal.stations._leases import Lease, LeaseBook, LeaseInfo
     from tokaido.hal.stations._links import Link, LinkLoss
@@ -220,6 +229,12 @@ else:
             "SwitchCapability": "tokaido.hal.roles._switch_values",
             "SwitchPort": "tokaido.hal.roles._switch_values",
             "SwitchSize": "tokaido.hal.roles._switch_values",
+            "AlarmHook": "tokaido.hal.stations._alarm_hooks",
+            "MailHook": "tokaido.hal.stations._alarm_hooks",
+            "ProgramHook": "tokaido.hal.stations._alarm_hooks",
+            "WebHook": "tokaido.hal.stations._alarm_hooks",
+            "StationAlarm": "tokaido.hal.stations._alarm_looks",
+            "AlarmWatch": "tokaido.hal.stations._alarm_watch",
             "DeviceEntry": "tokaido.hal.stations._entries",
             "InterlockEntry": "tokaido.hal.stations._entries",
             "LinkEntry": "tokaido.hal.stations._entries",

@@ -172,8 +172,9 @@ class UnitDriver(Unit, LineDevice, ABC):
 
         It does so by itself, behind an exchange over the control port that comes when more than a third of the time has
         passed since the last renewal. So a program has to ask or order something at least every two thirds of
-        `seconds`; drawing keys, listening to a stream and `transport.query` do not count. Reading does not renew a
-        watchdog that another object or program set. An emulated unit counts `seconds` in its own, faster time.
+        `seconds`; drawing keys, listening to a stream, `transport.query` and `Station.alarms` do not count. Reading
+        does not renew a watchdog that another object or program set. An emulated unit counts `seconds` in its own,
+        faster time.
 
         If the unit refuses a renewal, it went to its safe state (alarm LEASE_EXPIRED) or another program took the
         watchdog over: `tokaido.hal.watchdog` logs a warning, and it is renewed no more until it is set again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from os import urandom
 from typing import TYPE_CHECKING, Final
 
@@ -10,10 +11,22 @@ from tokaido.hal._clock import NS_PER_S, Clock
 from tokaido.hal._errors import DeviceError, RefusedError, TokaidoError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 RENEW_AFTER: Final = 1 / 3
 """The part of its time after which a watchdog is renewed."""
+
+_background: Final = threading.local()
+
+
+@contextmanager
+def in_the_background() -> Iterator[None]:
+    """Let the exchanges of this thread renew no watchdog: it goes on asking when whoever commands hangs."""
+    _background.here = True
+    try:
+        yield
+    finally:
+        _background.here = False
 
 
 class WatchdogHolder:
@@ -55,7 +68,7 @@ class WatchdogHolder:
         """
         now_ns = self._clock.monotonic_ns()
         due = self._seconds and now_ns - self._renewed_ns >= self._seconds * RENEW_AFTER * NS_PER_S
-        if not due or not self._lock.acquire(blocking=False):
+        if not due or getattr(_background, "here", False) or not self._lock.acquire(blocking=False):
             return
         try:
             keep()

@@ -23,14 +23,17 @@ from tokaido.hal._device import Device
 from tokaido.hal._errors import ValueTypeError
 from tokaido.hal._keys import KeyBlock
 from tokaido.hal.roles._units import Unit
+from tokaido.hal.stations._alarm_looks import StationAlarm
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
     from types import TracebackType
 
     from tokaido.hal._keys import KeyBlockInfo, KeyMaterial
     from tokaido.hal._readings import Telemetry
     from tokaido.hal._values import Measured, Query, Setting
+    from tokaido.hal.stations._alarm_hooks import AlarmHook
+    from tokaido.hal.stations._station import Station
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Device)
@@ -203,6 +206,23 @@ async def open(opener: Callable[P, D], *args: P.args, **kwargs: P.kwargs) -> Asy
             await asyncio.shield(loop.run_in_executor(executor, device.close))
     finally:
         executor.shutdown(wait=False)
+
+
+async def alarms(
+    station: Station, *, timeout: float | None = None, poll: float = 1.0, hooks: Iterable[AlarmHook] = ()
+) -> AsyncGenerator[StationAlarm]:
+    """Watch the alarms of a station, as `Station.alarms` does, without keeping the event loop waiting.
+
+    `async for alarm in hal.aio.alarms(station):`. A loop that is cancelled ends the watch at once.
+    """
+    watch = station.alarms(timeout=timeout, poll=poll, hooks=hooks)
+    steps = _Steps(lambda: iter(watch))
+    try:
+        while isinstance(alarm := await steps.next(), StationAlarm):
+            yield alarm
+    finally:
+        watch.stop()
+        steps.end()
 
 
 def _close_orphan(opening: asyncio.Future[D]) -> None:

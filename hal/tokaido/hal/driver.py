@@ -54,6 +54,7 @@ from tokaido.hal.transports._codec import NOT_MINE, Codec, LineCodec, NotMine, R
 __all__ = [
     "EVENT",
     "NOT_MINE",
+    "AlarmLedger",
     "Answer",
     "AuthenticationError",
     "ClosedError",
@@ -134,6 +135,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from tokaido.hal._alarm_ledger import AlarmLedger
     from tokaido.hal._key_channel import EVENT, KeyChannel
     from tokaido.hal._line_device import LineDevice, SilentCodec
     from tokaido.hal._pushed_keys import PushedBlock, PushedKeys
@@ -158,6 +160,7 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
+            "AlarmLedger": "tokaido.hal._alarm_ledger",
             "EVENT": "tokaido.hal._key_channel",
             "KeyChannel": "tokaido.hal._key_channel",
             "LineDevice": "tokaido.hal._line_device",

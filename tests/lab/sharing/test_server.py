@@ -153,6 +153,13 @@ def test_alarms_reach_every_client(unit: Emulator, at: Any) -> None:
         assert codes
 
 
+def test_a_station_s_alarms_reach_a_client(unit: Emulator, at: Any) -> None:
+    with at("vic").alarms(poll=0.05, timeout=patient(5)) as watch:
+        unit.add_fault("cover_opened")
+        told = next(alarm for alarm in watch if alarm.device == "alice")
+    assert (told.code, told.severity, told.raised) == ("TAMPER", hal.Severity.CRITICAL, True)
+
+
 # --- holding ----------------------------------------------------------------------------------------------------------
 
 

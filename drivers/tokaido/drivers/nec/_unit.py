@@ -9,7 +9,7 @@ import tokaido.hal as hal
 from tokaido.drivers.nec import _texts
 from tokaido.drivers.nec._seal import WHO, SealedMessages
 from tokaido.hal import Identity, UnitState
-from tokaido.hal.driver import Answer, Codec, Query, UnitDriver, measured, query, setting
+from tokaido.hal.driver import AlarmLedger, Answer, Codec, Query, UnitDriver, measured, query, setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,8 @@ T = TypeVar("T")
 SERIAL_NUMBERS: Final = re.compile(r"[A-Z0-9-]{4,24}")
 ALARM_POLL_S: Final = 0.1
 """How long to leave the unit alone between two looks at its alarm log."""
+ATTEMPTS: Final = 3
+"""How often to ask for log and active alarms, in turn, until no change came between."""
 
 
 class NecUnit(UnitDriver):
@@ -122,34 +124,81 @@ class NecUnit(UnitDriver):
     def alarm_events(self, timeout: float = 0.0) -> tuple[hal.AlarmEvent, ...]:
         """Get what the unit logged since the last call (the first call: since opening), waiting up to `timeout` s.
 
-        The unit keeps the last 64 changes. A gap in `sequence` is what was lost.
+        The unit keeps the last 64 changes; `alarm_events_lost` counts those that were pushed out unread. Where some
+        were, or the unit came up again, an event with the number 0 tells what its active alarms show.
         """
         deadline = hal.Deadline(self._clock, timeout)
         while True:
-            events = self._logged()
+            self._read_log()
+            events = self._known.take()
             if events or deadline.passed:
                 return events
             self._clock.wait(min(ALARM_POLL_S, deadline.remaining_s))
 
-    def _logged(self) -> tuple[hal.AlarmEvent, ...]:
-        known = self._alarm_number or 0
-        last, events = self._read(f"STAT:ALAR:LOG? {known}", _texts.alarm_log)
-        if last < known:  # it was switched off and on, and counts from the start
-            last, events = self._read("STAT:ALAR:LOG? 0", _texts.alarm_log)
-        self._alarm_number = last
-        return events
+    @property
+    def alarm_events_lost(self) -> int:
+        """How many changes were pushed out of the unit's log before they were read."""
+        return self._known.lost
+
+    def _read_log(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        self._read_changes()
+        if not self._known.complete:
+            self._compare((now_ns - self._log_read_ns) / hal.NS_PER_S)
+        self._log_read_ns = now_ns
+
+    def _read_changes(self) -> None:
+        known = self._known
+        last, events = self._read(f"STAT:ALAR:LOG? {known.last or 0}", _texts.alarm_log)
+        came_up_again = last < (known.last or 0)
+        if self._interrupted:  # before this question, or by it
+            came_up_again |= self._came_up_again()
+            self._interrupted = False
+        if came_up_again:
+            known.came_up_again()
+            _, events = self._read("STAT:ALAR:LOG? 0", _texts.alarm_log)
+        for event in events:
+            known.announced(event)
+
+    def _compare(self, gap_s: float) -> None:
+        for _ in range(ATTEMPTS):
+            last, alarms = self._read("STAT:ALAR?", self._alarms_and_last_change)
+            if last == self._known.last:
+                self._known.compare(last, alarms, gap_s)
+                return
+            self._read_changes()  # one came between
+
+    def _came_up_again(self) -> bool:
+        """Return whether the unit was without its supply since its log was read last.
+
+        It was up when it was opened: if it still is the same time, it has been up for longer than since then. If not,
+        it has been up for less than since its log was read. The middle decides, so that clocks may differ.
+        """
+        uptime_s = self.read(type(self).uptime)
+        now_ns = self._clock.monotonic_ns()
+        if uptime_s * hal.NS_PER_S >= now_ns - (self._met_ns + self._log_read_ns) / 2:
+            return False
+        self._met_ns = now_ns
+        return True
+
+    def _alarms_and_last_change(self, text: str) -> tuple[int, tuple[hal.Alarm, ...]]:
+        return _texts.last_change(text), self._active_alarms(text)
 
     # --- who it is ----------------------------------------------------------------------------------------------------
 
     _sealed: SealedMessages
     _found: re.Match[str] | None = None
-    _alarm_number: int | None = None  # of the last change that was handed on, or of the last one before opening
+    _known: AlarmLedger
+    _interrupted = False  # whether the connection was gone since the log was read
+    _met_ns = 0  # when the unit was first met since it came up
+    _log_read_ns = 0
 
     def identity(self) -> Identity:
         """Get vendor, model, serial number and firmware."""
         return self._read(WHO, _texts.identity)
 
     def _codec(self) -> Codec:
+        self._known = AlarmLedger()
         self._sealed = SealedMessages(self._nonces)
         return self._sealed
 
@@ -165,8 +214,11 @@ class NecUnit(UnitDriver):
             )
         self._sealed.serial_number = found.serial_number
         self._found = self.models.fullmatch(found.model)
-        if self._alarm_number is None:
-            self._alarm_number = self._read("STAT:ALAR?", _texts.last_change)
+        if self._known.last is None:
+            self._known.compare(*self._read("STAT:ALAR?", self._alarms_and_last_change), gap_s=0.0)
+            self._met_ns = self._log_read_ns = self._clock.monotonic_ns()
+        else:
+            self._interrupted = True
 
     def _model(self) -> re.Match[str]:
         """Return the model's name as the unit gave it at the last opening, taken apart."""

@@ -5,22 +5,34 @@ from __future__ import annotations
 import itertools
 import re
 import zlib
-from collections import deque
 from os import urandom
 from typing import TYPE_CHECKING, Final
 
-from tokaido.hal import AlarmEvent, DeviceError, NoDataError, ProtocolError, RefusedError, Severity, StateError
-from tokaido.hal.driver import NOT_MINE, NotMine, Request
+from tokaido.hal import (
+    NS_PER_S,
+    SYSTEM_CLOCK,
+    AlarmEvent,
+    DeviceError,
+    NoDataError,
+    ProtocolError,
+    RefusedError,
+    Severity,
+    StateError,
+)
+from tokaido.hal.driver import NOT_MINE, AlarmLedger, NotMine, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tokaido.hal import Alarm
 
 PROTOCOL: Final = "TQC1"
 CANCEL: Final = "\x18"
 """Throws away half a line that somebody left behind (section 1)."""
 MAX_REQUEST: Final = 256
 MAX_LINE: Final = 2048
-KEPT_EVENTS: Final = 1000
+SEQUENCES: Final = 1 << 24
+"""Numbers of alarm lines: six hexadecimal digits."""
 
 _REPLY = re.compile(r"=([0-9A-F]{6}) (?:OK(?: (.*))?|ERR ([0-9]+) ([A-Z_]+) ?(.*))")
 _ALARM = re.compile(r"!([0-9A-F]{6}) (RAISED|CLEARED) ([A-Z0-9_]+) ([A-Z]+) ?(.*)")
@@ -40,19 +52,23 @@ class Console:
 
     Args:
         nonces: Source of n bytes for the id of the first request: no reply to an earlier program's may match.
+        now_ns: Monotonic time in ns.
     """
 
     correlated = True
     terminator = b"\n"
     max_frame = MAX_LINE + 2
 
-    def __init__(self, nonces: Callable[[int], bytes] = urandom) -> None:
+    def __init__(
+        self, nonces: Callable[[int], bytes] = urandom, now_ns: Callable[[], int] = SYSTEM_CLOCK.monotonic_ns
+    ) -> None:
         self.serial_number = ""
         """The unit's; empty until it has said who it is."""
-        self.events: deque[AlarmEvent] = deque(maxlen=KEPT_EVENTS)
-        self.events_lost = 0
-        """Alarm lines that were sent and never arrived whole, by their sequence numbers."""
-        self._last_sequence: int | None = None
+        self.alarms = AlarmLedger(wraps_at=SEQUENCES)
+        """What the alarm lines told."""
+        self._now_ns = now_ns
+        self._heard_ns = now_ns()
+        self._unheard_since_ns = self._heard_ns
         self._ids = itertools.count(int.from_bytes(nonces(3), "big"))  # two threads never get the same one
 
     def request(self, text: str, *, repeatable: bool) -> Request[bytes, str]:
@@ -86,9 +102,17 @@ class Console:
         if line.startswith("!"):
             self._alarm(line)
 
-    def forget_sequence(self) -> None:
-        """Begin to count alarm lines again: the unit may have been switched off meanwhile."""
-        self._last_sequence = None
+    def interrupted(self) -> None:
+        """Note that the connection was gone: alarm lines since the last line that was heard are lost."""
+        if self.alarms.complete:  # else an earlier gap was not caught up with yet
+            self._unheard_since_ns = self._heard_ns
+        self.alarms.interrupted()
+
+    def compare(self, last: str, alarms: tuple[Alarm, ...]) -> None:
+        """Catch up with what `ALM?` says, where lines were lost."""
+        number = int(last, 16)
+        if not self.alarms.complete:
+            self.alarms.compare(number, alarms, (self._now_ns() - self._unheard_since_ns) / NS_PER_S)
 
     def _accept(self, frame: bytes, identifier: str, seal: str, text: str) -> str | NotMine:
         line = _line(frame)
@@ -98,6 +122,7 @@ class Console:
         reply = _REPLY.fullmatch(body) if body is not None else None
         if reply is None:
             raise ProtocolError("the reply was garbled, cut, or sealed by another unit")
+        self._heard_ns = self._now_ns()
         data, number, name, why = reply[2], reply[3], reply[4], reply[5]
         if name is None:
             return data or ""
@@ -113,13 +138,12 @@ class Console:
         found = _ALARM.fullmatch(body) if body is not None else None
         if found is None or found[4] not in Severity.__members__:
             return
-        sequence = int(found[1], 16)
-        if self._last_sequence is not None:
-            self.events_lost += (sequence - self._last_sequence - 1) % (1 << 24)
-        self._last_sequence = sequence
-        self.events.append(
+        if self.alarms.complete:
+            self._unheard_since_ns = self._heard_ns  # should this line show that others before it are missing
+        self._heard_ns = self._now_ns()
+        self.alarms.announced(
             AlarmEvent(
-                sequence=sequence,
+                sequence=int(found[1], 16),
                 raised=found[2] == "RAISED",
                 code=found[3],
                 severity=Severity(found[4]),

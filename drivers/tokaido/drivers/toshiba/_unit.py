@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import tokaido.hal as hal
 from tokaido.drivers.toshiba._console import PROTOCOL, Console
 from tokaido.hal import Identity, UnitState
-from tokaido.hal.driver import Answer, UnitDriver, measured, not_negative, query, setting
+from tokaido.hal.driver import Answer, UnitDriver, measured, not_negative, query, real, setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,12 +118,34 @@ class ToshibaUnit(UnitDriver):
         self._command(f"SEC ZEROIZE,{serial_number}")
 
     def alarm_events(self, timeout: float = 0.0) -> tuple[hal.AlarmEvent, ...]:
-        """Get what the unit announced since the last call, after listening for up to `timeout` s."""
-        if not self._console.events:
+        """Get what the unit announced since the last call, after listening for up to `timeout` s.
+
+        Where announcements were lost, with the cable out or with a line that was spoilt, `ALM?` is asked: what was
+        raised or cleared meanwhile comes as an event with the number 0, and `alarm_events_lost` counts the lines.
+        """
+        timeout = real(timeout, "timeout")
+        known = self._console.alarms
+        self._catch_up()
+        events = known.take()
+        if not events:
             self._control.listen(timeout)
-        events = tuple(self._console.events)
-        self._console.events.clear()
+            self._catch_up()
+            events = known.take()
         return events
+
+    @property
+    def alarm_events_lost(self) -> int:
+        """How many alarm lines did not arrive whole, by their numbers; if the unit came up again, at least so many."""
+        return self._console.alarms.lost
+
+    def _catch_up(self) -> None:
+        if not self._console.alarms.complete:
+            self.alarms()
+
+    def _active_alarms(self, text: str) -> tuple[hal.Alarm, ...]:
+        alarms = super()._active_alarms(text)
+        self._console.compare(self._fields(text)[0], alarms)  # here, within the exchange: no line comes between
+        return alarms
 
     # --- who it is ----------------------------------------------------------------------------------------------------
 
@@ -141,11 +163,11 @@ class ToshibaUnit(UnitDriver):
         return Identity(vendor=fields[0], model=fields[1], serial_number=fields[2], firmware=fields[3])
 
     def _codec(self) -> Codec:
-        self._console = Console(self._nonces)
+        self._console = Console(self._nonces, self._clock.monotonic_ns)
         return self._console
 
     def _greet(self) -> None:
-        self._console.forget_sequence()
+        self._console.interrupted()
         super()._greet()
 
     def _learn(self, found: Identity) -> None:

@@ -38,7 +38,8 @@ class AlarmEvent:
     """One change of an alarm, as the device announced it."""
 
     sequence: int
-    """Count of the device's announcements; a gap is what was lost."""
+    """Count of the device's announcements; a gap is what was lost. 0 for a change that it did not announce, or that was
+    not heard, and that its active alarms show."""
     raised: bool
     code: str
     severity: Severity

@@ -130,6 +130,15 @@ class Unit(Device):
     def alarm_events(self, timeout: float = 0.0) -> tuple[AlarmEvent, ...]:
         """Return what the unit announced since the last call, after listening for `timeout` s."""
 
+    @property
+    def alarm_events_lost(self) -> int:
+        """How many changes of alarms are known to be missing among the `alarm_events` since opening, at least.
+
+        An alarm that was raised and cleared while the device could not be reached is one of these where the device
+        keeps no log of it. Default: 0, for a driver that cannot tell.
+        """
+        return 0
+
     @abstractmethod
     def link(self) -> LinkSelection:
         """Ask which QKD link the unit is set to."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from os import urandom
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device
-from tokaido.hal._errors import ConfigurationError, TokaidoError
+from tokaido.hal._errors import ClosedError, ConfigurationError, TokaidoError
 from tokaido.hal._near import did_you_mean
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from tokaido.hal.stations._alarm_hooks import AlarmHook
+    from tokaido.hal.stations._alarm_watch import AlarmWatch
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, OnExit
     from tokaido.hal.stations._links import Link
     from tokaido.hal.stations._remote import RemoteStation
@@ -32,8 +37,9 @@ class Station:
     A table `interlocks.NAME` (`switch`, `classical_inputs`, `single_photon_outputs`) keeps classical light from a
     receiver that is not shuttered: the switch joins none to it, and it does not open onto what is joined. A table
     `links.NAME` (`transmitter`, `receiver`, `lease_file`, and a table `paths.PATH` with a list of [input, output] for
-    each switch) makes a QKD link, which `link` returns. Tables `bench` and `server` are for its emulator and its device
-    server.
+    each switch) makes a QKD link, which `link` returns. Tables `[[alarms.hooks]]` (`program`, `web` or `mail`)
+    make what may be told of alarms: `alarms(hooks=station.alarm_hooks)`. Tables `bench` and `server` are for its
+    emulator and its device server.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Station:
         on_exit: OnExit = "safe",
         links: Mapping[str, LinkEntry] | None = None,
         interlocks: Iterable[InterlockEntry] = (),
+        alarm_hooks: Iterable[AlarmHook] = (),
         bench: Mapping[str, Any] | None = None,
         server: Mapping[str, Any] | None = None,
         folder: Path | None = None,
@@ -57,6 +64,8 @@ class Station:
         """The QKD links, as the tables `links` declare them; `link` returns one with its devices."""
         self.interlocks = tuple(interlocks)
         """Bound to their switches and receivers when these are opened."""
+        self.alarm_hooks = tuple(alarm_hooks)
+        """What the file's tables `[[alarms.hooks]]` declare, for `alarms`; nothing is told before it is given there."""
         self.bench = dict(bench or {})
         """The table `bench`, unread: the optics, for the emulator of this station."""
         self.server = dict(server or {})
@@ -69,6 +78,10 @@ class Station:
         self._nonces = nonces
         self._open: dict[str, Device] = {}
         self._visited: dict[str, Device] = {}
+        self._looked_at: dict[str, Device] = {}  # opened for their alarms alone, so that no safe state is due
+        self._locks = {name: threading.RLock() for name in self.devices}  # held while one is opened
+        self._closings = 0
+        self._watches: weakref.WeakSet[AlarmWatch] = weakref.WeakSet()
 
     @classmethod
     def from_file(
@@ -122,6 +135,7 @@ class Station:
             on_exit=station.on_exit,
             links=station.links,
             interlocks=station.interlocks,
+            alarm_hooks=station.alarm_hooks,
             bench=station.bench,
             server=station.server,
             folder=base,
@@ -171,9 +185,8 @@ class Station:
             TransportError: It could not be reached.
         """
         entry = self.entry(name)
-        device = self._open.get(name)
-        if device is None:
-            device = self._opened(entry)
+        with self._locks[name]:
+            device = self._open.get(name) or self._looked_at.pop(name, None) or self._opened(entry)
             self._open[name] = device
         if not isinstance(role, type) or not isinstance(device, role):
             raise ConfigurationError(f"{name} is a {type(device).__name__}, not a {getattr(role, '__name__', role)}")
@@ -204,6 +217,42 @@ class Station:
             clock=self._clock,
         )
 
+    def alarms(self, *, timeout: float | None = None, poll: float = 1.0, hooks: Iterable[AlarmHook] = ()) -> AlarmWatch:
+        """Watch the alarms of all devices: `for alarm in station.alarms():`.
+
+        Each device has a thread of its own, so that one that hangs holds up no other. What is active at the beginning
+        comes as raised. Changes come from what a device announces or logs, and from a comparison with its active
+        alarms at each look, so that none goes untold that stands or ended while a device could not be reached. One
+        that came and went meanwhile is counted by a `CHANGES_LOST`, if the device tells. A device that does not answer
+        is told as `NOT_ANSWERING`, and so is its return; of a switch, and of what else has no alarms, this is all.
+
+        The devices that are open are used as they are; others are opened, and not brought to their safe state in the
+        end. Do not call `alarm_events` yourself meanwhile: each announcement is given once. Looking renews no watchdog.
+
+        Args:
+            timeout: End when none came for so long, in s; default: with the station.
+            poll: How long to leave each device alone between two looks, in s.
+            hooks: What else is told of each: `station.alarm_hooks`, or hooks of your own. Each has its own thread.
+
+        Raises:
+            RangeError: `poll` does not lie in 0.01 to 3600 s.
+        """
+        from tokaido.hal.stations._alarm_watch import AlarmWatch  # noqa: PLC0415 - for those who watch
+
+        devices = {name: partial(self._device_to_look_at, name, self._closings) for name in self.devices}
+        watch = AlarmWatch(self.name, devices, timeout=timeout, poll=poll, hooks=hooks, clock=self._clock)
+        self._watches.add(watch)
+        return watch
+
+    def _device_to_look_at(self, name: str, closings: int) -> Device:
+        with self._locks[name]:
+            if closings != self._closings:
+                raise ClosedError(f"station {self.name} was closed")
+            device = self._open.get(name) or self._looked_at.get(name)
+            if device is None:
+                device = self._looked_at[name] = self._opened(self.devices[name])
+            return device
+
     def _opened(self, entry: DeviceEntry) -> Device:
         device = Device.open(
             entry.driver,
@@ -233,19 +282,28 @@ class Station:
             ConfigurationError: The station has none of that name.
             TransportError: It could not be reached.
         """
-        device = self._open.get(name) or self._visited.get(name)
+        device = self._near_at_hand(name)
         if device is not None:
             yield device
             return
-        with self._opened(self.entry(name)) as visited:
-            self._visited[name] = visited  # for interlocks, which visit it meanwhile
-            try:
-                yield visited
-            finally:
-                self._visited.pop(name, None)  # another thread may visit it, too
+        entry = self.entry(name)
+        with self._locks[name]:
+            device = self._near_at_hand(name)
+            if device is not None:
+                yield device
+                return
+            with self._opened(entry) as visited:
+                self._visited[name] = visited  # for interlocks, which visit it meanwhile
+                try:
+                    yield visited
+                finally:
+                    self._visited.pop(name, None)  # another thread may visit it, too
+
+    def _near_at_hand(self, name: str) -> Device | None:
+        return self._open.get(name) or self._looked_at.get(name) or self._visited.get(name)
 
     def close(self) -> None:
-        """Close the devices that were opened, each after its safe state if the station says so.
+        """Close the devices that were opened, each after its safe state if the station says so; end all watches.
 
         Every device gets its turn; what failed is raised together in the end.
 
@@ -253,7 +311,15 @@ class Station:
             TokaidoError: A device could not be brought to its safe state.
         """
         failed: list[str] = []
+        self._closings += 1
         with ExitStack() as stack:
+            for watch in tuple(self._watches):
+                watch.stop()
+                stack.callback(watch.close)
+            for name in self.devices:
+                with self._locks[name]:  # what a watch was just opening is closed, too
+                    if (watched := self._looked_at.pop(name, None)) is not None:
+                        stack.callback(watched.close)
             while self._open:
                 name, device = self._open.popitem()
                 stack.callback(device.close)

@@ -16,6 +16,8 @@ from tokaido.hal.transports._resources import Resource
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tokaido.hal.stations._alarm_hooks import AlarmHook
+
 
 class StationTables(NamedTuple):
     """The tables of a station file."""
@@ -25,6 +27,7 @@ class StationTables(NamedTuple):
     devices: dict[str, DeviceEntry]
     links: dict[str, LinkEntry]
     interlocks: tuple[InterlockEntry, ...]
+    alarm_hooks: tuple[AlarmHook, ...]
     bench: dict[str, Any]
     server: dict[str, Any]
 
@@ -39,7 +42,7 @@ class StationReader:
 
     def station(self, tables: dict[str, Any]) -> StationTables:
         """Return what the tables say."""
-        self.mistakes.only((), tables, ("station", "devices", "links", "interlocks", "bench", "server"))
+        self.mistakes.only((), tables, ("station", "devices", "links", "interlocks", "alarms", "bench", "server"))
         head = self.mistakes.table((), tables, "station")
         self.mistakes.only(("station",), head, ("name", "on_exit"))
         name = self.mistakes.text(("station",), head, "name", "station")
@@ -74,9 +77,15 @@ class StationReader:
             devices=devices,
             links=links,
             interlocks=interlocks,
+            alarm_hooks=self._alarm_hooks(self.mistakes.table((), tables, "alarms")) if "alarms" in tables else (),
             bench=self.mistakes.table((), tables, "bench"),
             server=self.mistakes.table((), tables, "server"),
         )
+
+    def _alarm_hooks(self, alarms: dict[str, Any]) -> tuple[AlarmHook, ...]:
+        from tokaido.hal.stations._alarm_file import read_hooks  # noqa: PLC0415 - for files that have some
+
+        return read_hooks(alarms, self._base, self.mistakes)
 
     def _device(self, name: str, table: dict[str, Any]) -> DeviceEntry:
         path = ("devices", name)
