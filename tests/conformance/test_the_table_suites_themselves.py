@@ -8,6 +8,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.drivers.fiberlabs import Amplifier
+from tokaido.drivers.idquantique import Detector
 from tokaido.drivers.keysight import Attenuator
 from tokaido.drivers.thorlabs import Paddle, PolarizationController, PowerMeter
 from tokaido.emulators.conformance import Rig, suite
@@ -95,6 +96,23 @@ class ModesExchanged(Setting[hal.AmplifierMode]):
         return pair[pair.index(mode) - 1]
 
 
+class Longer(Setting[float]):
+    """A dead time that is set and read one step too long."""
+
+    def encode(self, value: float) -> str:
+        return super().encode(value + 40_000)
+
+    def decode(self, text: str) -> float:
+        return super().decode(text) - 40_000
+
+
+class Shown(Measured[float]):
+    """A count rate that is told as the diode never saw it: a third more."""
+
+    def decode(self, text: str) -> float:
+        return super().decode(text) * 4 / 3
+
+
 ATTENUATOR = {
     "test_what_was_set_is_in_force": value(
         Attenuator, "attenuation", Shifted(float, ":INP1:ATT", unit="dB", range=(1, 40), resolution=0.005)
@@ -177,7 +195,37 @@ AMPLIFIER = {
         Amplifier, "add_interlock", lambda amplifier, interlock: None
     ),
 }
+DETECTOR = {
+    "test_what_was_set_is_in_force": value(
+        Detector, "dead_time", Longer(float, "DEADTIME:TIME", unit="ns", range=(40_000, 1_000_000), resolution=40_000)
+    ),
+    "test_it_counts_the_photons_that_come": value(Detector, "count_rate", Shown(float, "COUNTERS:DETECTION_FREQ", unit="1/s")),
+    "test_a_longer_dead_time_leaves_fewer_clicks": value(
+        Detector, "dead_time", setting(float, "BIAS:VOLTAGE", unit="ns", range=(0, 250), resolution=0.08)
+    ),
+    "test_what_is_off_detects_nothing": value(Detector, "enabled", setting(bool, "REG:RUN", words=("TRUE", "FALSE"))),
+    "test_its_safe_state_is_off": member(Detector, "apply_safe_state", lambda _: None),
+    "test_a_bias_decides_what_it_detects_or_is_unsupported": value(
+        Detector, "bias", setting(float, "REG:TEMP_SET_POINT", unit="V", range=(-50, 0))
+    ),
+    "test_an_efficiency_is_set_or_unsupported": member(
+        Detector, "capabilities", Detector.capabilities | {hal.PhotonDetectorCapability.EFFICIENCY}
+    ),
+    "test_a_mode_is_set_or_unsupported": member(
+        Detector, "capabilities", Detector.capabilities | {hal.PhotonDetectorCapability.GATING}
+    ),
+    "test_dark_counts_are_told_or_unsupported": value(
+        Detector, "dark_count_rate", measured(float, "COUNTERS:DETECTION_FREQ", unit="1/s")
+    ),
+    "test_a_counting_time_is_set_or_unsupported": value(
+        Detector, "counting_time", setting(float, "REG:TEMP_SET_POINT", unit="s", range=(-50, 50))
+    ),
+    "test_it_is_cooled_or_cannot_be_told_to_be": value(
+        Detector, "temperature", measured(float, "BIAS:VOLTAGE", unit="degC")
+    ),
+}
 SUITES = {
+    ("idquantique.detector", "emu"): DETECTOR,
     ("fiberlabs.amplifier", "emu"): AMPLIFIER,
     ("keysight.attenuator", "visa"): ATTENUATOR,
     ("thorlabs.mpc", "emu"): POLARIZATION,

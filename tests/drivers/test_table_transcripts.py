@@ -11,6 +11,7 @@ from tokaido_testing.transcripts import LinePeer, driver_steps, follow, load
 
 DRIVERS = {
     "fiberlabs.amplifier": "fiberlabs",
+    "idquantique.detector": "idquantique",
     "keysight.attenuator": "keysight",
     "thorlabs.mpc": "thorlabs",
     "thorlabs.pm100": "thorlabs",

@@ -20,6 +20,7 @@ OPTIONS = {
     "nec.transmitter": _option_types.NecOptions,
     "nec.receiver": _option_types.NecReceiverOptions,
     "fiberlabs.amplifier": _option_types.AmplifierOptions,
+    "idquantique.detector": _option_types.DetectorOptions,
     "keysight.attenuator": _option_types.AttenuatorOptions,
     "thorlabs.mpc": _option_types.PaddlesOptions,
     "thorlabs.pm100": _option_types.PowerMeterOptions,

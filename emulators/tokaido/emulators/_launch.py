@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         AmplifierLaunch,
         AnyLaunch,
         AttenuatorLaunch,
+        DetectorLaunch,
         MatrixLaunch,
         NecLaunch,
         NecReceiverLaunch,
@@ -350,6 +351,8 @@ def launch(name: Literal["dicon.selector"], **options: Unpack[SelectorLaunch]) -
 def launch(name: Literal["thorlabs.osw"], **options: Unpack[OswLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["fiberlabs.amplifier"], **options: Unpack[AmplifierLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["idquantique.detector"], **options: Unpack[DetectorLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["keysight.attenuator"], **options: Unpack[AttenuatorLaunch]) -> InstrumentEmulator: ...
 @overload

@@ -98,6 +98,19 @@ class AttenuatorOptions(TypedDict, total=False):
     dark_power_dbm: float
 
 
+class DetectorOptions(TypedDict, total=False):
+    """An ID Quantique detector's."""
+
+    vendor: str
+    model: str
+    running: bool
+    bias_voltage: float
+    efficiency: float
+    dark_count_rate: float
+    afterpulse_probability: float
+    jitter_ps: float
+
+
 class PaddlesOptions(TypedDict, total=False):
     """A Thorlabs polarization controller's."""
 
@@ -173,6 +186,10 @@ class AttenuatorLaunch(LaunchOptions, AttenuatorOptions, total=False):
     """What an attenuator is launched with."""
 
 
+class DetectorLaunch(LaunchOptions, DetectorOptions, total=False):
+    """What a single-photon detector is launched with."""
+
+
 class PaddlesLaunch(LaunchOptions, PaddlesOptions, total=False):
     """What a polarization controller is launched with."""
 
@@ -231,6 +248,10 @@ class AmplifierDevice(DeviceOptions, AmplifierOptions, total=False):
 
 class AttenuatorDevice(DeviceOptions, AttenuatorOptions, total=False):
     """What an attenuator is put on a bench with."""
+
+
+class DetectorDevice(DeviceOptions, DetectorOptions, total=False):
+    """What a single-photon detector is put on a bench with."""
 
 
 class PaddlesDevice(DeviceOptions, PaddlesOptions, total=False):

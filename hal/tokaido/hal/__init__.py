@@ -77,6 +77,7 @@ __all__ = [
     "ConfigurationError",
     "CurveKeyFiles",
     "Deadline",
+    "DetectionMode",
     "Detector",
     "Device",
     "DeviceBusyError",
@@ -115,6 +116,7 @@ __all__ = [
     "OpticalSwitch",
     "OutcomeUnknownError",
     "Part",
+    "PhotonDetectorCapability",
     "PolarizationCapability",
     "PolarizationController",
     "PortPairs",
@@ -134,6 +136,7 @@ __all__ = [
     "Shutter",
     "ShutterInterlock",
     "Side",
+    "SinglePhotonDetector",
     "StateError",
     "Station",
     "SubChannel",
@@ -172,6 +175,7 @@ if TYPE_CHECKING:
     from tokaido.hal.roles._attenuator import AttenuatorCapability, VariableAttenuator
     from tokaido.hal.roles._interlocks import AmplifierInterlock, LightInterlock, ShutterInterlock
     from tokaido.hal.roles._link_status import LinkStatus
+    from tokaido.hal.roles._photon_detector import DetectionMode, PhotonDetectorCapability, SinglePhotonDetector
     from tokaido.hal.roles._polarization import PolarizationCapability, PolarizationController, Retarder
     from tokaido.hal.roles._power_meter import PowerMeter, PowerMeterCapability
     from tokaido.hal.roles._switch import OpticalSwitch
@@ -204,6 +208,9 @@ else:
             "LightInterlock": "tokaido.hal.roles._interlocks",
             "ShutterInterlock": "tokaido.hal.roles._interlocks",
             "LinkStatus": "tokaido.hal.roles._link_status",
+            "DetectionMode": "tokaido.hal.roles._photon_detector",
+            "PhotonDetectorCapability": "tokaido.hal.roles._photon_detector",
+            "SinglePhotonDetector": "tokaido.hal.roles._photon_detector",
             "PolarizationCapability": "tokaido.hal.roles._polarization",
             "PolarizationController": "tokaido.hal.roles._polarization",
             "Retarder": "tokaido.hal.roles._polarization",

@@ -13,6 +13,7 @@ __all__ = [
     "CONNECTOR_LOSS_DB",
     "USAGE",
     "Band",
+    "Beam",
     "Bench",
     "FibreOnBench",
     "Graph",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from tokaido.emulators._light import Band, SwitchModel
+    from tokaido.emulators._light import Band, Beam, SwitchModel
     from tokaido.emulators.bench._bench import Bench
     from tokaido.emulators.bench._elements import FibreOnBench
     from tokaido.emulators.bench._from_station import bench_from_station
@@ -40,6 +41,7 @@ else:
             "Order": "tokaido.emulators.bench._orders",
             "Bench": "tokaido.emulators.bench._bench",
             "Band": "tokaido.emulators._light",
+            "Beam": "tokaido.emulators._light",
             "FibreOnBench": "tokaido.emulators.bench._elements",
             "SwitchModel": "tokaido.emulators._light",
             "bench_from_station": "tokaido.emulators.bench._from_station",

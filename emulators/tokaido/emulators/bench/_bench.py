@@ -310,10 +310,10 @@ class Bench(Plant):
             for place in self._units.values():
                 place.model.watch_light()  # before anything of this light is counted
             shots = self._sessions.aim()
-            powers_dbm = self._lighting.powers_dbm() if self._told else {}
+            beams = self._lighting.beams() if self._told else {}
         for shared, passage in self._told:
             with shared.lock:
-                passage.tell(powers_dbm)
+                passage.tell(beams)
         self._sessions.expose(shots, self._now_ns, step_ns)
         done = self._channel.pump(self._now_ns, to_ns, pump_s)
         self._behind_ns = 0 if done else self._behind_ns + step_ns

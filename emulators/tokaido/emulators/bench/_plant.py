@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         AmplifierDevice,
         AnyDevice,
         AttenuatorDevice,
+        DetectorDevice,
         MatrixDevice,
         NecDevice,
         NecReceiverDevice,
@@ -112,6 +113,10 @@ class Plant:
     @overload
     def device(
         self, name: str, driver: Literal["fiberlabs.amplifier"], **options: Unpack[AmplifierDevice]
+    ) -> InstrumentEmulator: ...
+    @overload
+    def device(
+        self, name: str, driver: Literal["idquantique.detector"], **options: Unpack[DetectorDevice]
     ) -> InstrumentEmulator: ...
     @overload
     def device(

@@ -33,6 +33,7 @@ pytest.register_assert_rewrite(
             "_contract",
             "_amplifier",
             "_attenuator",
+            "_photon_detector",
             "_polarization",
             "_power_meter",
             "_switch",
@@ -47,6 +48,7 @@ from tokaido.emulators.conformance._amplifier import AmplifierContract  # noqa: 
 from tokaido.emulators.conformance._attenuator import AttenuatorContract  # noqa: E402
 from tokaido.emulators.conformance._contract import Contract  # noqa: E402
 from tokaido.emulators.conformance._key_rig import HasKeys  # noqa: E402
+from tokaido.emulators.conformance._photon_detector import PhotonDetectorContract  # noqa: E402
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault  # noqa: E402
 from tokaido.emulators.conformance._polarization import PolarizationContract  # noqa: E402
 from tokaido.emulators.conformance._power_meter import PowerMeterContract  # noqa: E402
@@ -64,6 +66,7 @@ __all__ = [
     "HasKeys",
     "HasLight",
     "Order",
+    "PhotonDetectorContract",
     "Plan",
     "PolarizationContract",
     "PowerMeterContract",
