@@ -41,9 +41,7 @@ TestAmplifierOnATerminal = suite(
 TestAttenuatorInWatts = suite(
     "keysight.attenuator", wire_ends=("hislip", "visa"), faults=SOME, options={"model": "N7751A", "power_unit": "WATT"}
 )
-TestDetectorOnUsb = suite(
-    "idquantique.detector", wire_ends=("visa",), faults=SOME, options={"dark_count_rate": 1000.0}
-)
+TestDetectorOnUsb = suite("idquantique.detector", wire_ends=("visa",), faults=SOME, options={"dark_count_rate": 1000.0})
 TestPaddlesOnATerminal = suite(
     "thorlabs.mpc", wire_ends=("pty",), faults=SOME, options={"completion": "status"}, is_query=apt.only_asks
 )

@@ -199,7 +199,9 @@ DETECTOR = {
     "test_what_was_set_is_in_force": value(
         Detector, "dead_time", Longer(float, "DEADTIME:TIME", unit="ns", range=(40_000, 1_000_000), resolution=40_000)
     ),
-    "test_it_counts_the_photons_that_come": value(Detector, "count_rate", Shown(float, "COUNTERS:DETECTION_FREQ", unit="1/s")),
+    "test_it_counts_the_photons_that_come": value(
+        Detector, "count_rate", Shown(float, "COUNTERS:DETECTION_FREQ", unit="1/s")
+    ),
     "test_a_longer_dead_time_leaves_fewer_clicks": value(
         Detector, "dead_time", setting(float, "BIAS:VOLTAGE", unit="ns", range=(0, 250), resolution=0.08)
     ),

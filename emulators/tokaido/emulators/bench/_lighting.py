@@ -243,4 +243,5 @@ def _shine_along(path: LightPath | None, beam: Beam, found: dict[str, list[Beam]
         power_w *= 10 ** (-hop.loss_db / 10)
         length_km += hop.length_km
         if hop.element == "join" and power_w > 0:
-            found[hop.left].append(Beam(power_w, beam.pulse_rate_hz, beam.delay_ps + round(Fibre(length_km=length_km, loss_db=0.0).delay_s * PS_PER_S)))
+            late_ps = round(Fibre(length_km=length_km, loss_db=0.0).delay_s * PS_PER_S)
+            found[hop.left].append(Beam(power_w, beam.pulse_rate_hz, beam.delay_ps + late_ps))

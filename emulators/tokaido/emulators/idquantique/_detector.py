@@ -262,7 +262,7 @@ class DetectorModel(ScpiModel):
         return str(round(self.last_count * NS_PER_S / self.counting_ns))
 
 
-def _word(state: bool) -> str:  # noqa: FBT001 - it is what is said
+def _word(state: bool) -> str:
     return "TRUE" if state else "FALSE"
 
 

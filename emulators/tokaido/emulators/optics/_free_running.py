@@ -148,6 +148,6 @@ class FreeRunningDetector:
             within = np.where(by_light, phases, within)
         if self._conditions.jitter_s > 0:
             within += rng.normal(0.0, self._conditions.jitter_s * PS_PER_S, slots.size)
-        origin = round(begin * self._slot_ps)  # what is added to it stays small, and so exact to the ps
+        origin = round(begin * self._slot_ps)  # the rest is small, and so exact to the ps
         times = origin + np.rint((slots - begin) * self._slot_ps + within).astype(np.int64)
         return np.maximum(times, self._begun_ps)
