@@ -31,6 +31,7 @@ TestAmplifier = suite("fiberlabs.amplifier", wire_ends=("emu",), is_query=amplif
 TestDetector = suite("idquantique.detector", wire_ends=("emu",))
 TestAttenuator = suite("keysight.attenuator", wire_ends=("tcp",))
 TestPaddles = suite("thorlabs.mpc", wire_ends=("emu",), is_query=apt.only_asks)
+TestTagger = suite("sfifteen.tagger", wire_ends=("emu",))
 TestPowerMeter = suite("thorlabs.pm100", wire_ends=("visa",))
 
 # their other wire ends, with what their manuals leave open

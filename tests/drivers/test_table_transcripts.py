@@ -13,6 +13,7 @@ DRIVERS = {
     "fiberlabs.amplifier": "fiberlabs",
     "idquantique.detector": "idquantique",
     "keysight.attenuator": "keysight",
+    "sfifteen.tagger": "sfifteen",
     "thorlabs.mpc": "thorlabs",
     "thorlabs.pm100": "thorlabs",
 }

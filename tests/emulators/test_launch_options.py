@@ -22,6 +22,7 @@ OPTIONS = {
     "fiberlabs.amplifier": _option_types.AmplifierOptions,
     "idquantique.detector": _option_types.DetectorOptions,
     "keysight.attenuator": _option_types.AttenuatorOptions,
+    "sfifteen.tagger": _option_types.TaggerOptions,
     "thorlabs.mpc": _option_types.PaddlesOptions,
     "thorlabs.pm100": _option_types.PowerMeterOptions,
     "polatis.matrix": _option_types.MatrixOptions,

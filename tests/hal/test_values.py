@@ -154,6 +154,7 @@ def test_our_units_of_measure_are_constants_and_every_role_keeps_to_them() -> No
         hal.VariableAttenuator,
         hal.PowerMeter,
         hal.SinglePhotonDetector,
+        hal.TimeTagger,
         hal.Retarder,
         hal.OpticalAmplifier,
     )

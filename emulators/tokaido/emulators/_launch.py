@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         PaddlesLaunch,
         PowerMeterLaunch,
         SelectorLaunch,
+        TaggerLaunch,
         ToshibaUnitName,
         UnitLaunch,
     )
@@ -355,6 +356,8 @@ def launch(name: Literal["fiberlabs.amplifier"], **options: Unpack[AmplifierLaun
 def launch(name: Literal["idquantique.detector"], **options: Unpack[DetectorLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["keysight.attenuator"], **options: Unpack[AttenuatorLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["sfifteen.tagger"], **options: Unpack[TaggerLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["thorlabs.mpc"], **options: Unpack[PaddlesLaunch]) -> InstrumentEmulator: ...
 @overload

@@ -127,6 +127,14 @@ class PowerMeterOptions(TypedDict, total=False):
     power_unit: str
 
 
+class TaggerOptions(TypedDict, total=False):
+    """An S-Fifteen time tagger's."""
+
+    threshold: float
+    jitter_ps: float
+    dummies: bool
+
+
 # --- what `launch` takes besides --------------------------------------------------------------------------------------
 
 
@@ -198,6 +206,10 @@ class PowerMeterLaunch(LaunchOptions, PowerMeterOptions, total=False):
     """What a power meter is launched with."""
 
 
+class TaggerLaunch(LaunchOptions, TaggerOptions, total=False):
+    """What a time tagger is launched with."""
+
+
 # --- what `Bench.device` takes besides --------------------------------------------------------------------------------
 
 
@@ -260,6 +272,10 @@ class PaddlesDevice(DeviceOptions, PaddlesOptions, total=False):
 
 class PowerMeterDevice(DeviceOptions, PowerMeterOptions, total=False):
     """What a power meter is put on a bench with."""
+
+
+class TaggerDevice(DeviceOptions, TaggerOptions, total=False):
+    """What a time tagger is put on a bench with."""
 
 
 # --- what `QkdLink.launch` takes besides ------------------------------------------------------------------------------

@@ -144,8 +144,10 @@ __all__ = [
     "SwitchPort",
     "SwitchSize",
     "SystemClock",
+    "TaggerCapability",
     "Telemetry",
     "TelemetryEvent",
+    "TimeTagger",
     "TokaidoError",
     "TraceRecord",
     "Transmitter",
@@ -180,6 +182,7 @@ if TYPE_CHECKING:
     from tokaido.hal.roles._power_meter import PowerMeter, PowerMeterCapability
     from tokaido.hal.roles._switch import OpticalSwitch
     from tokaido.hal.roles._switch_values import BootMode, PortState, Side, SwitchCapability, SwitchPort, SwitchSize
+    from tokaido.hal.roles._time_tagger import TaggerCapability, TimeTagger
     from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, PortPairs
     from tokaido.hal.stations._leases import Lease, LeaseBook, LeaseInfo
     from tokaido.hal.stations._links import Link, LinkLoss
@@ -223,6 +226,8 @@ else:
             "SwitchCapability": "tokaido.hal.roles._switch_values",
             "SwitchPort": "tokaido.hal.roles._switch_values",
             "SwitchSize": "tokaido.hal.roles._switch_values",
+            "TaggerCapability": "tokaido.hal.roles._time_tagger",
+            "TimeTagger": "tokaido.hal.roles._time_tagger",
             "DeviceEntry": "tokaido.hal.stations._entries",
             "InterlockEntry": "tokaido.hal.stations._entries",
             "LinkEntry": "tokaido.hal.stations._entries",

@@ -20,6 +20,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "photon_detector": "tokaido.hal:SinglePhotonDetector",
         "polarization": "tokaido.hal:PolarizationController",
         "power_meter": "tokaido.hal:PowerMeter",
+        "time_tagger": "tokaido.hal:TimeTagger",
     },
     DRIVERS: {
         "toshiba.transmitter": "tokaido.drivers.toshiba:Transmitter",
@@ -32,6 +33,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "fiberlabs.amplifier": "tokaido.drivers.fiberlabs:Amplifier",
         "idquantique.detector": "tokaido.drivers.idquantique:Detector",
         "keysight.attenuator": "tokaido.drivers.keysight:Attenuator",
+        "sfifteen.tagger": "tokaido.drivers.sfifteen:Tagger",
         "thorlabs.mpc": "tokaido.drivers.thorlabs:PolarizationController",
         "thorlabs.pm100": "tokaido.drivers.thorlabs:PowerMeter",
     },

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         PaddlesDevice,
         PowerMeterDevice,
         SelectorDevice,
+        TaggerDevice,
         ToshibaUnitName,
         UnitDevice,
     )
@@ -121,6 +122,10 @@ class Plant:
     @overload
     def device(
         self, name: str, driver: Literal["keysight.attenuator"], **options: Unpack[AttenuatorDevice]
+    ) -> InstrumentEmulator: ...
+    @overload
+    def device(
+        self, name: str, driver: Literal["sfifteen.tagger"], **options: Unpack[TaggerDevice]
     ) -> InstrumentEmulator: ...
     @overload
     def device(

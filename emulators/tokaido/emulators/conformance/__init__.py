@@ -37,6 +37,7 @@ pytest.register_assert_rewrite(
             "_polarization",
             "_power_meter",
             "_switch",
+            "_time_tagger",
             "_unit",
             "_key_rig",
             "_keys",
@@ -56,6 +57,7 @@ from tokaido.emulators.conformance._questions import Order, Question  # noqa: E4
 from tokaido.emulators.conformance._rig import HasLight, Rig, until  # noqa: E402
 from tokaido.emulators.conformance._suite import suite  # noqa: E402
 from tokaido.emulators.conformance._switch import SwitchContract  # noqa: E402
+from tokaido.emulators.conformance._time_tagger import TimeTaggerContract  # noqa: E402
 from tokaido.emulators.conformance._unit import UnitContract  # noqa: E402
 
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "Rig",
     "Summary",
     "SwitchContract",
+    "TimeTaggerContract",
     "UnitContract",
     "WireFault",
     "suite",
