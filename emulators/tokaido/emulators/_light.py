@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 Band = Literal["quantum", "clock"]
 """Which light: single photons, or the bright light that carries the clock."""
@@ -27,6 +33,32 @@ class Beam:
     def photon_rate(self) -> float:
         """Photons per second."""
         return self.power_w / PHOTON_ENERGY_J
+
+
+@runtime_checkable
+class PulseSource(Protocol):
+    """What a device model must have so that a cable takes electrical pulses from it, such as a detector's clicks."""
+
+    def take_pulses(self, *, wanted: bool) -> NDArray[np.int64]:
+        """Return the pulses since the last call, if that wanted them, in ps of `now_ns`, rising, shape (n,).
+
+        Args:
+            wanted: Whether pulses are to be kept for the next call.
+        """
+        ...
+
+
+@runtime_checkable
+class PulseInputs(Protocol):
+    """What a device model must have so that a cable takes electrical pulses to it, such as a tagger's inputs."""
+
+    def plug_in(self, channel: int, source: Callable[[bool], NDArray[np.int64]]) -> None:
+        """Plug a source into a channel, from 1; see `PulseSource.take_pulses`. Times are in ps of `now_ns` here.
+
+        Raises:
+            ConfigurationError: There is no such channel, or something is plugged in there.
+        """
+        ...
 
 
 class SwitchModel(Protocol):

@@ -29,10 +29,9 @@ def quiet(**options: float) -> DetectorModel:
 
 
 def counted(model: DetectorModel, seconds: int) -> int:
-    model.record_clicks()
-    model.take_clicks()
+    model.take_pulses(wanted=True)
     model.advance(model.now_ns + seconds * SECOND_NS)
-    return model.take_clicks().size
+    return model.take_pulses(wanted=True).size
 
 
 @pytest.mark.parametrize("name", for_models("idquantique", "idquantique.detector"))
@@ -52,9 +51,9 @@ def test_in_steady_light_it_counts_what_the_dead_time_leaves() -> None:
 def test_pulses_click_at_their_moments_and_dark_counts_anywhere() -> None:
     model = quiet(efficiency=0.5, dark_count_rate=1000.0, jitter_ps=100.0)
     model.note_beams({"in": (Beam(100_000 * LIGHT_W, pulse_rate_hz=1e5, delay_ps=3_000_000),)})  # 1 photon a pulse
-    model.record_clicks()
+    model.take_pulses(wanted=True)
     model.advance(20 * SECOND_NS)
-    times = model.take_clicks()
+    times = model.take_pulses(wanted=True)
     light, dark = 0.5, 1000.0 / 1e5
     chance = 1 - math.exp(-(light + dark))
     expected = 20 * 1e5 * chance / (1 + chance * 3)  # 40 us: the next three pulses are lost, the fourth comes in time
@@ -68,9 +67,9 @@ def test_pulses_click_at_their_moments_and_dark_counts_anywhere() -> None:
 
 def test_an_afterpulse_follows_the_dead_time() -> None:
     model = DetectorModel(seed=5, dark_count_rate=100.0, afterpulse_probability=0.1)
-    model.record_clicks()
+    model.take_pulses(wanted=True)
     model.advance(100 * SECOND_NS)
-    gaps = np.diff(model.take_clicks())
+    gaps = np.diff(model.take_pulses(wanted=True))
     assert gaps.min() > 39_000_000
     soon = np.count_nonzero(gaps < 60_000_000)
     assert soon / gaps.size == pytest.approx(0.1, abs=0.02)
@@ -79,15 +78,15 @@ def test_an_afterpulse_follows_the_dead_time() -> None:
 @pytest.mark.parametrize("steps", [1, 7, 30])
 def test_steps_of_time_make_no_difference(steps: int) -> None:
     model = quiet(dark_count_rate=3000.0)
-    model.record_clicks()
+    model.take_pulses(wanted=True)
     for step in range(1, steps + 1):
         model.advance(3 * SECOND_NS * step // steps)
-    times = model.take_clicks()
+    times = model.take_pulses(wanted=True)
     assert times.tolist() == sorted(times.tolist())
     reference = quiet(dark_count_rate=3000.0)
-    reference.record_clicks()
+    reference.take_pulses(wanted=True)
     reference.advance(3 * SECOND_NS)
-    assert times.tolist() == reference.take_clicks().tolist()
+    assert times.tolist() == reference.take_pulses(wanted=True).tolist()
     assert say(model, "COUNTERS:DETECTION_COUNT?") == say(reference, "COUNTERS:DETECTION_COUNT?")
     assert int(say(model, "COUNTERS:DETECTION_COUNT?")) == np.count_nonzero(times >= 2e12)
 

@@ -67,7 +67,13 @@ class Bench(Plant):
         self._preshared: dict[tuple[str, str, str], tuple[Path, bytes]] = {}
         settings = drift_settings(drift) if isinstance(drift, str) else drift
         self._lighting = Lighting(
-            self._graph, self.fibres, self._transmitters, self._receivers, seed=self.seed, drift=settings
+            self._graph,
+            self.fibres,
+            self._transmitters,
+            self._receivers,
+            self.lasers,
+            seed=self.seed,
+            drift=settings,
         )
         self._sessions = Sessions(self._lighting, self._transmitters, self._receivers, self.seed)
         self._channel = ClassicalChannel(

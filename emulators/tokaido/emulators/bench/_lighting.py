@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tokaido.emulators.bench._elements import FibreOnBench
     from tokaido.emulators.bench._graph import Graph
+    from tokaido.emulators.bench._laser import LaserOnBench
     from tokaido.emulators.bench._path import LightPath
     from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace
     from tokaido.emulators.optics import DriftSettings, Eavesdropper
@@ -54,6 +55,7 @@ class Lighting:
         fibres: By name.
         transmitters: By name.
         receivers: By name.
+        lasers: By name.
         seed: Decides the drift.
         drift: How every way drifts; default: as buried fibre.
     """
@@ -64,6 +66,7 @@ class Lighting:
         fibres: Mapping[str, FibreOnBench],
         transmitters: Mapping[str, TransmitterPlace],
         receivers: Mapping[str, ReceiverPlace],
+        lasers: Mapping[str, LaserOnBench],
         *,
         seed: int,
         drift: DriftSettings | None = None,
@@ -73,6 +76,7 @@ class Lighting:
         self._fibres = fibres
         self._transmitters = transmitters
         self._receivers = receivers
+        self._lasers = lasers
         self._seed = seed
         self._stray: dict[str, Stray] = {}
         self._at_work: dict[str, Eavesdropper | None] = {}  # by fibre, at the last look: one look for all who ask
@@ -98,6 +102,8 @@ class Lighting:
                 continue
             _shine_along(place.clock, Beam(to_watts(CLOCK_LIGHT_DBM)), found)
             _shine_along(place.quantum, Beam(place.model.pulse_power_w, place.model.CLOCK_RATE_HZ), found)
+        for laser in self._lasers.values():
+            _shine_along(self._graph.trace(laser.ports[0], "quantum"), laser.beam, found)
         return found
 
     def source_of(self, receiver: ReceiverPlace) -> tuple[TransmitterPlace, LightPath] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
@@ -45,7 +46,7 @@ class DetectorModel(ScpiModel):
 
     Args:
         serial_number: The third field of `*IDN?`.
-        seed: Decides when it clicks.
+        seed: Decides when it clicks, together with the serial number.
         secrets: It has none.
         vendor: The first field of `*IDN?`.
         model: The second field of `*IDN?`.
@@ -99,7 +100,8 @@ class DetectorModel(ScpiModel):
             jitter_s=jitter_ps * 1e-12,
         )
         self._beams: tuple[Beam, ...] = ()
-        self._physics = FreeRunningDetector(np.random.default_rng([seed, 0x1D120]))
+        own = zlib.crc32((serial_number or self.SERIAL_NUMBER).encode())
+        self._physics = FreeRunningDetector(np.random.default_rng([seed, own]))
         self._taken: list[NDArray[np.int64]] | None = None
         super().__init__(serial_number, seed=seed, secrets=secrets)
 
@@ -154,25 +156,23 @@ class DetectorModel(ScpiModel):
         """Clicks per second that are to be expected now, without afterpulses."""
         return self._physics.expected_rate
 
-    def record_clicks(self) -> None:
-        """Keep the times of clicks from now on, for `take_clicks`."""
-        if self._taken is None:
-            self._taken = []
-
-    def take_clicks(self) -> NDArray[np.int64]:
-        """Return the times of the clicks since the last call, in ps of `now_ns`, rising, shape (n,)."""
-        taken, self._taken = self._taken or [], []
+    def take_pulses(self, *, wanted: bool) -> NDArray[np.int64]:
+        """Return the times of the clicks since the last call, if that wanted them, in ps of `now_ns`, shape (n,)."""
+        taken = self._taken or []
+        self._taken = [] if wanted else None
         return np.concatenate([np.empty(0, np.int64), *taken])
 
     def _become(self) -> None:
         """Let light and settings count from now on."""
+        self._broken = "bias" in self.provoked
         self._physics.change(self._beams, self.conditions, self.now_ns * 1000)
 
     # --- counting ---------------------------------------------------------------------------------------------------
 
     def advance(self, to_ns: int) -> None:
         """Let time pass, and count the clicks in it."""
-        self._become()  # a fault may have come or gone
+        if ("bias" in self.provoked) is not self._broken:
+            self._become()
         if self._taken is None and to_ns - self.now_ns > LONG_NS + 3 * self.counting_ns:
             skipped_ns = (to_ns - self.now_ns) // self.counting_ns - 2  # whole counting times that nobody will see
             self._window_ns += skipped_ns * self.counting_ns

@@ -84,11 +84,13 @@ class FreeRunningDetector:
 
     def take(self, until_ps: int) -> Times:
         """Return the clicks since those taken before, up to `until_ps`, in ps, rising, shape (n,)."""
-        pieces = [self._ready]
-        while self._drawn_ps < until_ps:
-            pieces.append(self._draw_block())
-        times = np.concatenate(pieces)
-        times.sort()  # jitter may exchange neighbours
+        times = self._ready
+        if self._drawn_ps < until_ps:
+            pieces = [times]
+            while self._drawn_ps < until_ps:
+                pieces.append(self._draw_block())
+            times = np.concatenate(pieces)
+            times.sort()  # jitter may exchange neighbours
         split = int(np.searchsorted(times, until_ps))
         self._ready = times[split:]
         return times[:split]

@@ -26,8 +26,8 @@ MOST_WORDS_PER_MS: Final = 4_000
 TICKS_PER_MS: Final = 500_000
 MOST_WAITING: Final = 1 << 24
 """Most bytes that wait for a host that does not read."""
-STEP_NS: Final = 1_000_000
-"""How often it sends."""
+STEP_NS: Final = 5_000_000
+"""How often it counts and sends."""
 LOWEST_V: Final = -2.0
 HIGHEST_V: Final = 3.0
 PULSE_V: Final = 2.0
@@ -83,7 +83,7 @@ class TaggerModel(LineModel):
         self._pulses: dict[int, list[Times]] = {}
         self._sources: list[tuple[int, Callable[[bool], Times]]] = []
         self._begun_ns: int | None = None  # of the acquisition that runs
-        self._end_ns = 0
+        self._end_ns = self._next_ns = 0
         self._counts = [0] * CHANNELS
         self._early: list[tuple[Times, NDArray[np.uint8]]] = []  # events whose moment has not come
         self._last_tick = 0
@@ -110,10 +110,11 @@ class TaggerModel(LineModel):
     def advance(self, to_ns: int) -> None:
         """Let time pass, and count or send what came in it."""
         super().advance(to_ns)
-        events = self._come(to_ns)
-        if self._begun_ns is None:
+        if self._begun_ns is None or to_ns < self._next_ns:
             return
+        events = self._come(to_ns)
         until_ns = min(to_ns, self._end_ns)
+        self._next_ns = min(until_ns + STEP_NS, self._end_ns)
         times, channels = self._between(events, until_ns)
         if self._mode == MODES["timestamp"]:
             self._send(times, channels, until_ns)
@@ -125,11 +126,7 @@ class TaggerModel(LineModel):
 
     def due_ns(self) -> int | None:
         """Return when it sends next while it acquires."""
-        if self._begun_ns is None:
-            return None
-        if self._mode == MODES["timestamp"]:
-            return min(self._now_ns + STEP_NS, self._end_ns)
-        return self._end_ns
+        return None if self._begun_ns is None else self._next_ns
 
     def _come(self, to_ns: int) -> tuple[Times, NDArray[np.uint8]]:
         """Return the pulses that came until now, and their channels from 0; nothing while it does not acquire."""
@@ -171,9 +168,9 @@ class TaggerModel(LineModel):
     # --- acquiring --------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        self._come(self._now_ns)
         self._begun_ns, self._end_ns = self._now_ns, self._now_ns + self._time_ms * 1_000_000
-        self._come(self._now_ns)
+        self._next_ns = min(self._now_ns + STEP_NS, self._end_ns)
+        self._come(self._now_ns)  # and throw it away
         self._counts = [0] * CHANNELS
         self._early = []
         self._last_tick = 0
