@@ -75,6 +75,16 @@ def test_an_afterpulse_follows_the_dead_time() -> None:
     assert soon / gaps.size == pytest.approx(0.1, abs=0.02)
 
 
+def test_an_afterpulse_comes_at_no_moment_of_the_light() -> None:
+    model = DetectorModel(seed=5, efficiency=0.1, dark_count_rate=0.0, afterpulse_probability=0.2)
+    model.note_beams({"in": (Beam(2_000 * LIGHT_W, pulse_rate_hz=1e6),)})
+    model.take_pulses(wanted=True)
+    model.advance(100 * SECOND_NS)
+    times = model.take_pulses(wanted=True)
+    in_pulse = np.abs((times + 500_000) % 1_000_000 - 500_000) < 2_000
+    assert in_pulse.mean() == pytest.approx(1 - 0.2, abs=0.02)  # of 10 clicks 2 are afterpulses, of those 4 of 1000 hit
+
+
 @pytest.mark.parametrize("steps", [1, 7, 30])
 def test_steps_of_time_make_no_difference(steps: int) -> None:
     model = quiet(dark_count_rate=3000.0)
