@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators import Bench, SteppedClock
+from tokaido.emulators import Bench, SteppedClock, bench_from_station
 from tokaido.emulators.bench import Beam
 from tokaido.emulators.idquantique import DetectorModel
 from tokaido.emulators.sfifteen import TaggerModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PHOTON_J = 1.2816e-19
 """A photon of 1550 nm."""
@@ -222,3 +223,54 @@ def test_a_tagger_that_is_not_asked_keeps_nothing_of_a_detector() -> None:
         detector.advance(second * 1_000_000_000)
         tagger.advance(second * 1_000_000_000)
     assert detector.take_pulses(wanted=False).size == 0
+
+
+STATION = """
+[devices.spd]
+driver = "idquantique.detector"
+control = "serial:{folder}/spd"
+[devices.spd.emulator]
+efficiency = 0.2
+dark_count_rate = 0.0
+afterpulse_probability = 0.0
+[devices.tdc]
+driver = "sfifteen.tagger"
+control = "serial:{folder}/tdc"
+[bench]
+seed = 4
+lasers = {{ laser = {{ power_dbm = -100.0, pulse_rate_hz = 1e6 }} }}
+joins = [["laser.out", "spd.in", 0.0]]
+cables = [["spd", "tdc", 1], ["laser", "tdc", {channel}]]
+"""
+
+
+def station(folder: Path, channel: object = 2) -> hal.Station:
+    file = folder / "lab.toml"
+    file.write_text(STATION.format(folder=folder, channel=channel), encoding="utf-8")
+    return hal.Station.from_file(file)
+
+
+def test_a_station_file_describes_laser_and_cables(tmp_path: Path) -> None:
+    clock = SteppedClock()
+    with bench_from_station(station(tmp_path), at_resources=False, clock=clock) as bench:
+        bench.start()
+        resources = bench.devices["tdc"].resources
+        with hal.TimeTagger.open("sfifteen.tagger", clock=clock, **resources) as tagger:
+            clock.wait(0.2)
+            counts = tagger.count(2.0)
+    click = 1 - math.exp(-0.2 * 1e-13 / PHOTON_J / RATE_HZ)
+    expected = 2 * RATE_HZ * click / (1 + 39 * click)
+    assert counts[0] == pytest.approx(expected, abs=5 * math.sqrt(expected))
+    assert counts[1] == pytest.approx(2 * RATE_HZ, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("channel", "said"),
+    [
+        ('"two"', r"bench\.cables, number 2: must be such as"),
+        (5, r"bench\.cables, number 2: channel 5 is taken, or not"),
+    ],
+)
+def test_a_cable_that_leads_nowhere_is_a_mistake_in_the_file(tmp_path: Path, channel: object, said: str) -> None:
+    with pytest.raises(hal.ConfigurationError, match=said):
+        bench_from_station(station(tmp_path, channel), at_resources=False)
