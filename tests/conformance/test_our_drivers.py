@@ -28,8 +28,10 @@ TestMatrixOnSerialLines = suite("polatis.matrix", wire_ends=SERIAL, options={"te
 TestSelector = suite("dicon.selector")
 TestOsw = suite("thorlabs.osw")
 TestAmplifier = suite("fiberlabs.amplifier", wire_ends=("emu",), is_query=amplifier_only_asks)
+TestDetector = suite("idquantique.detector", wire_ends=("emu",))
 TestAttenuator = suite("keysight.attenuator", wire_ends=("tcp",))
 TestPaddles = suite("thorlabs.mpc", wire_ends=("emu",), is_query=apt.only_asks)
+TestTagger = suite("sfifteen.tagger", wire_ends=("emu",))
 TestPowerMeter = suite("thorlabs.pm100", wire_ends=("visa",))
 
 # their other wire ends, with what their manuals leave open
@@ -40,6 +42,7 @@ TestAmplifierOnATerminal = suite(
 TestAttenuatorInWatts = suite(
     "keysight.attenuator", wire_ends=("hislip", "visa"), faults=SOME, options={"model": "N7751A", "power_unit": "WATT"}
 )
+TestDetectorOnUsb = suite("idquantique.detector", wire_ends=("visa",), faults=SOME, options={"dark_count_rate": 1000.0})
 TestPaddlesOnATerminal = suite(
     "thorlabs.mpc", wire_ends=("pty",), faults=SOME, options={"completion": "status"}, is_query=apt.only_asks
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 import tokaido.hal as hal
 from tokaido.drivers.fiberlabs import Amplifier
+from tokaido.drivers.idquantique import Detector
 from tokaido.drivers.keysight import Attenuator
+from tokaido.drivers.sfifteen import Tagger
 from tokaido.drivers.thorlabs import Paddle, PolarizationController, PowerMeter
 from tokaido.emulators.conformance import Rig, suite
 from tokaido.hal.driver import Measured, Setting, measured, setting, unsupported
@@ -18,6 +22,8 @@ from tokaido_testing.patience import slowness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tokaido.hal.tags import Tags
 
 FOUND_OUT = (AssertionError, pytest.fail.Exception, hal.TokaidoError)
 """How a rule notices: it fails, or the driver that was broken says itself that something is wrong."""
@@ -32,7 +38,7 @@ def put_to(driver: str, rule: str, end: str) -> None:
     """Hold a driver to one rule of its suite."""
     own = {"thorlabs.mpc": apt.only_asks, "fiberlabs.amplifier": amplifier_only_asks}
     asks = own.get(driver, only_asks)
-    made = suite(driver, wire_ends=[end], slowness=slowness, is_query=asks)
+    made = suite(driver, wire_ends=[end], slowness=slowness, is_query=asks, virtual_time=True)
     with Rig(made.plan, end) as rig:
         getattr(made(), rule)(rig)
 
@@ -93,6 +99,23 @@ class ModesExchanged(Setting[hal.AmplifierMode]):
     def _other(mode: hal.AmplifierMode) -> hal.AmplifierMode:
         pair = hal.AmplifierMode.CONSTANT_POWER, hal.AmplifierMode.CONSTANT_CURRENT
         return pair[pair.index(mode) - 1]
+
+
+class Longer(Setting[float]):
+    """A dead time that is set and read one step too long."""
+
+    def encode(self, value: float) -> str:
+        return super().encode(value + 40_000)
+
+    def decode(self, text: str) -> float:
+        return super().decode(text) - 40_000
+
+
+class Shown(Measured[float]):
+    """A count rate that is told as the diode never saw it: a third more."""
+
+    def decode(self, text: str) -> float:
+        return super().decode(text) * 4 / 3
 
 
 ATTENUATOR = {
@@ -177,7 +200,81 @@ AMPLIFIER = {
         Amplifier, "add_interlock", lambda amplifier, interlock: None
     ),
 }
+DETECTOR = {
+    "test_what_was_set_is_in_force": value(
+        Detector, "dead_time", Longer(float, "DEADTIME:TIME", unit="ns", range=(40_000, 1_000_000), resolution=40_000)
+    ),
+    "test_it_counts_the_photons_that_come": value(
+        Detector, "count_rate", Shown(float, "COUNTERS:DETECTION_FREQ", unit="1/s")
+    ),
+    "test_a_longer_dead_time_leaves_fewer_clicks": value(
+        Detector, "dead_time", setting(float, "BIAS:VOLTAGE", unit="ns", range=(0, 250), resolution=0.08)
+    ),
+    "test_what_is_off_detects_nothing": value(Detector, "enabled", setting(bool, "REG:RUN", words=("TRUE", "FALSE"))),
+    "test_its_safe_state_is_off": member(Detector, "apply_safe_state", lambda _: None),
+    "test_a_bias_decides_what_it_detects_or_is_unsupported": value(
+        Detector, "bias", setting(float, "REG:TEMP_SET_POINT", unit="V", range=(-50, 0))
+    ),
+    "test_an_efficiency_is_set_or_unsupported": member(
+        Detector, "capabilities", Detector.capabilities | {hal.PhotonDetectorCapability.EFFICIENCY}
+    ),
+    "test_a_mode_is_set_or_unsupported": member(
+        Detector, "capabilities", Detector.capabilities | {hal.PhotonDetectorCapability.GATING}
+    ),
+    "test_dark_counts_are_told_or_unsupported": value(
+        Detector, "dark_count_rate", measured(float, "COUNTERS:DETECTION_FREQ", unit="1/s")
+    ),
+    "test_a_counting_time_is_set_or_unsupported": value(
+        Detector, "counting_time", setting(float, "REG:TEMP_SET_POINT", unit="s", range=(-50, 50))
+    ),
+    "test_it_is_cooled_or_cannot_be_told_to_be": value(
+        Detector, "temperature", measured(float, "BIAS:VOLTAGE", unit="degC")
+    ),
+}
+BASE_TAGS = Tagger._tags
+
+
+def other_tags(**changes: Any) -> Callable[..., Tags]:
+    """Return what makes an acquisition whose tags are told otherwise."""
+    return lambda it, duration, most: dataclasses.replace(BASE_TAGS(it, duration, most), **changes)
+
+
+def told_later(it: Tagger, duration: float, most: int) -> Tags:
+    """Tell every tag of the second channel where the first channel's is."""
+    tags = BASE_TAGS(it, duration, most)
+    return dataclasses.replace(tags, channels=np.ones_like(tags.channels))
+
+
+def in_nanoseconds(it: Tagger, duration: float, most: int) -> Tags:
+    """Tell times in ns."""
+    tags = BASE_TAGS(it, duration, most)
+    return dataclasses.replace(tags, times=tags.times // np.uint64(1000))
+
+
+TAGGER = {
+    "test_what_was_set_is_in_force": value(Tagger, "threshold", Shifted(float, "level", unit="V", range=(-2, 3))),
+    "test_it_counts_each_channel": member(Tagger, "_count", lambda it, duration: (100, 0, 0, 0)),
+    "test_its_tags_are_the_pulses": member(Tagger, "_tags", in_nanoseconds),
+    "test_delays_and_coincidences_come_from_its_tags": member(Tagger, "_tags", told_later),
+    "test_a_long_silence_hides_no_time": lambda monkeypatch: monkeypatch.setattr(
+        "tokaido.drivers.sfifteen._gathering.ROLLOVER", 1 << 26
+    ),
+    "test_what_is_not_kept_is_counted": member(Tagger, "_tags", other_tags(lost=0)),
+    "test_too_many_pulses_are_said": member(Tagger, "_tags", other_tags(overflowed=False)),
+    "test_a_stream_is_piece_by_piece": member(
+        Tagger, "stream", lambda it, piece, most=10: iter([it.tags(piece)] + [it.tags(piece / 10)] * 2)
+    ),
+    "test_a_duration_that_is_none_is_refused_before_anything_is_sent": member(
+        Tagger, "_checked", lambda it, duration: 0.01
+    ),
+    "test_a_threshold_is_set_or_unsupported": value(
+        Tagger, "threshold", setting(float, "level", unit="V", range=(0, 3))
+    ),
+    "test_its_safe_state_is_the_one_it_is_in": member(Tagger, "apply_safe_state", lambda it: it.count(0.01)),
+}
 SUITES = {
+    ("sfifteen.tagger", "emu"): TAGGER,
+    ("idquantique.detector", "emu"): DETECTOR,
     ("fiberlabs.amplifier", "emu"): AMPLIFIER,
     ("keysight.attenuator", "visa"): ATTENUATOR,
     ("thorlabs.mpc", "emu"): POLARIZATION,

@@ -11,7 +11,9 @@ from tokaido_testing.transcripts import LinePeer, driver_steps, follow, load
 
 DRIVERS = {
     "fiberlabs.amplifier": "fiberlabs",
+    "idquantique.detector": "idquantique",
     "keysight.attenuator": "keysight",
+    "sfifteen.tagger": "sfifteen",
     "thorlabs.mpc": "thorlabs",
     "thorlabs.pm100": "thorlabs",
 }

@@ -153,6 +153,8 @@ def test_our_units_of_measure_are_constants_and_every_role_keeps_to_them() -> No
         hal.SubChannel,
         hal.VariableAttenuator,
         hal.PowerMeter,
+        hal.SinglePhotonDetector,
+        hal.TimeTagger,
         hal.Retarder,
         hal.OpticalAmplifier,
     )

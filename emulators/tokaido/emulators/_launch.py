@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         AmplifierLaunch,
         AnyLaunch,
         AttenuatorLaunch,
+        DetectorLaunch,
         MatrixLaunch,
         NecLaunch,
         NecReceiverLaunch,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         PaddlesLaunch,
         PowerMeterLaunch,
         SelectorLaunch,
+        TaggerLaunch,
         ToshibaUnitName,
         UnitLaunch,
     )
@@ -351,7 +353,11 @@ def launch(name: Literal["thorlabs.osw"], **options: Unpack[OswLaunch]) -> Instr
 @overload
 def launch(name: Literal["fiberlabs.amplifier"], **options: Unpack[AmplifierLaunch]) -> InstrumentEmulator: ...
 @overload
+def launch(name: Literal["idquantique.detector"], **options: Unpack[DetectorLaunch]) -> InstrumentEmulator: ...
+@overload
 def launch(name: Literal["keysight.attenuator"], **options: Unpack[AttenuatorLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["sfifteen.tagger"], **options: Unpack[TaggerLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["thorlabs.mpc"], **options: Unpack[PaddlesLaunch]) -> InstrumentEmulator: ...
 @overload

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tokaido.emulators._envelope import Envelope
-    from tokaido.emulators._light import Band, SwitchModel
+    from tokaido.emulators._light import Band, Beam, SwitchModel
 
 Message = tuple[bytes, list[bytes]]
 """A peer's routing id and the frames of one message from or to it."""
@@ -161,6 +161,9 @@ class DeviceModel(ABC):
 
     def note_light(self, powers_dbm: Mapping[str, float]) -> None:  # noqa: B027 - a device may measure none
         """Take note of the light of both bands that enters now: its power in dBm by port, of the ports that are lit."""
+
+    def note_beams(self, beams: Mapping[str, Sequence[Beam]]) -> None:  # noqa: B027 - as `note_light`
+        """Take note of the same light source by source, for a device that sees pulses or single photons."""
 
     def take_place(self, spot: BenchSpot) -> None:
         """Say what this is on a bench: a passage for light if it has optical ports, else something in the dark."""

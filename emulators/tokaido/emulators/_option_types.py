@@ -98,6 +98,19 @@ class AttenuatorOptions(TypedDict, total=False):
     dark_power_dbm: float
 
 
+class DetectorOptions(TypedDict, total=False):
+    """An ID Quantique detector's."""
+
+    vendor: str
+    model: str
+    running: bool
+    bias_voltage: float
+    efficiency: float
+    dark_count_rate: float
+    afterpulse_probability: float
+    jitter_ps: float
+
+
 class PaddlesOptions(TypedDict, total=False):
     """A Thorlabs polarization controller's."""
 
@@ -112,6 +125,14 @@ class PowerMeterOptions(TypedDict, total=False):
     model: str
     dark_w: float
     power_unit: str
+
+
+class TaggerOptions(TypedDict, total=False):
+    """An S-Fifteen time tagger's."""
+
+    threshold: float
+    jitter_ps: float
+    dummies: bool
 
 
 # --- what `launch` takes besides --------------------------------------------------------------------------------------
@@ -173,12 +194,20 @@ class AttenuatorLaunch(LaunchOptions, AttenuatorOptions, total=False):
     """What an attenuator is launched with."""
 
 
+class DetectorLaunch(LaunchOptions, DetectorOptions, total=False):
+    """What a single-photon detector is launched with."""
+
+
 class PaddlesLaunch(LaunchOptions, PaddlesOptions, total=False):
     """What a polarization controller is launched with."""
 
 
 class PowerMeterLaunch(LaunchOptions, PowerMeterOptions, total=False):
     """What a power meter is launched with."""
+
+
+class TaggerLaunch(LaunchOptions, TaggerOptions, total=False):
+    """What a time tagger is launched with."""
 
 
 # --- what `Bench.device` takes besides --------------------------------------------------------------------------------
@@ -233,12 +262,20 @@ class AttenuatorDevice(DeviceOptions, AttenuatorOptions, total=False):
     """What an attenuator is put on a bench with."""
 
 
+class DetectorDevice(DeviceOptions, DetectorOptions, total=False):
+    """What a single-photon detector is put on a bench with."""
+
+
 class PaddlesDevice(DeviceOptions, PaddlesOptions, total=False):
     """What a polarization controller is put on a bench with."""
 
 
 class PowerMeterDevice(DeviceOptions, PowerMeterOptions, total=False):
     """What a power meter is put on a bench with."""
+
+
+class TaggerDevice(DeviceOptions, TaggerOptions, total=False):
+    """What a time tagger is put on a bench with."""
 
 
 # --- what `QkdLink.launch` takes besides ------------------------------------------------------------------------------

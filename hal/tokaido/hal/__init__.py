@@ -80,6 +80,7 @@ __all__ = [
     "ConfigurationError",
     "CurveKeyFiles",
     "Deadline",
+    "DetectionMode",
     "Detector",
     "Device",
     "DeviceBusyError",
@@ -120,6 +121,7 @@ __all__ = [
     "OpticalSwitch",
     "OutcomeUnknownError",
     "Part",
+    "PhotonDetectorCapability",
     "PolarizationCapability",
     "PolarizationController",
     "PortPairs",
@@ -140,6 +142,7 @@ __all__ = [
     "Shutter",
     "ShutterInterlock",
     "Side",
+    "SinglePhotonDetector",
     "StateError",
     "Station",
     "StationAlarm",
@@ -148,8 +151,10 @@ __all__ = [
     "SwitchPort",
     "SwitchSize",
     "SystemClock",
+    "TaggerCapability",
     "Telemetry",
     "TelemetryEvent",
+    "TimeTagger",
     "TokaidoError",
     "TraceRecord",
     "Transmitter",
@@ -181,10 +186,12 @@ if TYPE_CHECKING:
     from tokaido.hal.roles._attenuator import AttenuatorCapability, VariableAttenuator
     from tokaido.hal.roles._interlocks import AmplifierInterlock, LightInterlock, ShutterInterlock
     from tokaido.hal.roles._link_status import LinkStatus
+    from tokaido.hal.roles._photon_detector import DetectionMode, PhotonDetectorCapability, SinglePhotonDetector
     from tokaido.hal.roles._polarization import PolarizationCapability, PolarizationController, Retarder
     from tokaido.hal.roles._power_meter import PowerMeter, PowerMeterCapability
     from tokaido.hal.roles._switch import OpticalSwitch
     from tokaido.hal.roles._switch_values import BootMode, PortState, Side, SwitchCapability, SwitchPort, SwitchSize
+    from tokaido.hal.roles._time_tagger import TaggerCapability, TimeTagger
     from tokaido.hal.stations._alarm_hooks import AlarmHook, MailHook, ProgramHook, WebHook
     from tokaido.hal.stations._alarm_looks import StationAlarm
     from tokaido.hal.stations._alarm_watch import AlarmWatch
@@ -217,6 +224,9 @@ else:
             "LightInterlock": "tokaido.hal.roles._interlocks",
             "ShutterInterlock": "tokaido.hal.roles._interlocks",
             "LinkStatus": "tokaido.hal.roles._link_status",
+            "DetectionMode": "tokaido.hal.roles._photon_detector",
+            "PhotonDetectorCapability": "tokaido.hal.roles._photon_detector",
+            "SinglePhotonDetector": "tokaido.hal.roles._photon_detector",
             "PolarizationCapability": "tokaido.hal.roles._polarization",
             "PolarizationController": "tokaido.hal.roles._polarization",
             "Retarder": "tokaido.hal.roles._polarization",
@@ -235,6 +245,8 @@ else:
             "WebHook": "tokaido.hal.stations._alarm_hooks",
             "StationAlarm": "tokaido.hal.stations._alarm_looks",
             "AlarmWatch": "tokaido.hal.stations._alarm_watch",
+            "TaggerCapability": "tokaido.hal.roles._time_tagger",
+            "TimeTagger": "tokaido.hal.roles._time_tagger",
             "DeviceEntry": "tokaido.hal.stations._entries",
             "InterlockEntry": "tokaido.hal.stations._entries",
             "LinkEntry": "tokaido.hal.stations._entries",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tokaido import emulators
@@ -40,3 +43,15 @@ def test_one_switch_on_every_end_answers_refuses_and_recovers(end: str, profile:
                 transport.query("NO:SUCH?", 0.1)
             assert [code for code, _ in drain_errors(transport)] == [-113]
             assert transport.query(":OXC:SWIT:CONN:STAT?") == "(@1),(@25)"
+
+
+def test_a_program_that_leaves_a_device_open_ends() -> None:
+    program = (
+        "import tokaido.hal as hal\n"
+        "from tokaido.emulators import launch\n"
+        "emulator = launch('keysight.attenuator', wire_end='visa')\n"
+        "voa = hal.VariableAttenuator.open('keysight.attenuator', **emulator.resources)\n"
+        "print(voa.attenuation)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "0.0\n"), done.stderr

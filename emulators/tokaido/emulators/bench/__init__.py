@@ -13,23 +13,28 @@ __all__ = [
     "CONNECTOR_LOSS_DB",
     "USAGE",
     "Band",
+    "Beam",
     "Bench",
     "FibreOnBench",
     "Graph",
     "Hop",
     "Join",
+    "LaserOnBench",
     "LightPath",
     "Order",
+    "PulseInputs",
+    "PulseSource",
     "SwitchModel",
     "bench_from_station",
 ]
 
 if TYPE_CHECKING:
-    from tokaido.emulators._light import Band, SwitchModel
+    from tokaido.emulators._light import Band, Beam, PulseInputs, PulseSource, SwitchModel
     from tokaido.emulators.bench._bench import Bench
     from tokaido.emulators.bench._elements import FibreOnBench
     from tokaido.emulators.bench._from_station import bench_from_station
     from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB, Graph, Join
+    from tokaido.emulators.bench._laser import LaserOnBench
     from tokaido.emulators.bench._orders import USAGE, Order
     from tokaido.emulators.bench._path import Hop, LightPath
 else:
@@ -40,7 +45,11 @@ else:
             "Order": "tokaido.emulators.bench._orders",
             "Bench": "tokaido.emulators.bench._bench",
             "Band": "tokaido.emulators._light",
+            "Beam": "tokaido.emulators._light",
             "FibreOnBench": "tokaido.emulators.bench._elements",
+            "LaserOnBench": "tokaido.emulators.bench._laser",
+            "PulseInputs": "tokaido.emulators._light",
+            "PulseSource": "tokaido.emulators._light",
             "SwitchModel": "tokaido.emulators._light",
             "bench_from_station": "tokaido.emulators.bench._from_station",
             "CONNECTOR_LOSS_DB": "tokaido.emulators.bench._graph",

@@ -67,7 +67,13 @@ class Bench(Plant):
         self._preshared: dict[tuple[str, str, str], tuple[Path, bytes]] = {}
         settings = drift_settings(drift) if isinstance(drift, str) else drift
         self._lighting = Lighting(
-            self._graph, self.fibres, self._transmitters, self._receivers, seed=self.seed, drift=settings
+            self._graph,
+            self.fibres,
+            self._transmitters,
+            self._receivers,
+            self.lasers,
+            seed=self.seed,
+            drift=settings,
         )
         self._sessions = Sessions(self._lighting, self._transmitters, self._receivers, self.seed)
         self._channel = ClassicalChannel(
@@ -310,10 +316,10 @@ class Bench(Plant):
             for place in self._units.values():
                 place.model.watch_light()  # before anything of this light is counted
             shots = self._sessions.aim()
-            powers_dbm = self._lighting.powers_dbm() if self._told else {}
+            beams = self._lighting.beams() if self._told else {}
         for shared, passage in self._told:
             with shared.lock:
-                passage.tell(powers_dbm)
+                passage.tell(beams)
         self._sessions.expose(shots, self._now_ns, step_ns)
         done = self._channel.pump(self._now_ns, to_ns, pump_s)
         self._behind_ns = 0 if done else self._behind_ns + step_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from tokaido.emulators._light import Band, SwitchModel
 from tokaido.emulators._model import DeviceModel
 from tokaido.hal import ConfigurationError
+from tokaido.hal.units_of_measure import to_dbm
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from tokaido.emulators._light import Beam
     from tokaido.emulators.optics import Eavesdropper, Fibre
 
 BANDS: Final[tuple[Band, ...]] = ("quantum", "clock")
@@ -333,11 +336,10 @@ class SwitchPlace(Element):
         model = self.model
         return f"{self.name}.in1 to in{model.inputs}, {self.name}.out1 to out{model.outputs}"
 
-    def tell(self, powers_dbm: Mapping[str, float]) -> None:
-        """Tell the model which light enters it; the power in dBm is by full name of the port. Hold the model."""
+    def tell(self, beams: Mapping[str, Sequence[Beam]]) -> None:
+        """Tell the model which light enters it, by full name of the port. Hold the model."""
         if isinstance(self.model, DeviceModel):
-            own = {port: port.removeprefix(f"{self.name}.") for port in self.ports}
-            self.model.note_light({own[port]: dbm for port, dbm in powers_dbm.items() if port in own})
+            tell_light(self.model, {port: port.removeprefix(f"{self.name}.") for port in self.ports}, beams)
 
     def look(self) -> None:
         """Note how the mirrors stand now. Hold the model."""
@@ -393,3 +395,10 @@ class SwitchPlace(Element):
         where = port.removeprefix(f"{self.name}.")
         side = where.rstrip("0123456789")
         return side, int(where[len(side) :])
+
+
+def tell_light(model: DeviceModel, ports: Mapping[str, str], beams: Mapping[str, Sequence[Beam]]) -> None:
+    """Tell a model which light enters by its ports: their own names by their names on the bench. Hold the model."""
+    lit = {own: tuple(beams[port]) for port, own in ports.items() if port in beams}
+    model.note_beams(lit)
+    model.note_light({port: to_dbm(math.fsum(beam.power_w for beam in met)) for port, met in lit.items()})

@@ -95,6 +95,9 @@ def _build(plan: StationPlan, bench: Bench, wire_end: str) -> None:
                 model_options=device.options,
             )
     _lay(plan, bench, None)
+    for where, (source, to, channel) in plan.cables:
+        with _told(where):
+            bench.cable(source, to, channel=channel)
     for at_s, order in plan.events:
         bench.at(at_s, *order.words)
     loaded: set[tuple[str, str, str]] = set()
@@ -119,6 +122,9 @@ def _lay(plan: StationPlan, bench: Bench, mistakes: list[str] | None) -> None:
     for name, multiplexer in plan.multiplexers.items():
         with _told(f"bench.multiplexers.{name}", mistakes):
             bench.multiplexer(name, **multiplexer)
+    for name, laser in plan.lasers.items():
+        with _told(f"bench.lasers.{name}", mistakes):
+            bench.laser(name, **laser)
     for where, join in plan.joins:
         if any(port.partition(".")[0] in plan.unread for port in join[:2]):
             continue  # which is a mistake already

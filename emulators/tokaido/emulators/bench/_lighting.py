@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from tokaido.emulators._light import Beam
 from tokaido.emulators.bench._pulses import click_chance, understands
 from tokaido.emulators.bench._quantum_path import QuantumPath
-from tokaido.emulators.optics import DetectorBlinding, TrojanHorse
+from tokaido.emulators.optics import DetectorBlinding, Fibre, TrojanHorse
 from tokaido.emulators.units import Light
-from tokaido.hal.units_of_measure import to_dbm, to_watts
+from tokaido.hal.units_of_measure import to_watts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokaido.emulators.bench._elements import FibreOnBench
     from tokaido.emulators.bench._graph import Graph
+    from tokaido.emulators.bench._laser import LaserOnBench
     from tokaido.emulators.bench._path import LightPath
     from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace
     from tokaido.emulators.optics import DriftSettings, Eavesdropper
 
 CLOCK_LIGHT_DBM: Final = -1.0
 """Power of the clock light where it leaves a transmitter."""
+PS_PER_S: Final = 1_000_000_000_000
 STRAY: Final = Light(0.0, 0.0, visibility=0.0, bright=True, source="stray", path="stray")
 """What a receiver sees of bright light that is not a transmitter's."""
 
@@ -52,6 +55,7 @@ class Lighting:
         fibres: By name.
         transmitters: By name.
         receivers: By name.
+        lasers: By name.
         seed: Decides the drift.
         drift: How every way drifts; default: as buried fibre.
     """
@@ -62,6 +66,7 @@ class Lighting:
         fibres: Mapping[str, FibreOnBench],
         transmitters: Mapping[str, TransmitterPlace],
         receivers: Mapping[str, ReceiverPlace],
+        lasers: Mapping[str, LaserOnBench],
         *,
         seed: int,
         drift: DriftSettings | None = None,
@@ -71,6 +76,7 @@ class Lighting:
         self._fibres = fibres
         self._transmitters = transmitters
         self._receivers = receivers
+        self._lasers = lasers
         self._seed = seed
         self._stray: dict[str, Stray] = {}
         self._at_work: dict[str, Eavesdropper | None] = {}  # by fibre, at the last look: one look for all who ask
@@ -88,18 +94,17 @@ class Lighting:
             )
             place.quantum, place.clock = quantum, clock
 
-    def powers_dbm(self) -> dict[str, float]:
-        """Return the power of all light, of both bands, in dBm at every port that it enters by; hold every unit."""
-        found_w: dict[str, float] = defaultdict(float)
+    def beams(self) -> dict[str, list[Beam]]:
+        """Return all light, of both bands, at every port that it enters by; hold every unit."""
+        found: dict[str, list[Beam]] = defaultdict(list)
         for place in self._transmitters.values():
             if not place.model.sends_light:
                 continue
-            for path, power_w in ((place.clock, to_watts(CLOCK_LIGHT_DBM)), (place.quantum, place.model.pulse_power_w)):
-                for hop in path.hops if path is not None else ():
-                    power_w *= 10 ** (-hop.loss_db / 10)  # noqa: PLW2901 - it is what is left of it
-                    if hop.element == "join":
-                        found_w[hop.left] += power_w
-        return {port: to_dbm(power_w) for port, power_w in found_w.items() if power_w > 0}
+            _shine_along(place.clock, Beam(to_watts(CLOCK_LIGHT_DBM)), found)
+            _shine_along(place.quantum, Beam(place.model.pulse_power_w, place.model.CLOCK_RATE_HZ), found)
+        for laser in self._lasers.values():
+            _shine_along(self._graph.trace(laser.ports[0], "quantum"), laser.beam, found)
+        return found
 
     def source_of(self, receiver: ReceiverPlace) -> tuple[TransmitterPlace, LightPath] | None:
         """Return whose clock light leads to a receiver, whether it shines or not, and by which path."""
@@ -235,3 +240,14 @@ class Lighting:
         rate = dark - math.log1p(-min(chance, 0.5)) * sender.model.CLOCK_RATE_HZ / 2
         lit = [i // 2 in sender.model.channels_on for i in range(len(model.detectors))]
         return tuple(rate if on else dark for on in lit)
+
+
+def _shine_along(path: LightPath | None, beam: Beam, found: dict[str, list[Beam]]) -> None:
+    """Note the light of a source at every port that it enters by on its way."""
+    power_w, length_km = beam.power_w, 0.0
+    for hop in path.hops if path is not None else ():
+        power_w *= 10 ** (-hop.loss_db / 10)
+        length_km += hop.length_km
+        if hop.element == "join" and power_w > 0:
+            late_ps = round(Fibre(length_km=length_km, loss_db=0.0).delay_s * PS_PER_S)
+            found[hop.left].append(Beam(power_w, beam.pulse_rate_hz, beam.delay_ps + late_ps))

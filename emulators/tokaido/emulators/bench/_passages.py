@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tokaido.emulators.bench._elements import BANDS, Element, Stop, Way
+from tokaido.emulators.bench._elements import BANDS, Element, Stop, Way, tell_light
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from tokaido.emulators._light import Band
+    from tokaido.emulators._light import Band, Beam
     from tokaido.emulators._model import DeviceModel
 
 Ray = tuple[str, "Band"]
@@ -74,9 +74,9 @@ class Passage(Element):
         """Take note that a port was joined, or that its connector was pulled; only ports that are joined count."""
         (self._joined.add if joined else self._joined.discard)(self._ports[port])
 
-    def tell(self, powers_dbm: Mapping[str, float]) -> None:
-        """Tell the model which light enters by its ports; the power in dBm is by full name of the port. Hold it."""
-        self.model.note_light({own: powers_dbm[port] for port, own in self._ports.items() if port in powers_dbm})
+    def tell(self, beams: Mapping[str, Sequence[Beam]]) -> None:
+        """Tell the model which light enters by its ports, by full name of the port. Hold it."""
+        tell_light(self.model, self._ports, beams)
 
 
 def _exit(ways: Mapping[Ray, tuple[str, float]], ray: Ray) -> str | None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal, Unpack, overload
 from tokaido.emulators._launch import Emulator, InstrumentEmulator, OwnDirectory
 from tokaido.emulators._options import build_models, keywords_of
 from tokaido.emulators._secrets import Secrets, secret_source, seed_of_run
+from tokaido.emulators.bench._cables import Cables
 from tokaido.emulators.bench._elements import FibreOnBench, Multiplexer, Panel
 from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB, Graph
+from tokaido.emulators.bench._laser import LaserOnBench
 from tokaido.emulators.bench._places import ReceiverPlace, TransmitterPlace, WatchedModel
 from tokaido.emulators.bench._standing import Standing
 from tokaido.emulators.ends import SharedModel
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         AmplifierDevice,
         AnyDevice,
         AttenuatorDevice,
+        DetectorDevice,
         MatrixDevice,
         NecDevice,
         NecReceiverDevice,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
         PaddlesDevice,
         PowerMeterDevice,
         SelectorDevice,
+        TaggerDevice,
         ToshibaUnitName,
         UnitDevice,
     )
@@ -67,6 +71,9 @@ class Plant:
         """The devices on their wires, by name."""
         self.fibres: dict[str, FibreOnBench] = {}
         """The fibres, by name."""
+        self.lasers: dict[str, LaserOnBench] = {}
+        """The lasers, by name."""
+        self._cables = Cables(self.lasers)
         self._clock = clock
         self._others_speed = speed
         self._graph = Graph()
@@ -115,7 +122,15 @@ class Plant:
     ) -> InstrumentEmulator: ...
     @overload
     def device(
+        self, name: str, driver: Literal["idquantique.detector"], **options: Unpack[DetectorDevice]
+    ) -> InstrumentEmulator: ...
+    @overload
+    def device(
         self, name: str, driver: Literal["keysight.attenuator"], **options: Unpack[AttenuatorDevice]
+    ) -> InstrumentEmulator: ...
+    @overload
+    def device(
+        self, name: str, driver: Literal["sfifteen.tagger"], **options: Unpack[TaggerDevice]
     ) -> InstrumentEmulator: ...
     @overload
     def device(
@@ -164,6 +179,7 @@ class Plant:
             launcher=keywords_of(self.device),
         )
         shared = self._put(name, model, by_hand=False)
+        self._cables.add(name, shared)
         if warm:
             model.warm()
         kind = Emulator if "keys" in model.MESSAGE_PORTS else InstrumentEmulator
@@ -210,6 +226,35 @@ class Plant:
         self._add(place)
         self.fibres[name] = place
         return place
+
+    def laser(self, name: str, *, power_dbm: float, pulse_rate_hz: float = 0.0) -> LaserOnBench:
+        """Put a plain laser on the bench, whose light leaves by `L.out`: steady, or in pulses.
+
+        It is for detectors and power meters: no QKD unit takes note of its light.
+
+        Args:
+            name: Its name.
+            power_dbm: Mean power that leaves it.
+            pulse_rate_hz: Pulses per second; 0 for steady light.
+
+        Raises:
+            ConfigurationError: The name is taken, or a number is out of its range.
+        """
+        place = LaserOnBench(name, power_dbm, pulse_rate_hz)
+        self._add(place)
+        self.lasers[name] = place
+        return place
+
+    def cable(self, source: str, to: str, *, channel: int) -> None:
+        """Lead electrical pulses from a device, or the moments of a laser's pulses, to a channel of a tagger, from 1.
+
+        Put both on the bench before time passes: their times then begin together.
+
+        Raises:
+            ConfigurationError: There is no such device on its wires or laser, it has no pulses, or the other one does
+                not take them there.
+        """
+        self._cables.lead(source, to, channel)
 
     def panel(self, name: str, positions: int, loss_db: float = 0.0) -> None:
         """Put a patch panel on the bench: `P.front1` leads to `P.back1`. Its connectors have their loss by `join`."""

@@ -32,7 +32,11 @@ _FIBRE: Final[dict[str, Check]] = {
 _FIBRE_ON_BENCH: Final[dict[str, Check]] = {**_FIBRE, "loss_db_per_km": Check(number(0), "a number of dB per km")}
 _PANEL: Final[dict[str, Check]] = {"positions": Check(whole(1, 1000), "a whole number, 1 to 1000"), "loss_db": _LOSS}
 _MULTIPLEXER: Final[dict[str, Check]] = {"loss_db": _LOSS}
-_OPTICS: Final = ("fibres", "panels", "multiplexers", "joins", "events")
+_LASER: Final[dict[str, Check]] = {
+    "power_dbm": Check(number(-150, 30), "a number of dBm, -150 to 30"),
+    "pulse_rate_hz": Check(number(0, 1e10), "a number of pulses per second, 0 to 1e10"),
+}
+_OPTICS: Final = ("fibres", "panels", "multiplexers", "lasers", "joins", "cables", "events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,9 @@ class StationPlan:
     fibres: dict[str, dict[str, float]] = field(default_factory=dict)
     panels: dict[str, dict[str, Any]] = field(default_factory=dict)
     multiplexers: dict[str, dict[str, float]] = field(default_factory=dict)
+    lasers: dict[str, dict[str, float]] = field(default_factory=dict)
+    cables: list[tuple[str, tuple[str, str, int]]] = field(default_factory=list)
+    """A source, a tagger and its channel, each with their place in the file."""
     joins: list[tuple[str, tuple[str, str, float]]] = field(default_factory=list)
     """Two ports and the loss in dB, each with its place in the file."""
     events: list[tuple[float, Order]] = field(default_factory=list)
@@ -190,6 +197,8 @@ class TableReader:
         plan.fibres = self._elements(table, "fibres", _FIBRE_ON_BENCH, {"length_km": 0.0, "loss_db": 0.0})
         plan.panels = self._elements(table, "panels", _PANEL, {"positions": 1000})
         plan.multiplexers = self._elements(table, "multiplexers", _MULTIPLEXER, {})
+        plan.lasers = self._elements(table, "lasers", _LASER, {"power_dbm": 0.0})
+        self._read_cables(plan, table.get("cables", []))
         models = {name: device.model for name, device in plan.devices.items()}
         plan.events = read_events(table.get("events", []), plan.fibres, models, self.mistakes)
         joins = table.get("joins", [])
@@ -204,6 +213,18 @@ class TableReader:
                 self.mistakes.note(
                     where, f'must be two ports such as ["alice", "west.in1"], and maybe dB, not {join!r}'
                 )
+
+    def _read_cables(self, plan: StationPlan, cables: object) -> None:
+        if not isinstance(cables, list):
+            self.mistakes.note("bench.cables", f'must be a list such as [["spd", "tdc", 1]], not {cables!r}')
+            return
+        for position, cable in enumerate(cables, 1):
+            where = f"bench.cables, number {position}"
+            match cable:
+                case [str() as source, str() as to, int() as channel]:
+                    plan.cables.append((where, (source, to, channel)))
+                case _:
+                    self.mistakes.note(where, f'must be such as ["spd", "tdc", 1], not {cable!r}')
 
     def _elements(
         self, bench: Mapping[str, Any], kind: str, keys: Mapping[str, Check], stand_in: dict[str, Any]

@@ -33,9 +33,11 @@ pytest.register_assert_rewrite(
             "_contract",
             "_amplifier",
             "_attenuator",
+            "_photon_detector",
             "_polarization",
             "_power_meter",
             "_switch",
+            "_time_tagger",
             "_unit",
             "_key_rig",
             "_keys",
@@ -47,6 +49,7 @@ from tokaido.emulators.conformance._amplifier import AmplifierContract  # noqa: 
 from tokaido.emulators.conformance._attenuator import AttenuatorContract  # noqa: E402
 from tokaido.emulators.conformance._contract import Contract  # noqa: E402
 from tokaido.emulators.conformance._key_rig import HasKeys  # noqa: E402
+from tokaido.emulators.conformance._photon_detector import PhotonDetectorContract  # noqa: E402
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault  # noqa: E402
 from tokaido.emulators.conformance._polarization import PolarizationContract  # noqa: E402
 from tokaido.emulators.conformance._power_meter import PowerMeterContract  # noqa: E402
@@ -54,6 +57,7 @@ from tokaido.emulators.conformance._questions import Order, Question  # noqa: E4
 from tokaido.emulators.conformance._rig import HasLight, Rig, until  # noqa: E402
 from tokaido.emulators.conformance._suite import suite  # noqa: E402
 from tokaido.emulators.conformance._switch import SwitchContract  # noqa: E402
+from tokaido.emulators.conformance._time_tagger import TimeTaggerContract  # noqa: E402
 from tokaido.emulators.conformance._unit import UnitContract  # noqa: E402
 
 __all__ = [
@@ -64,6 +68,7 @@ __all__ = [
     "HasKeys",
     "HasLight",
     "Order",
+    "PhotonDetectorContract",
     "Plan",
     "PolarizationContract",
     "PowerMeterContract",
@@ -71,6 +76,7 @@ __all__ = [
     "Rig",
     "Summary",
     "SwitchContract",
+    "TimeTaggerContract",
     "UnitContract",
     "WireFault",
     "suite",

@@ -91,6 +91,12 @@ class SharedModel:
             to_ns = self._origin_ns + int((self._clock.monotonic_ns() - self._start_ns) * self._speed)
             self.model.advance(max(to_ns, self.model.now_ns))
 
+    def time_now_ns(self) -> int:
+        """Return the time of the model at this moment of the clock; it is not advanced."""
+        if self._clock is None:
+            return self.model.now_ns
+        return self._origin_ns + int((self._clock.monotonic_ns() - self._start_ns) * self._speed)
+
     def run_at(self, speed: float) -> None:
         """Let time pass at another speed from now on. Call it under the lock."""
         if self._clock is not None:

@@ -30,6 +30,7 @@ from ._finite_key import (
     first_key_time,
     key_length,
 )
+from ._free_running import DetectorConditions, FreeRunningDetector
 from ._linear_programme import DetectionBounds, least_detections
 from ._link_rate import METHODS, LinkRate, Method, RateAttack, block_pulses, intercepted, link_rate, split_light
 from ._loops import Loop, Loops, LoopSettings, dark_count_scale, efficiency_scale
@@ -103,6 +104,7 @@ __all__ = [
     "Decoys",
     "DetectionBounds",
     "DetectorBlinding",
+    "DetectorConditions",
     "DetectorCounts",
     "DpsParameters",
     "DpsStatistics",
@@ -114,6 +116,7 @@ __all__ = [
     "ExpectedGains",
     "Exposure",
     "Fibre",
+    "FreeRunningDetector",
     "GainModel",
     "InterceptResend",
     "Kept",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _HEADER = re.compile(r"\*[A-Za-z][A-Za-z0-9_]*\??|:?[A-Za-z][A-Za-z0-9_]*(:[A-Za-z][A-Za-z0-9_]*)*\??")
-_NODE = re.compile(r"(\[?)(:?)([A-Z]+)([a-z]*)(#?)(\]?)")
+_NODE = re.compile(r"(\[?)(:?)([A-Z]+(?:_[A-Z]+)*)([a-z]*)(#?)(\]?)")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,5})?")
 _CHANNELS = re.compile(r"\(\s*@(.*)\)")
 MAX_CHANNELS: Final = 100_000

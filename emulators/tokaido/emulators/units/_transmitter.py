@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from tokaido.emulators._light import PHOTON_ENERGY_J
 from tokaido.emulators.units._faults import MODEL_FAULTS
 from tokaido.emulators.units._readings import Refusal, UnitReading, no_data
 from tokaido.emulators.units._states import State
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from tokaido.emulators._model import BenchSpot
     from tokaido.emulators.units._thermal import Body
 
-PHOTON_ENERGY_J = 1.2816e-19
-"""At 1550 nm: h c / lambda."""
 _DARK_STATES = (State.OFF, State.FAULT, State.SECURITY_HOLD, State.ZEROIZE)
 
 

@@ -6,6 +6,7 @@ import fcntl
 import math
 import os
 import socket
+import sys
 import threading
 import weakref
 from contextlib import ExitStack, suppress
@@ -311,7 +312,12 @@ def _close_what_was_forgotten(error: BaseException | None) -> None:
 
 
 def closed_soon(close: Callable[[], object]) -> None:
-    """Close in a thread, and wait for it only shortly: a session over RPC asks the device before it ends."""
+    """Close in a thread, and wait for it only shortly: a session over RPC asks the device before it ends.
+
+    While the interpreter ends no thread begins any more, and to wait for one would never end: the system closes it.
+    """
+    if sys.is_finalizing():
+        return
     thread = threading.Thread(target=_quietly, args=(close,), name="close VISA session", daemon=True)
     thread.start()
     thread.join(CLOSING_S)

@@ -1,0 +1,5 @@
+"""ID Quantique: single-photon detectors."""
+
+from tokaido.drivers.idquantique._detector import Detector
+
+__all__ = ["Detector"]
