@@ -21,7 +21,8 @@ from tokaido_testing.table import POWER_DBM, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-thread: Any = pytest.importorskip("p4p.client.thread", reason="needs the extra `epics`, which `make setup` installs")
+REASON = "needs the extra `epics`, which `make setup` installs on x86-64"
+thread: Any = pytest.importorskip("p4p.client.thread", reason=REASON)
 PvServer: Any = importlib.import_module("tokaido.lab.epics").PvServer
 NO_ALARM, MINOR, MAJOR, INVALID = range(4)
 

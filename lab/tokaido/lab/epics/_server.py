@@ -74,8 +74,8 @@ class PvServer:
         period_s: float = 1.0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        from p4p.server import StaticProvider  # noqa: PLC0415 - what p4p starts, it starts when it is needed
-        from p4p.util import ThreadedWorkQueue  # noqa: PLC0415
+        from p4p.server import StaticProvider  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
+        from p4p.util import ThreadedWorkQueue  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         self.prefix = prefix or station.name
         """What names begin with."""
@@ -112,7 +112,7 @@ class PvServer:
         Raises:
             NotConnectedError: The address or the port cannot be bound.
         """
-        from p4p.server import Server  # noqa: PLC0415
+        from p4p.server import Server  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         where = f"{self._conf['EPICS_PVAS_INTF_ADDR_LIST']}:{self._conf['EPICS_PVAS_SERVER_PORT']}"
         try:
