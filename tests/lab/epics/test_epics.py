@@ -283,11 +283,12 @@ def test_it_must_be_asked_for_by_name(station: hal.Station) -> None:
             station,
             insecure_pvaccess=True,
             interface="0.0.0.0",
+            port=65536,
             prefix="a b",
             writable=["amp.power", "voa"],
             period_s=0.0,
         )
-    assert len(told.value.mistakes) == 5
+    assert len(told.value.mistakes) == 6
 
 
 def test_an_address_of_another_machine_is_an_error(station: hal.Station) -> None:
