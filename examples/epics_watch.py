@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from p4p.client.thread import Context
+from p4p.client.thread import Context  # pyright: ignore[reportMissingImports]
 
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK
 

@@ -467,8 +467,12 @@ def epics(
         ),
     ] = False,
     interface: Annotated[str, typer.Option(metavar="IPV4", help="Address of this machine to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", help="TCP port; 0 takes a free one.")] = 5075,
-    search_port: Annotated[int, typer.Option(metavar="N", help="UDP port where clients search for names.")] = 5076,
+    port: Annotated[
+        int, typer.Option(parser=whole_number(0), metavar="N", help="TCP port; 0 takes a free one.")
+    ] = 5075,
+    search_port: Annotated[
+        int, typer.Option(parser=whole_number(0), metavar="N", help="UDP port where clients search for names.")
+    ] = 5076,
     prefix: Annotated[str, typer.Option(metavar="TEXT", help="What names begin with. Default: the station's.")] = "",
     writable: Annotated[
         list[str] | None,

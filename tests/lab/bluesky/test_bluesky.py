@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import math
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -227,12 +225,3 @@ def test_the_example_prints_a_table(table: Table, engine: Any, capsys: pytest.Ca
     shown = capsys.readouterr().out
     assert shown.count("good") == 11
     assert "20.000" in shown
-
-
-def test_neither_hal_nor_the_laboratory_imports_the_libraries() -> None:
-    program = (
-        "import sys, tokaido.hal, tokaido.lab, tokaido.lab.sharing, tokaido.lab.bluesky; "
-        "print(*({'qcodes', 'bluesky', 'event_model', 'p4p'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=50)
-    assert done.stdout.strip() == ""

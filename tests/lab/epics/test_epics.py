@@ -21,7 +21,8 @@ from tokaido_testing.table import POWER_DBM, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-thread: Any = pytest.importorskip("p4p.client.thread", reason="needs the extra `epics`, which `make setup` installs")
+REASON = "needs the extra `epics`, which `make setup` installs on x86-64"
+thread: Any = pytest.importorskip("p4p.client.thread", reason=REASON)
 PvServer: Any = importlib.import_module("tokaido.lab.epics").PvServer
 NO_ALARM, MINOR, MAJOR, INVALID = range(4)
 
@@ -148,6 +149,29 @@ def test_nothing_can_be_put_unless_it_was_made_writable(table: Table, station: h
     assert station.device("voa", hal.VariableAttenuator).attenuation == 7.5
 
 
+def test_a_put_of_something_else_than_the_value_sets_nothing(station: hal.Station) -> None:
+    with served(station, writable=["voa.attenuation"]) as client:
+        client.put("lab:voa:attenuation", 7.5, timeout=10)
+        with pytest.raises(thread.RemoteError, match="nothing was put"):
+            client.put("lab:voa:attenuation", {"alarm.severity": MAJOR}, timeout=10)
+        assert got(client, "lab:voa:attenuation") == 7.5
+        assert got(client, "lab:voa:attenuation").severity == NO_ALARM
+
+
+def test_an_interlock_forbids_a_put(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(receiver: hal.Receiver, order: str) -> None:
+        raise hal.InterlockError(f"{order} is forbidden", device=receiver.name)
+
+    with station_of({"bob": ("toshiba.receiver", table.bob_end.resources["control"])}) as station:
+        station.on_exit = "keep"
+        with served(station, writable=["bob.shutter"]) as client:
+            client.put("lab:bob:shutter", "CLOSED", timeout=10)
+            monkeypatch.setattr(hal.Receiver, "check_interlocks", forbid)
+            with pytest.raises(thread.RemoteError, match="shutter = OPEN is forbidden"):
+                client.put("lab:bob:shutter", "OPEN", timeout=10)
+            assert str(got(client, "lab:bob:shutter")) == "CLOSED"
+
+
 def test_a_flag_is_put_by_its_choice(station: hal.Station) -> None:
     with served(station, writable=["*"]) as client:
         got(client, "lab:voa:blocked")
@@ -259,11 +283,19 @@ def test_it_must_be_asked_for_by_name(station: hal.Station) -> None:
             station,
             insecure_pvaccess=True,
             interface="0.0.0.0",
+            port=65536,
             prefix="a b",
             writable=["amp.power", "voa"],
             period_s=0.0,
         )
-    assert len(told.value.mistakes) == 5
+    assert len(told.value.mistakes) == 6
+
+
+def test_an_address_of_another_machine_is_an_error(station: hal.Station) -> None:
+    server = server_for(station, interface="192.0.2.199")
+    with pytest.raises(hal.NotConnectedError, match=r"192\.0\.2\.199"):
+        server.start()
+    server.close()
 
 
 def test_a_port_that_is_taken_is_an_error_and_no_other_is_used(station: hal.Station) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import launch
+from tokaido_testing.patience import in_time
 from tokaido_testing.table import POWER_DBM, Table
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def test_a_value_outside_its_limits_is_refused_by_hal_and_not_sent(table: Table)
             (pm.averaging, 1.5, hal.ValueTypeError),
         ):
             before = parameter()
+            with pytest.raises(kind):  # before QCoDeS takes a first step towards it
+                parameter.validate(wrong)
             with pytest.raises(kind) as told:
                 parameter(wrong)
             assert "voa" in str(told.value) or parameter.name in str(told.value)
@@ -145,7 +148,7 @@ def test_a_snapshot_of_a_dead_device_comes_after_one_timeout_and_the_device_reco
         hang = table.pm_end.faults.add("hang", direction="to_unit", seconds=60)
         start = time.monotonic()
         record = pm.snapshot(update=True)
-        assert time.monotonic() - start < 3 * 0.5 + 0.5
+        assert in_time(start, 2.5)  # value by value it would be five timeouts, and the IDN's
         assert "thorlabs.pm100" in record["error"]
         assert record["parameters"]["power"]["value"] == power  # what was known
         with pytest.raises(hal.DeviceTimeoutError, match="no reply"):

@@ -7,8 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 try:
-    from p4p.nt import NTEnum, NTScalar
-    from p4p.server.thread import SharedPV
+    from p4p.nt import NTEnum, NTScalar  # pyright: ignore[reportMissingImports]
+    from p4p.server.thread import SharedPV  # pyright: ignore[reportMissingImports]
 except ImportError as error:
     raise ImportError("tokaido.lab.epics needs p4p: pip install 'tokaido[epics]'") from error
 

@@ -74,8 +74,8 @@ class PvServer:
         period_s: float = 1.0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        from p4p.server import StaticProvider  # noqa: PLC0415 - what p4p starts, it starts when it is needed
-        from p4p.util import ThreadedWorkQueue  # noqa: PLC0415
+        from p4p.server import StaticProvider  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
+        from p4p.util import ThreadedWorkQueue  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         self.prefix = prefix or station.name
         """What names begin with."""
@@ -83,6 +83,7 @@ class PvServer:
             station,
             insecure=insecure_pvaccess,
             interface=interface,
+            ports=(port, search_port),
             prefix=self.prefix,
             writable=tuple(writable),
             period_s=period_s,
@@ -112,7 +113,7 @@ class PvServer:
         Raises:
             NotConnectedError: The address or the port cannot be bound.
         """
-        from p4p.server import Server  # noqa: PLC0415
+        from p4p.server import Server  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         where = f"{self._conf['EPICS_PVAS_INTF_ADDR_LIST']}:{self._conf['EPICS_PVAS_SERVER_PORT']}"
         try:
@@ -272,7 +273,14 @@ def pv_path(path: str) -> str:
 
 
 def _checked(
-    station: Station, *, insecure: bool, interface: str, prefix: str, writable: tuple[str, ...], period_s: float
+    station: Station,
+    *,
+    insecure: bool,
+    interface: str,
+    ports: tuple[int, ...],
+    prefix: str,
+    writable: tuple[str, ...],
+    period_s: float,
 ) -> tuple[re.Pattern[str], ...]:
     """Return what can be put.
 
@@ -290,6 +298,7 @@ def _checked(
             mistakes.append(f"interface {interface} is every network of this machine: name the address of one")
     except AddressValueError:
         mistakes.append(f"interface {interface!r} is not an IPv4 address, such as 127.0.0.1")
+    mistakes += [f"there is no port {port}: it is 0 to 65535" for port in ports if not 0 <= port <= 65535]
     if not PREFIX.fullmatch(prefix):
         mistakes.append(f"prefix {prefix!r} is not made of A-Z a-z 0-9 _ : ; < > + -")
     if not 0.05 <= period_s <= 3600:
