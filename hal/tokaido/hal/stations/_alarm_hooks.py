@@ -328,7 +328,7 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
 
 @contextmanager
 def _cut_off(seconds: float, sock: Callable[[], socket.socket | None], cut: threading.Event) -> Generator[None]:
-    """Shut the socket down, and set `cut`, when the block takes longer: a socket's own timeout begins with each byte."""
+    """Shut the socket down and set `cut` when the block takes longer: a socket's own timeout begins with each byte."""
     import socket as sockets  # noqa: PLC0415
 
     done = threading.Event()
