@@ -111,7 +111,7 @@ class AlarmLedger:
         self.last = 0
 
     def _ahead(self, number: int) -> int:
-        """Return how far a number is ahead of the last one; negative if the unit counts anew."""
+        """Return how far a number is ahead of the last one; negative if the unit counts from 1 again."""
         ahead = number - (self.last or 0)
         if self._wraps_at is None:
             return ahead

@@ -21,7 +21,7 @@ _background: Final = threading.local()
 
 @contextmanager
 def in_the_background() -> Iterator[None]:
-    """Let the exchanges of this thread renew no watchdog: it goes on asking when whoever commands hangs."""
+    """Let the exchanges of this thread renew no watchdog: it goes on when the program that commands hangs."""
     _background.here = True
     try:
         yield

@@ -85,7 +85,7 @@ class WebServer:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Print nothing."""
 
         self.port = free_port()
@@ -162,7 +162,7 @@ class MailServer:
             allow_reuse_address = True
             daemon_threads = True
 
-            def handle_error(self, *_: object) -> None:
+            def handle_error(self, request: object, client_address: object) -> None:
                 """Print nothing when a client goes away, as it does where a certificate is wrong."""
 
         self.port = free_port()

@@ -120,8 +120,8 @@ class ToshibaUnit(UnitDriver):
     def alarm_events(self, timeout: float = 0.0) -> tuple[hal.AlarmEvent, ...]:
         """Get what the unit announced since the last call, after listening for up to `timeout` s.
 
-        Where announcements were lost, with the cable out or with a line that was spoilt, `ALM?` is asked: what was
-        raised or cleared meanwhile comes as an event with the number 0, and `alarm_events_lost` counts the lines.
+        Where announcements were lost, with the cable out or with a line that was spoilt, `ALM?` is asked: an alarm that
+        was raised or cleared meanwhile comes as an event with the number 0, and `alarm_events_lost` counts the lines.
         """
         timeout = real(timeout, "timeout")
         known = self._console.alarms

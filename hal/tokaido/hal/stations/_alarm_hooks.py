@@ -84,7 +84,7 @@ class ProgramHook:
         """
         import subprocess  # noqa: PLC0415 - for those who have such a hook
 
-        nothing = subprocess.DEVNULL  # a pipe that a grandchild keeps would be waited for
+        nothing = subprocess.DEVNULL  # a grandchild that keeps a pipe would hold us
         try:
             process = subprocess.Popen(  # noqa: S603 - the owner of the station file named it, and no shell reads it
                 self.arguments, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, start_new_session=True
@@ -169,8 +169,9 @@ class WebHook:
             if self._secure
             else HTTPConnection(self._host, self._port, timeout=self.timeout_s)
         )
+        cut = threading.Event()
         try:
-            with _cut_off(self.timeout_s, lambda: connection.sock) as cut:
+            with _cut_off(self.timeout_s, lambda: connection.sock, cut):
                 connection.request("POST", self._path, _line(record), head)
                 status = connection.getresponse().status
         except (OSError, HTTPException, ValueError) as error:
@@ -247,8 +248,9 @@ class MailHook:
         password = "" if self.password_file is None else secret_of(self.password_file, "password")
         context, message = _context(self.ca_file), self._message(record)
         mail: smtplib.SMTP | None = None
+        cut = threading.Event()
         try:
-            with _cut_off(self.timeout_s, lambda: mail.sock if mail is not None else None) as cut:
+            with _cut_off(self.timeout_s, lambda: mail.sock if mail is not None else None, cut):
                 kind = smtplib.SMTP if self.tls == "starttls" else partial(smtplib.SMTP_SSL, context=context)
                 mail = kind(local_hostname=gethostname(), timeout=self.timeout_s)
                 mail.__dict__["_host"] = (
@@ -264,7 +266,7 @@ class MailHook:
                     mail.quit()
         except (OSError, smtplib.SMTPException, ValueError) as error:
             what = f"not sent within {self.timeout_s:g} s" if cut.is_set() else _without(password, error)
-            raise TransportError(f"{self.name}: {what}") from None  # what is behind it may show the password
+            raise TransportError(f"{self.name}: {what}") from None  # the cause may show the password
         finally:
             if mail is not None:
                 mail.close()
@@ -325,14 +327,11 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 @contextmanager
-def _cut_off(seconds: float, sock: Callable[[], socket.socket | None]) -> Generator[threading.Event]:
-    """Shut the socket down when the block takes longer: a timeout of a socket is one of each byte that drips in.
-
-    Gives an event that is set if that happened.
-    """
+def _cut_off(seconds: float, sock: Callable[[], socket.socket | None], cut: threading.Event) -> Generator[None]:
+    """Shut the socket down and set `cut` when the block takes longer: a socket's own timeout begins with each byte."""
     import socket as sockets  # noqa: PLC0415
 
-    done, cut = threading.Event(), threading.Event()
+    done = threading.Event()
 
     def wait() -> None:
         if not SYSTEM_CLOCK.wait(seconds, done):
@@ -345,7 +344,7 @@ def _cut_off(seconds: float, sock: Callable[[], socket.socket | None]) -> Genera
     watcher = threading.Thread(target=wait, name="tokaido-hook-deadline", daemon=True)
     watcher.start()
     try:
-        yield cut
+        yield
     finally:
         done.set()
         watcher.join()

@@ -117,7 +117,7 @@ class DeviceLooks:
         elif isinstance(device, OpticalAmplifier):
             found = {alarm.name: (Severity.MAJOR, alarm.value, 0.0) for alarm in device.alarms()}
             yield from self._compared(found)
-        else:  # it has no alarms that a role tells: what is known is whether it answers
+        else:  # its role tells of no alarms: it answers, or it does not
             device.identity()
 
     def _of_unit(self, unit: Unit) -> Iterator[StationAlarm]:

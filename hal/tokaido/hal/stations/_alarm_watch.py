@@ -69,7 +69,7 @@ class _Board:
             with self._lock:
                 if self._dropped:
                     dropped, self._dropped = self._dropped, 0
-                    text = f"{dropped} alarms were dropped: whoever takes them is too slow"
+                    text = f"{dropped} alarms were dropped: the loop that takes them is too slow"
                     return StationAlarm(
                         self._station, "", CHANGES_LOST, Severity.WARNING, True, self.clock.utc_ns(), text
                     )
@@ -149,12 +149,12 @@ class AlarmWatch:
 
 
 def _watch(board: _Board, looks: DeviceLooks, poll_s: float) -> None:
-    """Look at one device until the end; it renews no watchdog, which is for whoever commands to do."""
+    """Look at one device until the end; it renews no watchdog: the program that commands does."""
     with in_the_background():
         while not board.stopped.is_set():
             alarms = looks.look()
             if board.stopped.is_set():
-                return  # what fails now fails since the station is being closed
+                return  # an error is one of closing
             board.put(alarms)
             board.clock.wait(poll_s, board.stopped)
 

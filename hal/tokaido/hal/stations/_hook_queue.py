@@ -22,7 +22,7 @@ _RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class HookQueue:
-    """The alarms that one hook is still to be told. Whoever puts one waits for nothing.
+    """The alarms that one hook is still to be told. Putting one takes no time.
 
     Args:
         hook: What is told.

@@ -220,11 +220,12 @@ class Station:
     def alarms(self, *, timeout: float | None = None, poll: float = 1.0, hooks: Iterable[AlarmHook] = ()) -> AlarmWatch:
         """Watch the alarms of all devices: `for alarm in station.alarms():`.
 
-        Each device has a thread of its own, so that one that hangs holds up no other. What is active at the beginning
-        comes as raised. Changes come from what a device announces or logs, and from a comparison with its active
-        alarms at each look, so that none goes untold that stands or ended while a device could not be reached. One
-        that came and went meanwhile is counted by a `CHANGES_LOST`, if the device tells. A device that does not answer
-        is told as `NOT_ANSWERING`, and so is its return; of a switch, and of what else has no alarms, this is all.
+        Each device has a thread of its own, so that one that hangs holds up no other. An alarm that is active at the
+        beginning comes as raised. Changes come from what a device announces or logs, and from a comparison with its
+        active alarms at each look, so that none goes untold that stands or ended while a device could not be reached.
+        One that came and went meanwhile is counted by a `CHANGES_LOST`, if the device tells. A device that does not
+        answer is told as `NOT_ANSWERING`, and so is its return; of a switch, and of what else has no alarms, this is
+        all.
 
         The devices that are open are used as they are; others are opened, and not brought to their safe state in the
         end. Do not call `alarm_events` yourself meanwhile: each announcement is given once. Looking renews no watchdog.
