@@ -92,7 +92,14 @@ class Tagger(hal.TimeTagger, LineDevice):
 
     def _tags(self, duration: float, most: int) -> Tags:
         from tokaido.drivers.sfifteen._gathering import Gathering  # noqa: PLC0415 - loads numpy, which tags need
+        from tokaido.hal.driver import StreamTransport  # noqa: PLC0415 - likewise
 
+        if not isinstance(self._control, StreamTransport):
+            raise hal.UnsupportedError(
+                "tags are bytes, and a device server carries lines alone",
+                device=self.name,
+                remedy="Open the tagger at its own port; nothing was sent",
+            )
         duration_ms = _ms(duration)
         gathering = Gathering(most)
         start = self._words.start(f"INPKT;time {duration_ms};timestamp;mode?;counts?", TIMESTAMP, gathering.take)
