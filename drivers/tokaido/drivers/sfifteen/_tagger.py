@@ -83,6 +83,10 @@ class Tagger(hal.TimeTagger, LineDevice):
     def _codec(self) -> Codec:
         return self._words
 
+    def _greet(self) -> None:
+        self._words.leave()  # a line that was opened again says who it is, whatever came before
+        super()._greet()
+
     # --- acquiring ------------------------------------------------------------------------------------------------
 
     def _count(self, duration: float) -> tuple[int, ...]:
@@ -107,6 +111,10 @@ class Tagger(hal.TimeTagger, LineDevice):
             try:
                 self._control.exchange(start)
                 self._listen(gathering, duration_ms / 1000)
+                if not self._words.taking:
+                    raise hal.NotConnectedError(
+                        "the line was lost while tags came", device=self.name, remedy="Acquire them again"
+                    )
             finally:
                 self._words.leave()
             if self._words.rest:
