@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+
 import numpy as np
 import pytest
 
 import tokaido.hal as hal
+from tokaido.emulators import launch
 from tokaido.emulators.sfifteen import TaggerModel
 from tokaido_testing.model_transcripts import for_models, replay
 from tokaido_testing.transcripts import load
@@ -116,3 +120,24 @@ def test_a_channel_takes_one_plug() -> None:
     for channel in (1, 0, 5):
         with pytest.raises(hal.ConfigurationError):
             model.plug_in(channel, lambda _: np.empty(0, np.int64))
+
+
+def test_a_line_that_is_lost_and_comes_back_gives_no_tags_of_before() -> None:
+    with (
+        launch("sfifteen.tagger", wire_end="pty") as emulator,
+        hal.TimeTagger.open("sfifteen.tagger", timeout=2, **emulator.resources) as tagger,
+    ):
+
+        def pull() -> None:
+            emulator.unplug()
+            emulator.replug()
+
+        hand = threading.Timer(0.1, pull)
+        hand.start()
+        with pytest.raises(hal.TransportError):
+            tagger.tags(0.5)
+        hand.join()
+        with contextlib.suppress(hal.TransportError):
+            _ = tagger.threshold
+        assert tagger.threshold == 1.0
+        assert len(tagger.tags(0.05)) == 0

@@ -83,6 +83,10 @@ class Tagger(hal.TimeTagger, LineDevice):
     def _codec(self) -> Codec:
         return self._words
 
+    def _greet(self) -> None:
+        self._words.leave()  # a line that was opened again says who it is, whatever came before
+        super()._greet()
+
     # --- acquiring ------------------------------------------------------------------------------------------------
 
     def _count(self, duration: float) -> tuple[int, ...]:
@@ -92,7 +96,14 @@ class Tagger(hal.TimeTagger, LineDevice):
 
     def _tags(self, duration: float, most: int) -> Tags:
         from tokaido.drivers.sfifteen._gathering import Gathering  # noqa: PLC0415 - loads numpy, which tags need
+        from tokaido.hal.driver import StreamTransport  # noqa: PLC0415 - likewise
 
+        if not isinstance(self._control, StreamTransport):
+            raise hal.UnsupportedError(
+                "tags are bytes, and a device server carries lines alone",
+                device=self.name,
+                remedy="Open the tagger at its own port; nothing was sent",
+            )
         duration_ms = _ms(duration)
         gathering = Gathering(most)
         start = self._words.start(f"INPKT;time {duration_ms};timestamp;mode?;counts?", TIMESTAMP, gathering.take)
@@ -100,6 +111,10 @@ class Tagger(hal.TimeTagger, LineDevice):
             try:
                 self._control.exchange(start)
                 self._listen(gathering, duration_ms / 1000)
+                if not self._words.taking:
+                    raise hal.NotConnectedError(
+                        "the line was lost while tags came", device=self.name, remedy="Acquire them again"
+                    )
             finally:
                 self._words.leave()
             if self._words.rest:

@@ -67,6 +67,11 @@ class TdcCodec:
 
         return Request(text, plain.payload, accept)
 
+    @property
+    def taking(self) -> bool:
+        """Whether words are to come."""
+        return self._takes is not None
+
     def leave(self) -> None:
         """Take lines again."""
         self._takes = None
