@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.metadata import entry_points
 
+from tokaido.emulators import WIRE_ENDS
 from tokaido.emulators.conformance import WireFault
 from tokaido.emulators.conformance import suite as suite_of
 from tokaido_testing import apt
@@ -37,14 +39,14 @@ TestPowerMeter = suite("thorlabs.pm100", wire_ends=("visa",))
 # their other wire ends, with what their manuals leave open
 
 TestAmplifierOnATerminal = suite(
-    "fiberlabs.amplifier", wire_ends=("pty",), faults=SOME, options={"blanks": True}, is_query=amplifier_only_asks
+    "fiberlabs.amplifier", wire_ends=("pty",), options={"blanks": True}, is_query=amplifier_only_asks
 )
 TestAttenuatorInWatts = suite(
-    "keysight.attenuator", wire_ends=("hislip", "visa"), faults=SOME, options={"model": "N7751A", "power_unit": "WATT"}
+    "keysight.attenuator", wire_ends=("hislip", "visa"), options={"model": "N7751A", "power_unit": "WATT"}
 )
 TestDetectorOnUsb = suite("idquantique.detector", wire_ends=("visa",), faults=SOME, options={"dark_count_rate": 1000.0})
 TestPaddlesOnATerminal = suite(
-    "thorlabs.mpc", wire_ends=("pty",), faults=SOME, options={"completion": "status"}, is_query=apt.only_asks
+    "thorlabs.mpc", wire_ends=("pty",), options={"completion": "status"}, is_query=apt.only_asks
 )
 TestTwoPaddles = suite(
     "thorlabs.mpc",
@@ -54,7 +56,7 @@ TestTwoPaddles = suite(
     is_query=apt.only_asks,
 )
 TestPowerMeterInDbm = suite(
-    "thorlabs.pm100", wire_ends=("tcp", "pty", "emu"), faults=SOME, options={"model": "PM103E", "power_unit": "DBM"}
+    "thorlabs.pm100", wire_ends=("tcp", "pty", "emu"), options={"model": "PM103E", "power_unit": "DBM"}
 )
 
 # other boxes of a family
@@ -85,3 +87,12 @@ TestOswThatIsLate = suite(
     "thorlabs.osw", wire_ends=QUICK, faults=SOME, options={"stale": "time", "model": "OSW22-1310E"}
 )
 TestOswThatIsQuick = suite("thorlabs.osw", wire_ends=QUICK, faults=SOME, options={"stale": "never"})
+
+
+def test_every_driver_of_ours_meets_every_fault_at_every_wire_end_that_it_takes() -> None:
+    plans = [one.plan for name, one in globals().items() if name.startswith("Test")]
+    met = {(plan.driver, end, fault) for plan in plans for end in plan.wire_ends for fault in plan.faults}
+    ours = [entry.name for entry in entry_points(group="tokaido.drivers") if entry.value.startswith("tokaido.drivers.")]
+    asked = [suite(name).plan for name in ours]
+    assert {(plan.driver, end, fault) for plan in asked for end in plan.wire_ends for fault in plan.faults} <= met
+    assert len({end for _, end, _ in met}) == len(WIRE_ENDS)

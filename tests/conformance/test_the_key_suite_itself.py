@@ -25,15 +25,16 @@ AUTHOR = logging.getLogger("acme.driver")
 Breaking = Callable[[pytest.MonkeyPatch], None]
 
 
-def put_to(test: str, *arguments: object) -> Summary:
+def put_to(test: str, *arguments: object, **options: str) -> Summary:
     """Run one test or check of the key channel's suite, and return what it counted."""
-    made = suite(MUTANT, wire_ends=["emu"], slowness=slowness, options={"warm": True}, alarm="cover_opened")
+    warm = {"warm": True}
+    made = suite(MUTANT, wire_ends=["emu"], slowness=slowness, options=warm, alarm="cover_opened", virtual_time=True)
     check = getattr(made(), test)
     if "keyed" in inspect.signature(check).parameters:
         with made().key_rig() as keyed:
             check(keyed)
     else:
-        check(*arguments)
+        check(*arguments, **options)
     summary: Summary = made.summary
     return summary
 
@@ -251,7 +252,8 @@ def test_a_driver_that_believes_another_box_is_found_out(monkeypatch: pytest.Mon
         put_to("check_keys", other)
 
 
-def test_a_driver_that_takes_a_foreign_reply_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("within", ["", "emu"])
+def test_a_driver_that_takes_a_foreign_reply_is_found_out(monkeypatch: pytest.MonkeyPatch, within: str) -> None:
     """Without ids and without a new connection after a failure, a late reply answers the next request for ever."""
     late = WireFault("latency", "from_unit")
     pack, unpack, sent = ToshibaKeyChannel._pack, ToshibaKeyChannel._unpack, [0]
@@ -269,11 +271,19 @@ def test_a_driver_that_takes_a_foreign_reply_is_found_out(monkeypatch: pytest.Mo
             self._reopen(deadline)
         self._trusted = True
 
+    assert put_to("check_keys", late, within=within).wrong == 0
     monkeypatch.setattr(ToshibaKeyChannel, "_pack", packs)
     monkeypatch.setattr(ToshibaKeyChannel, "_unpack", unpacks)
     monkeypatch.setattr(ZmqTransport, "_make_ready", make_ready)
     with pytest.raises(AssertionError):
-        put_to("check_keys", late)
+        put_to("check_keys", late, within=within)
+
+
+def test_keys_within_the_process_are_drawn_in_virtual_time_over_messages_that_never_leave_it() -> None:
+    made = suite(MUTANT, wire_ends=["pty", "emu"], options={"warm": True}, virtual_time=True)()
+    with made.key_rig(within="emu") as keyed:
+        assert keyed.virtual
+        assert keyed.emulator.resources["keys"].startswith("zmq:inproc://")
 
 
 def test_a_driver_that_sends_a_commit_again_by_itself_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,8 @@ class FaultKind:
     """What of it goes on at a port after its end: until the plug is back, or until late pieces have come."""
     alters_bytes: bool = False
     """Whether it alters the bytes of a piece: an authenticated encryption lets no such message through."""
+    looks_back: bool = False
+    """Whether it alters a piece only after another one that it met."""
     swaps_box: bool = False
     """Whether another box answers."""
     in_model: bool = False
@@ -243,6 +245,7 @@ FAULT_KINDS: Final = {
             "carries the piece that it met before in its place; the first one passes",
             _stale,
             believed=BOTH_WAYS,
+            looks_back=True,
         ),
         FaultKind("echo", "carries it and sends it back, too", _echo, directions=("to_unit",)),
         FaultKind("swap", "lets the next one overtake it", _swap, ports=("keys",), why_not="a stream keeps its order"),

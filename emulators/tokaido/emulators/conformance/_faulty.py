@@ -70,6 +70,7 @@ class UnderFaults(Asking):
 
     def check_orders(self, rig: Rig, fault: WireFault) -> None:
         """A command is written once; a confirmed one took effect; one that was surely not sent did not."""
+        first = self.questions(rig)[:1] if fault.of.looks_back else []
         orders = self.orders(rig)
         order = next(orders, None)
         if order is None:  # nothing can be set
@@ -77,6 +78,8 @@ class UnderFaults(Asking):
         excused = fault.of.in_model and self.alarms_change_settings
         before = order.truth()
         struck = rig.strike(fault)
+        for question in first:
+            self.ask(rig, question, fault)
         with rig.listening() as written:
             result = rig.call(order.carry_out, exchanges=order.exchanges)
         rig.end(fault, struck)

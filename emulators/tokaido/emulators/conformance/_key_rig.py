@@ -64,12 +64,13 @@ class HasKeys(Protocol):
 class KeyRig(Rig):
     """A rig whose store can be filled, and whose blocks are compared with what was put into it.
 
-    Its time is the machine's: the key channel is a socket with threads behind it.
+    Its time is the machine's, and the key channel a socket with threads behind it, unless it is not `real`: then an end
+    within the process has the key channel there, too, and time passes by waiting.
     """
 
-    def __init__(self, plan: Plan, wire_end: str, *, speed: float = 1.0) -> None:
+    def __init__(self, plan: Plan, wire_end: str, *, speed: float = 1.0, real: bool = True) -> None:
         options = plan.options if speed == 1 else {**plan.options, "speed": speed}
-        super().__init__(replace(plan, timeout=max(plan.timeout, TIMEOUT_S), options=options), wire_end, real=True)
+        super().__init__(replace(plan, timeout=max(plan.timeout, TIMEOUT_S), options=options), wire_end, real=real)
         self.secrets: list[bytes] = []
         """Every key of this rig, to look for where it must not be."""
         self.confirmed: set[Name] = set()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tokaido.hal as hal
+from tokaido.emulators._plugs import WITHIN
 from tokaido.emulators.conformance._key_rig import DRAWING, LONG_BYTES, KeyRig, Name, overheard
 from tokaido.emulators.conformance._plan import WireFault
 from tokaido.emulators.conformance._proxy import SPOILS, TcpProxy
@@ -44,9 +45,9 @@ class KeyContract(UnitContract):
         """Return the faults that messages meet: those that alter bytes strike in the unit, within the encryption."""
         return [fault for fault in self.plan.faults if "keys" in fault.of.ports]
 
-    def key_rig(self, speed: float = 1.0) -> KeyRig:
-        """Return an emulator, which may live faster than we do, and its driver."""
-        return KeyRig(self.plan, self.plan.wire_ends[-1], speed=speed)
+    def key_rig(self, speed: float = 1.0, *, within: str = "") -> KeyRig:
+        """Return an emulator, which may live faster than we do, and its driver; or one at an end within the process."""
+        return KeyRig(self.plan, within or self.plan.wire_ends[-1], speed=speed, real=not within)
 
     @pytest.fixture
     def keyed(self) -> Iterator[KeyRig]:
@@ -200,9 +201,20 @@ class KeyContract(UnitContract):
             faults = [fault for fault in self._key_faults() if fault.direction == way]
             side_by_side({str(fault): partial(self.check_keys, fault, heard) for fault in faults})
 
-    def check_keys(self, fault: WireFault, heard: Sequence[str] = ()) -> None:
+    def test_keys_under_a_fault_within_the_process(self, way: Direction) -> None:
+        """The same where messages never leave the process and time passes by waiting."""
+        within = next((end for end in self.plan.wire_ends if end in WITHIN), "")
+        if not within or not self.plan.virtual_time:
+            pytest.skip("its suite has no end within the process, or no virtual time")
+        self._skip_without_keys()
+        for fault in self._key_faults():
+            if fault.direction == way:
+                with overheard() as heard:
+                    self.check_keys(fault, heard, within=within)
+
+    def check_keys(self, fault: WireFault, heard: Sequence[str] = (), *, within: str = "") -> None:
         """Let a fault meet what a draw says first, a commit, and any message; draw before, under and after it."""
-        with self.key_rig() as keyed:
+        with self.key_rig(within=within) as keyed:
             keyed.begin(BLOCKS)
             with self._struck(keyed, fault) as struck:
                 self._draw_twice(keyed, fault)
