@@ -28,6 +28,8 @@ RETRY_S: Final = 0.5
 """How soon a device that is gone is asked again, at least, in s."""
 END_S: Final = 60.0
 """How long the last exchanges may take when it ends, in s."""
+BEGIN_S: Final = 1.0
+"""How long a thread may take to begin, or to end when all is done, in s."""
 
 
 @dataclass(slots=True)
@@ -246,26 +248,32 @@ def _in_threads(devices: Sequence[_Logged], pace: _Pace, stop: threading.Event) 
         TokaidoError: Why one could not.
     """
     failed: list[Exception] = []
+    ends = [threading.Event() for _ in devices]  # an interrupted `join` of Python 3.11 takes a thread for ended
 
-    def run(device: _Logged) -> None:
+    def run(device: _Logged, ended: threading.Event) -> None:
         try:
             _in_turn([device], pace, stop)
         except Exception as error:  # noqa: BLE001 - it is raised where the caller is
             failed.append(error)
             stop.set()
+        finally:
+            ended.set()
 
-    threads = [threading.Thread(target=run, args=(one,), name=f"log of {one.name}", daemon=True) for one in devices]
+    begun: list[tuple[threading.Thread, threading.Event]] = []
     try:
-        for thread in threads:
+        for one, ended in zip(devices, ends, strict=True):
+            thread = threading.Thread(target=run, args=(one, ended), name=f"log of {one.name}", daemon=True)
+            begun.append((thread, ended))
             thread.start()
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(1.0)
+        for ended in ends:
+            while not ended.wait(1.0):
+                pass
     finally:
         stop.set()
         deadline = hal.Deadline(hal.SYSTEM_CLOCK, END_S)
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(deadline.remaining_s)
+        for thread, ended in begun:
+            known = thread.ident is not None  # else it was interrupted as it began, and may never run
+            if ended.wait(deadline.remaining_s if known else BEGIN_S):
+                thread.join(BEGIN_S)
     if failed:
         raise failed[0]
