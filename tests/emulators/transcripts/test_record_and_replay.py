@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tokaido.hal as hal
-from tokaido.emulators import launch
+from tokaido.emulators import SteppedClock, launch
 from tokaido.emulators.transcripts import (
     Recorded,
     Recorder,
@@ -201,13 +201,13 @@ def test_a_seal_that_was_broken_stays_broken(driver: str, tmp_path: Path) -> Non
         control = emulator.resources["control"]
         with (
             Recorder(file, driver=driver) as recorder,
-            role.open(driver, control=control, trace=recorder, timeout=0.2) as device,
+            role.open(driver, control=control, trace=recorder, timeout=0.5) as device,
         ):
             emulator.faults.add("garble", match=b"OFF", count=1)
             assert isinstance(device, hal.Unit)
             with pytest.raises((hal.ProtocolError, hal.DeviceTimeoutError)) as recorded:
                 device.state()
-    with role.open(driver, control=f"replay:{file}?order=strict", timeout=0.2) as device:
+    with role.open(driver, control=f"replay:{file}?order=strict", clock=SteppedClock()) as device:
         assert isinstance(device, hal.Unit)
         with pytest.raises(type(recorded.value)):
             device.state()
@@ -239,7 +239,7 @@ def test_a_reply_spoilt_at_any_place_says_the_same_under_another_id(driver: str,
     def verdict(spoilt: bytes, ids: int) -> str:
         file.write_text(f'{before}\nreceived_hex = "{spoilt.hex()}"\n', encoding="ascii")
         control, nonces = f"replay:{file}?order=strict", random.Random(ids).randbytes
-        with role.open(driver, control=control, nonces=nonces, timeout=0.02) as device:
+        with role.open(driver, control=control, nonces=nonces, clock=SteppedClock()) as device:
             assert isinstance(device, hal.Unit)
             try:
                 return repr(device.state())
