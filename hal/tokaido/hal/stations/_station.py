@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, OnExit
+    from tokaido.hal._device import OnExit
+    from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry
     from tokaido.hal.stations._links import Link
     from tokaido.hal.stations._remote import RemoteStation
     from tokaido.hal.transports._trace import TraceRecord
@@ -213,6 +214,7 @@ class Station:
             clock=self._clock,
             nonces=self._nonces,
             trace=self.trace,
+            on_exit="keep",  # the station applies the safe states
             **entry.resources,
         )
         try:
