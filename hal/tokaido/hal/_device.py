@@ -50,6 +50,7 @@ class Part(Valued):
         self._device = device
         self._path = path
         self._prefix = prefix
+        self._last_known = {}
 
     @property
     def path(self) -> str:
@@ -61,6 +62,9 @@ class Part(Valued):
 
     def _order(self, command: str, text: str) -> Answer:
         return self._device._order(self._prefix + command, text)
+
+    def _place(self) -> tuple[str, str]:
+        return self._device.name, f"{self._path}."
 
 
 class Device(Valued):
@@ -95,6 +99,10 @@ class Device(Valued):
         self._timeout_s = real(timeout_s, "timeout")
         self._clock = clock
         self._nonces = nonces
+        self._last_known = {}
+
+    def _place(self) -> tuple[str, str]:
+        return self.name, ""
 
     @classmethod
     def open(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Set
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Never, Self, TypeVar, cast, overload
 
+from tokaido.hal._change_log import LoggedChange
 from tokaido.hal._errors import (
     DeviceError,
     NoDataError,
@@ -269,6 +270,8 @@ class Query(Generic[T]):
 class Valued(ABC):
     """What has values: a device or one of its parts."""
 
+    _last_known: dict[str, Any]
+    """Every setting as it was when this object last read or set it, by name."""
     _values_by_name: ClassVar[Mapping[str, Measured[Any]]]  # of this very class, as soon as somebody asked
 
     if not TYPE_CHECKING:  # the checkers refuse a misspelt set by themselves; a notebook learns it here
@@ -295,6 +298,10 @@ class Valued(ABC):
     @abstractmethod
     def _order(self, command: str, text: str) -> Answer:
         """Order one value and return what is in force now."""
+
+    @abstractmethod
+    def _place(self) -> tuple[str, str]:
+        """Return the name of the device, and the path of the part with its dot; empty for the device itself."""
 
     @classmethod
     def values(cls) -> dict[str, Measured[Any]]:
@@ -329,7 +336,10 @@ class Valued(ABC):
             TokaidoError: Anything else that kept a right value from coming.
         """
         own = self._own(value)
-        return own.decode(self._ask(own.check_present()).text)
+        found = own.decode(self._ask(own.check_present()).text)
+        if own.writable:
+            self._last_known[own.name] = found
+        return found
 
     def write(self, value: Setting[T], to: T) -> None:
         """Set one value: check it, send it, and compare what is in force afterwards.
@@ -345,6 +355,12 @@ class Valued(ABC):
             raise UnsupportedError(f"{own.name} is read-only on this device")
         command = own.check_present()
         asked = own.check(to)
+        device, path = self._place()
+        with LoggedChange(device, path + own.name, self._last_known.pop(own.name, None), asked, own.unit):
+            self._last_known[own.name] = self._write(own, command, asked)
+
+    def _write(self, own: Setting[T], command: str, asked: T) -> T:
+        """Order a value, and return what is in force after it if that confirms it."""
         try:
             text = self._order(command, own.encode(asked)).text
         except StateError as error:
@@ -364,6 +380,7 @@ class Valued(ABC):
                 command=command,
                 remedy="Read the value; the device may have rounded it or be in another mode",
             )
+        return got
 
     def ask(self, value: Query[T]) -> T:
         """Ask for a state or flag."""
