@@ -66,6 +66,12 @@ class Part(Valued):
     def _place(self) -> tuple[str, str]:
         return self._device.name, f"{self._path}."
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; nothing is asked."""
+        from tokaido.hal._html import of_part  # noqa: PLC0415 - for notebooks
+
+        return of_part(self)
+
 
 class Device(Valued):
     """One box that is driven. Roles inherit it; drivers fill the roles.
@@ -326,6 +332,12 @@ class Device(Valued):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} on {', '.join(map(str, self._resources.values()))}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; nothing is asked."""
+        from tokaido.hal._html import of_device  # noqa: PLC0415 - for notebooks
+
+        return of_device(self)
 
 
 def _takes(kind: type[Device], option: str) -> bool:

@@ -65,6 +65,24 @@ else:
     _Looks = property  # to what completes and documents: attributes that are computed, and that it does not compute
 
 
+class _Description:
+    """What `help` and a notebook's `?` show of a value: what is declared; of a class of values, its own docstring."""
+
+    def __init__(self, of_class: str | None) -> None:
+        self._of_class = of_class
+
+    def __get__(self, value: Measured[Any] | None, owner: type[object]) -> str | None:
+        if value is None:
+            return self._of_class
+        from tokaido.hal._meanings import description  # noqa: PLC0415 - for who asks
+
+        return description(value)
+
+
+def _describe(kind: type[object]) -> None:
+    kind.__doc__ = cast("str", _Description(kind.__doc__))
+
+
 class Measured(_Looks, Generic[T]):
     """A value that a device gives: an attribute, read-only. Reading it asks the device.
 
@@ -109,6 +127,18 @@ class Measured(_Looks, Generic[T]):
         """What a greater value does to light; None: as its role says, nothing if none does."""
         self.name = ""
         self.owner = ""
+        self._home: type[object] | None = None
+
+    @property
+    def meaning(self) -> str:
+        """The sentence below its declaration, or below the one of the role; empty where the source is away."""
+        from tokaido.hal._meanings import meaning  # noqa: PLC0415 - for who asks
+
+        return meaning(self._home, self.name)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        _describe(cls)
 
     @property
     def __isabstractmethod__(self) -> bool:
@@ -118,6 +148,7 @@ class Measured(_Looks, Generic[T]):
     def __set_name__(self, owner: type[object], name: str) -> None:
         self.name = name
         self.owner = owner.__name__
+        self._home = owner
 
     @overload
     def __get__(self, obj: None, owner: type[object]) -> Self: ...
@@ -153,6 +184,9 @@ class Measured(_Looks, Generic[T]):
         if self.unsupported or self.command is None:
             raise UnsupportedError(f"this device has no {self.name}: {self.unsupported}", remedy="See its capabilities")
         return self.command
+
+
+_describe(Measured)
 
 
 class Setting(Measured[T]):

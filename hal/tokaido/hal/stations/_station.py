@@ -277,3 +277,9 @@ class Station:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; nothing is opened."""
+        from tokaido.hal._html import of_station  # noqa: PLC0415 - for notebooks
+
+        return of_station(self)
