@@ -347,7 +347,7 @@ def test_a_receiver_is_forced_open_for_a_reason_that_is_logged(family: str, capl
             for act in OPENS.values():
                 with pytest.raises((hal.NotConnectedError, hal.UnsupportedError)):
                     act(receiver)
-        assert len(caplog.records) == len(OPENS)
+        assert [record.name for record in caplog.records].count("tokaido.hal.interlock") == len(OPENS)
         assert "bob: interlock bright-light FORCED (Raman noise of the data channel is measured): " in caplog.text
         with pytest.raises(hal.InterlockError):  # the reason held inside the block
             receiver.align()

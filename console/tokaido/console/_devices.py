@@ -114,6 +114,7 @@ def opened(text: str, *, trace: bool = False, sink: Callable[[TraceRecord], None
         clock=hal.SYSTEM_CLOCK,
         nonces=urandom,
         trace=sink,
+        on_exit="keep",
         **entry.resources,
     ) as device:
         yield device

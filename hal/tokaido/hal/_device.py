@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from functools import partial
 from os import urandom
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, DeviceTimeoutError, NotConnectedError, TokaidoError
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OnExit = Literal["safe", "keep"]
+"""How a device is left: after its safe state, or as it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -47,6 +50,7 @@ class Part(Valued):
         self._device = device
         self._path = path
         self._prefix = prefix
+        self._last_known = {}
 
     @property
     def path(self) -> str:
@@ -59,12 +63,21 @@ class Part(Valued):
     def _order(self, command: str, text: str) -> Answer:
         return self._device._order(self._prefix + command, text)
 
+    def _place(self) -> tuple[str, str]:
+        return self._device.name, f"{self._path}."
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; nothing is asked."""
+        from tokaido.hal._html import of_part  # noqa: PLC0415 - for notebooks
+
+        return of_part(self)
+
 
 class Device(Valued):
     """One box that is driven. Roles inherit it; drivers fill the roles.
 
     A constructor does no I/O. `Role.open` connects; leaving the `with` block or `close` disconnects and changes nothing
-    in the device.
+    in the device, unless it was opened with `on_exit="safe"`: leaving the block then applies its safe state first.
     """
 
     resource_kinds: ClassVar[Mapping[str, frozenset[str]]] = {}
@@ -92,6 +105,10 @@ class Device(Valued):
         self._timeout_s = real(timeout_s, "timeout")
         self._clock = clock
         self._nonces = nonces
+        self._last_known = {}
+
+    def _place(self) -> tuple[str, str]:
+        return self.name, ""
 
     @classmethod
     def open(
@@ -104,6 +121,7 @@ class Device(Valued):
         clock: Clock = SYSTEM_CLOCK,
         nonces: Callable[[int], bytes] = urandom,
         trace: Callable[[TraceRecord], None] | None = None,
+        on_exit: OnExit = "keep",
         **resources: str | Resource,
     ) -> Self:
         """Find a driver, connect it to its resources and return it as this role.
@@ -119,15 +137,21 @@ class Device(Valued):
                 another one: with `random.Random(seed).randbytes` a run repeats byte for byte. A driver with a
                 constructor of its own that does not take it draws from the operating system.
             trace: Called with every record of the control transport, from the first byte on.
+            on_exit: How the `with` block leaves the device, however it ends. "keep": as it is. "safe": it calls
+                `apply_safe_state` once, then closes. If that fails, it is logged, and raised unless the block raised.
+                `close` alone changes nothing in the device.
             resources: By name, for example control="serial:/dev/qkd/TKTX0001?baudrate=115200".
 
         Raises:
-            ConfigurationError: No such driver, another role, or resources that it does not take: all mistakes.
+            ConfigurationError: No such driver, another role, resources that it does not take (all mistakes), or another
+                word for `on_exit`.
             WrongDeviceError: Another box answers.
             TransportError: It could not be reached.
         """
         from tokaido.hal._registry import load_driver, parse_resources  # noqa: PLC0415 - for those who open one
 
+        if on_exit not in ("safe", "keep"):
+            raise ConfigurationError(f'on_exit must be "safe" or "keep", not {on_exit!r}')
         kind = load_driver(driver, cls)
         device = kind(
             parse_resources(driver, kind, resources),
@@ -137,7 +161,7 @@ class Device(Valued):
             clock=clock,
             **({} if nonces is urandom or not _takes(kind, "nonces") else {"nonces": nonces}),
         )
-        device._driver = driver
+        device._driver, device._on_exit = driver, on_exit
         try:
             if trace is not None:
                 device.transport.add_sink(trace)
@@ -186,6 +210,7 @@ class Device(Valued):
         return self._driver or f"{type(self).__module__}:{type(self).__qualname__}"
 
     _driver: str = ""
+    _on_exit: OnExit = "keep"
 
     @property
     def name(self) -> str:
@@ -286,10 +311,33 @@ class Device(Valued):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self._leave(quiet=error is not None)
+
+    def _leave(self, *, quiet: bool) -> None:
+        """Close the device, after its safe state if it was opened so; `quiet`: a failure of that is logged alone."""
+        try:
+            if self._on_exit == "safe":
+                self.apply_safe_state()
+        except Exception as error:
+            import logging  # noqa: PLC0415 - for the failed alone
+
+            logging.getLogger("tokaido.hal.device").warning(
+                "%s is not known to be in its safe state: %s", self.name, error
+            )
+            if not quiet:
+                error.add_note(f"{self.name} is not known to be in its safe state. Look at it")
+                raise
+        finally:
+            self.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} on {', '.join(map(str, self._resources.values()))}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; nothing is asked."""
+        from tokaido.hal._html import of_device  # noqa: PLC0415 - for notebooks
+
+        return of_device(self)
 
 
 def _takes(kind: type[Device], option: str) -> bool:

@@ -9,6 +9,7 @@ from functools import partial
 from os import urandom
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from tokaido.hal._change_log import LoggedChange
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device, Identity
 from tokaido.hal._errors import (
@@ -186,7 +187,9 @@ class LineDevice(Device, ABC):
         return Request(text, plain.payload, accept)
 
     def _command(self, text: str) -> str:
-        return self._exchange(self._control.codec.request(text, repeatable=False))
+        request = self._control.codec.request(text, repeatable=False)
+        with LoggedChange(self.name, "a confidential command" if request.confidential else text):
+            return self._exchange(request)
 
     def _exchange(self, request: Request[bytes, V]) -> V:
         if not self.min_gap > 0:
@@ -213,7 +216,10 @@ class LineDevice(Device, ABC):
             question = f"{own.check_present()}?"
             # decoded within the exchange: after a reply that is not a value of it the line is cleaned
             request = self._keep(value, self._question(question, own.decode))
-        return self._exchange(request)
+        found = self._exchange(request)
+        if value.writable:
+            self._last_known[value.name] = found
+        return found
 
     def _ask(self, command: str) -> Answer:
         request: Request[bytes, Answer] | None = self._kept.get(command)

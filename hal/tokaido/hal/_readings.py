@@ -125,6 +125,12 @@ class Telemetry(Mapping[str, "Reading[Any]"]):
             raise KeyError(path)
         return Telemetry(found)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from tokaido.hal._html import of_telemetry  # noqa: PLC0415 - for notebooks
+
+        return of_telemetry(self)
+
 
 def _believed(age_s: float) -> float:
     if not 0 <= age_s <= LONGEST_AGE_S:

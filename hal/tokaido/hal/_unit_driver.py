@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from os import urandom
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from tokaido.hal._change_log import LoggedChange
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import (
     ClosedError,
@@ -149,7 +150,9 @@ class UnitDriver(Unit, LineDevice, ABC):
         wanted = [self._written(peer), self._written(path)]
         if fencing_token is not None:
             wanted.append(str(whole(fencing_token, "fencing_token")))
-        return self._selection(self._put(self.link_command, ",".join(wanted)))
+        token = "" if fencing_token is None else f", fencing token {fencing_token}"
+        with LoggedChange(self.name, f"link: -> {peer or 'any'}, path {path or 'any'}{token}"):
+            return self._selection(self._put(self.link_command, ",".join(wanted)))
 
     def _selection(self, text: str) -> LinkSelection:
         fields = self._fields(text)
@@ -191,7 +194,8 @@ class UnitDriver(Unit, LineDevice, ABC):
                 remedy="Nothing was sent",
             )
         command = f"{self.watchdog_command} {encode(seconds)},{self._written(self.watchdog_token)}"
-        self._watchdog.set(seconds, lambda: self._command(command))
+        with LoggedChange(self.name, "watchdog", after=seconds, unit="s"):
+            self._watchdog.set(seconds, lambda: self._command(command))
 
     def watchdog_remaining(self) -> float:
         """Get the time in s after which the unit will go to its safe state; 0 when there is no watchdog."""
@@ -250,7 +254,10 @@ class UnitDriver(Unit, LineDevice, ABC):
                 device=self.name,
                 remedy="Write hal.KeyMaterial(data)",
             )
-        self._keys().load_preshared_key(key, peer, path)
+        of = f"the link to {peer}, path {path}" if peer or path else "the link that is selected"
+        channel = self._keys()
+        with LoggedChange(self.name, f"pre-shared key of {of}", after="loaded"):
+            channel.load_preshared_key(key, peer, path)
 
     def key_blocks(self, timeout: float, *, limit: int | None = None) -> Iterator[KeyBlock]:
         """Draw key blocks, oldest first, until none comes for `timeout` s or `limit` were drawn."""

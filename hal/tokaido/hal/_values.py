@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Set
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Never, Self, TypeVar, cast, overload
 
+from tokaido.hal._change_log import LoggedChange
 from tokaido.hal._errors import (
     DeviceError,
     NoDataError,
@@ -64,6 +65,24 @@ else:
     _Looks = property  # to what completes and documents: attributes that are computed, and that it does not compute
 
 
+class _Description:
+    """What `help` and a notebook's `?` show of a value: what is declared; of a class of values, its own docstring."""
+
+    def __init__(self, of_class: str | None) -> None:
+        self._of_class = of_class
+
+    def __get__(self, value: Measured[Any] | None, owner: type[object]) -> str | None:
+        if value is None:
+            return self._of_class
+        from tokaido.hal._meanings import description  # noqa: PLC0415 - for who asks
+
+        return description(value)
+
+
+def _describe(kind: type[object]) -> None:
+    kind.__doc__ = cast("str", _Description(kind.__doc__))
+
+
 class Measured(_Looks, Generic[T]):
     """A value that a device gives: an attribute, read-only. Reading it asks the device.
 
@@ -108,6 +127,18 @@ class Measured(_Looks, Generic[T]):
         """What a greater value does to light; None: as its role says, nothing if none does."""
         self.name = ""
         self.owner = ""
+        self._home: type[object] | None = None
+
+    @property
+    def meaning(self) -> str:
+        """The sentence below its declaration, or below the one of the role; empty where the source is away."""
+        from tokaido.hal._meanings import meaning  # noqa: PLC0415 - for who asks
+
+        return meaning(self._home, self.name)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        _describe(cls)
 
     @property
     def __isabstractmethod__(self) -> bool:
@@ -117,6 +148,7 @@ class Measured(_Looks, Generic[T]):
     def __set_name__(self, owner: type[object], name: str) -> None:
         self.name = name
         self.owner = owner.__name__
+        self._home = owner
 
     @overload
     def __get__(self, obj: None, owner: type[object]) -> Self: ...
@@ -152,6 +184,9 @@ class Measured(_Looks, Generic[T]):
         if self.unsupported or self.command is None:
             raise UnsupportedError(f"this device has no {self.name}: {self.unsupported}", remedy="See its capabilities")
         return self.command
+
+
+_describe(Measured)
 
 
 class Setting(Measured[T]):
@@ -269,6 +304,8 @@ class Query(Generic[T]):
 class Valued(ABC):
     """What has values: a device or one of its parts."""
 
+    _last_known: dict[str, Any]
+    """Every setting as it was when this object last read or set it, by name."""
     _values_by_name: ClassVar[Mapping[str, Measured[Any]]]  # of this very class, as soon as somebody asked
 
     if not TYPE_CHECKING:  # the checkers refuse a misspelt set by themselves; a notebook learns it here
@@ -295,6 +332,10 @@ class Valued(ABC):
     @abstractmethod
     def _order(self, command: str, text: str) -> Answer:
         """Order one value and return what is in force now."""
+
+    @abstractmethod
+    def _place(self) -> tuple[str, str]:
+        """Return the name of the device, and the path of the part with its dot; empty for the device itself."""
 
     @classmethod
     def values(cls) -> dict[str, Measured[Any]]:
@@ -329,7 +370,10 @@ class Valued(ABC):
             TokaidoError: Anything else that kept a right value from coming.
         """
         own = self._own(value)
-        return own.decode(self._ask(own.check_present()).text)
+        found = own.decode(self._ask(own.check_present()).text)
+        if own.writable:
+            self._last_known[own.name] = found
+        return found
 
     def write(self, value: Setting[T], to: T) -> None:
         """Set one value: check it, send it, and compare what is in force afterwards.
@@ -345,6 +389,12 @@ class Valued(ABC):
             raise UnsupportedError(f"{own.name} is read-only on this device")
         command = own.check_present()
         asked = own.check(to)
+        device, path = self._place()
+        with LoggedChange(device, path + own.name, self._last_known.pop(own.name, None), asked, own.unit):
+            self._last_known[own.name] = self._write(own, command, asked)
+
+    def _write(self, own: Setting[T], command: str, asked: T) -> T:
+        """Order a value, and return what is in force after it if that confirms it."""
         try:
             text = self._order(command, own.encode(asked)).text
         except StateError as error:
@@ -364,6 +414,7 @@ class Valued(ABC):
                 command=command,
                 remedy="Read the value; the device may have rounded it or be in another mode",
             )
+        return got
 
     def ask(self, value: Query[T]) -> T:
         """Ask for a state or flag."""

@@ -184,7 +184,7 @@ class AioDevice(Generic[D]):
 
 @asynccontextmanager
 async def open(opener: Callable[P, D], *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[AioDevice[D]]:
-    """Open a device in a thread of its own and close it in the end.
+    """Open a device in a thread of its own and close it in the end, as its `with` block does.
 
     Args:
         opener: `hal.Transmitter.open` or another role's; its return type is the device's.
@@ -200,10 +200,12 @@ async def open(opener: Callable[P, D], *args: P.args, **kwargs: P.kwargs) -> Asy
         except asyncio.CancelledError:
             opening.add_done_callback(_close_orphan)
             raise
+        failed = True
         try:
             yield AioDevice(device, executor)
+            failed = False
         finally:
-            await asyncio.shield(loop.run_in_executor(executor, device.close))
+            await asyncio.shield(loop.run_in_executor(executor, lambda: device._leave(quiet=failed)))
     finally:
         executor.shutdown(wait=False)
 

@@ -27,8 +27,8 @@ class Bench:
 
     def __init__(self, end: str) -> None:
         self.clock = SteppedClock() if end == "within" else SYSTEM_CLOCK
-        place = {"wire_end": "emu"} if end == "within" else {}
-        self.unit: Emulator = launch("toshiba.transmitter", warm=True, clock=self.clock, **place)  # type: ignore[arg-type]
+        wire_end = "emu" if end == "within" else None
+        self.unit: Emulator = launch("toshiba.transmitter", warm=True, clock=self.clock, wire_end=wire_end)
         self.curve = None if end == "within" else KeyClient(self.unit)
         self.socket: Any = self.connect() if self.curve is None else self.curve.socket
         self.ask()
@@ -39,7 +39,7 @@ class Bench:
         assert self.other == [b"request2", *self.right[1:]]
 
     def connect(self) -> Any:
-        socket = zmq.Context.instance().socket(zmq.DEALER)
+        socket: Any = zmq.Context.instance().socket(zmq.DEALER)
         socket.linger = 0
         socket.connect(self.unit.resources["keys"].removeprefix("zmq:"))
         return socket

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tokaido.hal._change_log import LoggedChange
 from tokaido.hal._clock import Deadline
 from tokaido.hal._device import Device, Part
 from tokaido.hal._errors import (
@@ -122,12 +123,13 @@ class PolarizationController(Device, ABC):
         wanted = {i: real(to, f"position {i + 1}") for i, to in enumerate(positions) if to is not None}
         for i, to in wanted.items():
             self._checked(i, to)
-        for i, to in wanted.items():
-            retarders[i]._start(to)
-        self._await(
-            lambda: all(abs(retarders[i].position - to) <= self.tolerance for i, to in wanted.items()),
-            f"move to {', '.join(f'{to:g}' for to in wanted.values())} degrees",
-        )
+        what = f"move to {', '.join(f'{to:g}' for to in wanted.values())} degrees"
+        with LoggedChange(self.name, f"retarders {', '.join(str(i + 1) for i in wanted)}: {what}"):
+            for i, to in wanted.items():
+                retarders[i]._start(to)
+            self._await(
+                lambda: all(abs(retarders[i].position - to) <= self.tolerance for i, to in wanted.items()), what
+            )
 
     def _checked(self, index: int, to: float) -> None:
         low, high = self.retarders[index].limits

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tokaido.hal._change_log import LoggedChange
 from tokaido.hal._clock import Deadline
 from tokaido.hal._device import Device
 from tokaido.hal._errors import (
@@ -98,8 +99,9 @@ class OpticalSwitch(Device):
                 remedy="Disconnect it first, or replace the whole map",
             )
         self._check_interlocks({source: target}, force)
-        self._add({source: target})
-        self._verify({**present, source: target}, f"connect {source} to {target}")
+        with self._changing({}, {source: target}):
+            self._add({source: target})
+            self._verify({**present, source: target}, f"connect {source} to {target}")
 
     def disconnect(self, *inputs: int) -> None:
         """Part these inputs from their outputs. Inputs that are free stay so.
@@ -114,8 +116,9 @@ class OpticalSwitch(Device):
         pairs = {i: present[i] for i in asked if i in present}
         if pairs:
             self._require(SwitchCapability.DISCONNECT)
-            self._remove(pairs)
-            self._verify({i: o for i, o in present.items() if i not in pairs}, f"disconnect {sorted(pairs)}")
+            with self._changing(pairs, {}):
+                self._remove(pairs)
+                self._verify({i: o for i, o in present.items() if i not in pairs}, f"disconnect {sorted(pairs)}")
 
     def disconnect_all(self) -> None:
         """Part every pair."""
@@ -134,8 +137,9 @@ class OpticalSwitch(Device):
         wanted = self._pairs(connections, force)
         self._check_outputs_once(wanted)
         self._check_interlocks(wanted, force)
-        self._replace(wanted)
-        self._verify(wanted, "replace")
+        with LoggedChange(self.name, "the whole map", after=wanted):
+            self._replace(wanted)
+            self._verify(wanted, "replace")
 
     def reroute(
         self, *, disconnect: Iterable[int] = (), connect: Mapping[int, int] | None = None, force: str = ""
@@ -183,8 +187,12 @@ class OpticalSwitch(Device):
         if not wanted.keys() >= present.keys():
             self._require(SwitchCapability.DISCONNECT)
         self._check_interlocks({i: o for i, o in joined.items() if present.get(i) != o}, force)
-        self._replace(wanted)
-        self._verify(wanted, command)
+        with self._changing(
+            {i: o for i, o in present.items() if wanted.get(i) != o},
+            {i: o for i, o in wanted.items() if present.get(i) != o},
+        ):
+            self._replace(wanted)
+            self._verify(wanted, command)
 
     def port_states(self) -> dict[SwitchPort, PortState]:
         """Ask for the state of every port.
@@ -311,6 +319,9 @@ class OpticalSwitch(Device):
     def _check_interlocks(self, pairs: Mapping[int, int], force: str) -> None:
         for interlock in self._interlocks:
             interlock.check(self.name, pairs, force)
+
+    def _changing(self, parted: Mapping[int, int], joined: Mapping[int, int]) -> LoggedChange:
+        return LoggedChange(self.name, "connections", parted or None, joined or "none")
 
     def _verify(self, wanted: Mapping[int, int], command: str) -> None:
         self._read_back(self.connections, dict(wanted), "the map", command)

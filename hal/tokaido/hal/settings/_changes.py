@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tokaido.hal._errors import TokaidoError
-from tokaido.hal._values import encode
+from tokaido.hal._shown import shown
 
 if TYPE_CHECKING:
     from tokaido.hal._further_settings import Plain
@@ -31,17 +31,6 @@ class Change:
 
     def __str__(self) -> str:
         return f"{self.device} {self.path}: {shown(self.present, self.unit)} -> {shown(self.saved, self.unit)}"
-
-
-def shown(value: Plain | None, unit: str = "") -> str:
-    """Return a setting as people read it: with its unit of measure, a map as `1:3 2:4`, `-` for none."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return " ".join(f"{source}:{target}" for source, target in value.items()) or "empty"
-    return f"{encode(value)} {unit}".rstrip()
 
 
 class RestoreError(TokaidoError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokaido.hal._errors import InterlockError, RefusedError, StateError, TokaidoError
-from tokaido.hal.settings._changes import Change, RestoreError, shown
+from tokaido.hal._shown import shown
+from tokaido.hal.settings._changes import Change, RestoreError
 from tokaido.hal.settings._slots import BRIGHTENING, DIMMING, slots_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tokaido.hal._errors import ConfigurationError
 from tokaido.hal.roles._interlocks import LightInterlock, ShutterInterlock
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tokaido.hal._device import Device
     from tokaido.hal.transports._resources import Resource
 
-OnExit = Literal["safe", "keep"]
 PortPairs = tuple[tuple[int, int], ...]
 """Input and output of each pair that a path needs on one switch."""
 Reach = Callable[[str], AbstractContextManager["Device"]]

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from tokaido.hal._device import OnExit
     from tokaido.hal.stations._alarm_hooks import AlarmHook
     from tokaido.hal.stations._alarm_watch import AlarmWatch
-    from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, OnExit
+    from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry
     from tokaido.hal.stations._links import Link
     from tokaido.hal.stations._remote import RemoteStation
     from tokaido.hal.transports._trace import TraceRecord
@@ -263,6 +264,7 @@ class Station:
             clock=self._clock,
             nonces=self._nonces,
             trace=self.trace,
+            on_exit="keep",  # the station applies the safe states
             **entry.resources,
         )
         try:
@@ -342,3 +344,9 @@ class Station:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; nothing is opened."""
+        from tokaido.hal._html import of_station  # noqa: PLC0415 - for notebooks
+
+        return of_station(self)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokaido.hal._device import Device
+from tokaido.hal._device import Device, OnExit
 from tokaido.hal._errors import ConfigurationError
 from tokaido.hal._registry import drivers, load_driver
-from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, OnExit
+from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry
 from tokaido.hal.stations._interlock_file import read_interlock
 from tokaido.hal.stations._link_file import LinkReader
 from tokaido.hal.tables import Mistakes

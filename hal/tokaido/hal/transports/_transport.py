@@ -8,6 +8,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
@@ -45,9 +46,17 @@ def log(level: int, text: str, *values: object) -> None:
 
     It is not loaded for them: it takes 6 ms, and nothing is imported within an exchange, which Ctrl-C may interrupt.
     """
+    if (logger := _logger()) is not None:
+        logger.log(level, text, *values, stacklevel=2)
+
+
+def _logger() -> Any:
     get = getattr(sys.modules.get("logging"), "getLogger", None)
-    if get is not None:
-        get("tokaido.hal.transport").log(level, text, *values, stacklevel=2)
+    return get and get("tokaido.hal.transport")
+
+
+def _log_record(device: str, told: TraceRecord) -> None:
+    log(DEBUG, "%s %s %s %s", device, told.transport, told.direction, told.text)
 
 
 class Transport(ABC, Generic[F]):
@@ -80,6 +89,7 @@ class Transport(ABC, Generic[F]):
         self._occupant: tuple[int, str] = 0, ""  # thread and command that came last
         self._checks: tuple[Callable[[], None], ...] = ()
         self._sinks: tuple[Callable[[TraceRecord], None], ...] = ()
+        self._logs = False  # whether what goes over the wire is logged
         self._closed = False
         self._trusted = False
         self._sound = False  # whether the connection is one that was greeted and has not failed itself
@@ -309,6 +319,7 @@ class Transport(ABC, Generic[F]):
                 self._salvage()
             self._disconnect()
             self._process = os.getpid()
+            self._log_if_asked()
             with self._wire:
                 self._connect(deadline)
             if self._used:
@@ -333,6 +344,12 @@ class Transport(ABC, Generic[F]):
                 raise NotConnectedError("an exchange failed during the handshake")
         if deadline.passed:
             raise DeviceTimeoutError("the device answered, but no time was left; nothing was sent")
+
+    def _log_if_asked(self) -> None:
+        """Log what goes over the wire if somebody listens at DEBUG when it is opened: no exchange has time to ask."""
+        if not self._logs and (logger := _logger()) is not None and logger.isEnabledFor(DEBUG):
+            self._logs = True
+            self._sinks = (*self._sinks, partial(_log_record, self.device))
 
     # --- traces -------------------------------------------------------------------------------------------------------
 
