@@ -13,6 +13,7 @@ from tokaido.hal._errors import (
     ClosedError,
     DeviceError,
     KeyMaterialError,
+    OutcomeUnknownError,
     ProtocolError,
     RangeError,
     UnsupportedError,
@@ -318,7 +319,16 @@ class UnitDriver(Unit, LineDevice, ABC):
         return self._read(f"{command}?", self._answer)
 
     def _order(self, command: str, text: str) -> Answer:
-        return self._answer(self._put(command, text))
+        told = self._put(command, text)
+        try:
+            return self._answer(told)
+        except ProtocolError as error:
+            raise OutcomeUnknownError(
+                f"a value was sent, and the reply is not one ({error.what})",
+                device=self.name,
+                command=command,
+                remedy="It may or may not have been carried out: read the value, then decide",
+            ) from error
 
 
 def _rows(fields: list[str], size: int, text: str) -> list[list[str]]:

@@ -166,7 +166,7 @@ class Tagger(hal.TimeTagger, LineDevice):
 
     def _order(self, command: str, text: str) -> Answer:
         volts = float(text)
-        return Answer(_level(self._command(f"{'NEG' if volts < 0 else 'POS'} {volts:g};{command}?")))
+        return Answer(_first(self._command(f"{'NEG' if volts < 0 else 'POS'} {volts:g};{command}?")))
 
 
 def _ms(duration: float) -> int:
@@ -193,6 +193,9 @@ def _singles(reply: str) -> None:
         raise ProtocolError(f"mode {SINGLES} was to come behind the tags, not {reply[:40]!r}: bytes were lost")
 
 
+def _first(reply: str) -> str:
+    return (reply.split() or [""])[0]
+
+
 def _level(reply: str) -> str:
-    first = (reply.split() or [""])[0]
-    return f"{decode(float, first, 'threshold'):g}"
+    return f"{decode(float, _first(reply), 'threshold'):g}"
