@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from os import urandom
@@ -80,7 +81,7 @@ class Station:
         self._open: dict[str, Device] = {}
         self._visited: dict[str, Device] = {}
         self._looked_at: dict[str, Device] = {}  # opened for their alarms alone, so that no safe state is due
-        self._locks = {name: threading.RLock() for name in self.devices}  # held while one is opened
+        self._locks = defaultdict(threading.RLock, {name: threading.RLock() for name in self.devices})  # for openings
         self._closings = 0
         self._watches: weakref.WeakSet[AlarmWatch] = weakref.WeakSet()
 
