@@ -42,6 +42,7 @@ test: setup $(if $(ARGS),,example qcodes)
 example: setup .example-venv/.complete
 	@rm -rf build/wheel && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w build/wheel .
 	@.example-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/wheel/tokaido-*.whl
+	@.example-venv/bin/tokaido examples --json | grep -q '"sweep.py"' || { echo "the wheel brings no examples"; exit 1; }
 	@cd examples/key_consumer && ../../.example-venv/bin/python -m pytest -q -p no:cacheprovider
 
 check: setup

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import suppress
 from typing import Any
@@ -20,12 +21,13 @@ def channel_of(tx: hal.Transmitter) -> KeyChannel:
 
 @pytest.fixture
 def closings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Kinds of the transports that were closed, in their order."""
+    """Kinds of the transports that were closed, in their order; not those that a collection of garbage closes."""
     order: list[str] = []
     for kind in (ZmqTransport, SerialTransport, VisaTransport):
 
         def close(self: Any, close: Any = kind.close) -> None:
-            order.append("keys" if isinstance(self, ZmqTransport) else "control")
+            if sys._getframe(1).f_code.co_name != "__del__":
+                order.append("keys" if isinstance(self, ZmqTransport) else "control")
             close(self)
 
         monkeypatch.setattr(kind, "close", close)

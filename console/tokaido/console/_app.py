@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from tokaido.console._alarm_app import alarm_commands
+from tokaido.console._examples import examples
 from tokaido.console._link_app import links, move
 from tokaido.console._log_app import log
 from tokaido.console._number_types import number, whole_number
@@ -47,6 +48,7 @@ app.add_typer(settings, name="settings")
 app.add_typer(links, name="link")
 app.add_typer(alarm_commands)
 app.command()(log)
+app.command()(examples)
 app.command(hidden=True)(move)
 """As it was called before there was `link`."""
 

@@ -1,0 +1,80 @@
+"""The command `examples`: short programs that come with Tokaido, to read and to copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tokaido.console._options import JsonOption
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def folder() -> Path:
+    """Return where the examples are: beside this module in an installed package, else in the project's folder."""
+    installed = Path(__file__).parent / "examples"
+    return installed if installed.is_dir() else Path(__file__).parents[3] / "examples"
+
+
+def present() -> dict[str, str]:
+    """Return what every example shows, by the name of its file."""
+    found = sorted(path for path in folder().iterdir() if path.suffix in (".py", ".toml"))
+    return {path.name: _first_line(path) for path in found}
+
+
+def _first_line(path: Path) -> str:
+    line = path.read_text(encoding="utf-8").splitlines()[0].strip('#" ')
+    return line.partition(": `")[0].partition(": python ")[0].rstrip(".:")
+
+
+def examples(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Examples to copy; none lists them.", show_default=False)
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIRECTORY", help="Where to copy them.")] = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """List the examples, or copy some of them here."""
+    from tokaido.console._output import print_json, print_table  # noqa: PLC0415
+
+    known = present()
+    if not names:
+        if as_json:
+            print_json({"folder": str(folder()), "examples": known})
+        else:
+            print_table(("example", "shows"), list(known.items()))
+        return
+    copied = copy(names, output, known)
+    if as_json:
+        print_json({"copied": [str(path) for path in copied]})
+    else:
+        print(*copied, sep="\n")
+
+
+def copy(names: list[str], output: Path, known: Mapping[str, str]) -> list[Path]:
+    """Copy examples into a directory and return the copies; nothing is copied if one of them cannot be.
+
+    Raises:
+        ConfigurationError: There is no such example or directory, or a file of that name is there: all mistakes.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415 - for who copies
+
+    import tokaido.hal as hal  # noqa: PLC0415
+    from tokaido.hal.files import write_new  # noqa: PLC0415
+
+    unknown = [name for name in names if name not in known]
+    nearest = {name: get_close_matches(name, list(known), n=1) for name in unknown}
+    mistakes = [
+        f"{name}: there is no such example" + (f". Did you mean {near[0]}?" if near else "")
+        for name, near in nearest.items()
+    ]
+    mistakes += [f"{output}: there is no such directory"] if not output.is_dir() else []
+    mistakes += [f"{output / name}: there is one already" for name in names if (output / name).exists()]
+    if mistakes:
+        raise hal.ConfigurationError("nothing was copied", mistakes=tuple(mistakes))
+    for name in names:
+        write_new(output / name, (folder() / name).read_bytes())
+    return [output / name for name in names]
