@@ -9,6 +9,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import launch
+from tokaido_testing.patience import in_time
 
 TIMEOUT_S = 0.4
 DRIVERS = [entry.name for entry in hal.drivers()]
@@ -24,10 +25,10 @@ def test_a_hung_device_costs_one_deadline(driver: str) -> None:
         emulator.faults.add("hang", direction="to_unit", port="control", seconds=math.inf)
         began_s = time.monotonic()
         record = device.snapshot()
-        assert time.monotonic() - began_s < 2 * TIMEOUT_S
+        assert in_time(began_s, 2 * TIMEOUT_S)
         assert len(record["errors"]) == 1, record["errors"]
         assert "nothing more was asked" in record["errors"][0]
         began_s = time.monotonic()
         with pytest.raises(hal.TransportError):
             device.telemetry()
-        assert time.monotonic() - began_s < 2 * TIMEOUT_S
+        assert in_time(began_s, 2 * TIMEOUT_S)
