@@ -96,6 +96,7 @@ def next_block(unit: Unit, clock: Clock, timeout_s: float, poll_s: float) -> End
     start_ns = clock.monotonic_ns()
     before = _newest(unit)
     while True:
+        state = unit.state()  # first: a block that ends the session is found behind the state that it led to
         if _newest(unit) not in (None, before):
             readings = unit.telemetry()  # one report: its figures are those of the block that it names
             last: str | None = readings["last_block"].value
@@ -103,11 +104,9 @@ def next_block(unit: Unit, clock: Clock, timeout_s: float, poll_s: float) -> End
                 figures: dict[str, Reading[Any]] = {name: readings[name] for name in FIGURES if name in readings}
                 return EndedBlock(*parsed(last), Telemetry(figures))
         elapsed_s = (clock.monotonic_ns() - start_ns) / NS_PER_S
-        state = unit.state()
         if state not in MAKING:
-            codes = ", ".join(alarm.code for alarm in unit.alarms()) or "no alarm"
             raise StateError(
-                f"waited for a block and the unit is in {state.value} ({codes})",
+                f"waited for a block and the unit is in {state.value} ({active_codes(unit)})",
                 code="STATE",
                 device=unit.name,
                 remedy="Start both units; look at alarms() for what ended the session",
@@ -122,9 +121,15 @@ def next_block(unit: Unit, clock: Clock, timeout_s: float, poll_s: float) -> End
         clock.wait(min(poll_s, timeout_s - elapsed_s))
 
 
-def _newest(unit: Unit) -> str | None:
-    """Ask which block ended last; None before the session's first."""
+def active_codes(unit: Unit) -> str:
+    """Return the codes of the alarms that are active, for people."""
+    return ", ".join(alarm.code for alarm in unit.alarms()) or "no alarm"
+
+
+def _newest(unit: Unit) -> tuple[str, int] | None:
+    """Ask which block ended last: session and number, so that one that is locked away later is the same; or None."""
     try:
-        return unit.last_block
+        session, number, _, _ = parsed(unit.last_block)
     except NoDataError:
         return None
+    return session, number

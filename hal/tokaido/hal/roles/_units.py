@@ -12,7 +12,7 @@ from tokaido.hal._errors import DeviceTimeoutError, StateError, ValueTypeError
 from tokaido.hal._numbers import real
 from tokaido.hal._readings import Telemetry
 from tokaido.hal._values import Measured, Query, Setting, measured, query, setting
-from tokaido.hal.roles._ended_blocks import EndedBlock, belonging, next_block
+from tokaido.hal.roles._ended_blocks import EndedBlock, active_codes, belonging, next_block
 from tokaido.hal.roles._interlocks import OPENING, watched
 from tokaido.hal.roles._unit_values import (
     STUCK,
@@ -237,9 +237,8 @@ class Unit(Device):
             elapsed_s = (self._clock.monotonic_ns() - start_ns) / 1e9
             wanted = " or ".join(wanted.value for wanted in states)
             if state in STUCK:
-                codes = ", ".join(alarm.code for alarm in self.alarms()) or "no alarm"
                 raise StateError(
-                    f"waited for {wanted} and the unit is in {state.value} ({codes})",
+                    f"waited for {wanted} and the unit is in {state.value} ({active_codes(self)})",
                     code="STATE",
                     device=self.name,
                     remedy="Remove the cause, then clear_fault() or acknowledge_security()",
