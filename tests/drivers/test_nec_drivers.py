@@ -171,6 +171,15 @@ def test_a_command_whose_reply_is_lost_is_sent_once_and_says_so() -> None:
     assert box.heard.count("KEY:STAR") == 1
 
 
+def test_a_setting_whose_reply_cannot_be_read_may_have_been_carried_out() -> None:
+    box = SealedBox()
+    box.answers["SOUR:ATT 12.5;:SOUR:ATT?"] = "12.5,soon"
+    with opened(box) as tx, pytest.raises(hal.OutcomeUnknownError, match="read the value, then decide") as caught:
+        tx.attenuation = 12.5
+    assert "'soon'" in str(caught.value)
+    assert box.heard.count("SOUR:ATT 12.5;:SOUR:ATT?") == 1
+
+
 def test_a_setting_that_reads_back_otherwise_is_an_error() -> None:
     box = SealedBox()
     box.answers["SOUR:ATT 12.5;:SOUR:ATT?"] = "12"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import tokaido.hal as hal
 from tokaido.console._emulate_orders import Orders
-from tokaido.console._output import drop_output, print_facts, print_json, tell
+from tokaido.console._output import print_facts, print_json, tell, try_to_tell
 from tokaido.console._signals import terminated_as_interrupt
 
 if TYPE_CHECKING:
@@ -45,10 +45,7 @@ def run_emulation(
                 _wait(orders, seconds)
         except KeyboardInterrupt:
             pass
-    try:
-        tell("ended; nothing is left behind but the CURVE keys", {"event": "ended"}, as_json=as_json)
-    except OSError:  # the terminal is gone
-        drop_output()
+    try_to_tell("ended; nothing is left behind but the CURVE keys", {"event": "ended"}, as_json=as_json)
 
 
 def _tell_order(emulated_s: float, order: str, *, as_json: bool) -> None:

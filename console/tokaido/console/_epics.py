@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
-from tokaido.console._output import drop_output, tell
-from tokaido.console._signals import terminated_as_interrupt
+from tokaido.console._output import tell, try_to_tell
+from tokaido.console._signals import stand_by, terminated_as_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,12 +57,7 @@ def publish(
                 facts: dict[str, object] = {"event": "published", "station": station.name, "prefix": server.prefix}
                 facts |= {"endpoint": server.endpoint, "writable": list(writable)}
                 tell("\n".join(told), facts, as_json=as_json)
-                deadline = None if seconds is None else hal.Deadline(hal.SYSTEM_CLOCK, seconds)
-                while deadline is None or not deadline.passed:
-                    hal.SYSTEM_CLOCK.wait(0.2 if deadline is None else min(0.2, deadline.remaining_s))
+                stand_by(seconds)
         except KeyboardInterrupt:
             pass
-    try:
-        tell("ended; the devices are as they were", {"event": "ended"}, as_json=as_json)
-    except OSError:  # the terminal is gone
-        drop_output()
+    try_to_tell("ended; the devices are as they were", {"event": "ended"}, as_json=as_json)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 import tokaido.hal as hal
-from tokaido.console._output import drop_output, tell
+from tokaido.console._output import tell, try_to_tell
 from tokaido.console._signals import terminated_as_interrupt
 from tokaido.lab.logs import log_telemetry
 
@@ -57,14 +57,11 @@ def run_log(
     words += [f"{done.skipped} polls left out"] if done.skipped else []
     full = [str(path) for path in done.rotated]
     counted = {"rows": done.rows, "polls": done.polls, "gaps": done.gaps, "skipped": done.skipped}
-    try:
-        tell(
-            "\n".join([*(f"{path}: full" for path in full), f"{output}: {', '.join(words)}"]),
-            {"event": "ended", "file": str(output), "full": full, **counted},
-            as_json=as_json,
-        )
-    except OSError:  # the terminal is gone
-        drop_output()
+    try_to_tell(
+        "\n".join([*(f"{path}: full" for path in full), f"{output}: {', '.join(words)}"]),
+        {"event": "ended", "file": str(output), "full": full, **counted},
+        as_json=as_json,
+    )
     return 0 if done.polls else 1
 
 

@@ -119,6 +119,14 @@ def tell(sentence: str, facts: Mapping[str, object], *, as_json: bool) -> None:
         print(sentence, flush=True)
 
 
+def try_to_tell(sentence: str, facts: Mapping[str, object], *, as_json: bool) -> None:
+    """Tell something if there is still a terminal to tell it to; else the command goes on without an output."""
+    try:
+        tell(sentence, facts, as_json=as_json)
+    except OSError:
+        drop_output()
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
     """Print a table to a terminal, or its rows as lines of fields with a tab between them."""
     if on_terminal():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
-from tokaido.console._output import drop_output, print_json, print_table, tell
-from tokaido.console._signals import terminated_as_interrupt
+from tokaido.console._output import print_json, print_table, tell, try_to_tell
+from tokaido.console._signals import stand_by, terminated_as_interrupt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,15 +32,10 @@ def serve(path: Path, endpoint: str, seconds: float | None, *, as_json: bool) ->
                 told += ["Ctrl-C ends it; the devices stay as they are"]
                 facts = {"event": "served", "station": station.name, "endpoint": server.endpoint}
                 tell("\n".join(told), {**facts, "not_served": dict(server.why_not)}, as_json=as_json)
-                deadline = None if seconds is None else hal.Deadline(hal.SYSTEM_CLOCK, seconds)
-                while deadline is None or not deadline.passed:
-                    hal.SYSTEM_CLOCK.wait(0.2 if deadline is None else min(0.2, deadline.remaining_s))
+                stand_by(seconds)
         except KeyboardInterrupt:
             pass
-    try:
-        tell("ended; the devices are as they were", {"event": "ended"}, as_json=as_json)
-    except OSError:  # the terminal is gone
-        drop_output()
+    try_to_tell("ended; the devices are as they were", {"event": "ended"}, as_json=as_json)
 
 
 def holders(server: str, *, as_json: bool) -> None:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import tokaido.hal as hal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_LOOK_S: Final = 0.2
+
+
+def stand_by(seconds: float | None) -> None:
+    """Let other threads work for `seconds`, or for good: until one of the signals comes."""
+    deadline = None if seconds is None else hal.Deadline(hal.SYSTEM_CLOCK, seconds)
+    while deadline is None or not deadline.passed:
+        hal.SYSTEM_CLOCK.wait(_LOOK_S if deadline is None else min(_LOOK_S, deadline.remaining_s))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
 from tokaido.console._devices import opened, parse_device
-from tokaido.console._output import drop_output, tell
+from tokaido.console._output import tell, try_to_tell
 from tokaido.console._signals import terminated_as_interrupt
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def record(
         finally:
             recorder.close()
             facts = {"event": "ended", "file": str(output), "records": recorder.records}
-            _say(f"{recorder.records} records in {output}", facts, as_json=as_json)
+            try_to_tell(f"{recorder.records} records in {output}", facts, as_json=as_json)
 
 
 def replay(file: Path, *, link: Path | None, order: Order, paced: bool, seconds: float | None, as_json: bool) -> None:
@@ -93,16 +93,9 @@ def replay(file: Path, *, link: Path | None, order: Order, paced: bool, seconds:
         )
         _serve(terminal, seconds)
     for line in sorted(missed):
-        _say(f"not in the transcript: {line!r}", {"event": "missing", "line": repr(line)}, as_json=as_json)
+        try_to_tell(f"not in the transcript: {line!r}", {"event": "missing", "line": repr(line)}, as_json=as_json)
 
 
 def _serve(terminal: Terminal, seconds: float | None) -> None:
     with terminated_as_interrupt(), contextlib.suppress(KeyboardInterrupt):
         terminal.serve(math.inf if seconds is None else seconds)
-
-
-def _say(text: str, facts: dict[str, object], *, as_json: bool) -> None:
-    try:
-        tell(text, facts, as_json=as_json)
-    except OSError:  # the terminal is gone
-        drop_output()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
+
 
 class TokaidoError(Exception):
     """Root of all errors raised by Tokaido.
@@ -127,6 +132,16 @@ class DeviceTimeoutError(TransportError, TimeoutError):
 
 class OutcomeUnknownError(DeviceTimeoutError):
     """A command was sent and its reply was lost: it may or may not have been carried out. Read the state."""
+
+    @classmethod
+    def unread(cls, what: str, because: TokaidoError, *, device: str = "", command: str = "") -> Self:
+        """Return the error of a value that was sent and could not be read back, which `because` kept from coming."""
+        return cls(
+            f"{what} ({because.what})",
+            device=device,
+            command=command,
+            remedy="It may or may not have been carried out: read the value, then decide",
+        )
 
 
 class ProtocolError(TransportError):

@@ -247,12 +247,8 @@ class LineDevice(Device, ABC):
         except WrongDeviceError:
             raise
         except TransportError as error:
-            raise OutcomeUnknownError(
-                f"a command was sent and the value could not be read after it ({error.what})",
-                device=self.name,
-                command=command,
-                remedy="It may or may not have been carried out: read the value, then decide",
-            ) from error
+            what = "a command was sent and the value could not be read after it"
+            raise OutcomeUnknownError.unread(what, error, device=self.name, command=command) from error
 
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:
         answers: dict[str, Answer | TokaidoError] = {}

@@ -323,12 +323,8 @@ class UnitDriver(Unit, LineDevice, ABC):
         try:
             return self._answer(told)
         except ProtocolError as error:
-            raise OutcomeUnknownError(
-                f"a value was sent, and the reply is not one ({error.what})",
-                device=self.name,
-                command=command,
-                remedy="It may or may not have been carried out: read the value, then decide",
-            ) from error
+            what = "a value was sent, and the reply is not one"
+            raise OutcomeUnknownError.unread(what, error, device=self.name, command=command) from error
 
 
 def _rows(fields: list[str], size: int, text: str) -> list[list[str]]:

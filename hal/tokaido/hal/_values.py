@@ -403,11 +403,8 @@ class Valued(ABC):
         try:
             got = own.decode(text)
         except (ProtocolError, NoDataError) as error:
-            raise OutcomeUnknownError(
-                f"{own.name} was sent, and the reply is not a value of it ({error.what})",
-                command=command,
-                remedy="It may or may not have been carried out: read the value, then decide",
-            ) from error
+            what = f"{own.name} was sent, and the reply is not a value of it"
+            raise OutcomeUnknownError.unread(what, error, command=command) from error
         if not own.confirms(asked, got):
             raise DeviceError(
                 f"{own.name} was set to {own.encode(asked)} and reads back {own.encode(got)}",

@@ -134,12 +134,8 @@ class Amplifier(hal.OpticalAmplifier, LineDevice):
         except hal.WrongDeviceError:
             raise
         except hal.TransportError as error:
-            raise hal.OutcomeUnknownError(
-                f"a command was sent and the value could not be read after it ({error.what})",
-                device=self.name,
-                command=command,
-                remedy="It may or may not have been carried out: read the value, then decide",
-            ) from error
+            what = "a command was sent and the value could not be read after it"
+            raise hal.OutcomeUnknownError.unread(what, error, device=self.name, command=command) from error
 
 
 def _first(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import contextmanager
-from os import urandom
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 import tokaido.hal as hal
@@ -13,7 +12,7 @@ from tokaido.drivers.sfifteen._words import CHANNELS, TICK_PS, TdcCodec
 from tokaido.hal.driver import Answer, Codec, LineDevice, ProtocolError, decode, setting, whole_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Generator, Mapping
 
     from tokaido.drivers.sfifteen._gathering import Gathering
     from tokaido.hal.driver import Request
@@ -60,27 +59,13 @@ class Tagger(hal.TimeTagger, LineDevice):
         """The box counts its time in 16 bits of ms."""
         return LONGEST_S
 
-    def __init__(
-        self,
-        resources: Mapping[str, hal.Resource],
-        *,
-        name: str = "",
-        serial_number: str = "",
-        timeout_s: float = 1.0,
-        clock: hal.Clock = hal.SYSTEM_CLOCK,
-        nonces: Callable[[int], bytes] = urandom,
-    ) -> None:
-        self._words = TdcCodec()
-        self._turn = threading.RLock()
-        super().__init__(
-            resources, name=name, serial_number=serial_number, timeout_s=timeout_s, clock=clock, nonces=nonces
-        )
-
     def identity(self) -> hal.Identity:
         """Ask `*IDN?`: the box tells its model, and no serial number."""
         return self._read("*IDN?", _named)
 
     def _codec(self) -> Codec:
+        self._turn = threading.RLock()
+        self._words = TdcCodec()
         return self._words
 
     def _greet(self) -> None:
