@@ -28,8 +28,8 @@ def test_examples_are_copied_and_nothing_is_written_over(tmp_path: Path, capsys:
     (tmp_path / "sweep.py").write_text("mine", encoding="utf-8")
     assert main(["examples", "log.py", "sweep.py", "swep.py", "-o", str(tmp_path)]) == 2
     told = capsys.readouterr().err
-    assert "sweep.py: there is one already" in told
-    assert "swep.py: there is no such example. Did you mean sweep.py?" in told
+    assert "sweep.py: exists already" in told
+    assert "swep.py: no example has this name. Did you mean sweep.py?" in told
     assert (tmp_path / "sweep.py").read_text("utf-8") == "mine"
     assert not (tmp_path / "log.py").exists()
     assert main(["examples", "log.py", "-o", str(tmp_path / "nowhere")]) == 2

@@ -58,7 +58,7 @@ def copy(names: list[str], output: Path, known: Mapping[str, str]) -> list[Path]
     """Copy examples into a directory and return the copies; nothing is copied if one of them cannot be.
 
     Raises:
-        ConfigurationError: There is no such example or directory, or a file of that name is there: all mistakes.
+        ConfigurationError: An example or the directory does not exist, or a file of that name does: all mistakes.
     """
     from difflib import get_close_matches  # noqa: PLC0415 - for who copies
 
@@ -68,11 +68,11 @@ def copy(names: list[str], output: Path, known: Mapping[str, str]) -> list[Path]
     unknown = [name for name in names if name not in known]
     nearest = {name: get_close_matches(name, list(known), n=1) for name in unknown}
     mistakes = [
-        f"{name}: there is no such example" + (f". Did you mean {near[0]}?" if near else "")
+        f"{name}: no example has this name" + (f". Did you mean {near[0]}?" if near else "")
         for name, near in nearest.items()
     ]
-    mistakes += [f"{output}: there is no such directory"] if not output.is_dir() else []
-    mistakes += [f"{output / name}: there is one already" for name in names if (output / name).exists()]
+    mistakes += [f"{output}: not a directory"] if not output.is_dir() else []
+    mistakes += [f"{output / name}: exists already" for name in names if (output / name).exists()]
     if mistakes:
         raise hal.ConfigurationError("nothing was copied", mistakes=tuple(mistakes))
     for name in names:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import tokaido.hal as hal
 from tokaido.console._devices import opened, opened_station, to_station
 from tokaido.console._output import print_json, print_table
-from tokaido.hal.settings import Settings, shown
+from tokaido.lab import settings
+from tokaido.lab.settings import Settings, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tokaido.hal import Device, Station
-    from tokaido.hal.settings import Change
+    from tokaido.lab.settings import Change
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def _target(text: str, *, trace: bool) -> Iterator[Device | Station]:
 def save(text: str, output: Path | None, *, as_json: bool, trace: bool) -> None:
     """Print the settings of a device or a station, or write them to a file."""
     with _target(text, trace=trace) as target:
-        found = hal.settings.save(target)
+        found = settings.save(target)
     if output is not None:
         found.to_file(output)
     if as_json:

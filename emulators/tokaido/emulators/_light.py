@@ -56,7 +56,7 @@ class PulseInputs(Protocol):
         """Plug a source into a channel, from 1; see `PulseSource.take_pulses`. Times are in ps of `now_ns` here.
 
         Raises:
-            ConfigurationError: There is no such channel, or something is plugged in there.
+            ConfigurationError: The channel does not exist, or something is plugged in there.
         """
         ...
 

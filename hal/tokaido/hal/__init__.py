@@ -174,12 +174,11 @@ __all__ = [
     "load_driver",
     "role_name",
     "roles_of",
-    "settings",
     "trace",
 ]
 
 if TYPE_CHECKING:
-    from tokaido.hal import aio, settings
+    from tokaido.hal import aio
     from tokaido.hal._entry_points import DriverEntry
     from tokaido.hal._registry import drivers, emulators, load_driver, role_name, roles_of
     from tokaido.hal.roles._amplifier import AmplifierAlarm, AmplifierCapability, AmplifierMode, OpticalAmplifier
@@ -207,7 +206,6 @@ else:
         __name__,
         {
             "aio": "tokaido.hal.aio",
-            "settings": "tokaido.hal.settings",
             "DriverEntry": "tokaido.hal._entry_points",
             "drivers": "tokaido.hal._registry",
             "emulators": "tokaido.hal._registry",

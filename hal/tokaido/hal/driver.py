@@ -30,15 +30,17 @@ from tokaido.hal._errors import (
     ValueTypeError,
     WrongDeviceError,
 )
-from tokaido.hal._further_settings import FurtherSetting
+from tokaido.hal._further_settings import FurtherSetting, Plain
 from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal._numbers import flag, is_no_value, real, real_in, whole, whole_in
 from tokaido.hal._readings import Quality, Reading, Telemetry
 from tokaido.hal._values import (
     Answer,
+    Light,
     Measured,
     Query,
     Setting,
+    States,
     Valued,
     decode,
     encode,
@@ -76,6 +78,7 @@ __all__ = [
     "LeaseError",
     "LeaseHeldError",
     "LeaseLostError",
+    "Light",
     "LineCodec",
     "LineDevice",
     "Measured",
@@ -84,6 +87,7 @@ __all__ = [
     "NotMine",
     "OutcomeUnknownError",
     "Part",
+    "Plain",
     "ProtocolError",
     "PushedBlock",
     "PushedKeys",
@@ -100,6 +104,7 @@ __all__ = [
     "Setting",
     "SilentCodec",
     "StateError",
+    "States",
     "StreamTransport",
     "Telemetry",
     "TextTransport",
@@ -128,6 +133,7 @@ __all__ = [
     "real",
     "real_in",
     "setting",
+    "shown",
     "trace",
     "unsupported",
     "whole",
@@ -140,6 +146,7 @@ if TYPE_CHECKING:
     from tokaido.hal._line_device import LineDevice, SilentCodec
     from tokaido.hal._pushed_keys import PushedBlock, PushedKeys
     from tokaido.hal._scpi_device import ScpiDevice
+    from tokaido.hal._shown import shown
     from tokaido.hal._unit_driver import UnitDriver
     from tokaido.hal._watchdog import WatchdogHolder
     from tokaido.hal.transports._opening import open_transport
@@ -168,6 +175,7 @@ else:
             "PushedBlock": "tokaido.hal._pushed_keys",
             "PushedKeys": "tokaido.hal._pushed_keys",
             "ScpiDevice": "tokaido.hal._scpi_device",
+            "shown": "tokaido.hal._shown",
             "UnitDriver": "tokaido.hal._unit_driver",
             "WatchdogHolder": "tokaido.hal._watchdog",
             "Transport": "tokaido.hal.transports._transport",

@@ -15,6 +15,7 @@ import tokaido.hal as hal
 from tokaido.emulators import launch
 from tokaido.hal.driver import LineDevice
 from tokaido.hal.transports import load_curve_public, load_curve_secret
+from tokaido.lab import settings
 from tokaido_testing.patience import patient
 from tokaido_testing.served import address, create_keys, server_of, station_of
 
@@ -81,11 +82,11 @@ def test_settings_are_saved_and_restored_over_a_server_and_the_device_is_free_ag
     with ann.visit("alice") as unit:
         unit.attenuation = 31
     assert ann.holders() == ()
-    saved = hal.settings.save(ann)
+    saved = settings.save(ann)
     with ann.visit("alice") as unit:
         unit.attenuation = 40
     assert [str(change) for change in saved.diff(vic)] == ["alice attenuation: 40 dB -> 31 dB"]
-    with pytest.raises(hal.settings.RestoreError, match="may only look"):
+    with pytest.raises(settings.RestoreError, match="may only look"):
         saved.restore(vic)
     assert len(saved.restore(ann)) == 1
     assert ann.holders() == ()

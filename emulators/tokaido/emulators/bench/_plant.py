@@ -251,7 +251,7 @@ class Plant:
         Put both on the bench before time passes: their times then begin together.
 
         Raises:
-            ConfigurationError: There is no such device on its wires or laser, it has no pulses, or the other one does
+            ConfigurationError: The device is not on its wires or a laser, it has no pulses, or the other one does
                 not take them there.
         """
         self._cables.lead(source, to, channel)

@@ -101,7 +101,7 @@ class TaggerModel(LineModel):
         Times are in ps of `now_ns`, rising. A source may give what lies ahead by as much as it is ahead of this model.
 
         Raises:
-            ConfigurationError: There is no such channel, or something is plugged in there.
+            ConfigurationError: The channel does not exist, or something is plugged in there.
         """
         if not 1 <= channel <= CHANNELS or any(channel == taken for taken, _ in self._sources):
             raise ConfigurationError(f"channel {channel!r} is taken, or not 1 to {CHANNELS}")

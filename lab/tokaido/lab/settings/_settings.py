@@ -6,17 +6,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from tokaido.hal._device import Device
-from tokaido.hal._errors import ConfigurationError
-from tokaido.hal.settings._slots import slots_of
+from tokaido.hal import ConfigurationError, Device
+from tokaido.lab.settings._slots import slots_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from os import PathLike
 
-    from tokaido.hal._further_settings import Plain
-    from tokaido.hal.settings._changes import Change
-    from tokaido.hal.stations._station import Station
+    from tokaido.hal import Station
+    from tokaido.hal.driver import Plain
+    from tokaido.lab.settings._changes import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +53,13 @@ class Settings:
         Raises:
             ConfigurationError: With every mistake in it.
         """
-        from tokaido.hal.settings._file import devices_in  # noqa: PLC0415 - for files alone
+        from tokaido.lab.settings._file import devices_in  # noqa: PLC0415 - for files alone
 
         return cls(devices_in(path))
 
     def to_text(self) -> str:
         """Return what `to_file` writes."""
-        from tokaido.hal.settings._file import text_of  # noqa: PLC0415 - for files alone
+        from tokaido.lab.settings._file import text_of  # noqa: PLC0415 - for files alone
 
         return text_of(self.devices)
 
@@ -83,7 +82,7 @@ class Settings:
             ConfigurationError: These are the settings of other devices.
             TokaidoError: A device could not be asked.
         """
-        from tokaido.hal.settings._plan import differences  # noqa: PLC0415 - for who compares
+        from tokaido.lab.settings._plan import differences  # noqa: PLC0415 - for who compares
 
         with ExitStack() as stack:
             return tuple(
@@ -120,8 +119,8 @@ class Settings:
                 it went.
             TokaidoError: A device could not be asked; nothing was sent.
         """
-        from tokaido.hal.settings._plan import plan  # noqa: PLC0415 - for who restores
-        from tokaido.hal.settings._restore import carry_out  # noqa: PLC0415 - as above
+        from tokaido.lab.settings._plan import plan  # noqa: PLC0415 - for who restores
+        from tokaido.lab.settings._restore import carry_out  # noqa: PLC0415 - as above
 
         with ExitStack() as stack:
             steps = plan(self._of(target, stack), other_device=other_device)

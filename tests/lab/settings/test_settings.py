@@ -13,7 +13,7 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators import launch
 from tokaido.hal.driver import Answer, query, setting
-from tokaido.hal.settings import Change, RestoreError, Settings, save
+from tokaido.lab.settings import Change, RestoreError, Settings, save
 from tokaido_testing.toys import Toy
 
 IN_PROCESS = {"keysight.attenuator": "visa", "nec.transmitter": "visa", "nec.receiver": "visa"}

@@ -6,9 +6,8 @@ retarder stands. Readings and states are none, nor is what switches a light sour
 
 from __future__ import annotations
 
-from tokaido.hal._further_settings import FurtherSetting, Plain
-from tokaido.hal._shown import shown
-from tokaido.hal.settings._changes import Change, RestoreError
-from tokaido.hal.settings._settings import DeviceSettings, Settings, save
+from tokaido.hal.driver import FurtherSetting, Plain, shown
+from tokaido.lab.settings._changes import Change, RestoreError
+from tokaido.lab.settings._settings import DeviceSettings, Settings, save
 
 __all__ = ["Change", "DeviceSettings", "FurtherSetting", "Plain", "RestoreError", "Settings", "save", "shown"]

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokaido.hal._errors import ConfigurationError, TokaidoError
-from tokaido.hal._values import encode
-from tokaido.hal.settings._changes import Change
-from tokaido.hal.settings._slots import Slot, slots_of
+from tokaido.hal import ConfigurationError, TokaidoError
+from tokaido.hal.driver import encode
+from tokaido.lab.settings._changes import Change
+from tokaido.lab.settings._slots import Slot, slots_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from enum import Enum
 
-    from tokaido.hal._device import Device
-    from tokaido.hal._further_settings import Plain
-    from tokaido.hal.settings._settings import DeviceSettings
+    from tokaido.hal import Device
+    from tokaido.hal.driver import Plain
+    from tokaido.lab.settings._settings import DeviceSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokaido.hal._errors import InterlockError, RefusedError, StateError, TokaidoError
-from tokaido.hal._shown import shown
-from tokaido.hal.settings._changes import Change, RestoreError
-from tokaido.hal.settings._slots import BRIGHTENING, DIMMING, slots_of
+from tokaido.hal import InterlockError, RefusedError, StateError, TokaidoError
+from tokaido.hal.driver import shown
+from tokaido.lab.settings._changes import Change, RestoreError
+from tokaido.lab.settings._slots import BRIGHTENING, DIMMING, slots_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tokaido.hal._device import Device
-    from tokaido.hal.settings._plan import Step
+    from tokaido.hal import Device
+    from tokaido.lab.settings._plan import Step
 
 
 def carry_out(steps: Sequence[Step], on_set: Callable[[Change], None] | None) -> None:

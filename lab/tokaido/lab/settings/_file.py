@@ -6,16 +6,16 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from tokaido.hal._errors import ConfigurationError
+from tokaido.hal import ConfigurationError
 from tokaido.hal.files import path_of
-from tokaido.hal.settings._settings import DeviceSettings
 from tokaido.hal.tables import Mistakes, read
+from tokaido.lab.settings._settings import DeviceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from os import PathLike
 
-    from tokaido.hal._further_settings import Plain
+    from tokaido.hal.driver import Plain
 
 WHO: Final = ("driver", "vendor", "model", "serial_number", "firmware")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from tokaido.hal._errors import NoDataError, UnsupportedError, ValueTypeError
-from tokaido.hal._readings import Quality
-from tokaido.hal._values import Setting, Valued, encode
+from tokaido.hal import NoDataError, Quality, UnsupportedError, ValueTypeError
+from tokaido.hal.driver import Setting, Valued, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokaido.hal._device import Device
-    from tokaido.hal._further_settings import FurtherSetting, Plain
-    from tokaido.hal._values import Light, States
+    from tokaido.hal import Device
+    from tokaido.hal.driver import FurtherSetting, Light, Plain, States
 
 DIMMING, NEUTRAL, BRIGHTENING = range(3)
 """In which order settings are restored: first what makes less light, last what makes more."""

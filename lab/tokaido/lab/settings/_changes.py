@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokaido.hal._errors import TokaidoError
-from tokaido.hal._shown import shown
+from tokaido.hal import TokaidoError
+from tokaido.hal.driver import shown
 
 if TYPE_CHECKING:
-    from tokaido.hal._further_settings import Plain
+    from tokaido.hal.driver import Plain
 
 
 @dataclass(frozen=True, slots=True)
