@@ -82,7 +82,10 @@ class TokaidoLibrary(highlevel.VisaLibraryBase):
 
     def close(self, session: VISASession | VISAEventContext | VISARMSession) -> StatusCode:
         """Close a session, an event's context or the resource manager."""
-        self._sessions.pop(session, None)
+        opened = self._sessions.pop(session, None)
+        others = tuple(self._sessions.values())
+        if opened is not None and not opened.serial and all(one.end is not opened.end for one in others):
+            opened.end.hang_up()
         return self.handle_return_value(None, StatusCode.success)
 
     # --- sessions ---------------------------------------------------------------------------------------------------

@@ -32,3 +32,17 @@ def test_a_hung_device_costs_one_deadline(driver: str) -> None:
         with pytest.raises(hal.TransportError):
             device.telemetry()
         assert in_time(began_s, 2 * TIMEOUT_S)
+
+
+@pytest.mark.parametrize("wire_end", ["tcp", "hislip", "visa"])
+def test_openings_that_failed_leave_no_reply_to_the_next(wire_end: str) -> None:
+    """A connection takes along what is on its way; the in-process one kept it, and was out of step ever after."""
+    with launch("keysight.attenuator", wire_end=wire_end, seed=1) as emulator:
+        hang = emulator.faults.add("hang", direction="to_unit", port="control", seconds=math.inf)
+        for _ in range(2):
+            with pytest.raises(hal.TransportError):
+                hal.Device.open("keysight.attenuator", timeout=0.2, control=emulator.resources["control"])
+        hang.remove()
+        for _ in range(3):
+            with hal.Device.open("keysight.attenuator", control=emulator.resources["control"]) as device:
+                assert device.identity().model == "N7761A"

@@ -125,6 +125,12 @@ class InProcessEnd(Wire):
                 raise UnpluggedError(2, "there is no such device", self.name)
             return self.connections
 
+    def hang_up(self) -> None:
+        """Lose what is on its way and what nobody read: the last client of a connection is gone. A line keeps it."""
+        with self.lock:
+            self._lose_what_is_on_its_way()
+            self.received.clear()
+
     def write(self, data: bytes, connection: int) -> None:
         """Send bytes to the device.
 
