@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import serial
 
 from tokaido.hal import (
     ClosedError,
@@ -359,6 +360,25 @@ def test_a_slow_url_does_not_hold_a_call_beyond_its_deadline() -> None:
             assert in_time(start, 0.45)
         time.sleep(0.8)  # pyserial gives up, and drops its socket without closing it
         gc.collect()
+
+
+def test_an_opening_that_was_given_up_does_not_refuse_the_next(line: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It closes its port when it comes late; the next opening waits for that, and is not told that we are busy."""
+    opens = serial.Serial.open
+
+    def open_slowly(port: serial.Serial) -> None:
+        opens(port)
+        time.sleep(0.3)
+
+    line.transport.close()
+    monkeypatch.setattr(serial.Serial, "open", open_slowly)
+    with SerialTransport(line.transport.resource, LineCodec(), timeout_s=0.1) as transport:
+        with pytest.raises(NotConnectedError, match="did not open within the deadline"):
+            transport.open()
+        monkeypatch.undo()
+        transport.timeout_s = 5.0
+        transport.open()
+        assert transport.query("V1?") == "1 BOX1"
 
 
 @pytest.mark.parametrize(

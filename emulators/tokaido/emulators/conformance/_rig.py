@@ -29,6 +29,8 @@ SETTLED_S = 1.0
 ENDLESS_BYTES = 70_000
 UNHURRIED = 2.0
 """How many times a suite's short deadline an exchange gets that must succeed."""
+AT_ONCE = 8
+"""How many works of `side_by_side` run at a time: most of them wait, and more would slow down each other."""
 OPENINGS = 3
 """How often a rig tries to reach its emulator."""
 
@@ -273,8 +275,8 @@ def until(condition: Callable[[], bool], seconds: float = SETTLED_S, clock: hal.
 
 
 def side_by_side(works: Mapping[str, Callable[[], None]]) -> None:
-    """Do every work in a thread of its own, and raise the first error there was, with the name of its work."""
-    with ThreadPoolExecutor(max(len(works), 1)) as pool:
+    """Do every work in a thread, some at a time, and raise the first error there was, with the name of its work."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         runs = {name: pool.submit(work) for name, work in works.items()}
         for name, run in runs.items():
             error = run.exception()

@@ -319,15 +319,23 @@ def connected(host: str, port: int, seconds: float) -> Port:
     return DescriptorPort(connection.fileno(), connection.close)
 
 
-def within(deadline: Deadline, work: Callable[[], P], keep: Callable[[P], object]) -> None:
+_late: dict[str, threading.Event] = {}
+"""Openings that were given up, by name: each is set when its port is closed again."""
+
+
+def within(deadline: Deadline, work: Callable[[], P], keep: Callable[[P], object], *, name: str) -> None:
     """Do work that opens a port in a thread, which gives it to `keep`, and wait until it did or the deadline passed.
 
     A port that comes later is closed. So is one that nobody waits for any more: Ctrl-C strikes the waiting thread
-    alone, and whatever it interrupts, the port was kept or will be closed.
+    alone, and whatever it interrupts, the port was kept or will be closed. Until then an exclusive port is in use, so
+    the next opening by the same name first waits for that, half of its time at most.
 
     Raises:
         NotConnectedError: The deadline passed.
     """
+    earlier = _late.pop(name, None)
+    if earlier is not None and not earlier.wait(deadline.remaining_s / 2):
+        _late.setdefault(name, earlier)
     handover = threading.Lock()
     done = threading.Event()
     given_up = False
@@ -354,6 +362,8 @@ def within(deadline: Deadline, work: Callable[[], P], keep: Callable[[P], object
     except BaseException as error:
         with handover:
             given_up = True
+        if not done.is_set():
+            _late[name] = done
         if not isinstance(error, Exception):
             done.wait(CLOSING_S)  # so that the port can be opened again at once
         raise

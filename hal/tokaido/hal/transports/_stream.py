@@ -76,7 +76,7 @@ class StreamTransport(TextTransport, ABC):
     def _connect(self, deadline: Deadline) -> None:
         self._deadline = deadline
         self._clear()
-        within(deadline, lambda: self._dial(deadline), self._keep)
+        within(deadline, lambda: self._dial(deadline), self._keep, name=self.resource.address)
         if (delay_s := float(self.resource.options.get("open_delay", 0))) > 0:
             if delay_s >= deadline.remaining_s:
                 raise DeviceTimeoutError(
