@@ -132,6 +132,7 @@ def test_no_connection_crosses_a_fork_and_both_sides_go_on(tmp_path: Path) -> No
     threading.Timer(0.2, end.set).start()
     child = os.fork()  # waits for the transaction: a copy of it must not be rolled back by the child
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(20)
         os._exit(0 if descriptors(path) == 0 and file.transact(path, counted, busy_s=5) == 2 else 1)
     assert os.waitpid(child, 0)[1] == 0

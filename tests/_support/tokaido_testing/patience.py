@@ -11,7 +11,7 @@ import time
 PIECE_S = 0.0009
 """What one piece of work takes, in s, on a machine with two cores that has only the suite to run, in three workers."""
 PIECES = 20
-FRESH_S = 2.0
+FRESH_S = 5.0
 """For how long a measurement is good, in s."""
 HALF_LIFE_S = 5.0
 """In how many s what was measured before counts half: others come and go."""
@@ -23,7 +23,7 @@ _known = (1.0, -1e9)  # the slowness, and when it was measured
 
 
 def slowness() -> float:
-    """Return how many times slower than usual the machine is now, 1 to 4. Measures for 12 ms, at most every 2 s."""
+    """Return how many times slower than usual the machine is now, 1 to 4. Measures for 12 ms, at most every 5 s."""
     global _known  # noqa: PLW0603 - the one thing that is measured once for all tests
     with _lock:
         before, at_s = _known
