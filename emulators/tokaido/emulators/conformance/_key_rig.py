@@ -204,16 +204,20 @@ class KeyRig(Rig):
 
     # --- what shows -------------------------------------------------------------------------------------------------
 
-    def check_nothing_shows(self, texts: Sequence[str]) -> None:
+    def check_nothing_shows(self, texts: Sequence[str] = ()) -> None:
         """Fail if a key's bytes are in a text, in an error that was raised, or in what went over the control port.
 
         An error has the local variables of the driver too, which many tools print with it.
         """
         told = (part for error in self.raised for part in (str(error), repr(error), *locals_of(error)))
-        texts = [*texts, *self.sent, *dict.fromkeys(told)]
-        scanner = LeakScanner(self.secrets)
-        leaks = [number for number, text in enumerate(texts) if scanner.found(text)]  # the texts stay unsaid
-        assert leaks == [], f"key bytes show in {len(leaks)} of {len(texts)} texts"
+        check_nothing_shows(self.secrets, [*texts, *self.sent, *told])
+
+
+def check_nothing_shows(secrets: list[bytes], texts: Sequence[str]) -> None:
+    """Fail if bytes of a key are in a text."""
+    scanner = LeakScanner(secrets)
+    leaks = [number for number, text in enumerate(dict.fromkeys(texts)) if scanner.found(text)]  # the texts stay unsaid
+    assert leaks == [], f"key bytes show in {len(leaks)} of {len(texts)} texts"
 
 
 def locals_of(error: BaseException) -> Iterator[str]:

@@ -12,14 +12,21 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators._plugs import WITHIN
-from tokaido.emulators.conformance._key_rig import DRAWING, LONG_BYTES, KeyRig, Name, overheard
+from tokaido.emulators.conformance._key_rig import (
+    DRAWING,
+    LONG_BYTES,
+    KeyRig,
+    Name,
+    check_nothing_shows,
+    overheard,
+)
 from tokaido.emulators.conformance._plan import WireFault
 from tokaido.emulators.conformance._proxy import SPOILS, TcpProxy
 from tokaido.emulators.conformance._rig import side_by_side
 from tokaido.emulators.conformance._unit import UnitContract
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator
 
     from tokaido.emulators._fault_kinds import Direction
     from tokaido.emulators._faults import Fault
@@ -199,7 +206,9 @@ class KeyContract(UnitContract):
         self._skip_without_keys()
         with overheard() as heard:
             faults = [fault for fault in self._key_faults() if fault.direction == way]
-            side_by_side({str(fault): partial(self.check_keys, fault, heard) for fault in faults})
+            secrets: list[bytes] = []
+            side_by_side({str(fault): partial(self.check_keys, fault, secrets) for fault in faults})
+            check_nothing_shows(secrets, heard)
 
     def test_keys_under_a_fault_within_the_process(self, way: Direction) -> None:
         """The same where messages never leave the process and time passes by waiting."""
@@ -210,9 +219,11 @@ class KeyContract(UnitContract):
         for fault in self._key_faults():
             if fault.direction == way:
                 with overheard() as heard:
-                    self.check_keys(fault, heard, within=within)
+                    secrets: list[bytes] = []
+                    self.check_keys(fault, secrets, within=within)
+                    check_nothing_shows(secrets, heard)
 
-    def check_keys(self, fault: WireFault, heard: Sequence[str] = (), *, within: str = "") -> None:
+    def check_keys(self, fault: WireFault, secrets: list[bytes] | None = None, *, within: str = "") -> None:
         """Let a fault meet what a draw says first, a commit, and any message; draw before, under and after it."""
         with self.key_rig(within=within) as keyed:
             keyed.begin(BLOCKS)
@@ -226,7 +237,9 @@ class KeyContract(UnitContract):
             with self._struck(keyed, fault, probability=0.5):
                 self._draw_twice(keyed, fault)
             keyed.check_the_books(fault)
-            keyed.check_nothing_shows(heard)
+            keyed.check_nothing_shows()
+            if secrets is not None:
+                secrets += keyed.secrets
 
     def test_a_block_that_the_unit_altered_is_not_handed_out(self) -> None:
         """One altered byte of an offer, of a key or of what is said of it: the block comes right, or an error comes."""
@@ -260,10 +273,12 @@ class KeyContract(UnitContract):
         """The same when the encrypted bytes are altered, cut, lost, carried twice or torn off."""
         self._skip_without_keys()
         with overheard() as heard:
-            works = {f"{how}-{towards}": partial(self.check_keys_below, how, towards, heard) for how in SPOILS}
+            secrets: list[bytes] = []
+            works = {f"{how}-{towards}": partial(self.check_keys_below, how, towards, secrets) for how in SPOILS}
             side_by_side(works)
+            check_nothing_shows(secrets, heard)
 
-    def check_keys_below(self, how: str, direction: Direction, heard: Sequence[str] = ()) -> None:
+    def check_keys_below(self, how: str, direction: Direction, secrets: list[bytes] | None = None) -> None:
         """Draw before, under and after a fault of the TCP connection that the encryption lies on."""
         with self.key_rig() as keyed:
             place = keyed.emulator.resources["keys"]
@@ -281,7 +296,9 @@ class KeyContract(UnitContract):
                 assert proxy.struck == 2, "the fault met nothing"
                 keyed.check_recovery(how)
                 keyed.check_the_books(how)
-                keyed.check_nothing_shows(heard)
+                keyed.check_nothing_shows()
+                if secrets is not None:
+                    secrets += keyed.secrets
                 keyed.close()
 
     def _skip_without_keys(self) -> None:

@@ -25,15 +25,15 @@ class LeakScanner:
 
     def found(self, text: str) -> bool:
         """Whether the text holds key bytes: raw, hex, base64 of either alphabet, a list, a `repr`, or a number."""
+        plain = {text.encode("utf-8", "surrogateescape"), text.encode("latin1", "replace")}
         return (
-            self._any(text.encode("utf-8", "surrogateescape"))
-            or self._any(text.encode("latin1", "replace"))
-            or any(self._any(data) for data in self._decoded(text))
+            any(self._any(data) for data in plain)
+            or any(self._any(data) for data in self._decoded(text) if data not in plain)
             or any(number in text for number in self._numbers)
         )
 
     def _any(self, data: bytes) -> bool:
-        return any(window in self._windows for window in _windows(data))
+        return not self._windows.isdisjoint(_windows(data))
 
     @staticmethod
     def _decoded(text: str) -> list[bytes]:

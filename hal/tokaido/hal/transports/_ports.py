@@ -362,7 +362,7 @@ def within(deadline: Deadline, work: Callable[[], P], keep: Callable[[P], object
     except BaseException as error:
         with handover:
             given_up = True
-        if not done.is_set():
+        if thread.is_alive():  # an interrupt may have come before it began
             _late[name] = done
         if not isinstance(error, Exception):
             done.wait(CLOSING_S)  # so that the port can be opened again at once
