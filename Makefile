@@ -1,12 +1,14 @@
 # Each target sets itself up: a fresh machine needs Python >= 3.11 and make, nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS := 6  # more than there are cores: a third of the suite's time is waiting
 
-.PHONY: help setup demo test example check docs bench qcodes lock clean
+.PHONY: help setup demo test thorough example check docs bench qcodes lock clean
 
 help:
 	@echo "make demo    set up, then run one emulated QKD link end to end"
 	@echo "make test    set up, then run the tests, those of the example project included"
+	@echo "make thorough set up, then run the long forms of tests whose short forms are in the suite"
 	@echo "make example build the wheel, and run the example project's tests with it"
 	@echo "make check   set up, then ruff, mypy, basedpyright, import-linter and a look at the prose"
 	@echo "make docs    build the pages of docs/ into build/site; a warning is an error"
@@ -30,7 +32,10 @@ demo: setup
 
 # ARGS chooses among the suite's tests; the example's and those of QCoDeS are run with the whole of it.
 test: setup $(if $(ARGS),,example qcodes)
-	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),-m "not thorough")
+
+thorough: setup
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m thorough $(ARGS)
 
 # The wheel as a user gets it, in an environment that has nothing else of ours. It is built anew each time.
 .example-venv/.complete: requirements/example.txt
