@@ -28,7 +28,8 @@ Outside: TypeAlias = Literal["refuse", "extend"]
 """What becomes of a value beyond the ends of a table."""
 
 KEYS: Final = ("unit", "offset", "points", "outside", "date", "source", "valid_until")
-MOST_POINTS: Final = 1000
+MOST_POINTS: Final = 200
+"""Of a table: those of a whole station must fit into one message of a device server."""
 LONGEST_SOURCE: Final = 500
 _NS_PER_DAY: Final = 86_400_000_000_000
 _EPOCH: Final = datetime.date(1970, 1, 1).toordinal()
@@ -139,6 +140,19 @@ def calibration_of(table: Mapping[str, Any], note: Callable[[str, str], None]) -
     if facts.get("offset") is not None:
         facts["offset"] = float(facts["offset"])
     return Calibration(**facts)
+
+
+def recorded(record: Mapping[str, Any]) -> Calibration:
+    """Return the calibration that a record is of.
+
+    Raises:
+        ConfigurationError: With every mistake in it.
+    """
+    mistakes: list[str] = []
+    calibration = calibration_of(record, lambda key, what: mistakes.append(f"{key}: {what}" if key else what))
+    if calibration is None:
+        raise ConfigurationError("a calibration is wrong", mistakes=tuple(mistakes))
+    return calibration
 
 
 def _mistakes(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
