@@ -8,7 +8,7 @@ REALLY = "{ unit = 'dB', points = [[0, 0.0], [20, 20.8]], date = 2026-03-02, sou
 
 
 def main() -> None:
-    """Set 10.4 dB, and show what is so and what the devices say; with real ones, read your station file instead."""
+    """Set 10.4 dB, and show true values beside those of the devices; with real ones, read your station file."""
     with launch("thorlabs.pm100", model_options={"dark_w": 1e-6}) as meter, launch("keysight.attenuator") as voa:
         text = f"[devices.meter]\ndriver = 'thorlabs.pm100'\ncontrol = '{meter.resources['control']}'\n"
         text += f"calibrations.power = {TAP}\n"
@@ -17,7 +17,7 @@ def main() -> None:
         with hal.Station.from_text(text) as station:
             station.device("voa", hal.VariableAttenuator).attenuation = 10.4
             for name, path in (("voa", "attenuation"), ("meter", "power")):
-                reading = station.device(name, hal.Device).telemetry()[path]
+                reading: hal.Reading[float] = station.device(name, hal.Device).telemetry()[path]
                 print(f"{name}: {reading.value:g} {reading.unit}, raw {reading.raw:g}: {reading.calibration}")
 
 

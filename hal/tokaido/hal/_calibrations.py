@@ -1,4 +1,4 @@
-"""Calibrations: what a quantity really is where a device tells another number of it.
+"""Calibrations: the true value of a quantity, where a device tells another number of it.
 
 A value that is read is corrected, one that is set is turned back into the device's own scale before it is sent. Both
 happen in the value's declaration, which a device that was opened with calibrations has in its own, calibrated form:
@@ -37,7 +37,7 @@ _EPOCH: Final = datetime.date(1970, 1, 1).toordinal()
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a quantity really is, by what the device tells of it: an offset, or a table of points.
+    """The true value of a quantity, by the one that the device tells: an offset, or a table of points.
 
     Raises:
         ConfigurationError: With every mistake in it.
@@ -52,7 +52,7 @@ class Calibration:
     offset: float | None = None
     """What is added to what the device tells; None where there is a table."""
     points: tuple[tuple[float, float], ...] = ()
-    """What the device tells, and what is so really; between two points along the line that joins them."""
+    """The value that the device tells, and the true one; between two points along the line that joins them."""
     outside: Outside = "refuse"
     """Beyond the table: refuse, or extend the line of the last two points."""
     valid_until: datetime.date | None = None
@@ -75,15 +75,15 @@ class Calibration:
         return all(before[1] < after[1] for before, after in pairwise(self.points))
 
     def corrected(self, raw: float) -> float:
-        """Return what is so really when the device tells `raw`; the last line of a table goes on beyond its end."""
+        """Return the true value when the device tells `raw`; the last line of a table goes on beyond its end."""
         return raw + self.offset if self.offset is not None else _along(self.points, raw, 0)
 
     def raw(self, value: float) -> float:
-        """Return what the device tells when `value` is so really, of a table that rises."""
+        """Return what the device tells when `value` is the true one, by a table that rises."""
         return value - self.offset if self.offset is not None else _along(self.points, value, 1)
 
     def covers(self, raw: float, slack: float = 0.0) -> bool:
-        """Return whether it says what is so really when the device tells `raw`."""
+        """Return whether it has a true value for a device that tells `raw`."""
         span = self.span
         return span is None or span[0] - slack <= raw <= span[1] + slack
 
@@ -190,16 +190,16 @@ def _mistakes(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _mistakes_of(points: object) -> Iterator[str]:
     if not isinstance(points, (list, tuple)) or not 2 <= len(points) <= MOST_POINTS:
         count = f"a list of {len(points)}" if isinstance(points, (list, tuple)) else repr(points)
-        yield f"must be 2 to {MOST_POINTS} pairs of what the device tells and what is so, not {count}"
+        yield f"must be 2 to {MOST_POINTS} pairs of the value that the device tells and the true one, not {count}"
         return
     for number, point in enumerate(points, 1):
         if not isinstance(point, (list, tuple)) or len(point) != 2 or not all(map(_is_number, point)):
-            yield f"point {number} must be two numbers, what the device tells and what is so, not {point!r:.60}"
+            yield f"point {number} must be two numbers, the one that is told and the true one, not {point!r:.60}"
             return
     for number, (before, after) in enumerate(pairwise(points), 2):
         if not before[0] < after[0]:
             fall = f"point {number} has {after[0]!r} after {before[0]!r}"
-            yield f"what the device tells must rise from point to point; {fall}"
+            yield f"the values that the device tells must rise from point to point; {fall}"
             return
 
 
@@ -242,7 +242,7 @@ class CalibratedMeasured(Measured[float]):
         return self.uncalibrated().decode(text)
 
     def decode(self, text: str) -> float:
-        """Return what is so really when the device tells `text`.
+        """Return the true value when the device tells `text`.
 
         Raises:
             NoDataError: The table does not say.
@@ -335,7 +335,7 @@ def calibrate(device: Device, calibrations: Mapping[str, Calibration]) -> None:
             import logging  # noqa: PLC0415 - for what expired
 
             logging.getLogger("tokaido.hal.calibration").warning(
-                "%s: the calibration of %s expired after %s; its readings are uncertain. Take it anew",
+                "%s: the calibration of %s expired after %s; its readings are uncertain. Calibrate it again",
                 device.name, path, calibration.valid_until,
             )  # fmt: skip
 
@@ -343,14 +343,14 @@ def calibrate(device: Device, calibrations: Mapping[str, Calibration]) -> None:
 def misfit(owner: type[Valued], value: Measured[Any], calibration: Calibration) -> str:
     """Return why a value cannot be calibrated so; empty if it can."""
     if value.kind is not float:
-        return f"{value.name} is no quantity that can be calibrated, but {value.kind.__name__}; take the table out"
+        return f"{value.name} is a {value.kind.__name__}, and only a float can be calibrated; remove the table"
     if value.name in owner.own_scale:
         return f"{value.name} cannot be calibrated, since a method sets it in the device's own scale"
     if calibration.unit != value.unit:
         return f"unit: {value.name} is in {value.unit or 'no unit: write an empty text'}, not {calibration.unit!r}"
     if not calibration.rises and (value.writable or value.operational or value.absolute):
         why = "is set, too" if value.writable else "has limits"
-        return f"points: what is so must rise from point to point, since {value.name} {why}"
+        return f"points: the true values must rise from point to point, since {value.name} {why}"
     if isinstance(value, Setting) and value.range is not None and calibration.span is not None:
         low, high = value.range
         if not (calibration.span[0] < high and low < calibration.span[1]):

@@ -416,7 +416,7 @@ class Valued(ABC):
         self._set(self._own(value), to)
 
     def write_uncalibrated(self, value: Setting[T], to: T) -> None:
-        """Set one value in the device's own scale, whatever its calibration: for a safe state, which is no quantity.
+        """Set one value in the device's own scale, whatever its calibration: for safe states.
 
         Raises:
             TokaidoError: As `write`.

@@ -29,7 +29,7 @@ DTYPES: Final[Mapping[type, Dtype]] = {float: "number", int: "integer", bool: "b
 EARLIER: Final = "earlier"
 """Of a reading: right, and measured before it was asked for."""
 QUALITIES: Final = (Quality.GOOD.value, EARLIER, Quality.UNCERTAIN.value, Quality.STALE.value, Quality.BAD.value)
-SEVERITIES: Final = dict(zip(QUALITIES, (0, 0, 1, 1, -1), strict=True))
+SEVERITIES: Final[Mapping[str, int]] = dict(zip(QUALITIES, (0, 0, 1, 1, -1), strict=True))
 """As Bluesky counts them: below 0 where there is no value."""
 
 

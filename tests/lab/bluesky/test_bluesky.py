@@ -235,7 +235,7 @@ def test_an_expired_calibration_makes_a_reading_uncertain_and_stands_in_the_sour
     control = table.pm_end.resources["control"]
     with hal.PowerMeter.open("thorlabs.pm100", name="pm", control=control, calibrations={"power": offset}) as pm:
         reader = DeviceReader(pm, ["power"])
-        read = reader.read()
+        read: Any = reader.read()
         source = reader.describe()["pm_power"]["source"]
     assert read["pm_power"]["value"] == pytest.approx(POWER_DBM + 20, abs=0.01)
     assert (read["pm_power_quality"]["value"], read["pm_power"]["alarm_severity"]) == ("uncertain", 1)

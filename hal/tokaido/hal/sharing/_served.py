@@ -162,7 +162,7 @@ class ServedTransport(TextTransport):
         try:
             return {path: recorded(record) for path, record in records.items()}
         except ConfigurationError as error:
-            raise ProtocolError(f"the server corrects values by what is no calibration: {error.what[:400]}") from None
+            raise ProtocolError(f"the server tells of a calibration that is wrong: {error.what[:400]}") from None
 
     def _disconnect(self) -> None:
         if self._closed:

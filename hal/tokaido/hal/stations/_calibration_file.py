@@ -37,7 +37,7 @@ def read_calibrations(
         value = None if kind is None else kind.values().get(name)
         if kind is not None and "." not in name and (value is None or value.unsupported):
             has = ", ".join(one.name for one in kind.values().values() if one.kind is float and not one.unsupported)
-            note("", f"the device has no value {name}; it has {has or 'no quantity'}")
+            note("", f"the device has no value {name}; it has {has or 'none that can be calibrated'}")
         elif kind and value and calibration and (why := misfit(kind, value, calibration)):
             note("", why)
         if calibration is not None:
