@@ -30,6 +30,14 @@ def test_a_log_has_the_layout_of_its_page(tmp_path: Path, capsys: pytest.Capture
     assert len((tmp_path / "log.csv").read_text(encoding="utf-8").splitlines()) == 61
 
 
-@pytest.mark.parametrize("name", ["sweep.py", "log.py"])
+def test_a_calibrated_meter_and_attenuator_tell_what_is_so(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "calibrate.py"), run_name="__main__")
+    assert capsys.readouterr().out.splitlines() == [
+        "voa: 10.4 dB, raw 10: 2 points, 0 to 20 dB, 2026-03-02, log book 9",
+        "meter: -10 dBm, raw -30: offset +20 dBm, 2026-03-02, tap 17, certificate 4711",
+    ]
+
+
+@pytest.mark.parametrize("name", ["sweep.py", "log.py", "calibrate.py"])
 def test_they_are_short(name: str) -> None:
     assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) <= 25

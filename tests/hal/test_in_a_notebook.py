@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import inspect
 import pydoc
 from html.parser import HTMLParser
 from typing import Any
 
 import tokaido.hal as hal
+from tokaido.emulators import launch
 from tokaido.hal.driver import LineDevice, measured
 from tokaido_testing.toys import Toy
 
@@ -66,6 +68,22 @@ def test_telemetry_is_a_table_with_units_limits_and_qualities() -> None:
     colours = [shown.styles[quality].partition("background:")[2] for quality in ("good", "stale", "bad")]
     assert len({*colours, ""}) == 4
     assert colours[1] == shown.styles["2"].partition("background:")[2]  # outside its operational limits
+
+
+def test_a_calibrated_reading_is_shown_with_what_the_device_told_and_what_corrected_it() -> None:
+    with launch("keysight.attenuator") as box:
+        level = hal.Calibration("dB", datetime.date(2026, 1, 2), "<i>bench</i>", offset=1.5)
+        with hal.VariableAttenuator.open(
+            "keysight.attenuator", control=box.resources["control"], calibrations={"attenuation": level}
+        ) as voa:
+            shown = {row[0]: row[1:] for row in table(voa.telemetry()).rows}
+            declared = {row[0]: row[1:] for row in table(voa).rows}
+    assert shown["value"][-2:] == ["raw", "calibration"]
+    assert shown["attenuation"][0] == "1.5"
+    assert shown["attenuation"][-2:] == ["0", "offset +1.5 dB, 2026-01-02, <i>bench</i>"]
+    assert shown["wavelength"][-2:] == ["", ""]
+    assert declared["attenuation"][2] == "1.5 to 41.5"
+    assert declared["attenuation"][-1].endswith("Calibrated: offset +1.5 dB, 2026-01-02, <i>bench</i>.")
 
 
 def test_what_a_device_says_is_text_and_no_html() -> None:

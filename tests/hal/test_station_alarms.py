@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -222,6 +223,7 @@ class Unit:
         self.age_s = 0.0
         self.alarm_events_lost = 0
         self.fails: Exception | None = None
+        self.calibrations: dict[str, hal.Calibration] = {}
 
     def alarm_events(self) -> tuple[hal.AlarmEvent, ...]:
         told, self.announced = tuple(self.announced), []
@@ -287,6 +289,22 @@ def test_silence_is_told_once_and_so_is_its_end(unit: Unit, look: Any) -> None:
     unit.fails = None
     unit.active = {"NO_KEY": hal.Severity.WARNING}
     assert look() == [(CLEARED, "NOT_ANSWERING"), (CLEARED, "LOS"), (RAISED, "NO_KEY")]
+
+
+def test_a_calibration_that_expires_is_a_warning_until_it_is_taken_anew(unit: Unit) -> None:
+    clock = ToyClock(86_400 * 10 - 1)
+    day = datetime.date(1970, 1, 10)
+    unit.calibrations["laser_power"] = hal.Calibration("dBm", day, "bench", offset=0.5, valid_until=day)
+    looks = DeviceLooks("lab", "alice", lambda: unit, clock)  # type: ignore[arg-type,return-value]
+    assert looks.look() == []
+    clock.wait(1)
+    (told,) = looks.look()
+    assert (told.code, told.severity, told.raised) == ("CALIBRATION_EXPIRED:laser_power", hal.Severity.WARNING, RAISED)
+    assert "offset +0.5 dBm, 1970-01-10, bench, valid until 1970-01-10" in told.text
+    assert looks.look() == []
+    unit.calibrations.clear()
+    (told,) = looks.look()
+    assert (told.code, told.raised) == ("CALIBRATION_EXPIRED:laser_power", CLEARED)
 
 
 def test_what_was_lost_is_counted(unit: Unit) -> None:

@@ -115,6 +115,7 @@ def opened(text: str, *, trace: bool = False, sink: Callable[[TraceRecord], None
         nonces=urandom,
         trace=sink,
         on_exit="keep",
+        calibrations=entry.calibrations,
         **entry.resources,
     ) as device:
         yield device

@@ -29,12 +29,25 @@ def judgement(reading: Reading[Any]) -> str:
     quality = reading.quality
     if quality is hal.Quality.BAD:
         return f"bad: {reading.error}"
-    words = f"stale, {reading.age_s:.0f} s" if quality is hal.Quality.STALE else "good"
+    words = f"stale, {reading.age_s:.0f} s" if quality is hal.Quality.STALE else quality.value
+    if reading.calibration is not None:
+        words += f", {correction(reading)}"
     where = {
         hal.LimitStatus.OUTSIDE_ABSOLUTE: ", beyond absolute limits",
         hal.LimitStatus.OUTSIDE_OPERATIONAL: ", outside limits",
     }
     return words + where.get(reading.limit_status, "")
+
+
+def correction(reading: Reading[Any]) -> str:
+    """Return what corrected a reading, in few words: "calibrated 2026-03-01 (raw -30 dBm)"."""
+    calibration = reading.calibration
+    if calibration is None:
+        return ""
+    raw = f" (raw {number(reading.raw)} {reading.unit}".rstrip() + ")"
+    if calibration.expired(reading.utc_ns):
+        return f"calibration expired {calibration.valid_until}{raw}"
+    return f"calibrated {calibration.date}{raw}"
 
 
 def brief(reading: Reading[Any]) -> str:
@@ -51,4 +64,4 @@ def style(reading: Reading[Any]) -> str:
     return {
         hal.LimitStatus.OUTSIDE_ABSOLUTE: "bold red",
         hal.LimitStatus.OUTSIDE_OPERATIONAL: "yellow",
-    }.get(reading.limit_status, "yellow" if reading.quality is hal.Quality.STALE else "")
+    }.get(reading.limit_status, "yellow" if reading.quality in (hal.Quality.STALE, hal.Quality.UNCERTAIN) else "")

@@ -186,10 +186,15 @@ def set_value(device_text: str, path: str, text: str, *, force: str, as_json: bo
         with forced(device, force):
             owner.write(value, _typed(value, path, text))
         got = owner.read(value)
+    calibration = value.calibration
     if as_json:
-        print_json({path: number(got) if isinstance(got, Enum) else got, "unit": value.unit})
+        corrected = {} if calibration is None else {"raw": calibration.raw(got), "calibration": calibration.record()}
+        print_json({path: number(got) if isinstance(got, Enum) else got, "unit": value.unit, **corrected})
     else:
         print(f"{path} {number(got)} {value.unit}".rstrip())
+        if calibration is not None:
+            told = f"{number(calibration.raw(got))} {value.unit}".rstrip()
+            print(f"  calibrated: the device is set to {told} ({calibration})")
 
 
 def _typed(value: Measured[Any], path: str, text: str) -> Any:

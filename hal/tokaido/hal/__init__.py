@@ -74,6 +74,7 @@ __all__ = [
     "AttenuatorCapability",
     "AuthenticationError",
     "BootMode",
+    "Calibration",
     "Capability",
     "Clock",
     "ClosedError",
@@ -179,6 +180,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from tokaido.hal import aio
+    from tokaido.hal._calibrations import Calibration
     from tokaido.hal._entry_points import DriverEntry
     from tokaido.hal._registry import drivers, emulators, load_driver, role_name, roles_of
     from tokaido.hal.roles._amplifier import AmplifierAlarm, AmplifierCapability, AmplifierMode, OpticalAmplifier
@@ -206,6 +208,7 @@ else:
         __name__,
         {
             "aio": "tokaido.hal.aio",
+            "Calibration": "tokaido.hal._calibrations",
             "DriverEntry": "tokaido.hal._entry_points",
             "drivers": "tokaido.hal._registry",
             "emulators": "tokaido.hal._registry",

@@ -11,7 +11,7 @@ from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, DeviceTimeoutError, NotConnectedError, TokaidoError
 from tokaido.hal._numbers import real
 from tokaido.hal._readings import Reading, Telemetry, reading_of
-from tokaido.hal._values import Answer, Measured, Query, Valued, encode
+from tokaido.hal._values import NONE, Answer, Measured, Query, Valued, encode
 
 if not TYPE_CHECKING:
     from tokaido.hal._records import dataclass
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from enum import Enum
     from types import TracebackType
 
+    from tokaido.hal._calibrations import Calibration
     from tokaido.hal._further_settings import FurtherSetting
     from tokaido.hal.transports._resources import Resource
     from tokaido.hal.transports._trace import TraceRecord
@@ -65,6 +66,10 @@ class Part(Valued):
 
     def _place(self) -> tuple[str, str]:
         return self._device.name, f"{self._path}."
+
+    @property
+    def _calibrated(self) -> Mapping[str, Measured[Any]]:
+        return self._device._calibrated_by_part.get(self._path, NONE)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows; nothing is asked."""
@@ -110,6 +115,10 @@ class Device(Valued):
     def _place(self) -> tuple[str, str]:
         return self.name, ""
 
+    @property
+    def _calibrated(self) -> Mapping[str, Measured[Any]]:
+        return self._calibrated_by_part.get("", NONE)
+
     @classmethod
     def open(
         cls,
@@ -122,6 +131,7 @@ class Device(Valued):
         nonces: Callable[[int], bytes] = urandom,
         trace: Callable[[TraceRecord], None] | None = None,
         on_exit: OnExit = "keep",
+        calibrations: Mapping[str, Calibration] = NONE,
         **resources: str | Resource,
     ) -> Self:
         """Find a driver, connect it to its resources and return it as this role.
@@ -140,11 +150,12 @@ class Device(Valued):
             on_exit: How the `with` block leaves the device, however it ends. "keep": as it is. "safe": it calls
                 `apply_safe_state` once, then closes. If that fails, it is logged, and raised unless the block raised.
                 `close` alone changes nothing in the device.
+            calibrations: By path, what corrects its values: `{"power": hal.Calibration(...)}`.
             resources: By name, for example control="serial:/dev/qkd/TKTX0001?baudrate=115200".
 
         Raises:
-            ConfigurationError: No such driver, another role, resources that it does not take (all mistakes), or another
-                word for `on_exit`.
+            ConfigurationError: No such driver, another role, resources that it does not take (all mistakes), another
+                word for `on_exit`, or calibrations of values that it does not have so.
             WrongDeviceError: Another box answers.
             TransportError: It could not be reached.
         """
@@ -161,11 +172,12 @@ class Device(Valued):
             clock=clock,
             **({} if nonces is urandom or not _takes(kind, "nonces") else {"nonces": nonces}),
         )
-        device._driver, device._on_exit = driver, on_exit
+        device._driver, device._on_exit, device._given = driver, on_exit, calibrations
         try:
             if trace is not None:
                 device.transport.add_sink(trace)
             device._connect(timeout)
+            device._calibrate()
         except BaseException:
             device.close()
             raise
@@ -209,6 +221,27 @@ class Device(Valued):
         """Name of its driver in the registry; of one that was not opened by it, its module and class."""
         return self._driver or f"{type(self).__module__}:{type(self).__qualname__}"
 
+    def _calibrate(self) -> None:
+        """Go by the calibrations that hold now.
+
+        Raises:
+            ConfigurationError: They do not fit.
+        """
+        wanted = self._calibrations_in_force()
+        if wanted != self.calibrations:
+            from tokaido.hal._calibrations import calibrate  # noqa: PLC0415 - for who has some
+
+            calibrate(self, wanted)
+            self.calibrations = wanted
+
+    def _calibrations_in_force(self) -> Mapping[str, Calibration]:
+        return self._given
+
+    calibrations: Mapping[str, Calibration] = NONE
+    """What corrects its values, by path."""
+    _given: Mapping[str, Calibration] = NONE
+    _calibrated_by_part: Mapping[str, Mapping[str, Measured[Any]]] = NONE
+    """The values of each part that has a calibrated one, by its path; empty for the device itself."""
     _driver: str = ""
     _on_exit: OnExit = "keep"
 
@@ -227,7 +260,7 @@ class Device(Valued):
         return [
             path + name
             for owner, path, _ in self._owners()
-            for name, value in owner._declared().items()
+            for name, value in owner.own_values().items()
             if not value.unsupported
         ]
 
@@ -239,7 +272,7 @@ class Device(Valued):
         """
         prefix, dot, name = path.rpartition(".")
         for owner, of_owner, _ in self._owners():
-            value = owner._declared().get(name) if of_owner == prefix + dot else None
+            value = owner.own_values().get(name) if of_owner == prefix + dot else None
             if value is not None and not value.unsupported:
                 return owner, value
         raise self.no_such_value(path)
@@ -266,7 +299,7 @@ class Device(Valued):
         utc_ns = self._clock.utc_ns()
         readings: dict[str, Reading[Any]] = {}
         for owner, path, prefix in self._owners():
-            for name, value in owner._declared().items():
+            for name, value in owner.own_values().items():
                 if not value.unsupported:
                     readings[path + name] = reading_of(value, answers.get(f"{prefix}{value.command}"), utc_ns)
         return Telemetry(readings)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GREEN, AMBER, RED, PLAIN = "rgba(46,160,67,.25)", "rgba(210,153,34,.35)", "rgba(248,81,73,.35)", ""
 """Backgrounds that let the page's own text colour show, whichever it is."""
-QUALITIES: Final = {Quality.GOOD: GREEN, Quality.STALE: AMBER, Quality.BAD: RED}
+QUALITIES: Final = {Quality.GOOD: GREEN, Quality.UNCERTAIN: AMBER, Quality.STALE: AMBER, Quality.BAD: RED}
 LIMITS: Final = {LimitStatus.OUTSIDE_OPERATIONAL: AMBER, LimitStatus.OUTSIDE_ABSOLUTE: RED}
 DECLARED: Final = ("value", "kind", "unit", "takes", "operational", "absolute", "meaning")
 
@@ -29,8 +29,11 @@ Cell = str | tuple[str, str]
 
 def of_telemetry(telemetry: Telemetry) -> str:
     """Return readings with their units, limits and qualities."""
-    heads = ("value", "reading", "unit", "operational", "absolute", "quality", "age in s")
-    return _table("", heads, (_reading(path, reading) for path, reading in telemetry.items()))
+    heads = ["value", "reading", "unit", "operational", "absolute", "quality", "age in s"]
+    if not any(reading.calibration for reading in telemetry.values()):
+        return _table("", heads, (_reading(path, reading) for path, reading in telemetry.items()))
+    rows = ((*_reading(path, reading), *_correction(reading)) for path, reading in telemetry.items())
+    return _table("", [*heads, "raw", "calibration"], rows)
 
 
 def of_device(device: Device) -> str:
@@ -61,7 +64,7 @@ def of_station(station: Station) -> str:
 
 
 def _declared(owner: Valued, path: str) -> Iterable[Sequence[Cell]]:
-    return (_declaration(path + name, value) for name, value in owner.values().items() if not value.unsupported)
+    return (_declaration(path + name, value) for name, value in owner.own_values().items() if not value.unsupported)
 
 
 def _declaration(path: str, value: Measured[Any]) -> Sequence[Cell]:
@@ -72,7 +75,7 @@ def _declaration(path: str, value: Measured[Any]) -> Sequence[Cell]:
         range_of(value) if value.writable else "",
         span(value.operational),
         span(value.absolute),
-        value.meaning,
+        value.meaning if value.calibration is None else f"{value.meaning} Calibrated: {value.calibration}.",
     )
 
 
@@ -87,6 +90,13 @@ def _reading(path: str, reading: Reading[Any]) -> Sequence[Cell]:
         (reading.quality.value, QUALITIES[reading.quality]),
         "" if bad else f"{reading.age_s:.3g}",
     )
+
+
+def _correction(reading: Reading[Any]) -> Sequence[Cell]:
+    """Return what the device told, and what corrected it; two empty cells if nothing did."""
+    if reading.calibration is None:
+        return "", ""
+    return "" if reading.raw is None else shown(reading.raw), str(reading.calibration)
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:

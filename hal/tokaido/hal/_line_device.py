@@ -14,6 +14,7 @@ from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._device import Device, Identity
 from tokaido.hal._errors import (
     ClosedError,
+    ConfigurationError,
     DeviceError,
     OutcomeUnknownError,
     ProtocolError,
@@ -31,6 +32,7 @@ from tokaido.hal.transports._opening import open_transport
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tokaido.hal._calibrations import Calibration
     from tokaido.hal._values import Measured
     from tokaido.hal.transports._codec import Codec
     from tokaido.hal.transports._resources import Resource
@@ -155,6 +157,24 @@ class LineDevice(Device, ABC):
             )
         self._learn(found)
         self._seen = found
+        self._calibrate()  # a device server that was restarted may have other tables
+
+    def _calibrate(self) -> None:
+        before = self.calibrations
+        super()._calibrate()
+        if self.calibrations is not before:
+            self._kept.clear()  # they decode as it was before
+
+    def _calibrations_in_force(self) -> Mapping[str, Calibration]:
+        told = self._control.calibrations
+        if not told:
+            return self._given
+        if twice := sorted(told.keys() & self._given.keys()):
+            raise ConfigurationError(
+                f"{', '.join(twice)} of {self.name} is calibrated by the device server already",
+                remedy="Take its calibration out of what opens the device here",
+            )
+        return {**told, **self._given}
 
     @property
     def _named(self) -> Callable[[str], Identity]:

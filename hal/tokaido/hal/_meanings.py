@@ -23,6 +23,8 @@ def description(value: Measured[Any]) -> str:
     takes = range_of(value)
     lines = [f"{kind}: {value.kind.__name__}{unit}{f', {takes}' if takes else ''}."]
     lines += [f"{name} limits: {span(limits)} {value.unit}".rstrip() + "." for name, limits in _limits(value) if limits]
+    if value.calibration is not None:
+        lines.append(f"Calibrated: {value.calibration}.")
     if value.states:
         order = list(type(next(iter(value.states))))
         lines.append(f"Can be set in {', '.join(str(s.value) for s in sorted(value.states, key=order.index))}.")

@@ -15,6 +15,7 @@ if not TYPE_CHECKING:
 if TYPE_CHECKING:
     from dataclasses import dataclass
 
+    from tokaido.hal._calibrations import Calibration
     from tokaido.hal._values import Answer, Measured
 
 T = TypeVar("T")
@@ -28,6 +29,8 @@ class Quality(Enum):
 
     GOOD = "good"
     """Measured just now."""
+    UNCERTAIN = "uncertain"
+    """Measured just now, and corrected by a calibration that has expired."""
     STALE = "stale"
     """Measured, but longer ago than the value's `stale_after_s`."""
     BAD = "bad"
@@ -49,7 +52,7 @@ class Reading(Generic[T]):
     """One value as a device gave it."""
 
     value: T | None
-    """The value, or None where the quality is BAD."""
+    """The value, or None where the quality is BAD. Corrected, where there is a calibration."""
     unit: str
     """Unit of measure; empty for a pure number, a word or a flag."""
     utc_ns: int
@@ -65,6 +68,10 @@ class Reading(Generic[T]):
     """Why there is no value."""
     block: tuple[str, int] | None = None
     """Session and number of the key block that it is a figure of, for figures of blocks of units that tell."""
+    raw: T | None = None
+    """The value as the device told it, where it was corrected."""
+    calibration: Calibration | None = None
+    """What it was corrected by; None: by nothing."""
 
     @property
     def limit_status(self) -> LimitStatus:
@@ -91,6 +98,7 @@ class Reading(Generic[T]):
             "absolute": self.absolute,
             **({"error": self.error} if self.error else {}),
             **({"session": self.block[0], "block": self.block[1]} if self.block else {}),
+            **({"raw": self.raw, "calibration": self.calibration.record()} if self.calibration else {}),
         }
 
 
@@ -145,7 +153,9 @@ def older(answer: Answer | TokaidoError, by_s: float) -> Answer | TokaidoError:
 
 def reading_of(value: Measured[Any], answer: Answer | TokaidoError | None, utc_ns: int) -> Reading[Any]:
     """Return what a device answered as a reading of that value; of quality BAD, with the reason, if it is none."""
+    calibration = value.calibration
     got: Any = None
+    raw: Any = None
     age_s = 0.0
     reason = ""
     if answer is None:
@@ -156,9 +166,14 @@ def reading_of(value: Measured[Any], answer: Answer | TokaidoError | None, utc_n
         try:
             if answer.age_s:
                 age_s = _believed(answer.age_s)
+            if calibration is not None:
+                raw = value.raw(answer.text)
             got = value.decode(answer.text)
         except TokaidoError as error:
             reason = str(error)
     quality = Quality.BAD if reason else Quality.STALE if age_s > value.stale_after_s else Quality.GOOD
+    if calibration is not None and quality is Quality.GOOD and calibration.expired(utc_ns):
+        quality = Quality.UNCERTAIN
     at_ns = utc_ns - round(age_s * 1e9) if age_s else utc_ns
-    return Reading(got, value.unit, at_ns, age_s, quality, value.operational, value.absolute, reason)
+    limits = value.operational, value.absolute
+    return Reading(got, value.unit, at_ns, age_s, quality, *limits, reason, None, raw, calibration)

@@ -271,7 +271,7 @@ class UnitDriver(Unit, LineDevice, ABC):
         declared = {
             f"{prefix}{value.command}": (path + name, value)
             for owner, path, prefix in self._owners()
-            for name, value in owner._declared().items()
+            for name, value in owner.own_values().items()
             if value.command
         }
         return self._keys().telemetry_stream(interval, timeout, declared)

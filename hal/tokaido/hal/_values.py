@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Set
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Never, Self, TypeVar, cast, overload
 
 from tokaido.hal._change_log import LoggedChange
@@ -31,6 +32,8 @@ if not TYPE_CHECKING:
 if TYPE_CHECKING:
     from dataclasses import dataclass
 
+    from tokaido.hal._calibrations import Calibration
+
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 E = TypeVar("E", bound=Enum)
@@ -42,6 +45,7 @@ it; a `source` switches light on and off by itself."""
 
 DEFAULT_STALE_AFTER_S: Final = 60.0
 NO_YES: Final = ("0", "1")
+NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 ORDINARY: Final = NO_VALUE[0]
 """A number nearer to 0 than this is itself, whatever its device."""
 LARGEST_WHOLE: Final = (1 << 63) - 1
@@ -92,6 +96,8 @@ class Measured(_Looks, Generic[T]):
     """
 
     writable = False
+    calibration: Calibration | None = None
+    """What corrects it, in the declarations of a device that was opened with calibrations."""
 
     def __init__(
         self,
@@ -170,6 +176,18 @@ class Measured(_Looks, Generic[T]):
             ProtocolError: The text is not of this kind, or not a finite number.
         """
         return decode(self.kind, text, self.name, self.words)
+
+    def uncalibrated(self) -> Measured[T]:
+        """Its declaration in the device's own scale: this one, where nothing corrects it."""
+        return self
+
+    def raw(self, text: str) -> T:
+        """Return the value as the device tells it, whatever its calibration.
+
+        Raises:
+            ProtocolError: As `decode`.
+        """
+        return self.decode(text)
 
     def encode(self, value: T) -> str:
         """Return the text by which `value` is sent to this device."""
@@ -307,6 +325,8 @@ class Valued(ABC):
     _last_known: dict[str, Any]
     """Every setting as it was when this object last read or set it, by name."""
     _values_by_name: ClassVar[Mapping[str, Measured[Any]]]  # of this very class, as soon as somebody asked
+    own_scale: ClassVar[frozenset[str]] = frozenset()
+    """Values that cannot be calibrated, since a method takes or sets them as the device has them."""
 
     if not TYPE_CHECKING:  # the checkers refuse a misspelt set by themselves; a notebook learns it here
 
@@ -353,6 +373,15 @@ class Valued(ABC):
             cls._values_by_name = known = found
         return known
 
+    @property
+    def _calibrated(self) -> Mapping[str, Measured[Any]]:
+        """All values by name, those that have a calibration with it; empty where none has."""
+        return NONE
+
+    def own_values(self) -> Mapping[str, Measured[Any]]:
+        """Return the values of this very object by name: as declared, or as they are calibrated."""
+        return self._calibrated or self._declared()
+
     @classmethod
     def queries(cls) -> dict[str, Query[Any]]:
         """Return the declared states and flags by name: what `ask` takes."""
@@ -384,7 +413,19 @@ class Valued(ABC):
             RefusedError: The device refused it; a StateError says which states allow it.
             OutcomeUnknownError: The reply was lost; read the value.
         """
-        own = self._own(value)
+        self._set(self._own(value), to)
+
+    def write_uncalibrated(self, value: Setting[T], to: T) -> None:
+        """Set one value in the device's own scale, whatever its calibration: for safe states.
+
+        Raises:
+            TokaidoError: As `write`.
+        """
+        self._set(self._own(value).uncalibrated(), to)
+        if self._calibrated:
+            self._last_known.pop(value.name, None)  # it is in the other scale
+
+    def _set(self, own: Measured[T], to: T) -> None:
         if not isinstance(own, Setting):
             raise UnsupportedError(f"{own.name} is read-only on this device")
         command = own.check_present()
@@ -424,7 +465,7 @@ class Valued(ABC):
         own = getattr(type(self), value.name, None)
         if not isinstance(own, Measured):
             raise UnsupportedError(f"{type(self).__name__} has no value {value.name}")
-        return own
+        return self._calibrated.get(own.name, own)
 
 
 @overload

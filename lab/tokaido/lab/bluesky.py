@@ -28,8 +28,8 @@ __all__ = ["DeviceReader", "DeviceStatus", "MovableValue"]
 DTYPES: Final[Mapping[type, Dtype]] = {float: "number", int: "integer", bool: "boolean"}
 EARLIER: Final = "earlier"
 """Of a reading: right, and measured before it was asked for."""
-QUALITIES: Final = (Quality.GOOD.value, EARLIER, Quality.STALE.value, Quality.BAD.value)
-SEVERITIES: Final = {Quality.GOOD.value: 0, EARLIER: 0, Quality.STALE.value: 1, Quality.BAD.value: -1}
+QUALITIES: Final = (Quality.GOOD.value, EARLIER, Quality.UNCERTAIN.value, Quality.STALE.value, Quality.BAD.value)
+SEVERITIES: Final[Mapping[str, int]] = dict(zip(QUALITIES, (0, 0, 1, 1, -1), strict=True))
 """As Bluesky counts them: below 0 where there is no value."""
 
 
@@ -93,6 +93,7 @@ class DeviceReader:
     - "good": measured for this event;
     - "earlier": right, and measured before: a figure of the last block, a dark count of the last alignment, a reading
       that a device server shared;
+    - "uncertain": corrected by a calibration that has expired;
     - "stale": older than the value's declaration allows;
     - "bad": there is no value. A number is NaN then, anything else None.
 
@@ -320,6 +321,8 @@ def _data_key(device: Device, path: str, value: Measured[Any] | Query[Any]) -> D
         key["units"] = value.unit
         if limits := _limits(value):
             key["limits"] = limits
+        if value.calibration is not None:
+            key["source"] += f" (calibrated: {value.calibration})"
     return key
 
 

@@ -184,7 +184,7 @@ class OpenedInstrument(DeviceInstrument):
 
 def _value_parameters(parent: InstrumentBase, owner: Valued, path: str) -> Iterator[tuple[str, Parameter]]:
     """Add a parameter for every value that the device or part has; give each with its path."""
-    for name, value in owner.values().items():
+    for name, value in owner.own_values().items():
         if value.unsupported:
             continue
         yield (
@@ -197,6 +197,7 @@ def _value_parameters(parent: InstrumentBase, owner: Valued, path: str) -> Itera
                 set_cmd=partial(_set, owner, value) if isinstance(value, Setting) else False,
                 vals=_validator(value),
                 snapshot_get=False,
+                **({} if value.calibration is None else {"metadata": {"calibration": value.calibration.record()}}),
             ),
         )
 

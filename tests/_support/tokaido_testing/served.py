@@ -31,11 +31,13 @@ def create_keys(folder: Path) -> None:
         hal.create_curve_keys(folder, name)
 
 
-def server_of(station: hal.Station, folder: Path, *, fresh_s: float = 0.1) -> DeviceServer:
+def server_of(
+    station: hal.Station, folder: Path, *, fresh_s: float = 0.1, endpoint: str = "tcp://127.0.0.1:0"
+) -> DeviceServer:
     """Return a server of a station, with the keys in a folder."""
     return DeviceServer(
         station,
-        endpoint="tcp://127.0.0.1:0",
+        endpoint=endpoint,
         server_key_file=folder / "server.key_secret",
         clients={name: Listed(folder / f"{name}.key", role) for name, role in CLIENTS.items()},
         lease_file=folder / "leases.sqlite",

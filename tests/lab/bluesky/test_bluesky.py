@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import importlib.util
 import math
 import threading
@@ -225,3 +226,17 @@ def test_the_example_prints_a_table(table: Table, engine: Any, capsys: pytest.Ca
     shown = capsys.readouterr().out
     assert shown.count("good") == 11
     assert "20.000" in shown
+
+
+def test_an_expired_calibration_makes_a_reading_uncertain_and_stands_in_the_source(table: Table) -> None:
+    day = datetime.date(2025, 1, 2)
+    table.pm.close()
+    offset = hal.Calibration("dBm", day, "bench", offset=20.0, valid_until=day)
+    control = table.pm_end.resources["control"]
+    with hal.PowerMeter.open("thorlabs.pm100", name="pm", control=control, calibrations={"power": offset}) as pm:
+        reader = DeviceReader(pm, ["power"])
+        read: Any = reader.read()
+        source = reader.describe()["pm_power"]["source"]
+    assert read["pm_power"]["value"] == pytest.approx(POWER_DBM + 20, abs=0.01)
+    assert (read["pm_power_quality"]["value"], read["pm_power"]["alarm_severity"]) == ("uncertain", 1)
+    assert source == "tokaido:pm#power (calibrated: offset +20 dBm, 2025-01-02, bench, valid until 2025-01-02)"

@@ -302,3 +302,21 @@ def test_a_port_that_is_taken_is_an_error_and_no_other_is_used(station: hal.Stat
     first = PvServer(station, insecure_pvaccess=True, port=0, search_port=0)
     with first, pytest.raises(hal.NotConnectedError, match="taken"):
         PvServer(station, insecure_pvaccess=True, port=int(first.endpoint.split(":")[1]), search_port=0).start()
+
+
+def test_a_calibrated_value_is_published_as_it_is_so_and_one_that_expired_is_minor(table: Table) -> None:
+    corrected = '[devices.{}.calibrations.{}]\nunit = "{}"\noffset = {}\ndate = 2025-01-02\nsource = "bench"\n{}'
+    devices = {
+        "voa": ("keysight.attenuator", table.voa_end.resources["control"]),
+        "pm": ("thorlabs.pm100", table.pm_end.resources["control"]),
+    }
+    more = corrected.format("voa", "attenuation", "dB", 1.5, "")
+    more += corrected.format("pm", "power", "dBm", 20, "valid_until = 2025-02-03\n")
+    with station_of(devices, more) as station:
+        station.on_exit = "keep"
+        with served(station) as client:
+            attenuation, power = got(client, "lab:voa:attenuation"), got(client, "lab:pm:power")
+    assert (float(attenuation), attenuation.severity) == (1.5, NO_ALARM)
+    assert (attenuation.raw.control.limitLow, attenuation.raw.control.limitHigh) == (1.5, 41.5)
+    assert power == pytest.approx(POWER_DBM + 20, abs=0.01)
+    assert (power.severity, power.raw.alarm.message) == (MINOR, "uncertain: its calibration has expired")

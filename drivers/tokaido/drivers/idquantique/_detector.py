@@ -76,7 +76,7 @@ class Detector(hal.SinglePhotonDetector, LineDevice):
             TokaidoError: The bias could not be taken away. It was told to stop all the same.
         """
         try:
-            self.bias = 0.0
+            self.write_uncalibrated(type(self).bias, 0.0)
         finally:
             self.enabled = False
 

@@ -88,6 +88,8 @@ def of_block(reading: Reading[Any], block: tuple[str, int]) -> Reading[Any]:
         reading.absolute,
         reading.error,
         block,
+        reading.raw,
+        reading.calibration,
     )
 
 

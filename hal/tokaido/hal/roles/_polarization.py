@@ -40,6 +40,8 @@ class PolarizationCapability(Enum):
 class Retarder(Part, ABC):
     """One paddle or squeezer."""
 
+    own_scale = frozenset({"position"})
+
     position: Measured[float] = measured(float, unit="deg")
     """Measure where it stands: the angle of a paddle, or the retardance of a squeezer."""
 

@@ -34,6 +34,8 @@ class PowerMeter(Device, ABC):
     Powers are levels in dBm; `tokaido.hal.units_of_measure` has `to_watts` and `to_dbm`.
     """
 
+    own_scale = frozenset({"range_limit"})
+
     power: Measured[float] = measured(float, unit="dBm")
     """Measure the power of the light that enters; no data in the dark, where a meter reads 0 W or less."""
 

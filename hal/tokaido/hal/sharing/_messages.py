@@ -103,6 +103,8 @@ class ServedDevice(msgspec.Struct, omit_defaults=True):
     timeout: float = 1.0
     why_not: str = ""
     """Why it cannot be served; empty where it can."""
+    calibrations: dict[str, dict[str, Any]] = {}
+    """By the path of a value, what corrects it, which its clients do: the records of `Calibration`."""
 
 
 class ServedInterlock(msgspec.Struct):

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
-from tokaido.hal._errors import ClosedError, DeviceError, LeaseLostError, ProtocolError, TokaidoError
+from tokaido.hal._errors import (
+    ClosedError,
+    ConfigurationError,
+    DeviceError,
+    LeaseLostError,
+    ProtocolError,
+    TokaidoError,
+)
 from tokaido.hal._numbers import real
 from tokaido.hal.transports._codec import NOT_MINE, Codec, NotMine, Request, T, is_reusable
 from tokaido.hal.transports._kinds import Option, TransportKind, is_port
@@ -24,6 +31,7 @@ from tokaido.hal.transports._zmq import ZmqTransport
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokaido.hal._calibrations import Calibration
     from tokaido.hal.sharing._messages import AnyAsk, Reply
 
 HOLD_S: Final = 30.0
@@ -135,6 +143,26 @@ class ServedTransport(TextTransport):
         self._server.greet(deadline)
         self._generation = 0
         self._last_line = self._told(self._server.ask(_lines(self._name, 0, 0.0), "hello", deadline)).last
+        self.calibrations = self._told_calibrations(deadline)
+
+    def _told_calibrations(self, deadline: Deadline) -> dict[str, Calibration]:
+        """Ask what corrects the device's values; the server hands on its texts as they are.
+
+        Raises:
+            ProtocolError: What the server says of it is none.
+        """
+        from tokaido.hal.sharing._messages import Describe  # noqa: PLC0415 - by those who use it
+
+        told = self._told(self._server.ask(Describe(), "describe", deadline)).devices
+        records = next((device.calibrations for device in told if device.name == self._name), {})
+        if not records:
+            return {}
+        from tokaido.hal._calibrations import recorded  # noqa: PLC0415 - for who has some
+
+        try:
+            return {path: recorded(record) for path, record in records.items()}
+        except ConfigurationError as error:
+            raise ProtocolError(f"the server tells of a calibration that is wrong: {error.what[:400]}") from None
 
     def _disconnect(self) -> None:
         if self._closed:

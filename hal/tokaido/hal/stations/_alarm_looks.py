@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NOT_ANSWERING: Final = "NOT_ANSWERING"
 """Code of the alarm that a device cannot be asked for its own."""
+CALIBRATION_EXPIRED: Final = "CALIBRATION_EXPIRED"
+"""Code of the alarm that a calibration has expired; the path of the value stands behind it, after a colon."""
 CHANGES_LOST: Final = "CHANGES_LOST"
 """Code of the note that changes of alarms are missing. It is never cleared."""
 LONGEST_TEXT: Final = 500
@@ -39,9 +41,10 @@ class StationAlarm:
     device: str
     """Name of the device in the station; empty for what concerns none."""
     code: str
-    """As the device calls it. The station's own are NOT_ANSWERING and CHANGES_LOST."""
+    """As the device calls it. The station's own are NOT_ANSWERING, CHANGES_LOST and CALIBRATION_EXPIRED:PATH."""
     severity: Severity
-    """As the device says. Amplifiers say none: theirs are MAJOR, as NOT_ANSWERING is; CHANGES_LOST is a WARNING."""
+    """As the device says. Amplifiers say none: theirs are MAJOR, as NOT_ANSWERING is; the station's others are
+    WARNINGs."""
     raised: bool
     """Whether it was raised; if not, it was cleared."""
     utc_ns: int
@@ -116,9 +119,18 @@ class DeviceLooks:
             yield from self._of_unit(device)
         elif isinstance(device, OpticalAmplifier):
             found = {alarm.name: (Severity.MAJOR, alarm.value, 0.0) for alarm in device.alarms()}
-            yield from self._compared(found)
+            yield from self._compared(found | self._expired(device))
         else:  # its role tells of no alarms: it answers, or it does not
             device.identity()
+            yield from self._compared(self._expired(device))
+
+    def _expired(self, device: Device) -> dict[str, tuple[Severity, str, float]]:
+        now_ns = self._clock.utc_ns()
+        return {
+            f"{CALIBRATION_EXPIRED}:{path}": (Severity.WARNING, f"{path} is corrected by {calibration}", 0.0)
+            for path, calibration in device.calibrations.items()
+            if calibration.expired(now_ns)
+        }
 
     def _of_unit(self, unit: Unit) -> Iterator[StationAlarm]:
         if unit is not self._device:
@@ -134,7 +146,8 @@ class DeviceLooks:
             self._lost += lost
             text = f"{lost} change{'s' if lost > 1 else ''} of alarms came and went unheard"
             yield self._event(CHANGES_LOST, Severity.WARNING, raised=True, text=text)
-        yield from self._compared({alarm.code: (alarm.severity, "", alarm.age_s) for alarm in unit.alarms()})
+        active = {alarm.code: (alarm.severity, "", alarm.age_s) for alarm in unit.alarms()}
+        yield from self._compared(active | self._expired(unit))
 
     def _compared(self, found: dict[str, tuple[Severity, str, float]]) -> Iterator[StationAlarm]:
         found = {_plain(code, LONGEST_CODE): of for code, of in found.items()}

@@ -16,6 +16,7 @@ from tokaido.hal.roles._units import Receiver
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tokaido.hal._calibrations import Calibration
     from tokaido.hal._device import Device
     from tokaido.hal.transports._resources import Resource
 
@@ -38,6 +39,8 @@ class DeviceEntry:
     """Deadline of one exchange, in s."""
     emulator: Mapping[str, Any] = field(default_factory=dict)
     """The table `emulator`, for the emulator of this station."""
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    """The tables `calibrations.PATH`, by the path of the value that each corrects."""
 
 
 @dataclass(frozen=True, slots=True)

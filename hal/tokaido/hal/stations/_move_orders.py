@@ -177,7 +177,7 @@ class Orders:
 
     def _light_since(self, deadline: Deadline) -> bool:
         reading = self.receiver.telemetry()[Receiver.clock_power]
-        return reading.quality is Quality.GOOD and reading.age_s <= deadline.elapsed_s
+        return reading.quality in (Quality.GOOD, Quality.UNCERTAIN) and reading.age_s <= deadline.elapsed_s
 
     def wait_for_states(self, states: frozenset[UnitState], timeout: float) -> None:
         """Wait until both units are in one of `states`.

@@ -36,6 +36,8 @@ class Station:
 
     A station file has a table `station` (`name`, and `on_exit` = "safe" or "keep") and a table `devices.NAME` for each
     device (`driver`, `control`, `keys`, `serial_number`, `timeout`). Files named in resources are taken relative to it.
+    A table `devices.NAME.calibrations.VALUE` (`unit`, `offset` or `points`, `outside`, `date`, `source`, `valid_until`)
+    corrects a value of a device, for all who use it by this station.
     A table `interlocks.NAME` (`switch`, `classical_inputs`, `single_photon_outputs`) keeps classical light from a
     receiver that is not shuttered: the switch joins none to it, and it does not open onto what is joined. A table
     `links.NAME` (`transmitter`, `receiver`, `lease_file`, and a table `paths.PATH` with a list of [input, output] for
@@ -266,6 +268,7 @@ class Station:
             nonces=self._nonces,
             trace=self.trace,
             on_exit="keep",  # the station applies the safe states
+            calibrations=entry.calibrations,
             **entry.resources,
         )
         try:

@@ -16,6 +16,7 @@ from tokaido.hal.transports._resources import Resource
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tokaido.hal._calibrations import Calibration
     from tokaido.hal.stations._alarm_hooks import AlarmHook
 
 
@@ -89,7 +90,7 @@ class StationReader:
 
     def _device(self, name: str, table: dict[str, Any]) -> DeviceEntry:
         path = ("devices", name)
-        plain = ("driver", "serial_number", "timeout", "emulator")
+        plain = ("driver", "serial_number", "timeout", "emulator", "calibrations")
         driver = self.mistakes.text(path, table, "driver", "")
         known = [entry.name for entry in drivers()]
         if "driver" not in table:
@@ -125,7 +126,14 @@ class StationReader:
             serial_number=self.mistakes.text(path, table, "serial_number", ""),
             timeout=float(timeout),
             emulator=self.mistakes.table(path, table, "emulator"),
+            calibrations=self._calibrations(path, table, driver) if "calibrations" in table else {},
         )
+
+    def _calibrations(self, path: tuple[str, ...], table: dict[str, Any], driver: str) -> dict[str, Calibration]:
+        from tokaido.hal.stations._calibration_file import read_calibrations  # noqa: PLC0415 - for files that have some
+
+        tables = self.mistakes.table(path, table, "calibrations")
+        return read_calibrations((*path, "calibrations"), tables, self._kinds.get(driver), self.mistakes)
 
     def _resource_names(self, driver: str) -> dict[str, bool] | None:
         try:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tokaido.hal.transports._transport import INFO, Transport, log
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokaido.hal._calibrations import Calibration
     from tokaido.hal.transports._codec import Codec
 
 
@@ -16,6 +20,8 @@ class TextTransport(Transport[bytes], ABC):
 
     codec: Codec
     """Makes requests of texts, and takes what comes unasked."""
+    calibrations: Mapping[str, Calibration] = MappingProxyType({})
+    """By path, what corrects the device's values, as who has its port says. None is known at the port itself."""
 
     def query(self, text: str, timeout: float | None = None) -> str:
         """Ask `text` and return the reply as text. It is logged.

@@ -142,6 +142,8 @@ def _alarm(reading: Reading[Any]) -> tuple[int, int, str]:
         return MINOR, RECORD, reading.limit_status.value
     if reading.quality is Quality.STALE:
         return MINOR, RECORD, f"stale: {reading.age_s:.0f} s old"
+    if reading.quality is Quality.UNCERTAIN:
+        return MINOR, RECORD, "uncertain: its calibration has expired"
     return NO_ALARM, 0, ""
 
 

@@ -65,8 +65,10 @@ def log_telemetry(
     """Write the telemetry of the devices of a station to a file, a row for each reading, until it is told to end.
 
     The columns are `utc` (when it was measured), `device`, `value` (its path), `reading`, `unit`, `quality` (good,
-    stale, bad) and `age_s` (how old it was when it came); a bad reading is empty. A device that does not answer costs
-    the others nothing: a row with an empty `value` says that it is `gone`, and one that it is `back`.
+    uncertain, stale, bad) and `age_s` (how old it was when it came); a bad reading is empty. A calibrated value,
+    `power`, has a row `power.raw` besides, with what the device told, and in each file one row `power.calibration`. A
+    device that does not answer costs the others nothing: a row with an empty `value` says that it is `gone`, and one
+    that it is `back`.
 
     It ends after `duration` or `count`, when `stop` is set, or at Ctrl-C. The station stays open, and its devices as
     they are.
@@ -197,7 +199,7 @@ class _Logged:
             with self._opening:
                 device = self._station.device(self.name, hal.Device)
             self._source = Source(device, self._wanted, clock)
-        return self._source.poll()
+        return self._source.poll(len(self._log.rotated))
 
     def _gone(self, clock: hal.Clock, why: str) -> None:
         if self._gone_since_ns is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
@@ -65,19 +66,29 @@ class Source:
             if path not in known:
                 raise device.no_such_value(path)
         self._all = not wanted
+        self._told: dict[str, tuple[int, hal.Calibration]] = {}
+        """By path, the file that the calibration of a value was last written to, and the calibration."""
 
-    def poll(self) -> Iterator[tuple[str, hal.Reading[Any]]]:
+    def poll(self, file: int = 0) -> Iterator[tuple[str, hal.Reading[Any]]]:
         """Ask the device, and yield a reading for each path.
+
+        Behind a calibrated value comes what the device told, as `PATH.raw`. Before the first one in each file, and
+        before one that has another calibration, that comes as `PATH.calibration`.
+
+        Args:
+            file: Number of the file that the readings go to.
 
         Raises:
             TokaidoError: It could not be asked.
         """
-        if self._all:
-            yield from self._device.telemetry().items()
-        elif self._paths:
+        if self._all or self._paths:
             telemetry = self._device.telemetry()
-            for path in self._paths:
-                yield path, telemetry[path]
+            for path in telemetry if self._all else self._paths:
+                reading: hal.Reading[Any] = telemetry[path]
+                if reading.calibration is None:
+                    yield path, reading
+                else:
+                    yield from self._corrected(path, reading, reading.calibration, file)
         for path, query in self._queries.items():
             try:
                 yield path, self._reading(self._device.ask(query))
@@ -90,6 +101,17 @@ class Source:
             if POWERS in self._extra:
                 for port, power in self._switch.port_powers().items():
                     yield f"{POWERS}[{port}]", power
+
+    def _corrected(
+        self, path: str, reading: hal.Reading[Any], calibration: hal.Calibration, file: int
+    ) -> Iterator[tuple[str, hal.Reading[Any]]]:
+        if self._told.get(path) != (file, calibration):
+            self._told[path] = file, calibration
+            yield f"{path}.calibration", self._reading(json.dumps(calibration.record(), ensure_ascii=False))
+        yield path, reading
+        if reading.raw is not None:
+            quality = hal.Quality.STALE if reading.quality is hal.Quality.STALE else hal.Quality.GOOD
+            yield f"{path}.raw", hal.Reading(reading.raw, reading.unit, reading.utc_ns, reading.age_s, quality)
 
     def _reading(self, value: object) -> hal.Reading[Any]:
         return hal.Reading(value, "", self._clock.utc_ns(), 0.0, hal.Quality.GOOD)

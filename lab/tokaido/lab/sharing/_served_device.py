@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -144,6 +145,7 @@ class DeviceInUse:
         self.exchanges = 0
         """How many were made with the device."""
         self._fresh_ns = round(fresh_s * NS_PER_S)
+        self._openings_before = int.from_bytes(os.urandom(6), "big")  # no generation is that of an earlier server
         self._clock = clock
         self._lock = threading.Condition()
         self._jobs: deque[Job] = deque()
@@ -293,11 +295,11 @@ class DeviceInUse:
             transport = self._opened(timeout_s).transport
             request = transport.codec.request(job.text, repeatable=job.repeatable)
             self.exchanges += 1
-            judge.generation = transport.generation
+            judge.generation = self._openings_before + transport.generation
             if not getattr(transport.codec, "correlated", False):
                 request = Request(request.text, request.payload, judge.accepts(request), request.repeatable)
             text = transport.exchange(request, timeout_s)
-            return Reply(text=text, generation=transport.generation), judge.told
+            return Reply(text=text, generation=self._openings_before + transport.generation), judge.told
         except TokaidoError as error:
             return refusal(error, sent=isinstance(error, OutcomeUnknownError)), judge.told
         except ValueError as error:  # the codec cannot say it

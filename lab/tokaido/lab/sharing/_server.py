@@ -281,7 +281,14 @@ class DeviceServer:
 
     def _described(self) -> Reply:
         devices = [
-            ServedDevice(name, entry.driver, entry.serial_number, entry.timeout, self._why_not.get(name, ""))
+            ServedDevice(
+                name,
+                entry.driver,
+                entry.serial_number,
+                entry.timeout,
+                self._why_not.get(name, ""),
+                {path: calibration.record() for path, calibration in entry.calibrations.items()},
+            )
             for name, entry in self._station.devices.items()
         ]
         interlocks = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -59,6 +60,8 @@ class Axis(Protocol):
     """Its own name."""
     unit: str
     device: hal.Device | None
+    calibration: str
+    """JSON text of what corrects it; empty: nothing does."""
 
     def check(self, value: object) -> Any:
         """Return a value as the plain one that it will be set to; raises if it cannot be."""
@@ -79,6 +82,7 @@ class SettingAxis:
     def __init__(self, device: hal.Device, path: str, owner: Valued, setting: Setting[Any]) -> None:
         self.name, self.unit = path, setting.unit
         self.device: hal.Device | None = device
+        self.calibration = "" if setting.calibration is None else json.dumps(setting.calibration.record())
         self._owner, self._setting = owner, setting
 
     def check(self, value: object) -> Any:
@@ -98,6 +102,8 @@ class SettingAxis:
 
 class ConnectionAxis:
     """An input of a switch."""
+
+    calibration = ""
 
     def __init__(self, connection: Connection) -> None:
         self.device: hal.Device | None = connection.switch
@@ -128,6 +134,7 @@ class KnobAxis:
     """Whatever a callable sets."""
 
     device: hal.Device | None = None
+    calibration = ""
 
     def __init__(self, knob: Knob) -> None:
         self.name, self.unit = knob.name, knob.unit

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from tokaido.lab.sweeps._axes import Axis
     from tokaido.lab.sweeps._plan import Plan
-    from tokaido.lab.sweeps._probes import Sampled
+    from tokaido.lab.sweeps._probes import AnyColumn, Sampled
 
 NOT_REACHED = "not reached"
 """Why a point has no value that the sweep did not come to."""
@@ -67,19 +68,20 @@ class Table:
         dims = tuple(plan.axes)
         coordinates: dict[str, Any] = {TIME: (dims, self._utc)}
         for name, axis in plan.axes.items():
-            coordinates[name] = (name, _coordinate(plan.values[name]), _units(axis.unit))
+            coordinates[name] = (name, _coordinate(plan.values[name]), _attributes(axis))
         variables: dict[str, Any] = {}
         for name, column in plan.columns.items():
             values = self._values[name]
             filled = _words(values) if column.words else values.astype(float)
-            variables[name] = (dims, filled, _units(column.unit))
+            variables[name] = (dims, filled, _attributes(column))
             variables[name + REASON] = (dims, _words(self._reasons[name]), {"long_name": f"why {name} has no value"})
         found: xr.Dataset = xarray().Dataset(variables, coordinates, dict(attributes))
         return found
 
 
-def _units(unit: str) -> dict[str, str]:
-    return {"units": unit} if unit else {}
+def _attributes(of: Axis | AnyColumn) -> dict[str, str]:
+    told = {"units": of.unit, "calibration": of.calibration}
+    return {name: text for name, text in told.items() if text}
 
 
 def _words(values: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ values, a `Probe`, or a function that returns a number and names it."""
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """One value at one point, and why there is none."""
+    """One value at one point, and why there is none or what is wrong with it."""
 
     value: float | str | None
     reason: str = ""
@@ -50,8 +51,10 @@ class Sampled:
 class Column:
     """One variable of the data set."""
 
-    def __init__(self, name: str, unit: str, device: hal.Device | None, *, words: bool) -> None:
+    def __init__(self, name: str, unit: str, device: hal.Device | None, *, words: bool, calibration: str = "") -> None:
         self.name, self.unit, self.device = name, unit, device
+        self.calibration = calibration
+        """JSON text of what corrects it; empty: nothing does."""
         self.words = words
         """Whether it holds words; numbers and flags are numbers."""
 
@@ -61,7 +64,8 @@ class ValueColumn(Column):
 
     def __init__(self, device: hal.Device, path: str) -> None:
         _, value = device.find(path)
-        super().__init__(path, value.unit, device, words=value.kind not in (float, int, bool))
+        words = value.kind not in (float, int, bool)
+        super().__init__(path, value.unit, device, words=words, calibration=calibration_text(value))
 
     def sample(self, telemetry: Mapping[hal.Device, hal.Telemetry]) -> Sampled:
         """Take it from what its device told."""
@@ -128,6 +132,11 @@ def columns_of(readable: object) -> list[AnyColumn]:
     )
 
 
+def calibration_text(value: Measured[Any]) -> str:
+    """Return what corrects a value as JSON text; empty if nothing does."""
+    return "" if value.calibration is None else json.dumps(value.calibration.record(), ensure_ascii=False)
+
+
 def telemetry_of(columns: Iterable[AnyColumn]) -> dict[hal.Device, hal.Telemetry]:
     """Ask each device that has a value among the columns once, for all of them.
 
@@ -144,7 +153,8 @@ def of_reading(reading: hal.Reading[Any]) -> Sampled:
         return Sampled(None, f"bad: {reading.error}")
     if reading.quality is hal.Quality.STALE:
         return Sampled(None, f"stale: {reading.age_s:.6g} s old")
-    return Sampled(plain(reading.value))
+    uncertain = reading.quality is hal.Quality.UNCERTAIN
+    return Sampled(plain(reading.value), "uncertain: its calibration has expired" if uncertain else "")
 
 
 def plain(value: Any) -> float | str | None:

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
 from tokaido.hal.driver import real
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tokaido.lab.sweeps._axes import Axis, Swept
     from tokaido.lab.sweeps._plan import Plan
     from tokaido.lab.sweeps._probes import Readable
+
+SETTING: Final = ("value", "unit", "quality", "error", "raw", "calibration")
+"""What is kept of each setting as it was before."""
 
 logger = logging.getLogger("tokaido.lab.sweep")
 
@@ -46,7 +49,8 @@ def sweep(
     The data set has for each variable another one, `qber_reason`, that says why a point has no value: a reading that is
     bad or stale is NaN (or "", where words are read), as is a point that was not reached. Names are those of the
     values, with the device's before them where two share one: `alice.laser_power`. The coordinate `utc` is when a point
-    was read. Units of measure are in the attribute `units` of variables and dimensions.
+    was read. Units of measure are in the attribute `units` of variables and dimensions; what corrected a calibrated one
+    is in `calibration`, as JSON text. A value whose calibration has expired is kept, and its reason says so.
 
     Ctrl-C, a device that fails and a callable that raises end the sweep, and what was done is returned. Attributes of
     the data set: `complete` (1, or 0 if it was ended), `ended` (why), `points`, `points_done`, `utc_start`, `utc_end`,
@@ -157,7 +161,7 @@ def _described(devices: Iterable[hal.Device]) -> dict[str, Any]:
         record = device.snapshot()
         name = device.name if device.name not in found else f"{device.name} ({number})"
         settings = {
-            path: {key: told.get(key) for key in ("value", "unit", "quality", "error") if key in told}
+            path: {key: told.get(key) for key in SETTING if key in told}
             for path, told in record["values"].items()
             if device.find(path)[1].writable
         }
