@@ -15,6 +15,8 @@ BLOCK_BITS: Final = 1_000_000
 PATHS: Final = {"A": {1: 1, 3: 3}, "B": {1: 2, 4: 3}}
 """What the switch joins for each path."""
 SWITCH: Final = "polatis.matrix"
+POLL_S: Final = 0.5
+"""How long a unit is left alone between two looks at its state, in s."""
 STANDBY_S: Final = 180.0
 
 
@@ -123,7 +125,7 @@ class LinkInTest:
             DeviceTimeoutError: It took longer than `timeout` s.
         """
         for unit in self.units:
-            unit.wait_for(*states, timeout=timeout)
+            unit.wait_for(*states, timeout=timeout, poll=POLL_S)
 
     def start(self) -> None:
         """Begin to exchange keys, and wait until both units do."""
