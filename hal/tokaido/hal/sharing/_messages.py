@@ -186,6 +186,16 @@ class Reply(msgspec.Struct, omit_defaults=True):
         return error
 
 
+class Answered(msgspec.Struct):
+    """What a reply says that brings a device's answer: quicker to read than all that a reply may have."""
+
+    ok: bool = True
+    text: str = ""
+    age_s: float = 0.0
+    generation: int = 0
+    exchange: int = 0
+
+
 def refusal(error: TokaidoError, *, sent: bool = False) -> Reply:
     """Return the reply that tells a client of an error."""
     known: Mapping[str, Any] = error.__dict__

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import struct
 import threading
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from tokaido.hal import (
     NS_PER_S,
@@ -37,6 +40,10 @@ MOST_WAITING: Final = 1000
 """Exchanges that wait at one device; a further one is refused."""
 LISTEN_S: Final = 0.02
 """How long the thread listens for lines at a time, while somebody waits for them and nobody asks anything."""
+
+AGE: Final = struct.Struct(">d").pack
+AGE_BYTES: Final = 8
+"""How MessagePack has a number, behind one byte that says so."""
 
 logger = logging.getLogger("tokaido.lab.sharing")
 
@@ -72,10 +79,16 @@ class Verdict:
 
 @dataclass(slots=True)
 class Kept:
-    """A reply that the device gave."""
+    """A reply that the device gave, for everybody who asks the same."""
 
-    reply: Reply
+    head: bytes
+    """The message that tells it, but for its last member, the age."""
     asked_ns: int
+
+
+def _head_of(reply: Reply) -> bytes:
+    told = {"text": reply.text, "generation": reply.generation, "age_s": 0.0}
+    return msgspec.msgpack.encode(told)[:-AGE_BYTES]
 
 
 class Judge:
@@ -185,17 +198,13 @@ class DeviceInUse:
             found = self._sorts[text] = (self.kind.asks(text), self.kind.shares(text))
         return found
 
-    def recent(self, text: str) -> Reply | None:
-        """Return a reply to this text that is fresh enough for everybody, with its age, if there is one."""
-        with self._lock:
-            kept = self._kept.get(text)
-            if kept is None:
-                return None
-            age_ns = self._clock.monotonic_ns() - kept.asked_ns
-            if age_ns > self._fresh_ns:
-                return None
-            reply = kept.reply
-        return Reply(text=reply.text, age_s=age_ns / NS_PER_S, generation=reply.generation)
+    def recent(self, text: str) -> bytes | None:
+        """Return the message that tells a reply to this text, with its age, if one is fresh enough for everybody."""
+        kept = self._kept.get(text)  # whoever may not see it any more has cleared it before
+        if kept is None:
+            return None
+        age_ns = self._clock.monotonic_ns() - kept.asked_ns
+        return kept.head + AGE(age_ns / NS_PER_S) if age_ns <= self._fresh_ns else None
 
     def ask(self, text: str, waiter: Waiter, *, shared: bool) -> bool:
         """Have a question asked, or share the reply with those who ask it now; return whether there is room."""
@@ -276,10 +285,10 @@ class DeviceInUse:
                 del self._shared[job.text]
             if job.changes:
                 self._kept.clear()
-            elif reply.ok:
+            elif reply.ok and self.sort(job.text)[1]:
                 if len(self._kept) >= KEPT_REPLIES:
                     self._kept.clear()
-                self._kept[job.text] = Kept(reply, start_ns)
+                self._kept[job.text] = Kept(_head_of(reply), start_ns)
             waiters = tuple(waiter for waiter in job.waiters if waiter is not told)
         if reply.ok and job.shared:
             reply.age_s = (self._clock.monotonic_ns() - start_ns) / NS_PER_S

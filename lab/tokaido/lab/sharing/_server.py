@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
@@ -114,7 +114,8 @@ class DeviceServer:
             for name, kind in self._kinds.items()
         }
         self._holds = Holds(lease_file, self._devices, clock=clock)
-        self._who: dict[bytes, str] = {}
+        self._clients: dict[bytes, Client] = {}
+        """Who is behind each connection, and what it says of itself."""
         self._encode = msgspec.msgpack.Encoder().encode
         self._closing = False
         self._counter = Counter(endpoint, load_curve_secret(server_key_file), listed)
@@ -176,18 +177,25 @@ class DeviceServer:
     def _live(self) -> None:
         try:
             while not self._closing:
-                for client, address, frames in self._counter.receive():
-                    self._take(client, address, frames)
+                message = self._counter.receive()
+                if message is not None and len(message.frame) >= ID_BYTES:  # else nobody could be answered
+                    self._take(*message)
         finally:
             self._counter.close()
 
-    def _take(self, known: CurveClient, address: bytes, frames: list[bytes]) -> None:
-        if len(frames) != 1 or len(frames[0]) < ID_BYTES:  # nobody could be answered
-            return
-        identifier, body = frames[0][:ID_BYTES], frames[0][ID_BYTES:]
-        client = Client(known.name, Role(next(iter(known.roles))), self._who.get(address, ""))
+    def _take(self, known: CurveClient, address: bytes, frame: bytes) -> None:
+        identifier, body = frame[:ID_BYTES], frame[ID_BYTES:]
+        client = self._clients.get(address)
+        if client is None or client.name != known.name:
+            client = self._remember(address, Client(known.name, Role(next(iter(known.roles)))))
         try:
-            reply = self._answer(client, address, identifier, decode_ask(body))
+            asked = decode_ask(body)
+            if type(asked) is Exchange and asked.query and not asked.fencing_token:  # the most frequent one
+                recent = self._device(asked.device).recent(asked.text)
+                if recent is not None:
+                    self._counter.reply(address, identifier + recent)
+                    return
+            reply = self._answer(client, address, identifier, asked)
         except TokaidoError as error:
             reply = refusal(error)
         except Exception:
@@ -195,6 +203,13 @@ class DeviceServer:
             reply = refusal(TokaidoError("the server failed", remedy="Its log says more"))
         if reply is not None:
             self._counter.reply(address, identifier + self._encode(reply))
+
+    def _remember(self, address: bytes, client: Client) -> Client:
+        """Keep who is behind a connection."""
+        if len(self._clients) >= MOST_CONNECTIONS:
+            self._clients.clear()  # what they say of themselves is for people to read
+        self._clients[address] = client
+        return client
 
     def _answer(self, client: Client, address: bytes, identifier: bytes, asked: AnyAsk) -> Reply | None:
         """Return the reply, or None where it comes later."""
@@ -208,9 +223,7 @@ class DeviceServer:
                 self._device(asked.device).judged(asked.exchange, right=asked.right)
                 return Reply()
             case Hello():
-                if len(self._who) >= MOST_CONNECTIONS:
-                    self._who.clear()  # they are for people to read
-                self._who[address] = asked.who
+                self._remember(address, replace(client, who=asked.who))
                 return Reply(protocol=PROTOCOL, station=self._station.name, name=client.name, role=client.role.value)
             case Describe():
                 return self._described()
@@ -244,7 +257,8 @@ class DeviceServer:
         if asked.query and asks:
             shared = shares and not self._holds.holds(asked.device, client, asked.fencing_token)
             if shared and (recent := device.recent(asked.text)) is not None:
-                return recent
+                self._counter.reply(address, identifier + recent)
+                return None
             room = device.ask(asked.text, self._later(address, identifier, asked.within_s), shared=shared)
         else:
             self._may_command(client, device, asked.text)
