@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from abc import ABC, abstractmethod
 from os import urandom
@@ -25,11 +26,10 @@ from tokaido.hal._numbers import real, whole
 from tokaido.hal._values import Answer, encode, not_negative
 from tokaido.hal._watchdog import WatchdogHolder
 from tokaido.hal.roles._alarms import Alarm, Severity
-from tokaido.hal.roles._unit_values import LinkKey, LinkSelection
+from tokaido.hal.roles._unit_values import LinkKey, LinkSelection, Shutter
 from tokaido.hal.roles._units import Unit
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Iterator, Mapping
 
     from tokaido.hal._device import Identity
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._resources import Resource
 
 V = TypeVar("V")
+
+_STATEMENTS = re.compile(r"[;\r\n]")
 
 
 class UnitDriver(Unit, LineDevice, ABC):
@@ -93,6 +95,30 @@ class UnitDriver(Unit, LineDevice, ABC):
         Raises:
             ProtocolError: It is not such a reply.
         """
+
+    resting_commands: ClassVar[tuple[str, ...]] = ()
+    """How the orders begin after which a receiver does not open its shutter by itself."""
+
+    def opens(self, text: str) -> bool:
+        """Return whether a text may lead to an open shutter: any that this driver does not know to leave it alone."""
+        settings = {
+            f"{prefix}{value.command}"
+            for owner, _, prefix in self._owners()
+            for value in owner._declared().values()
+            if value.writable and value.name != "shutter"
+        }
+        shutter = type(self)._declared().get("shutter")
+        closing = f"{shutter.command} {encode(Shutter.CLOSED)}" if shutter is not None else ""
+        settings |= {self.watchdog_command, f"{self.watchdog_command}:KEEP"}
+        statements = [statement.strip().lstrip(":") for statement in _STATEMENTS.split(text)]
+        return not all(
+            statement == closing
+            or statement.split(maxsplit=1)[0] in settings
+            or statement.split(maxsplit=1)[0].endswith("?")
+            or statement.startswith(self.resting_commands)
+            for statement in statements
+            if statement
+        )
 
     def __init__(
         self,

@@ -50,6 +50,8 @@ class Exchange(Ask, tag="exchange"):
     """An exchange that has not begun by then is not begun at all."""
     fencing_token: Count = 0
     """That of the client's hold; 0: it has none."""
+    force: Told = ""
+    """Why interlocks may be overruled; empty: they may not."""
 
 
 class Verdict(Ask, tag="verdict"):
@@ -105,13 +107,16 @@ class ServedDevice(msgspec.Struct, omit_defaults=True):
     """Why it cannot be served; empty where it can."""
 
 
-class ServedInterlock(msgspec.Struct):
-    """An interlock of the server's station, which its clients enforce."""
+class ServedInterlock(msgspec.Struct, omit_defaults=True):
+    """An interlock of the server's station, of a switch or of an amplifier."""
 
     name: str
-    switch: str
-    classical_inputs: list[int]
-    receivers: dict[int, str]
+    switch: str = ""
+    classical_inputs: list[int] = []
+    receivers: dict[int, str] = {}
+    amplifier: str = ""
+    reached: list[str] = []
+    """Receivers that the amplifier's light may reach."""
 
 
 class HeldDevice(msgspec.Struct):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import ClosedError, DeviceError, LeaseLostError, ProtocolError, TokaidoError
+from tokaido.hal._forcing import why_forced
 from tokaido.hal._numbers import real
 from tokaido.hal.sharing._connection import KEY_FILES, ServerConnection
 from tokaido.hal.transports._codec import NOT_MINE, Codec, NotMine, Request, T
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 HOLD_S: Final = 30.0
 """How long a hold lasts that a transport acquires for a command."""
+LONGEST_REASON: Final = 1000
 SHARE_OF_DEADLINE: Final = 0.9
 """The part of its deadline that a client leaves to the server and the device."""
 LINES_S: Final = 0.5
@@ -181,8 +183,9 @@ class ServedTransport(TextTransport):
         if self._sinks:
             self._record(">", request.payload, confidential=request.confidential)
         within_s = SHARE_OF_DEADLINE * deadline.remaining_s
+        force = "" if request.repeatable else why_forced()[:LONGEST_REASON]
         message = self._make_exchange(
-            self._name, request.payload.decode(), request.repeatable, within_s, self._fencing_token
+            self._name, request.payload.decode(), request.repeatable, within_s, self._fencing_token, force
         )
         try:
             answered = self._server.ask_at_once(message, request.text, deadline)
@@ -202,10 +205,16 @@ class ServedTransport(TextTransport):
         frame = answered.text.encode()
         if self._sinks:
             self._record("<", frame, confidential=request.confidential)
-        if answered.exchange:
-            value = self._judged(request, frame, answered.exchange, deadline)
-        else:
+        right = False
+        try:
             value = self._judge(request, frame)
+            right = True
+        except DeviceError:
+            right = True
+            raise
+        finally:
+            if answered.exchange:
+                self._give_verdict(answered.exchange, deadline, right=right)
         if value is NOT_MINE:
             raise ProtocolError("the server sent the reply to something else", remedy="Report this: it is our fault")
         return value
@@ -220,19 +229,6 @@ class ServedTransport(TextTransport):
         error.transport = f"{self.name}, there {error.transport}" if error.transport else ""
         self._said_no = not isinstance(error, OSError)
         return error
-
-    def _judged(self, request: Request[bytes, T], frame: bytes, exchange: int, deadline: Deadline) -> T | NotMine:
-        """Return what the request makes of a frame, and tell the server, which waits for that."""
-        right = False
-        try:
-            value = self._judge(request, frame)
-            right = True
-        except DeviceError:
-            right = True
-            raise
-        finally:
-            self._give_verdict(exchange, deadline, right=right)
-        return value
 
     def _give_verdict(self, exchange: int, deadline: Deadline, *, right: bool) -> None:
         """Tell the server whether the reply could be read; what it learns nothing of could not."""

@@ -10,14 +10,15 @@ from tokaido.hal._device import Device
 from tokaido.hal._errors import ConfigurationError, LeaseHeldError, TransportError
 from tokaido.hal._line_device import LineDevice
 from tokaido.hal._numbers import real
-from tokaido.hal.sharing._messages import AnyAsk, Describe, HeldDevice, Holders, Reply
-from tokaido.hal.sharing._served import HOLD_S, ServedTransport, ServerConnection
-from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry
+from tokaido.hal.sharing._connection import ServerConnection
+from tokaido.hal.sharing._messages import AnyAsk, Describe, HeldDevice, Holders, Reply, ServedInterlock
+from tokaido.hal.sharing._served import HOLD_S, ServedTransport
+from tokaido.hal.stations._entries import AmplifierInterlockEntry, AnyInterlockEntry, DeviceEntry, InterlockEntry
 from tokaido.hal.stations._station import Station
 from tokaido.hal.transports._resources import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Container, Generator, Iterator, Mapping
 
 TIMEOUT_S = 2.0
 """Deadline of a request to the server that concerns no device, in s."""
@@ -26,7 +27,8 @@ TIMEOUT_S = 2.0
 class RemoteStation(Station):
     """The devices of a device server, by the same roles as at their ports; `Station.connect` returns one.
 
-    Its interlocks are those of the server's station, and are enforced here. Leaving it changes nothing in the devices,
+    Its interlocks are those of the server's station. The server enforces them; they are asked here first, so that an
+    order of several commands is refused before any. Leaving it changes nothing in the devices,
     but for those that it holds: they are released.
     """
 
@@ -53,10 +55,7 @@ class RemoteStation(Station):
             }
             if unknown := set(keys or {}) - set(entries):
                 raise ConfigurationError(f"the server has no device {', '.join(sorted(unknown))}")
-            interlocks = [
-                InterlockEntry(one.name, one.switch, frozenset(one.classical_inputs), one.receivers)
-                for one in told.interlocks
-            ]
+            interlocks = [interlock for one in told.interlocks for interlock in _interlock_of(one, entries)]
         except BaseException:
             self._server.close()
             raise
@@ -159,6 +158,15 @@ def _release(device: Device) -> None:
 
 def _served(server: Resource, device: str) -> Resource:
     return Resource("served", server.address, {**server.options, "device": device})
+
+
+def _interlock_of(told: ServedInterlock, devices: Container[str]) -> list[AnyInterlockEntry]:
+    """Return the interlock, to be asked here too; not one whose devices only the server can ask."""
+    if not all(name in devices for name in (told.switch or told.amplifier, *told.receivers.values(), *told.reached)):
+        return []
+    if told.amplifier:
+        return [AmplifierInterlockEntry(told.name, told.amplifier, tuple(told.reached))]
+    return [InterlockEntry(told.name, told.switch, frozenset(told.classical_inputs), told.receivers)]
 
 
 def _keys_of(device: str, keys: Mapping[str, str]) -> dict[str, Resource]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokaido.hal._device import OnExit
     from tokaido.hal.stations._alarm_hooks import AlarmHook
     from tokaido.hal.stations._alarm_watch import AlarmWatch
-    from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry
+    from tokaido.hal.stations._entries import AnyInterlockEntry, DeviceEntry, LinkEntry
     from tokaido.hal.stations._links import Link
     from tokaido.hal.stations._remote import RemoteStation
     from tokaido.hal.transports._trace import TraceRecord
@@ -37,7 +37,8 @@ class Station:
     A station file has a table `station` (`name`, and `on_exit` = "safe" or "keep") and a table `devices.NAME` for each
     device (`driver`, `control`, `keys`, `serial_number`, `timeout`). Files named in resources are taken relative to it.
     A table `interlocks.NAME` (`switch`, `classical_inputs`, `single_photon_outputs`) keeps classical light from a
-    receiver that is not shuttered: the switch joins none to it, and it does not open onto what is joined. A table
+    receiver that is not shuttered: the switch joins none to it, and it does not open onto what is joined; one with
+    `amplifier` and `receivers` keeps an amplifier off while one of them is open, and them shut while it is on. A table
     `links.NAME` (`transmitter`, `receiver`, `lease_file`, and a table `paths.PATH` with a list of [input, output] for
     each switch) makes a QKD link, which `link` returns. Tables `[[alarms.hooks]]` (`program`, `web` or `mail`)
     make what may be told of alarms: `alarms(hooks=station.alarm_hooks)`. Tables `bench` and `server` are for its
@@ -51,7 +52,7 @@ class Station:
         *,
         on_exit: OnExit = "safe",
         links: Mapping[str, LinkEntry] | None = None,
-        interlocks: Iterable[InterlockEntry] = (),
+        interlocks: Iterable[AnyInterlockEntry] = (),
         alarm_hooks: Iterable[AlarmHook] = (),
         bench: Mapping[str, Any] | None = None,
         server: Mapping[str, Any] | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
 
@@ -34,18 +35,19 @@ from tokaido.hal.sharing import (
     Release,
     Reply,
     ServedDevice,
-    ServedInterlock,
     Verdict,
     decode_ask,
     refusal,
 )
 from tokaido.hal.transports import CurveClient, load_curve_public, load_curve_secret
 from tokaido.lab.sharing._counter import Counter
+from tokaido.lab.sharing._guard import Guard
 from tokaido.lab.sharing._holds import Client, Holds, Role
-from tokaido.lab.sharing._served_device import DeviceInUse, Waiter
+from tokaido.lab.sharing._jobs import Waiter
+from tokaido.lab.sharing._served_device import DeviceInUse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -109,8 +111,9 @@ class DeviceServer:
             reasons = tuple(f"{name}: {why}" for name, why in self._why_not.items())
             raise ConfigurationError(f"station {station.name} has no device that can be served", mistakes=reasons)
         listed = _listed(clients)
+        self._guard = Guard(station.interlocks, self._reach, clock=clock)
         self._devices = {
-            name: DeviceInUse(station.devices[name], kind, fresh_s=fresh_s, clock=clock)
+            name: DeviceInUse(station.devices[name], kind, self._guard, fresh_s=fresh_s, clock=clock)
             for name, kind in self._kinds.items()
         }
         self._holds = Holds(lease_file, self._devices, clock=clock)
@@ -133,6 +136,15 @@ class DeviceServer:
             self._kinds[name] = kind
         else:
             self._why_not[name] = f"{entry.driver} does not speak in lines over one control port"
+
+    @contextmanager
+    def _reach(self, name: str) -> Iterator[Device]:
+        """Give a device for the interlocks to ask."""
+        if name in self._devices:
+            yield self._devices[name].opened()
+        else:
+            with self._station.visit(name) as device:
+                yield device
 
     @property
     def why_not(self) -> Mapping[str, str]:
@@ -265,10 +277,20 @@ class DeviceServer:
             self._holds.check(asked.device, client, asked.fencing_token)
             logger.info("%s: %s (%s) sends %s", asked.device, client.name, client.who, asked.text[:200])
             waiter = self._later(address, identifier, asked.within_s)
-            room = device.command(asked.text, waiter, repeatable=asked.query)
+            force, remedy = self._force_of(client, asked.force)
+            room = device.command(asked.text, waiter, repeatable=asked.query, force=force, remedy=remedy)
         if not room:
             raise DeviceBusyError(f"too many exchanges wait at {asked.device}", remedy="Ask less often")
         return None
+
+    @staticmethod
+    def _force_of(client: Client, why: str) -> tuple[str, str]:
+        """Return why interlocks may be overruled, and what to tell who may not overrule them."""
+        if not why.strip():
+            return "", ""
+        if client.role is Role.MAINTENANCE:
+            return f"{client.name} ({client.who}): {why}", ""
+        return "", f"To force it takes the role maintenance, and {client.name} is an {client.role.value}"
 
     @staticmethod
     def _may_command(client: Client, device: DeviceInUse, text: str) -> None:
@@ -298,11 +320,7 @@ class DeviceServer:
             ServedDevice(name, entry.driver, entry.serial_number, entry.timeout, self._why_not.get(name, ""))
             for name, entry in self._station.devices.items()
         ]
-        interlocks = [
-            ServedInterlock(one.name, one.switch, sorted(one.classical_inputs), dict(one.receivers))
-            for one in self._station.interlocks
-        ]
-        return Reply(station=self._station.name, devices=devices, interlocks=interlocks)
+        return Reply(station=self._station.name, devices=devices, interlocks=self._guard.told())
 
 
 def _listed(clients: Mapping[str, Listed]) -> list[CurveClient]:
