@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
+from tokaido.emulators.bench import bench_from_station
 from tokaido.lab.sharing import DeviceServer, Listed, Role
 
 if TYPE_CHECKING:
@@ -65,3 +67,23 @@ def through_a_server(driver: str) -> Callable[[Mapping[str, str]], AbstractConte
                 yield {**resources, "control": served}
 
     return between
+
+
+TWO_PATHS = Path(__file__).parents[3] / "examples" / "two_paths.toml"
+
+
+@contextmanager
+def served_link(folder: Path, *, speed: float = 200.0, without: str = "") -> Iterator[DeviceServer]:
+    """Serve the link `field` with its two paths, emulated fast, as the example has it but for a text."""
+    create_keys(folder)
+    (folder / "keys").mkdir()
+    described = hal.Station.from_text(TWO_PATHS.read_text(encoding="utf-8").replace(without or "\0", ""), base=folder)
+    with bench_from_station(described, at_resources=False, seed=1, speed=speed, directory=folder) as bench:
+        bench.start()
+        devices = {
+            name: replace(entry, resources={"control": hal.Resource.parse(bench.devices[name].resources["control"])})
+            for name, entry in described.devices.items()
+        }
+        station = hal.Station(described.name, devices, links=described.links, on_exit="keep", folder=folder)
+        with server_of(station, folder) as server:
+            yield server

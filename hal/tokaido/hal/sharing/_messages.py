@@ -89,11 +89,36 @@ class Release(Ask, tag="release"):
     fencing_token: Count
 
 
+class LeaseLink(Ask, tag="lease"):
+    """Lease a link with its devices, to move it."""
+
+    link: Name
+    holder: Told
+    seconds: Seconds
+
+
+class KeepLease(Ask, tag="keep_lease"):
+    """Ask how long the lease of a link lasts still."""
+
+    link: Name
+    fencing_token: Count
+    seconds: Seconds
+    """How long it is to last from now, if it is renewed."""
+    renew: bool
+
+
+class EndLease(Ask, tag="end_lease"):
+    """Give the lease of a link back."""
+
+    link: Name
+    fencing_token: Count
+
+
 class Holders(Ask, tag="holders"):
     """Ask who holds what."""
 
 
-AnyAsk = Hello | Describe | Exchange | Verdict | Lines | Acquire | Release | Holders
+AnyAsk = Hello | Describe | Exchange | Verdict | Lines | Acquire | Release | Holders | LeaseLink | KeepLease | EndLease
 
 
 class ServedDevice(msgspec.Struct, omit_defaults=True):
@@ -117,6 +142,16 @@ class ServedInterlock(msgspec.Struct, omit_defaults=True):
     amplifier: str = ""
     reached: list[str] = []
     """Receivers that the amplifier's light may reach."""
+
+
+class ServedLink(msgspec.Struct):
+    """A QKD link of the server's station."""
+
+    name: str
+    transmitter: str
+    receiver: str
+    paths: dict[str, dict[str, tuple[tuple[int, int], ...]]]
+    """What each path needs: pairs of input and output, by path and switch."""
 
 
 class HeldDevice(msgspec.Struct):
@@ -143,6 +178,7 @@ class Reply(msgspec.Struct, omit_defaults=True):
     role: str = ""
     devices: list[ServedDevice] = []
     interlocks: list[ServedInterlock] = []
+    links: list[ServedLink] = []
     text: str = ""
     age_s: float = 0.0
     generation: int = 0

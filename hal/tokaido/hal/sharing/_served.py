@@ -93,6 +93,11 @@ class ServedTransport(TextTransport):
         """The fencing token of the last hold; 0 if there was none."""
         return self._fencing_token
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether a hold lasts still, as far as it is known here."""
+        return self.clock.monotonic_ns() < self._held_until_ns
+
     def acquire(self, why: str, *, seconds: float = HOLD_S, take_over: bool = False) -> int:
         """Hold the device, alone, and return the fencing token. Commands renew the hold for as long again.
 

@@ -62,6 +62,12 @@ class LinkEntry:
         """Names of the switches that its paths lead over."""
         return tuple(next(iter(self.paths.values()), {}))
 
+    @property
+    def lease_names(self) -> tuple[str, ...]:
+        """What is leased while it is moved: the link and each of its devices, in order."""
+        devices = {f"device.{name}" for name in (self.transmitter, self.receiver, *self.switches)}
+        return tuple(sorted({f"link.{self.name}", *devices}))
+
 
 @dataclass(frozen=True, slots=True)
 class InterlockEntry:

@@ -13,7 +13,14 @@ from tokaido.hal._numbers import real
 from tokaido.hal.sharing._connection import ServerConnection
 from tokaido.hal.sharing._messages import AnyAsk, Describe, HeldDevice, Holders, Reply, ServedInterlock
 from tokaido.hal.sharing._served import HOLD_S, ServedTransport
-from tokaido.hal.stations._entries import AmplifierInterlockEntry, AnyInterlockEntry, DeviceEntry, InterlockEntry
+from tokaido.hal.stations._entries import (
+    AmplifierInterlockEntry,
+    AnyInterlockEntry,
+    DeviceEntry,
+    InterlockEntry,
+    LinkEntry,
+)
+from tokaido.hal.stations._served_leases import ServedLeases
 from tokaido.hal.stations._station import Station
 from tokaido.hal.transports._resources import Resource
 
@@ -55,11 +62,26 @@ class RemoteStation(Station):
             }
             if unknown := set(keys or {}) - set(entries):
                 raise ConfigurationError(f"the server has no device {', '.join(sorted(unknown))}")
+            links = {
+                one.name: LinkEntry(one.name, one.transmitter, one.receiver, paths=one.paths) for one in told.links
+            }
             interlocks = [interlock for one in told.interlocks for interlock in _interlock_of(one, entries)]
         except BaseException:
             self._server.close()
             raise
-        super().__init__(told.station, entries, on_exit="keep", interlocks=interlocks, clock=clock)
+        super().__init__(told.station, entries, on_exit="keep", links=links, interlocks=interlocks, clock=clock)
+
+    def entry(self, name: str) -> DeviceEntry:
+        """Return what the server's station says of a device.
+
+        Raises:
+            ConfigurationError: The server has none of that name, or does not serve it.
+        """
+        if name in self.why_not:
+            raise ConfigurationError(
+                f"{name} is not served: {self.why_not[name]}", remedy="Use it where its port is, beside the server"
+            )
+        return super().entry(name)
 
     def holders(self) -> tuple[HeldDevice, ...]:
         """Return who holds which device.
@@ -116,6 +138,10 @@ class RemoteStation(Station):
             finally:
                 if not was_open:
                     _release(device)
+
+    def _leases_of(self, entry: LinkEntry) -> ServedLeases:
+        names = entry.transmitter, entry.receiver, *entry.switches
+        return ServedLeases(entry, {name: self._transport_of(name) for name in names}, self._asked)
 
     def close(self) -> None:
         """Release what is held, and disconnect; changes nothing in the devices."""

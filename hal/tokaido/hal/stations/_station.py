@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokaido.hal.stations._alarm_hooks import AlarmHook
     from tokaido.hal.stations._alarm_watch import AlarmWatch
     from tokaido.hal.stations._entries import AnyInterlockEntry, DeviceEntry, LinkEntry
+    from tokaido.hal.stations._leases import Leases
     from tokaido.hal.stations._links import Link
     from tokaido.hal.stations._remote import RemoteStation
     from tokaido.hal.transports._trace import TraceRecord
@@ -217,8 +218,13 @@ class Station:
             self.device(entry.transmitter, Transmitter),
             self.device(entry.receiver, Receiver),
             {switch: self.device(switch, OpticalSwitch) for switch in entry.switches},
+            leases=self._leases_of(entry),
             clock=self._clock,
         )
+
+    def _leases_of(self, entry: LinkEntry) -> Leases | None:  # noqa: ARG002 - for a station of a device server
+        """Return what gives the leases of a link; None: the file that its entry names."""
+        return None
 
     def alarms(self, *, timeout: float | None = None, poll: float = 1.0, hooks: Iterable[AlarmHook] = ()) -> AlarmWatch:
         """Watch the alarms of all devices: `for alarm in station.alarms():`.

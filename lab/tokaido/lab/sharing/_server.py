@@ -28,9 +28,12 @@ from tokaido.hal.sharing import (
     PROTOCOL,
     Acquire,
     Describe,
+    EndLease,
     Exchange,
     Hello,
     Holders,
+    KeepLease,
+    LeaseLink,
     Lines,
     Release,
     Reply,
@@ -44,6 +47,7 @@ from tokaido.lab.sharing._counter import Counter
 from tokaido.lab.sharing._guard import Guard
 from tokaido.lab.sharing._holds import Client, Holds, Role
 from tokaido.lab.sharing._jobs import Waiter
+from tokaido.lab.sharing._link_leases import LinkLeases
 from tokaido.lab.sharing._served_device import DeviceInUse
 
 if TYPE_CHECKING:
@@ -116,6 +120,7 @@ class DeviceServer:
             name: DeviceInUse(station.devices[name], kind, self._guard, fresh_s=fresh_s, clock=clock)
             for name, kind in self._kinds.items()
         }
+        self._leases = LinkLeases(station.links, clock=clock)
         self._holds = Holds(lease_file, self._devices, clock=clock)
         self._clients: dict[bytes, Client] = {}
         """Who is behind each connection, and what it says of itself."""
@@ -174,6 +179,7 @@ class DeviceServer:
             self._counter.wake()
             self._thread.join()
         self._holds.close()
+        self._leases.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -244,6 +250,18 @@ class DeviceServer:
             case Release():
                 self._device(asked.device)
                 self._holds.release(asked.device, client, asked.fencing_token)
+                return Reply()
+            case LeaseLink():
+                Holds.allow(client)
+                lease = self._leases.acquire(asked.link, client, asked.holder, asked.seconds)
+                logger.info("link %s: leased by %s", asked.link, lease.holder)
+                return Reply(fencing_token=lease.fencing_token, seconds=lease.seconds)
+            case KeepLease():
+                Holds.allow(client)
+                token, renew = asked.fencing_token, asked.renew
+                return Reply(seconds=self._leases.keep(asked.link, client, token, asked.seconds, renew=renew))
+            case EndLease():
+                self._leases.end(asked.link, client, asked.fencing_token)
                 return Reply()
             case Holders():
                 return Reply(holders=self._holds.all())
@@ -320,7 +338,8 @@ class DeviceServer:
             ServedDevice(name, entry.driver, entry.serial_number, entry.timeout, self._why_not.get(name, ""))
             for name, entry in self._station.devices.items()
         ]
-        return Reply(station=self._station.name, devices=devices, interlocks=self._guard.told())
+        interlocks, links = self._guard.told(), self._leases.told()
+        return Reply(station=self._station.name, devices=devices, interlocks=interlocks, links=links)
 
 
 def _listed(clients: Mapping[str, Listed]) -> list[CurveClient]:
