@@ -6,11 +6,16 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import zmq
 
 import tokaido.hal as hal
 from tokaido.emulators.bench import bench_from_station
+from tokaido.hal.transports import load_curve_public, load_curve_secret
 from tokaido.lab.sharing import DeviceServer, Listed, Role
+from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -67,6 +72,20 @@ def through_a_server(driver: str) -> Callable[[Mapping[str, str]], AbstractConte
                 yield {**resources, "control": served}
 
     return between
+
+
+def say(server: DeviceServer, folder: Path, client: str, **body: object) -> dict[str, Any]:
+    """Send one request as it is, with the key of a client and no driver, and return the reply."""
+    pair = load_curve_secret(folder / f"{client}.key_secret")
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        socket.curve_serverkey = load_curve_public(folder / "server.key")
+        socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
+        socket.connect(server.endpoint)
+        socket.send(b"12345678" + msgspec.msgpack.encode(body))
+        assert socket.poll(round(patient(5) * 1000)), body
+        told: dict[str, Any] = msgspec.msgpack.decode(socket.recv()[8:])
+        return told
 
 
 TWO_PATHS = Path(__file__).parents[3] / "examples" / "two_paths.toml"

@@ -9,7 +9,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido_testing.patience import patient
-from tokaido_testing.served import address, served_link
+from tokaido_testing.served import address, say, served_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -157,6 +157,26 @@ def test_a_lease_that_was_lost_ends_a_move(at: Connect, book: hal.LeaseBook) -> 
     assert failed.value.step == "switch"
     ann.link("field").move("B", start=False)
     assert untouched(ann, book)
+
+
+def test_a_lease_is_kept_and_ended_by_the_program_that_has_it(
+    server: DeviceServer, folder: Path, book: hal.LeaseBook
+) -> None:
+    lease = {"do": "lease", "link": "field", "holder": "raw", "seconds": 20.0}
+    assert say(server, folder, "vic", **lease)["code"] == "ROLE"
+    assert say(server, folder, "ann", **(lease | {"link": "fild"}))["error"] == "ConfigurationError"
+    assert say(server, folder, "ann", **(lease | {"seconds": 0.0}))["error"] == "LeaseError"
+    token = say(server, folder, "ann", **lease)["fencing_token"]
+    keep = {"do": "keep_lease", "link": "field", "fencing_token": token, "seconds": 60.0, "renew": True}
+    assert say(server, folder, "ben", **keep)["error"] == "LeaseLostError"
+    assert say(server, folder, "ann", **(keep | {"fencing_token": token - 1}))["error"] == "LeaseLostError"
+    assert say(server, folder, "ann", **keep)["seconds"] == pytest.approx(60, abs=patient(1))
+    end = {"do": "end_lease", "link": "field", "fencing_token": token}
+    assert "error" not in say(server, folder, "ben", **end)
+    assert book.inspect("link.field") is not None
+    say(server, folder, "ann", **end)
+    assert book.inspect("link.field") is None
+    assert say(server, folder, "ann", **keep)["error"] == "LeaseLostError"
 
 
 def test_a_block_is_waited_for_and_keys_stay_on_their_own_channel(at: Connect) -> None:
