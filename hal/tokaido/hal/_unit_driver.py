@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
+import weakref
 from abc import ABC, abstractmethod
+from functools import partial
 from os import urandom
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -256,7 +258,7 @@ class UnitDriver(Unit, LineDevice, ABC):
         return value
 
     def _renew_watchdog(self) -> None:
-        if not self._greeting:
+        if not self._greeting and self._watchdog.is_held:
             keep = f"{self.watchdog_command}:KEEP {self._written(self.watchdog_token)}"
             self._watchdog.renew(lambda: self._query(keep), self.name)
 
@@ -342,7 +344,11 @@ class UnitDriver(Unit, LineDevice, ABC):
             )
 
     def _ask(self, command: str) -> Answer:
-        return self._read(f"{command}?", self._answer)
+        request: Request[bytes, Answer] | None = self._kept.get(command)
+        if request is None:
+            answer = partial(type(self)._answer, weakref.proxy(self))  # weakly: what is kept here must make no cycle
+            request = self._keep(command, self._question(f"{command}?", answer))
+        return self._exchange(request)
 
     def _order(self, command: str, text: str) -> Answer:
         told = self._put(command, text)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import DeviceTimeoutError, ProtocolError
+from tokaido.hal._line_device import weakly
 from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request
 from tokaido.hal.transports._resources import Resource
 from tokaido.hal.transports._turns import step_failed
@@ -37,6 +38,7 @@ class ServerConnection:
     def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
         keys: dict[str, str] = {name: resource.options[name] for name in KEY_FILES if name in resource.options}
         self._wire = _ServerWire(Resource("zmq", resource.address, keys), clock=clock, timeout_s=timeout_s)
+        self._wire.on_open(weakly(self._greet, "the connection of this transport"))
         self._clock = clock
         self._prefix = os.urandom(4)
         self._numbers = itertools.count(int.from_bytes(os.urandom(2), "big"))
@@ -45,21 +47,22 @@ class ServerConnection:
         self._decode_answered: Any = None
         self._max_body = 0
 
-    def greet(self, deadline: Deadline) -> Reply:
-        """Connect, and make sure that a device server answers.
+    def open(self, deadline: Deadline) -> None:
+        """Connect, and make sure that a device server answers, which is told who we are; so with every reconnection.
 
         Raises:
             TransportError: There is none, or it does not take our key.
         """
+        self._wire.open(deadline.remaining_s)
+
+    def _greet(self) -> None:
         from tokaido.hal.sharing._messages import PROTOCOL, Hello  # noqa: PLC0415 - by those who use it
 
-        self._wire.open(deadline.remaining_s)
-        reply = self.ask(Hello(who_we_are()), "hello", deadline)
+        reply = self.ask(Hello(who_we_are()), "hello", Deadline(self._clock, self._wire.timeout_s))
         if not reply.ok:
             raise reply.raised()
         if reply.protocol != PROTOCOL:
             raise ProtocolError(f"the peer speaks {reply.protocol[:40]!r} and we speak {PROTOCOL}")
-        return reply
 
     @property
     def sent(self) -> bool:
@@ -101,15 +104,13 @@ class ServerConnection:
         frame = wire.ask(identifier, identifier + body, deadline)
         if frame is None:
             return self.ask(message, what, deadline)
+        content = memoryview(frame)[ID_BYTES:]
         try:
-            answered: Answered = self._decode_answered(memoryview(frame)[ID_BYTES:])
-            if answered.ok:
-                return answered
-            refused: Reply = self._decode(memoryview(frame)[ID_BYTES:])
+            answered: Answered = self._decode_answered(content)
+            return answered if answered.ok else self._decode(content)
         except ValueError as error:
             wire.distrust()
             raise ProtocolError(f"the reply could not be decoded: {error}") from error
-        return refused
 
     def _said(self, message: AnyAsk) -> tuple[bytes, bytes]:
         """Return a new id, and the body of a message."""

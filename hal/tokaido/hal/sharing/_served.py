@@ -138,7 +138,7 @@ class ServedTransport(TextTransport):
         from tokaido.hal.sharing._messages import Exchange  # noqa: PLC0415 - by those who use it
 
         self._make_exchange = Exchange
-        self._server.greet(deadline)
+        self._server.open(deadline)
         self._generation = 0
         self._last_line = self._told(self._server.ask(_lines(self._name, 0, 0.0), "hello", deadline)).last
 

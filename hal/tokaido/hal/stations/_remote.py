@@ -46,7 +46,7 @@ class RemoteStation(Station):
         self._server = ServerConnection(server, clock=clock, timeout_s=self._timeout_s)
         self._clock = clock
         try:
-            told = self._asked(Describe(), "describe", greet=True)
+            told = self._asked(Describe(), "describe")
             self.why_not = {device.name: device.why_not for device in told.devices if device.why_not}
             """Devices of the server's station that it does not serve, and why."""
             entries = {
@@ -158,11 +158,8 @@ class RemoteStation(Station):
             raise ConfigurationError(f"{name} is not reached over the server")
         return transport
 
-    def _asked(self, message: AnyAsk, what: str, *, greet: bool = False) -> Reply:
-        deadline = Deadline(self._clock, self._timeout_s)
-        if greet:
-            self._server.greet(deadline)
-        reply = self._server.ask(message, what, deadline)
+    def _asked(self, message: AnyAsk, what: str) -> Reply:
+        reply = self._server.ask(message, what, Deadline(self._clock, self._timeout_s))
         if not reply.ok:
             raise reply.raised()
         return reply

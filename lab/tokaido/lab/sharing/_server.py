@@ -209,7 +209,8 @@ class DeviceServer:
         try:
             asked = decode_ask(body)
             if type(asked) is Exchange and asked.query and not asked.fencing_token:  # the most frequent one
-                recent = self._device(asked.device).recent(asked.text)
+                device = self._devices.get(asked.device)
+                recent = None if device is None else device.recent(asked.text)
                 if recent is not None:
                     self._counter.reply(address, identifier + recent)
                     return
