@@ -1,4 +1,4 @@
-"""The interlocks of the server's station, for whoever gives an order, by whatever program."""
+"""The interlocks of the server's station, for every client that gives an order."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class DeviceInUse:
 
     def recent(self, text: str) -> bytes | None:
         """Return the message that tells a reply to this text, with its age, if one is fresh enough for everybody."""
-        kept = self._kept.get(text)  # whoever may not see it any more has cleared it before
+        kept = self._kept.get(text)  # a command clears it before it is sent
         if kept is None:
             return None
         age_ns = self._clock.monotonic_ns() - kept.asked_ns
