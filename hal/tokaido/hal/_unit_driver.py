@@ -346,7 +346,7 @@ class UnitDriver(Unit, LineDevice, ABC):
     def _ask(self, command: str) -> Answer:
         request: Request[bytes, Answer] | None = self._kept.get(command)
         if request is None:
-            answer = partial(type(self)._answer, weakref.proxy(self))  # weakly, since a request that is kept must make no cycle
+            answer = partial(type(self)._answer, weakref.proxy(self))  # a kept request makes no cycle
             request = self._keep(command, self._question(f"{command}?", answer))
         return self._exchange(request)
 

@@ -114,7 +114,7 @@ class ServerConnection:
 
     def _said(self, message: AnyAsk) -> tuple[bytes, bytes]:
         """Return a new id, and the body of a message."""
-        if self._encode is None:
+        if not self._max_body:
             self._learn_messages()
         body = self._encode(message)
         if len(body) > self._max_body:
