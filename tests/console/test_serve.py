@@ -16,7 +16,7 @@ import tokaido.hal as hal
 from tokaido.console import main
 from tokaido.emulators import launch
 from tokaido_testing.ports import free_port
-from tokaido_testing.served import create_keys
+from tokaido_testing.served import address, create_keys, served_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,3 +124,20 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path, capsys: Capture) -> 
     where = f"zmq:tcp://127.0.0.1:{free_port()}?server_key_file={tmp_path}/server.key"
     assert main(["holders", f"{where}&client_key_file={tmp_path}/ann.key_secret"]) == 1
     assert "nobody" in capsys.readouterr().err
+
+
+def test_a_link_of_a_server_is_shown_and_moved_from_the_shell(tmp_path: Path, capsys: Capture) -> None:
+    with served_link(tmp_path) as server:
+        field = f"{address(server, tmp_path)}#field"
+        assert main(["link", "move", field, "B", "--no-start", "--holder", "the night shift", "--json"]) == 0
+        moved = json.loads(capsys.readouterr().out)
+        assert (moved["link"], moved["from"], moved["to"]) == ("field", None, "B")
+        assert main(["link", "status", f"{address(server, tmp_path, 'vic')}#field", "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert (shown["path"], shown["states"]) == ("B", {"alice": "STANDBY", "bob": "STANDBY"})
+        assert main(["link", "move", f"{address(server, tmp_path, 'vic')}#field", "A"]) != 0
+        assert "may only look" in capsys.readouterr().err
+        assert main(["read", f"{address(server, tmp_path, 'vic')}#alice", "laser_temperature"]) == 0
+        assert main(["stop", field, "--wait", "0"]) != 0  # both units are asked: they stand by
+        assert main(["link", "status", f"{address(server, tmp_path)}#fild"]) != 0
+        assert "no link 'fild'" in capsys.readouterr().err

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 _REMEDY = "Write lab.toml#alice, or toshiba.transmitter@serial:/dev/qkd/TKTX0001"
 _DIRECT = re.compile(r"(?P<driver>[A-Za-z0-9_.-]+)@(?P<resources>.*)", re.DOTALL)
+SERVER = "zmq:"
 _NAMED = re.compile(r",(?=[a-z_]+=[a-z][a-z0-9]*:)")
 
 
 def parse_device(text: str) -> hal.DeviceEntry:
     """Return what is needed to open the device that `text` names.
 
-    `lab.toml#alice` is a device of a station file; `DRIVER@RESOURCE[,NAME=RESOURCE]...` names driver and resources, the
-    first of which is `control` if it has no name.
+    `lab.toml#alice` is a device of a station file, `zmq:tcp://HOST:PORT?...#alice` of a device server;
+    `DRIVER@RESOURCE[,NAME=RESOURCE]...` names driver and resources, the first of which is `control` if it has no name.
 
     Raises:
         ConfigurationError: It is neither, or the station file is wrong.
@@ -49,19 +50,31 @@ def parse_device(text: str) -> hal.DeviceEntry:
             raise hal.ConfigurationError(f"{text!r} cannot be opened", mistakes=tuple(mistakes))
         return hal.DeviceEntry(name=direct["driver"], driver=direct["driver"], resources=resources)
     station, name = _station_of(text)
-    return station.entry(name)
+    with station:
+        return station.entry(name)
 
 
 def _station_of(text: str) -> tuple[hal.Station, str]:
-    """Return the station of `lab.toml#alice`, and the name behind it.
+    """Return the station of `lab.toml#alice` or of `zmq:tcp://HOST:PORT?...#alice`, and the name behind it.
 
     Raises:
         ConfigurationError: It is something else, or the station file is wrong.
+        TransportError: The device server could not be reached.
     """
     path, mark, name = text.rpartition("#")
     if not mark or not path or not name:
         raise hal.ConfigurationError(f"{text!r} names no device", remedy=_REMEDY)
-    return hal.Station.from_file(Path(path)), name
+    return station_at(path), name
+
+
+def station_at(place: str) -> hal.Station:
+    """Return the station of a file, or of a device server: `zmq:tcp://HOST:PORT?server_key_file=...`.
+
+    Raises:
+        ConfigurationError: The file is wrong, or a key file of the server.
+        TransportError: The server could not be reached.
+    """
+    return hal.Station.connect(place) if place.startswith(SERVER) else hal.Station.from_file(Path(place))
 
 
 def to_station(text: str) -> bool:
@@ -71,8 +84,8 @@ def to_station(text: str) -> bool:
 
 @contextmanager
 def opened_station(path: str, *, trace: bool = False) -> Iterator[hal.Station]:
-    """Give the station of a file; its devices are closed in the end, and left as they are."""
-    station = hal.Station.from_file(Path(path))
+    """Give the station of a file or of a device server; its devices are closed in the end, and left as they are."""
+    station = station_at(path)
     station.on_exit = "keep"
     station.trace = _print_record if trace else None
     with station:

@@ -50,6 +50,9 @@ ForceOption = Annotated[
 LinkArgument = Annotated[
     str,
     typer.Argument(
-        metavar="LINK", autocompletion=complete_device, help="For example lab.toml#field.", show_default=False
+        metavar="LINK",
+        autocompletion=complete_device,
+        help="lab.toml#field; or of a device server, zmq:tcp://lab-host:5570?server_key_file=...#field.",
+        show_default=False,
     ),
 ]

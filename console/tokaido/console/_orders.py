@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import tokaido.hal as hal
-from tokaido.console._devices import forced, named, opened
+from tokaido.console._devices import forced, named, opened, station_at
 from tokaido.console._output import print_json
 
 if TYPE_CHECKING:
@@ -109,7 +108,8 @@ def _units_of(text: str) -> tuple[str, ...]:
     """Return the units that a text stands for: those of a link of a station file, or itself."""
     path, mark, name = text.rpartition("#")
     if mark and path and "@" not in path.partition("#")[0]:
-        link = hal.Station.from_file(Path(path)).links.get(name)
+        with station_at(path) as station:
+            link = station.links.get(name)
         if link is not None:
             return f"{path}#{link.transmitter}", f"{path}#{link.receiver}"
     return (text,)

@@ -70,6 +70,7 @@ __all__ = [
     "AmplifierAlarm",
     "AmplifierCapability",
     "AmplifierInterlock",
+    "AmplifierInterlockEntry",
     "AmplifierMode",
     "AttenuatorCapability",
     "AuthenticationError",
@@ -131,6 +132,7 @@ __all__ = [
     "PowerMeterCapability",
     "ProgramHook",
     "ProtocolError",
+    "PumpInterlock",
     "Quality",
     "RangeError",
     "Reading",
@@ -185,7 +187,7 @@ if TYPE_CHECKING:
     from tokaido.hal._registry import drivers, emulators, load_driver, role_name, roles_of
     from tokaido.hal.roles._amplifier import AmplifierAlarm, AmplifierCapability, AmplifierMode, OpticalAmplifier
     from tokaido.hal.roles._attenuator import AttenuatorCapability, VariableAttenuator
-    from tokaido.hal.roles._interlocks import AmplifierInterlock, LightInterlock, ShutterInterlock
+    from tokaido.hal.roles._interlocks import AmplifierInterlock, LightInterlock, PumpInterlock, ShutterInterlock
     from tokaido.hal.roles._link_status import LinkStatus
     from tokaido.hal.roles._photon_detector import DetectionMode, PhotonDetectorCapability, SinglePhotonDetector
     from tokaido.hal.roles._polarization import PolarizationCapability, PolarizationController, Retarder
@@ -196,7 +198,7 @@ if TYPE_CHECKING:
     from tokaido.hal.stations._alarm_hooks import AlarmHook, MailHook, ProgramHook, WebHook
     from tokaido.hal.stations._alarm_looks import StationAlarm
     from tokaido.hal.stations._alarm_watch import AlarmWatch
-    from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry, PortPairs
+    from tokaido.hal.stations._entries import AmplifierInterlockEntry, DeviceEntry, InterlockEntry, LinkEntry, PortPairs
     from tokaido.hal.stations._leases import Lease, LeaseBook, LeaseInfo
     from tokaido.hal.stations._links import Link, LinkLoss
     from tokaido.hal.stations._move_report import MoveError, MoveReport, MoveStep
@@ -223,6 +225,7 @@ else:
             "VariableAttenuator": "tokaido.hal.roles._attenuator",
             "AmplifierInterlock": "tokaido.hal.roles._interlocks",
             "LightInterlock": "tokaido.hal.roles._interlocks",
+            "PumpInterlock": "tokaido.hal.roles._interlocks",
             "ShutterInterlock": "tokaido.hal.roles._interlocks",
             "LinkStatus": "tokaido.hal.roles._link_status",
             "DetectionMode": "tokaido.hal.roles._photon_detector",
@@ -249,6 +252,7 @@ else:
             "TaggerCapability": "tokaido.hal.roles._time_tagger",
             "TimeTagger": "tokaido.hal.roles._time_tagger",
             "DeviceEntry": "tokaido.hal.stations._entries",
+            "AmplifierInterlockEntry": "tokaido.hal.stations._entries",
             "InterlockEntry": "tokaido.hal.stations._entries",
             "LinkEntry": "tokaido.hal.stations._entries",
             "PortPairs": "tokaido.hal.stations._entries",

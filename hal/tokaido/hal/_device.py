@@ -208,6 +208,17 @@ class Device(Valued):
     def _ask_all(self) -> Mapping[str, Answer | TokaidoError]:
         """Ask for all values in as few exchanges as can be: by full command, an answer or why there is none."""
 
+    def check_text(self, text: str, *, force: str = "") -> None:
+        """Ask the interlocks of this device whether a text of its vendor's may be sent; a device server does so.
+
+        Args:
+            text: A command, as `transport.command` takes it.
+            force: Why they may be overruled; it is logged. Empty: they may not.
+
+        Raises:
+            InterlockError: One of them objects.
+        """
+
     def further_settings(self) -> Mapping[str, FurtherSetting]:
         """Ask for the settings that no declared value holds, by path: the map of a switch, where a retarder stands.
 

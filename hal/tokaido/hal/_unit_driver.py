@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import weakref
 from abc import ABC, abstractmethod
+from functools import partial
 from os import urandom
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -25,11 +28,10 @@ from tokaido.hal._numbers import real, whole
 from tokaido.hal._values import Answer, encode, not_negative
 from tokaido.hal._watchdog import WatchdogHolder
 from tokaido.hal.roles._alarms import Alarm, Severity
-from tokaido.hal.roles._unit_values import LinkKey, LinkSelection
+from tokaido.hal.roles._unit_values import LinkKey, LinkSelection, Shutter
 from tokaido.hal.roles._units import Unit
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Iterator, Mapping
 
     from tokaido.hal._device import Identity
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._resources import Resource
 
 V = TypeVar("V")
+
+_STATEMENTS = re.compile(r"[;\r\n]")
 
 
 class UnitDriver(Unit, LineDevice, ABC):
@@ -93,6 +97,30 @@ class UnitDriver(Unit, LineDevice, ABC):
         Raises:
             ProtocolError: It is not such a reply.
         """
+
+    resting_commands: ClassVar[tuple[str, ...]] = ()
+    """How the orders begin after which a receiver does not open its shutter by itself."""
+
+    def opens(self, text: str) -> bool:
+        """Return whether a text may lead to an open shutter: any that this driver does not know to leave it alone."""
+        settings = {
+            f"{prefix}{value.command}"
+            for owner, _, prefix in self._owners()
+            for value in owner._declared().values()
+            if value.writable and value.name != "shutter"
+        }
+        shutter = type(self)._declared().get("shutter")
+        closing = f"{shutter.command} {encode(Shutter.CLOSED)}" if shutter is not None else ""
+        settings |= {self.watchdog_command, f"{self.watchdog_command}:KEEP"}
+        statements = [statement.strip().lstrip(":") for statement in _STATEMENTS.split(text)]
+        return not all(
+            statement == closing
+            or statement.split(maxsplit=1)[0] in settings
+            or statement.split(maxsplit=1)[0].endswith("?")
+            or statement.startswith(self.resting_commands)
+            for statement in statements
+            if statement
+        )
 
     def __init__(
         self,
@@ -230,7 +258,7 @@ class UnitDriver(Unit, LineDevice, ABC):
         return value
 
     def _renew_watchdog(self) -> None:
-        if not self._greeting:
+        if not self._greeting and self._watchdog.is_held:
             keep = f"{self.watchdog_command}:KEEP {self._written(self.watchdog_token)}"
             self._watchdog.renew(lambda: self._query(keep), self.name)
 
@@ -316,7 +344,11 @@ class UnitDriver(Unit, LineDevice, ABC):
             )
 
     def _ask(self, command: str) -> Answer:
-        return self._read(f"{command}?", self._answer)
+        request: Request[bytes, Answer] | None = self._kept.get(command)
+        if request is None:
+            answer = partial(type(self)._answer, weakref.proxy(self))  # a kept request makes no cycle
+            request = self._keep(command, self._question(f"{command}?", answer))
+        return self._exchange(request)
 
     def _order(self, command: str, text: str) -> Answer:
         told = self._put(command, text)

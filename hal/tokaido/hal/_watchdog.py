@@ -45,6 +45,11 @@ class WatchdogHolder:
         self._renewed_ns = 0
         self._lock = threading.Lock()  # held during the orders, which renew nothing themselves
 
+    @property
+    def is_held(self) -> bool:
+        """Whether there is one to be renewed."""
+        return self._seconds > 0
+
     def set(self, seconds: float, order: Callable[[], object]) -> None:
         """Give the order that sets or ends it, and hold it from then on, or no more.
 

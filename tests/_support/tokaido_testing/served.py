@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import zmq
 
 import tokaido.hal as hal
+from tokaido.emulators.bench import bench_from_station
+from tokaido.hal.transports import load_curve_public, load_curve_secret
 from tokaido.lab.sharing import DeviceServer, Listed, Role
+from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -67,3 +74,37 @@ def through_a_server(driver: str) -> Callable[[Mapping[str, str]], AbstractConte
                 yield {**resources, "control": served}
 
     return between
+
+
+def say(server: DeviceServer, folder: Path, client: str, **body: object) -> dict[str, Any]:
+    """Send one request as it is, with the key of a client and no driver, and return the reply."""
+    pair = load_curve_secret(folder / f"{client}.key_secret")
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        socket.curve_serverkey = load_curve_public(folder / "server.key")
+        socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
+        socket.connect(server.endpoint)
+        socket.send(b"12345678" + msgspec.msgpack.encode(body))
+        assert socket.poll(round(patient(5) * 1000)), body
+        told: dict[str, Any] = msgspec.msgpack.decode(socket.recv()[8:])
+        return told
+
+
+TWO_PATHS = Path(__file__).parents[3] / "examples" / "two_paths.toml"
+
+
+@contextmanager
+def served_link(folder: Path, *, speed: float = 200.0, without: str = "") -> Iterator[DeviceServer]:
+    """Serve the link `field` with its two paths, emulated fast, as the example has it but for a text."""
+    create_keys(folder)
+    (folder / "keys").mkdir()
+    described = hal.Station.from_text(TWO_PATHS.read_text(encoding="utf-8").replace(without or "\0", ""), base=folder)
+    with bench_from_station(described, at_resources=False, seed=1, speed=speed, directory=folder) as bench:
+        bench.start()
+        devices = {
+            name: replace(entry, resources={"control": hal.Resource.parse(bench.devices[name].resources["control"])})
+            for name, entry in described.devices.items()
+        }
+        station = hal.Station(described.name, devices, links=described.links, on_exit="keep", folder=folder)
+        with server_of(station, folder) as server:
+            yield server

@@ -207,6 +207,17 @@ def test_a_hold_ends_by_itself(at: Any) -> None:
         alice(ann).attenuation = 5.0
 
 
+def test_who_holds_is_known_again_after_a_reply_was_lost(at: Any) -> None:
+    ann = at("ann")
+    first = ann.acquire("alice", "a long sweep", seconds=60)
+    with pytest.raises(hal.DeviceTimeoutError):  # by the client: no server answers so soon
+        ann.device("alice", LineDevice).transport.query("LAS:TEMP?", timeout=1e-5)
+    alice(ann).attenuation = 21.0  # over a new connection
+    assert ann.acquire("alice", "a longer sweep", seconds=60) > first
+    (held,) = ann.holders()
+    assert held.who.count("@") == 1
+
+
 def test_holds_and_fencing_tokens_survive_a_restart(unit: Emulator, keys: Path) -> None:
     (keys / "leases.sqlite").unlink(missing_ok=True)
     station = station_of({"alice": ("toshiba.transmitter", unit.resources["control"])})

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PARKED = 0
+ORDER = re.compile("I1 ([0-9]{1,4})")
+"""What joins the common port to a channel."""
 CHANNELS = re.compile("[0-9]{1,4}")
 """A number of channels that is believed; the largest module has 100 or so."""
 
@@ -52,6 +54,13 @@ class Selector(hal.OpticalSwitch, LineDevice):
     def _replace(self, pairs: Mapping[int, int]) -> None:
         with suppress(hal.OutcomeUnknownError):  # the map that is read back decides
             self._command(f"I1 {pairs[1]}" if pairs else "PK")
+
+    def joins(self, text: str) -> Mapping[int, int] | None:
+        """Return the pair of `I1 <channel>`, and none for `PK`."""
+        ordered = ORDER.fullmatch(text)
+        if ordered:
+            return {1: int(ordered[1])} if int(ordered[1]) != PARKED else {}
+        return {} if text == "PK" else None
 
     def _map(self, text: str) -> dict[int, int]:
         channel = whole_in(text)

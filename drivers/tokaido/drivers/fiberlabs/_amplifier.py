@@ -94,6 +94,13 @@ class Amplifier(hal.OpticalAmplifier, LineDevice):
         """Return whether a text is one of the questions: with a value behind it, the same word is an order."""
         return text in {"ALMSTAT", "*IDN?", *(value.command for value in cls.values().values())}
 
+    def switches_on(self, text: str) -> bool:
+        """Return whether a text may switch the pump on: any but `ACTIVE,0` and the settings of mode and targets."""
+        settings = [
+            value.command for value in type(self).values().values() if value.writable and value.name != "enabled"
+        ]
+        return text != "ACTIVE,0" and not any(re.fullmatch(f"{word},[0-9.+-]+", text) for word in settings if word)
+
     def alarms(self) -> frozenset[hal.AmplifierAlarm]:
         """Get the alarms that stand now."""
         return self._read("ALMSTAT", _alarms)

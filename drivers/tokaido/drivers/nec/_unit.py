@@ -42,6 +42,7 @@ class NecUnit(UnitDriver):
     watchdog_command = "UNIT:LEAS"
     watchdog_range = 5, 3600
     maintenance_commands = ("SEC",)
+    resting_commands = ("UNIT:POW OFF", "KEY:STOP", "UNIT:SAFE", "SEC:ZER")
 
     state = query(UnitState, "UNIT:STAT", field=0)
     """Get the state."""

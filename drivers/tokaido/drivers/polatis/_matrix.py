@@ -17,10 +17,14 @@ from tokaido.drivers.polatis._ports import (
     number_of,
 )
 from tokaido.hal.driver import Codec, ScpiCodec, ScpiDevice, ScpiDialect
+from tokaido.hal.wire.scpi import decode_channels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+LIGHTS: Final = re.compile(r":OXC:SWIT:(CONN:ADD|CONN:ONLY|PORT:ENAB) ([^;\r\n]*)")
+DARKENS: Final = re.compile(r":OXC:(?:SWIT:(?:CONN:SUB|PORT:DIS)|BOOT:MODE) [^;\r\n]*|:OXC:SWIT:DISC:ALL")
+"""The commands of this driver that may bring light to a port, and those that cannot."""
 MONITORS_PER_QUERY: Final = 256
 PORTS: Final = re.compile(" *[0-9]{1,4} *")
 """A number of ports that is believed; the largest switch has 576."""
@@ -73,6 +77,22 @@ class MatrixSwitch(hal.OpticalSwitch, ScpiDevice):
 
     def _replace(self, pairs: Mapping[int, int]) -> None:
         self._command(f":OXC:SWIT:CONN:ONLY {encode_pairs(pairs, self.size())}" if pairs else ":OXC:SWIT:DISC:ALL")
+
+    def joins(self, text: str) -> Mapping[int, int] | None:
+        """Return the new pairs of `CONN:ADD` and `CONN:ONLY`, and those at the ports of `PORT:ENAB`."""
+        if DARKENS.fullmatch(text):
+            return {}
+        ordered = LIGHTS.fullmatch(text)
+        if ordered is None:
+            return None
+        size, present = self.size(), self.connections()
+        try:
+            if ordered[1] != "PORT:ENAB":
+                return {i: o for i, o in decode_pairs(ordered[2], size).items() if present.get(i) != o}
+            numbers = decode_channels(ordered[2])
+        except (ValueError, hal.ProtocolError):
+            return None
+        return {i: o for i, o in present.items() if i in numbers or size.inputs + o in numbers}
 
     # --- ports --------------------------------------------------------------------------------------------------------
 

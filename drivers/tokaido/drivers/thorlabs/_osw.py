@@ -74,6 +74,11 @@ class OswSwitch(hal.OpticalSwitch, LineDevice):
             remedy=f"It has {maps[1]} and {maps[2]}; nothing was sent",
         )
 
+    def joins(self, text: str) -> Mapping[int, int] | None:
+        """Return the map of the state that `S <state>` orders."""
+        ordered = re.fullmatch("S ([12])", text)
+        return self._maps()[int(ordered[1])] if ordered else None
+
     # --- opening ------------------------------------------------------------------------------------------------------
 
     _model = ""

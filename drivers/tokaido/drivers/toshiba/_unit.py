@@ -34,6 +34,7 @@ class ToshibaUnit(UnitDriver):
     watchdog_command = "LSE"
     watchdog_range = 5, 3600
     maintenance_commands = ("SEC",)
+    resting_commands = ("PWR OFF", "KEY STOP", "SAFE", "SEC ZEROIZE")
 
     state = query(UnitState, "STAT", field=0)
     """Get the state."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tokaido.hal._device import Device
 from tokaido.hal._errors import UnsupportedError
+from tokaido.hal._forcing import forced
 from tokaido.hal._values import Measured, Setting, measured, setting
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class OpticalAmplifier(Device, ABC):
             OutcomeUnknownError: The reply was lost; read `enabled`.
         """
         self._check_interlocks(force)
-        super().write(type(self).enabled, True)
+        with forced(force):
+            super().write(type(self).enabled, True)
 
     def write(self, value: Setting[T], to: T) -> None:
         """Set one value as any device does; before it is switched on, the interlocks are asked.
@@ -115,6 +117,15 @@ class OpticalAmplifier(Device, ABC):
         if value.name == "enabled" and to:
             self._check_interlocks("")
         super().write(value, to)
+
+    def check_text(self, text: str, *, force: str = "") -> None:
+        """Ask the interlocks about a text of the vendor's that `switches_on`."""
+        if self._interlocks and self.switches_on(text):
+            self._check_interlocks(force)
+
+    def switches_on(self, text: str) -> bool:  # noqa: ARG002 - for drivers, which know
+        """Return whether a text of the vendor's may switch it on. Default: it cannot be told, so it may."""
+        return True
 
     def _check_interlocks(self, force: str) -> None:
         for interlock in self._interlocks:

@@ -10,6 +10,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tokaido.hal._errors import InterlockError, TokaidoError
+from tokaido.hal._forcing import forced
 
 if not TYPE_CHECKING:
     from tokaido.hal._records import dataclass
@@ -121,6 +122,32 @@ class AmplifierInterlock:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class PumpInterlock:
+    """The same rule once more: no receiver opens its shutter while an amplifier gives it light."""
+
+    name: str
+    amplifier: str
+    """Name of the amplifier whose light may reach this receiver."""
+    emits: Callable[[], bool]
+    """Whether it is switched on. One that raises a `TokaidoError` cannot tell, which counts as on."""
+
+    def check(self, receiver: str, order: str, force: str) -> None:
+        """Let `receiver` carry out `order`, which opens its shutter, or do so for the reason `force`, which is logged.
+
+        Raises:
+            InterlockError: The amplifier is on.
+        """
+        why = "is switched on"
+        try:
+            if not self.emits():
+                return
+        except TokaidoError as error:
+            why = f"cannot be asked and so counts as on ({error})"
+        what = f"{order} opens the shutter, and the amplifier {self.amplifier}, whose light may come here, {why}"
+        _object(self.name, receiver, what, force, f"Switch {self.amplifier} off")
+
+
 def _object(interlock: str, device: str, what: str, force: str, remedy: str) -> None:
     if not force.strip():
         raise InterlockError(
@@ -143,7 +170,8 @@ def watched(order: Order) -> Order:
     @wraps(order)
     def checked(receiver: Any, *args: Any, **kwargs: Any) -> Any:
         receiver.check_interlocks(order.__name__)
-        return order(receiver, *args, **kwargs)
+        with forced(receiver.why_forced):
+            return order(receiver, *args, **kwargs)
 
     checked.is_watched = True  # type: ignore[attr-defined]
     return checked  # type: ignore[return-value]

@@ -19,6 +19,7 @@ from tokaido.hal._errors import (
     ValueTypeError,
     WrongDeviceError,
 )
+from tokaido.hal._forcing import forcible
 from tokaido.hal._numbers import whole
 from tokaido.hal.roles._switch_values import BootMode, PortState, SwitchCapability, SwitchPort, SwitchSize
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FORCIBLE = ("connect", "replace", "reroute", "set_port_enabled")
+"""Orders that take a reason, by which interlocks are overruled."""
 POLL_S = 0.005
 """How often the map is read while a change settles."""
 
@@ -272,6 +275,28 @@ class OpticalSwitch(Device):
         self._interlocks = (*self._interlocks, interlock)
 
     _interlocks: tuple[LightInterlock, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        """Let every driver's orders tell why they are forced, those of third parties too."""
+        super().__init_subclass__()
+        for name in FORCIBLE:
+            setattr(cls, name, forcible(getattr(cls, name)))
+
+    def check_text(self, text: str, *, force: str = "") -> None:
+        """Ask the interlocks about the pairs that a text of the vendor's `joins`."""
+        if not self._interlocks:
+            return
+        pairs = self.joins(text)
+        if pairs is not None:
+            self._check_interlocks(pairs, force)
+            return
+        for interlock in self._interlocks:
+            for output in interlock.shuttered:
+                interlock.check(self.name, {min(interlock.classical_inputs): output}, force)
+
+    def joins(self, text: str) -> Mapping[int, int] | None:  # noqa: ARG002 - for drivers, which know
+        """Return output by input that a text of the vendor's may join; None: it cannot be told, so it may be any."""
+        return None
 
     def apply_safe_state(self) -> None:
         """Leave the map as it is."""

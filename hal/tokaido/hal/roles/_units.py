@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from tokaido.hal._device import Device, Part
 from tokaido.hal._errors import DeviceTimeoutError, StateError, ValueTypeError
+from tokaido.hal._forcing import forced
 from tokaido.hal._numbers import real
 from tokaido.hal._readings import Telemetry
 from tokaido.hal._values import Measured, Query, Setting, measured, query, setting
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from tokaido.hal._keys import KeyBlock, KeyMaterial
     from tokaido.hal.roles._alarms import Alarm, AlarmEvent
-    from tokaido.hal.roles._interlocks import ShutterInterlock
+    from tokaido.hal.roles._interlocks import PumpInterlock, ShutterInterlock
 
 T = TypeVar("T")
 
@@ -351,7 +352,7 @@ class Receiver(Unit):
 
     # --- interlocks ---------------------------------------------------------------------------------------------------
 
-    _interlocks: tuple[ShutterInterlock, ...] = ()
+    _interlocks: tuple[ShutterInterlock | PumpInterlock, ...] = ()
     _reasons: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:
@@ -365,9 +366,10 @@ class Receiver(Unit):
         wanted: object = to
         if value.name == Receiver.shutter.name and wanted is Shutter.OPEN:
             self.check_interlocks("shutter = OPEN")
-        super().write(value, to)
+        with forced(self.why_forced):
+            super().write(value, to)
 
-    def add_interlock(self, interlock: ShutterInterlock) -> None:
+    def add_interlock(self, interlock: ShutterInterlock | PumpInterlock) -> None:
         """Enforce an interlock from now on. A station does this for those that its file declares."""
         self._interlocks = (*self._interlocks, interlock)
 
@@ -377,7 +379,23 @@ class Receiver(Unit):
         Raises:
             InterlockError: It would open onto classical light.
         """
-        force = next(iter(self._reasons), "")
+        self._check_interlocks(order, self.why_forced)
+
+    def check_text(self, text: str, *, force: str = "") -> None:
+        """Ask the interlocks about a text of the vendor's that `opens`."""
+        if self._interlocks and self.opens(text):
+            self._check_interlocks(repr(text[:40]), force)
+
+    def opens(self, text: str) -> bool:  # noqa: ARG002 - for drivers, which know
+        """Return whether a text of the vendor's may lead to an open shutter. Default: it cannot be told, so it may."""
+        return True
+
+    @property
+    def why_forced(self) -> str:
+        """The reason for which the interlocks are overruled now; empty: they are not."""
+        return next(iter(self._reasons), "")
+
+    def _check_interlocks(self, order: str, force: str) -> None:
         for interlock in self._interlocks:
             interlock.check(self.name, order, force)
 

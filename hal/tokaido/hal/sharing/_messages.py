@@ -50,6 +50,8 @@ class Exchange(Ask, tag="exchange"):
     """An exchange that has not begun by then is not begun at all."""
     fencing_token: Count = 0
     """That of the client's hold; 0: it has none."""
+    force: Told = ""
+    """Why interlocks may be overruled; empty: they may not."""
 
 
 class Verdict(Ask, tag="verdict"):
@@ -87,11 +89,36 @@ class Release(Ask, tag="release"):
     fencing_token: Count
 
 
+class LeaseLink(Ask, tag="lease"):
+    """Lease a link with its devices, to move it."""
+
+    link: Name
+    holder: Told
+    seconds: Seconds
+
+
+class KeepLease(Ask, tag="keep_lease"):
+    """Ask how long the lease of a link lasts still."""
+
+    link: Name
+    fencing_token: Count
+    seconds: Seconds
+    """How long it is to last from now, if it is renewed."""
+    renew: bool
+
+
+class EndLease(Ask, tag="end_lease"):
+    """Give the lease of a link back."""
+
+    link: Name
+    fencing_token: Count
+
+
 class Holders(Ask, tag="holders"):
     """Ask who holds what."""
 
 
-AnyAsk = Hello | Describe | Exchange | Verdict | Lines | Acquire | Release | Holders
+AnyAsk = Hello | Describe | Exchange | Verdict | Lines | Acquire | Release | Holders | LeaseLink | KeepLease | EndLease
 
 
 class ServedDevice(msgspec.Struct, omit_defaults=True):
@@ -107,13 +134,26 @@ class ServedDevice(msgspec.Struct, omit_defaults=True):
     """By the path of a value, what corrects it, which its clients do: the records of `Calibration`."""
 
 
-class ServedInterlock(msgspec.Struct):
-    """An interlock of the server's station, which its clients enforce."""
+class ServedInterlock(msgspec.Struct, omit_defaults=True):
+    """An interlock of the server's station, of a switch or of an amplifier."""
 
     name: str
-    switch: str
-    classical_inputs: list[int]
-    receivers: dict[int, str]
+    switch: str = ""
+    classical_inputs: list[int] = []
+    receivers: dict[int, str] = {}
+    amplifier: str = ""
+    reached: list[str] = []
+    """Receivers that the amplifier's light may reach."""
+
+
+class ServedLink(msgspec.Struct):
+    """A QKD link of the server's station."""
+
+    name: str
+    transmitter: str
+    receiver: str
+    paths: dict[str, dict[str, tuple[tuple[int, int], ...]]]
+    """What each path needs: pairs of input and output, by path and switch."""
 
 
 class HeldDevice(msgspec.Struct):
@@ -140,6 +180,7 @@ class Reply(msgspec.Struct, omit_defaults=True):
     role: str = ""
     devices: list[ServedDevice] = []
     interlocks: list[ServedInterlock] = []
+    links: list[ServedLink] = []
     text: str = ""
     age_s: float = 0.0
     generation: int = 0
@@ -186,6 +227,16 @@ class Reply(msgspec.Struct, omit_defaults=True):
             facts |= {"holder": self.holder, "remaining_s": self.remaining_s}
         error.__dict__.update(facts)
         return error
+
+
+class Answered(msgspec.Struct):
+    """What a reply says that brings a device's answer: quicker to read than all that a reply may have."""
+
+    ok: bool = True
+    text: str = ""
+    age_s: float = 0.0
+    generation: int = 0
+    exchange: int = 0
 
 
 def refusal(error: TokaidoError, *, sent: bool = False) -> Reply:

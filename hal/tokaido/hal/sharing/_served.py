@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import socket
-import sys
 import threading
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import (
@@ -20,22 +15,24 @@ from tokaido.hal._errors import (
     ProtocolError,
     TokaidoError,
 )
+from tokaido.hal._forcing import why_forced
 from tokaido.hal._numbers import real
-from tokaido.hal.transports._codec import NOT_MINE, Codec, NotMine, Request, T, is_reusable
+from tokaido.hal.sharing._connection import KEY_FILES, ServerConnection
+from tokaido.hal.transports._codec import NOT_MINE, Codec, NotMine, Request, T
 from tokaido.hal.transports._kinds import Option, TransportKind, is_port
-from tokaido.hal.transports._resources import Resource
 from tokaido.hal.transports._text import TextTransport
-from tokaido.hal.transports._turns import in_turn
-from tokaido.hal.transports._zmq import ZmqTransport
+from tokaido.hal.transports._turns import in_turn, step_failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokaido.hal._calibrations import Calibration
     from tokaido.hal.sharing._messages import AnyAsk, Reply
+    from tokaido.hal.transports._resources import Resource
 
 HOLD_S: Final = 30.0
 """How long a hold lasts that a transport acquires for a command."""
+LONGEST_REASON: Final = 1000
 SHARE_OF_DEADLINE: Final = 0.9
 """The part of its deadline that a client leaves to the server and the device."""
 LINES_S: Final = 0.5
@@ -60,9 +57,9 @@ class Texts:
         """Return the request that says `text`."""
         return Request(text, text.encode(), _read, repeatable)
 
-    def reusable(self, text: str) -> bool:
-        """Return whether the driver's own request could be sent again: then this one can."""
-        return is_reusable(self._codec, text)
+    def reusable(self, text: str) -> bool:  # noqa: ARG002 - as every codec
+        """Return whether a question's request may be sent again: it has no id, whatever the driver's own has."""
+        return True
 
     def unsolicited(self, frame: bytes) -> None:
         """Hand on what the device sent unasked."""
@@ -95,6 +92,7 @@ class ServedTransport(TextTransport):
         self._held_until_ns = 0
         self._hold_s = HOLD_S
         self._ages = threading.local()
+        self._make_exchange: Any = None
 
     # --- what a caller uses -------------------------------------------------------------------------------------------
 
@@ -102,6 +100,11 @@ class ServedTransport(TextTransport):
     def fencing_token(self) -> int:
         """The fencing token of the last hold; 0 if there was none."""
         return self._fencing_token
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether a hold lasts still, as far as it is known here."""
+        return self.clock.monotonic_ns() < self._held_until_ns
 
     def acquire(self, why: str, *, seconds: float = HOLD_S, take_over: bool = False) -> int:
         """Hold the device, alone, and return the fencing token. Commands renew the hold for as long again.
@@ -140,7 +143,10 @@ class ServedTransport(TextTransport):
     # --- the connection -----------------------------------------------------------------------------------------------
 
     def _connect(self, deadline: Deadline) -> None:
-        self._server.greet(deadline)
+        from tokaido.hal.sharing._messages import Exchange  # noqa: PLC0415 - by those who use it
+
+        self._make_exchange = Exchange
+        self._server.open(deadline)
         self._generation = 0
         self._last_line = self._told(self._server.ask(_lines(self._name, 0, 0.0), "hello", deadline)).last
         self.calibrations = self._told_calibrations(deadline)
@@ -177,6 +183,9 @@ class ServedTransport(TextTransport):
     def _prepare(self, deadline: Deadline) -> None:
         """Nothing waits, as above."""
 
+    def _make_ready(self, deadline: Deadline) -> None:
+        self._ensure_open(deadline)  # and nothing to prepare
+
     def _goes_on(self) -> bool:
         return True  # the server's own driver makes sure which device this is; `generation` tells when it had to
 
@@ -188,41 +197,45 @@ class ServedTransport(TextTransport):
 
     # --- an exchange --------------------------------------------------------------------------------------------------
 
-    def _transact(self, request: Request[bytes, T], deadline: Deadline) -> T:
-        from tokaido.hal.sharing._messages import Exchange  # noqa: PLC0415 - by those who use it
+    def _exchange_with_care(self, deadline: Deadline, request: Request[bytes, T]) -> T:
+        if not self._trusted or self._greets_again or not request.repeatable:
+            return super()._exchange_with_care(deadline, request)
+        self._trusted, self._inside, self._said_no = False, True, False
+        try:
+            value = self._transact(request, deadline)
+        except BaseException as error:
+            step_failed(self, error)
+            raise
+        self._inside, self._trusted = False, True
+        return value
 
+    def _transact(self, request: Request[bytes, T], deadline: Deadline) -> T:
         self._sent = False
         if not request.repeatable and self.clock.monotonic_ns() >= self._held_until_ns:
             self._hold(f"command {request.text[:80]}", self._hold_s, take_over=False, deadline=deadline)
         if self._sinks:
             self._record(">", request.payload, confidential=request.confidential)
-        reply = self._server.ask(
-            Exchange(
-                device=self._name,
-                text=request.payload.decode(),
-                query=request.repeatable,
-                within_s=SHARE_OF_DEADLINE * deadline.remaining_s,
-                fencing_token=self._fencing_token,
-            ),
-            request.text,
-            deadline,
-            self,
+        within_s = SHARE_OF_DEADLINE * deadline.remaining_s
+        force = "" if request.repeatable else why_forced()[:LONGEST_REASON]
+        message = self._make_exchange(
+            self._name, request.payload.decode(), request.repeatable, within_s, self._fencing_token, force
         )
-        if not reply.ok:
-            self._sent = reply.sent
-            error = reply.raised()
-            if isinstance(error, LeaseLostError):
-                self._held_until_ns = 0
-            error.device = ""  # ours is the name by which the user knows it
-            error.transport = f"{self.name}, there {error.transport}" if error.transport else ""
-            self._said_no = not isinstance(error, OSError)
-            raise error
+        try:
+            answered = self._server.ask_at_once(message, request.text, deadline)
+        except TokaidoError:
+            self._sent = self._server.sent
+            raise
+        if not answered.ok:
+            raise self._refused(cast("Reply", answered))
         if not request.repeatable:
             self._held_until_ns = self.clock.monotonic_ns() + round(self._hold_s * NS_PER_S)
-        self.oldest_reply_s = max(self.oldest_reply_s, reply.age_s)
-        self._greets_again = self._generation not in (0, reply.generation)
-        self._generation = reply.generation
-        frame = reply.text.encode()
+        age_s = answered.age_s
+        if age_s and age_s > getattr(self._ages, "oldest_s", 0.0):
+            self._ages.oldest_s = age_s
+        if answered.generation != self._generation:
+            self._greets_again = self._generation != 0
+            self._generation = answered.generation
+        frame = answered.text.encode()
         if self._sinks:
             self._record("<", frame, confidential=request.confidential)
         right = False
@@ -233,11 +246,22 @@ class ServedTransport(TextTransport):
             right = True
             raise
         finally:
-            if reply.exchange:
-                self._give_verdict(reply.exchange, deadline, right=right)
+            if answered.exchange:
+                self._give_verdict(answered.exchange, deadline, right=right)
         if value is NOT_MINE:
             raise ProtocolError("the server sent the reply to something else", remedy="Report this: it is our fault")
         return value
+
+    def _refused(self, reply: Reply) -> TokaidoError:
+        """Return the error of a refusal, and take note of it."""
+        self._sent = reply.sent
+        error = reply.raised()
+        if isinstance(error, LeaseLostError):
+            self._held_until_ns = 0
+        error.device = ""  # ours is the name by which the user knows it
+        error.transport = f"{self.name}, there {error.transport}" if error.transport else ""
+        self._said_no = not isinstance(error, OSError)
+        return error
 
     def _give_verdict(self, exchange: int, deadline: Deadline, *, right: bool) -> None:
         """Tell the server whether the reply could be read; what it learns nothing of could not."""
@@ -292,105 +316,13 @@ class ServedTransport(TextTransport):
         return reply
 
 
-class ServerConnection:
-    """A connection to a device server, for one thread at a time.
-
-    Args:
-        resource: Its address and the key files.
-        clock: Where time comes from.
-        timeout_s: Deadline of a request that names none, in s.
-    """
-
-    def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
-        keys: dict[str, str] = {name: resource.options[name] for name in KEY_FILES if name in resource.options}
-        self._wire = ZmqTransport(Resource("zmq", resource.address, keys), clock=clock, timeout_s=timeout_s)
-        self._clock = clock
-        self._prefix = os.urandom(4)
-        self._numbers = itertools.count(int.from_bytes(os.urandom(2), "big"))
-        self._reply: Any = None
-
-    def greet(self, deadline: Deadline) -> Reply:
-        """Connect, and make sure that a device server answers.
-
-        Raises:
-            TransportError: There is none, or it does not take our key.
-        """
-        from tokaido.hal.sharing._messages import PROTOCOL, Hello  # noqa: PLC0415 - by those who use it
-
-        self._wire.open(deadline.remaining_s)
-        reply = self.ask(Hello(who_we_are()), "hello", deadline)
-        if not reply.ok:
-            raise reply.raised()
-        if reply.protocol != PROTOCOL:
-            raise ProtocolError(f"the peer speaks {reply.protocol[:40]!r} and we speak {PROTOCOL}")
-        return reply
-
-    def ask(self, message: AnyAsk, what: str, deadline: Deadline, carrier: ServedTransport | None = None) -> Reply:
-        """Send a request and return its reply, a refusal included.
-
-        Args:
-            message: The request.
-            what: What errors call it.
-            deadline: When to give up.
-            carrier: Told that something was sent, as soon as it may have been.
-
-        Raises:
-            TransportError: No reply came.
-        """
-        import msgspec  # noqa: PLC0415 - by those who use it
-
-        from tokaido.hal.sharing._messages import MAX_BODY, Reply  # noqa: PLC0415 - as above
-
-        if self._reply is None:
-            self._reply = msgspec.msgpack.Decoder(Reply).decode, msgspec.msgpack.Encoder().encode
-        decode, encode = self._reply
-        identifier = self._prefix + (next(self._numbers) & 0xFFFFFFFF).to_bytes(4, "big")
-        body = encode(message)
-        if len(body) > MAX_BODY:
-            raise ProtocolError(f"a text of {len(body)} bytes; {MAX_BODY} are the most", remedy="Nothing was sent")
-
-        def accept(frames: list[bytes]) -> Reply | NotMine:
-            if len(frames) != 1 or not frames[0].startswith(identifier):
-                return NOT_MINE
-            reply: Reply = decode(memoryview(frames[0])[len(identifier) :])
-            return reply
-
-        try:
-            return self._wire.exchange(Request(what, [identifier + body], accept), deadline.remaining_s)
-        except TokaidoError:
-            if carrier is not None:
-                carrier._sent = self._wire._sent
-            raise
-
-    def close(self) -> None:
-        """Disconnect for good."""
-        self._wire.close()
-
-
 def _lines(device: str, after: int, within_s: float) -> AnyAsk:
     from tokaido.hal.sharing._messages import Lines  # noqa: PLC0415 - by those who use it
 
     return Lines(device, after, within_s)
 
 
-def who_we_are() -> str:
-    """Return user, host, program and process, as other people read it."""
-    program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
-    return f"{_user()}@{socket.gethostname()} {program} ({os.getpid()})"[:1000]
-
-
-def _user() -> str:
-    import getpass  # noqa: PLC0415 - for those who share
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a process of a user that has no name
-        return str(os.getuid())
-
-
 # --- its resources --------------------------------------------------------------------------------------------------
-
-KEY_FILES: Final = ("server_key_file", "client_key_file")
 
 
 def _check(address: str, options: Mapping[str, str]) -> list[str]:

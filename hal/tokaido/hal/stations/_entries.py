@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from tokaido.hal._errors import ConfigurationError
-from tokaido.hal.roles._interlocks import LightInterlock, ShutterInterlock
+from tokaido.hal.roles._amplifier import OpticalAmplifier
+from tokaido.hal.roles._interlocks import AmplifierInterlock, LightInterlock, PumpInterlock, ShutterInterlock
 from tokaido.hal.roles._switch import OpticalSwitch
 from tokaido.hal.roles._unit_values import RESTING, Shutter
 from tokaido.hal.roles._units import Receiver
@@ -64,10 +65,16 @@ class LinkEntry:
         """Names of the switches that its paths lead over."""
         return tuple(next(iter(self.paths.values()), {}))
 
+    @property
+    def lease_names(self) -> tuple[str, ...]:
+        """What is leased while it is moved: the link and each of its devices, in order."""
+        devices = {f"device.{name}" for name in (self.transmitter, self.receiver, *self.switches)}
+        return tuple(sorted({f"link.{self.name}", *devices}))
+
 
 @dataclass(frozen=True, slots=True)
 class InterlockEntry:
-    """A table `interlocks.NAME` of a station file."""
+    """A table `interlocks.NAME` of a station file that names a switch."""
 
     name: str
     switch: str
@@ -106,6 +113,37 @@ class InterlockEntry:
             raise ConfigurationError(f"an interlock does not fit {switch.name}", mistakes=tuple(mistakes))
         shuttered = {output: _shutter_of(name, reach) for output, name in self.receivers.items()}
         switch.add_interlock(LightInterlock(self.name, self.classical_inputs, shuttered))
+
+
+@dataclass(frozen=True, slots=True)
+class AmplifierInterlockEntry:
+    """A table `interlocks.NAME` of a station file that names an amplifier."""
+
+    name: str
+    amplifier: str
+    """The amplifier of this station that it binds."""
+    receivers: tuple[str, ...]
+    """The receivers of this station that its light may reach."""
+
+    def bind(self, device: Device, reach: Reach) -> None:
+        """Let the device that was opened enforce it from now on, if it is the amplifier or one of the receivers."""
+        if device.name == self.amplifier and isinstance(device, OpticalAmplifier):
+            shuttered = {name: _shutter_of(name, reach) for name in self.receivers}
+            device.add_interlock(AmplifierInterlock(self.name, shuttered))
+        if device.name in self.receivers and isinstance(device, Receiver):
+            device.add_interlock(PumpInterlock(self.name, self.amplifier, _emits(self.amplifier, reach)))
+
+
+AnyInterlockEntry = InterlockEntry | AmplifierInterlockEntry
+"""Any table `interlocks.NAME`."""
+
+
+def _emits(name: str, reach: Reach) -> Callable[[], bool]:
+    def is_enabled() -> bool:
+        with reach(name) as device:
+            return cast("OpticalAmplifier", device).enabled
+
+    return is_enabled
 
 
 def _shutter_of(name: str, reach: Reach) -> Callable[[], bool]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokaido.hal.roles._amplifier import OpticalAmplifier
 from tokaido.hal.roles._switch import OpticalSwitch
 from tokaido.hal.roles._units import Receiver
-from tokaido.hal.stations._entries import InterlockEntry
+from tokaido.hal.stations._entries import AmplifierInterlockEntry, AnyInterlockEntry, InterlockEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tokaido.hal.tables import Mistakes
 
 KEYS = ("switch", "classical_inputs", "single_photon_outputs")
+AMPLIFIER_KEYS = ("amplifier", "receivers")
 
 
 def device_named(
@@ -36,8 +38,8 @@ def device_named(
 
 def read_interlock(
     name: str, table: Mapping[str, Any], devices: Mapping[str, type[Device] | None], mistakes: Mistakes
-) -> InterlockEntry:
-    """Read a table `interlocks.NAME`, noting every mistake in it.
+) -> AnyInterlockEntry:
+    """Read a table `interlocks.NAME` of a switch or of an amplifier, noting every mistake in it.
 
     Args:
         name: Of the table.
@@ -46,10 +48,15 @@ def read_interlock(
         mistakes: Where mistakes go.
     """
     path = ("interlocks", name)
+    if "amplifier" in table and "switch" not in table:
+        return _read_amplifier_interlock(name, table, devices, mistakes)
     mistakes.only(path, table, KEYS)
     for key in KEYS:
         if key not in table:
-            mistakes.note(path, f"{key} is missing; an interlock has {', '.join(KEYS)}")
+            mistakes.note(
+                path,
+                f"{key} is missing; an interlock has {', '.join(KEYS)}, or {' and '.join(AMPLIFIER_KEYS)}",
+            )
 
     def checked(key: str, device: object, role: type) -> str:
         return device_named((*path, key), device, role, devices, mistakes)
@@ -74,3 +81,17 @@ def read_interlock(
             mistakes.note((*path, "single_photon_outputs"), f"output {int(number)} is named twice; keep one of them")
         receivers[int(number)] = checked("single_photon_outputs", device, Receiver)
     return InterlockEntry(name, switch, frozenset(inputs), receivers)
+
+
+def _read_amplifier_interlock(
+    name: str, table: Mapping[str, Any], devices: Mapping[str, type[Device] | None], mistakes: Mistakes
+) -> AmplifierInterlockEntry:
+    path = ("interlocks", name)
+    mistakes.only(path, table, AMPLIFIER_KEYS)
+    amplifier = device_named((*path, "amplifier"), table["amplifier"], OpticalAmplifier, devices, mistakes)
+    receivers = table.get("receivers")
+    if not isinstance(receivers, list) or not receivers:
+        mistakes.note((*path, "receivers"), f'must list those that its light may reach, as ["bob"], not {receivers!r}')
+        receivers = []
+    found = [device_named((*path, "receivers"), device, Receiver, devices, mistakes) for device in receivers]
+    return AmplifierInterlockEntry(name, amplifier, tuple(dict.fromkeys(found)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock
 from tokaido.hal._database import DatabaseFile
@@ -43,6 +43,31 @@ class LeaseInfo:
     fencing_token: int
     remaining_s: float
     """How long still, in s, unless it is renewed."""
+
+
+class HeldLease(Protocol):
+    """A lease that was acquired, wherever it is kept: see `Lease`, which is one."""
+
+    names: tuple[str, ...]
+    fencing_token: int
+    seconds: float
+
+    def renew(self) -> None:
+        """Let it last `seconds` from now."""
+
+    def keep(self) -> None:
+        """Check it, and renew it if less than half of its time is left."""
+
+    def release(self) -> None:
+        """Give it back."""
+
+
+class Leases(Protocol):
+    """What gives leases: a `LeaseBook`, or a device server for the links that it has."""
+
+    def acquire(self, name: str | Iterable[str], holder: str, seconds: float) -> HeldLease:
+        """Take the lease of one name, or of several at once under one number: all of them or none."""
+        ...
 
 
 class LeaseBook:

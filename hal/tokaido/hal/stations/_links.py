@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokaido.hal.roles._unit_values import UnitState
     from tokaido.hal.roles._units import Receiver, Transmitter, Unit
     from tokaido.hal.stations._entries import LinkEntry
-    from tokaido.hal.stations._leases import LeaseBook
+    from tokaido.hal.stations._leases import Leases
     from tokaido.hal.stations._move_report import MoveReport
 
 LOSS_ALARMS: Final = ("LOS", "SYNC_LOSS")
@@ -60,8 +60,10 @@ class Link:
         receiver: Receiver,
         switches: Mapping[str, OpticalSwitch],
         *,
+        leases: Leases | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._leases = leases
         self.name = entry.name
         self.transmitter = transmitter
         self.receiver = receiver
@@ -149,7 +151,7 @@ class Link:
         start: bool | None = None,
         drain: Callable[[Unit], None] | None = None,
         on_step: Callable[[str], None] | None = None,
-        leases: LeaseBook | None = None,
+        leases: Leases | None = None,
         holder: str = "",
         lease_seconds: float = 30.0,
         light_timeout: float = 15.0,
@@ -167,7 +169,8 @@ class Link:
             drain: Called with each unit before it is stopped, to draw the key blocks that wait. It must return within
                 `lease_seconds`.
             on_step: Called with the name of each step as it begins.
-            leases: Where leases are kept; by default the `lease_file` of the station file.
+            leases: Where leases are kept; by default the `lease_file` of the station file, which is the server's for
+                a link of a device server.
             holder: Who moves it, for others to read; by default this machine and process.
             lease_seconds: How long others wait if this program dies, in s; renewed as long as it lives.
             light_timeout: How long the receiver may take to see light on the new path, in s.
@@ -191,6 +194,7 @@ class Link:
             raise ConfigurationError(
                 f"link {self.name} has no path {to!r}", remedy=f"It has {', '.join(self.paths) or 'none'}"
             )
+        leases = leases or self._leases
         if leases is None:
             if self.entry.lease_file is None:
                 raise ConfigurationError(

@@ -21,7 +21,7 @@ from tokaido.hal.stations._links import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokaido.hal.stations._leases import Lease
+    from tokaido.hal.stations._leases import HeldLease
     from tokaido.hal.stations._links import Link
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ Maps = dict[str, dict[int, int]]
 class Orders:
     """The devices of one link, for as long as the lease is held."""
 
-    def __init__(self, link: Link, lease: Lease, clock: Clock) -> None:
+    def __init__(self, link: Link, lease: HeldLease, clock: Clock) -> None:
         self.link = link
         self.transmitter = link.transmitter
         self.receiver = link.receiver

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal._clock import NS_PER_S, Clock
-from tokaido.hal._errors import DeviceError, LeaseError, RefusedError, StateError, TokaidoError
+from tokaido.hal._errors import DeviceError, LeaseError, RefusedError, StateError, TokaidoError, TransportError
 from tokaido.hal.roles._unit_values import RUNNING, LinkSelection, UnitState
 from tokaido.hal.roles._units import Unit
 from tokaido.hal.stations._move_back import Rollback
@@ -18,7 +18,7 @@ from tokaido.hal.stations._move_report import MoveError, MoveReport, MoveStep
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokaido.hal.stations._leases import LeaseBook
+    from tokaido.hal.stations._leases import Leases
     from tokaido.hal.stations._links import Link
 
 IMMOVABLE: Final = frozenset(
@@ -75,13 +75,11 @@ class Move:
         self.switching = False
         self.lighting = False
 
-    def run(self, leases: LeaseBook, holder: str, seconds: float) -> MoveReport:
+    def run(self, leases: Leases, holder: str, seconds: float) -> MoveReport:
         """Carry it out, or bring everything back."""
         link = self.link
-        names = [f"link.{link.name}", *(f"device.{name}" for name in link.entry.switches)]
-        names += [f"device.{name}" for name in (link.entry.transmitter, link.entry.receiver)]
         with self._step("check"):
-            lease = leases.acquire(names, holder or f"{socket.gethostname()}:{os.getpid()}", seconds)
+            lease = leases.acquire(link.entry.lease_names, holder or f"{socket.gethostname()}:{os.getpid()}", seconds)
             orders = Orders(link, lease, self.clock)
             try:
                 self._check(orders)
@@ -307,7 +305,7 @@ def _release(orders: Orders) -> None:
     """Give the lease back; one that cannot be ends by itself, and the move is what it is."""
     try:
         orders.lease.release()
-    except LeaseError as error:
+    except (LeaseError, TransportError) as error:
         import logging  # noqa: PLC0415
 
         logging.getLogger("tokaido.hal.link").warning("the lease %s was not released: %s", orders.lease.names[0], error)

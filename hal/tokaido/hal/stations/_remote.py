@@ -10,14 +10,22 @@ from tokaido.hal._device import Device
 from tokaido.hal._errors import ConfigurationError, LeaseHeldError, TransportError
 from tokaido.hal._line_device import LineDevice
 from tokaido.hal._numbers import real
-from tokaido.hal.sharing._messages import AnyAsk, Describe, HeldDevice, Holders, Reply
-from tokaido.hal.sharing._served import HOLD_S, ServedTransport, ServerConnection
-from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry
+from tokaido.hal.sharing._connection import ServerConnection
+from tokaido.hal.sharing._messages import AnyAsk, Describe, HeldDevice, Holders, Reply, ServedInterlock
+from tokaido.hal.sharing._served import HOLD_S, ServedTransport
+from tokaido.hal.stations._entries import (
+    AmplifierInterlockEntry,
+    AnyInterlockEntry,
+    DeviceEntry,
+    InterlockEntry,
+    LinkEntry,
+)
+from tokaido.hal.stations._served_leases import ServedLeases
 from tokaido.hal.stations._station import Station
 from tokaido.hal.transports._resources import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Container, Generator, Iterator, Mapping
 
 TIMEOUT_S = 2.0
 """Deadline of a request to the server that concerns no device, in s."""
@@ -26,7 +34,8 @@ TIMEOUT_S = 2.0
 class RemoteStation(Station):
     """The devices of a device server, by the same roles as at their ports; `Station.connect` returns one.
 
-    Its interlocks are those of the server's station, and are enforced here. Leaving it changes nothing in the devices,
+    Its interlocks are those of the server's station. The server enforces them; they are asked here first, so that an
+    order of several commands is refused before any. Leaving it changes nothing in the devices,
     but for those that it holds: they are released.
     """
 
@@ -37,7 +46,7 @@ class RemoteStation(Station):
         self._server = ServerConnection(server, clock=clock, timeout_s=self._timeout_s)
         self._clock = clock
         try:
-            told = self._asked(Describe(), "describe", greet=True)
+            told = self._asked(Describe(), "describe")
             self.why_not = {device.name: device.why_not for device in told.devices if device.why_not}
             """Devices of the server's station that it does not serve, and why."""
             entries = {
@@ -53,14 +62,26 @@ class RemoteStation(Station):
             }
             if unknown := set(keys or {}) - set(entries):
                 raise ConfigurationError(f"the server has no device {', '.join(sorted(unknown))}")
-            interlocks = [
-                InterlockEntry(one.name, one.switch, frozenset(one.classical_inputs), one.receivers)
-                for one in told.interlocks
-            ]
+            links = {
+                one.name: LinkEntry(one.name, one.transmitter, one.receiver, paths=one.paths) for one in told.links
+            }
+            interlocks = [interlock for one in told.interlocks for interlock in _interlock_of(one, entries)]
         except BaseException:
             self._server.close()
             raise
-        super().__init__(told.station, entries, on_exit="keep", interlocks=interlocks, clock=clock)
+        super().__init__(told.station, entries, on_exit="keep", links=links, interlocks=interlocks, clock=clock)
+
+    def entry(self, name: str) -> DeviceEntry:
+        """Return what the server's station says of a device.
+
+        Raises:
+            ConfigurationError: The server has none of that name, or does not serve it.
+        """
+        if name in self.why_not:
+            raise ConfigurationError(
+                f"{name} is not served: {self.why_not[name]}", remedy="Use it where its port is, beside the server"
+            )
+        return super().entry(name)
 
     def holders(self) -> tuple[HeldDevice, ...]:
         """Return who holds which device.
@@ -118,6 +139,10 @@ class RemoteStation(Station):
                 if not was_open:
                     _release(device)
 
+    def _leases_of(self, entry: LinkEntry) -> ServedLeases:
+        names = entry.transmitter, entry.receiver, *entry.switches
+        return ServedLeases(entry, {name: self._transport_of(name) for name in names}, self._asked)
+
     def close(self) -> None:
         """Release what is held, and disconnect; changes nothing in the devices."""
         try:
@@ -133,11 +158,8 @@ class RemoteStation(Station):
             raise ConfigurationError(f"{name} is not reached over the server")
         return transport
 
-    def _asked(self, message: AnyAsk, what: str, *, greet: bool = False) -> Reply:
-        deadline = Deadline(self._clock, self._timeout_s)
-        if greet:
-            self._server.greet(deadline)
-        reply = self._server.ask(message, what, deadline)
+    def _asked(self, message: AnyAsk, what: str) -> Reply:
+        reply = self._server.ask(message, what, Deadline(self._clock, self._timeout_s))
         if not reply.ok:
             raise reply.raised()
         return reply
@@ -159,6 +181,15 @@ def _release(device: Device) -> None:
 
 def _served(server: Resource, device: str) -> Resource:
     return Resource("served", server.address, {**server.options, "device": device})
+
+
+def _interlock_of(told: ServedInterlock, devices: Container[str]) -> list[AnyInterlockEntry]:
+    """Return the interlock, to be asked here too; not one whose devices only the server can ask."""
+    if not all(name in devices for name in (told.switch or told.amplifier, *told.receivers.values(), *told.reached)):
+        return []
+    if told.amplifier:
+        return [AmplifierInterlockEntry(told.name, told.amplifier, tuple(told.reached))]
+    return [InterlockEntry(told.name, told.switch, frozenset(told.classical_inputs), told.receivers)]
 
 
 def _keys_of(device: str, keys: Mapping[str, str]) -> dict[str, Resource]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tokaido.hal._device import OnExit
     from tokaido.hal.stations._alarm_hooks import AlarmHook
     from tokaido.hal.stations._alarm_watch import AlarmWatch
-    from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry
+    from tokaido.hal.stations._entries import AnyInterlockEntry, DeviceEntry, LinkEntry
+    from tokaido.hal.stations._leases import Leases
     from tokaido.hal.stations._links import Link
     from tokaido.hal.stations._remote import RemoteStation
     from tokaido.hal.transports._trace import TraceRecord
@@ -39,7 +40,8 @@ class Station:
     A table `devices.NAME.calibrations.VALUE` (`unit`, `offset` or `points`, `outside`, `date`, `source`, `valid_until`)
     corrects a value of a device, for all who use it by this station.
     A table `interlocks.NAME` (`switch`, `classical_inputs`, `single_photon_outputs`) keeps classical light from a
-    receiver that is not shuttered: the switch joins none to it, and it does not open onto what is joined. A table
+    receiver that is not shuttered: the switch joins none to it, and it does not open onto what is joined; one with
+    `amplifier` and `receivers` keeps an amplifier off while one of them is open, and them shut while it is on. A table
     `links.NAME` (`transmitter`, `receiver`, `lease_file`, and a table `paths.PATH` with a list of [input, output] for
     each switch) makes a QKD link, which `link` returns. Tables `[[alarms.hooks]]` (`program`, `web` or `mail`)
     make what may be told of alarms: `alarms(hooks=station.alarm_hooks)`. Tables `bench` and `server` are for its
@@ -53,7 +55,7 @@ class Station:
         *,
         on_exit: OnExit = "safe",
         links: Mapping[str, LinkEntry] | None = None,
-        interlocks: Iterable[InterlockEntry] = (),
+        interlocks: Iterable[AnyInterlockEntry] = (),
         alarm_hooks: Iterable[AlarmHook] = (),
         bench: Mapping[str, Any] | None = None,
         server: Mapping[str, Any] | None = None,
@@ -218,8 +220,13 @@ class Station:
             self.device(entry.transmitter, Transmitter),
             self.device(entry.receiver, Receiver),
             {switch: self.device(switch, OpticalSwitch) for switch in entry.switches},
+            leases=self._leases_of(entry),
             clock=self._clock,
         )
+
+    def _leases_of(self, entry: LinkEntry) -> Leases | None:  # noqa: ARG002 - for a station of a device server
+        """Return what gives the leases of a link; None: the file that its entry names."""
+        return None
 
     def alarms(self, *, timeout: float | None = None, poll: float = 1.0, hooks: Iterable[AlarmHook] = ()) -> AlarmWatch:
         """Watch the alarms of all devices: `for alarm in station.alarms():`.

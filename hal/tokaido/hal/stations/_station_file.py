@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokaido.hal._device import Device, OnExit
 from tokaido.hal._errors import ConfigurationError
 from tokaido.hal._registry import drivers, load_driver
-from tokaido.hal.stations._entries import DeviceEntry, InterlockEntry, LinkEntry
+from tokaido.hal.stations._entries import AnyInterlockEntry, DeviceEntry, LinkEntry
 from tokaido.hal.stations._interlock_file import read_interlock
 from tokaido.hal.stations._link_file import LinkReader
 from tokaido.hal.tables import Mistakes
@@ -27,7 +27,7 @@ class StationTables(NamedTuple):
     on_exit: OnExit
     devices: dict[str, DeviceEntry]
     links: dict[str, LinkEntry]
-    interlocks: tuple[InterlockEntry, ...]
+    interlocks: tuple[AnyInterlockEntry, ...]
     alarm_hooks: tuple[AlarmHook, ...]
     bench: dict[str, Any]
     server: dict[str, Any]

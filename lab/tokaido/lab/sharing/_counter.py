@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import threading
 from collections import deque
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import zmq
 
@@ -19,12 +18,21 @@ HIGH_WATER_MARK: Final = 1000
 NOBLOCK: Final = int(zmq.NOBLOCK)
 SNDMORE: Final = int(zmq.SNDMORE)
 """Plain numbers, which are quicker than flags."""
-AT_ONCE: Final = 64
 MOST_KNOWN: Final = 1000
+
+
+class Message(NamedTuple):
+    """What a client sent."""
+
+    client: CurveClient
+    address: bytes
+    frame: bytes
 
 
 class Counter:
     """Receives from clients and sends to them, in one thread; `send` and `wake` may be called from any.
+
+    That thread waits for the clients' messages and for those who wake it at one socket: to wait at two takes longer.
 
     Args:
         endpoint: Where to bind; port 0 takes a free one.
@@ -39,31 +47,40 @@ class Counter:
     def __init__(self, endpoint: str, keys: CurveKeyPair, clients: Iterable[CurveClient]) -> None:
         self._known: dict[bytes, CurveClient] = {}
         self._outbox: deque[tuple[bytes, bytes]] = deque()
+        self._waking = threading.Lock()
+        self._waker: Any = None
         self._door = CurveDoor(keys, clients)
         try:
             self._router = router = self._door.socket(zmq.ROUTER)
             router.setsockopt(zmq.MAXMSGSIZE, MAX_BODY + 64)
             router.setsockopt(zmq.ROUTER_HANDOVER, 1)
             router.sndhwm = router.rcvhwm = HIGH_WATER_MARK
+            inside = f"inproc://tokaido-counter-{id(self):x}"
+            router.bind(inside)  # nobody outside this process can reach it, and nothing that comes there is a request
+            self._waker = router.context.socket(zmq.DEALER)
+            self._waker.linger = 0
+            self._waker.connect(inside)
+            self.wake()
+            self._inside: bytes = router.recv_multipart()[0]
             self.endpoint = self._door.bind(router, endpoint)
             """Where it is bound."""
         except BaseException:
-            self._door.close()
+            self.close()
             raise
-        self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._poller = zmq.Poller()
-        for socket in (self._router, self._waker):
-            self._poller.register(socket, zmq.POLLIN)
 
-    def receive(self) -> list[tuple[CurveClient, bytes, list[bytes]]]:
-        """Send what waits, and return what comes as soon as something does, or nothing: client, address, frames."""
-        self._flush()
-        ready = dict(self._poller.poll())
-        if self._waker in ready:
-            with suppress(BlockingIOError):
-                os.eventfd_read(self._waker)
+    def receive(self) -> Message | None:
+        """Return what a client sends, as soon as it does; None for what is none, and when `wake` was called."""
+        address: bytes = self._router.recv()
+        frame = self._router.recv(copy=False)
+        if address == self._inside:
             self._flush()
-        return self._arrived() if self._router in ready else []
+            return None
+        if frame.more:
+            while frame.more:
+                frame = self._router.recv(copy=False)
+            return None
+        client = self._known.get(address) or self._client_of(address, frame)
+        return None if client is None else Message(client, address, frame.bytes)
 
     def send(self, address: bytes, frame: bytes) -> None:
         """Send to a client; one that takes nothing loses it."""
@@ -72,18 +89,26 @@ class Counter:
 
     def wake(self) -> None:
         """Let `receive` return."""
-        os.eventfd_write(self._waker, 1)
+        with self._waking:
+            try:
+                self._waker.send(b"", NOBLOCK)
+            except zmq.ZMQError:  # it was woken and has not looked yet, or is closed
+                return
 
     def close(self) -> None:
         """Close everything; call it in the thread that receives, or when none does."""
+        with self._waking:
+            if self._waker is not None:
+                self._waker.close()
         self._door.close()
-        os.close(self._waker)
 
     def reply(self, address: bytes, frame: bytes) -> None:
         """Send to a client at once; in the thread that receives."""
-        with suppress(zmq.ZMQError):  # its queue is full, or it is gone
+        try:
             self._router.send(address, SNDMORE)
             self._router.send(frame, NOBLOCK)
+        except zmq.ZMQError:  # its queue is full, or it is gone
+            return
 
     def _flush(self) -> None:
         while self._outbox:
@@ -91,26 +116,9 @@ class Counter:
 
     def _client_of(self, address: bytes, frame: zmq.Frame) -> CurveClient | None:
         """Return which client sent this. Only addresses that a client cannot choose stand for its connection."""
-        client = self._known.get(address)
-        if client is None:
-            client = self._door.client_of(frame)
-            if client is not None and address.startswith(b"\0"):
-                if len(self._known) >= MOST_KNOWN:
-                    self._known.clear()
-                self._known[address] = client
+        client = self._door.client_of(frame)
+        if client is not None and address.startswith(b"\0"):
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[address] = client
         return client
-
-    def _arrived(self) -> list[tuple[CurveClient, bytes, list[bytes]]]:
-        found: list[tuple[CurveClient, bytes, list[bytes]]] = []
-        while len(found) < AT_ONCE:
-            try:
-                frames = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.ZMQError:
-                break
-            address = frames[0].bytes
-            client = self._client_of(address, frames[-1])
-            if client is not None:
-                found.append((client, address, [frame.bytes for frame in frames[1:]]))
-            if not int(self._router.getsockopt(zmq.EVENTS)) & int(zmq.POLLIN):
-                break
-        return found

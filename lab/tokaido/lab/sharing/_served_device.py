@@ -6,13 +6,13 @@ import logging
 import os
 import threading
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import (
     NS_PER_S,
     SYSTEM_CLOCK,
     Clock,
+    ClosedError,
     Device,
     DeviceTimeoutError,
     OutcomeUnknownError,
@@ -20,14 +20,14 @@ from tokaido.hal import (
     TokaidoError,
     TransportError,
 )
-from tokaido.hal.driver import NOT_MINE, LineDevice, NotMine, Request
+from tokaido.hal.driver import LineDevice, Request
 from tokaido.hal.sharing import Reply, refusal
+from tokaido.lab.sharing._jobs import AGE, Job, Judge, Kept, Overheard, Verdict, Waiter, head_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokaido.hal import DeviceEntry
-    from tokaido.hal.driver import Codec
+    from tokaido.hal.transports import TextTransport
+    from tokaido.lab.sharing._guard import Guard
 
 KEPT_LINES: Final = 1000
 """Lines that came unasked and are kept for those who ask later."""
@@ -42,108 +42,32 @@ LISTEN_S: Final = 0.02
 logger = logging.getLogger("tokaido.lab.sharing")
 
 
-@dataclass(slots=True)
-class Waiter:
-    """One client that waits for a reply."""
-
-    answer: Callable[[Reply], None]
-    deadline_ns: int
-
-
-@dataclass(slots=True)
-class Job:
-    """One exchange with the device, and who waits for its reply."""
-
-    text: str
-    repeatable: bool
-    changes: bool
-    """Whether it may change something in the device."""
-    shared: bool
-    waiters: list[Waiter] = field(default_factory=list)
-    start_ns: int = 0
-
-
-class Verdict:
-    """Whether who asked could read the reply; until then the device is asked nothing else."""
-
-    def __init__(self) -> None:
-        self.right = False
-        self.given = threading.Event()
-
-
-@dataclass(slots=True)
-class Kept:
-    """A reply that the device gave."""
-
-    reply: Reply
-    asked_ns: int
-
-
-class Judge:
-    """Lets who asked judge a reply while the exchange runs, where only its form tells a wrong one: plain text.
-
-    A reply that cannot be read then fails the exchange, as it does at the port, and the transport finds its step again
-    before anybody else is answered.
-    """
-
-    def __init__(self, device: DeviceInUse, job: Job) -> None:
-        self._device = device
-        self._job = job
-        self.generation = 0
-        self.told: Waiter | None = None
-        """Who has the reply already."""
-
-    def accepts(self, request: Request[bytes, str]) -> Callable[[bytes], str | NotMine]:
-        """Return what accepts the reply to a request."""
-
-        def accept(frame: bytes) -> str | NotMine:
-            text = request.accept(frame)
-            if text is NOT_MINE:
-                return text
-            self.told = self._job.waiters[0]
-            if not self._device.await_verdict(self.told, text, self.generation):
-                raise ProtocolError(f"{self._job.text[:80]!r} got a reply that is none: {text[:80]!r}")
-            return text
-
-        return accept
-
-
-class Overheard:
-    """The driver's own codec, which also tells the server what came unasked."""
-
-    def __init__(self, codec: Codec, hear: Callable[[bytes], None]) -> None:
-        self._codec = codec
-        self._hear = hear
-        self.request: Callable[..., Request[bytes, str]] = codec.request
-        self.terminator = codec.terminator
-        self.max_frame = codec.max_frame
-
-    def unsolicited(self, frame: bytes) -> None:
-        """Take a frame that answers nobody."""
-        self._codec.unsolicited(frame)
-        self._hear(frame)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._codec, name)
-
-
 class DeviceInUse:
     """A device whose port this program has.
 
     Args:
         entry: What the station says of it.
         kind: Its driver.
+        guard: The interlocks of the station.
         fresh_s: How old a reply may be that is given to somebody else, in s.
         clock: Where time comes from.
     """
 
     def __init__(
-        self, entry: DeviceEntry, kind: type[LineDevice], *, fresh_s: float, clock: Clock = SYSTEM_CLOCK
+        self,
+        entry: DeviceEntry,
+        kind: type[LineDevice],
+        guard: Guard,
+        *,
+        fresh_s: float,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.entry = entry
         self.kind = kind
         self.exchanges = 0
         """How many were made with the device."""
+        self._guard = guard
+        self._opening = threading.Lock()
         self._fresh_ns = round(fresh_s * NS_PER_S)
         self._openings_before = int.from_bytes(os.urandom(6), "big")  # no generation is that of an earlier server
         self._clock = clock
@@ -170,7 +94,8 @@ class DeviceInUse:
         with self._lock:
             self._closing = True
             self._lock.notify()
-        device = self._device
+        with self._opening:
+            device = self._device
         if device is not None:
             device.close()  # ends an exchange that is under way
         if self._thread.ident is not None:
@@ -187,17 +112,13 @@ class DeviceInUse:
             found = self._sorts[text] = (self.kind.asks(text), self.kind.shares(text))
         return found
 
-    def recent(self, text: str) -> Reply | None:
-        """Return a reply to this text that is fresh enough for everybody, with its age, if there is one."""
-        with self._lock:
-            kept = self._kept.get(text)
-            if kept is None:
-                return None
-            age_ns = self._clock.monotonic_ns() - kept.asked_ns
-            if age_ns > self._fresh_ns:
-                return None
-            reply = kept.reply
-        return Reply(text=reply.text, age_s=age_ns / NS_PER_S, generation=reply.generation)
+    def recent(self, text: str) -> bytes | None:
+        """Return the message that tells a reply to this text, with its age, if one is fresh enough for everybody."""
+        kept = self._kept.get(text)  # a command clears it before it is sent
+        if kept is None:
+            return None
+        age_ns = self._clock.monotonic_ns() - kept.asked_ns
+        return kept.head + AGE(age_ns / NS_PER_S) if age_ns <= self._fresh_ns else None
 
     def ask(self, text: str, waiter: Waiter, *, shared: bool) -> bool:
         """Have a question asked, or share the reply with those who ask it now; return whether there is room."""
@@ -209,10 +130,11 @@ class DeviceInUse:
                 return True
             return self._put(Job(text, repeatable=True, changes=False, shared=shared), waiter)
 
-    def command(self, text: str, waiter: Waiter, *, repeatable: bool) -> bool:
+    def command(self, text: str, waiter: Waiter, *, repeatable: bool, force: str = "", remedy: str = "") -> bool:
         """Have a command given, once; return whether there is room."""
         with self._lock:
-            return self._put(Job(text, repeatable=repeatable, changes=True, shared=False), waiter)
+            job = Job(text, repeatable=repeatable, changes=True, shared=False, force=force, remedy=remedy)
+            return self._put(job, waiter)
 
     def listen(self, after: int, waiter: Waiter) -> None:
         """Have somebody told of lines that came unasked since the one of that number."""
@@ -278,10 +200,10 @@ class DeviceInUse:
                 del self._shared[job.text]
             if job.changes:
                 self._kept.clear()
-            elif reply.ok:
+            elif reply.ok and self.sort(job.text)[1]:
                 if len(self._kept) >= KEPT_REPLIES:
                     self._kept.clear()
-                self._kept[job.text] = Kept(reply, start_ns)
+                self._kept[job.text] = Kept(head_of(reply), start_ns)
             waiters = tuple(waiter for waiter in job.waiters if waiter is not told)
         if reply.ok and job.shared:
             reply.age_s = (self._clock.monotonic_ns() - start_ns) / NS_PER_S
@@ -290,16 +212,14 @@ class DeviceInUse:
 
     def _exchange(self, job: Job, timeout_s: float) -> tuple[Reply, Waiter | None]:
         """Return the device's reply, or what kept it from coming; and who has it already."""
-        judge = Judge(self, job)
+        judge = Judge(job, self.await_verdict)
         try:
-            transport = self._opened(timeout_s).transport
-            request = transport.codec.request(job.text, repeatable=job.repeatable)
-            self.exchanges += 1
-            judge.generation = self._openings_before + transport.generation
-            if not getattr(transport.codec, "correlated", False):
-                request = Request(request.text, request.payload, judge.accepts(request), request.repeatable)
-            text = transport.exchange(request, timeout_s)
-            return Reply(text=text, generation=self._openings_before + transport.generation), judge.told
+            device = self.opened(timeout_s)
+            if not job.changes:
+                return self._asked(device.transport, job, judge, timeout_s), judge.told
+            order = self._guard.order(device, job.text, force=job.force, remedy=job.remedy, within_s=timeout_s)
+            with order as left_s:
+                return self._asked(device.transport, job, judge, left_s), judge.told
         except TokaidoError as error:
             return refusal(error, sent=isinstance(error, OutcomeUnknownError)), judge.told
         except ValueError as error:  # the codec cannot say it
@@ -307,6 +227,15 @@ class DeviceInUse:
         except Exception:
             logger.exception("%s: %s failed in the server", self.entry.name, job.text[:80])
             return refusal(TransportError("the server failed", remedy="Its log says more"), sent=True), judge.told
+
+    def _asked(self, transport: TextTransport, job: Job, judge: Judge, timeout_s: float) -> Reply:
+        request = transport.codec.request(job.text, repeatable=job.repeatable)
+        self.exchanges += 1
+        judge.generation = self._openings_before + transport.generation
+        if not getattr(transport.codec, "correlated", False):
+            request = Request(request.text, request.payload, judge.accepts(request), request.repeatable)
+        text = transport.exchange(request, timeout_s)
+        return Reply(text=text, generation=self._openings_before + transport.generation)
 
     def judged(self, exchange: int, *, right: bool) -> None:
         """Take a client's verdict on a reply."""
@@ -327,23 +256,40 @@ class DeviceInUse:
             del self._verdicts[number]
         return verdict.right
 
-    def _opened(self, timeout_s: float) -> LineDevice:
-        if self._device is None:
-            entry = self.entry
-            device = Device.open(
-                entry.driver,
-                name=entry.name,
-                serial_number=entry.serial_number,
-                timeout=max(entry.timeout, timeout_s),
-                clock=self._clock,
-                control=entry.resources["control"],
-            )
+    def opened(self, timeout_s: float = 0.0) -> LineDevice:
+        """Return the device, opened with the first call; any thread may ask it something.
+
+        Raises:
+            TransportError: It could not be reached.
+            ConfigurationError: An interlock does not fit it.
+            ClosedError: The server was closed.
+        """
+        with self._opening:
+            if self._device is None:
+                self._device = self._open(timeout_s)
+            return self._device
+
+    def _open(self, timeout_s: float) -> LineDevice:
+        if self._closing:
+            raise ClosedError("the server was closed")
+        entry = self.entry
+        device = Device.open(
+            entry.driver,
+            name=entry.name,
+            serial_number=entry.serial_number,
+            timeout=max(entry.timeout, timeout_s),
+            clock=self._clock,
+            control=entry.resources["control"],
+        )
+        try:
             if not isinstance(device, LineDevice):
-                device.close()
                 raise TypeError(f"{entry.driver} does not speak in lines")
             device.transport.codec = Overheard(device.transport.codec, self._hear)
-            self._device = device
-        return self._device
+            self._guard.bind(device)
+        except BaseException:
+            device.close()
+            raise
+        return device
 
     def _too_late(self, job: Job) -> DeviceTimeoutError:
         return DeviceTimeoutError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
@@ -27,25 +28,30 @@ from tokaido.hal.sharing import (
     PROTOCOL,
     Acquire,
     Describe,
+    EndLease,
     Exchange,
     Hello,
     Holders,
+    KeepLease,
+    LeaseLink,
     Lines,
     Release,
     Reply,
     ServedDevice,
-    ServedInterlock,
     Verdict,
     decode_ask,
     refusal,
 )
 from tokaido.hal.transports import CurveClient, load_curve_public, load_curve_secret
 from tokaido.lab.sharing._counter import Counter
+from tokaido.lab.sharing._guard import Guard
 from tokaido.lab.sharing._holds import Client, Holds, Role
-from tokaido.lab.sharing._served_device import DeviceInUse, Waiter
+from tokaido.lab.sharing._jobs import Waiter
+from tokaido.lab.sharing._link_leases import LinkLeases
+from tokaido.lab.sharing._served_device import DeviceInUse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -109,12 +115,15 @@ class DeviceServer:
             reasons = tuple(f"{name}: {why}" for name, why in self._why_not.items())
             raise ConfigurationError(f"station {station.name} has no device that can be served", mistakes=reasons)
         listed = _listed(clients)
+        self._guard = Guard(station.interlocks, self._reach, clock=clock)
         self._devices = {
-            name: DeviceInUse(station.devices[name], kind, fresh_s=fresh_s, clock=clock)
+            name: DeviceInUse(station.devices[name], kind, self._guard, fresh_s=fresh_s, clock=clock)
             for name, kind in self._kinds.items()
         }
+        self._leases = LinkLeases(station.links, clock=clock)
         self._holds = Holds(lease_file, self._devices, clock=clock)
-        self._who: dict[bytes, str] = {}
+        self._clients: dict[bytes, Client] = {}
+        """Who is behind each connection, and what it says of itself."""
         self._encode = msgspec.msgpack.Encoder().encode
         self._closing = False
         self._counter = Counter(endpoint, load_curve_secret(server_key_file), listed)
@@ -132,6 +141,15 @@ class DeviceServer:
             self._kinds[name] = kind
         else:
             self._why_not[name] = f"{entry.driver} does not speak in lines over one control port"
+
+    @contextmanager
+    def _reach(self, name: str) -> Iterator[Device]:
+        """Give a device for the interlocks to ask."""
+        if name in self._devices:
+            yield self._devices[name].opened()
+        else:
+            with self._station.visit(name) as device:
+                yield device
 
     @property
     def why_not(self) -> Mapping[str, str]:
@@ -161,6 +179,7 @@ class DeviceServer:
             self._counter.wake()
             self._thread.join()
         self._holds.close()
+        self._leases.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -176,18 +195,26 @@ class DeviceServer:
     def _live(self) -> None:
         try:
             while not self._closing:
-                for client, address, frames in self._counter.receive():
-                    self._take(client, address, frames)
+                message = self._counter.receive()
+                if message is not None and len(message.frame) >= ID_BYTES:  # else nobody could be answered
+                    self._take(*message)
         finally:
             self._counter.close()
 
-    def _take(self, known: CurveClient, address: bytes, frames: list[bytes]) -> None:
-        if len(frames) != 1 or len(frames[0]) < ID_BYTES:  # nobody could be answered
-            return
-        identifier, body = frames[0][:ID_BYTES], frames[0][ID_BYTES:]
-        client = Client(known.name, Role(next(iter(known.roles))), self._who.get(address, ""))
+    def _take(self, known: CurveClient, address: bytes, frame: bytes) -> None:
+        identifier, body = frame[:ID_BYTES], frame[ID_BYTES:]
+        client = self._clients.get(address)
+        if client is None or client.name != known.name:
+            client = self._remember(address, Client(known.name, Role(next(iter(known.roles)))))
         try:
-            reply = self._answer(client, address, identifier, decode_ask(body))
+            asked = decode_ask(body)
+            if type(asked) is Exchange and asked.query and not asked.fencing_token:  # the most frequent one
+                device = self._devices.get(asked.device)
+                recent = None if device is None else device.recent(asked.text)
+                if recent is not None:
+                    self._counter.reply(address, identifier + recent)
+                    return
+            reply = self._answer(client, address, identifier, asked)
         except TokaidoError as error:
             reply = refusal(error)
         except Exception:
@@ -195,6 +222,13 @@ class DeviceServer:
             reply = refusal(TokaidoError("the server failed", remedy="Its log says more"))
         if reply is not None:
             self._counter.reply(address, identifier + self._encode(reply))
+
+    def _remember(self, address: bytes, client: Client) -> Client:
+        """Keep who is behind a connection."""
+        if len(self._clients) >= MOST_CONNECTIONS:
+            self._clients.clear()  # what they say of themselves is for people to read
+        self._clients[address] = client
+        return client
 
     def _answer(self, client: Client, address: bytes, identifier: bytes, asked: AnyAsk) -> Reply | None:
         """Return the reply, or None where it comes later."""
@@ -208,9 +242,7 @@ class DeviceServer:
                 self._device(asked.device).judged(asked.exchange, right=asked.right)
                 return Reply()
             case Hello():
-                if len(self._who) >= MOST_CONNECTIONS:
-                    self._who.clear()  # they are for people to read
-                self._who[address] = asked.who
+                self._remember(address, replace(client, who=asked.who))
                 return Reply(protocol=PROTOCOL, station=self._station.name, name=client.name, role=client.role.value)
             case Describe():
                 return self._described()
@@ -219,6 +251,18 @@ class DeviceServer:
             case Release():
                 self._device(asked.device)
                 self._holds.release(asked.device, client, asked.fencing_token)
+                return Reply()
+            case LeaseLink():
+                Holds.allow(client)
+                lease = self._leases.acquire(asked.link, client, asked.holder, asked.seconds)
+                logger.info("link %s: leased by %s", asked.link, lease.holder)
+                return Reply(fencing_token=lease.fencing_token, seconds=lease.seconds)
+            case KeepLease():
+                Holds.allow(client)
+                token, renew = asked.fencing_token, asked.renew
+                return Reply(seconds=self._leases.keep(asked.link, client, token, asked.seconds, renew=renew))
+            case EndLease():
+                self._leases.end(asked.link, client, asked.fencing_token)
                 return Reply()
             case Holders():
                 return Reply(holders=self._holds.all())
@@ -244,17 +288,28 @@ class DeviceServer:
         if asked.query and asks:
             shared = shares and not self._holds.holds(asked.device, client, asked.fencing_token)
             if shared and (recent := device.recent(asked.text)) is not None:
-                return recent
+                self._counter.reply(address, identifier + recent)
+                return None
             room = device.ask(asked.text, self._later(address, identifier, asked.within_s), shared=shared)
         else:
             self._may_command(client, device, asked.text)
             self._holds.check(asked.device, client, asked.fencing_token)
             logger.info("%s: %s (%s) sends %s", asked.device, client.name, client.who, asked.text[:200])
             waiter = self._later(address, identifier, asked.within_s)
-            room = device.command(asked.text, waiter, repeatable=asked.query)
+            force, remedy = self._force_of(client, asked.force)
+            room = device.command(asked.text, waiter, repeatable=asked.query, force=force, remedy=remedy)
         if not room:
             raise DeviceBusyError(f"too many exchanges wait at {asked.device}", remedy="Ask less often")
         return None
+
+    @staticmethod
+    def _force_of(client: Client, why: str) -> tuple[str, str]:
+        """Return why interlocks may be overruled, and what to tell who may not overrule them."""
+        if not why.strip():
+            return "", ""
+        if client.role is Role.MAINTENANCE:
+            return f"{client.name} ({client.who}): {why}", ""
+        return "", f"To force it takes the role maintenance, and {client.name} is an {client.role.value}"
 
     @staticmethod
     def _may_command(client: Client, device: DeviceInUse, text: str) -> None:
@@ -291,11 +346,8 @@ class DeviceServer:
             )
             for name, entry in self._station.devices.items()
         ]
-        interlocks = [
-            ServedInterlock(one.name, one.switch, sorted(one.classical_inputs), dict(one.receivers))
-            for one in self._station.interlocks
-        ]
-        return Reply(station=self._station.name, devices=devices, interlocks=interlocks)
+        interlocks, links = self._guard.told(), self._leases.told()
+        return Reply(station=self._station.name, devices=devices, interlocks=interlocks, links=links)
 
 
 def _listed(clients: Mapping[str, Listed]) -> list[CurveClient]:
