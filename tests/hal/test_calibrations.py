@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tokaido.hal as hal
 from tokaido.emulators import SteppedClock, launch
@@ -25,6 +28,14 @@ POINTS = [[0, 0.5], [10, 10.5], [20, 21.5]]
 
 def tap(offset: float, **more: Any) -> hal.Calibration:
     return hal.Calibration(unit="dBm", date=datetime.date(2026, 1, 2), source="bench", offset=offset, **more)
+
+
+def calibrated(calibrations: dict[str, hal.Calibration], answers: dict[str, str | None] | None = None) -> Toy:
+    """Return a device without a wire that goes by calibrations."""
+    toy = Toy(answers or {})
+    toy._given = calibrations
+    toy._calibrate()
+    return toy
 
 
 def table(path: str, **facts: object) -> str:
@@ -113,9 +124,7 @@ def test_every_quantity_of_every_driver_can_be_calibrated(driver: str, clock: St
 def test_limits_are_corrected_with_the_value() -> None:
     declared = Toy({"POW": "-2"}).telemetry()[Toy.power]
     assert declared.operational is not None
-    toy = Toy({"POW": "-2"})
-    toy._given = {"power": tap(20)}
-    toy._calibrate()
+    toy = calibrated({"power": tap(20)}, {"POW": "-2"})
     reading = toy.telemetry()[Toy.power]
     assert reading.value == 18
     assert reading.operational == (declared.operational[0] + 20, declared.operational[1] + 20)
@@ -187,6 +196,28 @@ def test_a_safe_state_does_not_depend_on_a_table(station: Callable[..., hal.Stat
 
 def bias_unit(driver: str) -> str:
     return hal.load_driver(driver, hal.Device).values()["bias"].unit
+
+
+rising = st.lists(st.floats(0.01, 30), min_size=2, max_size=8).map(lambda steps: list(itertools.accumulate(steps)))
+
+
+@given(told=rising, real=rising, offset=st.floats(-50, 50), outside=st.sampled_from(["refuse", "extend"]))
+def test_what_is_set_is_read_back_and_is_never_more_than_the_device_takes(
+    told: list[float], real: list[float], offset: float, outside: Literal["refuse", "extend"]
+) -> None:
+    day = datetime.date(2026, 1, 2)
+    found = hal.Calibration("dB", day, "any", points=tuple(zip(told, real, strict=False)), outside=outside)
+    for calibration in (found, hal.Calibration("dB", day, "any", offset=offset)):
+        toy = calibrated({"attenuation": calibration})
+        _, value = toy.find("attenuation")
+        assert isinstance(value, Setting)
+        assert value.range is not None
+        low, high = value.range
+        declared = Toy.attenuation.range or (0, 0)
+        for to in (low, high, (low + high) / 2):
+            text = value.encode(value.check(to))
+            assert declared[0] <= float(text) <= declared[1]
+            assert value.decode(text) == pytest.approx(to, rel=1e-9, abs=1e-9)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,6 +62,26 @@ def test_what_was_set_and_could_not_be_read_back_is_of_unknown_outcome(
             tf.centre = 1540.0
         monkeypatch.undo()
         assert tf.centre == 1540.0
+
+
+def test_its_values_are_calibrated_without_a_line_in_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    learn = Filter._learn
+
+    def learn_more(self: Filter, found: hal.Identity) -> None:
+        learn(self, found)
+        assert self.centre == 1550  # in the box's own scale still
+
+    monkeypatch.setattr(Filter, "_learn", learn_more)
+    shifted = hal.Calibration("nm", datetime.date(2026, 1, 2), "wavelength meter", offset=-0.3)
+    with launch("acme.tf1", wire_end="emu") as box:
+        control = box.resources["control"]
+        with TunableFilter.open("acme.tf1", control=control, calibrations={"centre": shifted}) as tf:
+            assert tf.centre == 1549.7
+            tf.centre = 1540
+            assert tf.centre == pytest.approx(1540)
+            assert tf.telemetry()["centre"].raw == pytest.approx(1540.3)
+            with pytest.raises(hal.RangeError, match=r"takes 1529\.7 to 1564\.7 nm"):
+                tf.centre = 1565
 
 
 STATION = """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, DeviceTimeoutError, NotConnectedError, TokaidoError
 from tokaido.hal._numbers import real
-from tokaido.hal._readings import Reading, Telemetry, reading_of
+from tokaido.hal._readings import Reading, Telemetry, corrected_reading_of, reading_of
 from tokaido.hal._values import NONE, Answer, Measured, Query, Valued, encode
 
 if not TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Part(Valued):
 
     @property
     def _calibrated(self) -> Mapping[str, Measured[Any]]:
-        return self._device._calibrated_by_part.get(self._path, NONE)
+        of_device = self._device._calibrated_by_part
+        return of_device.get(self._path, NONE) if of_device else NONE
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows; nothing is asked."""
@@ -117,7 +118,7 @@ class Device(Valued):
 
     @property
     def _calibrated(self) -> Mapping[str, Measured[Any]]:
-        return self._calibrated_by_part.get("", NONE)
+        return self._calibrated_by_part.get("", NONE) if self._calibrated_by_part else NONE
 
     @classmethod
     def open(
@@ -309,10 +310,11 @@ class Device(Valued):
         answers = self._aged_answers()
         utc_ns = self._clock.utc_ns()
         readings: dict[str, Reading[Any]] = {}
+        reading = corrected_reading_of if self._calibrated_by_part else reading_of
         for owner, path, prefix in self._owners():
             for name, value in owner.own_values().items():
                 if not value.unsupported:
-                    readings[path + name] = reading_of(value, answers.get(f"{prefix}{value.command}"), utc_ns)
+                    readings[path + name] = reading(value, answers.get(f"{prefix}{value.command}"), utc_ns)
         return Telemetry(readings)
 
     def _aged_answers(self) -> Mapping[str, Answer | TokaidoError]:

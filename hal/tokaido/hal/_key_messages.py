@@ -10,7 +10,7 @@ import msgspec
 from tokaido.hal._errors import NoDataError, ProtocolError, TokaidoError
 from tokaido.hal._key_digests import NOBODY
 from tokaido.hal._keys import KeyBlockFacts
-from tokaido.hal._readings import Telemetry, reading_of
+from tokaido.hal._readings import Telemetry, corrected_reading_of
 from tokaido.hal._values import LARGEST_WHOLE, Answer, encode
 from tokaido.hal.roles._alarms import AlarmEvent, Severity
 from tokaido.hal.roles._unit_values import TelemetryEvent, UnitState
@@ -90,7 +90,7 @@ def telemetry_event(
             )
         alarm = AlarmEvent(event.seq, event.change == "RAISED", event.code, Severity(event.severity), event.text)
     readings = {
-        path: reading_of(value, _answer(event.values[name], event.ages.get(name, 0.0)), utc_ns)
+        path: corrected_reading_of(value, _answer(event.values[name], event.ages.get(name, 0.0)), utc_ns)
         for name, (path, value) in declared.items()
         if name in event.values
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from tokaido.hal._errors import NoDataError, ProtocolError, TokaidoError
-from tokaido.hal._values import encode
+from tokaido.hal._values import Answer, encode
 
 if not TYPE_CHECKING:
     from tokaido.hal._records import dataclass
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from dataclasses import dataclass
 
     from tokaido.hal._calibrations import Calibration
-    from tokaido.hal._values import Answer, Measured
+    from tokaido.hal._values import Measured
 
 T = TypeVar("T")
 
@@ -68,10 +69,16 @@ class Reading(Generic[T]):
     """Why there is no value."""
     block: tuple[str, int] | None = None
     """Session and number of the key block that it is a figure of, for figures of blocks of units that tell."""
-    raw: T | None = None
-    """The value as the device told it, where it was corrected."""
-    calibration: Calibration | None = None
-    """What it was corrected by; None: by nothing."""
+
+    @property
+    def raw(self) -> T | None:
+        """The value as the device told it, where it was corrected; None where nothing corrects it."""
+        return None
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The calibration that corrected it; None: there is none."""
+        return None
 
     @property
     def limit_status(self) -> LimitStatus:
@@ -100,6 +107,24 @@ class Reading(Generic[T]):
             **({"session": self.block[0], "block": self.block[1]} if self.block else {}),
             **({"raw": self.raw, "calibration": self.calibration.record()} if self.calibration else {}),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedReading(Reading[T]):
+    """A reading of a value that has a calibration; others need not carry two more members."""
+
+    told: T | None = None
+    by: Calibration | None = None
+
+    @property
+    def raw(self) -> T | None:
+        """The value as the device told it."""
+        return self.told
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The calibration that corrected it."""
+        return self.by
 
 
 class Telemetry(Mapping[str, "Reading[Any]"]):
@@ -153,9 +178,7 @@ def older(answer: Answer | TokaidoError, by_s: float) -> Answer | TokaidoError:
 
 def reading_of(value: Measured[Any], answer: Answer | TokaidoError | None, utc_ns: int) -> Reading[Any]:
     """Return what a device answered as a reading of that value; of quality BAD, with the reason, if it is none."""
-    calibration = value.calibration
     got: Any = None
-    raw: Any = None
     age_s = 0.0
     reason = ""
     if answer is None:
@@ -166,14 +189,34 @@ def reading_of(value: Measured[Any], answer: Answer | TokaidoError | None, utc_n
         try:
             if answer.age_s:
                 age_s = _believed(answer.age_s)
-            if calibration is not None:
-                raw = value.raw(answer.text)
             got = value.decode(answer.text)
         except TokaidoError as error:
             reason = str(error)
     quality = Quality.BAD if reason else Quality.STALE if age_s > value.stale_after_s else Quality.GOOD
-    if calibration is not None and quality is Quality.GOOD and calibration.expired(utc_ns):
-        quality = Quality.UNCERTAIN
     at_ns = utc_ns - round(age_s * 1e9) if age_s else utc_ns
-    limits = value.operational, value.absolute
-    return Reading(got, value.unit, at_ns, age_s, quality, *limits, reason, None, raw, calibration)
+    return Reading(got, value.unit, at_ns, age_s, quality, value.operational, value.absolute, reason)
+
+
+def corrected_reading_of(value: Measured[Any], answer: Answer | TokaidoError | None, utc_ns: int) -> Reading[Any]:
+    """Return what `reading_of` does, with the value that the device told where it has a calibration."""
+    reading, calibration = reading_of(value, answer, utc_ns), value.calibration
+    if calibration is None:
+        return reading
+    raw = None
+    if isinstance(answer, Answer):
+        with suppress(TokaidoError):  # then the reading says so
+            raw = value.raw(answer.text)
+    uncertain = reading.quality is Quality.GOOD and calibration.expired(utc_ns)
+    return CorrectedReading(
+        reading.value,
+        reading.unit,
+        reading.utc_ns,
+        reading.age_s,
+        Quality.UNCERTAIN if uncertain else reading.quality,
+        reading.operational,
+        reading.absolute,
+        reading.error,
+        None,
+        raw,
+        calibration,
+    )

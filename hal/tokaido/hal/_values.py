@@ -465,7 +465,8 @@ class Valued(ABC):
         own = getattr(type(self), value.name, None)
         if not isinstance(own, Measured):
             raise UnsupportedError(f"{type(self).__name__} has no value {value.name}")
-        return self._calibrated.get(own.name, own)
+        calibrated = self._calibrated
+        return calibrated.get(own.name, own) if calibrated else own
 
 
 @overload

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokaido.hal._clock import NS_PER_S
 from tokaido.hal._errors import DeviceTimeoutError, NoDataError, ProtocolError, StateError
 from tokaido.hal._readings import Quality, Reading, Telemetry
+from tokaido.hal._records import replace
 from tokaido.hal.roles._unit_values import MAKING
 
 if not TYPE_CHECKING:
@@ -78,6 +79,8 @@ def belonging(readings: Telemetry) -> Telemetry:
 
 def of_block(reading: Reading[Any], block: tuple[str, int]) -> Reading[Any]:
     """Return a reading that says which block it is a figure of."""
+    if reading.calibration is not None:
+        return replace(reading, block=block)
     return Reading(
         reading.value,
         reading.unit,
@@ -88,8 +91,6 @@ def of_block(reading: Reading[Any], block: tuple[str, int]) -> Reading[Any]:
         reading.absolute,
         reading.error,
         block,
-        reading.raw,
-        reading.calibration,
     )
 
 
