@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import threading
 from collections import Counter
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tokaido.emulators import Bench, Emulator
 
 virtual = pytest.mark.tokaido_station_file("../sweeps/table.toml")
+attenuator = pytest.mark.tokaido_station_file("attenuator.toml")
 VALUES = ["voa", "pm.wavelength"]
 
 
@@ -122,6 +124,7 @@ def test_what_does_not_exist_is_refused_before_a_file_is_made(
         ({"count": 0}, "count must be"),
         ({"duration": -1}, "duration must lie"),
         ({"rotate_bytes": 10}, "rotate_bytes must be"),
+        *(({"rotate_every": every}, "rotate_every must be whole minutes") for every in (30, 90, 25_200, 172_800)),
         ({"format": "xml"}, "no format 'xml'"),
         ({"file": tmp_path / "lab.txt"}, "does not say which format"),
     ]
@@ -182,6 +185,41 @@ def test_a_full_file_makes_room_for_the_next_and_none_is_lost(
     assert [len(rows_of(part)) % 4 for part in parts] == [0] * len(parts)
     assert sum(len(rows_of(part)) for part in parts) == summary.rows == 30 * 4
     assert (tmp_path / "lab.0006.csv").read_text(encoding="utf-8") == "another one"
+
+
+@attenuator
+@pytest.mark.parametrize("name", ["lab.csv", "lab.jsonl"])
+def test_a_file_holds_one_period_of_utc_and_is_named_by_it(
+    tokaido_station: hal.Station, tokaido_clock: hal.Clock, tmp_path: Path, name: str
+) -> None:
+    def log(count: int) -> list[str]:
+        options: dict[str, Any] = {"interval": 10, "count": count, "rotate_every": 60, "clock": tokaido_clock}
+        done = lab.log_telemetry(tokaido_station, tmp_path / name, values=["voa.attenuation"], **options)
+        return [one.name for one in done.rotated]
+
+    suffix = name.removeprefix("lab")
+    tokaido_clock.wait(25.0)  # so the first file has less than a minute
+    assert log(8) == [f"lab.2026-01-01T0000Z{suffix}"]  # 00:25 to 01:35
+    tokaido_clock.wait(10.0)
+    assert log(1) == []  # in the same minute it goes on
+    tokaido_clock.wait(180.0)
+    assert log(1) == [f"lab.2026-01-01T0001Z{suffix}"]  # after minutes in which nothing was logged, too
+    parts = sorted(tmp_path.iterdir())
+    assert [one.name for one in parts] == [f"lab.2026-01-01T000{at}Z{suffix}" for at in range(2)] + [name]
+    minutes = [re.findall(r"2026-01-01T00:(\d\d):", part.read_text(encoding="utf-8")) for part in parts]
+    assert minutes == [["00"] * 4, ["01"] * 5, ["04"]]
+
+
+@attenuator
+def test_days_and_sizes_rotate_together(tokaido_station: hal.Station, tokaido_clock: hal.Clock, tmp_path: Path) -> None:
+    (tmp_path / "lab.2026-01-01.0001.csv").write_text("another one", encoding="utf-8")
+    options: dict[str, Any] = {"interval": 3600, "count": 30, "rotate_every": 86400, "rotate_bytes": 1000}
+    file = tmp_path / "lab.csv"
+    done = lab.log_telemetry(tokaido_station, file, values=["voa.attenuation"], clock=tokaido_clock, **options)
+    assert [one.name for one in done.rotated] == [f"lab.2026-01-01.{number:04}.csv" for number in (2, 3)]
+    days = [[row["utc"][:10] for row in rows_of(part)] for part in [*done.rotated, file]]
+    assert [sorted(set(day)) for day in days] == [["2026-01-01"], ["2026-01-01"], ["2026-01-02"]]
+    assert sum(map(len, days)) == 30
 
 
 # --- in real time -----------------------------------------------------------------------------------------------------
