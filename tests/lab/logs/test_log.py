@@ -9,13 +9,14 @@ import re
 import threading
 from collections import Counter
 from contextlib import ExitStack
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import tokaido.hal as hal
 import tokaido.lab as lab
-from tokaido.emulators import launch
+from tokaido.emulators import Bench, SteppedClock, launch
 from tokaido.lab.logs import COLUMNS
 from tokaido.lab.logs._rows import CsvRows, JsonRows, Rows
 from tokaido_testing.served import address, create_keys, server_of, station_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tokaido.emulators import Bench, Emulator
+    from tokaido.emulators import Emulator
 
 virtual = pytest.mark.tokaido_station_file("../sweeps/table.toml")
 attenuator = pytest.mark.tokaido_station_file("attenuator.toml")
@@ -210,16 +211,25 @@ def test_a_file_holds_one_period_of_utc_and_is_named_by_it(
     assert minutes == [["00"] * 4, ["01"] * 5, ["04"]]
 
 
-@attenuator
-def test_days_and_sizes_rotate_together(tokaido_station: hal.Station, tokaido_clock: hal.Clock, tmp_path: Path) -> None:
+def test_days_and_sizes_rotate_together(tmp_path: Path) -> None:
     (tmp_path / "lab.2026-01-01.0001.csv").write_text("another one", encoding="utf-8")
-    options: dict[str, Any] = {"interval": 3600, "count": 30, "rotate_every": 86400, "rotate_bytes": 1000}
-    file = tmp_path / "lab.csv"
-    done = lab.log_telemetry(tokaido_station, file, values=["voa.attenuation"], clock=tokaido_clock, **options)
-    assert [one.name for one in done.rotated] == [f"lab.2026-01-01.{number:04}.csv" for number in (2, 3)]
-    days = [[row["utc"][:10] for row in rows_of(part)] for part in [*done.rotated, file]]
-    assert [sorted(set(day)) for day in days] == [["2026-01-01"], ["2026-01-01"], ["2026-01-02"]]
-    assert sum(map(len, days)) == 30
+    file, clock = tmp_path / "lab.csv", SteppedClock(utc_ns=at_ns("2026-01-01T23:30:00Z"))
+    with Bench(seed=1, clock=clock) as bench:
+        control = bench.device("voa", "keysight.attenuator").resources["control"]
+        bench.start()
+        text = f"[devices.voa]\ndriver = 'keysight.attenuator'\ncontrol = '{control}'\n"
+        options: dict[str, Any] = {"interval": 60, "count": 60, "rotate_every": 86400, "rotate_bytes": 1000}
+        with hal.Station.from_text(text, clock=clock) as station:
+            done = lab.log_telemetry(station, file, values=["voa.attenuation"], clock=clock, **options)
+    names = ["01-01.0002", "01-01.0003", "01-02.0001"]
+    assert [one.name for one in done.rotated] == [f"lab.2026-{name}.csv" for name in names]
+    days = [{row["utc"][:10] for row in rows_of(part)} for part in done.rotated]
+    assert days == [{part.name[4:14]} for part in done.rotated]
+    assert sum(len(rows_of(part)) for part in [*done.rotated, file]) == 60
+
+
+def at_ns(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp()) * hal.NS_PER_S
 
 
 # --- in real time -----------------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def log_telemetry(
 
     Raises:
         ConfigurationError: A device or value does not exist, or the file is not a log of these columns.
-        TokaidoError: The file cannot be written, another program logs to it, or it needs an extra that is not installed.
+        TokaidoError: The file cannot be written, another program logs to it, or an extra is not installed.
     """
     path = path_of(file, "the log")
     pace = _Pace(clock, interval, duration, count)
