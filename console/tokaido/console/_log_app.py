@@ -28,7 +28,8 @@ def log(
     ] = None,
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="A log, new or to go on with: .csv, .jsonl or .parquet.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="A log, new or to go on with: .csv, .jsonl or .parquet."),
     ],
     interval: Annotated[
         float, typer.Option(parser=number(0.01), help="Seconds from one poll of a device to the next.")

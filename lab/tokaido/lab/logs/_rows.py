@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,8 @@ BACK: Final = "back"
 EXACT: Final = 1 << 53
 """Whole numbers up to this are floats without loss."""
 _GOOD: Final = hal.Quality.GOOD
+_STALE: Final = hal.Quality.STALE
+_SPECIAL: Final = re.compile(r'[,"\n\r]')
 
 
 class Rows(ABC):
@@ -39,7 +42,8 @@ class Rows(ABC):
     def of(self, readings: Iterable[tuple[str, hal.Reading[Any]]]) -> str:
         """Return the rows of what one poll brought."""
         rows: list[str] = []
-        fixed, begin, text, fresh = self._fixed, self._begin, self._text, self._end("good", "0")
+        fixed, begin, text = self._fixed, self._begin, self._text
+        good, bad = self._end("good", "0"), self._end("bad", "0")
         for path, reading in readings:
             if reading.utc_ns != self._utc_ns:
                 self._utc_ns, self._utc = reading.utc_ns, begin(_iso(reading.utc_ns))
@@ -48,10 +52,11 @@ class Rows(ABC):
                 around = fixed[path] = self._around(path, reading.unit)
             value = reading.value
             shown = f"{value!r}{around[1]}" if type(value) is float else f"{text(value)}{around[2]}"
-            if reading.quality is _GOOD and not reading.age_s:
-                end = fresh
+            quality = reading.quality
+            if not reading.age_s and quality is not _STALE:
+                end = good if quality is _GOOD else bad
             else:
-                end = self._end(reading.quality.value, f"{reading.age_s:.6g}")
+                end = self._end(quality.value, f"{reading.age_s:.6g}")
             rows.append(f"{self._utc}{around[0]}{shown}{end}")
         return "".join(rows)
 
@@ -145,7 +150,7 @@ def _json(value: object) -> str:
 
 def _field(text: str) -> str:
     """Return a field, in quotes where it needs them."""
-    if any(mark in text for mark in ',"\n\r'):
+    if _SPECIAL.search(text):
         return '"' + text.replace('"', '""') + '"'
     return text
 
