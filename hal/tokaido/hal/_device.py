@@ -46,12 +46,12 @@ class Identity:
 class Part(Valued):
     """An indexed piece of a device with values of its own; its commands have a prefix."""
 
-    _device: Device
     _path: str
     _prefix: str
 
     def __init__(self, device: Device, path: str, prefix: str) -> None:
-        vars(self).update(_device=device, _path=path, _prefix=prefix, _last_known={})  # past `__setattr__`: quick
+        self._device = device
+        vars(self).update(_path=path, _prefix=prefix, _last_known={})  # past `__setattr__`, since a poll makes parts
 
     @property
     def path(self) -> str:

@@ -27,27 +27,33 @@ FORMATS: Final[dict[str, tuple[str, ...]]] = {
 
 
 class Store(Protocol):
-    """What rows are appended to."""
+    """A file, or a file with its journal, that rows are appended to."""
 
     @property
     def size(self) -> int:
         """Bytes that were appended to the file of now."""
+        ...
 
     @property
     def has_rows(self) -> bool:
         """Whether the file of now has a row."""
+        ...
 
     def append(self, data: bytes) -> None:
         """Append whole lines, all or none of them."""
+        ...
 
     def last_utc_ns(self) -> int | None:
         """Return the time of the last row."""
+        ...
 
     def set_aside(self, to: Path) -> None:
         """Give the file another name, and begin a new one."""
+        ...
 
     def close(self) -> None:
         """Make the file whole, and let it go."""
+        ...
 
 
 def rows_of(path: Path, chosen: str) -> type[Rows]:
