@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import tokaido.hal as hal
 import tokaido.lab as lab
 from tokaido.emulators import Bench, SteppedClock, launch
 from tokaido.lab.logs import COLUMNS
-from tokaido.lab.logs._rows import CsvRows, JsonRows, Rows
+from tokaido.lab.logs._rows import CsvRows, JournalRows, JsonRows, Rows
 from tokaido_testing.served import address, create_keys, server_of, station_of
 
 if TYPE_CHECKING:
@@ -358,6 +359,29 @@ def test_devices_of_a_server_are_logged_by_one_who_may_only_look(wired: Wired, t
     counts = Counter((row["device"], row["quality"]) for row in rows_of(tmp_path / "lab.csv"))
     assert counts == {(name, "good"): 4 * 4 for name in wired.boxes}
     assert summary.gaps == 0
+
+
+@attenuator
+def test_a_file_that_another_program_sets_aside_meanwhile_is_not_taken(
+    tokaido_station: hal.Station, tokaido_clock: hal.Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, flock = tmp_path / "lab.csv", fcntl.flock
+
+    def later(descriptor: int, how: int) -> None:
+        file.rename(tmp_path / "lab.0001.csv")  # between opening and locking
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", later)
+    with pytest.raises(hal.TokaidoError, match="another program logs to"):
+        lab.log_telemetry(tokaido_station, file, values=["voa"], count=1, clock=tokaido_clock)
+
+
+def test_a_journal_parts_numbers_from_words_without_loss() -> None:
+    values = [1.1, 2**53, 2**53 + 1, True, None, 'a "b", c\nd']
+    text = JournalRows("voa").of([("x", hal.Reading(one, "", 0, 0.0, hal.Quality.GOOD)) for one in values])
+    found = [row[3:5] for row in csv.reader(text.splitlines())]
+    expected = [["1.1", ""], [str(2**53), ""], ["", str(2**53 + 1)], ["1", ""], ["", ""], ["", 'a "b", c d']]
+    assert found == expected
 
 
 @pytest.mark.parametrize("kind", [CsvRows, JsonRows])

@@ -238,3 +238,17 @@ def test_a_program_that_is_ended_loses_no_row(tmp_path: Path, end: signal.Signal
             subprocess.run([*command, "--count", "1"], check=True, timeout=patient(20), stdout=subprocess.DEVNULL)
             assert len(rows_of(output)) == len(left) + 4
     assert not journal.exists()
+
+
+@virtual
+def test_a_damaged_file_is_told_and_left_as_it_is(log: Callable[..., lab.LogSummary], tmp_path: Path) -> None:
+    log()
+    file = tmp_path / "lab.parquet"
+    data = bytearray(file.read_bytes())
+    data[4:60] = bytes(56)  # the first column, and not the end of the file with its columns
+    file.write_bytes(data)
+    with pytest.raises(hal.TokaidoError, match="cannot be read") as error:
+        log()
+    assert "Move it away" in str(error.value)
+    assert file.read_bytes() == data
+    assert names(tmp_path) == ["lab.parquet"]

@@ -94,7 +94,11 @@ class LogFile:
         self._rotation, self._clock = rotation, clock
         self._lock = threading.Lock()
         self._store: Store = ParquetFile(path) if rows is JournalRows else _text_file(path, rows)
-        last_ns = self._store.last_utc_ns()
+        try:
+            last_ns = self._store.last_utc_ns()
+        except BaseException:
+            self._store.close()
+            raise
         self._period = rotation.period(clock.utc_ns() if last_ns is None else last_ns)
 
     def write(self, lines: str) -> None:

@@ -66,8 +66,9 @@ def log_telemetry(
     """Write the telemetry of the devices of a station to a file, a row for each reading, until it is told to end.
 
     The columns are `utc` (when it was measured), `device`, `value` (its path), `reading`, `unit`, `quality` (good,
-    stale, bad) and `age_s` (how old it was when it came); a bad reading is empty. A device that does not answer costs
-    the others nothing: a row with an empty `value` says that it is `gone`, and one that it is `back`.
+    stale, bad) and `age_s` (how old it was when it came); a bad reading is empty. In Parquet `reading` is a number, and
+    a column `text` has words. A device that does not answer costs the others nothing: a row with an empty `value` says
+    that it is `gone`, and one that it is `back`.
 
     It ends after `duration` or `count`, when `stop` is set, or at Ctrl-C. The station stays open, and its devices as
     they are.

@@ -95,13 +95,13 @@ class ParquetFile:
         """
         try:
             self._maker.shutdown(cancel_futures=True)
-            for journal in self._set_aside():
-                _opened(journal).close()  # without half a row that a power cut left
-                self._arrow.make(journal.with_name(journal.name.removesuffix(JOURNAL)))
             if self._journal.has_rows:
                 self._arrow.make(self._path)
             else:
                 self._journal.path.unlink(missing_ok=True)
+            for journal in self._set_aside():
+                _opened(journal).close()  # without half a row that a power cut left
+                self._arrow.make(journal.with_name(journal.name.removesuffix(JOURNAL)))
         finally:
             self._journal.close()
 
@@ -156,12 +156,21 @@ class _Arrow:
         return path.exists() and (self._parquet.read_schema(path).metadata or {}).get(_NUMBER) == number
 
     def last_utc_ns(self, path: Path) -> int | None:
-        """Return the time of the last row, or None if there is none."""
-        with self._parquet.ParquetFile(path) as file:
-            if not file.metadata.num_rows:
-                return None
-            times = file.read_row_group(file.num_row_groups - 1, columns=["utc"])["utc"]
-            return int(times[-1].value) * 1_000_000
+        """Return the time of the last row, or None if there is none.
+
+        Raises:
+            TokaidoError: The file is damaged.
+        """
+        try:
+            with self._parquet.ParquetFile(path) as file:
+                if not file.metadata.num_rows:
+                    return None
+                times = file.read_row_group(file.num_row_groups - 1, columns=["utc"])["utc"]
+                return int(times[-1].value) * 1_000_000
+        except (OSError, self._pa.ArrowException) as error:
+            raise hal.TokaidoError(
+                f"{path} cannot be read: {error}", remedy="Move it away; the log then begins a new one"
+            ) from error
 
     def make(self, path: Path) -> None:
         """Make a file of its journal, behind the rows that it has, and delete the journal.
