@@ -13,7 +13,7 @@ help:
 	@echo "make check   set up, then ruff, mypy, basedpyright, import-linter and a look at the prose"
 	@echo "make docs    build the pages of docs/ into build/site; a warning is an error"
 	@echo "make bench   set up, then measure every figure of docs/reference/benchmarks.md, beside its peers"
-	@echo "make qcodes  set up an environment with QCoDeS, then run the tests of its bridge"
+	@echo "make qcodes  set up an environment with QCoDeS, then run the tests of its bridge and of logs in Parquet"
 	@echo "make setup   make .venv alone"
 	@echo "make lock    pin the dependencies anew (needs uv)"
 
@@ -77,7 +77,7 @@ docs: .docs-venv/.complete
 bench: setup .bench-venv/.complete
 	@$(BIN)/python benchmarks/run.py
 
-# QCoDeS is too much for everybody's .venv (docs/decisions/0004-dependencies.md).
+# QCoDeS, and the pyarrow that it brings, are too much for everybody's .venv (docs/decisions/0004-dependencies.md).
 .qcodes-venv/.complete: requirements/qcodes.txt
 	@echo "setting up .qcodes-venv (once; a minute, 700 MB)"
 	@rm -rf .qcodes-venv && $(PYTHON) -m venv .qcodes-venv
@@ -86,14 +86,14 @@ bench: setup .bench-venv/.complete
 	@touch $@
 
 qcodes: .qcodes-venv/.complete
-	@.qcodes-venv/bin/python -m pytest tests/lab/qcodes
+	@.qcodes-venv/bin/python -m pytest tests/lab/qcodes tests/lab/logs/test_parquet.py
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/runtime.txt
 	uv pip compile pyproject.toml requirements/dev.in --extra plot --extra lp --extra fast --extra bluesky --extra lab --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
 	uv pip compile requirements/bench.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/bench.txt
 	uv pip compile requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/docs.txt
-	uv pip compile pyproject.toml requirements/qcodes.in --extra qcodes --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/qcodes.txt
+	uv pip compile pyproject.toml requirements/qcodes.in --extra qcodes --extra parquet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/qcodes.txt
 	uv pip compile pyproject.toml requirements/example.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/example.txt
 
 clean:

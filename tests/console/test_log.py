@@ -59,6 +59,32 @@ def test_exit_codes_say_what_was_wrong(station: Path, tmp_path: Path, capsys: py
     assert main([*log, "-o", str(station), "--format", "csv"]) == 2
     assert "it is not a log" in capsys.readouterr().err
     assert main([*log, "-o", str(tmp_path / "a.csv"), "--rotate-mb", "0"]) == 2
+    for every in ("7h", "2d", "0h", "1", "1.5h", "-1h"):
+        capsys.readouterr()
+        assert main([*log, "-o", str(tmp_path / "b.csv"), "--rotate-every", every]) == 2
+        assert "is not a time that divides a day" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "b.csv").exists()
+
+
+@pytest.mark.parametrize("every", ["15min", "1h", "1d"])
+def test_a_log_of_another_period_is_set_aside(station: Path, tmp_path: Path, every: str) -> None:
+    output = tmp_path / "log.csv"
+    header = "utc,device,value,reading,unit,quality,age_s\n"
+    output.write_text(header + "2026-01-01T05:20:00.000Z,voa,x,1,,good,0\n", encoding="utf-8")
+    arguments = ["log", str(station), "voa", "-o", str(output), "--count", "1", "--rotate-every", every]
+    assert main(arguments) == 0
+    period = {"15min": "2026-01-01T0515Z", "1h": "2026-01-01T0500Z", "1d": "2026-01-01"}[every]
+    assert sorted(one.name for one in tmp_path.glob("log*")) == [f"log.{period}.csv", "log.csv"]
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 5
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    station: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main(["log", str(station), "voa", "-o", str(tmp_path / "a.parquet"), "--count", "1"]) == 1
+    assert "pip install 'tokaido[parquet]'" in capsys.readouterr().err
+    assert not list(tmp_path.glob("a.parquet*"))
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -131,3 +131,12 @@ def test_a_text_is_decoded_as_a_number_just_as_its_two_judges_say(text: str) -> 
             decode(float, text, "gain")
     else:
         assert decode(float, text, "gain") == number
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t"])
+@pytest.mark.parametrize("digits", range(35, 42))
+@pytest.mark.parametrize("figures", ["9899", "9900", "99", "9911", "98", "9999", "1"])
+def test_a_number_written_out_is_no_value_by_its_size_alone(figures: str, digits: int, blank: str) -> None:
+    written = figures.ljust(digits, "0")
+    for text in (written, f"-{written}", f"+{written}.", f"00{written}.0", written[:4] + "." + written[4:] + "E34"):
+        assert is_no_value(blank + text + blank) == (9.899e37 <= abs(float(text)) <= 9.911e37), text

@@ -17,6 +17,7 @@ NOT_IN_THE_CORE = {
         "p4p",
         "pandas",
         "pint",
+        "pyarrow",
         "pydantic",
         "pydantic-core",
         "qcodes",

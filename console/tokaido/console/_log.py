@@ -28,6 +28,7 @@ def run_log(
     duration: float | None,
     count: int | None,
     rotate_mb: float | None,
+    rotate_every: float | None,
     as_json: bool,
 ) -> int:
     """Log until Ctrl-C, SIGTERM or SIGHUP, or as long as is said; 1 if no device answered.
@@ -51,6 +52,7 @@ def run_log(
             duration=duration,
             count=count,
             rotate_bytes=None if rotate_mb is None else round(rotate_mb * 1e6),
+            rotate_every=rotate_every,
             on_gap=_tell,
         )
     words = [f"{done.rows} rows", f"{done.polls} polls", f"{done.gaps} gaps"]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tokaido.console._number_types import number, whole_number
+from tokaido.console._number_types import number, period, whole_number
 from tokaido.console._options import LinesOption
 
 
@@ -17,6 +17,7 @@ class LogFormat(StrEnum):
 
     CSV = "csv"
     JSON_LINES = "jsonl"
+    PARQUET = "parquet"
 
 
 def log(
@@ -27,7 +28,8 @@ def log(
     ] = None,
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="A new log, or one to go on with: .csv or .jsonl.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="A log, new or to go on with: .csv, .jsonl or .parquet."),
     ],
     interval: Annotated[
         float, typer.Option(parser=number(0.01), help="Seconds from one poll of a device to the next.")
@@ -47,6 +49,10 @@ def log(
         float | None,
         typer.Option("--rotate-mb", parser=number(0.001), help="Begin a new file at this size.", show_default=False),
     ] = None,
+    rotate_every: Annotated[
+        float | None,
+        typer.Option(parser=period(), help="Begin a new file each 1h, 1d, ... of UTC.", show_default=False),
+    ] = None,
     as_json: LinesOption = False,
 ) -> None:
     """Log the telemetry of a station's devices to a file, until Ctrl-C."""
@@ -62,6 +68,7 @@ def log(
             duration=duration,
             count=count,
             rotate_mb=rotate,
+            rotate_every=rotate_every,
             as_json=as_json,
         )
     )

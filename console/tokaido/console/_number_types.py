@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 N = TypeVar("N", int, float)
+SECONDS = {"min": 60, "h": 3600, "d": 86_400}
+"""What words of time stand for, in s."""
 
 
 def number(low: float = -math.inf) -> Callable[[str | float], float]:
@@ -33,6 +35,21 @@ def whole_number(low: float = -math.inf) -> Callable[[str | int], int]:
         return whole_in(text)
 
     return _reader(parse, "int", "whole number", low)
+
+
+def period() -> Callable[[str | float], float]:
+    """Return what reads a time that divides a day, such as `15min`, `1h` or `1d`, in s."""
+
+    def parse(text: str) -> float:
+        from tokaido.hal.driver import whole_in  # noqa: PLC0415 - as above
+
+        word = next((word for word in SECONDS if text.endswith(word)), "")
+        seconds = whole_in(text.removesuffix(word)) * SECONDS[word] if word else 0
+        if seconds <= 0 or SECONDS["d"] % seconds:
+            raise ValueError
+        return float(seconds)
+
+    return _reader(parse, "period", "time that divides a day: 15min, 1h, 1d", 0)
 
 
 def _reader(parse: Callable[[str], N], name: str, what: str, low: float) -> Callable[[str | N], N]:

@@ -47,11 +47,12 @@ class Identity:
 class Part(Valued):
     """An indexed piece of a device with values of its own; its commands have a prefix."""
 
+    _path: str
+    _prefix: str
+
     def __init__(self, device: Device, path: str, prefix: str) -> None:
         self._device = device
-        self._path = path
-        self._prefix = prefix
-        self._last_known = {}
+        vars(self).update(_path=path, _prefix=prefix, _last_known={})  # past `__setattr__`, since a poll makes parts
 
     @property
     def path(self) -> str:

@@ -15,6 +15,8 @@ LARGEST_EXACT: Final = 2**53
 """Up to here every whole number is a float."""
 NO_VALUE: Final = (9.899e37, 9.911e37)
 """Where SCPI has the numbers that stand for none."""
+SHORT: Final = 38
+"""A number of fewer characters and without an exponent is smaller than those."""
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,400}")
 REAL: Final = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?")
@@ -87,6 +89,8 @@ def is_no_value(text: str) -> bool:
 
     9.91E37 is not a number, 9.9E37 and -9.9E37 are the infinities; each also comes as a word, or rounded to 32 bit.
     """
+    if text[-1:].isdigit() and len(text) < SHORT and "E" not in text and "e" not in text:
+        return False  # a number that is smaller, as nearly all are: one look at the text is enough
     word = text.strip(" \t")
     if REAL.fullmatch(word):
         return NO_VALUE[0] <= abs(float(word)) <= NO_VALUE[1]

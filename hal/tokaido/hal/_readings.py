@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
@@ -36,6 +36,9 @@ class Quality(Enum):
     """Measured, but longer ago than the value's `stale_after_s`."""
     BAD = "bad"
     """There is no value; `Reading.error` says why."""
+
+
+_GOOD, _STALE, _BAD = Quality.GOOD, Quality.STALE, Quality.BAD  # Python 3.11 takes longer to find them in their class
 
 
 class LimitStatus(Enum):
@@ -146,6 +149,10 @@ class Telemetry(Mapping[str, "Reading[Any]"]):
     def __len__(self) -> int:
         return len(self._readings)
 
+    def items(self) -> ItemsView[str, Reading[Any]]:
+        """Return paths and readings."""
+        return self._readings.items()
+
     def part(self, path: str) -> Telemetry:
         """Return the readings of the part at `path`, for example `"detectors[0]"`.
 
@@ -192,7 +199,7 @@ def reading_of(value: Measured[Any], answer: Answer | TokaidoError | None, utc_n
             got = value.decode(answer.text)
         except TokaidoError as error:
             reason = str(error)
-    quality = Quality.BAD if reason else Quality.STALE if age_s > value.stale_after_s else Quality.GOOD
+    quality = _BAD if reason else _STALE if age_s > value.stale_after_s else _GOOD
     at_ns = utc_ns - round(age_s * 1e9) if age_s else utc_ns
     return Reading(got, value.unit, at_ns, age_s, quality, value.operational, value.absolute, reason)
 

@@ -173,7 +173,7 @@ def _set_state(record: object, state: list[object]) -> None:
 
 def _init(made: type, fields: dict[str, Field]) -> Callable[..., None]:
     """Return a constructor that shows names, annotations and defaults as if a person had written it."""
-    known: dict[str, object] = {"_set": object.__setattr__, "_MISSING": MISSING}
+    known: dict[str, object] = {"_MISSING": MISSING}
     parameters: dict[bool, list[str]] = {False: [], True: []}
     body: list[str] = []
     for name, its in fields.items():
@@ -184,7 +184,8 @@ def _init(made: type, fields: dict[str, Field]) -> Callable[..., None]:
         if its.optional:
             known[f"_default_{name}"] = its.default
         parameters[its.kw_only].append(f"{name}=_default_{name}" if its.optional else name)
-        body.append(f"  _set(self, {name!r}, {value})")
+        known[f"_set_{name}"] = getattr(made, name).__set__  # of its slot: quicker than `object.__setattr__`
+        body.append(f"  _set_{name}(self, {value})")
     if hasattr(made, "__post_init__"):
         body.append("  self.__post_init__()")
     listed = ["self", *parameters[False], *(["*", *parameters[True]] if parameters[True] else [])]

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
+import re
 import threading
 from collections import Counter
 from contextlib import ExitStack
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import tokaido.hal as hal
 import tokaido.lab as lab
-from tokaido.emulators import launch
+from tokaido.emulators import Bench, SteppedClock, launch
 from tokaido.lab.logs import COLUMNS
-from tokaido.lab.logs._rows import CsvRows, JsonRows, Rows
+from tokaido.lab.logs._rows import CsvRows, JournalRows, JsonRows, Rows
 from tokaido_testing.served import address, create_keys, server_of, station_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tokaido.emulators import Bench, Emulator
+    from tokaido.emulators import Emulator
 
 virtual = pytest.mark.tokaido_station_file("../sweeps/table.toml")
+attenuator = pytest.mark.tokaido_station_file("attenuator.toml")
 VALUES = ["voa", "pm.wavelength"]
 
 
@@ -122,6 +126,7 @@ def test_what_does_not_exist_is_refused_before_a_file_is_made(
         ({"count": 0}, "count must be"),
         ({"duration": -1}, "duration must lie"),
         ({"rotate_bytes": 10}, "rotate_bytes must be"),
+        *(({"rotate_every": every}, "rotate_every must be whole minutes") for every in (30, 90, 25_200, 172_800)),
         ({"format": "xml"}, "no format 'xml'"),
         ({"file": tmp_path / "lab.txt"}, "does not say which format"),
     ]
@@ -182,6 +187,50 @@ def test_a_full_file_makes_room_for_the_next_and_none_is_lost(
     assert [len(rows_of(part)) % 4 for part in parts] == [0] * len(parts)
     assert sum(len(rows_of(part)) for part in parts) == summary.rows == 30 * 4
     assert (tmp_path / "lab.0006.csv").read_text(encoding="utf-8") == "another one"
+
+
+@attenuator
+@pytest.mark.parametrize("name", ["lab.csv", "lab.jsonl"])
+def test_a_file_holds_one_period_of_utc_and_is_named_by_it(
+    tokaido_station: hal.Station, tokaido_clock: hal.Clock, tmp_path: Path, name: str
+) -> None:
+    def log(count: int) -> list[str]:
+        options: dict[str, Any] = {"interval": 10, "count": count, "rotate_every": 60, "clock": tokaido_clock}
+        done = lab.log_telemetry(tokaido_station, tmp_path / name, values=["voa.attenuation"], **options)
+        return [one.name for one in done.rotated]
+
+    suffix = name.removeprefix("lab")
+    tokaido_clock.wait(25.0)  # so the first file has less than a minute
+    assert log(8) == [f"lab.2026-01-01T0000Z{suffix}"]  # 00:25 to 01:35
+    tokaido_clock.wait(10.0)
+    assert log(1) == []  # in the same minute it goes on
+    tokaido_clock.wait(180.0)
+    assert log(1) == [f"lab.2026-01-01T0001Z{suffix}"]  # after minutes in which nothing was logged, too
+    parts = sorted(tmp_path.iterdir())
+    assert [one.name for one in parts] == [f"lab.2026-01-01T000{at}Z{suffix}" for at in range(2)] + [name]
+    minutes = [re.findall(r"2026-01-01T00:(\d\d):", part.read_text(encoding="utf-8")) for part in parts]
+    assert minutes == [["00"] * 4, ["01"] * 5, ["04"]]
+
+
+def test_days_and_sizes_rotate_together(tmp_path: Path) -> None:
+    (tmp_path / "lab.2026-01-01.0001.csv").write_text("another one", encoding="utf-8")
+    file, clock = tmp_path / "lab.csv", SteppedClock(utc_ns=at_ns("2026-01-01T23:30:00Z"))
+    with Bench(seed=1, clock=clock) as bench:
+        control = bench.device("voa", "keysight.attenuator").resources["control"]
+        bench.start()
+        text = f"[devices.voa]\ndriver = 'keysight.attenuator'\ncontrol = '{control}'\n"
+        options: dict[str, Any] = {"interval": 60, "count": 60, "rotate_every": 86400, "rotate_bytes": 1000}
+        with hal.Station.from_text(text, clock=clock) as station:
+            done = lab.log_telemetry(station, file, values=["voa.attenuation"], clock=clock, **options)
+    names = ["01-01.0002", "01-01.0003", "01-02.0001"]
+    assert [one.name for one in done.rotated] == [f"lab.2026-{name}.csv" for name in names]
+    days = [{row["utc"][:10] for row in rows_of(part)} for part in done.rotated]
+    assert days == [{part.name[4:14]} for part in done.rotated]
+    assert sum(len(rows_of(part)) for part in [*done.rotated, file]) == 60
+
+
+def at_ns(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp()) * hal.NS_PER_S
 
 
 # --- in real time -----------------------------------------------------------------------------------------------------
@@ -310,6 +359,29 @@ def test_devices_of_a_server_are_logged_by_one_who_may_only_look(wired: Wired, t
     counts = Counter((row["device"], row["quality"]) for row in rows_of(tmp_path / "lab.csv"))
     assert counts == {(name, "good"): 4 * 4 for name in wired.boxes}
     assert summary.gaps == 0
+
+
+@attenuator
+def test_a_file_that_another_program_sets_aside_meanwhile_is_not_taken(
+    tokaido_station: hal.Station, tokaido_clock: hal.Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, flock = tmp_path / "lab.csv", fcntl.flock
+
+    def later(descriptor: int, how: int) -> None:
+        file.rename(tmp_path / "lab.0001.csv")  # between opening and locking
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", later)
+    with pytest.raises(hal.TokaidoError, match="another program logs to"):
+        lab.log_telemetry(tokaido_station, file, values=["voa"], count=1, clock=tokaido_clock)
+
+
+def test_a_journal_parts_numbers_from_words_without_loss() -> None:
+    values = [1.1, 2**53, 2**53 + 1, True, None, 'a "b", c\nd']
+    text = JournalRows("voa").of([("x", hal.Reading(one, "", 0, 0.0, hal.Quality.GOOD)) for one in values])
+    found = [row[3:5] for row in csv.reader(text.splitlines())]
+    expected = [["1.1", ""], [str(2**53), ""], ["", str(2**53 + 1)], ["1", ""], ["", ""], ["", 'a "b", c d']]
+    assert found == expected
 
 
 @pytest.mark.parametrize("kind", [CsvRows, JsonRows])

@@ -78,17 +78,21 @@ def report(text: str) -> dict[str, Answer | TokaidoError]:
     if len(fields) % 3:
         raise ProtocolError(f"a report of {len(fields)} fields: {text[:80]!r}")
     found: dict[str, Answer | TokaidoError] = {}
+    ages: dict[str, float] = {}  # most are alike
+    no_data = NoDataError("the unit gives none", code="-230")
     for name, value, age in zip(*[iter(fields)] * 3, strict=True):
         if name in found:
             raise ProtocolError(f"a report that says {name[:40]!r} twice")
         if is_no_value(value):
-            found[name] = NoDataError("the unit gives none", code="-230")
+            found[name] = no_data
             continue
         try:
-            found[name] = Answer(value, not_negative(float, age, "age"))
+            if age not in ages:
+                ages[age] = not_negative(float, age, "age")
+            found[name] = Answer(value, ages[age])
         except ProtocolError as error:  # which spoils no other value
             none = is_no_value(age) and age[-1].isdigit()
-            found[name] = NoDataError("the unit gives none", code="-230") if none else error
+            found[name] = no_data if none else error
     return found
 
 

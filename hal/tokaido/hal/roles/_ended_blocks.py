@@ -74,7 +74,8 @@ def belonging(readings: Telemetry) -> Telemetry:
         bad: Reading[str] = Reading(None, last.unit, last.utc_ns, last.age_s, Quality.BAD, error=str(error))
         return Telemetry({**readings, "last_block": bad})
     block = session, number
-    return Telemetry({path: of_block(one, block) if path in FIGURES else one for path, one in readings.items()})
+    figures = {path: of_block(readings[path], block) for path in FIGURES if path in readings}
+    return Telemetry({**dict(readings.items()), **figures})
 
 
 def of_block(reading: Reading[Any], block: tuple[str, int]) -> Reading[Any]:

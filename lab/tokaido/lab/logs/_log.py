@@ -11,6 +11,7 @@ import tokaido.hal as hal
 from tokaido.hal.driver import real, whole
 from tokaido.hal.files import path_of
 from tokaido.lab.logs._file import LogFile, rows_of
+from tokaido.lab.logs._rotation import Rotation
 from tokaido.lab.logs._source import Source, chosen
 
 if TYPE_CHECKING:
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 
     from tokaido.lab.logs._rows import Rows
 
-Format: TypeAlias = Literal["", "csv", "jsonl"]
+Format: TypeAlias = Literal["", "csv", "jsonl", "parquet"]
 """How rows are written; empty: as the name of the file says."""
 SHORTEST_INTERVAL_S: Final = 0.01
-SMALLEST_FILE: Final = 1000
 RETRY_S: Final = 0.5
 """How soon a device that is gone is asked again, at least, in s."""
 END_S: Final = 60.0
@@ -58,6 +58,7 @@ def log_telemetry(
     duration: float | None = None,
     count: int | None = None,
     rotate_bytes: int | None = None,
+    rotate_every: float | None = None,
     on_gap: Callable[[str], None] | None = None,
     stop: threading.Event | None = None,
     clock: hal.Clock = hal.SYSTEM_CLOCK,
@@ -65,10 +66,10 @@ def log_telemetry(
     """Write the telemetry of the devices of a station to a file, a row for each reading, until it is told to end.
 
     The columns are `utc` (when it was measured), `device`, `value` (its path), `reading`, `unit`, `quality` (good,
-    uncertain, stale, bad) and `age_s` (how old it was when it came); a bad reading is empty. A calibrated value,
-    `power`, has a row `power.raw` besides, with what the device told, and in each file one row `power.calibration`. A
-    device that does not answer costs the others nothing: a row with an empty `value` says that it is `gone`, and one
-    that it is `back`.
+    uncertain, stale, bad) and `age_s` (how old it was when it came); a bad reading is empty. In Parquet `reading` is a
+    number, and a column `text` has words. A calibrated value, `power`, has a row `power.raw` besides, with what the
+    device told, and in each file one row `power.calibration`. A device that does not answer costs the others nothing: a
+    row with an empty `value` says that it is `gone`, and one that it is `back`.
 
     It ends after `duration` or `count`, when `stop` is set, or at Ctrl-C. The station stays open, and its devices as
     they are.
@@ -79,10 +80,13 @@ def log_telemetry(
         interval: From one poll of a device to the next, 0.01 s or more.
         values: `alice` for all values of a device, `alice.laser_power` or `alice.state` for one, `west.connections`
             for the map of a switch. Default: all values of every device.
-        format: `csv` or `jsonl`. Default: as the name of the file says.
+        format: `csv`, `jsonl` or `parquet` (extra `parquet`). Default: as the name of the file says.
         duration: How long, in s. Default: until it is told to end.
         count: How many polls of each device, answered or not. Default: as many as there are.
-        rotate_bytes: A file that would become larger is renamed, and a new one begun. Nothing is ever deleted.
+        rotate_bytes: A file that would become larger is renamed, and a new one begun. Nothing is ever deleted. In
+            Parquet it is the journal that is measured, which is larger than the file.
+        rotate_every: So long a period is in one file, in s: whole minutes that divide a day, counted from midnight UTC.
+            The file is then renamed by when its period began.
         on_gap: Called with a sentence when a device does not answer, and when it does again; by any thread.
         stop: Ends it when it is set.
         clock: Where time comes from. With any but the machine's, all is done in this thread, one device after the
@@ -90,7 +94,7 @@ def log_telemetry(
 
     Raises:
         ConfigurationError: A device or value does not exist, or the file is not a log of these columns.
-        TokaidoError: The file cannot be written, or another program logs to it.
+        TokaidoError: The file cannot be written, another program logs to it, or an extra is not installed.
     """
     path = path_of(file, "the log")
     pace = _Pace(clock, interval, duration, count)
@@ -98,11 +102,10 @@ def log_telemetry(
     asked = chosen(station, values)
     for name in asked:
         hal.load_driver(station.entry(name).driver, hal.Device)
-    if rotate_bytes is not None and whole(rotate_bytes, "rotate_bytes") < SMALLEST_FILE:
-        raise hal.RangeError(f"rotate_bytes must be {SMALLEST_FILE} or more, not {rotate_bytes!r}")
+    rotation = Rotation(rotate_bytes, rotate_every)
     opening = threading.Lock() if station.interlocks else nullcontext()  # an interlock opens other devices
     summary = LogSummary()
-    with LogFile(path, rows, rotate_bytes) as log:
+    with LogFile(path, rows, rotation, clock) as log:
         devices = [
             _Logged(station, name, wanted, rows=rows(name), log=log, opening=opening, on_gap=on_gap)
             for name, wanted in asked.items()

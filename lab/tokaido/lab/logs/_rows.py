@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,11 @@ GONE: Final = "gone"
 """Quality of the row that says that a device does not answer; `reading` says why."""
 BACK: Final = "back"
 """Quality of the row that says that it answers again; `reading` is how long it did not, in s."""
+EXACT: Final = 1 << 53
+"""Whole numbers up to this are floats without loss."""
 _GOOD: Final = hal.Quality.GOOD
+_STALE: Final = hal.Quality.STALE
+_SPECIAL: Final = re.compile(r'[,"\n\r]')
 
 
 class Rows(ABC):
@@ -30,14 +35,15 @@ class Rows(ABC):
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._fixed: dict[str, tuple[str, str]] = {}
+        self._fixed: dict[str, tuple[str, str, str]] = {}
         self._utc_ns = -1
         self._utc = ""
 
     def of(self, readings: Iterable[tuple[str, hal.Reading[Any]]]) -> str:
         """Return the rows of what one poll brought."""
         rows: list[str] = []
-        fixed, begin, text, fresh = self._fixed, self._begin, self._text, self._end("good", "0")
+        fixed, begin, text = self._fixed, self._begin, self._text
+        good, bad = self._end("good", "0"), self._end("bad", "0")
         for path, reading in readings:
             if reading.utc_ns != self._utc_ns:
                 self._utc_ns, self._utc = reading.utc_ns, begin(_iso(reading.utc_ns))
@@ -45,12 +51,13 @@ class Rows(ABC):
             if around is None:
                 around = fixed[path] = self._around(path, reading.unit)
             value = reading.value
-            shown = repr(value) if type(value) is float else text(value)
-            if reading.quality is _GOOD and not reading.age_s:
-                end = fresh
+            shown = f"{value!r}{around[1]}" if type(value) is float else f"{text(value)}{around[2]}"
+            quality = reading.quality
+            if not reading.age_s and quality is not _STALE:
+                end = good if quality is _GOOD else bad
             else:
-                end = self._end(reading.quality.value, f"{reading.age_s:.6g}")
-            rows.append(f"{self._utc}{around[0]}{shown}{around[1]}{end}")
+                end = self._end(quality.value, f"{reading.age_s:.6g}")
+            rows.append(f"{self._utc}{around[0]}{shown}{end}")
         return "".join(rows)
 
     def gone(self, utc_ns: int, why: str) -> str:
@@ -62,7 +69,7 @@ class Rows(ABC):
         return self._row(utc_ns, round(after_s, 3), "s", BACK)
 
     def _row(self, utc_ns: int, reading: object, unit: str, quality: str) -> str:
-        before, behind = self._around("", unit)
+        before, _, behind = self._around("", unit)
         return f"{self._begin(_iso(utc_ns))}{before}{self._text(reading)}{behind}{self._end(quality, '0')}"
 
     @abstractmethod
@@ -70,8 +77,8 @@ class Rows(ABC):
         """Return how a row begins."""
 
     @abstractmethod
-    def _around(self, path: str, unit: str) -> tuple[str, str]:
-        """Return what stands before and behind every reading of a value."""
+    def _around(self, path: str, unit: str) -> tuple[str, str, str]:
+        """Return what stands before every reading of a value, behind one that is a float, and behind others."""
 
     @abstractmethod
     def _text(self, value: object) -> str:
@@ -90,8 +97,9 @@ class CsvRows(Rows):
     def _begin(self, utc: str) -> str:
         return utc
 
-    def _around(self, path: str, unit: str) -> tuple[str, str]:
-        return f",{_field(self._device)},{_field(path)},", f",{_field(unit)},"
+    def _around(self, path: str, unit: str) -> tuple[str, str, str]:
+        behind = f",{_field(unit)},"
+        return f",{_field(self._device)},{_field(path)},", behind, behind
 
     def _text(self, value: object) -> str:
         return "" if value is None else _field(encode(value))
@@ -106,8 +114,9 @@ class JsonRows(Rows):
     def _begin(self, utc: str) -> str:
         return f'{{"utc":"{utc}"'
 
-    def _around(self, path: str, unit: str) -> tuple[str, str]:
-        return f',"device":{_json(self._device)},"value":{_json(path)},"reading":', f',"unit":{_json(unit)},"quality":"'
+    def _around(self, path: str, unit: str) -> tuple[str, str, str]:
+        behind = f',"unit":{_json(unit)},"quality":"'
+        return f',"device":{_json(self._device)},"value":{_json(path)},"reading":', behind, behind
 
     def _text(self, value: object) -> str:
         return _json(value if value is None or isinstance(value, (bool, int, float)) else encode(value))
@@ -116,13 +125,32 @@ class JsonRows(Rows):
         return f'{quality}","age_s":{age}}}\n'
 
 
+class JournalRows(CsvRows):
+    """Rows of a journal: CSV with a column `text` behind `reading`, and no end of a line within a field."""
+
+    header = ""
+
+    def _around(self, path: str, unit: str) -> tuple[str, str, str]:
+        before, behind, _ = super()._around(_on_one_line(path), _on_one_line(unit))
+        return _on_one_line(before), f",{behind}", behind
+
+    def _text(self, value: object) -> str:
+        if isinstance(value, (int, float)) and (isinstance(value, float) or abs(value) <= EXACT):
+            return f"{super()._text(value)},"
+        return f",{_on_one_line(super()._text(value))}"
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.splitlines()) if "\n" in text or "\r" in text else text
+
+
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _field(text: str) -> str:
     """Return a field, in quotes where it needs them."""
-    if any(mark in text for mark in ',"\n\r'):
+    if _SPECIAL.search(text):
         return '"' + text.replace('"', '""') + '"'
     return text
 
