@@ -23,7 +23,7 @@ BACK: Final = "back"
 EXACT: Final = 1 << 53
 """Whole numbers up to this are floats without loss."""
 _GOOD: Final = hal.Quality.GOOD
-_STALE: Final = hal.Quality.STALE
+_BAD: Final = hal.Quality.BAD
 _SPECIAL: Final = re.compile(r'[,"\n\r]')
 
 
@@ -53,7 +53,7 @@ class Rows(ABC):
             value = reading.value
             shown = f"{value!r}{around[1]}" if type(value) is float else f"{text(value)}{around[2]}"
             quality = reading.quality
-            if not reading.age_s and quality is not _STALE:
+            if not reading.age_s and (quality is _GOOD or quality is _BAD):
                 end = good if quality is _GOOD else bad
             else:
                 end = self._end(quality.value, f"{reading.age_s:.6g}")
