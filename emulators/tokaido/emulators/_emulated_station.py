@@ -42,7 +42,7 @@ class EmulatedStation(hal.Station):
         directory: Folder in which consoles, key files and leases appear; one that is removed by default.
 
     Raises:
-        ConfigurationError: With every mistake in the tables; or a device would not be emulated, or there is no such event.
+        ConfigurationError: With every mistake in the tables; a device would not be emulated; an event is not an order.
     """
 
     def __init__(
