@@ -68,7 +68,7 @@ class Terminal:
             try:
                 lines.append(self._lines.get(timeout=WAIT_S))
             except queue.Empty:
-                pytest.fail(f"{last!r} did not come; what came is\n{''.join(lines)}")
+                pytest.fail(f"{last!r} did not come, but\n{''.join(lines)}")
         return lines
 
     def run(self, command: str) -> tuple[str, int]:
@@ -125,6 +125,18 @@ def await_rows(log: Path, rows: int) -> None:
         hal.SYSTEM_CLOCK.wait(0.05)
 
 
+def pass_time(emulation: Terminal, seconds: float) -> None:
+    """Wait until so many s of emulated time have passed, as a person has waited who goes to the other terminal."""
+
+    def now() -> float:
+        emulation.type("time")
+        return float(emulation.read_to("ok")[-1].split()[1])
+
+    until = now() + seconds
+    while now() < until:
+        hal.SYSTEM_CLOCK.wait(0.1)
+
+
 @pytest.mark.timeout(240)
 def test_the_afternoon_goes_as_the_page_says(tmp_path: Path, terminals: tuple[Terminal, Terminal]) -> None:
     first, second = terminals
@@ -138,6 +150,7 @@ def test_the_afternoon_goes_as_the_page_says(tmp_path: Path, terminals: tuple[Te
                 await_rows(tmp_path / "bob.csv", 10)
             first.type(text.strip())
             first.read_to("ok")
+            pass_time(first, 3.0)
         elif language == "console":
             command, _, shown = text.partition("\n")
             command = command.removeprefix("$ ")

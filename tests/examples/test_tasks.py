@@ -147,7 +147,7 @@ def test_a_station_file_is_written_checked_and_its_mistakes_are_told(tmp_path: P
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name not in ("own_tests", "station")])
 def test_a_station_file_of_ones_own_can_be_given(name: str) -> None:
-    """Every one opens `sys.argv[1]`; here it is no file, and that is what is told."""
+    """Every one opens `sys.argv[1]`."""
     program = (EXAMPLES / f"{name}.py").read_text("utf-8")
     assert "hal.Station.from_file(sys.argv[1]) if sys.argv[1:] else" in program
 
