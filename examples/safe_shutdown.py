@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import tokaido.hal as hal
@@ -16,6 +17,8 @@ with hal.Station.from_file(sys.argv[1]) if sys.argv[1:] else EmulatedStation.fro
     station.on_exit = "safe"  # or in the file, under [station]
     alice = station.device("alice", hal.Transmitter)
     voa = station.device("voa", hal.VariableAttenuator)
-    alice.set_watchdog(30)  # a unit that hears nothing for 30 s makes itself safe: for a program that is killed
-    voa.attenuation = 10
-    raise SystemExit("something went wrong in the middle")
+    with ExitStack() as ending:
+        alice.set_watchdog(30)  # a unit that hears nothing for 30 s makes itself safe: for a program that is killed
+        ending.callback(alice.set_watchdog, 0)  # one that ends in order takes it back
+        voa.attenuation = 10
+        raise SystemExit("something went wrong in the middle")
