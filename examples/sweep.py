@@ -1,23 +1,20 @@
-"""Sweep the bias of an emulated detector, and see what that does to its efficiency: python examples/sweep.py."""
+"""Sweep an attenuator and read a power meter behind it: python examples/sweep.py [STATION.toml]."""
+
+import sys
+from pathlib import Path
 
 import tokaido.hal as hal
 import tokaido.lab as lab
-from tokaido.emulators import SteppedClock, launch
+from tokaido.emulators import EmulatedStation
 
+LAB = Path(__file__).with_name("lab.toml")
 
-def main() -> None:
-    """Sweep from 51 to 57 V, put the bias back, and print the data."""
-    clock = SteppedClock()  # time passes when somebody waits; with a real receiver leave it out, and give its resources
-    with (
-        launch("toshiba.receiver", warm=True, seed=1, clock=clock) as box,
-        hal.Receiver.open("toshiba.receiver", name="bob", clock=clock, **box.resources) as bob,
-    ):
-        read = [("detectors[0].efficiency", bob), ("detectors[0].temperature", bob)]
-        found = lab.sweep({("detectors[0].bias", bob): range(51, 58)}, read, settle=2.0, restore=True, clock=clock)
-    for bias in found["detectors[0].bias"]:
-        at = found.sel({bias.name: bias})
-        print(f"{float(bias):g} V: {float(at[read[0][0]]):.3f} at {float(at[read[1][0]]):.1f} degC")
-
-
-if __name__ == "__main__":
-    main()
+with hal.Station.from_file(sys.argv[1]) if sys.argv[1:] else EmulatedStation.from_file(LAB) as station:
+    voa = station.device("voa", hal.VariableAttenuator)
+    meter = station.device("meter", hal.PowerMeter)
+    found = lab.sweep(
+        {("attenuation", voa): range(0, 31, 5)}, [("power", meter)], settle=0.5, restore=True, clock=station.clock
+    )
+for point in found["power"]:
+    print(f"{float(point.attenuation):4g} dB: {float(point):7.2f} dBm")
+found.to_dataframe().to_csv("sweep.csv")  # found["power"].plot() draws it

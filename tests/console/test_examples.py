@@ -23,7 +23,8 @@ def test_every_example_is_listed_with_what_it_shows(capsys: pytest.CaptureFixtur
 
 def test_examples_are_copied_and_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["examples", "sweep.py", "link.toml", "-o", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "sweep.py"), str(tmp_path / "link.toml")]
+    copied = [str(tmp_path / name) for name in ("sweep.py", "link.toml", "lab.toml")]
+    assert capsys.readouterr().out.splitlines() == copied
     assert (tmp_path / "sweep.py").read_bytes() == (EXAMPLES / "sweep.py").read_bytes()
     (tmp_path / "sweep.py").write_text("mine", encoding="utf-8")
     assert main(["examples", "log.py", "sweep.py", "swep.py", "-o", str(tmp_path)]) == 2
@@ -33,3 +34,14 @@ def test_examples_are_copied_and_nothing_is_written_over(tmp_path: Path, capsys:
     assert (tmp_path / "sweep.py").read_text("utf-8") == "mine"
     assert not (tmp_path / "log.py").exists()
     assert main(["examples", "log.py", "-o", str(tmp_path / "nowhere")]) == 2
+
+
+def test_the_station_file_that_an_example_opens_comes_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["examples", "keys.py", "sweep.py", "-o", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["keys.py", "lab.toml", "sweep.py"]
+    (tmp_path / "lab.toml").write_text("mine", encoding="utf-8")
+    assert main(["examples", "alarms.py", "-o", str(tmp_path)]) == 0
+    assert (tmp_path / "lab.toml").read_text("utf-8") == "mine"
+    capsys.readouterr()

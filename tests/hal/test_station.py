@@ -127,7 +127,7 @@ def test_all_mistakes_are_reported_at_once_with_their_lines() -> None:
         (2, "station.name", "text in quotes"),
         (3, "station.on_exit", '"safe" or "keep"'),
         (4, "station.colour", "unknown key"),
-        (7, "devices.alice.driver", "installed are"),
+        (7, "devices.alice.driver", "Did you mean toshiba.transmitter? Installed are"),
         (13, "devices.bob.timeout", "seconds"),
         (14, "devices.bob.contrl", "unknown key"),
         (16, "devices.carol", "control is missing"),

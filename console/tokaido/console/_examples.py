@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,6 +58,8 @@ def examples(
 def copy(names: list[str], output: Path, known: Mapping[str, str]) -> list[Path]:
     """Copy examples into a directory and return the copies; nothing is copied if one of them cannot be.
 
+    A station file that one of them opens comes with it, unless the directory has a file of that name.
+
     Raises:
         ConfigurationError: An example or the directory does not exist, or a file of that name does: all mistakes.
     """
@@ -75,6 +78,13 @@ def copy(names: list[str], output: Path, known: Mapping[str, str]) -> list[Path]
     mistakes += [f"{output / name}: exists already" for name in names if (output / name).exists()]
     if mistakes:
         raise hal.ConfigurationError("nothing was copied", mistakes=tuple(mistakes))
+    opened = {file for name in names for file in _station_files(folder() / name)}
+    names = [*names, *sorted(file for file in opened - {*names} if not (output / file).exists())]
     for name in names:
         write_new(output / name, (folder() / name).read_bytes())
     return [output / name for name in names]
+
+
+def _station_files(example: Path) -> list[str]:
+    """Return the station files beside an example that it opens."""
+    return re.findall(r'with_name\("([^"]+)"\)', example.read_text(encoding="utf-8"))

@@ -16,6 +16,7 @@ __all__ = [
     "BenchSpot",
     "DeviceModel",
     "Dialect",
+    "EmulatedStation",
     "Emulator",
     "Fault",
     "Faults",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from tokaido.emulators._emulated_station import EmulatedStation
     from tokaido.emulators._faults import KINDS, Fault, Faults
     from tokaido.emulators._launch import Emulator, InstrumentEmulator, launch
     from tokaido.emulators._link import QkdLink
@@ -43,6 +45,7 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
+            "EmulatedStation": "tokaido.emulators._emulated_station",
             "KINDS": "tokaido.emulators._faults",
             "Fault": "tokaido.emulators._faults",
             "Faults": "tokaido.emulators._faults",

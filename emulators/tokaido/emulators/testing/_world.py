@@ -10,11 +10,12 @@ from os import urandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import tokaido.hal as hal
+from tokaido.emulators._emulated_station import EmulatedStation
 from tokaido.emulators._options import model_class
 from tokaido.emulators._plugs import WIRE_ENDS, WITHIN, allowed_ends
 from tokaido.emulators._stepped import SteppedClock
 from tokaido.emulators.bench import Bench
-from tokaido.emulators.testing._stations import emulated_bench, noted, station_on
+from tokaido.emulators.testing._stations import noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,12 +107,15 @@ class World:
         """
         if self._started:
             return
+        self._check_wire_end()
+        self._started = True
+        self.bench.start()
+
+    def _check_wire_end(self) -> None:
         devices = self.bench.devices
         if self._wire_end and devices and all(device.wire_end != self._wire_end for device in devices.values()):
             known = "; ".join(f"{name} has {', '.join(allowed_ends(one.model))}" for name, one in devices.items())
             raise hal.ConfigurationError(f"no device of this test has the wire end {self._wire_end!r}", remedy=known)
-        self._started = True
-        self.bench.start()
 
     def emulate(self, name: str, driver: str, **options: Any) -> Emulator:
         """Put a device on the bench, on the wire end of this test if it has it, unless the device stands there."""
@@ -136,27 +140,21 @@ class World:
             raise hal.ConfigurationError(
                 f"{file} cannot be emulated on a bench that has other devices", remedy="Ask for the station first"
             )
-        described = hal.Station.from_file(file)
-        self._bench = self._stack.enter_context(
-            emulated_bench(
-                described,
-                seed=self.seed,
-                speed=self._speed,
-                wire_end=self._wire_end,
-                directory=self.directory,
-                clock=self.clock,
-            )
-        )
-        self.start()
-        self.station = station_on(
-            self._bench,
-            described,
-            self._stack,
+        station = EmulatedStation(
+            hal.Station.from_file(file),
+            seed=self.seed,
+            speed=self._speed,
+            secrets="seeded",
+            wire_end=self._wire_end,
             directory=self.directory,
             clock=self.clock,
             nonces=self.nonces("station"),
-            note=self._note,
         )
+        self._stack.callback(_close_as_it_is, station)
+        self._bench, self._started = station.emulation, True
+        self._check_wire_end()
+        station.trace = noted(station, self._note)
+        self.station = station
         return self.station
 
     # --- devices ------------------------------------------------------------------------------------------------------
@@ -217,6 +215,12 @@ class World:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _close_as_it_is(station: EmulatedStation) -> None:
+    """Close a station and ask for no safe state: a fault may be in its way, and nobody is in danger."""
+    station.on_exit = "keep"
+    station.close()
 
 
 def _unsupported(what: str) -> None:

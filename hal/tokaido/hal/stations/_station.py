@@ -89,6 +89,11 @@ class Station:
         self._closings = 0
         self._watches: weakref.WeakSet[AlarmWatch] = weakref.WeakSet()
 
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from, for the station and its devices: what sweeps, logs and loops wait by."""
+        return self._clock
+
     @classmethod
     def from_file(
         cls, path: str | Path, *, clock: Clock = SYSTEM_CLOCK, nonces: Callable[[int], bytes] = urandom

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokaido.hal._device import Device, OnExit
 from tokaido.hal._errors import ConfigurationError
+from tokaido.hal._near import did_you_mean
 from tokaido.hal._registry import drivers, load_driver
 from tokaido.hal.stations._entries import AnyInterlockEntry, DeviceEntry, LinkEntry
 from tokaido.hal.stations._interlock_file import read_interlock
@@ -96,7 +97,10 @@ class StationReader:
         if "driver" not in table:
             self.mistakes.note(path, f"driver is missing; installed are {', '.join(known)}")
         elif driver and driver not in known:
-            self.mistakes.note((*path, "driver"), f"there is no driver {driver!r}; installed are {', '.join(known)}")
+            near = did_you_mean(str(driver), known)
+            self.mistakes.note(
+                (*path, "driver"), f"there is no driver {driver!r}. {near}Installed are {', '.join(known)}"
+            )
         timeout = table.get("timeout", 1.0)
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= 3600:
             self.mistakes.note((*path, "timeout"), f"must be a number of seconds, 0 to 3600, not {timeout!r}")
