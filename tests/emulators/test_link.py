@@ -8,7 +8,7 @@ import pytest
 
 from tokaido.emulators.distillation import _messages as messages
 from tokaido.emulators.optics import Fibre, InterceptResend
-from tokaido_testing.links import Rig
+from tokaido_testing.links import ALIGNING_NS, Rig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +46,7 @@ def test_two_units_prove_align_run_and_agree_on_blocks(rig: Rig) -> None:
 
 
 def test_readings_come_from_what_each_unit_can_know(rig: Rig) -> None:
-    rig.until(lambda: min(rig.waiting) >= 3, 5)
+    rig.until(lambda: min(rig.waiting) >= 2, 5)
     values = [dict(item.split("=") for item in program.data("TEL?").split(" ")) for program in rig.programs]
     for value in values:
         assert 0.02 < float(value["QBER"].partition("@")[0]) < 0.06
@@ -83,7 +83,7 @@ def test_key_stop_at_one_end_ends_the_session_at_both(faint: Rig) -> None:
 def test_units_with_different_block_lengths_have_no_session() -> None:
     rig = Rig()
     rig.programs[0].data("BLK 300000")
-    rig.until(lambda: rig.states == ("STANDBY", "STANDBY"), 60)
+    rig.until(lambda: rig.states == ("STANDBY", "STANDBY"), 60, ALIGNING_NS)
     rig.order("KEY START")
     rig.pass_time(5)
     assert (rig.tx.session_id, rig.rx.session_id) == (None, None)
@@ -107,9 +107,9 @@ def test_the_secret_rate_of_the_first_block_counts_from_its_session(rig: Rig) ->
 def test_a_full_store_begins_no_new_block_and_is_no_low_rate(rig: Rig) -> None:
     rig.until(lambda: min(rig.waiting) >= 1, 5)
     rig.rx.add_fault("keystore_full")
-    rig.pass_time(2)
+    rig.pass_time(0.3)
     before = rig.waiting
-    rig.pass_time(3)
+    rig.pass_time(1.5)
     assert rig.waiting == before
     assert rig.programs[1].active() == {"KEYSTORE_FULL"}
     assert rig.states[0] in ("RUN", "TRACK")
@@ -144,7 +144,7 @@ def test_a_unit_that_was_restarted_proves_itself_again(rig: Rig) -> None:
     rig.pass_time(1)
     rig.programs[0].data("PWR ON")
     rig.until(lambda: rig.states[0] == "ALIGN", 12)
-    rig.until(lambda: rig.states[0] == "STANDBY", 90)
+    rig.until(lambda: rig.states[0] == "STANDBY", 90, ALIGNING_NS)
     assert int(rig.programs[0].data("AUTH:LEFT?")) < left
 
 
@@ -223,7 +223,7 @@ def test_altered_messages_never_make_keys_that_differ(rig: Rig) -> None:
         return [message]
 
     rig.link.add_tamper(alter)
-    for _ in range(60):
+    for _ in range(25):
         rig.pass_time(0.1)
         if "SECURITY_HOLD" in rig.states:
             break
@@ -247,7 +247,7 @@ def test_bright_light_is_noticed(rig: Rig) -> None:
 
 def test_a_cut_fibre_degrades_then_realigns_and_comes_back(rig: Rig) -> None:
     rig.until(lambda: min(rig.waiting) >= 1, 5)
-    rig.pass_time(3)
+    rig.pass_time(1.5)
     first = rig.tx.session_id
     rig.link.add_cut()
     rig.pass_time(4)
@@ -255,20 +255,20 @@ def test_a_cut_fibre_degrades_then_realigns_and_comes_back(rig: Rig) -> None:
     assert rig.programs[1].active() >= {"LOS"}
     assert rig.programs[0].active() == {"RATE_LOW"}
     assert rig.programs[1].ask("CLK:POW?").startswith("ERR 31 NO_DATA")
-    rig.pass_time(31)
+    rig.pass_time(31, ALIGNING_NS)
     assert rig.states == ("REALIGN", "REALIGN")
     rig.link.remove_cut()
     before = rig.waiting
     rig.until(lambda: min(rig.waiting) > max(before), 60)
     assert rig.tx.session_id not in (None, first)
-    rig.pass_time(1)
+    rig.pass_time(0.5)
     assert [program.active() for program in rig.programs] == [set(), set()]
     assert rig.digests(rig.tx) == rig.digests(rig.rx)
 
 
 def test_a_short_darkness_needs_no_realignment(faint: Rig) -> None:
     rig = faint
-    rig.pass_time(4)
+    rig.pass_time(1)
     session = rig.tx.session_id
     rig.link.add_cut()
     rig.pass_time(3)
@@ -305,6 +305,6 @@ def test_an_attenuator_set_by_hand_is_calibrated_before_light_is_used(faint: Rig
     rig.programs[0].data("VOA:ATT 38")
     rig.order("KEY START")
     assert rig.states[0] == "REALIGN"
-    rig.until(lambda: rig.states == ("RUN", "RUN"), 90)
-    rig.pass_time(4)
+    rig.until(lambda: rig.states == ("RUN", "RUN"), 90, ALIGNING_NS)
+    rig.pass_time(2)
     assert float(rig.programs[0].data("RATE:SIFT?")) == pytest.approx(before, rel=0.15)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tokaido.emulators.units import OrderName
 
 STEP_NS = 100_000_000
+ALIGNING_NS = 500_000_000
+"""Steps of a time in which nothing is made: longer ones cost the processor less."""
 BLOCK_BITS = 200_000
 LOSS_DB = 4.0
 PARAMETERS = dataclasses.replace(
@@ -82,11 +84,11 @@ class Yard:
         for _ in range(round(seconds * 1e9 / step_ns)):
             self.bench.step(step_ns)
 
-    def until(self, condition: Callable[[], bool], limit_s: float) -> None:
-        for _ in range(round(limit_s * 1e9 / STEP_NS)):
+    def until(self, condition: Callable[[], bool], limit_s: float, step_ns: int = STEP_NS) -> None:
+        for _ in range(round(limit_s * 1e9 / step_ns)):
             if condition():
                 return
-            self.bench.step(STEP_NS)
+            self.bench.step(step_ns)
         assert condition(), self.states
 
     @property
@@ -98,7 +100,7 @@ class Yard:
         self.switch("west", {1: 1, 2: 2})
         self.switch("east", {1: 1, 2: 2})
         names = names or tuple(self.units)
-        self.until(lambda: all(self.states[name] == "STANDBY" for name in names), 60)
+        self.until(lambda: all(self.states[name] == "STANDBY" for name in names), 60, ALIGNING_NS)
         self.order("start", *names)
         self.until(lambda: all(self.units[name].session_id is not None for name in names), 5)
         return self

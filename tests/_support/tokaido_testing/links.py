@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tokaido.emulators.units import UnitModel
 
 STEP_NS = 100_000_000
+ALIGNING_NS = 500_000_000
+"""Steps of a time in which nothing is made: longer ones cost the processor less."""
 FIBRE = Fibre(length_km=20, loss_db=6.0)
 BLOCK_BITS = 200_000
 PARAMETERS = dataclasses.replace(
@@ -50,15 +52,15 @@ class Rig:
             for program in self.programs:
                 program.data(command)
 
-    def pass_time(self, seconds: float) -> None:
-        for _ in range(round(seconds * 1e9 / STEP_NS)):
-            self.link.step(STEP_NS)
+    def pass_time(self, seconds: float, step_ns: int = STEP_NS) -> None:
+        for _ in range(round(seconds * 1e9 / step_ns)):
+            self.link.step(step_ns)
 
-    def until(self, condition: Callable[[], bool], limit_s: float) -> None:
-        for _ in range(round(limit_s * 1e9 / STEP_NS)):
+    def until(self, condition: Callable[[], bool], limit_s: float, step_ns: int = STEP_NS) -> None:
+        for _ in range(round(limit_s * 1e9 / step_ns)):
             if condition():
                 return
-            self.link.step(STEP_NS)
+            self.link.step(step_ns)
         assert condition(), (self.states, [program.active() for program in self.programs])
 
     @property
@@ -70,7 +72,7 @@ class Rig:
         return self.tx.store.waiting, self.rx.store.waiting
 
     def run(self) -> Rig:
-        self.until(lambda: self.states == ("STANDBY", "STANDBY"), 60)
+        self.until(lambda: self.states == ("STANDBY", "STANDBY"), 60, ALIGNING_NS)
         self.order("KEY START")
         self.until(lambda: self.tx.session_id is not None and self.rx.session_id is not None, 5)
         return self

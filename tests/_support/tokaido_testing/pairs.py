@@ -10,15 +10,21 @@ from tokaido.emulators.nec import TransmitterModel as NecTransmitter
 from tokaido.emulators.optics import Fibre, preset
 from tokaido.emulators.toshiba import ReceiverModel as ToshibaReceiver
 from tokaido.emulators.toshiba import TransmitterModel as ToshibaTransmitter
-from tokaido_testing.bench import PARAMETERS
+from tokaido_testing.bench import BLOCK_BITS, PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokaido.emulators.optics import LinkParameters
     from tokaido.emulators.units import UnitModel
 
 FAMILIES: Final = "toshiba", "nec"
 STEP_NS: Final = 100_000_000
+
+
+def optics(family: str) -> LinkParameters:
+    """Return parameters that give key in small blocks, and so in little time."""
+    return PARAMETERS if family == "toshiba" else preset("nec-sspd", settings="short-block", channel_loss_db=20.0)
 
 
 class Pair:
@@ -30,17 +36,16 @@ class Pair:
         self.tx = ToshibaTransmitter(**options) if toshiba else NecTransmitter(**options, sub_channels=1)
         self.rx = ToshibaReceiver(**options) if toshiba else NecReceiver(**options, sub_channels=1)
         loss_db = 6.0 if toshiba else 20.0
-        optics = PARAMETERS if toshiba else preset("nec-sspd", settings="short-block", channel_loss_db=loss_db)
         self.link = QkdLink(
             self.tx,
             self.rx,
             fibre=Fibre(length_km=20, loss_db=loss_db),
-            parameters=optics,
+            parameters=optics(family),
             seed=3,
             secrets=secrets,
         )
         self.bench = self.link.bench
-        self.bench.set_up("transmitter", "receiver", optics, block_bits=200_000)
+        self.bench.set_up("transmitter", "receiver", optics(family), block_bits=BLOCK_BITS)
         self.exposed = 0
         """Pulses that were exposed."""
         self.bench.on_exposure = self._note

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.bench import FibreOnBench
 
 
-def after(mishap: Callable[[FibreOnBench], None], seconds: float = 4.0) -> Yard:
+def after(mishap: Callable[[FibreOnBench], None], seconds: float = 1.5) -> Yard:
     """Return a bench on which this happened to the fibre of a running link some time ago."""
     yard = Yard().run("alice", "bob")
     mishap(yard.bench.fibres["A"])
@@ -129,11 +129,10 @@ def test_trojan_light_in_a_fibre_that_leads_elsewhere_harms_nobody() -> None:
     assert "TROJAN_LIGHT" in yard.alarms("dave")
 
 
-@pytest.mark.parametrize("misalignment", [0.005, 0.01])
-def test_no_unit_tells_misalignment_from_weak_interception(misalignment: float, undisturbed: dict[str, str]) -> None:
+def test_no_unit_tells_misalignment_from_weak_interception(undisturbed: dict[str, str]) -> None:
     """The same states, alarms and fields on both sides, the same values as far as counts allow: QBER is up, and why?"""
-    one = after(lambda fibre: fibre.add_misalignment(misalignment))
-    other = after(by(InterceptResend(fraction=4 * misalignment)))
+    one = after(lambda fibre: fibre.add_misalignment(0.01))
+    other = after(by(InterceptResend(fraction=0.04)))
     assert one.states == other.states
     for name in ("alice", "bob"):
         assert one.alarms(name) == other.alarms(name) == set()

@@ -127,7 +127,7 @@ def test_light_that_is_blocked_cut_or_off_leaves_dark_counts(pulsed: Table) -> N
 
 
 def test_two_detectors_coincide_by_chance_alone() -> None:
-    clock = SteppedClock()
+    clock, seconds = SteppedClock(), 3.0
     with Bench(clock=clock, seed=3, speed=1.0) as bench:
         tdc = bench.device("tdc", "sfifteen.tagger", jitter_ps=0.0)
         for number in (1, 2):
@@ -141,11 +141,11 @@ def test_two_detectors_coincide_by_chance_alone() -> None:
         bench.start()
         with hal.TimeTagger.open("sfifteen.tagger", clock=clock, **tdc.resources) as tagger:
             clock.wait(0.1)
-            tags = tagger.tags(10.0)
+            tags = tagger.tags(seconds)
     mu = 10 ** (-9.1) * 1e-3 / PHOTON_J / RATE_HZ
     click = 1 - math.exp(-EFFICIENCY * mu)
     single = click / (1 + click * (DEAD_TIME_S * RATE_HZ - 1))
-    singles, both = 10 * RATE_HZ * single, 10 * RATE_HZ * single**2
+    singles, both = seconds * RATE_HZ * single, seconds * RATE_HZ * single**2
     for channel in (1, 2):
         assert tags.of(channel).size == pytest.approx(singles, abs=5 * math.sqrt(singles))
     assert tags.coincidences(1, 2, window_ps=10_000) == pytest.approx(both, abs=5 * math.sqrt(both))

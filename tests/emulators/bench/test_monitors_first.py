@@ -47,7 +47,8 @@ class Watched:
             expose(shots, from_ns, step_ns)
 
         sessions.expose = note
-        self.pair.run()
+        self.pair.start()
+        self.pair.until(lambda: None not in (self.pair.tx.session_id, self.pair.rx.session_id), 5, 50_000_000)
 
     def counts_nothing_of_the_attack(self, step_ns: int, unit: int, alarm: str) -> None:
         """Let time pass, and expect the alarm, no more blocks, and no counted pulse that the attack met."""

@@ -11,7 +11,7 @@ import pytest
 from tokaido.emulators.bench import LightPath
 from tokaido.emulators.bench._lighting import Lighting
 from tokaido.emulators.bench._quantum_path import QuantumPath
-from tokaido_testing.bench import LOSS_DB, Yard
+from tokaido_testing.bench import ALIGNING_NS, LOSS_DB, Yard
 
 if TYPE_CHECKING:
     from tokaido.emulators.units import Session
@@ -52,7 +52,7 @@ def test_a_move_to_another_fibre_ends_the_session_and_makes_the_link_align_anew(
     assert yard.units["bob"].session_id is None
     yard.pass_time(0.5)
     assert yard.units["alice"].session_id is None
-    yard.until(lambda: yard.units["alice"].session_id is not None, 60)
+    yard.until(lambda: yard.units["alice"].session_id is not None, 60, ALIGNING_NS)
     assert yard.units["alice"].session_id != first
     path = yard.bench.path("alice", "bob")
     assert path is not None
@@ -62,10 +62,10 @@ def test_a_move_to_another_fibre_ends_the_session_and_makes_the_link_align_anew(
 
 
 def test_a_move_to_nowhere_darkens_the_link_and_leaves_the_other_alone(yard: Yard) -> None:
-    yard.pass_time(1)
+    yard.pass_time(0.1)
     sessions = {name: unit.session_id for name, unit in yard.units.items()}
     yard.switch("west", {2: 2})
-    yard.pass_time(2)
+    yard.pass_time(1.2)
     assert yard.bench.path("alice", "bob") is None
     assert "LOS" in yard.alarms("bob")
     assert yard.receivers["bob"].incoming is None
@@ -78,7 +78,7 @@ def test_a_move_to_nowhere_darkens_the_link_and_leaves_the_other_alone(yard: Yar
 
 def test_light_of_the_wrong_transmitter_never_gets_through_delay(yard: Yard) -> None:
     yard.switch("east", CROSSED)
-    yard.pass_time(40)
+    yard.pass_time(40, ALIGNING_NS)
     for name in ("bob", "dave"):
         assert yard.states[name] == "REALIGN"
         assert yard.units[name].step == "DELAY"
@@ -92,7 +92,7 @@ def test_a_receiver_without_a_key_for_its_transmitter_has_no_session() -> None:
     yard.units["bob"].links.erase()
     yard.switch("west", STRAIGHT)
     yard.switch("east", STRAIGHT)
-    yard.pass_time(90)
+    yard.pass_time(90, ALIGNING_NS)
     assert (yard.states["alice"], yard.states["bob"]) == ("AUTH", "AUTH")
     assert yard.states["carol"] == yard.states["dave"] == "STANDBY"
     assert yard.units["alice"].session_id is yard.units["bob"].session_id is None
@@ -124,7 +124,7 @@ def test_a_path_that_was_never_followed_is_anyhow_until_the_receiver_aligns() ->
     path = yard.bench._receivers["bob"].path
     assert isinstance(path, QuantumPath)
     seen.append((path.numbered, abs(path.drift.delay_offset_ps)))
-    yard.until(lambda: yard.states["bob"] == "STANDBY", 60)
+    yard.until(lambda: yard.states["bob"] == "STANDBY", 60, ALIGNING_NS)
     seen.append((path.numbered, abs(path.drift.delay_offset_ps)))
     yard.switch("west", CROSSED)
     yard.switch("east", CROSSED)
@@ -139,7 +139,7 @@ def test_a_path_that_was_never_followed_is_anyhow_until_the_receiver_aligns() ->
     assert seen[2][1] > 100
 
 
-# --- 100 random moves ------------------------------------------------------------------------------------------------
+# --- random moves ------------------------------------------------------------------------------------------------
 
 
 class Witness:
@@ -179,10 +179,10 @@ def move_about(yard: Yard, moves: int, seed: int) -> tuple[Witness, dict[str, di
         for _ in range(chance.randrange(1, 4)):
             yard.bench.step(chance.randrange(1_000_000, 60_000_000))
         if both and chance.random() < 0.7:  # long enough to align, and for a block or two
-            for _ in range(250):
+            for _ in range(100):
                 if all(unit.session_id for unit in yard.units.values()):
                     break
-                yard.bench.step(200_000_000)
+                yard.bench.step(ALIGNING_NS)
             yard.pass_time(chance.uniform(0.25, 0.5), 50_000_000)
         for name in yard.units:
             keys[name] |= yard.draw(name)
@@ -197,17 +197,18 @@ def spanning(witness: Witness, keys: dict[str, dict[tuple[str, int], str]]) -> s
 
 
 @pytest.mark.timeout(120)
-def test_no_block_spans_two_paths_and_no_key_is_one_sided_under_100_random_moves(yard: Yard) -> None:
-    witness, keys = move_about(yard, 100, seed=1)
+@pytest.mark.parametrize("moves", [20, pytest.param(100, marks=pytest.mark.thorough)])
+def test_no_block_spans_two_paths_and_no_key_is_one_sided_under_random_moves(yard: Yard, moves: int) -> None:
+    witness, keys = move_about(yard, moves, seed=1)
     assert spanning(witness, keys) == set()
     assert keys["alice"] == keys["bob"]
     assert keys["carol"] == keys["dave"]
     assert not set(keys["alice"].values()) & set(keys["carol"].values())
     assert "SECURITY_HOLD" not in yard.states.values()
-    assert witness.exposures > 300
+    assert witness.exposures > 3 * moves
     assert {path for found in witness.paths.values() for path in found} == {"A", "B"}
-    assert min(len(found) for found in keys.values()) > 15
-    assert min(len({session for session, _ in found}) for found in keys.values()) > 5
+    assert min(len(found) for found in keys.values()) > 0.15 * moves
+    assert min(len({session for session, _ in found}) for found in keys.values()) > 0.05 * moves
 
 
 @pytest.mark.timeout(120)
@@ -220,6 +221,6 @@ def test_the_test_above_goes_red_without_the_slip_rule(monkeypatch: pytest.Monke
 
 
 def test_the_same_seed_makes_the_same_keys_whatever_moves() -> None:
-    stories = [move_about(Yard(seed=9).run(), 4, seed=3)[1] for _ in range(2)]
+    stories = [move_about(Yard(seed=9).run(), 3, seed=3)[1] for _ in range(2)]
     assert stories[0] == stories[1]
     assert stories[0]["bob"]

@@ -10,7 +10,7 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators import Bench, bench_from_station
 from tokaido.emulators.thorlabs import PowerMeterModel
-from tokaido_testing.bench import BLOCK_BITS, PARAMETERS, STEP_NS
+from tokaido_testing.bench import ALIGNING_NS, BLOCK_BITS, PARAMETERS, STEP_NS
 from tokaido_testing.ports import free_port
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ class Line:
         self.voa = hal.VariableAttenuator.open("keysight.attenuator", timeout=10, **voa.resources)
         self.pm = hal.PowerMeter.open("thorlabs.pm100", timeout=10, **pm.resources)
 
-    def until(self, condition: Callable[[], bool], limit_s: float) -> None:
-        for _ in range(round(limit_s * 1e9 / STEP_NS)):
+    def until(self, condition: Callable[[], bool], limit_s: float, step_ns: int = STEP_NS) -> None:
+        for _ in range(round(limit_s * 1e9 / step_ns)):
             if condition():
                 return
-            self.bench.step(STEP_NS)
+            self.bench.step(step_ns)
         assert condition()
 
     def pass_time(self, seconds: float) -> None:
@@ -51,7 +51,7 @@ class Line:
             self.bench.step(STEP_NS)
 
     def stand_by(self) -> None:
-        self.until(lambda: self.bob.state() is self.alice.state() is hal.UnitState.STANDBY, 60)
+        self.until(lambda: self.bob.state() is self.alice.state() is hal.UnitState.STANDBY, 60, ALIGNING_NS)
 
     def close(self) -> None:
         for device in (self.alice, self.bob, self.voa, self.pm):
@@ -83,12 +83,13 @@ def test_what_the_receiver_measures_follows_the_attenuator(line: Line) -> None:
 
 def test_keys_come_slower_through_an_attenuator_and_none_when_it_is_blocked(line: Line) -> None:
     line.stand_by()
+    line.voa.attenuation = 2.0
     for unit in (line.alice, line.bob):
         unit.start()
     line.until(lambda: line.bob.state() is hal.UnitState.RUN, 20)
     line.pass_time(2)
     fast = line.bob.sifted_key_rate
-    line.voa.attenuation = 3.0
+    line.voa.attenuation = 5.0
     line.pass_time(5)
     assert line.bob.sifted_key_rate == pytest.approx(fast / 2, rel=0.1)
     assert line.bob.state() is hal.UnitState.RUN  # less light does not interrupt

@@ -147,7 +147,7 @@ def test_a_block_is_as_long_as_the_parameters_say() -> None:
 
 
 def test_the_size_of_steps_does_not_matter() -> None:
-    days = [simulate_day(LINK, drift="calm", seconds=3600, step_s=step_s, seed=5) for step_s in (0.5, 5.0)]
+    days = [simulate_day(LINK, drift="calm", seconds=1800, step_s=step_s, seed=5) for step_s in (0.5, 5.0)]
     fine, coarse = days
     assert fine.seconds == coarse.seconds
     assert fine.sifted_key_rate.mean() == pytest.approx(coarse.sifted_key_rate.mean(), rel=0.01)
@@ -213,9 +213,10 @@ def test_slow_drift_of_the_same_kind_does_nothing() -> None:
 
 
 def test_wind_costs_key_and_a_planar_receiver_does_not_mind_it() -> None:
-    calm = simulate_day(LINK, drift="calm", seconds=4 * 3600, seed=7)
-    aerial = simulate_day(LINK, drift="aerial", seconds=4 * 3600, seed=7)
-    planar = simulate_day(LINK, drift="aerial", loops=LoopSettings(polarisation=False), seconds=4 * 3600, seed=7)
+    seconds = 2 * 3600
+    calm = simulate_day(LINK, drift="calm", seconds=seconds, seed=7)
+    aerial = simulate_day(LINK, drift="aerial", seconds=seconds, seed=7)
+    planar = simulate_day(LINK, drift="aerial", loops=LoopSettings(polarisation=False), seconds=seconds, seed=7)
     assert calm.alarms == ()
     assert "QBER_HIGH" in {alarm.code for alarm in aerial.alarms}
     assert aerial.share("REALIGN") > 0.02
@@ -235,8 +236,8 @@ def test_errors_beyond_the_limit_abort_the_block() -> None:
 def test_a_room_that_cooling_cannot_make_up_for_warms_the_detectors_and_costs_key() -> None:
     params = replace(LINK, channel_loss_db=18.0)
     warm = replace(STILL, room_swing_k=24.0)
-    day = simulate_day(params, drift=warm, seconds=86_400, step_s=10.0, seed=1)
-    night, noon = (slice(hour * 360, hour * 360 + 360) for hour in (20, 14))
+    day = simulate_day(params, drift=warm, seconds=15 * 3600, step_s=20.0, seed=1)
+    night, noon = (slice(hour * 180, hour * 180 + 180) for hour in (8, 14))
     assert day.detector_deviation_k[noon].max() == pytest.approx(9.24, abs=0.1)
     assert np.nanmean(day.qber_z[noon]) > 1.2 * np.nanmean(day.qber_z[night])
 
@@ -293,5 +294,5 @@ def test_memory_does_not_grow_with_time_where_rows_do_not() -> None:
         tracemalloc.stop()
         return most
 
-    peak(4e3)
-    assert peak(3.2e4) < 1.2 * peak(4e3)
+    peak(1e3)
+    assert peak(6e3) < 1.05 * peak(1e3)

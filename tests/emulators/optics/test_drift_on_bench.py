@@ -12,7 +12,7 @@ from tokaido.emulators.bench._quantum_path import QuantumPath
 from tokaido.emulators.optics import Conditions, DriftSettings
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
 from tokaido.emulators.units import of_detector
-from tokaido_testing.bench import PARAMETERS, Yard
+from tokaido_testing.bench import ALIGNING_NS, PARAMETERS, Yard
 
 QUIET = dataclasses.replace(
     PARAMETERS,
@@ -39,14 +39,14 @@ def running(swing_k: float) -> tuple[Yard, QuantumPath]:
 def test_drift_too_fast_for_the_scans_degrades_and_a_realignment_makes_keys_again() -> None:
     yard, path = running(170.0)  # 5.7 ps/s, 114 ps from scan to scan
     with yard.bench:
-        yard.until(lambda: "RATE_LOW" in yard.alarms("bob"), 40)
+        yard.until(lambda: "RATE_LOW" in yard.alarms("bob"), 40, ALIGNING_NS)
         assert path.loops.lost == {"delay"}
         before = {number for _, number in yard.draw("bob")}
         assert before
         yard.draw("alice")
         session = yard.units["bob"].session_id
-        yard.until(lambda: yard.states["bob"] == "REALIGN", 40)
-        yard.until(lambda: yard.states["bob"] == "RUN", 60)
+        yard.until(lambda: yard.states["bob"] == "REALIGN", 40, ALIGNING_NS)
+        yard.until(lambda: yard.states["bob"] == "RUN", 60, ALIGNING_NS)
         yard.until(lambda: yard.units["bob"].store.waiting > 0 and yard.units["alice"].store.waiting > 0, 20)
         assert yard.units["bob"].session_id != session
         assert not path.loops.lost
@@ -60,7 +60,7 @@ def test_drift_that_the_scans_follow_is_followed() -> None:
     with yard.bench:
         offsets = []
         for _ in range(45):
-            yard.pass_time(1.0)
+            yard.pass_time(1.0, ALIGNING_NS)
             offsets.append(abs(path.drift.delay_offset_ps))
         assert not path.loops.lost
         assert max(offsets) < 70

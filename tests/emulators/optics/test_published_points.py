@@ -42,7 +42,8 @@ def test_model_meets_published_point(point: PublishedPoint) -> None:
 
 def test_points_that_are_not_held_say_so() -> None:
     for point in PUBLISHED_POINTS:
-        print(f"{name_of(point)}: {point.published:.4g} / {computed_of(point):.4g} {point.unit}, {point.status}")
+        if point not in HELD:
+            print(f"{name_of(point)}: {point.published:.4g} / {computed_of(point):.4g} {point.unit}, {point.status}")
         assert (point.tolerance is None) == (point.status in ("context", "never")), name_of(point)
         assert point.compute is not None or point.status == "context", name_of(point)
         assert point.note

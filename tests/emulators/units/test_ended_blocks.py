@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,22 +10,39 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators.testing import LinkInTest, World
 from tokaido.emulators.units import BlockOutcome
+from tokaido_testing.bench import BLOCK_BITS
+from tokaido_testing.pairs import FAMILIES, optics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
-@pytest.fixture(params=["toshiba", "nec"])
-def link(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LinkInTest]:
-    with World(seed=5, directory=tmp_path) as world:
-        made = LinkInTest(world, request.param)
+@contextmanager
+def standing_by(vendor: str, directory: Path) -> Iterator[LinkInTest]:
+    with World(seed=5, directory=directory) as world:
+        made = LinkInTest(world, vendor)
+        world.bench.set_up("alice", "bob", optics(vendor), block_bits=BLOCK_BITS)
         made.wait_for(hal.UnitState.STANDBY)
         yield made
 
 
-def test_a_block_that_gave_key_is_the_one_that_is_drawn_and_its_figures_say_so(link: LinkInTest) -> None:
-    link.start()
+@pytest.fixture(params=FAMILIES)
+def link(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LinkInTest]:
+    with standing_by(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinkInTest]:
+    """A link that exchanges keys, for tests after which it goes on."""
+    with standing_by(request.param, tmp_path_factory.mktemp("running")) as made:
+        made.start()
+        yield made
+
+
+def test_a_block_that_gave_key_is_the_one_that_is_drawn_and_its_figures_say_so(running: LinkInTest) -> None:
+    link = running
     for unit in link.units:
         ended = unit.wait_for_block(120)
         assert ended.gave_key
@@ -46,10 +64,9 @@ def test_a_block_that_gave_key_is_the_one_that_is_drawn_and_its_figures_say_so(l
     [("few_statistics", "NO_KEY"), ("verification_failure", "EC_FAIL"), ("qber_high", "DROPPED")],
 )
 def test_a_block_without_a_key_says_why_and_has_no_figure_of_another(
-    link: LinkInTest, fault: str, outcome: str
+    running: LinkInTest, fault: str, outcome: str
 ) -> None:
-    link.start()
-    receiver = link.receiver
+    link, receiver = running, running.receiver
     assert receiver.wait_for_block(120).gave_key
     before = receiver.telemetry()["qber"].value
     bob = link.world.bench.devices["bob"]
@@ -118,10 +135,9 @@ def test_a_block_that_ends_the_session_is_returned_whenever_it_ends(
 
 
 def test_a_block_that_is_locked_away_later_is_not_another_one(
-    link: LinkInTest, monkeypatch: pytest.MonkeyPatch
+    running: LinkInTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    link.start()
-    receiver = link.receiver
+    link, receiver = running, running.receiver
     first = receiver.wait_for_block(120)
     bob = link.world.bench.devices["bob"]
     seen: list[tuple[str, object, object]] = []

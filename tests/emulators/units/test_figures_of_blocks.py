@@ -8,6 +8,8 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators.testing import LinkInTest, World
+from tokaido_testing.bench import BLOCK_BITS
+from tokaido_testing.pairs import FAMILIES, optics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,10 +17,11 @@ if TYPE_CHECKING:
 FIGURES = ("qber", "qber_check", "secret_key_rate", "reconciliation_efficiency", "ones_share")
 
 
-@pytest.mark.parametrize("vendor", ["toshiba", "nec"])
+@pytest.mark.parametrize("vendor", FAMILIES)
 def test_no_figure_of_a_block_survives_its_session(vendor: str, tmp_path: Path) -> None:
     with World(seed=5, directory=tmp_path) as world:
         link = LinkInTest(world, vendor)
+        world.bench.set_up("alice", "bob", optics(vendor), block_bits=BLOCK_BITS)
         link.wait_for(hal.UnitState.STANDBY)
         link.start()
         link.draw()
