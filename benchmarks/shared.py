@@ -109,7 +109,8 @@ def _serve(name: str) -> None:
             (folder / "exchanges").write_text("0")
             print(server.endpoint, other.resources["control"], flush=True)
             while True:
-                (folder / "exchanges").write_text(str(server.exchanges("box")))
+                (folder / "exchanges.new").write_text(str(server.exchanges("box")))
+                (folder / "exchanges.new").replace(folder / "exchanges")  # no reader finds half of it
                 hal.SYSTEM_CLOCK.wait(0.1)
 
 

@@ -308,7 +308,7 @@ class DeviceServer:
         if not why.strip():
             return "", ""
         if client.role is Role.MAINTENANCE:
-            return f"{client.name} ({client.who}): {why}", ""
+            return f"{client.name} ({client.who}): {' '.join(why.split())}", ""
         return "", f"To force it takes the role maintenance, and {client.name} is an {client.role.value}"
 
     @staticmethod
