@@ -22,13 +22,16 @@ def acme(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("acme", "half_blocks")
-def test_its_cut_fibre_costs_no_key_its_agreement(capfd: pytest.CaptureFixture[str]) -> None:
+def test_its_cut_fibre_costs_no_key_its_agreement(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tokaido.console._demo_switch.BLOCKS", 1)
     assert main(["demo", "--scenario", "switch", "--vendor", "acme", "--json", "--seed", "3"]) == 0
     found = json.loads(capfd.readouterr().out)
     assert (found["vendor"], found["agree"]) == ("acme", True)
     assert [link["transmitter"] for link in found["links"]] == ["ACME-A1", "ACME-A1"]
     assert [link["length_km"] for link in found["links"]] == [10.0, 14.0]
-    assert all(0 < link["qber"] < 0.06 and link["key_blocks"] == 2 for link in found["links"])
+    assert all(0 < link["qber"] < 0.06 and link["key_blocks"] == 1 for link in found["links"])
 
 
 @pytest.mark.usefixtures("acme")

@@ -1,4 +1,7 @@
-"""The tutorial and the README's quick start, taken at their word: files are written, commands run, output compared."""
+"""The tutorial and the README's quick start, taken at their word: files are written, commands run, output compared.
+
+Units make shorter blocks in the tutorial, which runs three links. The quick start has the blocks that a user has.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,16 @@ from tokaido_testing.ports import free_port
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorials" / "first-key.md"
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+SHORT_BLOCKS = """
+import runpy, sys
+from tokaido.emulators import Bench
+from tokaido.emulators.toshiba.demonstration import DEMONSTRATION
+plain = Bench.set_up
+def set_up(bench, transmitter, receiver, *_, **__):
+    plain(bench, transmitter, receiver, DEMONSTRATION.parameters(14.5), block_bits=1_000_000)
+Bench.set_up = set_up
+"""
+PROGRAM = "sys.argv = sys.argv[1:]; sys.path[0] = '.'; runpy.run_path(sys.argv[0], run_name='__main__')"
 CONSOLE = "import sys; from tokaido.console import main; sys.exit(main())"
 PLACES: tuple[str, ...] = "/tmp/first-key", ":5560?", ":5561?"
 """Where the tutorial's station file has its devices; each run of the test has places of its own."""
@@ -32,7 +45,10 @@ def blocks(page: Path) -> list[tuple[str, str, str]]:
 def argv(command: str) -> list[str]:
     """The command as this environment runs it; every warning of a program is an error."""
     words = shlex.split(command)
-    return {"python": [sys.executable, "-W", "error"], "tokaido": [sys.executable, "-c", CONSOLE]}[words[0]] + words[1:]
+    code = SHORT_BLOCKS + PROGRAM if words[0] == "python" else CONSOLE
+    if words[:2] == ["tokaido", "emulate"]:
+        code = SHORT_BLOCKS + CONSOLE
+    return [sys.executable, "-W", "error", "-c", code, *words[1:]]
 
 
 @contextmanager

@@ -46,12 +46,7 @@ def bits_of(form: str, size: int, rng: np.random.Generator) -> np.ndarray[tuple[
 
 @pytest.mark.parametrize(
     ("seed_form", "form"),
-    [
-        (seed_form, form)
-        for seed_form in FORMS
-        for form in FORMS
-        if seed_form == form or "random" in (seed_form, form)
-    ],
+    [(seed_form, form) for seed_form in FORMS for form in FORMS if seed_form == form or "random" in (seed_form, form)],
 )
 def test_privacy_amplification_at_the_edges_of_words_and_tiles(form: str, seed_form: str) -> None:
     rng = np.random.default_rng(5)

@@ -315,7 +315,9 @@ class Storm(Wire):
         return arriving
 
 
-@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(8, 24))])
+@pytest.mark.parametrize(
+    "seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(8, 24))]
+)
 def test_a_storm_of_faults_makes_no_two_keys_either(seed: int) -> None:
     run = Run(Storm(seed), seed=seed)
     run.to_the_end()
