@@ -18,7 +18,7 @@ import tokaido.hal as hal
 
 
 class Imported:
-    """Keeps what inner runs import, which pytester would forget: of a module that is loaded twice, each class is two."""
+    """Keeps what inner runs import, which pytester would forget: of a module loaded twice, each class is two."""
 
     def __init__(self) -> None:
         self._modules: dict[str, ModuleType] = {}
@@ -61,6 +61,11 @@ def run(
     pytester.makeini(f"[pytest]\nfilterwarnings = error\n{ini}")
     if apart:
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=50)
+    return run_within(pytester, *arguments)
+
+
+def run_within(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Run the tests that are in pytester's folder, within this process."""
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments, plugins=[_imported])
     _imported.put_back()
     return result
