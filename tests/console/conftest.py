@@ -89,6 +89,7 @@ def plug() -> Iterator[Plug]:
 
 @pytest.fixture
 def half_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the scenario `switch` make key blocks of half their length, in half the time."""
+    """Let the scenario `switch` draw one key block over a path and not two, of half their length."""
     for module in ("_demo_switch", "_demo_failover"):
         monkeypatch.setattr(f"tokaido.console.{module}.BLOCK_BITS", 500_000)
+    monkeypatch.setattr("tokaido.console._demo_switch.BLOCKS", 1)

@@ -19,6 +19,7 @@ import tokaido.hal as hal
 from tokaido.console import _demo, main
 from tokaido.console._demo_link import End, Outcome, Progress, compare, digest
 from tokaido.emulators import demonstrations
+from tokaido.emulators.demonstrations import Demonstration
 from tokaido.emulators.toshiba.demonstration import DEMONSTRATION
 from tokaido_testing.patience import patient
 
@@ -134,15 +135,28 @@ def test_every_demonstration_has_a_seed_of_its_own_unless_one_is_said(
 
 # --- the whole of it --------------------------------------------------------------------------------------------------
 
+SHORT = """
+from dataclasses import replace
+from tokaido.emulators import demonstrations
+shown = demonstrations.demonstration("toshiba")
+field = replace(shown.field_link, block_bits=1_000_000, parameters=shown.parameters)
+demonstrations.demonstration = lambda _vendor: replace(shown, field_link=field)
+"""
+"""What makes a process show shorter blocks."""
+
+
+def shortened() -> Demonstration:
+    """The demonstration with shorter blocks."""
+    assert DEMONSTRATION.field_link is not None
+    field = replace(DEMONSTRATION.field_link, block_bits=1_000_000, parameters=DEMONSTRATION.parameters)
+    return replace(DEMONSTRATION, field_link=field)
+
 
 def test_the_demo_prints_one_json_object_and_both_ends_agree(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The form of what is printed, from one short block; the test below runs the demonstration as it is."""
-    field = DEMONSTRATION.field_link
-    assert field is not None
-    short = replace(field, block_bits=1_000_000, parameters=DEMONSTRATION.parameters)
-    monkeypatch.setattr(demonstrations, "demonstration", lambda _vendor: replace(DEMONSTRATION, field_link=short))
+    """The form of what is printed, from one short block."""
+    monkeypatch.setattr(demonstrations, "demonstration", lambda _vendor: shortened())
     monkeypatch.setattr(_demo, "WANTED_BLOCKS", 1)
     assert main(["demo", "--json", "--seed", "7"]) == 0
     shown = capfd.readouterr()
@@ -162,8 +176,9 @@ def test_the_demo_prints_one_json_object_and_both_ends_agree(
     assert link["eps"] == 1e-10
 
 
-def test_a_person_sees_what_ran_and_the_last_line_says_that_both_ends_agree(tmp_path: Path) -> None:
-    shown = on_a_terminal(["demo"], 80, tmp_path)
+@pytest.mark.parametrize("first", [SHORT, pytest.param("", marks=pytest.mark.thorough)], ids=["short", "as it is"])
+def test_a_person_sees_what_ran_and_the_last_line_says_that_both_ends_agree(first: str, tmp_path: Path) -> None:
+    shown = on_a_terminal(["demo"], 80, tmp_path, first)
     assert max(map(len, shown.replace("\r", "").splitlines())) <= 80
     text = " ".join(shown.split())
     assert "The units' protocols are Tokaido's own inventions" in text

@@ -28,7 +28,7 @@ def test_its_cut_fibre_costs_no_key_its_agreement(capfd: pytest.CaptureFixture[s
     assert (found["vendor"], found["agree"]) == ("acme", True)
     assert [link["transmitter"] for link in found["links"]] == ["ACME-A1", "ACME-A1"]
     assert [link["length_km"] for link in found["links"]] == [10.0, 14.0]
-    assert all(0 < link["qber"] < 0.06 and link["key_blocks"] == 2 for link in found["links"])
+    assert all(0 < link["qber"] < 0.06 and link["key_blocks"] == 1 for link in found["links"])
 
 
 @pytest.mark.usefixtures("acme")

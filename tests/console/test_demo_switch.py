@@ -20,7 +20,16 @@ from .test_devices import on_a_terminal
 STEPS = ["detect", "check", "prepare", "fence", "switch", "verify", "light", "align", "start", "block"]
 
 
-@pytest.mark.usefixtures("half_blocks")  # the test below runs the demonstration as it is
+SHORT = """
+from tokaido.console import _demo_failover, _demo_switch
+for module in (_demo_switch, _demo_failover):
+    module.BLOCK_BITS = 500_000
+_demo_switch.BLOCKS = 1
+"""
+"""What makes a process draw one block of half its length."""
+
+
+@pytest.mark.usefixtures("half_blocks")
 @pytest.mark.parametrize("vendor", ["toshiba", "nec"])
 def test_a_cut_fibre_costs_no_key_its_agreement(vendor: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--scenario", "switch", "--vendor", vendor, "--json", "--seed", "5"]) == 0
@@ -36,7 +45,7 @@ def test_a_cut_fibre_costs_no_key_its_agreement(vendor: str, capfd: pytest.Captu
         assert re.fullmatch("[0-9a-f]{64}", link["digest_transmitter"])
         assert link["digest_transmitter"] == link["digest_receiver"]
         assert link["agree"] is True
-        assert link["key_blocks"] == 2
+        assert link["key_blocks"] == 1
         assert 0 < link["qber"] < 0.06
     assert over_a["digest_transmitter"] != over_b["digest_transmitter"]
     assert over_a["loss_db"] < over_b["loss_db"]
@@ -50,8 +59,9 @@ def test_a_cut_fibre_costs_no_key_its_agreement(vendor: str, capfd: pytest.Captu
     assert took["align"] > 20
 
 
-def test_a_person_sees_each_step_with_its_times(tmp_path: Path) -> None:
-    shown = on_a_terminal(["demo", "--scenario", "switch"], 100, tmp_path)
+@pytest.mark.parametrize("first", [SHORT, pytest.param("", marks=pytest.mark.thorough)], ids=["short", "as it is"])
+def test_a_person_sees_each_step_with_its_times(first: str, tmp_path: Path) -> None:
+    shown = on_a_terminal(["demo", "--scenario", "switch"], 100, tmp_path, first)
     assert max(map(len, shown.replace("\r", "").splitlines())) <= 100
     text = " ".join(shown.split())
     assert "Fibre A is cut." in text

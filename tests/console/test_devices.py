@@ -225,14 +225,14 @@ def test_curve_keys_are_made_once_and_kept_from_others(tmp_path: Path, capsys: C
 # --- what a person sees -----------------------------------------------------------------------------------------------
 
 
-def on_a_terminal(arguments: list[str], columns: int, scratch: Path | None = None) -> str:
+def on_a_terminal(arguments: list[str], columns: int, scratch: Path | None = None, first: str = "") -> str:
     """Run the command on a terminal of its own and return what it printed."""
     master, slave = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}
     if scratch is not None:
         environment["TMPDIR"] = str(scratch)
     with subprocess.Popen(
-        [sys.executable, "-c", "import sys; from tokaido.console import main; sys.exit(main())", *arguments],
+        [sys.executable, "-c", f"{first}\nimport sys; from tokaido.console import main; sys.exit(main())", *arguments],
         stdin=slave,
         stdout=slave,
         stderr=slave,

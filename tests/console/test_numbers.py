@@ -17,16 +17,24 @@ Capture = pytest.CaptureFixture[str]
 ODD = ("1_2", "1_000_000", "\u0661\u0662", "1e", "nan", "0x10", "1 2")
 
 
-@pytest.mark.parametrize("text", ODD)
-def test_a_value_in_odd_digits_is_not_set(text: str, capsys: Capture) -> None:
+@pytest.fixture(scope="module")
+def device() -> Iterator[str]:
     with launch("toshiba.transmitter") as box:
-        device = f"toshiba.transmitter@{box.resources['control']}"
-        for path in ("attenuation", "block_bits"):
-            assert main(["set", device, path, text, "--trace"]) == 2
-            said = capsys.readouterr()
-            assert "Nothing was sent" in said.err
-            assert "VOA:ATT " not in said.err
-        assert main(["set", device, "attenuation", "12"]) == 0
+        yield f"toshiba.transmitter@{box.resources['control']}"
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_a_value_in_odd_digits_is_not_set(device: str, text: str, capsys: Capture) -> None:
+    for path in ("attenuation", "block_bits"):
+        assert main(["set", device, path, text, "--trace"]) == 2
+        said = capsys.readouterr()
+        assert "Nothing was sent" in said.err
+        assert "VOA:ATT " not in said.err
+
+
+def test_a_value_in_plain_digits_is_set(device: str, capsys: Capture) -> None:
+    assert main(["set", device, "attenuation", "12", "--trace"]) == 0
+    assert "VOA:ATT 12" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

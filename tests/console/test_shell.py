@@ -87,16 +87,19 @@ def test_completion_is_installed_for_the_user(tmp_path: Path) -> None:
     ],
 )
 def test_devices_drivers_and_stations_are_completed(
-    line: str, offers: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: str, offers: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("lab.toml").write_text(STATION)
     Path("broken.toml").write_text("[")
     line = line.replace("LAB", "lab.toml").replace("LA", "la")
     count = str(len(line.split()) - 1)
-    done = run(_TOKAIDO_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=count)
-    assert done.stdout.split() == [offer.replace("LAB", "lab.toml") for offer in offers]
-    assert done.stderr == ""
+    for name, value in {"_TOKAIDO_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": count}.items():
+        monkeypatch.setenv(name, value)
+    main([])
+    shown = capsys.readouterr()
+    assert shown.out.split() == [offer.replace("LAB", "lab.toml") for offer in offers]
+    assert shown.err == ""
 
 
 # --- mistyped words ---------------------------------------------------------------------------------------------------

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tokaido_testing.user_tests import imports_stay, run_within
+
+__all__ = ["imports_stay"]
+
 pytest_plugins = ["pytester"]
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "first-failing-test.md"
 
@@ -20,4 +24,4 @@ def test_the_page_fails_and_passes_as_it_says(pytester: pytest.Pytester) -> None
         ["*where False = link_is_dark()*", "*--tokaido-seed * repeats it*", "* bob < * RAISED LOS MAJOR *"]
     )
     pytester.makepyfile(consumer=consumer.replace('"LOSS"', '"LOS"'))
-    pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=50).assert_outcomes(passed=2)
+    run_within(pytester, "-p", "no:asyncio").assert_outcomes(passed=2)

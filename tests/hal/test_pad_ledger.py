@@ -18,7 +18,7 @@ from tokaido.hal.authentication import PAD_BYTES, AuthenticationPool, PadLedger,
 PADS = 4000
 PRE_SHARED = random.Random(5).randbytes(32 + 2 * PADS * PAD_BYTES)
 BATCH = 4
-KILLS = 40
+KILLS = 20
 
 SPENDER = """
 import os, random, sys

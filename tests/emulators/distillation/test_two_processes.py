@@ -84,7 +84,7 @@ def pass_time(sides: list[Side], end: int) -> list[str]:
     return [said[number] for number in range(len(sides))]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sides() -> Iterator[tuple[Side, Side]]:
     """Two ends that agreed on a key and hold still."""
     transmitter, receiver = raw_data(63_000, 0.02)

@@ -110,6 +110,7 @@ def test_what_a_test_leaves_behind_fails_it(pytester: pytest.Pytester) -> None:
         def test_file(tokaido_world):
             (tokaido_world.directory / "left.txt").write_text("x")
         """,
+        apart=True,
     )
     result.assert_outcomes(passed=3, errors=3)
     result.stdout.fnmatch_lines(["*left behind: thread stray*", "*left behind: descriptor*/dev/null*", "*left.txt*"])
@@ -151,6 +152,7 @@ def test_a_run_that_uses_nothing_of_it_imports_nothing_of_it(pytester: pytest.Py
             found = [name for name in sys.modules if name.startswith(heavy)]
             assert found == []
         """,
+        apart=True,
     ).assert_outcomes(passed=1)
 
 

@@ -221,8 +221,14 @@ SPOILT = {
 }
 
 
-@pytest.mark.parametrize("spoil", SPOILT)
-@pytest.mark.parametrize("driver", ["toshiba.receiver", "nec.receiver"])
+@pytest.mark.parametrize(
+    ("driver", "spoil"),
+    [
+        *(("toshiba.receiver", spoil) for spoil in SPOILT),
+        ("nec.receiver", "lost"),
+        *(pytest.param("nec.receiver", spoil, marks=pytest.mark.thorough) for spoil in SPOILT if spoil != "lost"),
+    ],
+)
 def test_a_reply_spoilt_at_any_place_says_the_same_under_another_id(driver: str, spoil: str, tmp_path: Path) -> None:
     file, role = tmp_path / "device.toml", FAMILIES[driver]
     with launch(driver, seed=1) as emulator:
