@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -19,6 +20,12 @@ hypothesis.settings.register_profile("house", deadline=None)  # how long an exam
 hypothesis.settings.load_profile("house")
 
 os.environ.setdefault("TOKAIDO_FAST", "0")  # numpy, here and in processes begun here; tests of kernels turn them on
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over ten thousand tests each time that it looks for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -62,7 +62,7 @@ def said() -> dict[str, bytes]:
 
 
 def stretches(alice: TransmitterDistiller, bob: ReceiverDistiller, forger: Forger) -> Iterator[Portion]:
-    """Let slots pass until a block after the last that was struck is over; an end that waits for two gives up."""
+    """Let slots pass until a block after the last that was struck is over; an end gives up after two in silence."""
     waited = 0
     for portion in portions(RECORDS, 120):
         yield portion
