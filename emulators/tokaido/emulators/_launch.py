@@ -221,7 +221,7 @@ class Emulator:
             return files
         self._stack.callback(files.public.unlink, missing_ok=True)
         self._stack.callback(files.secret.unlink, missing_ok=True)
-        return create_curve_keys(directory, name)
+        return create_curve_keys(directory, name, durable=False)  # it is deleted when the emulator ends
 
     @property
     def control(self) -> PtyEnd:

@@ -33,26 +33,28 @@ def path_of(given: object, what: str) -> Path:
     return Path(named)
 
 
-def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def write_new(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
     """Write a new file and let it be on the disk; a file that is there is never overwritten.
 
     Args:
         path: Its folder must exist, on a file system that has hard links.
         data: All that will be in it.
         mode: Its permissions, whatever the process's mask is.
+        durable: Whether it must outlive a power cut; a file of one run need not.
 
     Raises:
         ConfigurationError: A file of that name exists, or no file can have that name.
         TokaidoError: It could not be written; nothing of it is left.
     """
     with _told(path):
-        temporary = _beside(path, data, mode)
+        temporary = _beside(path, data, mode, durable=durable)
         try:
             os.link(temporary, path)
         finally:
             temporary.unlink()
         try:
-            _settle(path.parent)
+            if durable:
+                _settle(path.parent)
         except BaseException:
             path.unlink()
             raise
@@ -93,7 +95,7 @@ def _told(path: Path) -> Iterator[None]:
         raise ConfigurationError(f"{str(path)!r} cannot be the name of a file", remedy="Choose another name") from error
 
 
-def _beside(path: Path, data: bytes, mode: int | None) -> Path:
+def _beside(path: Path, data: bytes, mode: int | None, *, durable: bool = True) -> Path:
     """Write a file of a name of its own into the same folder, and return its path; mode None: as the mask says."""
     first = 0o666 if mode is None else MODE_OF_SECRETS
     temporary = path.with_name(f".{os.urandom(8).hex()}.new")
@@ -104,7 +106,8 @@ def _beside(path: Path, data: bytes, mode: int | None) -> Path:
                 os.fchmod(descriptor, mode)
             file.write(data)
             file.flush()
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
     except BaseException:
         temporary.unlink()
         raise

@@ -33,8 +33,13 @@ class CurveKeyPair:
     secret: bytes = field(repr=False)
 
 
-def create_curve_keys(directory: str | Path, name: str) -> CurveKeyFiles:
+def create_curve_keys(directory: str | Path, name: str, *, durable: bool = True) -> CurveKeyFiles:
     """Make a new CURVE identity and write `name.key` and `name.key_secret` (mode 0600) into `directory`.
+
+    Args:
+        directory: Made if it is not there.
+        name: Of the files.
+        durable: Whether they must outlive a power cut; those of one run need not.
 
     Raises:
         ConfigurationError: A file of that name exists, or no file can have that name; no key is ever overwritten.
@@ -53,9 +58,10 @@ def create_curve_keys(directory: str | Path, name: str) -> CurveKeyFiles:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"the folder {str(directory)!r} cannot be made: {error}") from error
     secret_text = _head("secret", name, "Show it to nobody.") + public_line + secret_line
-    write_new(files.secret, _encoded(secret_text), mode=MODE_OF_SECRETS)
+    write_new(files.secret, _encoded(secret_text), mode=MODE_OF_SECRETS, durable=durable)
     try:
-        write_new(files.public, _encoded(_head("public", name, "Anybody may have it.") + public_line))
+        public_text = _head("public", name, "Anybody may have it.") + public_line
+        write_new(files.public, _encoded(public_text), durable=durable)
     except BaseException:
         files.secret.unlink()
         raise
