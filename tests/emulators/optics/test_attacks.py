@@ -31,7 +31,7 @@ from tokaido.emulators.optics import (
 from tokaido.emulators.optics._attacks import split_pulses
 
 T12 = preset("t12", channel_loss_db=10.0)
-PULSES = 1_500_000_000
+PULSES = 1_000_000_000
 MANY = 10**14
 
 

@@ -96,7 +96,7 @@ def test_gains_and_errors_are_those_of_the_formula(pulses: int) -> None:
 @pytest.mark.parametrize("dead_time_s", [10e-9, 40e-9])
 def test_dead_time_takes_its_share(dead_time_s: float) -> None:
     params = replace(SHORT, dead_time_s=dead_time_s)
-    exposure = expose(params, 1_000_000_000)
+    exposure = expose(params, 400_000_000)
     expected = expected_gains(params)
     assert rate(exposure) == pytest.approx(
         expected.live * expected.mean_gain, rel=5 / exposure.receiver.slots.size**0.5
@@ -119,7 +119,7 @@ def test_no_slot_clicks_twice_and_none_is_out_of_range() -> None:
 def test_afterpulses_show_in_the_gaps_and_only_if_there_are_any() -> None:
     def short_gaps(params: LinkParameters) -> tuple[float, float, float]:
         """Share of gaps within one decay time, that of a memoryless process of equal rate, and one sigma."""
-        exposure = expose(params, 500_000_000)
+        exposure = expose(params, 200_000_000)
         gaps = np.diff(exposure.receiver.slots)
         share = 1 - (1 - rate(exposure)) ** 50
         return float(np.mean(gaps <= 50)), share, (share / gaps.size) ** 0.5
