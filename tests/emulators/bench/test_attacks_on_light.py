@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.bench import FibreOnBench
 
 
-def after(mishap: Callable[[FibreOnBench], None], seconds: float = 1.5) -> Yard:
+def after(mishap: Callable[[FibreOnBench], None], seconds: float = 1.0) -> Yard:
     """Return a bench on which this happened to the fibre of a running link some time ago."""
     yard = Yard().run("alice", "bob")
     mishap(yard.bench.fibres["A"])
@@ -99,7 +99,7 @@ def test_a_detector_at_less_bias_counts_less_than_the_other() -> None:
     bob.settings["detectors[1].bias"] -= 0.5
     assert 0 < bob.efficiency(1) < with_bias
     share = bob.efficiency(1) / with_bias
-    yard.pass_time(2)
+    yard.pass_time(0.5)
     seen = told(yard)
     assert float(seen["DET1:CNT"]) / float(seen["DET0:CNT"]) == pytest.approx(share, abs=0.06)
 
@@ -124,7 +124,7 @@ def test_trojan_light_is_noticed_at_the_input_and_as_long_as_it_is_there() -> No
 def test_trojan_light_in_a_fibre_that_leads_elsewhere_harms_nobody() -> None:
     yard = Yard().run("alice", "bob")
     yard.bench.fibres["B"].add_eavesdropper(TrojanHorse())
-    yard.pass_time(1)
+    yard.pass_time(0.5)
     assert not yard.alarms("bob")
     assert "TROJAN_LIGHT" in yard.alarms("dave")
 

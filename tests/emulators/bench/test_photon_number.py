@@ -34,10 +34,10 @@ def test_an_attenuator_that_is_set_by_hand_is_calibrated_before_any_key(pair: Pa
 
 def test_light_that_seeds_the_laser_ends_a_running_session_and_no_block_is_made_of_it(pair: Pair) -> None:
     pair.run()
-    pair.pass_time(0.3)
+    pair.pass_time(0.1)
     drawn, exposed = pair.blocks, pair.exposed
     pair.tx.add_fault("laser_seeding")
-    pair.pass_time(2)
+    pair.pass_time(2, 500_000_000)
     assert (pair.tx.state, pair.alarms[0]) == ("FAULT", {"PHOTON_NUMBER"})
     assert (pair.exposed, pair.blocks) == (exposed, drawn)
     assert pair.tx.session_id is pair.rx.session_id is None

@@ -90,7 +90,7 @@ def test_keys_come_slower_through_an_attenuator_and_none_when_it_is_blocked(line
     line.pass_time(2)
     fast = line.bob.sifted_key_rate
     line.voa.attenuation = 5.0
-    line.pass_time(5)
+    line.pass_time(3)
     assert line.bob.sifted_key_rate == pytest.approx(fast / 2, rel=0.1)
     assert line.bob.state() is hal.UnitState.RUN  # less light does not interrupt
     line.voa.apply_safe_state()

@@ -152,7 +152,8 @@ def test_an_interferometer_off_its_temperature_costs_errors_until_it_is_aligned_
 
 
 def test_the_lease_of_a_program_that_is_gone_ends_the_session_at_both_ends() -> None:
-    pair = Pair(block_bits=20_000_000)  # so long that none is distilled meanwhile
+    pair = Pair(block_bits=20_000_000)  # so long that none is distilled meanwhile,
+    pair.link.add_bend(10.0)  # and few clicks
     pair.run().until(lambda: pair.tx.session_id is not None, 5)
     pair.instruments[0].data('UNIT:LEAS 5,"7F3A09C2"')
     pair.pass_time(6)

@@ -114,14 +114,14 @@ def test_a_still_day_gives_what_events_give() -> None:
 
 
 def test_counts_of_a_still_day_scatter_as_counts_do() -> None:
-    day = simulate_day(LINK, drift=STILL, seconds=2000, pulses_per_block=1e9, seed=3)
+    day = simulate_day(LINK, drift=STILL, seconds=1000, pulses_per_block=1e9, seed=3)
     sifted = np.array([block.sifted_bits for block in day.blocks])
     expected = sum(expected_counts(LINK, 1e9)[0].detections)
-    assert sifted.size == 2000
-    assert sifted.mean() == pytest.approx(expected, abs=4 * math.sqrt(expected / 2000))
-    assert sifted.std() == pytest.approx(math.sqrt(expected), rel=4 / math.sqrt(2 * 2000))
+    assert sifted.size == 1000
+    assert sifted.mean() == pytest.approx(expected, abs=4 * math.sqrt(expected / 1000))
+    assert sifted.std() == pytest.approx(math.sqrt(expected), rel=4 / math.sqrt(2 * 1000))
     wrong = np.array([block.qber_z for block in day.blocks]) * sifted
-    assert wrong.std() == pytest.approx(math.sqrt(wrong.mean()), rel=0.07)
+    assert wrong.std() == pytest.approx(math.sqrt(wrong.mean()), rel=4 / math.sqrt(2 * 1000))
 
 
 @pytest.mark.parametrize("method", ["lim", "lucamarini"])
@@ -213,7 +213,7 @@ def test_slow_drift_of_the_same_kind_does_nothing() -> None:
 
 
 def test_wind_costs_key_and_a_planar_receiver_does_not_mind_it() -> None:
-    seconds = 2 * 3600
+    seconds = 1.2 * 3600
     calm = simulate_day(LINK, drift="calm", seconds=seconds, seed=7)
     aerial = simulate_day(LINK, drift="aerial", seconds=seconds, seed=7)
     planar = simulate_day(LINK, drift="aerial", loops=LoopSettings(polarisation=False), seconds=seconds, seed=7)
@@ -236,8 +236,8 @@ def test_errors_beyond_the_limit_abort_the_block() -> None:
 def test_a_room_that_cooling_cannot_make_up_for_warms_the_detectors_and_costs_key() -> None:
     params = replace(LINK, channel_loss_db=18.0)
     warm = replace(STILL, room_swing_k=24.0)
-    day = simulate_day(params, drift=warm, seconds=15 * 3600, step_s=20.0, seed=1)
-    night, noon = (slice(hour * 180, hour * 180 + 180) for hour in (8, 14))
+    day = simulate_day(params, drift=warm, seconds=15 * 3600, step_s=30.0, seed=1)
+    night, noon = (slice(hour * 120, hour * 120 + 120) for hour in (8, 14))
     assert day.detector_deviation_k[noon].max() == pytest.approx(9.24, abs=0.1)
     assert np.nanmean(day.qber_z[noon]) > 1.2 * np.nanmean(day.qber_z[night])
 
@@ -295,4 +295,4 @@ def test_memory_does_not_grow_with_time_where_rows_do_not() -> None:
         return most
 
     peak(1e3)
-    assert peak(6e3) < 1.05 * peak(1e3)
+    assert peak(5e3) < 1.05 * peak(1e3)

@@ -12,7 +12,7 @@ from tokaido.emulators.bench._quantum_path import QuantumPath
 from tokaido.emulators.optics import Conditions, DriftSettings
 from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
 from tokaido.emulators.units import of_detector
-from tokaido_testing.bench import ALIGNING_NS, PARAMETERS, Yard
+from tokaido_testing.bench import ALIGNING_NS, BLOCK_BITS, PARAMETERS, Yard
 
 QUIET = dataclasses.replace(
     PARAMETERS,
@@ -24,11 +24,11 @@ QUIET = dataclasses.replace(
 """Detectors so quiet that pulses off their gates cost rate and make no errors."""
 
 
-def running(swing_k: float) -> tuple[Yard, QuantumPath]:
+def running(swing_k: float, block_bits: int = BLOCK_BITS) -> tuple[Yard, QuantumPath]:
     """Return alice and bob exchanging keys, on fibre whose temperature swings so far, and their way."""
     drift = DriftSettings(temperature_swing_k=swing_k, surface_swing_k=0.0)
     yard = Yard(bench=Bench(seed=5, secrets="seeded", drift=drift))
-    yard.bench.build("alice", "bob", QUIET)
+    yard.bench.set_up("alice", "bob", QUIET, block_bits=block_bits)
     yard.bench.fibres["A"].add_bend(12.0)  # fewer clicks for the processor
     yard.run("alice", "bob")
     path = yard.bench._receivers["bob"].path
@@ -56,7 +56,7 @@ def test_drift_too_fast_for_the_scans_degrades_and_a_realignment_makes_keys_agai
 
 
 def test_drift_that_the_scans_follow_is_followed() -> None:
-    yard, path = running(80.0)  # 2.7 ps/s
+    yard, path = running(80.0, 100 * BLOCK_BITS)  # 2.7 ps/s; none is distilled meanwhile
     with yard.bench:
         offsets = []
         for _ in range(45):

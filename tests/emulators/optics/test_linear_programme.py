@@ -96,7 +96,7 @@ BOUNDS: tuple[LimBound, LimBound] = ("chernoff", "lp")
 WEIGHTS = [(1.0, 0.0), (0.0, 1.0), (1.0, 0.6)]
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize(("vacuum", "single"), WEIGHTS)
 def test_programme_finds_the_least_and_never_more_than_the_truth(seed: int, vacuum: float, single: float) -> None:
     world = World(seed)
@@ -126,7 +126,7 @@ def test_a_solver_that_is_wrong_cannot_make_the_bound_too_large(seed: int, monke
 
 def test_key_is_never_shorter_than_by_the_closed_formulas_nor_longer_than_the_truth_allows() -> None:
     gained = 0
-    for seed in range(60):
+    for seed in range(30):
         world = World(seed)
         signal, decoy, vacuum = (math.floor(n) for n in world.counts)
         wrong = (signal // 40, decoy // 40, vacuum // 40)
@@ -142,7 +142,7 @@ def test_key_is_never_shorter_than_by_the_closed_formulas_nor_longer_than_the_tr
         assert programme.vacuum_events <= world.detections[0] + 3
         assert programme.single_photon_events <= world.detections[1] + 3
         gained += programme.bits > 1.02 * closed.bits > 0
-    assert gained >= 3
+    assert gained >= 2
 
 
 @pytest.mark.parametrize(

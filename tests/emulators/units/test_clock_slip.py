@@ -9,7 +9,7 @@ import pytest
 from tokaido.emulators.toshiba import ReceiverModel
 from tokaido.emulators.units import Light
 from tokaido_testing.console import Program
-from tokaido_testing.links import Rig
+from tokaido_testing.links import ALIGNING_NS, Rig
 
 NORTH = Light(-15.5, 14.5, count_rates=(640_000.0, 640_000.0), source="TKTX0001", path="north")
 OTHER_WAYS = {"path": replace(NORTH, path="south"), "source": replace(NORTH, source="TKTX0002")}
@@ -160,7 +160,8 @@ def test_no_block_has_bits_of_two_ways() -> None:
     rig.pass_time(1)
     assert [program.data("SES?") for program in rig.programs] == ["-", "-"]
     assert rig.waiting == before
-    rig.until(lambda: min(rig.waiting) > max(before), 60)
+    rig.until(lambda: rig.states == ("RUN", "RUN"), 60, ALIGNING_NS)
+    rig.until(lambda: min(rig.waiting) > max(before), 10)
     assert rig.rx.session_id not in (None, session)
     assert rig.digests(rig.tx) == rig.digests(rig.rx)
     new = [name for name in rig.digests(rig.rx) if name not in others]

@@ -12,7 +12,7 @@ from tokaido.emulators.toshiba import ReceiverModel, TransmitterModel
 from tokaido.emulators.units import Light, State, UnitLink, UnitModel, parse_link
 from tokaido.hal.authentication import PadLedgerError
 from tokaido_testing.console import Host
-from tokaido_testing.links import ClassicalChannel, Rig
+from tokaido_testing.links import ALIGNING_NS, ClassicalChannel, Rig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,7 +241,7 @@ def test_blocks_name_the_link_that_made_them() -> None:
     for model, peer in ((rig.tx, RX), (rig.rx, TX)):
         model.load_psk(OTHER_KEY, UnitLink(peer, "north"))
         select(model, peer, "north")
-    rig.until(lambda: rig.states == ("STANDBY", "STANDBY"), 60)
+    rig.until(lambda: rig.states == ("STANDBY", "STANDBY"), 60, ALIGNING_NS)
     rig.order("KEY START")
     rig.until(lambda: min(rig.waiting) > max(before), 10)
     for model, peer in ((rig.tx, RX), (rig.rx, TX)):

@@ -40,13 +40,13 @@ def live(unit: Any, steps: list[int], *, wakeful: bool) -> list[tuple[Any, ...]]
             turn += 1
         seen.append(everything(unit))
 
-    wait(61.3)
+    wait(31.3)
     unit.set_watchdog(7.3, "0123ABCD")
     wait(12.0)
     unit.add_fault("chassis_hot")
-    wait(45.0)
+    wait(25.0)
     unit.faults.remove("chassis_hot")
-    wait(90.0)
+    wait(35.0)
     unit.orders.obey("power_off", called="power_off")
     wait(20.0)
     unit.orders.obey("power_on", called="power_on")
