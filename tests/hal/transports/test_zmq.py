@@ -90,7 +90,7 @@ def test_a_wire_that_garbles_costs_at_most_one_call(box: Rig, fault: str) -> Non
                 assert transport.exchange(message(f"V{number}?")) == f"{number} BOX1"
             except TransportError as error:
                 kinds.append(type(error))
-            assert in_time(start, 0.55)
+            assert in_time(start, 0.7)
         assert len(kinds) <= 1
         assert AuthenticationError not in kinds
 
@@ -114,7 +114,7 @@ def test_a_peer_that_accepts_and_says_nothing_ends_at_the_deadline(box: Rig) -> 
         with pytest.raises(NotConnectedError, match="did not finish the handshake"):
             transport.open(0.2)
         assert time.monotonic() - start >= 0.2
-        assert in_time(start, 0.45)
+        assert in_time(start, 0.6)
 
 
 def test_too_many_parts_are_a_protocol_error_and_too_large_a_frame_ends_the_connection(

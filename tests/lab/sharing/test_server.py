@@ -203,7 +203,7 @@ def test_a_hold_ends_by_itself(at: Any) -> None:
     while ben.holders() and not deadline.passed:
         hal.SYSTEM_CLOCK.wait(0.05)
     alice(ben).attenuation = 4.0
-    with pytest.raises(hal.LeaseHeldError):
+    with pytest.raises((hal.LeaseHeldError, hal.LeaseLostError)):  # she may count a moment longer
         alice(ann).attenuation = 5.0
 
 
