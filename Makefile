@@ -1,7 +1,7 @@
 # Each target sets itself up: a fresh machine needs Python >= 3.11 and make, nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS := 6  # more than there are cores: a third of the suite's time is waiting
+WORKERS := 8  # more than there are cores: most of what a test takes is waiting
 
 .PHONY: help setup demo test thorough example check docs bench qcodes lock clean
 
