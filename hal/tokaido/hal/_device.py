@@ -11,7 +11,8 @@ from tokaido.hal._clock import SYSTEM_CLOCK, Clock
 from tokaido.hal._errors import ConfigurationError, DeviceTimeoutError, NotConnectedError, TokaidoError
 from tokaido.hal._numbers import real
 from tokaido.hal._readings import Reading, Telemetry, corrected_reading_of, reading_of
-from tokaido.hal._values import NONE, Answer, Measured, Query, Valued, encode
+from tokaido.hal._value_texts import encode
+from tokaido.hal._values import NONE, Answer, Measured, Query, Valued
 
 if not TYPE_CHECKING:
     from tokaido.hal._records import dataclass

@@ -36,7 +36,7 @@ from tokaido.hal._key_digests import NOBODY, block_digest, preshared_digest
 from tokaido.hal._key_messages import MAX_HEADER, Event, Offer, Reply, is_name, telemetry_event
 from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
 from tokaido.hal._secret_frames import SecretZmqTransport, wipe, wiped_on_error
-from tokaido.hal._values import LARGEST_WHOLE
+from tokaido.hal._value_texts import LARGEST_WHOLE
 from tokaido.hal.roles._unit_values import TelemetryEvent
 from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request, T
 

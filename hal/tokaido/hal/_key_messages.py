@@ -11,7 +11,8 @@ from tokaido.hal._errors import NoDataError, ProtocolError, TokaidoError
 from tokaido.hal._key_digests import NOBODY
 from tokaido.hal._keys import KeyBlockFacts
 from tokaido.hal._readings import Telemetry, corrected_reading_of
-from tokaido.hal._values import LARGEST_WHOLE, Answer, encode
+from tokaido.hal._value_texts import LARGEST_WHOLE, encode
+from tokaido.hal._values import Answer
 from tokaido.hal.roles._alarms import AlarmEvent, Severity
 from tokaido.hal.roles._unit_values import TelemetryEvent, UnitState
 

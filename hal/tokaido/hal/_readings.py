@@ -8,7 +8,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from tokaido.hal._errors import NoDataError, ProtocolError, TokaidoError
-from tokaido.hal._values import Answer, encode
+from tokaido.hal._value_texts import encode
+from tokaido.hal._values import Answer
 
 if not TYPE_CHECKING:
     from tokaido.hal._records import dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokaido.hal._values import encode
+from tokaido.hal._value_texts import encode
 
 
 def shown(value: object, unit: str = "") -> str:

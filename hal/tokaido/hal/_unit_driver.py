@@ -25,7 +25,8 @@ from tokaido.hal._errors import (
 from tokaido.hal._keys import KeyMaterial
 from tokaido.hal._line_device import LineDevice
 from tokaido.hal._numbers import real, whole
-from tokaido.hal._values import Answer, encode, not_negative
+from tokaido.hal._value_texts import encode, not_negative
+from tokaido.hal._values import Answer
 from tokaido.hal._watchdog import WatchdogHolder
 from tokaido.hal.roles._alarms import Alarm, Severity
 from tokaido.hal.roles._unit_values import LinkKey, LinkSelection, Shutter

@@ -24,7 +24,7 @@ from tokaido.hal._errors import (
     UnsupportedError,
     ValueTypeError,
 )
-from tokaido.hal._numbers import NO_VALUE, REAL, flag, is_no_value, real, real_in, whole, whole_in
+from tokaido.hal._value_texts import NO_YES, decode, encode, normalised
 
 if not TYPE_CHECKING:
     from tokaido.hal._records import dataclass
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from tokaido.hal._calibrations import Calibration
 
 T = TypeVar("T")
-N = TypeVar("N", int, float)
-E = TypeVar("E", bound=Enum)
 
 States = Set[Enum]
 Light = Literal["none", "less", "more", "source"]
@@ -44,12 +42,7 @@ Light = Literal["none", "less", "more", "source"]
 it; a `source` switches light on and off by itself."""
 
 DEFAULT_STALE_AFTER_S: Final = 60.0
-NO_YES: Final = ("0", "1")
 NONE: Final[Mapping[str, Any]] = MappingProxyType({})
-ORDINARY: Final = NO_VALUE[0]
-"""A number nearer to 0 than this is itself, whatever its device."""
-LARGEST_WHOLE: Final = (1 << 63) - 1
-"""A whole number beyond it is none: it fits no database, and no float stands for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +215,7 @@ class Setting(Measured[T]):
             ValueTypeError: It is of another type.
             RangeError: It lies outside the declared range, or is not finite.
         """
-        value = _normalised(self.kind, value, self.name, finite=self.range is None)
+        value = normalised(self.kind, value, self.name, finite=self.range is None)
         if isinstance(value, (int, float)) and self.range is not None:
             low, high = self.range
             if not low <= value <= high:
@@ -467,132 +460,3 @@ class Valued(ABC):
             raise UnsupportedError(f"{type(self).__name__} has no value {value.name}")
         calibrated = self._calibrated
         return calibrated.get(own.name, own) if calibrated else own
-
-
-@overload
-def measured(
-    kind: type[N],
-    command: str | None = None,
-    *,
-    unit: str,
-    operational: tuple[N, N] | None = None,
-    absolute: tuple[N, N] | None = None,
-    stale_after_s: float = DEFAULT_STALE_AFTER_S,
-) -> Measured[N]: ...
-@overload
-def measured(kind: type[str], command: str | None = None) -> Measured[str]: ...
-def measured(kind: type[Any], command: str | None = None, **options: Any) -> Measured[Any]:
-    """Declare a value that the device measures: `laser_power = measured(float, "LAS:POW", unit="dBm")`."""
-    return Measured(kind, command, **options)
-
-
-@overload
-def setting(
-    kind: type[bool],
-    command: str | None = None,
-    *,
-    words: tuple[str, str] = NO_YES,
-    states: States | None = None,
-    light: Light | None = None,
-) -> Setting[bool]: ...
-@overload
-def setting(
-    kind: type[N],
-    command: str | None = None,
-    *,
-    unit: str,
-    range: tuple[N, N] | None = None,
-    states: States | None = None,
-    operational: tuple[N, N] | None = None,
-    absolute: tuple[N, N] | None = None,
-    resolution: float = 0.0,
-    light: Light | None = None,
-) -> Setting[N]: ...
-@overload
-def setting(
-    kind: type[E], command: str | None = None, *, states: States | None = None, light: Light | None = None
-) -> Setting[E]: ...
-def setting(kind: type[Any], command: str | None = None, **options: Any) -> Setting[Any]:
-    """Declare a value that can be set: `attenuation = setting(float, "VOA:ATT", unit="dB", range=(0, 60))`."""
-    return Setting(kind, command, **options)
-
-
-def query(kind: type[T], command: str | None = None, *, field: int | None = None) -> Query[T]:
-    """Declare a state or flag that is asked by a call: `state = query(UnitState, "STAT")`, then `tx.state()`."""
-    return Query(kind, command, field)
-
-
-def unsupported(kind: type[T], why: str) -> Setting[T]:
-    """Declare that this driver's device lacks a value of its role: asking for it raises `UnsupportedError`."""
-    return Setting(kind, None, unsupported=why)
-
-
-def decode(kind: type[T], text: str, name: str, words: tuple[str, str] = NO_YES) -> T:
-    """Return the value of `kind` that a device's text stands for.
-
-    Raises:
-        NoDataError: It is what SCPI has for a number that there is not: 9.91E37, 9.9E37, -9.9E37 or NAN.
-        ProtocolError: The text is not of this kind, or not a finite number.
-    """
-    if kind is float and REAL.fullmatch(text) and -ORDINARY < (plain := float(text)) < ORDINARY:
-        return plain  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # `cast` is a call
-    if kind in (int, float) and is_no_value(text):
-        raise NoDataError(f"{name}: the device has no value, it said {text[:80]!r}", code=text[:80].strip())
-    try:
-        if kind is bool:
-            return cast("T", {words[0]: False, words[1]: True}[text])
-        if kind is int:
-            number = whole_in(text)
-            if abs(number) > LARGEST_WHOLE:
-                raise ValueError(text)
-            return cast("T", number)
-        if kind is float:
-            return cast("T", real_in(text))
-        return kind(text)  # type: ignore[call-arg]  # str, or an Enum by value
-    except (ValueError, KeyError) as error:
-        raise ProtocolError(f"{name}: the device said {text[:80]!r}, which is not {_kind_name(kind)}") from error
-
-
-def not_negative(kind: type[N], text: str, name: str) -> N:
-    """Return the number of `kind` that a device's text stands for and that cannot lie below 0: an age, a count.
-
-    Raises:
-        ProtocolError: The text is not a finite number of this kind, or it lies below 0.
-    """
-    try:
-        number = decode(kind, text, name)
-    except NoDataError as error:  # there is always an age, and always a count
-        raise ProtocolError(error.what) from error
-    if number < 0:
-        raise ProtocolError(f"{name}: the device said {text[:80]!r}, which lies below 0")
-    return number
-
-
-def encode(value: object) -> str:
-    """Return the text by which a value is sent: `1`, `12.5`, `OPEN`. Floats keep every digit that matters."""
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, Enum):
-        return str(value.value)
-    if isinstance(value, float):
-        return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    return str(value)
-
-
-def _normalised(kind: type[T], value: object, name: str, *, finite: bool) -> T:
-    """Return what a user gave as a plain value of `kind`."""
-    if kind is float:
-        return cast("T", real(value, name, finite=finite))
-    if kind is int:
-        return cast("T", whole(value, name))
-    if kind is bool:
-        return cast("T", flag(value, name))
-    if not isinstance(value, kind):
-        raise ValueTypeError(f"{name} takes {_kind_name(kind)}, not {type(value).__name__} {value!r}")
-    return cast("T", str.__str__(value)) if kind is str and isinstance(value, str) else value
-
-
-def _kind_name(kind: type[object]) -> str:
-    if issubclass(kind, Enum):
-        return "one of " + ", ".join(str(member.value) for member in kind)
-    return {bool: "a flag", int: "a whole number", float: "a number", str: "text"}.get(kind, kind.__name__)

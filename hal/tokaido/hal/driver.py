@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokaido.hal._declarations import measured, query, setting, unsupported
 from tokaido.hal._device import Device, Identity, Part
 from tokaido.hal._errors import (
     AuthenticationError,
@@ -34,22 +35,8 @@ from tokaido.hal._further_settings import FurtherSetting, Plain
 from tokaido.hal._keys import KeyBlock, KeyBlockFacts, KeyBlockInfo, KeyMaterial
 from tokaido.hal._numbers import flag, is_no_value, real, real_in, whole, whole_in
 from tokaido.hal._readings import Quality, Reading, Telemetry
-from tokaido.hal._values import (
-    Answer,
-    Light,
-    Measured,
-    Query,
-    Setting,
-    States,
-    Valued,
-    decode,
-    encode,
-    measured,
-    not_negative,
-    query,
-    setting,
-    unsupported,
-)
+from tokaido.hal._value_texts import decode, encode, not_negative
+from tokaido.hal._values import Answer, Light, Measured, Query, Setting, States, Valued
 from tokaido.hal.lazy import lazily
 from tokaido.hal.transports._codec import NOT_MINE, Codec, LineCodec, NotMine, Request
 

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
+from tokaido.hal._declarations import measured, setting
 from tokaido.hal._device import Device
 from tokaido.hal._errors import UnsupportedError
 from tokaido.hal._forcing import forced
-from tokaido.hal._values import Measured, Setting, measured, setting
+from tokaido.hal._values import Measured, Setting
 
 if TYPE_CHECKING:
     from tokaido.hal.roles._interlocks import AmplifierInterlock

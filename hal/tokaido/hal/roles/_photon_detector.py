@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC
 from enum import Enum
 
+from tokaido.hal._declarations import measured, setting
 from tokaido.hal._device import Device
-from tokaido.hal._values import Measured, Setting, measured, setting
+from tokaido.hal._values import Measured, Setting
 
 
 class PhotonDetectorCapability(Enum):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tokaido.hal._change_log import LoggedChange
 from tokaido.hal._clock import Deadline
+from tokaido.hal._declarations import measured, setting
 from tokaido.hal._device import Device, Part
 from tokaido.hal._errors import (
     DeviceError,
@@ -18,7 +19,7 @@ from tokaido.hal._errors import (
     WrongDeviceError,
 )
 from tokaido.hal._numbers import real
-from tokaido.hal._values import Measured, Setting, measured, setting
+from tokaido.hal._values import Measured, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -6,10 +6,11 @@ from abc import ABC
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from tokaido.hal._declarations import measured, setting
 from tokaido.hal._device import Device
 from tokaido.hal._errors import UnsupportedError
 from tokaido.hal._numbers import real
-from tokaido.hal._values import Measured, Setting, measured, setting
+from tokaido.hal._values import Measured, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tokaido.hal._declarations import setting
 from tokaido.hal._device import Device
 from tokaido.hal._errors import RangeError
 from tokaido.hal._numbers import real, whole
-from tokaido.hal._values import Setting, setting
+from tokaido.hal._values import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,12 +7,13 @@ from abc import abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
+from tokaido.hal._declarations import measured, query, setting
 from tokaido.hal._device import Device, Part
 from tokaido.hal._errors import DeviceTimeoutError, StateError, ValueTypeError
 from tokaido.hal._forcing import forced
 from tokaido.hal._numbers import real
 from tokaido.hal._readings import Telemetry
-from tokaido.hal._values import Measured, Query, Setting, measured, query, setting
+from tokaido.hal._values import Measured, Query, Setting
 from tokaido.hal.roles._ended_blocks import EndedBlock, active_codes, belonging, next_block
 from tokaido.hal.roles._interlocks import OPENING, watched
 from tokaido.hal.roles._unit_values import (
