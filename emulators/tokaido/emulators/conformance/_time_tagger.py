@@ -69,7 +69,7 @@ class TimeTaggerContract(Contract):
 
     def test_it_counts_each_channel(self, rig: Rig) -> None:
         """As many pulses are counted as come, at the channels that they come to, and none without any."""
-        device = opened(rig)
+        device = tagging(rig)
         rig.unhurry()
         assert device.count(DURATION_S) == (0,) * device.channels
         fed(rig, 1)
@@ -82,7 +82,7 @@ class TimeTaggerContract(Contract):
 
     def test_its_tags_are_the_pulses(self, rig: Rig) -> None:
         """Every pulse has its tag, in order, with the times between them to a few steps."""
-        device = opened(rig)
+        device = tagging(rig)
         rig.unhurry()
         first = fed(rig, 1)
         second = fed(rig, 2, delay_ps=DELAY_PS)
@@ -103,7 +103,7 @@ class TimeTaggerContract(Contract):
 
     def test_delays_and_coincidences_come_from_its_tags(self, rig: Rig) -> None:
         """The second channel comes as late as it was sent, and coincides with the first when that is taken off."""
-        device = opened(rig)
+        device = tagging(rig)
         rig.unhurry()
         fed(rig, 1)
         fed(rig, 2, delay_ps=DELAY_PS)
@@ -117,7 +117,7 @@ class TimeTaggerContract(Contract):
 
     def test_a_long_silence_hides_no_time(self, rig: Rig) -> None:
         """The time of a pulse is right after a second without one."""
-        device = opened(rig)
+        device = tagging(rig)
         rig.unhurry()
         moment_ps = 1_200_000_000_000
         rig.witness(lambda model: model.feed(1, [model.now_ns * 1000 + at for at in (10**9, 10**9 + moment_ps)]))
@@ -127,7 +127,7 @@ class TimeTaggerContract(Contract):
 
     def test_what_is_not_kept_is_counted(self, rig: Rig) -> None:
         """Of more tags than are wanted the first are kept, and the others counted."""
-        device = opened(rig)
+        device = tagging(rig)
         rig.unhurry()
         fed(rig, 1)
         tags = device.tags(DURATION_S, most=10)
@@ -137,7 +137,7 @@ class TimeTaggerContract(Contract):
 
     def test_too_many_pulses_are_said(self, rig: Rig) -> None:
         """Where not every pulse has a tag, the tags do not pass for whole; afterwards they are whole again."""
-        device = opened(rig)
+        device = tagging(rig)
         rig.unhurry()
         fed(rig, 1, number=TOO_MANY, period_ps=TOO_FAST_PS)
         got = rig.call(lambda: device.tags(SHORT_S), exchanges=10)
@@ -151,7 +151,7 @@ class TimeTaggerContract(Contract):
         """Each piece is as one acquisition, and the next follows."""
         rig.unhurry()
         fed(rig, 1)
-        stream = opened(rig).stream(DURATION_S / 2)
+        stream = tagging(rig).stream(DURATION_S / 2)
         for _ in range(3):
             assert len(next(stream)) == pytest.approx(DURATION_S / 2 * 1e12 / PERIOD_PS, abs=1)
 
@@ -186,6 +186,17 @@ class TimeTaggerContract(Contract):
         with rig.listening() as written:
             opened(rig).apply_safe_state()
         assert written == []
+
+
+def tagging(rig: Rig) -> hal.TimeTagger:
+    """Return the tagger; a way to it that carries lines alone, as a device server does, skips the test and says so."""
+    device = opened(rig)
+    if rig.plan.through is not None:
+        try:
+            device.tags(SHORT_S)
+        except hal.UnsupportedError as error:
+            pytest.skip(f"this way carries no tags: {error}")
+    return device
 
 
 def opened(rig: Rig) -> hal.TimeTagger:
