@@ -129,6 +129,8 @@ class PtyPeer(_Peer):
         os.close(self._master)
         os.close(self._slave)
         self._master = -1
+        self.link.unlink()
+        self.link.symlink_to("/dev/pts/unplugged")  # somebody else's terminal may have the old number at once
 
     def close(self) -> None:
         """End the thread and the port."""
