@@ -66,7 +66,7 @@ class Calibration:
 
     @property
     def span(self) -> tuple[float, float] | None:
-        """What the device may tell, at least and at most; None where there is no end."""
+        """Least and greatest value of the device that it covers; None: it covers every value."""
         return None if self.offset is not None or self.outside == "extend" else (self.points[0][0], self.points[-1][0])
 
     @property

@@ -84,6 +84,7 @@ def normalised(kind: type[T], value: object, name: str, *, finite: bool) -> T:
 
 
 def kind_name(kind: type[object]) -> str:
+    """Return what errors call a kind of value: `a number`, `one of OPEN, CLOSED`."""
     if issubclass(kind, Enum):
         return "one of " + ", ".join(str(member.value) for member in kind)
     return {bool: "a flag", int: "a whole number", float: "a number", str: "text"}.get(kind, kind.__name__)

@@ -54,7 +54,7 @@ def write_new(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = Tru
             temporary.unlink()
         try:
             if durable:
-                _settle(path.parent)
+                settle(path.parent)
         except BaseException:
             path.unlink()
             raise
@@ -80,7 +80,7 @@ def write_whole(path: Path, data: bytes) -> None:
         except BaseException:
             temporary.unlink()
             raise
-        _settle(target.parent)
+        settle(target.parent)
 
 
 @contextlib.contextmanager
@@ -114,7 +114,7 @@ def _beside(path: Path, data: bytes, mode: int | None, *, durable: bool = True) 
     return temporary
 
 
-def _settle(folder: Path) -> None:
+def settle(folder: Path) -> None:
     """Let the names in a folder be on the disk, too."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
+from tokaido.hal.files import settle
 from tokaido.lab.logs._appended import AppendedFile, rename
 from tokaido.lab.logs._rotation import JOURNAL
 
@@ -187,7 +188,7 @@ class _Arrow:
                     part.replace(path)
                 finally:
                     part.unlink(missing_ok=True)
-                _settle(path.parent)
+                settle(path.parent)
             journal.unlink()
         except (OSError, self._pa.ArrowException) as error:
             raise hal.TokaidoError(
@@ -244,12 +245,3 @@ def _number(journal: Path) -> bytes:
     with journal.open("rb") as file:
         found = _FIRST_LINE.match(file.read(64))
     return found[1] if found else b""
-
-
-def _settle(folder: Path) -> None:
-    """Let the names in a folder be on the disk, too."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -35,7 +35,7 @@ class LinkLeases:
         """Acquire the lease of a link with its devices.
 
         Raises:
-            ConfigurationError: There is no such link, or it has no lease file.
+            ConfigurationError: The station has no such link, or the link no lease file.
             LeaseHeldError: Somebody has the lease of one of them.
             LeaseError: The file cannot be read or written.
         """
