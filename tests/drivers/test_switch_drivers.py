@@ -251,7 +251,7 @@ def test_a_change_that_never_shows_is_an_error(driver: str, before: dict[int, in
     box.lag = 10_000
     with opened(driver, box) as (switch, _):
         switch.settle_timeout = 0.1
-        with pytest.raises(hal.DeviceError, match=r"is \{.*\} after 0\."):
+        with pytest.raises(hal.DeviceError, match=r"is \{.*\} after 0\.[1-9]"):
             switch.replace(after)
         assert switch.connections() == before
 

@@ -11,6 +11,7 @@ import select
 import socket
 import struct
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 
 from tokaido_testing.peers import ALARM, _Peer, answer, sealed
@@ -18,7 +19,7 @@ from tokaido_testing.peers import ALARM, _Peer, answer, sealed
 HEADER = struct.Struct("!2sBBIQ")
 
 
-class _TcpBox(_Peer):
+class _TcpBox(_Peer, ABC):
     """What both have: a listener that can be unplugged and plugged in again at the same port."""
 
     def __init__(self, serial_number: str = "BOX1") -> None:
@@ -81,8 +82,9 @@ class _TcpBox(_Peer):
                     else:
                         self._drop(ready)
 
+    @abstractmethod
     def _hear(self, connection: socket.socket, data: bytes) -> None:
-        raise NotImplementedError
+        """Take what a connection brought."""
 
     def _drop(self, connection: socket.socket, *, reset: bool = False) -> None:
         if connection in self._open:
