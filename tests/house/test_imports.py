@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("hal", "drivers", "emulators", "lab", "console")
+ROOMS = ("hal", "drivers", "emulators", "lab", "node", "console")
 REACHES_IN = Path(__file__).with_name("tests_that_reach_in.txt")
 
 

@@ -1,0 +1,1 @@
+"""The node daemon: supervises a station, keeps and relays keys, serves applications."""

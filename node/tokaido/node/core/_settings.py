@@ -1,0 +1,84 @@
+"""What a node's core is told: who its neighbours are, which applications there are, and how much it keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokaido.hal import KeyMaterial
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """One link to a neighbour."""
+
+    name: str
+    fetches: bool = False
+    """Whether this end fetches its blocks by the ids that the neighbour's HAVE carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourSettings:
+    """One neighbour."""
+
+    name: str
+    links: tuple[LinkSettings, ...]
+    confirm_key: KeyMaterial | None = field(default=None, repr=False)
+    """The pair's pre-shared end-to-end key; None: relays are trusted."""
+    stock: int = 4096
+    """How many keys this node keeps ready for the pair, as their owner."""
+    batch: int = 64
+    """Most keys in one relay."""
+    in_flight: int = 4
+    """Most relays that wait for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much an application may take. None: no limit."""
+
+    rate: float | None = None
+    """Keys of 256 bit a second, on average."""
+    burst: int | None = None
+    """Keys of 256 bit at once."""
+    share: float = 1.0
+    """Of the stock of a pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSettings:
+    """One application (SAE)."""
+
+    name: str
+    """Its SAE id."""
+    node: str
+    """The node that serves it."""
+    quota: Quota = Quota()
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSettings:
+    """All of it."""
+
+    node: str
+    neighbours: Mapping[str, NeighbourSettings]
+    applications: Mapping[str, ApplicationSettings]
+    emulation: bool = False
+    """Whether keys that protect nothing (seeded ones) are taken."""
+    lease: int = 1 << 16
+    """Bytes that one GRANT asks for."""
+    supply_age_s: float = 3600.0
+    """After so long a supply that was not fetched is an orphan."""
+    batch_age_s: float = 86400.0
+    """After so long keys in stock are burned."""
+    answer_s: float = 2.0
+    """How long a neighbour may take to answer."""
+    key_size: int = 256
+    """Default size of an application's key in bits."""
+    min_key_size: int = 64
+    max_key_size: int = 8192
+    max_keys: int = 128
+    """Most keys in one request."""
