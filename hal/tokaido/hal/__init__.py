@@ -41,6 +41,7 @@ from tokaido.hal._readings import LimitStatus, Quality, Reading, Telemetry
 from tokaido.hal.lazy import lazily
 from tokaido.hal.roles._alarms import Alarm, AlarmEvent, Severity
 from tokaido.hal.roles._ended_blocks import EndedBlock
+from tokaido.hal.roles._key_sources import KeyEnd, KeySource
 from tokaido.hal.roles._unit_values import (
     RUNNING,
     SETUP,
@@ -97,8 +98,10 @@ __all__ = [
     "KeyBlock",
     "KeyBlockFacts",
     "KeyBlockInfo",
+    "KeyEnd",
     "KeyMaterial",
     "KeyMaterialError",
+    "KeySource",
     "Lease",
     "LeaseBook",
     "LeaseError",

@@ -11,6 +11,7 @@ TRANSPORTS: Final = "tokaido.transports"
 
 OWN: Final[dict[str, dict[str, str]]] = {
     ROLES: {
+        "key_source": "tokaido.hal:KeySource",
         "unit": "tokaido.hal:Unit",
         "transmitter": "tokaido.hal:Transmitter",
         "receiver": "tokaido.hal:Receiver",
