@@ -30,7 +30,7 @@ from tokaido.node.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 CELL = 32
 
@@ -124,15 +124,15 @@ class Model:
             case Delivered(key_id, slave):
                 if key_id in self.supplies:
                     row, kept = self.supplies[key_id]
-                    left = tuple(name for name in row.slaves if name != slave)
+                    left = tuple(other for other in row.slaves if other != slave)
                     self.supplies[key_id] = replace(row, slaves=left), kept
                     if not left:
                         del self.supplies[key_id]
             case DropSupply(key_id):
                 self.supplies.pop(key_id, None)
             case Count(of, amounts):
-                for name, amount in amounts.items():
-                    self.counters[of, name] = self.counters.get((of, name), 0) + amount
+                for counter, amount in amounts.items():
+                    self.counters[of, counter] = self.counters.get((of, counter), 0) + amount
             case SetNeighbour(neighbour):
                 mark, told = self.neighbours.get(neighbour, (0, 0))
                 self.neighbours[neighbour] = max(mark, write.mark or 0), max(told, write.told or 0)
@@ -145,7 +145,6 @@ class Commits:
         self._draw = random.Random(seed)
         self._largest = largest
         self._token = 0
-        self._number = 0
         self._numbers: dict[tuple[str, str], int] = {}
 
     def next(self, model: Model) -> Commit:
@@ -154,14 +153,14 @@ class Commits:
         writes: list[Write] = []
         loads: list[Range] = []
         touched: set[BlockName] = set()
+        kinds: list[Callable[[], object]] = [
+            lambda: writes.append(self._new_block(model)),
+            lambda: self._lease(model, writes, loads, touched),
+            lambda: writes.append(self._new_batch()),
+            lambda: writes.append(self._other(model)),
+        ]
         for _ in range(self._draw.randint(1, 4)):
-            self._draw.choice([
-                lambda: writes.append(self._new_block(model)),
-                lambda: self._lease(model, writes, loads, touched),
-                lambda: writes.append(self._new_batch()),
-                lambda: writes.append(self._other(model)),
-                lambda: writes.append(self._other(model)),
-            ])()  # fmt: skip
+            self._draw.choice(kinds)()
         dropped = {write.name for write in writes if isinstance(write, DropBlock)}
         return Commit(self._token, tuple(writes), tuple(wanted for wanted in loads if wanted.name not in dropped))
 
@@ -219,7 +218,7 @@ class Commits:
         supplies = [*model.supplies, bytes(16)]
         supply = draw.choice(supplies)
         slaves = model.supplies[supply][0].slaves if supply in model.supplies else ("nobody",)
-        return draw.choice([
+        kinds: list[Callable[[], Write]] = [
             lambda: DropBlock(draw.choice(names)),
             lambda: SetMarks(draw.choice(names), own=0, granted=0, told=draw.randint(0, 99)),
             lambda: self._taking(model, draw.choice(relays)),
@@ -228,11 +227,17 @@ class Commits:
             self._new_supply,
             lambda: Delivered(supply, draw.choice([*slaves, "stranger"])),
             lambda: DropSupply(supply),
-            lambda: Count(draw.choice(["link:gotemba-hakone", "pair:numazu"]),
-                          {draw.choice(["drawn", "spent", "discarded"]): draw.randint(-5, 1 << 40)}),
-            lambda: SetNeighbour(draw.choice(["hakone", "numazu"]), draw.choice([None, draw.randint(0, 99)]),
-                                 draw.choice([None, draw.randint(0, 99)])),
-        ])()  # fmt: skip
+            lambda: Count(
+                draw.choice(["link:gotemba-hakone", "pair:numazu"]),
+                {draw.choice(["drawn", "spent", "discarded"]): draw.randint(-5, 1 << 40)},
+            ),
+            lambda: SetNeighbour(
+                draw.choice(["hakone", "numazu"]),
+                draw.choice([None, draw.randint(0, 99)]),
+                draw.choice([None, draw.randint(0, 99)]),
+            ),
+        ]
+        return draw.choice(kinds)()
 
     def _taking(self, model: Model, relay: bytes) -> Write:
         most = model.batches[relay][0].count if relay in model.batches else 3

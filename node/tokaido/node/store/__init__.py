@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tokaido.hal.lazy import lazily
 
@@ -44,9 +44,6 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tokaido.hal import KeyMaterial
     from tokaido.node.core._actions import Commit
     from tokaido.node.core._writes import (
         Batch,
@@ -70,6 +67,7 @@ if TYPE_CHECKING:
         Write,
     )
     from tokaido.node.store._errors import StoreBusyError, StoreError
+    from tokaido.node.store._protocol import Store
     from tokaido.node.store._records import AlarmRow, AuditRow, DeviceRow, OutboxRow, Records
     from tokaido.node.store._sqlite import SqliteStore, erase_store
     from tokaido.node.store._thread import StoreThread
@@ -105,6 +103,7 @@ else:
             "DeviceRow": "tokaido.node.store._records",
             "OutboxRow": "tokaido.node.store._records",
             "Records": "tokaido.node.store._records",
+            "Store": "tokaido.node.store._protocol",
             "SqliteStore": "tokaido.node.store._sqlite",
             "erase_store": "tokaido.node.store._sqlite",
             "StoreThread": "tokaido.node.store._thread",
@@ -114,23 +113,3 @@ else:
         },
         __all__,
     )
-
-
-class Store(Protocol):
-    """Where the core's facts are durable. One thread owns it."""
-
-    def snapshot(self) -> Snapshot:
-        """Return all that a core starts from."""
-        ...
-
-    def commit(self, commits: Sequence[Commit]) -> list[tuple[KeyMaterial, ...]]:
-        """Make all writes of all commits durable in one transaction, then return what each asked to be loaded.
-
-        Raises:
-            StoreError: Nothing was written, or nobody can know: close it.
-        """
-        ...
-
-    def close(self) -> None:
-        """Let go of it."""
-        ...
