@@ -38,6 +38,8 @@ class Block:
     """Ids by which the neighbour's source fetches it; empty for units."""
     insecure: bool = False
     emulated: bool = False
+    own_half: int = 0
+    """Which half this node owns: 0 if its name sorts before the neighbour's, 1 otherwise."""
 
     @property
     def name(self) -> BlockName:
@@ -146,7 +148,7 @@ class PutSupply:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A slave gets the key: it does so once. With its last slave the key is destroyed."""
+    """A slave gets the key: it does so once. With its last slave the key is destroyed, and the supply is gone."""
 
     key_id: bytes
     slave: str
@@ -196,7 +198,11 @@ Write: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range of a half of a block that is to be loaded: `[begin, end)` in bytes."""
+    """A range of a half of a block that is to be loaded: `[begin, end)` in bytes.
+
+    Of its own half a node loads what lies between `own` before and after the commit that asks; of the other one, what
+    lies between `passed` before that commit and `granted` after it. All else is a fault, or was destroyed.
+    """
 
     name: BlockName
     half: int
