@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from tokaido.hal import TokaidoError
+from tokaido.hal.lazy import lazily
+
+__all__ = ["MemoryStore", "Store", "StoreError"]
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokaido.hal import KeyMaterial
     from tokaido.node.core._actions import Commit
     from tokaido.node.core._writes import Snapshot
+    from tokaido.node.store._memory import MemoryStore
+else:
+    __getattr__, __dir__ = lazily(__name__, {"MemoryStore": "tokaido.node.store._memory"}, __all__)
+
+
+class StoreError(TokaidoError):
+    """The store of a node cannot be read or written, or lacks a key that was to be loaded."""
 
 
 class Store(Protocol):
@@ -21,6 +33,9 @@ class Store(Protocol):
 
     def commit(self, commits: Sequence[Commit]) -> list[tuple[KeyMaterial, ...]]:
         """Make all writes of all commits durable in one transaction, then return what each asked to be loaded.
+
+        A change of a thing that is not there changes nothing. Keys of the writes are copied: their giver wipes them. A
+        range is destroyed after the transaction in which its mark passes it, and what that one loads is still there.
 
         Raises:
             StoreError: Nothing was written, or nobody can know: close it.
