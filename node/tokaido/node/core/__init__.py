@@ -20,6 +20,8 @@ from tokaido.node.core._actions import (
     Send,
     SuppliedKey,
 )
+from tokaido.node.core._alarm_codes import AlarmCode
+from tokaido.node.core._core import NodeCore
 from tokaido.node.core._events import (
     Abandoned,
     Answered,
@@ -39,6 +41,7 @@ from tokaido.node.core._events import (
     Undelivered,
 )
 from tokaido.node.core._settings import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings, Quota
+from tokaido.node.core._status import LinkStatus, NeighbourStatus, NodeStatus, PairStatus
 from tokaido.node.core._writes import (
     Batch,
     Block,
@@ -64,6 +67,7 @@ from tokaido.node.core._writes import (
 __all__ = [
     "Abandoned",
     "Action",
+    "AlarmCode",
     "Answer",
     "Answered",
     "ApplicationSettings",
@@ -90,9 +94,14 @@ __all__ = [
     "Keys",
     "LeaveDraw",
     "LinkSettings",
+    "LinkStatus",
     "NeighbourMarks",
     "NeighbourSettings",
+    "NeighbourStatus",
+    "NodeCore",
+    "NodeStatus",
     "NotFetched",
+    "PairStatus",
     "PutBatch",
     "PutBlock",
     "PutSupply",

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from tokaido.hal import KeyMaterial
 from tokaido.node.core import _writes as w
+from tokaido.node.core._ranges import Ranges, added, within
 from tokaido.node.messages import CELL
 from tokaido.node.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from tokaido.node.core._actions import Commit
-
-Ranges: TypeAlias = "tuple[tuple[int, int], ...]"
 
 
 @dataclass(slots=True)
@@ -114,7 +113,7 @@ def _copied(state: _State) -> _State:
 def _apply(state: _State, write: w.Write) -> None:
     match write:
         case w.PutBlock(block, key):
-            if block.name not in state.blocks and not _within(state.ended.get(block.name[:2], ()), block.number):
+            if block.name not in state.blocks and not within(state.ended.get(block.name[:2], ()), block.number):
                 state.blocks[block.name] = block
                 state.keys[block.name] = bytes(key.reveal())
         case w.SetMarks(name):
@@ -123,7 +122,7 @@ def _apply(state: _State, write: w.Write) -> None:
         case w.DropBlock(name):
             if state.blocks.pop(name, None) is not None:
                 del state.keys[name]
-                state.ended[name[:2]] = _with(state.ended.get(name[:2], ()), name[2])
+                state.ended[name[:2]] = added(state.ended.get(name[:2], ()), name[2])
         case w.PutBatch(batch, cells):
             state.batches[batch.relay] = batch, _without_taken(bytes(cells.reveal()), batch.taken)
         case w.SetBatch(relay, ready, taken):
@@ -192,20 +191,3 @@ def _load(state: _State, before: _State, asked: w.Range) -> KeyMaterial:
         raise StoreError(f"block {where} was destroyed at {asked.begin} in half {asked.half}")
     key = state.keys[asked.name]
     return KeyMaterial(key[start + asked.begin : start + asked.end], insecure=block.insecure)
-
-
-def _within(ranges: Iterable[tuple[int, int]], number: int) -> bool:
-    return any(first <= number <= last for first, last in ranges)
-
-
-def _with(ranges: Ranges, number: int) -> Ranges:
-    """Return the ranges with one number more, joined where they meet."""
-    if _within(ranges, number):
-        return ranges
-    joined: list[tuple[int, int]] = []
-    for first, last in sorted((*ranges, (number, number))):
-        if joined and joined[-1][1] + 1 == first:
-            joined[-1] = joined[-1][0], last
-        else:
-            joined.append((first, last))
-    return tuple(joined)
