@@ -94,5 +94,5 @@ def _known(name: str, value: Any) -> bool:
 
 def _met(name: str, value: Any, hops: int) -> bool:
     if name == ROUTE_TYPE:
-        return (hops == 1) == (value == "direct")
-    return name != HOPS or bool(hops <= value)
+        return bool((hops == 1) == (value == "direct"))
+    return name != HOPS or hops <= int(value)

@@ -104,6 +104,11 @@ class NodeCore:
         return min(times)
 
     @property
+    def settings(self) -> CoreSettings:
+        """The node's file, as it was read last."""
+        return self._context.settings
+
+    @property
     def drained(self) -> bool:
         """Whether, after `Drain`, nothing is under way any more."""
         idle = self._context.idle and self._supplies.idle and self._deliveries.idle

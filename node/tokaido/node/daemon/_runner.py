@@ -6,6 +6,7 @@ import asyncio
 import logging
 from functools import partial
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tokaido.node.core._actions import (
@@ -36,6 +37,7 @@ from tokaido.node.core._events import (
     Unanswered,
     Undelivered,
 )
+from tokaido.node.messages import CELL
 from tokaido.node.peers._client import UnansweredError
 from tokaido.node.peers._server import BusyError
 from tokaido.node.service import KeyRefusedError, PairStatus
@@ -163,8 +165,9 @@ class CoreRunner:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if (wake_s := self.core.wake_s) is not None and not self._ended:
-            self._timer = self._loop.call_later(max(0.0, wake_s - self.age_s), self.feed, Tick())
+        wake_s = self.core.wake_s
+        if wake_s < inf and not self._ended:
+            self._timer = self._loop.call_later(max(0.001, wake_s - self.age_s), self.feed, Tick())
 
     def feed_soon(self, event: Event) -> None:
         """Hand in what happened, from another thread."""
@@ -283,7 +286,25 @@ class CoreRunner:
 
     def pair_status(self, application: str, other: str) -> PairStatus:
         """Return what `application` may know of the keys that it shares with `other`."""
-        return self.core.pair_status(application, other)
+        settings, status = self.core.settings, self.core.status()
+        found = settings.applications.get(other)
+        if found is None or application not in settings.applications:
+            raise KeyRefusedError("no application of that name is known here", Reason.UNKNOWN_APPLICATION)
+        pair = status.pairs.get(found.node)
+        cells = -(-settings.key_size // (8 * CELL))
+        return PairStatus(
+            source_node=settings.node,
+            target_node=found.node,
+            stored_keys=0 if pair is None else pair.ready // cells,
+            max_stored_keys=0 if pair is None else pair.target // cells,
+            key_size=settings.key_size,
+            min_key_size=settings.min_key_size,
+            max_key_size=settings.max_key_size,
+            max_keys=settings.max_keys,
+            max_slaves=settings.max_slaves,
+            integrity="relays trusted" if pair is None else pair.integrity,
+            hops=1,
+        )
 
     def undelivered(self, keys: Sequence[SuppliedKey]) -> None:
         """Say that an answer with these keys did not reach its application."""
