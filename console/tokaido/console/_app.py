@@ -359,7 +359,14 @@ def replay(
 
 @app.command()
 def emulate(
-    station: Annotated[Path, typer.Argument(metavar="STATION.toml", help="A station file.", show_default=False)],
+    stations: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="STATION.toml...",
+            help="A station file, or those of all ends of its half-links.",
+            show_default=False,
+        ),
+    ],
     seconds: SecondsOption = None,
     seed: SeedOption = None,
     back_door: Annotated[
@@ -368,10 +375,10 @@ def emulate(
     ] = None,
     as_json: LinesOption = False,
 ) -> None:
-    """Serve the devices of a station file, emulated, at exactly its resources, until Ctrl-C."""
+    """Serve the devices of station files, emulated, at exactly their resources, until Ctrl-C."""
     from tokaido.console._emulate import run_emulation  # noqa: PLC0415
 
-    run_emulation(station, seconds, seed, back_door, as_json=as_json)
+    run_emulation(stations, seconds, seed, back_door, as_json=as_json)
 
 
 @app.command()

@@ -56,8 +56,8 @@ class LinkReader:
             self._mistakes.note(
                 self._where,
                 f"{' and '.join(said_whole)} are of a whole link, {' and '.join(said_half)} of one end of one; name "
-                "transmitter and receiver if both are in this station, or unit and neighbour if the other end is another "
-                "node's",
+                "transmitter and receiver if both are in this station, or unit and neighbour if the other end is "
+                "another node's",
             )
         for key in table:
             if key in MOVED:
