@@ -7,9 +7,10 @@ import sqlite3
 import stat
 from contextlib import suppress
 from pathlib import Path
+from random import SystemRandom
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from tokaido.hal import KeyMaterialError
+from tokaido.hal import SYSTEM_CLOCK, Deadline, KeyMaterialError
 from tokaido.hal.files import MODE_OF_SECRETS, path_of, settle, who_else_may_write
 from tokaido.node.store._errors import Damage, StoreBusyError, StoreError
 from tokaido.node.store._schema import APPLICATION, MIGRATIONS, VERSION
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BUSY_S: Final = 0.25
-"""How long to wait for another process that is just closing the file."""
+"""How long to wait for another process that is just closing the file, or trying to open it, in s."""
 
 _SETTINGS: Final = (
     "journal_mode = WAL",
@@ -67,13 +68,10 @@ class StoreFile:
                 _make(self.path)
             if other := who_else_may_write(self.path):
                 raise StoreError(f"the store {self.path} is not believed: {other}", remedy=_ANEW)
-            if not os.access(self.path.parent, os.W_OK):
-                raise PermissionError(f"the folder {self.path.parent} may not be written")
-            # SQLite itself makes no file.
-            self._database = sqlite3.connect(
-                f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=BUSY_S
-            )
-            self._set_up(self._database)
+            for place in (self.path.parent, self.path):
+                if not os.access(place, os.W_OK):
+                    raise PermissionError(f"{place} may not be written")
+            self._take()
         except (sqlite3.Error, OSError, Damage) as error:
             self._let_go()
             raise self._told(error) from error
@@ -148,6 +146,22 @@ class StoreFile:
         if self._process == os.getpid():
             self._let_go()
 
+    def _take(self) -> None:
+        """Open and lock the file. Of two processes that try at once, both may find it busy: so each tries again."""
+        deadline = Deadline(SYSTEM_CLOCK, BUSY_S)
+        while True:
+            # SQLite itself makes no file.
+            self._database = sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0)
+            try:
+                self._set_up(self._database)
+            except sqlite3.Error as error:
+                if not _is_busy(error) or deadline.remaining_s <= 0:
+                    raise
+                self._let_go()
+                SYSTEM_CLOCK.wait(0.001 + SystemRandom().random() * 0.02)
+            else:
+                return
+
     def _set_up(self, database: sqlite3.Connection) -> None:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("BEGIN EXCLUSIVE")  # the lock stays after it
@@ -195,7 +209,7 @@ class StoreFile:
                 database.close()
 
     def _told(self, error: BaseException) -> StoreError:
-        if _primary(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        if _is_busy(error):
             return StoreBusyError(
                 f"the store {self.path} is open in {_holder(self.path) or 'another process'}",
                 remedy="One process owns a store: end the other one",
@@ -231,6 +245,10 @@ def _make(path: Path) -> None:
     with suppress(FileExistsError):  # another process was faster
         os.mknod(path, stat.S_IFREG | MODE_OF_SECRETS)
     settle(path.parent)
+
+
+def _is_busy(error: BaseException) -> bool:
+    return _primary(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def _primary(error: BaseException) -> int:

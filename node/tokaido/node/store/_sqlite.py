@@ -154,6 +154,7 @@ class SqliteStore:
         Raises:
             StoreError: The file cannot be written.
         """
+        _ = self._file.database  # refused if it failed, or is closed
         if self._destroyed_ns is not None:
             left_s = SWEEP_S - (self._clock.monotonic_ns() - self._destroyed_ns) / 1e9
             if left_s > 0:
