@@ -195,8 +195,10 @@ class _Reader:
             store=self._base / self._needed("store", store, "path", "keys.sqlite"),
             wrapping_key=self._base / store["key_file"] if "key_file" in store else store.get("credential", ""),
             tls=TlsFiles(
-                *(self._base / tls.get(key, "") for key in ("certificate", "key", "authority")),
-                self._base / tls["revoked"] if "revoked" in tls else None,
+                certificate=self._base / tls.get("certificate", ""),
+                key=self._base / tls.get("key", ""),
+                authority=self._base / tls.get("authority", ""),
+                revoked=self._base / tls["revoked"] if "revoked" in tls else None,
             ),
             neighbours_at=neighbours_at or Address("", 0),
             applications_at=addresses.get("applications"),
