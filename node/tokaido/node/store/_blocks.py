@@ -153,7 +153,9 @@ class Blocks:
             raise Damage("segments of a block are missing")
         opened = bytearray()
         for at, (_, data) in zip(numbers, sealed, strict=True):
-            opened += seal.open(bytes(data), wanted.half, at)
+            if not isinstance(data, bytes):
+                raise Damage("a segment of a block was altered")
+            opened += seal.open(data, wanted.half, at)
         skipped = wanted.begin - first * SEGMENT
         with memoryview(opened) as view:
             key = KeyMaterial(view[skipped : skipped + wanted.end - wanted.begin], insecure=block.insecure)
