@@ -31,7 +31,7 @@ class Sources:
         self._clock = clock
         self._links = {name: half.unit for name, half in station.half_links.items()} | dict(file.sources)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._feed: Callable[[Event], bool] = lambda event: False
+        self._feed: Callable[[Event], bool] = lambda _: False
         self._numbers = count(1)
         self._draws: dict[int, _Draw] = {}
         self._ending = threading.Event()

@@ -1,0 +1,39 @@
+"""The command `node run`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tokaido.console._output import tell, try_to_tell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run_node(path: Path, *, emulation: bool, as_json: bool) -> None:
+    """Run a node until a signal ends it.
+
+    Raises:
+        ConfigurationError: With every mistake in its file.
+        TokaidoError: It could not start.
+    """
+    asyncio.run(_run(path, emulation=emulation, as_json=as_json))
+
+
+async def _run(path: Path, *, emulation: bool, as_json: bool) -> None:
+    from tokaido.node import NodeDaemon, NodeFile  # noqa: PLC0415 - aiohttp, when first needed
+
+    file = NodeFile.read(path)
+    daemon = NodeDaemon(file, emulation=emulation)
+
+    def ready() -> None:
+        where = ", ".join(f"{name} at port {port}" for name, port in daemon.ports.items())
+        tell(
+            f"node {file.name} runs: {where}. SIGTERM or Ctrl-C ends it",
+            {"event": "ready", "node": file.name, "ports": daemon.ports},
+            as_json=as_json,
+        )
+
+    await daemon.run(ready)
+    try_to_tell("ended in order", {"event": "ended"}, as_json=as_json)

@@ -1,0 +1,34 @@
+"""The commands `node ...`: what can be said, and where it leads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tokaido.console._options import LinesOption
+
+nodes = typer.Typer(
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Run a node: a trusted site that keeps keys and serves them to applications.",
+)
+
+NodeFileArgument = Annotated[
+    Path, typer.Argument(metavar="NODE.toml", help="The node file.", show_default=False, exists=False)
+]
+
+
+@nodes.command()
+def run(
+    file: NodeFileArgument,
+    emulation: Annotated[
+        bool, typer.Option("--emulation", help="Allow a node whose file says that it takes keys of seeded units.")
+    ] = False,
+    as_json: LinesOption = False,
+) -> None:
+    """Run a node until SIGTERM or Ctrl-C, which drain it first. SIGHUP reads its file again."""
+    from tokaido.console._node import run_node  # noqa: PLC0415
+
+    run_node(file, emulation=emulation, as_json=as_json)
