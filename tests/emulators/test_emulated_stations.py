@@ -149,7 +149,7 @@ BENCH = "[bench]\njoins = []\n"
         (
             site("one", "transmitter", "two", FIBRE),
             site("two", "transmitter", "one"),
-            ["one: links.field.unit: unit and unit of two are no transmitter and receiver"],
+            ["one: links.field.unit: unit and unit of two are not a transmitter and a receiver"],
         ),
         (
             site("one", "transmitter", "two", FIBRE),
