@@ -42,6 +42,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "serial": "tokaido.hal.transports._serial:KIND",
         "visa": "tokaido.hal.transports._visa:KIND",
         "zmq": "tokaido.hal.transports._zmq:KIND",
+        "https": "tokaido.hal.transports._https:KIND",
         "served": "tokaido.hal.sharing._served:KIND",
         "replay": "tokaido.emulators.transcripts:KIND",
     },
