@@ -42,10 +42,14 @@ class Greetings:
         if neighbour.hello_open or now < neighbour.hello_at_s:
             return
         neighbour.hello_open = True
-        confessed = neighbour.to_confess
+        confessed, run = neighbour.to_confess, neighbour.run
 
         def heard(envelope: Envelope | None) -> None:
-            self._answered(neighbour, envelope, confessed=confessed)
+            if envelope is not None and run != neighbour.run != envelope.run:
+                neighbour.hello_open = False  # which of the two runs is the newer one?
+                neighbour.hello_at_s = self._context.now_s
+            else:
+                self._answered(neighbour, envelope, confessed=confessed)
 
         self._context.ask(neighbour, b"", self._hello(neighbour), heard)
 
@@ -102,7 +106,7 @@ class Greetings:
             self._context.clear_alarm(code, neighbour.name)
         if first_answer:
             neighbour.believed = True
-            if hello.mark < neighbour.told and neighbour.went_back != neighbour.run:
+            if hello.mark < neighbour.told_before and neighbour.went_back != neighbour.run:
                 self.went_back(neighbour, f"the store of {neighbour.name} went back in time")
         if confessed:
             neighbour.to_confess = False
@@ -113,6 +117,7 @@ class Greetings:
 
     def _new_run(self, neighbour: Neighbour, run: bytes) -> None:
         neighbour.run, neighbour.believed, neighbour.up = run, False, False
+        neighbour.told_before = neighbour.told
         for link in neighbour.links.values():
             link.had.clear()
             link.had_n = -1

@@ -129,7 +129,8 @@ class Neighbour:
         self.mark = self.mark_durable = marks.mark
         self.said = marks.mark
         """The highest mark that the neighbour can have been told if our store did not go back."""
-        self.told = marks.told
+        self.told = self.told_before = marks.told
+        """The highest mark that the neighbour told, and what it had told before its present run was heard."""
         self.epoch = 0
         """How often all pair keys were burned: what began in an earlier epoch comes to nothing."""
         self.heard_s = now_s
