@@ -34,6 +34,7 @@ PARTS = (
     "switches",
     "failover",
     "ledger",
+    "store",
     "optics",
     "day",
     "distillation",

@@ -97,7 +97,8 @@ class StoreThread:
             ) from error
 
     def _hand_in(self, work: Commit | Callable[[SqliteStore], object]) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop = self._loop or asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
         if self._ended is None or self._closing or self._ended.done():
             future.set_exception(StoreError("the thread of the store does not run", remedy="Start one"))
         else:
