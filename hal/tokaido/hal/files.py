@@ -1,16 +1,31 @@
-"""Files that are whole or absent: a call that fails leaves nothing half-made, and can be repeated."""
+"""Files that are whole or absent: a call that fails leaves nothing half-made, and can be repeated.
+
+And files that are believed: nobody but their reader and root may alter them or put another one in their place.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal._errors import ConfigurationError, TokaidoError
+from tokaido.hal._file_trust import who_else_may_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = [
+    "MODE_OF_SECRETS",
+    "path_of",
+    "read_believed",
+    "settle",
+    "who_else_may_write",
+    "write_new",
+    "write_whole",
+]
 
 MODE_OF_SECRETS: Final = 0o600
 """Mode of a file that holds a secret: its owner may read and write it, nobody else."""
@@ -31,6 +46,36 @@ def path_of(given: object, what: str) -> Path:
     if not named or "\0" in named:
         raise ConfigurationError(f"{named!r} cannot be the name of {what}", remedy="Choose another name")
     return Path(named)
+
+
+def read_believed(path: Path, what: str, *, longest: int, closed: int = 0, absent: str = "Correct its name") -> bytes:
+    """Return what a file holds, if nobody but the user of this process and root may write it or replace it.
+
+    Args:
+        path: The file.
+        what: What errors call it: "secret key".
+        longest: How many bytes are read, at most.
+        closed: Bits of its mode that must not be set: 0o077 for a secret.
+        absent: What to do if it cannot be read.
+
+    Raises:
+        ConfigurationError: It cannot be read, is open to others, or others may write it or put another one in its
+            place.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)  # of the very file that is read
+            data = file.read(longest)
+        other = who_else_may_write(path)
+    except OSError as error:
+        raise ConfigurationError(f"the {what} file {path} cannot be read: {error.strerror}", remedy=absent) from error
+    if mode & closed:
+        raise ConfigurationError(
+            f"the {what} file {path} is open to others (mode {mode:04o})", remedy=f"Run: chmod 600 {path}"
+        )
+    if other:
+        raise ConfigurationError(f"the {what} file {path} is not believed: {other}", remedy="Then check its key")
+    return data
 
 
 def write_new(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokaido.hal._errors import ConfigurationError
-from tokaido.hal._file_trust import who_else_may_write
-from tokaido.hal.files import MODE_OF_SECRETS, path_of, write_new
+from tokaido.hal.files import MODE_OF_SECRETS, path_of, read_believed, write_new
 
 _Z85 = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#")
 _LONGEST_FILE = 4096
@@ -113,21 +110,11 @@ def _encoded(text: str) -> bytes:
 
 
 def _values(path: Path, what: str, *, secret: bool) -> dict[str, str]:
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)  # of the very file that is read
-            text = file.read(_LONGEST_FILE).decode("utf-8", "replace")
-        other = who_else_may_write(path)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the {what} file {path} cannot be read: {error.strerror}", remedy="Correct its name, or create the keys"
-        ) from error
-    if secret and mode & 0o077:
-        raise ConfigurationError(
-            f"the secret key file {path} is open to others (mode {mode:04o})", remedy=f"Run: chmod 600 {path}"
-        )
-    if other:
-        raise ConfigurationError(f"the {what} file {path} is not believed: {other}", remedy="Then check its key")
+    closed = 0o077 if secret else 0
+    read = read_believed(
+        path, what, longest=_LONGEST_FILE, closed=closed, absent="Correct its name, or create the keys"
+    )
+    text = read.decode("utf-8", "replace")
     values: dict[str, str] = {}
     for line in text.splitlines():
         name, equals, value = line.partition("=")
