@@ -52,9 +52,9 @@ class Plant:
 
     def files(self, site: Site) -> TlsFiles:
         """Return the certificate of a site's application."""
-        from tokaido.node.pki import TestAuthority  # noqa: PLC0415 - OpenSSL, when first needed
+        from tokaido.node.pki import files_of  # noqa: PLC0415 - OpenSSL, when first needed
 
-        return TestAuthority(self.folder / "pki").files(site.sae, revocation=False)
+        return files_of(self.folder / "pki", f"sae-{site.sae}")
 
     def client(self, site: Site) -> KeyClient:
         """Return a client of a site's node, for its application."""
@@ -70,18 +70,16 @@ def build(folder: Path, vendor: str, seed: int) -> Plant:
         ConfigurationError: The family is not there, or its control ports are of a kind that cannot be emulated here.
     """
     from tokaido.emulators.demonstrations import demonstration  # noqa: PLC0415 - numpy, when first needed
-    from tokaido.node.pki import TestAuthority  # noqa: PLC0415
+    from tokaido.node.pki import issue  # noqa: PLC0415
     from tokaido.node.store import new_wrapping_key  # noqa: PLC0415
 
     shown = demonstration(vendor)
     fibre = shown.fibres[0] if shown.field_link is None else shown.field_link.fibre
-    authority = TestAuthority.create(folder / "pki")
+    issue(folder / "pki", nodes={name: () for name, *_ in NAMES}, saes=[sae for _, sae, *_ in NAMES])
     ports = _free_ports(8)
     sites: list[Site] = []
     for number, (name, sae, unit, role) in enumerate(NAMES):
         own = ports[number::2]
-        authority.node(name)
-        authority.application(sae)
         new_wrapping_key(folder / f"{name}.key")
         driver = f"{vendor}.{role}"
         site = Site(
@@ -130,10 +128,10 @@ path = "{site.name}.sqlite"
 key_file = "{site.name}.key"
 
 [tls]
-certificate = "pki/{site.name}.crt"
-key = "pki/{site.name}.key"
-authority = "pki/authority.crt"
-revoked = "pki/revoked.crl"
+certificate = "pki/node-{site.name}.pem"
+key = "pki/node-{site.name}.key"
+authority = "pki/ca.pem"
+revoked = "pki/crl.pem"
 
 [listen]
 neighbours = "{site.neighbours_url.removeprefix("https://")}"
