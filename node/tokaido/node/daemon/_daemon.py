@@ -6,12 +6,13 @@ import asyncio
 import logging
 import signal
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, Station, TokaidoError
 from tokaido.node import tls
 from tokaido.node.applications import _etsi014
 from tokaido.node.daemon._keeping import Keeping
+from tokaido.node.daemon._runner import Surroundings
 from tokaido.node.daemon._sources import Sources
 from tokaido.node.listening import Limits, Listener
 from tokaido.node.messages import MAX_BODY
@@ -23,11 +24,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.hal import Clock
+    from tokaido.node.core import Event
     from tokaido.node.node_file import Address
 
 LOG: Final = logging.getLogger("tokaido.node")
 DRAIN_S: Final = 4.0
 """How long what is under way may take to end."""
+
+
+class KeySources(Surroundings, Protocol):
+    """What gives the blocks of all links."""
+
+    def start(self, feed: Callable[[Event], bool]) -> None:
+        """Begin to draw; blocks are fed in the loop's thread."""
+        ...
+
+    async def close(self) -> None:
+        """End it."""
+        ...
 
 
 class NodeDaemon:
@@ -36,12 +50,21 @@ class NodeDaemon:
     Args:
         file: The node file.
         emulation: Whether keys of seeded units may be taken; the file must say so, too.
+        clock: What the node's age is counted on.
+        sources: Makes what gives the blocks of all links; default: the devices of the station file.
 
     Raises:
         ConfigurationError: The file says that the node is for emulation, and nobody allows that here.
     """
 
-    def __init__(self, file: NodeFile, *, emulation: bool = False, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        file: NodeFile,
+        *,
+        emulation: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        sources: Callable[[NodeFile], KeySources] | None = None,
+    ) -> None:
         if file.emulation and not emulation:
             raise ConfigurationError(
                 f"node {file.name} is for emulation: it takes keys that protect nothing",
@@ -50,7 +73,7 @@ class NodeDaemon:
         self._file = file
         self._clock = clock
         self._keeping: Keeping | None = None
-        self._sources: Sources | None = None
+        self._make_sources = sources or (lambda file: Sources(file, Station.from_file(file.station), clock=clock))
         self._listeners: list[Listener] = []
         self._stop = asyncio.Event()
         self.ports: dict[str, int] = {}
@@ -107,7 +130,7 @@ class NodeDaemon:
             {name: Neighbour(name, entry.url, tls.client_context(file.tls)) for name, entry in file.neighbours.items()}
         )
         ending.push_async_callback(ways.close)
-        sources = self._sources = Sources(file, Station.from_file(file.station), clock=self._clock)
+        sources = self._make_sources(file)
         keeping = self._keeping = Keeping(
             file.store, file.wrapping_key, file.core_settings(), ways, sources, clock=self._clock
         )
