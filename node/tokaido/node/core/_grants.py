@@ -79,6 +79,7 @@ class Grants:
             if block.name in link.ending:
                 self._end_known(link, block)
         elif why == "rollback":
+            link.ask_at_s = self._context.now_s + AGAIN_S
             self._went_back(neighbour, f"{neighbour.name} saw a mark of block {block.name[1]} that fell", True)
         else:
             link.ask_at_s = self._context.now_s + AGAIN_S
@@ -132,8 +133,9 @@ class Grants:
             context.refuse(exchange, "block")
         elif question.mark > block.other_size:
             context.refuse(exchange, "range", "the mark lies outside of the half")
-        elif question.mark < block.told and run not in {block.told_in, neighbour.went_back}:
-            self._went_back(neighbour, f"a mark of {neighbour.name} in block {block.name[1]} fell", False)
+        elif question.mark < block.told and run not in {block.told_in, neighbour.confessed}:
+            if neighbour.went_back != run:
+                self._went_back(neighbour, f"a mark of {neighbour.name} in block {block.name[1]} fell", False)
             context.refuse(exchange, "rollback")
         elif context.draining:
             context.refuse(exchange, "draining")

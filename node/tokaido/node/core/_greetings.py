@@ -74,6 +74,8 @@ class Greetings:
 
     def went_back(self, neighbour: Neighbour, text: str, *, ours: bool = False) -> None:
         """Burn what a store that went back in time makes doubtful, raise the alarm, and tell the neighbour."""
+        if ours and neighbour.to_confess:
+            return
         if ours:
             neighbour.to_confess = True
             neighbour.hello_at_s = self._context.now_s
@@ -111,7 +113,11 @@ class Greetings:
         if confessed:
             neighbour.to_confess = False
         self._hear(neighbour, hello)
-        neighbour.greeted = neighbour.up = True
+        neighbour.up = True
+        if not neighbour.to_confess and not neighbour.greeted:
+            neighbour.greeted = True
+            neighbour.mark = max(neighbour.mark, neighbour.said)
+            self._context.commit((), concerns=neighbour)
         if first_answer:
             self._met(neighbour)
 
@@ -126,9 +132,9 @@ class Greetings:
         """Take what is true however old it is."""
         if hello.told > neighbour.said:
             neighbour.said = hello.told
-            neighbour.mark = max(neighbour.mark, hello.told)
-            self._context.commit((), concerns=neighbour)
             self.went_back(neighbour, f"{neighbour.name} was told more than the store of this node knows", ours=True)
+        if hello.went_back:
+            neighbour.confessed = neighbour.run
         if hello.went_back and neighbour.went_back != neighbour.run:
             self.went_back(neighbour, f"{neighbour.name} says that its store went back in time")
         if hello.mark > neighbour.told:

@@ -120,7 +120,9 @@ class Neighbour:
         self.up = False
         """Whether it is believed and answered what it was asked last."""
         self.went_back = b""
-        """Run whose store is known to have gone back: it is told so once."""
+        """Run whose store is known to have gone back."""
+        self.confessed = b""
+        """Run that said so itself."""
         self.to_confess = False
         """Whether our own store went back, and the neighbour may not know."""
         self.greeted = False
