@@ -105,7 +105,7 @@ def test_no_flipped_byte_gives_another_key_or_another_mark(tmp_path: Path, count
 
 
 def test_a_damaged_log_gives_what_was_there_before_some_commit_or_nothing(tmp_path: Path) -> None:
-    """A log tells where it ends by sums of its own: what comes after a damage is as if it had never been written."""
+    """A log tells where it ends by sums of its own: frames after a damage are as if they had never been written."""
     path = tmp_path / "state" / "store"
     commits, model = Commits(5, largest=3000), Model()
     opened(path).close()

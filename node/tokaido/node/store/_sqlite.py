@@ -201,7 +201,7 @@ class SqliteStore:
                 self._file.transact(self._write_state)
                 self._file.checkpoint()
             except StoreError:
-                pass  # closed, erased or failed: what was committed is durable all the same
+                pass  # closed, erased or failed: all commits are durable all the same
         self._seals.wipe()
         self._file.close()
 
