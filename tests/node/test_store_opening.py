@@ -264,9 +264,7 @@ def _in_a_folder_to_read(place: Path) -> None:
     path = place / "state" / "store"
     with_block(SqliteStore.open(path, key(), create=True)).close()
     path.parent.chmod(0o500)
-    with pytest.raises(
-        StoreError, match=r"state may not be written\. It needs a local disk .* this user may write"
-    ):
+    with pytest.raises(StoreError, match=r"state may not be written\. It needs a local disk .* this user may write"):
         SqliteStore.open(path, key())
     with pytest.raises(StoreError, match="cannot be used: Permission denied"):
         SqliteStore.open(path.parent / "other", key(), create=True)
