@@ -33,12 +33,13 @@ class CertificateFiles:
     """Its private key, of mode 0600."""
     authority: Path
 
-    def server_context(self) -> ssl.SSLContext:
-        """Return the context of a server that believes only clients whose certificate is of its authority."""
+    def server_context(self, *, believing: bool = True) -> ssl.SSLContext:
+        """Return the context of a server that believes only clients whose certificate is of its authority, or none."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(self.authority)
+        if believing:
+            context.load_verify_locations(self.authority)
         context.load_cert_chain(self.certificate, self.key)
         return context
 
@@ -67,21 +68,27 @@ class CertificateAuthority:
         write_new(self.certificate, made.public_bytes(serialization.Encoding.PEM), durable=False)
 
     def issue(
-        self, name: str, hosts: Sequence[str] = LOOPBACK, *, lifetime: datetime.timedelta = LIFETIME
+        self,
+        name: str,
+        hosts: Sequence[str] = LOOPBACK,
+        *,
+        lifetime: datetime.timedelta = LIFETIME,
+        common_name: str = "",
     ) -> CertificateFiles:
         """Make a key and a certificate for a server or a client.
 
         Args:
-            name: Its common name, which is also that of the files.
+            name: Of the files.
             hosts: Names and addresses that a server may be reached by.
             lifetime: How long from now it is valid; negative for one that has expired.
+            common_name: Whose it is; default: `name`.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = x509.SubjectAlternativeName([_host(host) for host in hosts])
         uses = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         made = (
-            _begun(_named(name), self._name, key, lifetime)
+            _begun(_named(common_name or name), self._name, key, lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(alternatives, critical=False)

@@ -31,6 +31,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "polatis.matrix": "tokaido.drivers.polatis:MatrixSwitch",
         "dicon.selector": "tokaido.drivers.dicon:Selector",
         "thorlabs.osw": "tokaido.drivers.thorlabs:OswSwitch",
+        "etsi014.source": "tokaido.drivers.etsi014:Source",
         "fiberlabs.amplifier": "tokaido.drivers.fiberlabs:Amplifier",
         "idquantique.detector": "tokaido.drivers.idquantique:Detector",
         "keysight.attenuator": "tokaido.drivers.keysight:Attenuator",

@@ -132,7 +132,7 @@ def test_a_server_that_refuses_our_certificate_has_read_no_order(
 ) -> None:
     stranger = CertificateAuthority(tmp_path / "other", "other").issue("stranger")
     peer.context.minimum_version = peer.context.maximum_version = version
-    files = {"cert_file": str(stranger.certificate), "key_file": str(stranger.key)}
+    files: dict[str, Any] = {"cert_file": str(stranger.certificate), "key_file": str(stranger.key)}
     with opened(peer, **files) as transport:
         for _ in range(2):
             with pytest.raises(hal.TransportError) as caught:
@@ -157,14 +157,15 @@ def test_a_server_that_shows_another_certificate_is_asked_again_who_it_is(peer: 
 @pytest.mark.parametrize("file", ["cert_file", "key_file", "ca_file"])
 def test_files_that_are_missing_or_hold_something_else_are_told(peer: HttpsPeer, tmp_path: Path, file: str) -> None:
     odd = tmp_path / "odd.pem"
-    with opened(peer, **{file: str(odd)}) as transport, pytest.raises(hal.ConfigurationError, match="cannot be read"):
+    named: dict[str, Any] = {file: str(odd)}
+    with opened(peer, **named) as transport, pytest.raises(hal.ConfigurationError, match="cannot be read"):
         transport.open()
     odd.write_text("nothing of PEM")
     odd.chmod(0o600)
-    with opened(peer, **{file: str(odd)}) as transport, pytest.raises(hal.ConfigurationError, match=r"odd\.pem"):
+    with opened(peer, **named) as transport, pytest.raises(hal.ConfigurationError, match=r"odd\.pem"):
         transport.open()
     odd.chmod(0o666)
-    with opened(peer, **{file: str(odd)}) as transport, pytest.raises(hal.ConfigurationError, match="chmod"):
+    with opened(peer, **named) as transport, pytest.raises(hal.ConfigurationError, match="chmod"):
         transport.open()
     assert peer.accepted == 0
 
