@@ -1,7 +1,7 @@
 """Nodes that die at named steps: a program that forks them, so that a start costs milliseconds.
 
-Each node is the daemon itself, with its store on disk and its neighbour over TLS; only its key sources are made up here:
-both ends derive the same blocks from a number. What it relays is written down before it is sent, for an observer who
+Each node is the daemon itself, with its store on disk and its neighbour over TLS. Only its key sources are made up: both
+ends derive the same blocks from a number. What it relays is written down before it is sent, for an observer who
 knows nothing of marks and grants.
 """
 
@@ -134,7 +134,7 @@ async def live(folder: Path, node: str, pace_s: float) -> None:
     """Live as a node until SIGTERM."""
     file = NodeFile.read(folder / f"{node}.toml")
     daemon = NodeDaemon(file, sources=lambda _: MadeUp(folder, node, pace_s))
-    await daemon.run(lambda: (folder / f"ready-{node}").touch())
+    await daemon.run((folder / f"ready-{node}").touch)
 
 
 def child(order: dict[str, Any]) -> None:

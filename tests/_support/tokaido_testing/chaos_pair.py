@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -211,9 +212,7 @@ class ChaosPair:
         """Return each pair of ranges that share a byte of pad."""
         ordered = sorted(self.relays())
         return [
-            (one, other)
-            for one, other in zip(ordered, ordered[1:], strict=False)
-            if one[:4] == other[:4] and other[4] < one[5]
+            (one, other) for one, other in itertools.pairwise(ordered) if one[:4] == other[:4] and other[4] < one[5]
         ]
 
     # --- files --------------------------------------------------------------------------------------------------------
