@@ -1,7 +1,7 @@
 """Nodes that die at named steps: a program that forks them, so that a start costs milliseconds.
 
-Each node is the daemon itself, with its store on disk and its neighbour over TLS. Only its key sources are made up: both
-ends derive the same blocks from a number. What it relays is written down before it is sent, for an observer who
+Each node is the daemon itself, with its store on disk and its neighbour over TLS. Its key sources alone are made up:
+both ends derive the same blocks from a number. What it relays is written down before it is sent, for an observer who
 knows nothing of marks and grants.
 """
 
