@@ -129,6 +129,7 @@ def _files(folder: Path) -> dict[str, int]:
             f'[neighbours.{other}]\nurl = "https://127.0.0.1:{peers[other]}"\nstock = {STOCK}\n'
             "[keys]\nanswer_s = 20\n[applications]\n"
             + "".join(f'{sae} = {{ node = "{at}" }}\n' for at, sae in zip(NODES, SAES, strict=True))
+            + "".join(f'{sae} = {{ node = "{at}" }}\n' for at, sae in zip(NODES, SAES, strict=True))
         )
     return {**apps, "bare": ports[4]}
 
