@@ -20,7 +20,7 @@ AGAIN_S: Final = 1.0
 
 
 def first_free(mark: int, granted: int) -> int:
-    """Return where a grant begins: what the owner used, or was ever allowed to use, lies below."""
+    """Return where a range begins, at either end: what was used, or was ever allowed to be used, lies below."""
     return max(mark, granted)
 
 
@@ -91,7 +91,7 @@ class Grants:
 
     def _use(self, neighbour: Neighbour, link: LinkState, block: BlockState, granted: Granted) -> None:
         """Make the own mark durable, and only then have the range."""
-        begin = max(block.own, granted.begin)
+        begin = first_free(block.own, granted.begin)
         end = min(granted.end, block.own_size)
         if end <= begin:
             if granted.begin < block.own_size:

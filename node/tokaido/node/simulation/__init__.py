@@ -6,8 +6,20 @@ Everything comes from one seed. An observer outside of the nodes sees every mess
 
 from __future__ import annotations
 
+from tokaido.node.simulation._campaign import Tally, campaign, restore_one
 from tokaido.node.simulation._observer import BrokenRuleError, Observer
-from tokaido.node.simulation._scenario import Chances, Scenario, settings_of
+from tokaido.node.simulation._scenario import CALM, Chances, Scenario, settings_of
 from tokaido.node.simulation._world import World
 
-__all__ = ["BrokenRuleError", "Chances", "Observer", "Scenario", "World", "settings_of"]
+__all__ = [
+    "CALM",
+    "BrokenRuleError",
+    "Chances",
+    "Observer",
+    "Scenario",
+    "Tally",
+    "World",
+    "campaign",
+    "restore_one",
+    "settings_of",
+]

@@ -49,7 +49,7 @@ class Applications:
         if isinstance(answer, Refusal):
             world.observer.seen[f"{type(asked).__name__} {answer.reason.value}"] += 1
             if isinstance(asked, EncKeys):
-                world.observer.refused(node.asked_for.pop(answer.request, ()))
+                self._refused(node, asked, node.asked_for.pop(answer.request, ()))
             elif answer.reason is Reason.STARTING and self._tries.pop(asked.request, 0) < TRIES:
                 again = DecKeys(next(self._numbers), asked.slave, asked.master, asked.key_ids)
                 self._tries[again.request] = self._tries.get(asked.request, 0) + 1
@@ -89,11 +89,13 @@ class Applications:
             slave = f"{other.name}-{world.random.randint(1, 2)}"
             self._fetch_later(other, slave, asked.master, ids[:1])
 
+    def _refused(self, node: SimulatedNode, asked: EncKeys, ids: tuple[bytes, ...]) -> None:
+        """See an application refused; a slave that heard of the ids all the same may try."""
+        self._world.observer.refused(ids)
+        if ids and self._world.random.random() < self._world.chances.intruder:
+            self._fetch_later(self._world.other(node), asked.slaves[0], asked.master, ids)
+
     def _fetch_later(self, node: SimulatedNode, slave: str, master: str, ids: tuple[bytes, ...]) -> None:
         late = self._world.random.random() < 0.1
         delay_s = self._world.random.uniform(0.0, 25.0) if late else self._world.random.expovariate(10.0)
         self._world.later(delay_s, partial(self._ask, node, DecKeys(next(self._numbers), slave, master, ids)))
-
-    def fetch_refused(self, node: SimulatedNode, master: str, slave: str, key_id: bytes) -> None:
-        """Have a slave ask for a key that its master was not given."""
-        self._fetch_later(self._world.other(node), slave, master, (key_id,))

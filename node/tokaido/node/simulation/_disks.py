@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tokaido.node.core import Commit, Committed, PutBlock, PutSupply
+from tokaido.hal import KeyMaterial
+from tokaido.node.core import Commit, Committed, PutBatch, PutBlock, PutSupply
 from tokaido.node.simulation import _steps
 from tokaido.node.store import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from tokaido.hal import KeyMaterial
+    from tokaido.node.core import Write
     from tokaido.node.simulation._node import SimulatedNode
     from tokaido.node.simulation._world import World
 
@@ -32,9 +34,9 @@ class Disks:
     def commit(self, node: SimulatedNode, commit: Commit) -> None:
         """Take a commit, to be carried out soon."""
         world = self._world
-        node.commits.append(commit)
         name = _steps.of_commit(commit)
         early = name in self._told_early
+        node.commits.append(_with_own_keys(commit) if early else commit)
         if early:
             (loaded,) = node.store.copy().commit([commit])
             world.after(0.0, node, partial(self._tell, node, commit, loaded))
@@ -76,3 +78,19 @@ class Disks:
         world.handle(node, Committed(commit.token, keys))
         if node.life == life:
             world.dies(node, f"commit told: {_steps.of_commit(commit)}")
+
+
+def _with_own_keys(commit: Commit) -> Commit:
+    """Return the same commit with copies of its keys, which the core wipes as soon as it is told."""
+    writes: list[Write] = []
+    for write in commit.writes:
+        match write:
+            case PutBlock(block, key):
+                writes.append(PutBlock(block, KeyMaterial(key.reveal())))
+            case PutBatch(batch, cells):
+                writes.append(PutBatch(batch, KeyMaterial(cells.reveal())))
+            case PutSupply(row, key) if key is not None:
+                writes.append(PutSupply(row, KeyMaterial(key.reveal())))
+            case _:
+                writes.append(write)
+    return replace(commit, writes=tuple(writes))

@@ -69,7 +69,7 @@ class Network:
         if isinstance(body, Relay):
             self._world.observer.relay_sent(node.name, node.store, body)
         elif isinstance(body, Supply):
-            self._world.observer.supply_sent(body.supplies)
+            self._world.observer.supply_sent(node.store, body.supplies)
 
     def _delay_s(self) -> float:
         world = self._world

@@ -100,9 +100,11 @@ class Observer:
 
     # --- keys of applications ---------------------------------------------------------------------------------------
 
-    def supply_sent(self, items: Iterable[SupplyItem]) -> None:
-        """See which cells become which key."""
+    def supply_sent(self, store: MemoryStore, items: Iterable[SupplyItem]) -> None:
+        """See which cells become which key: they are out of the stock, durably."""
         for item in items:
+            if item.key_id not in store.supplies:
+                self.blame("keys leave the stock durably before SUPPLY")
             key = b"".join(
                 self._cells[part.relay][CELL * part.first : CELL * (part.first + part.count)] for part in item.cells
             )

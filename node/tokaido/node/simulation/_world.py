@@ -14,7 +14,7 @@ from tokaido.node.simulation._applications import Applications
 from tokaido.node.simulation._disks import Disks
 from tokaido.node.simulation._network import Network
 from tokaido.node.simulation._node import SimulatedNode
-from tokaido.node.simulation._observer import Observer
+from tokaido.node.simulation._observer import BrokenRuleError, Observer
 from tokaido.node.simulation._scenario import Chances, Scenario, settings_of
 from tokaido.node.simulation._sources import Source, made
 
@@ -87,6 +87,14 @@ class World:
         end_s = self.now_s + seconds
         while self._due[0][0] <= end_s:
             self._next()
+
+    def blame(self, rule: str, detail: str = "") -> None:
+        """Note that a rule is broken, as the observer does, and in which world."""
+        try:
+            self.observer.blame(rule, detail)
+        except BrokenRuleError as error:
+            error.add_note(f"World(seed={self.seed}) after {self.steps} steps, at {self.now_s:.6f} s")
+            raise
 
     def copy(self, node: str) -> MemoryStore:
         """Return a copy of the disk of a node."""
@@ -175,7 +183,11 @@ class World:
 
     def _next(self) -> None:
         self.now_s, _, act = heapq.heappop(self._due)
-        act()
+        try:
+            act()
+        except Exception as error:
+            error.add_note(f"World(seed={self.seed}) after {self.steps} steps, at {self.now_s:.6f} s")
+            raise
 
     def _start(self, node: SimulatedNode) -> None:
         node.start(self.now_s, self.random)
