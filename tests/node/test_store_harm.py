@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tokaido.hal import KeyMaterial, Severity
-from tokaido.node.store import Commit, Count, Range, SetMarks, SqliteStore, StoreError
+from tokaido.node.store import Block, Commit, Count, PutBlock, Range, SetMarks, SqliteStore, StoreError
 from tokaido_testing.forks import in_a_fork
 from tokaido_testing.stores import Commits, Model, facts, shown
 
@@ -302,6 +302,37 @@ def test_a_store_can_be_erased_on_a_full_disk(tiny_disk: Path) -> None:
     path = tiny_disk / "store"
     filled(path)
     store = opened(path)
+    os.link(path, tiny_disk / "link")
+    length = path.stat().st_size
     fill(tiny_disk)
     store.erase()
-    assert [each.name for each in tiny_disk.iterdir()] == ["filler"]
+    assert sorted(each.name for each in tiny_disk.iterdir()) == ["filler", "link"]
+    assert (tiny_disk / "link").read_bytes() == bytes(length)
+
+
+def test_a_store_that_failed_can_be_erased(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    filled(path)
+    store = opened(path)
+    store.records.audit(who="a", place="b", what="c", why="d", at_s=2.0)
+    with pytest.raises(StoreError):
+        store.commit([Commit(1, (), (Range(("none", "", 0), 0, 0, 1),))])
+    store.erase()
+    with pytest.raises(StoreError, match="was erased"):
+        SqliteStore.open(path, KeyMaterial(KEY))
+    store = opened(path)
+    assert facts(store.snapshot()) == Model().facts()
+    assert len(store.records.audit_log()) == 1
+    store.close()
+
+
+def test_the_log_is_cut_before_it_fills_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    store = opened(path)
+    largest = 0
+    for number in range(9):
+        block = Block("link", "session", number, 4 << 20)
+        store.commit([Commit(number, (PutBlock(block, KeyMaterial(bytes(4 << 20))),))])
+        largest = max(largest, Path(f"{path}-wal").stat().st_size)
+    assert 4 << 20 < largest < 24 << 20
+    store.close()

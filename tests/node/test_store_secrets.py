@@ -6,6 +6,8 @@ import random
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from tokaido.hal import KeyMaterial
 from tokaido.node.store import (
     Batch,
@@ -22,6 +24,7 @@ from tokaido.node.store import (
     SetBatch,
     SetMarks,
     SqliteStore,
+    StoreError,
     SupplyRow,
     Write,
 )
@@ -65,6 +68,19 @@ def filled(path: Path, clock: Clock) -> SqliteStore:
     )
     store.commit([Commit(1, writes)])
     return store
+
+
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which the length of each key is added that is wiped."""
+    lengths: list[int] = []
+    wipe = KeyMaterial.wipe
+
+    def noting(key: KeyMaterial) -> None:
+        lengths.append(len(key))
+        wipe(key)
+
+    monkeypatch.setattr(KeyMaterial, "wipe", noting)
+    return lengths
 
 
 def files(path: Path) -> bytes:
@@ -163,6 +179,25 @@ def test_nothing_that_is_shown_of_a_store_shows_a_key(tmp_path: Path) -> None:
     for secret in (BLOCK, CELLS, SUPPLIED):
         assert repr(secret[:4])[2:-1] not in shown
         assert secret[:4].hex() not in shown
+    store.close()
+
+
+def test_key_of_a_commit_that_fails_is_wiped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wiped = noted(monkeypatch)
+    store = filled(tmp_path / "store", Clock())
+    leased = Commit(2, (SetMarks(NAME, own=1234),), (Range(NAME, 0, 0, 1234),))
+    failing = Commit(3, (PutBlock(Block("link", "session", 1, 7), KeyMaterial(bytes(6))),))
+    with pytest.raises(StoreError):
+        store.commit([leased, failing])
+    assert wiped.count(1234) == 1
+    store.close()
+    store = opened(tmp_path / "store", Clock())
+    assert store.snapshot().blocks[0].own == 0
+    again = Range(NAME, 0, 0, 1000), Range(NAME, 0, 0, 2000)
+    with pytest.raises(StoreError):
+        store.commit([Commit(4, leased.writes, (*leased.loads, *again))])  # the last of them goes beyond the lease
+    assert wiped.count(1234) == 2
+    assert wiped.count(1000) == 1
     store.close()
 
 

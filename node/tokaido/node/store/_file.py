@@ -52,7 +52,7 @@ class StoreFile:
         create: Whether it is made if it is not there, with its folder, mode 0600 and 0700.
 
     Raises:
-        StoreError: It cannot be used, is something else, is one of a newer Tokaido, is damaged, or another process has it.
+        StoreError: It cannot be used, is not a store, is of a newer Tokaido, is damaged, or in use elsewhere.
     """
 
     def __init__(self, path: Path | str, *, create: bool = False) -> None:
