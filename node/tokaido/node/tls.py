@@ -56,6 +56,12 @@ class Names(NamedTuple):
     node: str | None
     sae: str | None
 
+    def __str__(self) -> str:
+        named = [
+            f"{what} {name}" for what, name in (("node", self.node), ("application", self.sae)) if name is not None
+        ]
+        return " and ".join(named) or "nobody"
+
 
 def server_context(files: TlsFiles, clock: Clock = SYSTEM_CLOCK) -> ssl.SSLContext:
     """Return the settings of a listener: TLS 1.2 or higher, and only clients with a certificate.
