@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import tokaido.hal as hal
 from tokaido.console._output import tell, try_to_tell
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ def run_node(path: Path, *, emulation: bool, as_json: bool) -> None:
 
 
 async def _run(path: Path, *, emulation: bool, as_json: bool) -> None:
-    from tokaido.node import NodeDaemon, NodeFile  # noqa: PLC0415 - aiohttp, when first needed
+    try:
+        from tokaido.node import NodeDaemon, NodeFile  # noqa: PLC0415 - aiohttp, when first needed
+    except ImportError as error:
+        raise hal.ConfigurationError(
+            "a node needs aiohttp, which is not installed", remedy="Install it with: pip install 'tokaido[node]'"
+        ) from error
 
     file = NodeFile.read(path)
     daemon = NodeDaemon(file, emulation=emulation)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, Station, TokaidoError
 from tokaido.node import tls
-from tokaido.node.applications import _etsi014
+from tokaido.node.applications import etsi014_application
 from tokaido.node.daemon._keeping import Keeping
 from tokaido.node.daemon._runner import Surroundings
 from tokaido.node.daemon._sources import Sources
@@ -115,7 +115,10 @@ class NodeDaemon:
             if left := self._file.needs_restart(file):
                 LOG.warning("not taken until the node is started again: %s", ", ".join(left))
                 return
+            context = tls.server_context(file.tls)
             self._keeping.reconfigure(file.core_settings())
+            for listener in self._listeners:
+                listener.reload(context)
             self._file = file
         except TokaidoError as error:
             LOG.warning("the node file was not taken: %s", error)
@@ -138,7 +141,7 @@ class NodeDaemon:
         ending.push_async_callback(keeping.end)
         await self._listen("neighbours", file.neighbours_at, peer_application(keeping, self._is_neighbour), ending)
         if file.applications_at is not None:
-            served = _etsi014.application(keeping, self._is_application)
+            served = etsi014_application(keeping, self._is_application)
             await self._listen("applications", file.applications_at, served, ending)
         sources.start(keeping.feed)
         ending.push_async_callback(sources.close)
