@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         AnyLaunch,
         AttenuatorLaunch,
         DetectorLaunch,
+        KeyManagersLaunch,
         MatrixLaunch,
         NecLaunch,
         NecReceiverLaunch,
@@ -374,6 +375,8 @@ def launch(name: Literal["dicon.selector"], **options: Unpack[SelectorLaunch]) -
 def launch(name: Literal["thorlabs.osw"], **options: Unpack[OswLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["fiberlabs.amplifier"], **options: Unpack[AmplifierLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["etsi014.source"], **options: Unpack[KeyManagersLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["idquantique.detector"], **options: Unpack[DetectorLaunch]) -> InstrumentEmulator: ...
 @overload

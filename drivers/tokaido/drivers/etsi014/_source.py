@@ -217,7 +217,7 @@ class Source(hal.KeySource):
         """Fetch the block of these keys, which the master's end drew, by one request.
 
         Raises:
-            KeyMaterialError: These are no ids of keys, or one is there twice; nothing was sent.
+            KeyMaterialError: One of them is not the id of a key, or is there twice; nothing was sent.
         """
         self._check_end(hal.KeyEnd.SLAVE, "Draw by key_blocks")
         asked = tuple(key_ids)

@@ -15,7 +15,7 @@ CHUNK: Final = 100
 
 
 class BadRequestError(Exception):
-    """What came is not a request; nothing that follows on this connection can be one."""
+    """The bytes of a connection are not a request; nothing that follows on it can be one."""
 
 
 @dataclass(frozen=True, slots=True)

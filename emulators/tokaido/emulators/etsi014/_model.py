@@ -113,6 +113,7 @@ class KeyManagersModel(HttpsModel):
         """Model faults that are present; see `FAULTS`."""
         self._now_ns = 0
         self._slow_ns = round(slow_s * NS_PER_S)
+        self._key_size = key_size
         self._insecure = secrets == "seeded"
         extension = {"tokaido_emulated": True} | ({"tokaido_insecure": True} if self._insecure else {})
         manner = Manner(key_size, min_key_size, max_key_size, max_key_per_request, given, extension, self.provoked)
@@ -129,6 +130,11 @@ class KeyManagersModel(HttpsModel):
         self._waiting: dict[str, deque[tuple[int, bytes, bytes]]] = {name: deque() for name in self.SERVERS}
 
     # --- what tests put in and look at --------------------------------------------------------------------------------
+
+    @property
+    def key_bits(self) -> int:
+        """Size of a key for which none is asked, in bit."""
+        return self._key_size
 
     def add_key(self, key_id: str, key: KeyMaterial) -> None:
         """Lay a key down behind those that were: it is delivered before any other of its size."""

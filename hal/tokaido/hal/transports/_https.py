@@ -34,6 +34,9 @@ class HttpsTransport(Transport[HttpMessage]):
     before anything else. Redirections are not followed, and proxies that the environment names are not used.
     """
 
+    correlated = True
+    """No response of another request, and no altered one, is ever handed on."""
+
     def __init__(self, resource: Resource, *, clock: Clock = SYSTEM_CLOCK, timeout_s: float = 1.0) -> None:
         super().__init__(resource, clock=clock, timeout_s=timeout_s)
         parts = urlsplit(f"https:{resource.address}")
