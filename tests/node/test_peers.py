@@ -92,7 +92,7 @@ def test_a_certificate_of_no_neighbour_is_heard_by_nobody(
 ) -> None:
     async def work() -> None:
         async with koganei(pki, never) as port, way(pki, port, certificate) as to:
-            with pytest.raises(UnansweredError, match="403.*speaks for no neighbour"):
+            with pytest.raises(UnansweredError, match=r"403.*speaks for no neighbour"):
                 await to.ask(envelope(), 5.0)
 
     with caplog.at_level(logging.WARNING):
@@ -171,7 +171,7 @@ def test_what_is_no_envelope_is_refused_and_the_next_one_is_heard(
     async def work() -> None:
         async with koganei(pki) as port, way(pki, port) as to:
             async with aiohttp.ClientSession() as session:
-                context = client_context(files_of(pki, "node-otemachi"))
+                tls = client_context(files_of(pki, "node-otemachi"))
                 async with session.post(
                     f"https://127.0.0.1:{port}{PATH}",
                     data=io.BytesIO(body),
