@@ -176,7 +176,7 @@ def test_what_is_no_envelope_is_refused_and_the_next_one_is_heard(
                     f"https://127.0.0.1:{port}{PATH}",
                     data=io.BytesIO(body),
                     headers={"Content-Type": kind},
-                    ssl=context,
+                    ssl=tls,
                 ) as answer:
                     assert answer.status == status
             assert (await to.ask(envelope(), 5.0)).body == Ok()

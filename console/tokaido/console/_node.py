@@ -1,4 +1,4 @@
-"""The command `node run`."""
+"""The commands `node run` and `node wrapping-key`."""
 
 from __future__ import annotations
 
@@ -43,3 +43,20 @@ async def _run(path: Path, *, emulation: bool, as_json: bool) -> None:
 
     await daemon.run(ready)
     try_to_tell("ended in order", {"event": "ended"}, as_json=as_json)
+
+
+def make_wrapping_key(path: Path, *, as_json: bool) -> None:
+    """Make a wrapping key, and the folder that it is to be in, of mode 0700.
+
+    Raises:
+        ConfigurationError: A file of that name exists.
+    """
+    from tokaido.node.store import new_wrapping_key  # noqa: PLC0415
+
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new_wrapping_key(path)
+    tell(
+        f"made {path}. Whoever has it and the store has the keys in it; without it the store is worth nothing",
+        {"event": "made", "file": str(path)},
+        as_json=as_json,
+    )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tokaido.console._options import LinesOption
+from tokaido.console._options import JsonOption, LinesOption
 
 nodes = typer.Typer(
     no_args_is_help=True,
@@ -32,3 +32,14 @@ def run(
     from tokaido.console._node import run_node  # noqa: PLC0415
 
     run_node(file, emulation=emulation, as_json=as_json)
+
+
+@nodes.command("wrapping-key")
+def wrapping_key(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file of mode 0600.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Make the key that a node's store is sealed under."""
+    from tokaido.console._node import make_wrapping_key  # noqa: PLC0415
+
+    make_wrapping_key(file, as_json=as_json)
