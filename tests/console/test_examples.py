@@ -16,7 +16,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def test_every_example_is_listed_with_what_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["examples", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["examples"]
-    assert set(listed) == {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".toml")}
+    assert set(listed) == {
+        path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".toml") or (path / "README.md").is_file()
+    }
     assert all(len(shows) > 20 and not shows.endswith((".", ":")) for shows in listed.values()), listed
     assert main(["examples"]) == 0
     assert "sweep.py\t" in capsys.readouterr().out

@@ -66,7 +66,8 @@ def examples(
 def copy(names: list[str], output: Path, known: Mapping[str, str]) -> list[Path]:
     """Copy examples into a directory and return the copies; nothing is copied if one of them cannot be.
 
-    A folder comes with the files in it, but those that a run of it made. A station file that one of them opens comes with it, unless the directory has a file of that name.
+    A folder comes with the files in it, but those that a run of it made. A station file that one of them opens comes
+    with it, unless the directory has a file of that name.
 
     Raises:
         ConfigurationError: An example or the directory does not exist, or a file of that name does: all mistakes.
