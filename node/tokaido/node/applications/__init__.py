@@ -1,6 +1,6 @@
-"""Interfaces for applications: ETSI GS QKD 014, on a `KeyService`. It needs the extra `node`.
+"""Interfaces for applications: ETSI GS QKD 014 and Cisco SKIP, on one `KeyService`. They need the extra `node`.
 
-It is an aiohttp application, for a `tokaido.node.listening.Listener` of its own.
+Each is an aiohttp application, for a `tokaido.node.listening.Listener` of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tokaido.node.service import KeyService
 
-__all__ = ["etsi014_application"]
+__all__ = ["etsi014_application", "skip_application"]
 
 
 def etsi014_application(service: KeyService, is_application: Callable[[str], bool]) -> web.Application:
@@ -30,3 +30,21 @@ def etsi014_application(service: KeyService, is_application: Callable[[str], boo
     from tokaido.node.applications._etsi014 import application  # noqa: PLC0415 - aiohttp, when first needed
 
     return application(service, is_application)
+
+
+def skip_application(
+    service: KeyService, is_application: Callable[[str], bool], *, remotes: Callable[[str], tuple[str, ...]]
+) -> web.Application:
+    """Return what clients of Cisco SKIP (draft-cisco-skip-02) talk to.
+
+    Args:
+        service: Gives the keys.
+        is_application: Whether an application of that id is one of this node's.
+        remotes: The ids of the applications that one of that id may share keys with.
+
+    Raises:
+        ImportError: aiohttp is not installed.
+    """
+    from tokaido.node.applications._skip import application  # noqa: PLC0415 - aiohttp, when first needed
+
+    return application(service, is_application, remotes=remotes)
