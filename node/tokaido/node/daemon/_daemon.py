@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, Station, TokaidoError
 from tokaido.node import tls
-from tokaido.node.applications import etsi014_application
+from tokaido.node.applications import etsi014_application, skip_application
 from tokaido.node.daemon._keeping import Keeping
 from tokaido.node.daemon._runner import Surroundings
 from tokaido.node.daemon._sources import Sources
@@ -143,6 +143,9 @@ class NodeDaemon:
         if file.applications_at is not None:
             served = etsi014_application(keeping, self._is_application)
             await self._listen("applications", file.applications_at, served, ending)
+        if file.skip_at is not None:
+            skip = skip_application(keeping, self._is_application, remotes=self._remotes)
+            await self._listen("skip", file.skip_at, skip, ending)
         sources.start(keeping.feed)
         ending.push_async_callback(sources.close)
 
@@ -161,3 +164,8 @@ class NodeDaemon:
     def _is_application(self, name: str) -> bool:
         found = self._file.applications.get(name)
         return found is not None and found.node == self._file.name
+
+    def _remotes(self, name: str) -> tuple[str, ...]:
+        """Return the applications at other nodes."""
+        del name
+        return tuple(sae for sae, entry in self._file.applications.items() if entry.node != self._file.name)
