@@ -35,6 +35,7 @@ PARTS = (
     "failover",
     "ledger",
     "store",
+    "node",
     "optics",
     "day",
     "distillation",

@@ -41,6 +41,7 @@ from tokaido.hal._readings import LimitStatus, Quality, Reading, Telemetry
 from tokaido.hal.lazy import lazily
 from tokaido.hal.roles._alarms import Alarm, AlarmEvent, Severity
 from tokaido.hal.roles._ended_blocks import EndedBlock
+from tokaido.hal.roles._key_sources import KeyEnd, KeySource
 from tokaido.hal.roles._unit_values import (
     RUNNING,
     SETUP,
@@ -91,14 +92,18 @@ __all__ = [
     "DeviceTimeoutError",
     "DriverEntry",
     "EndedBlock",
+    "HalfLink",
+    "HalfLinkEntry",
     "Identity",
     "InterlockEntry",
     "InterlockError",
     "KeyBlock",
     "KeyBlockFacts",
     "KeyBlockInfo",
+    "KeyEnd",
     "KeyMaterial",
     "KeyMaterialError",
+    "KeySource",
     "Lease",
     "LeaseBook",
     "LeaseError",
@@ -198,9 +203,17 @@ if TYPE_CHECKING:
     from tokaido.hal.stations._alarm_hooks import AlarmHook, MailHook, ProgramHook, WebHook
     from tokaido.hal.stations._alarm_looks import StationAlarm
     from tokaido.hal.stations._alarm_watch import AlarmWatch
-    from tokaido.hal.stations._entries import AmplifierInterlockEntry, DeviceEntry, InterlockEntry, LinkEntry, PortPairs
+    from tokaido.hal.stations._entries import (
+        AmplifierInterlockEntry,
+        DeviceEntry,
+        HalfLinkEntry,
+        InterlockEntry,
+        LinkEntry,
+        PortPairs,
+    )
+    from tokaido.hal.stations._half_links import HalfLink, LinkLoss
     from tokaido.hal.stations._leases import Lease, LeaseBook, LeaseInfo
-    from tokaido.hal.stations._links import Link, LinkLoss
+    from tokaido.hal.stations._links import Link
     from tokaido.hal.stations._move_report import MoveError, MoveReport, MoveStep
     from tokaido.hal.stations._remote import RemoteStation
     from tokaido.hal.stations._station import Station
@@ -253,6 +266,8 @@ else:
             "TimeTagger": "tokaido.hal.roles._time_tagger",
             "DeviceEntry": "tokaido.hal.stations._entries",
             "AmplifierInterlockEntry": "tokaido.hal.stations._entries",
+            "HalfLink": "tokaido.hal.stations._half_links",
+            "HalfLinkEntry": "tokaido.hal.stations._entries",
             "InterlockEntry": "tokaido.hal.stations._entries",
             "LinkEntry": "tokaido.hal.stations._entries",
             "PortPairs": "tokaido.hal.stations._entries",
@@ -260,7 +275,7 @@ else:
             "LeaseBook": "tokaido.hal.stations._leases",
             "LeaseInfo": "tokaido.hal.stations._leases",
             "Link": "tokaido.hal.stations._links",
-            "LinkLoss": "tokaido.hal.stations._links",
+            "LinkLoss": "tokaido.hal.stations._half_links",
             "MoveError": "tokaido.hal.stations._move_report",
             "MoveReport": "tokaido.hal.stations._move_report",
             "MoveStep": "tokaido.hal.stations._move_report",

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Commit:
     """Make the writes durable, all or none, after all earlier ones; then load, and tell `Committed`.
 
-    Commits are carried out in the order in which they were given; several may share one transaction.
+    Commits are carried out in the order in which they were given; several may share one transaction. The core wipes
+    the keys of the writes once they are durable.
     """
 
     token: int

@@ -82,3 +82,5 @@ class CoreSettings:
     max_key_size: int = 8192
     max_keys: int = 128
     """Most keys in one request."""
+    max_slaves: int = 8
+    """Most further slaves in one request; all of them at one node."""

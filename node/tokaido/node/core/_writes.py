@@ -39,7 +39,8 @@ class Block:
     insecure: bool = False
     emulated: bool = False
     own_half: int = 0
-    """Which half this node owns: 0 if its name sorts before the neighbour's, 1 otherwise."""
+    """Which half this node owns: 0 for the first, 1 for the second. The store destroys what lies below `own` in that
+    half, once it was loaded, and below `passed` in the other one."""
 
     @property
     def name(self) -> BlockName:
@@ -148,7 +149,7 @@ class PutSupply:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A slave gets the key: it does so once. With its last slave the key is destroyed, and the supply is gone."""
+    """A slave gets the key: it does so once. With its last slave the key is destroyed."""
 
     key_id: bytes
     slave: str
@@ -198,11 +199,7 @@ Write: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range of a half of a block that is to be loaded: `[begin, end)` in bytes.
-
-    Of its own half a node loads what lies between `own` before and after the commit that asks; of the other one, what
-    lies between `passed` before that commit and `granted` after it. All else is a fault, or was destroyed.
-    """
+    """A range of a half of a block that is to be loaded: `[begin, end)` in bytes."""
 
     name: BlockName
     half: int
@@ -229,5 +226,8 @@ class Snapshot:
     supplies: tuple[tuple[SupplyRow, KeyMaterial | None], ...] = ()
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     neighbours: Mapping[str, NeighbourMarks] = field(default_factory=dict)
+    ended: Mapping[tuple[str, str], tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    """By link and session, the numbers of blocks that were there and were dropped, as ranges from first to last: a
+    source may offer one of them again."""
     age_s: float = 0.0
     """The node's own age when the store was closed, in s: it goes on from there."""

@@ -19,6 +19,7 @@ __all__ = [
     "DropBatch",
     "DropBlock",
     "DropSupply",
+    "MemoryStore",
     "NeighbourMarks",
     "OutboxRow",
     "PutBatch",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         Write,
     )
     from tokaido.node.store._errors import StoreBusyError, StoreError
+    from tokaido.node.store._memory import MemoryStore
     from tokaido.node.store._protocol import Store
     from tokaido.node.store._records import AlarmRow, AuditRow, DeviceRow, OutboxRow, Records
     from tokaido.node.store._sqlite import SqliteStore, erase_store
@@ -103,6 +105,7 @@ else:
             "DeviceRow": "tokaido.node.store._records",
             "OutboxRow": "tokaido.node.store._records",
             "Records": "tokaido.node.store._records",
+            "MemoryStore": "tokaido.node.store._memory",
             "Store": "tokaido.node.store._protocol",
             "SqliteStore": "tokaido.node.store._sqlite",
             "erase_store": "tokaido.node.store._sqlite",

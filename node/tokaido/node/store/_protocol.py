@@ -22,6 +22,9 @@ class Store(Protocol):
     def commit(self, commits: Sequence[Commit]) -> list[tuple[KeyMaterial, ...]]:
         """Make all writes of all commits durable in one transaction, then return what each asked to be loaded.
 
+        A change of a thing that is not there changes nothing. Keys of the writes are copied: their giver wipes them. A
+        range is destroyed after the transaction in which its mark passes it, and what that one loads is still there.
+
         Raises:
             StoreError: Nothing was written, or nobody can know: close it.
         """

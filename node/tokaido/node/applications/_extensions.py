@@ -1,0 +1,89 @@
+"""Our extensions of a key request: `tokaido_route_type`, `tokaido_hops`, `tokaido_max_age`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from tokaido.node.core._actions import Reason
+from tokaido.node.service import KeyRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from tokaido.node.core._actions import SuppliedKey
+
+ROUTE_TYPE: Final = "tokaido_route_type"
+"""`direct`: the two nodes are neighbours; `relayed`: there are nodes in between."""
+HOPS: Final = "tokaido_hops"
+"""Most hops of the route."""
+MAX_AGE: Final = "tokaido_max_age"
+"""Oldest age of a key in ms, since it was relayed."""
+
+
+class UnmetError(Exception):
+    """What an application insists on cannot be met."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = tuple(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """What a request asks beyond the standard."""
+
+    mandatory: Mapping[str, Any]
+    optional: Mapping[str, Any]
+
+    @property
+    def unsupported(self) -> tuple[str, ...]:
+        """The mandatory ones that are not known here."""
+        return tuple(name for name in self.mandatory if name not in (ROUTE_TYPE, HOPS, MAX_AGE))
+
+    async def met(
+        self, hops: int, enc_keys: Callable[[float | None], Awaitable[tuple[SuppliedKey, ...]]]
+    ) -> tuple[SuppliedKey, ...]:
+        """Return keys as the mandatory extensions have it, and as the optional ones have it where that can be.
+
+        Args:
+            hops: Between the two nodes.
+            enc_keys: Asks for keys that are at most so old, in s.
+
+        Raises:
+            UnmetError: A mandatory one cannot be met, or has a value that is none of its own.
+            KeyRefusedError: There is no key.
+        """
+        unmet = [name for name, value in self.mandatory.items() if not _can_be(name, value, hops)]
+        if unmet:
+            raise UnmetError(unmet)
+        needed: int | None = self.mandatory.get(MAX_AGE)
+        wished = self.optional.get(MAX_AGE)
+        if _is_number(wished) and (needed is None or wished < needed):
+            try:
+                return await enc_keys(wished / 1000)
+            except KeyRefusedError as error:
+                if error.reason is not Reason.TOO_OLD:
+                    raise
+        try:
+            return await enc_keys(None if needed is None else needed / 1000)
+        except KeyRefusedError as error:
+            if error.reason is Reason.TOO_OLD and needed is not None:
+                raise UnmetError([MAX_AGE]) from None
+            raise
+
+
+def joined(items: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return a list of name/value pairs as one map; None if a name is in it twice."""
+    found = {name: value for item in items for name, value in item.items()}
+    return found if len(found) == sum(map(len, items)) else None
+
+
+def _can_be(name: str, value: object, hops: int) -> bool:
+    if name == ROUTE_TYPE:
+        return value == ("direct" if hops == 1 else "relayed")
+    return _is_number(value) and (name != HOPS or hops <= value)
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 < value < 1 << 53

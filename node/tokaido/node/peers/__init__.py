@@ -1,0 +1,1 @@
+"""How envelopes travel between neighbouring nodes: HTTPS with mutual TLS."""
