@@ -52,6 +52,26 @@ def test_two_nodes_have_one_span_between_them_and_each_its_own_devices() -> None
     both.close()
 
 
+def test_the_halves_of_a_path_are_put_together_with_switches_of_one_name_told_apart() -> None:
+    joined = join_stations(*(hal.Station.from_file(file) for file in FILES))
+    link = joined.station.links["field"]
+    assert link.paths == {
+        "A": {"otemachi-switch": ((1, 1),), "koganei-switch": ((1, 1),)},
+        "B": {"otemachi-switch": ((1, 2),), "koganei-switch": ((2, 1),)},
+    }
+    assert link.receiver_switches == ("koganei-switch",)
+
+
+def test_devices_reach_their_safe_state_before_what_emulates_them_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="tokaido.hal.changes")
+    with EmulatedStations.from_files(*FILES) as both:
+        for station, unit in zip(both, ("alice", "bob"), strict=True):
+            station.on_exit = "safe"
+            station.device(unit, hal.Unit)
+    told = {record.getMessage().partition(":")[0] for record in caplog.records}
+    assert told >= {"alice", "bob"}, caplog.text
+
+
 def test_a_pair_that_does_not_fit_leaves_nothing_open() -> None:
     with pytest.raises(hal.ConfigurationError, match="its other end is at koganei"):
         EmulatedStation.from_file(FILES[0])
@@ -149,7 +169,7 @@ BENCH = "[bench]\njoins = []\n"
         (
             site("one", "transmitter", "two", FIBRE),
             site("two", "transmitter", "one"),
-            ["one: links.field.unit: unit and unit of two are no transmitter and receiver"],
+            ["one: links.field.unit: unit and unit of two are not a transmitter and a receiver"],
         ),
         (
             site("one", "transmitter", "two", FIBRE),

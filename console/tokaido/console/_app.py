@@ -12,6 +12,7 @@ from tokaido.console._alarm_app import alarm_commands
 from tokaido.console._examples import examples
 from tokaido.console._link_app import links, move
 from tokaido.console._log_app import log
+from tokaido.console._node_app import nodes
 from tokaido.console._number_types import number, whole_number
 from tokaido.console._options import (
     DeviceArgument,
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.add_typer(plots, name="plot")
 app.add_typer(settings, name="settings")
 app.add_typer(links, name="link")
+app.add_typer(nodes, name="node")
 app.add_typer(alarm_commands)
 app.command()(log)
 app.command()(examples)
@@ -90,20 +92,26 @@ class Scenario(StrEnum):
 
     LINK = "link"
     SWITCH = "switch"
+    PAIR = "pair"
 
 
 @app.command()
 def demo(
     scenario: Annotated[
         Scenario,
-        typer.Option(help="What to show: link, the Tokyo field link; or switch, a fibre that is cut and another one."),
+        typer.Option(
+            help="What to show: link, the Tokyo field link; switch, a fibre that is cut and another one; or pair, two "
+            "nodes that give applications their keys."
+        ),
     ] = Scenario.LINK,
     vendor: Annotated[
         str, typer.Option(help="Family of the units: any that brings drivers, emulators and a demonstration.")
     ] = "toshiba",
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     seed: SeedOption = None,
     seconds: Annotated[float, typer.Option(parser=number(1), help="Give up after so many seconds.")] = 120,
+    hold: Annotated[bool, typer.Option("--hold", help="pair: keep the nodes running until Ctrl-C.")] = False,
 ) -> None:
     """Run emulated QKD links until both ends hold the same key."""
     import secrets  # noqa: PLC0415 - loads OpenSSL, 5 ms
@@ -113,6 +121,10 @@ def demo(
         from tokaido.console._demo_failover import run_switch_demo  # noqa: PLC0415
 
         raise typer.Exit(run_switch_demo(vendor, as_json=as_json, seed=seed, seconds=seconds))
+    if scenario is Scenario.PAIR:
+        from tokaido.console._demo_pair import run_pair_demo  # noqa: PLC0415
+
+        raise typer.Exit(run_pair_demo(vendor, as_json=as_json, seed=seed, seconds=seconds, hold=hold))
     from tokaido.console._demo import run_link_demo  # noqa: PLC0415
 
     raise typer.Exit(run_link_demo(vendor, as_json=as_json, seed=seed, seconds=seconds))

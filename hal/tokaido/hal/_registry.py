@@ -94,6 +94,8 @@ def check_resources(
             found.append(
                 f"{name}: {driver} takes {' or '.join(sorted(kind.resource_kinds[name]))} here, not {resource.kind}"
             )
+    if not found:
+        found += kind.complaints(resources)
     broken = {mistake.split(":", 1)[0] for mistake in found}
     found += [
         f"{name}: missing; {driver} needs it"

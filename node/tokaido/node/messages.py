@@ -62,6 +62,8 @@ class Hello(_Message, frozen=True, tag="HELLO"):
     links: Annotated[tuple[Name, ...], Meta(max_length=64)]
     told: Whole = 0
     """The highest mark that the receiver ever told the sender."""
+    went_back: bool = False
+    """Whether the sender knows that its own store went back in time before this run."""
     version: Whole = VERSION
 
 

@@ -1,13 +1,17 @@
-"""A test authority with certificates of nodes and applications; a production network brings its own.
+"""A test authority: certificates of nodes and applications in one call, for laboratories, tests and demonstrations.
 
-Keys are on the curve P-256. A name's files are `NAME.crt` and `NAME.key`; the authority's are `authority.crt`, which
-everybody needs, `authority.key`, which nobody but this module does, and `revoked.crl`.
+Its own key lies in the same folder as the certificates, so it is worth no more than that folder. The page "Use
+certificates of your own authority" says how a real one takes its place.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
+import os
+import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,183 +22,280 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from tokaido.hal import ConfigurationError
-from tokaido.hal.files import MODE_OF_SECRETS, write_new, write_whole
-from tokaido.node.tls import NODE_URI, SAE_URI, TlsFiles
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Clock, ConfigurationError
+from tokaido.hal.driver import real
+from tokaido.hal.files import MODE_OF_SECRETS, path_of, read_believed, write_new, write_whole
+from tokaido.node.tls import LONGEST_CRL, NODE_URI, SAE_URI, TlsFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
-DAYS: Final = 30.0
-"""How long a certificate is valid, by default."""
-BEFORE: Final = datetime.timedelta(minutes=5)
-"""Clocks of two machines may differ by so much."""
-CRL_DAYS: Final = 30.0
+DEFAULT_DAYS: Final = 30.0
+"""For how long a certificate of a test authority is good, in days."""
+DEFAULT_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
+"""Where a node is found whose hosts are not given."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+_BACKDATED: Final = datetime.timedelta(minutes=5)
+"""Clocks of sites are not quite equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A certificate that was made."""
+    """One certificate of a test authority."""
 
     name: str
-    certificate: Path
-    key: Path
+    """Of its files: `node-otemachi` for a node, `sae-bank-tokyo` for an application."""
+    files: TlsFiles
     not_after: datetime.datetime
+    """When it ends, in UTC."""
 
 
-class TestAuthority:
-    """An authority in a folder of mode 0700. It is for tests and demonstrations: its key lies beside its certificates.
+def issue(
+    folder: str | Path,
+    *,
+    nodes: Mapping[str, Sequence[str]] | None = None,
+    saes: Sequence[str] = (),
+    days: float = DEFAULT_DAYS,
+    clock: Clock = SYSTEM_CLOCK,
+) -> tuple[Issued, ...]:
+    """Make certificates, and a test authority where the folder has none. No file is ever overwritten.
+
+    Keys are ECDSA P-256, in files of mode 0600. A node's certificate is good for both ends of a connection, an
+    application's for a client.
 
     Args:
-        folder: Where its files are.
+        folder: Made with mode 0700 if it is not there.
+        nodes: Hosts (DNS names and IP addresses) of each node, by name; none given: `DEFAULT_HOSTS` and the name.
+        saes: Ids of applications: letters, digits, `.`, `_` and `-`.
+        days: How long they are good, at most as long as the authority.
+        clock: Tells the time.
 
     Raises:
-        ConfigurationError: There is no authority there, or its files cannot be used.
+        ConfigurationError: A name cannot be one, a file is there already, or others may look into the folder.
+        TokaidoError: A file could not be written. What was made before is left, and is good.
     """
+    folder = path_of(folder, "the folder of certificates")
+    wanted = {f"node-{name}": name for name in nodes or {}} | {f"sae-{name}": name for name in saes}
+    _check(folder, wanted, len(nodes or {}) + len(saes), days)
+    hosts = {name: [_host(one) for one in given or (*DEFAULT_HOSTS, name)] for name, given in (nodes or {}).items()}
+    authority = _Authority.of(folder, days, clock)
+    made = [authority.issue(f"node-{name}", name, f"{NODE_URI}{quote(name)}", days, hosts[name]) for name in hosts]
+    made += [authority.issue(f"sae-{name}", name, f"{SAE_URI}{quote(name)}", days, ()) for name in saes]
+    return tuple(made)
 
-    __test__ = False  # a class of the library, whatever pytest thinks of its name
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.certificate_file = folder / "authority.crt"
-        self.revocation_file = folder / "revoked.crl"
-        try:
-            self._certificate = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
-            key = serialization.load_pem_private_key((folder / "authority.key").read_bytes(), None)
-        except (OSError, ValueError, TypeError) as error:
-            raise ConfigurationError(
-                f"there is no test authority in {folder}: {error}", remedy="Make one: tokaido node pki FOLDER"
-            ) from error
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
+def revoke(folder: str | Path, names: Sequence[str], *, clock: Clock = SYSTEM_CLOCK) -> Path:
+    """Put certificates on the authority's revocation list, beside those that are on it, and return the list's file.
+
+    Servers that name it refuse them once they have read it again.
+
+    Args:
+        folder: The authority's.
+        names: As `Issued.name`, or the name of a node or an application alone where only one has it.
+        clock: Tells the time.
+
+    Raises:
+        ConfigurationError: There is no such authority or certificate.
+        TokaidoError: The list could not be written; the one before is still there.
+    """
+    folder = path_of(folder, "the folder of certificates")
+    authority = _Authority.load(folder, clock)
+    authority.revoke([_certificate(_named(folder, name)) for name in names])
+    return folder / "crl.pem"
+
+
+def files_of(folder: Path, name: str) -> TlsFiles:
+    """Return the files of one certificate of a test authority, by `Issued.name`."""
+    return TlsFiles(folder / f"{name}.pem", folder / f"{name}.key", folder / "ca.pem", folder / "crl.pem")
+
+
+def _check(folder: Path, wanted: Mapping[str, str], asked: int, days: float) -> None:
+    mistakes = [f"{name!r}: take letters, digits, '.', '_' and '-'" for name in wanted.values() if not _fits(name)]
+    if len(wanted) < asked:
+        mistakes.append("a name is given twice")
+    mistakes += [
+        f"{folder / stem}.{end} exists, and is not overwritten"
+        for stem in wanted
+        for end in ("pem", "key")
+        if (folder / f"{stem}.{end}").exists()
+    ]
+    if not 0 < real(days, "the days that a certificate is good for") <= 3650:
+        mistakes.append(f"a certificate is good for 0 to 3650 days, not for {days!r}")
+    if mistakes:
+        raise ConfigurationError(f"no certificate was made in {folder}", mistakes=tuple(mistakes))
+
+
+def _fits(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
+def _named(folder: Path, name: str) -> Path:
+    found = [
+        path
+        for stem in (name, f"node-{name}", f"sae-{name}")
+        if _fits(stem) and (path := folder / f"{stem}.pem").exists()
+    ]
+    if len(found) != 1 or found[0].name == "ca.pem":
+        why = "a node and an application have it" if len(found) > 1 else "no certificate has it"
+        raise ConfigurationError(f"{name!r} cannot be revoked in {folder}: {why}", remedy="Say node-NAME or sae-NAME")
+    return found[0]
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(read_believed(path, "certificate", longest=1 << 16))
+    except ValueError as error:
+        raise ConfigurationError(f"{path} holds no certificate: {error}") from error
+
+
+class _Authority:
+    """The certificate, key and revocation list of one folder."""
+
+    def __init__(
+        self, folder: Path, clock: Clock, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    ) -> None:
+        self._folder = folder
+        self._certificate = certificate
         self._key = key
+        self._now = _utc(clock)
 
     @classmethod
-    def create(cls, folder: Path, *, days: float = DAYS) -> TestAuthority:
-        """Make an authority in a folder that has none.
-
-        Raises:
-            ConfigurationError: There is one already, or the folder cannot be written.
-        """
+    def of(cls, folder: Path, days: float, clock: Clock) -> _Authority:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigurationError(f"the folder {folder} cannot be made: {error.strerror}") from error
+            mode = stat.S_IMODE(folder.stat().st_mode)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"the folder {str(folder)!r} cannot be made: {error}") from error
+        if mode & 0o077:
+            raise ConfigurationError(
+                f"the folder {folder} is open to others (mode {mode:04o})",
+                remedy=f"Name a new one, or run: chmod 700 {folder}",
+            )
+        return cls.load(folder, clock) if (folder / "ca.pem").exists() else cls._new(folder, days, clock)
+
+    @classmethod
+    def _new(cls, folder: Path, days: float, clock: Clock) -> _Authority:
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tokaido test authority")])
-        begin = _now()
+        name = _subject(f"Tokaido test authority {os.urandom(4).hex()}")
+        now = _utc(clock)
         certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(begin - BEFORE)
-            .not_valid_after(begin + datetime.timedelta(days=days))
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - _BACKDATED)
+            .not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(authority=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        write_new(folder / "authority.key", _pem(key), mode=MODE_OF_SECRETS)
-        write_new(folder / "authority.crt", certificate.public_bytes(serialization.Encoding.PEM))
-        made = cls(folder)
-        made.revoke()
-        return made
+        authority = cls(folder, clock, certificate, key)
+        write_new(folder / "ca.key", _key_pem(key), mode=MODE_OF_SECRETS)
+        try:
+            write_new(folder / "crl.pem", authority._list([], 1), mode=MODE_OF_SECRETS)
+            write_new(folder / "ca.pem", _pem(certificate), mode=MODE_OF_SECRETS)
+        except BaseException:
+            for file in ("ca.key", "crl.pem"):
+                with contextlib.suppress(FileNotFoundError):
+                    (folder / file).unlink()
+            raise
+        return authority
 
-    def node(
-        self, name: str, hosts: Sequence[str] = ("localhost", "127.0.0.1", "::1"), *, days: float = DAYS
-    ) -> Issued:
-        """Make the certificate of a node, for these host names and addresses."""
-        return self._issue(name, [x509.UniformResourceIdentifier(NODE_URI + name), *_hosts(hosts)], days)
+    @classmethod
+    def load(cls, folder: Path, clock: Clock) -> _Authority:
+        certificate = _certificate(folder / "ca.pem")
+        path = folder / "ca.key"
+        try:
+            key = serialization.load_pem_private_key(
+                read_believed(path, "authority's key", longest=1 << 16, closed=0o077), None
+            )
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f"{path} holds no private key: {error}") from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+            raise ConfigurationError(f"{path} is not the key of {folder / 'ca.pem'}", remedy="Begin in a new folder")
+        return cls(folder, clock, certificate, key)
 
-    def application(self, sae_id: str, *, days: float = DAYS) -> Issued:
-        """Make the certificate of an application (SAE); its common name is its id, too."""
-        return self._issue(sae_id, [x509.UniformResourceIdentifier(SAE_URI + quote(sae_id, safe=""))], days)
-
-    def files(self, name: str, *, revocation: bool = True) -> TlsFiles:
-        """Return the files that a holder of a certificate needs."""
-        return TlsFiles(
-            certificate=self.folder / f"{name}.crt",
-            key=self.folder / f"{name}.key",
-            authority=self.certificate_file,
-            revoked=self.revocation_file if revocation else None,
+    def issue(self, stem: str, common_name: str, uri: str, days: float, hosts: Sequence[x509.GeneralName]) -> Issued:
+        key = ec.generate_private_key(ec.SECP256R1())
+        end = min(self._now + datetime.timedelta(days=days), self._certificate.not_valid_after_utc)
+        purposes = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        if hosts:
+            purposes.append(ExtendedKeyUsageOID.SERVER_AUTH)
+        names = [x509.UniformResourceIdentifier(uri), *dict.fromkeys(hosts)]
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        certificate = (
+            x509.CertificateBuilder(
+                self._certificate.subject, _subject(common_name), key.public_key(), x509.random_serial_number()
+            )
+            .not_valid_before(self._now - _BACKDATED)
+            .not_valid_after(end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(authority=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(authority, critical=False)
+            .sign(self._key, hashes.SHA256())
         )
+        files = files_of(self._folder, stem)
+        write_new(files.key, _key_pem(key), mode=MODE_OF_SECRETS)
+        try:
+            write_new(files.certificate, _pem(certificate), mode=MODE_OF_SECRETS)
+        except BaseException:
+            files.key.unlink()
+            raise
+        return Issued(stem, files, certificate.not_valid_after_utc)
 
-    def revoke(self, *names: str) -> None:
-        """Add certificates, by the names of their files, to the list of revoked ones, and write it anew.
+    def revoke(self, certificates: Sequence[x509.Certificate]) -> None:
+        path = self._folder / "crl.pem"
+        try:
+            before = x509.load_pem_x509_crl(read_believed(path, "revocation list", longest=LONGEST_CRL))
+            number = before.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        except (ValueError, x509.ExtensionNotFound) as error:
+            raise ConfigurationError(f"{path} holds no revocation list of ours: {error}") from error
+        revoked = {one.serial_number: one for one in before}
+        for one in certificates:
+            revoked.setdefault(
+                one.serial_number,
+                x509.RevokedCertificateBuilder().serial_number(one.serial_number).revocation_date(self._now).build(),
+            )
+        write_whole(path, self._list(list(revoked.values()), number + 1))
 
-        Raises:
-            ConfigurationError: A name has no certificate here.
-        """
-        begin = _now()
-        serials = {entry.serial_number: entry.revocation_date_utc for entry in self._revoked()}
-        for name in names:
-            try:
-                found = x509.load_pem_x509_certificate((self.folder / f"{name}.crt").read_bytes())
-            except (OSError, ValueError) as error:
-                raise ConfigurationError(f"{name} has no certificate in {self.folder}: {error}") from error
-            serials.setdefault(found.serial_number, begin)
+    def _list(self, revoked: Sequence[x509.RevokedCertificate], number: int) -> bytes:
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self._certificate.subject)
-            .last_update(begin - BEFORE)
-            .next_update(begin + datetime.timedelta(days=CRL_DAYS))
-        )
-        for serial, date in serials.items():
-            builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(date).build()
-            )
-        pem = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        write_whole(self.revocation_file, pem)
-
-    def _revoked(self) -> Iterable[x509.RevokedCertificate]:
-        if not self.revocation_file.exists():
-            return ()
-        return x509.load_pem_x509_crl(self.revocation_file.read_bytes())
-
-    def _issue(self, name: str, alternatives: list[x509.GeneralName], days: float) -> Issued:
-        if not name or name.startswith(".") or "/" in name or name in ("authority", "revoked"):
-            raise ConfigurationError(f"{name!r} cannot be the name of a certificate", remedy="It names a file, too")
-        certificate_file, key_file = self.folder / f"{name}.crt", self.folder / f"{name}.key"
-        key = ec.generate_private_key(ec.SECP256R1())
-        begin = _now()
-        end = min(begin + datetime.timedelta(days=days), self._certificate.not_valid_after_utc)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-            .issuer_name(self._certificate.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(min(begin - BEFORE, end - BEFORE))
-            .not_valid_after(end)
-            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(authority=False), critical=True)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
-                critical=False,
-            )
+            .last_update(self._now - _BACKDATED)
+            .next_update(self._certificate.not_valid_after_utc)
+            .add_extension(x509.CRLNumber(number), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
         )
-        write_new(key_file, _pem(key), mode=MODE_OF_SECRETS)
-        write_new(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
-        return Issued(name, certificate_file, key_file, end)
+        for one in revoked:
+            builder = builder.add_revoked_certificate(one)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def _hosts(hosts: Sequence[str]) -> list[x509.GeneralName]:
-    found: list[x509.GeneralName] = []
-    for host in hosts:
-        try:
-            found.append(x509.IPAddress(ipaddress.ip_address(host)))
-        except ValueError:
-            found.append(x509.DNSName(host))
-    return found
+def _utc(clock: Clock) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(clock.utc_ns() // NS_PER_S, datetime.UTC)
+
+
+def _subject(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _host(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    try:
+        return x509.DNSName(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{text!r} is neither a DNS name nor an IP address") from error
 
 
 def _usage(*, authority: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=True,
+        digital_signature=not authority,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,
@@ -206,11 +307,11 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
     )
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)

@@ -94,7 +94,7 @@ def record(folder: Path, command: Sequence[str], trace: Path, *, timeout_s: floa
     """Run a command that works in `folder`, and return what it did there.
 
     Args:
-        folder: Must be there; what is in it already is not on the disk.
+        folder: An empty folder.
         command: Of the child.
         trace: Where the trace is written, outside the folder.
         timeout_s: How long the child may take, in s.

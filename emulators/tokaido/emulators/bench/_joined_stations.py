@@ -185,7 +185,7 @@ class _Joiner:
         if sides != (Transmitter, Receiver):
             if not self._looked_at(station, other):
                 self.mistakes.append(
-                    f"{where}.unit: {near.unit} and {far.unit} of {other.name} are no transmitter and receiver"
+                    f"{where}.unit: {near.unit} and {far.unit} of {other.name} are not a transmitter and a receiver"
                 )
             return None
         if set(near.paths) != set(far.paths):

@@ -3,50 +3,68 @@
 from __future__ import annotations
 
 import binascii
-import logging
+import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from aiohttp import web
 
-from tokaido.node.applications._extensions import Extensions, UnmetError
-from tokaido.node.core import Reason
+from tokaido.node._extra import web
+from tokaido.node.applications._answers import (
+    JSON,
+    caller,
+    deliver,
+    json_answer,
+    kept,
+    no_answer,
+    parameters,
+    retry_after,
+    target,
+    whole_in,
+)
+from tokaido.node.applications._extensions import Extensions, UnmetError, joined
+from tokaido.node.applications._strict_json import MalformedError, decoded
+from tokaido.node.core._actions import Reason
 from tokaido.node.service import KeyRefusedError
-from tokaido.node.tls import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tokaido.node.core import SuppliedKey
+    from tokaido.node.core._actions import SuppliedKey
     from tokaido.node.service import KeyService
 
-ROOT: Final = "/api/v1/keys"
-JSON: Final = "application/json"
 NOT_FOUND: Final = "one or more keys specified are not found on KME"
-RETRY_S: Final = 1.0
+NOT_BY_8: Final = "size shall be a multiple of 8"
+UNSUPPORTED: Final = "not all extension_mandatory parameters are supported"
+UNMET: Final = "not all extension_mandatory request options could be met"
+
+_ROOT: Final = ("api", "v1", "keys")
+_METHODS: Final = {"status": ("GET",), "enc_keys": ("GET", "POST"), "dec_keys": ("GET", "POST")}
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class KeyRequest(msgspec.Struct, frozen=True):
-    """What enc_keys is asked (clause 6.2, table 10). Other members are passed over."""
+class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What enc_keys is asked (clause 6.2, table 10)."""
 
-    number: int | None = None
-    size: int | None = None
-    additional_slave_SAE_IDs: list[str] = msgspec.field(default_factory=list)  # noqa: N815 - the standard's name
+    number: int = 1
+    size: int | msgspec.UnsetType = msgspec.UNSET
+    additional_slave_SAE_IDs: list[str] = msgspec.field(default_factory=list)  # noqa: N815 - the standard's names
     extension_mandatory: list[dict[str, Any]] = msgspec.field(default_factory=list)
     extension_optional: list[dict[str, Any]] = msgspec.field(default_factory=list)
 
 
-class KeyId(msgspec.Struct, frozen=True):
+class KeyId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One id in a request (clause 6.4)."""
 
     key_ID: str  # noqa: N815
+    key_ID_extension: dict[str, Any] = msgspec.field(default_factory=dict)  # noqa: N815
 
 
-class KeyIds(msgspec.Struct, frozen=True):
+class KeyIds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What dec_keys is asked (clause 6.4, table 12)."""
 
     key_IDs: list[KeyId]  # noqa: N815
+    key_IDs_extension: dict[str, Any] = msgspec.field(default_factory=dict)  # noqa: N815
 
 
 class _BadError(Exception):
@@ -64,57 +82,50 @@ def application(service: KeyService, is_application: Callable[[str], bool]) -> w
         service: Gives the keys.
         is_application: Whether an application of that id is one of this node's.
     """
-    server = _Server(service, is_application)
-    found = web.Application(client_max_size=1 << 16, middlewares=[_told])
-    for path, methods in (
-        ("/{other}/status", {"GET": server.status}),
-        ("/{other}/enc_keys", {"GET": server.enc_keys_simple, "POST": server.enc_keys}),
-        ("/{other}/dec_keys", {"GET": server.dec_keys_simple, "POST": server.dec_keys}),
-    ):
-        for method, handler in methods.items():
-            found.router.add_route(method, ROOT + path, handler)
+    found = web.Application(middlewares=[_told])
+    found.router.add_route("*", "/{path:.*}", _Server(service, is_application).answer)
     return found
 
 
 @web.middleware
-async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Answer what breaks a rule as clause 6.5 has it."""
+async def _told(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
+    """Answer a request that breaks a rule as clause 6.5 has it."""
     try:
         answer: web.StreamResponse = await handler(request)
     except _BadError as error:
         return _error(400, str(error), error.details)
+    except MalformedError as error:
+        return _error(400, str(error))
     except KeyRefusedError as error:
         return _refused(error)
     except web.HTTPRequestEntityTooLarge:
-        return _error(400, "the request is too long")
+        return _error(400, "the body of the request is too long")
+    except web.HTTPRequestTimeout:
+        return _error(400, "the body of the request did not come in time")
+    except web.HTTPException as error:
+        answer = _error(error.status, error.reason)
+        answer.headers.extend({name: value for name, value in error.headers.items() if name == "Allow"})
     return answer
 
 
 def _refused(error: KeyRefusedError) -> web.Response:
     match error.reason:
         case Reason.NOT_NAMED:
-            return web.Response(status=401)
+            return no_answer(401)
         case Reason.NOT_FOUND:
             return _error(400, NOT_FOUND)
         case Reason.SIZE | Reason.UNKNOWN_APPLICATION:
-            return _error(400, error.what)
+            return _error(400, error.what, [{"tokaido_reason": error.reason.value}])
         case _:
-            answer = _error(503, error.what, [{"reason": error.reason.value}])
-            answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s or RETRY_S)))
+            answer = _error(503, error.what, [{"tokaido_reason": error.reason.value}])
+            answer.headers["Retry-After"] = retry_after(error)
+            if error.reason is Reason.DRAINING:
+                answer.force_close()
             return answer
 
 
 def _error(status: int, message: str, details: Sequence[dict[str, Any]] = ()) -> web.Response:
-    body: dict[str, Any] = {"message": message}
-    if details:
-        body["details"] = list(details)
-    return _json(body, status)
-
-
-def _json(body: object, status: int = 200) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(body), status=status, content_type=JSON, headers={"Cache-Control": "no-store"}
-    )
+    return json_answer({"message": message} | ({"details": list(details)} if details else {}), status)
 
 
 class _Server:
@@ -122,22 +133,38 @@ class _Server:
         self._service = service
         self._is_application = is_application
 
-    def _caller(self, request: web.Request) -> str:
-        """Return the application that asks: its certificate says so, and nothing else does (clause 5.1)."""
-        transport = request.transport
-        name = names_of(transport.get_extra_info("peercert")).sae if transport is not None else None
-        if name is None or not self._is_application(name):
-            logging.getLogger("tokaido.node.applications").warning(
-                "refused: the certificate of %s speaks for %s, which is no application here", request.remote, name
-            )
-            raise web.HTTPUnauthorized(body=b"")
-        return name
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request, whichever it is."""
+        mine = caller(request, self._is_application)
+        if mine is None:
+            return no_answer(401)
+        path, query = target(request)
+        if len(path) != 5 or path[:3] != _ROOT or not path[3] or path[4] not in _METHODS:
+            raise web.HTTPNotFound
+        _, _, _, other, call = path
+        if request.method not in _METHODS[call]:
+            raise web.HTTPMethodNotAllowed(request.method, _METHODS[call])
+        if request.method == "GET" and request.body_exists:
+            raise _BadError("a GET request has no body; take POST")
+        if query and (request.method == "POST" or call == "status"):
+            raise _BadError("parameters do not stand in the query here")
+        match call, request.method:
+            case "status", _:
+                return self._status(mine, other)
+            case "enc_keys", "GET":
+                return await self._enc_keys(request, mine, other, _simple(query))
+            case "enc_keys", _:
+                return await self._enc_keys(request, mine, other, await _body(request, KeyRequest, empty=KeyRequest()))
+            case _, "GET":
+                return await self._dec_keys(request, mine, other, [_simple_id(query)])
+            case _:
+                asked = await _body(request, KeyIds)
+                return await self._dec_keys(request, mine, other, [item.key_ID for item in asked.key_IDs])
 
-    async def status(self, request: web.Request) -> web.StreamResponse:
-        """Answer Get status (clause 5.2)."""
-        master, slave = self._caller(request), request.match_info["other"]
+    def _status(self, master: str, slave: str) -> web.Response:
+        """Answer Get status (clauses 5.2 and 6.1)."""
         found = self._service.pair_status(master, slave)
-        return _json(
+        return json_answer(
             {
                 "source_KME_ID": found.source_node,
                 "target_KME_ID": found.target_node,
@@ -154,32 +181,14 @@ class _Server:
             }
         )
 
-    async def enc_keys_simple(self, request: web.Request) -> web.StreamResponse:
-        """Answer Get key in its GET form (clause 5.3): `number` and `size` alone."""
-        self._caller(request)
-        values: dict[str, int] = {}
-        for name, text in request.query.items():
-            if name not in ("number", "size") or name in values:
-                raise _BadError(f"{name} cannot stand in a GET request, or twice; take POST")
-            values[name] = _whole(name, text)
-        return await self._enc_keys(request, KeyRequest(values.get("number"), values.get("size")))
-
-    async def enc_keys(self, request: web.Request) -> web.StreamResponse:
-        """Answer Get key in its POST form (clause 5.3)."""
-        self._caller(request)
-        if request.query:
-            raise _BadError("a POST request has its parameters in its body")
-        return await self._enc_keys(request, await _body(request, KeyRequest, empty=True))
-
-    async def _enc_keys(self, request: web.Request, asked: KeyRequest) -> web.StreamResponse:
-        master, slave = self._caller(request), request.match_info["other"]
+    async def _enc_keys(self, request: web.Request, master: str, slave: str, asked: KeyRequest) -> web.StreamResponse:
+        """Answer Get key (clauses 5.3, 6.2 and 6.3)."""
         found = self._service.pair_status(master, slave)
-        number = 1 if asked.number is None else asked.number
-        size = found.key_size if asked.size is None else asked.size
-        if not 1 <= number <= found.max_keys:
+        size = asked.size if isinstance(asked.size, int) else found.key_size
+        if not 1 <= asked.number <= found.max_keys:
             raise _BadError(f"number shall be 1 to {found.max_keys}")
         if size % 8:
-            raise _BadError("size shall be a multiple of 8")
+            raise _BadError(NOT_BY_8)
         if not found.min_key_size <= size <= found.max_key_size:
             raise _BadError(f"size shall be {found.min_key_size} to {found.max_key_size}")
         slaves = [slave, *asked.additional_slave_SAE_IDs]
@@ -187,95 +196,81 @@ class _Server:
             raise _BadError(f"additional_slave_SAE_IDs shall have at most {found.max_slaves} members")
         if len(set(slaves)) < len(slaves):
             raise _BadError("a slave SAE is named twice")
-        extensions = Extensions.of(asked.extension_mandatory, asked.extension_optional)
+        mandatory, optional = joined(asked.extension_mandatory), joined(asked.extension_optional)
+        if mandatory is None or optional is None:
+            raise _BadError("an extension is named twice")
+        extensions = Extensions(mandatory, optional)
         if extensions.unsupported:
-            raise _BadError(
-                "not all extension_mandatory parameters are supported",
-                [{"extension_mandatory_unsupported": list(extensions.unsupported)}],
-            )
+            raise _BadError(UNSUPPORTED, [{"extension_mandatory_unsupported": list(extensions.unsupported)}])
+        service = self._service
+
+        async def enc_keys(max_age_s: float | None) -> tuple[SuppliedKey, ...]:
+            return await kept(service, service.enc_keys(master, slaves, asked.number, size, max_age_s))
+
         try:
-            keys = await extensions.enc_keys(self._service, found, master, slaves, number=number, size=size)
+            keys = await extensions.met(found.hops, enc_keys)
         except UnmetError as error:
-            raise _BadError(
-                "not all extension_mandatory request options could be met",
-                [{"extension_mandatory_unmet": list(error.names)}],
-            ) from None
-        return await self._deliver(request, keys)
+            raise _BadError(UNMET, [{"extension_mandatory_unmet": list(error.names)}]) from None
+        return await deliver(service, request, keys, _container)
 
-    async def dec_keys_simple(self, request: web.Request) -> web.StreamResponse:
-        """Answer Get key with key IDs in its GET form (clause 5.4): one `key_ID`."""
-        self._caller(request)
-        if list(request.query) != ["key_ID"]:
-            raise _BadError("a GET request has one key_ID and nothing else; take POST")
-        return await self._dec_keys(request, [request.query["key_ID"]])
-
-    async def dec_keys(self, request: web.Request) -> web.StreamResponse:
-        """Answer Get key with key IDs in its POST form (clause 5.4)."""
-        self._caller(request)
-        if request.query:
-            raise _BadError("a POST request has its parameters in its body")
-        asked = await _body(request, KeyIds)
-        return await self._dec_keys(request, [item.key_ID for item in asked.key_IDs])
-
-    async def _dec_keys(self, request: web.Request, texts: Sequence[str]) -> web.StreamResponse:
-        slave, master = self._caller(request), request.match_info["other"]
-        found = self._service.pair_status(slave, master)
-        if not 1 <= len(texts) <= found.max_keys:
-            raise _BadError(f"key_IDs shall have 1 to {found.max_keys} members")
-        ids = [_uuid(text) for text in texts]
+    async def _dec_keys(
+        self, request: web.Request, slave: str, master: str, texts: Sequence[str]
+    ) -> web.StreamResponse:
+        """Answer Get key with key IDs (clauses 5.4, 6.3 and 6.4)."""
+        ids = [_id(text) for text in texts]
         if len(set(ids)) < len(ids):
             raise _BadError("a key_ID is named twice")
-        return await self._deliver(request, await self._service.dec_keys(slave, master, ids))
-
-    async def _deliver(self, request: web.Request, keys: Sequence[SuppliedKey]) -> web.StreamResponse:
-        """Write the key container (clause 6.3); what did not leave is an orphan."""
-        body = bytearray(b'{"keys":[')
-        for position, key in enumerate(keys):
-            body += b"," if position else b""
-            body += b'{"key_ID":"%b","key":"' % str(uuid.UUID(bytes=key.key_id)).encode()
-            with key.key.reveal() as view:
-                body += binascii.b2a_base64(view, newline=False)
-            body += b'","key_extension":{"tokaido_hops":%d}}' % key.hops
-        body += b"]}"
-        answer = web.StreamResponse(headers={"Cache-Control": "no-store", "Content-Type": JSON})
-        answer.content_length = len(body)
         try:
-            await answer.prepare(request)
-            await answer.write(body)
-            await answer.write_eof()
-        except BaseException:
-            self._service.undelivered(keys)
+            most = self._service.pair_status(slave, master).max_keys
+        except KeyRefusedError as error:
+            if error.reason is Reason.UNKNOWN_APPLICATION:  # who nobody knows was never a master
+                raise _BadError(NOT_FOUND) from None
             raise
-        finally:
-            body[:] = bytes(len(body))
-            for key in keys:
-                key.key.wipe()
-        return answer
+        if not 1 <= len(ids) <= most:
+            raise _BadError(f"key_IDs shall have 1 to {most} members")
+        keys = await kept(self._service, self._service.dec_keys(slave, master, ids))
+        return await deliver(self._service, request, keys, _container)
 
 
-async def _body(request: web.Request, kind: type[Any], *, empty: bool = False) -> Any:
+def _container(body: bytearray, keys: Sequence[SuppliedKey]) -> None:
+    """Write a key container (clause 6.3)."""
+    body += b'{"keys":['
+    for position, key in enumerate(keys):
+        body += b"," if position else b""
+        body += b'{"key_ID":"%b","key":"' % str(uuid.UUID(bytes=key.key_id)).encode()
+        with key.key.reveal() as view:
+            body += binascii.b2a_base64(view, newline=False)
+        body += b'"}'
+    body += b"]}"
+
+
+def _simple(query: str) -> KeyRequest:
+    """Return the key request of the GET form: `number` and `size` alone (clause 5.3)."""
+    values = parameters(query)
+    if not values.keys() <= {"number", "size"}:
+        raise _BadError("a GET request has number and size alone; take POST")
+    number, size = whole_in(values, "number"), whole_in(values, "size")
+    return KeyRequest(1 if number is None else number, msgspec.UNSET if size is None else size)
+
+
+def _simple_id(query: str) -> str:
+    """Return the id of the GET form: one, and nothing else (clause 5.4)."""
+    values = parameters(query)
+    if values.keys() != {"key_ID"}:
+        raise _BadError("a GET request has one key_ID and nothing else; take POST")
+    return values["key_ID"]
+
+
+async def _body(request: web.Request, kind: type[Any], *, empty: Any = None) -> Any:
     data = await request.read()
-    if not data and empty:
-        return kind()
-    if request.content_type != JSON:
-        raise _BadError(f"the content type shall be {JSON}")
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise _BadError(f"the request is not what the standard has here: {error}") from None
+    if not data and empty is not None:
+        return empty
+    if request.content_type != JSON or (request.charset or "utf-8").lower() != "utf-8":
+        raise _BadError(f"the content type shall be {JSON}, in UTF-8")
+    return decoded(data, kind)
 
 
-def _whole(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise _BadError(f"{name} shall be an integer")
-    return int(text)
-
-
-def _uuid(text: str) -> bytes:
-    try:
-        found = uuid.UUID(text)
-    except ValueError:
-        raise _BadError("key_ID shall be a UUID") from None
-    if str(found) != text.lower():
+def _id(text: str) -> bytes:
+    if not _UUID.fullmatch(text):
         raise _BadError("key_ID shall be a UUID")
-    return found.bytes
+    return uuid.UUID(text).bytes

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from tokaido.node.core import Reason
+from tokaido.node.core._actions import Reason
 from tokaido.node.service import KeyRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from tokaido.node.core import SuppliedKey
-    from tokaido.node.service import KeyService, PairStatus
+    from tokaido.node.core._actions import SuppliedKey
 
 ROUTE_TYPE: Final = "tokaido_route_type"
 """`direct`: the two nodes are neighbours; `relayed`: there are nodes in between."""
@@ -34,65 +33,57 @@ class UnmetError(Exception):
 class Extensions:
     """What a request asks beyond the standard."""
 
-    mandatory: Mapping[str, Any] = field(default_factory=dict)
-    optional: Mapping[str, Any] = field(default_factory=dict)
-    unsupported: tuple[str, ...] = ()
-    """Mandatory ones that are not known here, or whose value is none of theirs."""
+    mandatory: Mapping[str, Any]
+    optional: Mapping[str, Any]
 
-    @classmethod
-    def of(cls, mandatory: Sequence[Mapping[str, Any]], optional: Sequence[Mapping[str, Any]]) -> Extensions:
-        """Return what the two lists of a request ask; an optional one that is not known is passed over."""
-        wanted = {name: value for item in mandatory for name, value in item.items()}
-        wished = {name: value for item in optional for name, value in item.items()}
-        return cls(
-            {name: value for name, value in wanted.items() if _known(name, value)},
-            {name: value for name, value in wished.items() if _known(name, value)},
-            tuple(name for name, value in wanted.items() if not _known(name, value)),
-        )
+    @property
+    def unsupported(self) -> tuple[str, ...]:
+        """The mandatory ones that are not known here."""
+        return tuple(name for name in self.mandatory if name not in (ROUTE_TYPE, HOPS, MAX_AGE))
 
-    async def enc_keys(
-        self,
-        service: KeyService,
-        status: PairStatus,
-        master: str,
-        slaves: Sequence[str],
-        *,
-        number: int,
-        size: int,
+    async def met(
+        self, hops: int, enc_keys: Callable[[float | None], Awaitable[tuple[SuppliedKey, ...]]]
     ) -> tuple[SuppliedKey, ...]:
-        """Return the keys of `KeyService.enc_keys`, as the extensions have it.
+        """Return keys as the mandatory extensions have it, and as the optional ones have it where that can be.
+
+        Args:
+            hops: Between the two nodes.
+            enc_keys: Asks for keys that are at most so old, in s.
 
         Raises:
-            UnmetError: A mandatory one cannot be met.
+            UnmetError: A mandatory one cannot be met, or has a value that is none of its own.
             KeyRefusedError: There is no key.
         """
-        unmet = [name for name, value in self.mandatory.items() if not _met(name, value, status.hops)]
+        unmet = [name for name, value in self.mandatory.items() if not _can_be(name, value, hops)]
         if unmet:
             raise UnmetError(unmet)
-        wanted, wished = self.mandatory.get(MAX_AGE), self.optional.get(MAX_AGE)
-        ages = [age / 1000 for age in (wanted, wished) if age is not None]
+        needed: int | None = self.mandatory.get(MAX_AGE)
+        wished = self.optional.get(MAX_AGE)
+        if _is_number(wished) and (needed is None or wished < needed):
+            try:
+                return await enc_keys(wished / 1000)
+            except KeyRefusedError as error:
+                if error.reason is not Reason.TOO_OLD:
+                    raise
         try:
-            return await service.enc_keys(master, slaves, number, size, min(ages, default=None))
+            return await enc_keys(None if needed is None else needed / 1000)
         except KeyRefusedError as error:
-            if error.reason is not Reason.TOO_OLD:
-                raise
-        if wanted is not None and (wished is None or wished >= wanted):
-            raise UnmetError([MAX_AGE])
-        try:
-            return await service.enc_keys(master, slaves, number, size, None if wanted is None else wanted / 1000)
-        except KeyRefusedError as error:
-            if error.reason is Reason.TOO_OLD:
+            if error.reason is Reason.TOO_OLD and needed is not None:
                 raise UnmetError([MAX_AGE]) from None
             raise
 
 
-def _known(name: str, value: Any) -> bool:
-    if name == ROUTE_TYPE:
-        return value in ("direct", "relayed")
-    return name in (HOPS, MAX_AGE) and type(value) is int and 0 < value < 1 << 53
+def joined(items: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return a list of name/value pairs as one map; None if a name is in it twice."""
+    found = {name: value for item in items for name, value in item.items()}
+    return found if len(found) == sum(map(len, items)) else None
 
 
-def _met(name: str, value: Any, hops: int) -> bool:
+def _can_be(name: str, value: object, hops: int) -> bool:
     if name == ROUTE_TYPE:
-        return bool((hops == 1) == (value == "direct"))
-    return name != HOPS or hops <= int(value)
+        return value == ("direct" if hops == 1 else "relayed")
+    return _is_number(value) and (name != HOPS or hops <= value)
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 < value < 1 << 53

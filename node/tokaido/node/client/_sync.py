@@ -186,6 +186,9 @@ class KeyClient:
                     break
                 if len(data) > LONGEST:
                     raise ProtocolError(f"an answer is longer than {LONGEST} bytes")
+            if response.length:
+                raise http.client.IncompleteRead(b"", response.length)
+            response.close()
         except (OSError, http.client.HTTPException, ValueError) as error:
             data[:] = bytes(len(data))
             raise self._lost(method, error, deadline) from None

@@ -63,9 +63,13 @@ class Context:
         loads: tuple[Range, ...] = (),
         concerns: Neighbour | None = None,
     ) -> None:
-        """Have writes made durable, then call `then`. What concerns a neighbour raises the mark that it is told."""
+        """Have writes made durable, then call `then`. What concerns a neighbour raises the mark that it is told.
+
+        It does so once the neighbour has heard with which mark this run started: a mark that rose before could hide
+        that our store went back.
+        """
         listed = list(writes)
-        if concerns is not None:
+        if concerns is not None and concerns.greeted:
             concerns.mark += 1
             listed.append(SetNeighbour(concerns.name, mark=concerns.mark))
         self._token += 1

@@ -20,7 +20,7 @@ AGAIN_S: Final = 1.0
 
 
 def first_free(mark: int, granted: int) -> int:
-    """Return where a grant begins: what the owner used, or was ever allowed to use, lies below."""
+    """Return where a range begins, at either end: what was used, or was ever allowed to be used, lies below."""
     return max(mark, granted)
 
 
@@ -79,6 +79,7 @@ class Grants:
             if block.name in link.ending:
                 self._end_known(link, block)
         elif why == "rollback":
+            link.ask_at_s = self._context.now_s + AGAIN_S
             self._went_back(neighbour, f"{neighbour.name} saw a mark of block {block.name[1]} that fell", True)
         else:
             link.ask_at_s = self._context.now_s + AGAIN_S
@@ -90,7 +91,7 @@ class Grants:
 
     def _use(self, neighbour: Neighbour, link: LinkState, block: BlockState, granted: Granted) -> None:
         """Make the own mark durable, and only then have the range."""
-        begin = max(block.own, granted.begin)
+        begin = first_free(block.own, granted.begin)
         end = min(granted.end, block.own_size)
         if end <= begin:
             if granted.begin < block.own_size:
@@ -132,8 +133,9 @@ class Grants:
             context.refuse(exchange, "block")
         elif question.mark > block.other_size:
             context.refuse(exchange, "range", "the mark lies outside of the half")
-        elif question.mark < block.told and run not in {block.told_in, neighbour.went_back}:
-            self._went_back(neighbour, f"a mark of {neighbour.name} in block {block.name[1]} fell", False)
+        elif question.mark < block.told and run not in {block.told_in, neighbour.confessed}:
+            if neighbour.went_back != run:
+                self._went_back(neighbour, f"a mark of {neighbour.name} in block {block.name[1]} fell", False)
             context.refuse(exchange, "rollback")
         elif context.draining:
             context.refuse(exchange, "draining")

@@ -42,7 +42,16 @@ class Greetings:
         if neighbour.hello_open or now < neighbour.hello_at_s:
             return
         neighbour.hello_open = True
-        self._context.ask(neighbour, b"", self._hello(neighbour), lambda envelope: self._answered(neighbour, envelope))
+        confessed, run = neighbour.to_confess, neighbour.run
+
+        def heard(envelope: Envelope | None) -> None:
+            if envelope is not None and run != neighbour.run != envelope.run:
+                neighbour.hello_open = False  # which of the two runs is the newer one?
+                neighbour.hello_at_s = self._context.now_s
+            else:
+                self._answered(neighbour, envelope, confessed=confessed)
+
+        self._context.ask(neighbour, b"", self._hello(neighbour), heard)
 
     def wake_s(self, neighbour: Neighbour) -> float:
         """Return when `pump` is next needed."""
@@ -59,19 +68,23 @@ class Greetings:
         if envelope.run != neighbour.run:
             self._new_run(neighbour, envelope.run)
             neighbour.hello_at_s = self._context.now_s
-        if not neighbour.believed and hello.mark < neighbour.told:
-            neighbour.suspect = envelope.run
         answer = self._hello(neighbour)
         self._hear(neighbour, hello)
         self._context.answer(exchange, answer)
 
     def went_back(self, neighbour: Neighbour, text: str, *, ours: bool = False) -> None:
-        """Burn what a store that went back in time makes doubtful, and raise the alarm."""
-        neighbour.went_back = neighbour.went_back if ours else neighbour.run
+        """Burn what a store that went back in time makes doubtful, raise the alarm, and tell the neighbour."""
+        if ours and neighbour.to_confess:
+            return
+        if ours:
+            neighbour.to_confess = True
+            neighbour.hello_at_s = self._context.now_s
+        else:
+            neighbour.went_back = neighbour.run
         self._context.raise_alarm(AlarmCode.STORE_ROLLBACK, neighbour.name, text)
         self._burn(neighbour, "rollback")
 
-    def _answered(self, neighbour: Neighbour, envelope: Envelope | None) -> None:
+    def _answered(self, neighbour: Neighbour, envelope: Envelope | None, *, confessed: bool) -> None:
         neighbour.hello_open = False
         now = self._context.now_s
         if envelope is None or not isinstance(envelope.body, Hello) or envelope.body.version != VERSION:
@@ -95,16 +108,22 @@ class Greetings:
             self._context.clear_alarm(code, neighbour.name)
         if first_answer:
             neighbour.believed = True
-            if hello.mark < neighbour.told or neighbour.suspect == envelope.run:
+            if hello.mark < neighbour.told_before and neighbour.went_back != neighbour.run:
                 self.went_back(neighbour, f"the store of {neighbour.name} went back in time")
-            neighbour.suspect = b""
+        if confessed:
+            neighbour.to_confess = False
         self._hear(neighbour, hello)
-        neighbour.greeted = neighbour.up = True
+        neighbour.up = True
+        if not neighbour.to_confess and not neighbour.greeted:
+            neighbour.greeted = True
+            neighbour.mark = max(neighbour.mark, neighbour.said)
+            self._context.commit((), concerns=neighbour)
         if first_answer:
             self._met(neighbour)
 
     def _new_run(self, neighbour: Neighbour, run: bytes) -> None:
-        neighbour.run, neighbour.believed, neighbour.up, neighbour.suspect = run, False, False, b""
+        neighbour.run, neighbour.believed, neighbour.up = run, False, False
+        neighbour.told_before = neighbour.told
         for link in neighbour.links.values():
             link.had.clear()
             link.had_n = -1
@@ -113,9 +132,11 @@ class Greetings:
         """Take what is true however old it is."""
         if hello.told > neighbour.said:
             neighbour.said = hello.told
-            neighbour.mark = max(neighbour.mark, hello.told)
-            self._context.commit((), concerns=neighbour)
             self.went_back(neighbour, f"{neighbour.name} was told more than the store of this node knows", ours=True)
+        if hello.went_back:
+            neighbour.confessed = neighbour.run
+        if hello.went_back and neighbour.went_back != neighbour.run:
+            self.went_back(neighbour, f"{neighbour.name} says that its store went back in time")
         if hello.mark > neighbour.told:
             neighbour.told = hello.mark
             self._context.commit([SetNeighbour(neighbour.name, told=hello.mark)])
@@ -126,7 +147,13 @@ class Greetings:
             neighbour.said = max(neighbour.said, mark)
         else:  # a store that went back is to show itself, whatever it counted since
             mark = neighbour.start_mark
-        return Hello(node=self._context.settings.node, mark=mark, links=tuple(neighbour.links), told=neighbour.told)
+        return Hello(
+            node=self._context.settings.node,
+            mark=mark,
+            links=tuple(neighbour.links),
+            told=neighbour.told,
+            went_back=neighbour.to_confess,
+        )
 
     def _mismatch(self, neighbour: Neighbour, said: Hello | Refused) -> None:
         if isinstance(said, Hello):

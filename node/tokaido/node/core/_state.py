@@ -119,17 +119,20 @@ class Neighbour:
         """Whether this run has answered HELLO, so that it is known whether its store went back."""
         self.up = False
         """Whether it is believed and answered what it was asked last."""
-        self.suspect = b""
-        """Run of which a question told a mark that was too low."""
         self.went_back = b""
-        """Run whose store is known to have gone back: it is told so once."""
+        """Run whose store is known to have gone back."""
+        self.confessed = b""
+        """Run that said so itself."""
+        self.to_confess = False
+        """Whether our own store went back, and the neighbour may not know."""
         self.greeted = False
         """Whether the neighbour has answered a HELLO of this run of ours."""
         self.start_mark: Final = marks.mark
         self.mark = self.mark_durable = marks.mark
         self.said = marks.mark
         """The highest mark that the neighbour can have been told if our store did not go back."""
-        self.told = marks.told
+        self.told = self.told_before = marks.told
+        """The highest mark that the neighbour told, and what it had told before its present run was heard."""
         self.epoch = 0
         """How often all pair keys were burned: what began in an earlier epoch comes to nothing."""
         self.heard_s = now_s

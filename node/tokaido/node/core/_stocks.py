@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import KeyMaterial
@@ -157,14 +158,15 @@ class Stocks:
     def expire(self, neighbour: Neighbour) -> None:
         """Destroy what is too old; what the neighbour owns, after twice the time, since it tells the end itself."""
         now_s, age_s, stock = self._context.now_s, self._context.settings.batch_age_s, self.of(neighbour.name)
-        self.burn(neighbour, [batch for batch in _oldest(stock.own) if now_s - batch.born_s >= age_s], "age")
-        self.drop(neighbour, [batch for batch in _oldest(stock.held) if now_s - batch.born_s >= 2 * age_s], "age")
+        self.burn(neighbour, _older(stock.own, age_s, now_s), "age")
+        self.drop(neighbour, _older(stock.held, 2 * age_s, now_s), "age")
 
     def wake_s(self, neighbour: Neighbour) -> float:
         """Return when the next batch is too old."""
         age_s, stock = self._context.settings.batch_age_s, self.of(neighbour.name)
-        ends = [batch.born_s + age_s for batch in _oldest(stock.own)]
-        return min(ends + [batch.born_s + 2 * age_s for batch in _oldest(stock.held)], default=float("inf"))
+        own = next((batch.born_s + age_s for batch in stock.own.values()), float("inf"))
+        held = next((batch.born_s + 2 * age_s for batch in stock.held.values()), float("inf"))
+        return min(own, held)
 
     def wipe(self) -> None:
         """Destroy all keys in memory."""
@@ -173,5 +175,6 @@ class Stocks:
                 batch.wipe()
 
 
-def _oldest(batches: Mapping[bytes, StockBatch]) -> list[StockBatch]:
-    return [next(iter(batches.values()))] if batches else []
+def _older(batches: Mapping[bytes, StockBatch], age_s: float, now_s: float) -> list[StockBatch]:
+    """Return the batches, oldest first, that have that age."""
+    return list(takewhile(lambda batch: batch.born_s + age_s <= now_s, batches.values()))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Any, Final
-
-import aiohttp
+from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import ProtocolError
+from tokaido.node._extra import aiohttp
 from tokaido.node.messages import MAX_BODY, decode, encode
 from tokaido.node.peers._server import PATH, TYPE
 from tokaido.node.tls import names_of
@@ -117,8 +116,7 @@ def _speaks_for(name: str) -> type[ssl.SSLObject]:
     class SpeaksFor(ssl.SSLObject):
         def do_handshake(self) -> None:
             super().do_handshake()
-            certificate: Any = self.getpeercert()
-            found = names_of(certificate).node if certificate else None
+            found = names_of(self).node
             if found != name:
                 raise ssl.SSLCertVerificationError(f"the certificate speaks for {found or 'no node'}, not for {name}")
 

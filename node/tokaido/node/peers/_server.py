@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
-from aiohttp import web
-
 from tokaido.hal import ProtocolError
+from tokaido.node._extra import web
 from tokaido.node.messages import MAX_BODY, decode, encode
 from tokaido.node.tls import names_of
 
@@ -46,8 +45,7 @@ def application(hears: Hears, is_neighbour: Callable[[str], bool]) -> web.Applic
 
     async def take(request: web.Request) -> web.Response:
         transport = request.transport
-        certificate = transport.get_extra_info("peercert") if transport is not None else None
-        name = names_of(certificate).node if certificate else None
+        name = names_of(transport.get_extra_info("ssl_object")).node if transport is not None else None
         if name is None or not is_neighbour(name):
             logging.getLogger("tokaido.node.peers").warning(
                 "refused: the certificate of %s speaks for %s, which is no neighbour", request.remote, name or "no node"

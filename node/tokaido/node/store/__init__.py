@@ -1,4 +1,4 @@
-"""The store of a node: durable facts in SQLite, keys sealed. What is written into it has its names here, too."""
+"""The store of a node: durable facts in SQLite, keys sealed. The names of all writes are here, too."""
 
 from __future__ import annotations
 

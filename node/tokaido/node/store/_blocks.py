@@ -152,12 +152,16 @@ class Blocks:
         if [row[0] for row in sealed] != [_id(number, wanted.half, at) for at in numbers]:
             raise Damage("segments of a block are missing")
         opened = bytearray()
-        for at, (_, data) in zip(numbers, sealed, strict=True):
-            opened += seal.open(bytes(data), wanted.half, at)
         skipped = wanted.begin - first * SEGMENT
-        with memoryview(opened) as view:
-            key = KeyMaterial(view[skipped : skipped + wanted.end - wanted.begin], insecure=block.insecure)
-        opened[:] = bytes(len(opened))
+        try:
+            for at, (_, data) in zip(numbers, sealed, strict=True):
+                if not isinstance(data, bytes):
+                    raise Damage("a segment of a block was altered")
+                opened += seal.open(data, wanted.half, at)
+            with memoryview(opened) as view:
+                key = KeyMaterial(view[skipped : skipped + wanted.end - wanted.begin], insecure=block.insecure)
+        finally:
+            opened[:] = bytes(len(opened))
         if len(key) != wanted.end - wanted.begin:
             raise Damage("a block is shorter than the range that was asked for")
         return key

@@ -52,7 +52,7 @@ class StoreFile:
         create: Whether it is made if it is not there, with its folder, mode 0600 and 0700.
 
     Raises:
-        StoreError: It cannot be used, is no store, is one of a newer Tokaido, is damaged, or another process has it.
+        StoreError: It cannot be used, is not a store, is of a newer Tokaido, is damaged, or in use elsewhere.
     """
 
     def __init__(self, path: Path | str, *, create: bool = False) -> None:
@@ -72,7 +72,7 @@ class StoreFile:
                 if not os.access(place, os.W_OK):
                     raise PermissionError(f"{place} may not be written")
             self._take()
-        except (sqlite3.Error, OSError, Damage) as error:
+        except (sqlite3.Error, OSError, Damage, UnicodeError) as error:
             self._let_go()
             raise self._told(error) from error
         except BaseException:
@@ -129,7 +129,7 @@ class StoreFile:
             busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if busy:
                 raise sqlite3.OperationalError("the write-ahead log is in use")
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeError) as error:
             self._give_up(database, error)
             raise self._told(error) from error
 
@@ -261,6 +261,8 @@ def _said(error: BaseException) -> tuple[str, str]:
         return str(error), _ANEW
     if isinstance(error, OSError):
         return error.strerror or str(error), "It needs a local disk with room, and a folder that this user may write"
+    if isinstance(error, UnicodeDecodeError):  # of what SQLite read, or of what it said of that
+        return _TOLD[sqlite3.SQLITE_CORRUPT]
     what, remedy = _TOLD.get(_primary(error), (str(error), "Close it and open it again"))
     return (f"{what} ({error})" if isinstance(error, sqlite3.Error) and what != str(error) else what), remedy
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tokaido.hal import KeyMaterial
@@ -12,7 +13,7 @@ from tokaido.node.messages import CELL
 from tokaido.node.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tokaido.node.core._actions import Commit
 
@@ -24,8 +25,10 @@ class _State:
     blocks: dict[w.BlockName, w.Block] = field(default_factory=dict)
     keys: dict[w.BlockName, bytes] = field(default_factory=dict)
     ended: dict[tuple[str, str], Ranges] = field(default_factory=dict)
-    batches: dict[bytes, tuple[w.Batch, bytes]] = field(default_factory=dict)
-    supplies: dict[bytes, tuple[w.SupplyRow, bytes | None]] = field(default_factory=dict)
+    batches: dict[bytes, w.Batch] = field(default_factory=dict)
+    cells: dict[bytes, bytes] = field(default_factory=dict)
+    supplies: dict[bytes, w.SupplyRow] = field(default_factory=dict)
+    supplied: dict[bytes, bytes] = field(default_factory=dict)
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     neighbours: dict[str, w.NeighbourMarks] = field(default_factory=dict)
 
@@ -34,7 +37,7 @@ class MemoryStore:
     """A `Store` over dicts. What was committed is there until the object is gone; nothing is on a disk.
 
     Attributes:
-        age_s: The node's own age that the next snapshot tells; whoever keeps time sets it.
+        age_s: The node's own age that the next snapshot tells; its user sets it.
     """
 
     def __init__(self) -> None:
@@ -54,16 +57,44 @@ class MemoryStore:
         state = self._state
         return w.Snapshot(
             blocks=tuple(state.blocks.values()),
-            batches=tuple((batch, KeyMaterial(key, insecure=batch.insecure)) for batch, key in state.batches.values()),
-            supplies=tuple(
-                (row, None if key is None else KeyMaterial(key, insecure=row.insecure))
-                for row, key in state.supplies.values()
+            batches=tuple(
+                (batch, KeyMaterial(state.cells[relay], insecure=batch.insecure))
+                for relay, batch in state.batches.items()
             ),
-            counters={of: dict(amounts) for of, amounts in state.counters.items()},
+            supplies=tuple(
+                (row, KeyMaterial(state.supplied[key_id], insecure=row.insecure) if key_id in state.supplied else None)
+                for key_id, row in state.supplies.items()
+            ),
+            counters=dict(state.counters),
             neighbours=dict(state.neighbours),
             ended=dict(state.ended),
             age_s=self.age_s,
         )
+
+    @property
+    def blocks(self) -> Mapping[w.BlockName, w.Block]:
+        """The blocks, by name."""
+        return MappingProxyType(self._state.blocks)
+
+    @property
+    def batches(self) -> Mapping[bytes, w.Batch]:
+        """The batches, by relay."""
+        return MappingProxyType(self._state.batches)
+
+    @property
+    def supplies(self) -> Mapping[bytes, w.SupplyRow]:
+        """The supplies, by key id."""
+        return MappingProxyType(self._state.supplies)
+
+    @property
+    def counters(self) -> Mapping[str, Mapping[str, int]]:
+        """The counters of each link and pair."""
+        return MappingProxyType(self._state.counters)
+
+    @property
+    def neighbours(self) -> Mapping[str, w.NeighbourMarks]:
+        """The marks of each neighbour."""
+        return MappingProxyType(self._state.neighbours)
 
     def commit(self, commits: Sequence[Commit]) -> list[tuple[KeyMaterial, ...]]:
         """Make all writes of all commits durable, then return what each asked to be loaded.
@@ -104,7 +135,9 @@ def _copied(state: _State) -> _State:
         dict(state.keys),
         dict(state.ended),
         dict(state.batches),
+        dict(state.cells),
         dict(state.supplies),
+        dict(state.supplied),
         dict(state.counters),
         dict(state.neighbours),
     )
@@ -124,27 +157,30 @@ def _apply(state: _State, write: w.Write) -> None:
                 del state.keys[name]
                 state.ended[name[:2]] = added(state.ended.get(name[:2], ()), name[2])
         case w.PutBatch(batch, cells):
-            state.batches[batch.relay] = batch, _without_taken(bytes(cells.reveal()), batch.taken)
+            state.batches[batch.relay] = batch
+            state.cells[batch.relay] = _without_taken(bytes(cells.reveal()), batch.taken)
         case w.SetBatch(relay, ready, taken):
             if relay in state.batches:
-                batch, secret = state.batches[relay]
+                batch = state.batches[relay]
                 ready = batch.ready if ready is None else ready
-                batch = replace(batch, ready=ready, taken=max(batch.taken, taken or 0))
-                state.batches[relay] = batch, _without_taken(secret, batch.taken)
+                state.batches[relay] = batch = replace(batch, ready=ready, taken=max(batch.taken, taken or 0))
+                state.cells[relay] = _without_taken(state.cells[relay], batch.taken)
         case w.DropBatch(relay):
             state.batches.pop(relay, None)
-        case w.PutSupply(row, key):
-            state.supplies[row.key_id] = row, None if key is None else bytes(key.reveal())
+            state.cells.pop(relay, None)
+        case w.PutSupply(row, supplied):
+            state.supplies[row.key_id] = row
+            if supplied is not None:
+                state.supplied[row.key_id] = bytes(supplied.reveal())
         case w.Delivered(key_id, slave):
             if key_id in state.supplies:
-                row, kept = state.supplies[key_id]
+                row = state.supplies[key_id]
                 left = tuple(name for name in row.slaves if name != slave)
-                if left:
-                    state.supplies[key_id] = replace(row, slaves=left), kept
-                else:
-                    del state.supplies[key_id]
+                state.supplies[key_id] = replace(row, slaves=left)
+                if not left:
+                    _drop_supply(state, key_id)
         case w.DropSupply(key_id):
-            state.supplies.pop(key_id, None)
+            _drop_supply(state, key_id)
         case w.Count(of, amounts):
             now = dict(state.counters.get(of, {}))
             for name, amount in amounts.items():
@@ -153,6 +189,11 @@ def _apply(state: _State, write: w.Write) -> None:
         case w.SetNeighbour(name, mark, told):
             before = state.neighbours.get(name, w.NeighbourMarks())
             state.neighbours[name] = w.NeighbourMarks(max(before.mark, mark or 0), max(before.told, told or 0))
+
+
+def _drop_supply(state: _State, key_id: bytes) -> None:
+    state.supplies.pop(key_id, None)
+    state.supplied.pop(key_id, None)
 
 
 def _raised(block: w.Block, marks: w.SetMarks) -> w.Block:

@@ -52,7 +52,7 @@ MIGRATIONS: Final = (
         name TEXT PRIMARY KEY, serial_number TEXT NOT NULL, accepted INTEGER NOT NULL) WITHOUT ROWID;
     """,
 )
-"""The statements that make form `n + 1` of form `n`. What was published stays as it is; a new form is appended."""
+"""The statements that make form `n + 1` of form `n`. Published ones stay as they are; a new form is appended."""
 
 VERSION: Final = len(MIGRATIONS)
 """Of the form: SQLite's `user_version`."""

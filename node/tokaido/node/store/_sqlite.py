@@ -24,7 +24,7 @@ from tokaido.node.core._writes import (
     Snapshot,
 )
 from tokaido.node.store._blocks import Blocks
-from tokaido.node.store._errors import Damage, StoreError
+from tokaido.node.store._errors import Damage, StoreBusyError, StoreError
 from tokaido.node.store._file import StoreFile, destroy
 from tokaido.node.store._records import Records
 from tokaido.node.store._rows import Rows
@@ -189,9 +189,14 @@ class SqliteStore:
             _ = self._file.database  # a store that is closed, or that a fork has a copy of, is refused
         self._seals.wipe()
         try:
-            _erase(StoreFile(self.path) if self._file.failure else self._file)
+            if self._file.failure:
+                self._file.close()
+                _erase(StoreFile(self.path))
+            else:
+                _erase(self._file)
+        except StoreBusyError:  # another process took it in between
+            raise
         except StoreError:
-            self._file.close()
             destroy(self.path)
 
     def close(self) -> None:
@@ -201,7 +206,7 @@ class SqliteStore:
                 self._file.transact(self._write_state)
                 self._file.checkpoint()
             except StoreError:
-                pass  # closed, erased or failed: what was committed is durable all the same
+                pass  # closed, erased or failed: all commits are durable all the same
         self._seals.wipe()
         self._file.close()
 

@@ -77,7 +77,7 @@ class Stock:
 
     def _write_batch(self, batch: Batch, cells: memoryview) -> None:
         taken = CELL * batch.taken
-        # The part is the number of keys taken: what was sealed before they were is not taken for what is there now.
+        # The part is the number of keys taken: an older seal is not taken for the one of now.
         sealed = None if batch.taken == batch.count else self._batch_seal(batch).seal(cells[taken:], batch.taken)
         self._rows.put("batch", (batch.relay,), (*_of_batch(batch), sealed))
 

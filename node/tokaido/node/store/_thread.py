@@ -63,9 +63,9 @@ class StoreThread:
         return await opened
 
     def commit(self, commit: Commit) -> asyncio.Future[tuple[KeyMaterial, ...]]:
-        """Hand in a commit; what is returned tells what it loaded once it is durable, or StoreError.
+        """Hand in a commit; the future gives what it loaded once it is durable, or StoreError.
 
-        Who gives up waiting does not stop it. What was loaded for nobody is wiped.
+        It is carried out even if nobody waits for it any more; then the key that it loaded is wiped.
         """
         return self._hand_in(commit)
 
@@ -82,7 +82,7 @@ class StoreThread:
         """Let all that was handed in be carried out, close the store and end the thread. May be called again.
 
         Raises:
-            StoreError: It did not end in time; what was durable is.
+            StoreError: It did not end in time; commits that were told are durable.
         """
         if self._ended is None:
             return
@@ -97,7 +97,8 @@ class StoreThread:
             ) from error
 
     def _hand_in(self, work: Commit | Callable[[SqliteStore], object]) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop = self._loop or asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
         if self._ended is None or self._closing or self._ended.done():
             future.set_exception(StoreError("the thread of the store does not run", remedy="Start one"))
         else:
@@ -178,7 +179,7 @@ class StoreThread:
 def _tended(store: SqliteStore) -> float:
     try:
         return store.tend()
-    except StoreError:  # whoever asks next is told
+    except StoreError:  # the next one who asks is told
         return FAILED_S
 
 
