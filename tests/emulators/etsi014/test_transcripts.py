@@ -19,7 +19,7 @@ def exchanged(model: KeyManagersModel, end: str, exchange: dict[str, Any]) -> tu
     head = f"{exchange['send']} HTTP/1.1\r\nHost: kme\r\nContent-Length: {len(body)}\r\n\r\n"
     client = exchange.get("client", model.clients[end])
     model.hear(end, b"1", client, head.encode() + body)
-    ((connection, said),) = model.say(end)
+    ((connection, said, _),) = model.say(end)
     assert connection == b"1"
     first, _, rest = said.partition(b"\r\n")
     reply = rest.partition(b"\r\n\r\n")[2]
