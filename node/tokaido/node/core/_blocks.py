@@ -70,7 +70,9 @@ class Blocks:
         context, info = self._context, event.info
         found = self.link_of(event.link)
         name = (event.link, info.session, info.number)
-        self._fetching.discard(name)
+        if name in self._fetching:
+            self._fetching.remove(name)
+            context.clear_alarm(AlarmCode.FETCH_FAILED, event.link)
         insecure = info.insecure or event.key.insecure
         if found is None:
             self._leave(event, f"{event.link} is not a link of this node")

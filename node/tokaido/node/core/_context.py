@@ -69,7 +69,7 @@ class Context:
         loads: tuple[Range, ...] = (),
         concerns: Neighbour | None = None,
     ) -> None:
-        """Have writes made durable, then call `then`. What concerns a neighbour raises the mark that it is told.
+        """Have writes made durable, then call `then`. A commit that `concerns` a neighbour raises the mark that it is told.
 
         It does so once the neighbour has heard with which mark this run started: a mark that rose before could hide
         that our store went back.
