@@ -15,7 +15,7 @@ SEED = int(os.environ.get("TOKAIDO_SEED", "1"))
 
 
 def test_in_calm_weather_every_application_gets_its_keys() -> None:
-    world = World(SEED, chances=CALM, scenario=Scenario(block_every_s=0.4))
+    world = World(SEED, chances=CALM, scenario=Scenario(block_every_s=0.4, stock=80))
     world.run_for(5.0)
     world.observer.seen.clear()
     world.run(2000)

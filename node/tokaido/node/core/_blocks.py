@@ -53,11 +53,8 @@ class Blocks:
 
     def start(self) -> None:
         """Forfeit the leases of an earlier life, and see which blocks end."""
-        for neighbour in self._context.neighbours.values():
-            for name in neighbour.links:
-                leased = self._context.counters.get(_counters.link(name), "leased")
-                if leased:
-                    self._context.commit([self.count(name, {"leased": -leased, "discarded:lease": leased})])
+        for name, leased in self._context.counters.leased():
+            self._context.commit([self.count(name, {"leased": -leased, "discarded:lease": leased})])
         for block in list(self.held.values()):
             self.half_used(block)
 
@@ -241,8 +238,8 @@ class Blocks:
         del self.held[block.name]
         session = block.name[:2]
         self._ended[session] = added(self._ended.get(session, ()), block.name[2])
-        if neighbour is not None:
-            link = neighbour.links[block.name[0]]
+        link = None if neighbour is None else neighbour.links.get(block.name[0])
+        if link is not None:
             link.ending.pop(block.name, None)
             link.news.pop(block.name, None)
             link.had.pop(block.name, None)
