@@ -1,4 +1,4 @@
-"""The store under real cores: SQLite gives two simulated nodes what memory gives them, in bad weather and after deaths."""
+"""The store under real cores: SQLite gives simulated nodes what memory gives them, in bad weather and after deaths."""
 
 from __future__ import annotations
 
