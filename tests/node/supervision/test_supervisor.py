@@ -310,7 +310,7 @@ def live(unit: ToyUnit, one: Supervisor, random: Random, hours: int, step_s: flo
         if random.random() < 0.1:
             unit.cut_power(begin)
         if random.random() < 0.1 and unit.state in RUNNING:
-            unit.enter(UnitState.STANDBY, begin)  # somebody's hand
+            unit.enter(UnitState.STANDBY, begin)  # by hand
         if "security" not in unit.causes:
             unit.acknowledge(begin)
         run(unit, one, begin, 3600, step_s)

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from tokaido.node.supervision._alarm_codes import SupervisionAlarm
 from tokaido.node.supervision._attempts import Attempts
+from tokaido.node.supervision._device_thread import (
+    BlockOffered,
+    DeviceEvent,
+    DeviceLoop,
+    DeviceOrder,
+    DeviceThread,
+    NotFetchedBlock,
+    Reads,
+)
+from tokaido.node.supervision._link_end import LinkEnd, LinkEndSurroundings
 from tokaido.node.supervision._orders import (
     Align,
     BlockDrawn,
@@ -11,6 +21,7 @@ from tokaido.node.supervision._orders import (
     Done,
     Draw,
     Drawing,
+    Draws,
     Failed,
     Maintenance,
     Outcome,
@@ -28,6 +39,7 @@ from tokaido.node.supervision._orders import (
     name_of,
 )
 from tokaido.node.supervision._settings import SupervisionSettings
+from tokaido.node.supervision._source import Source
 from tokaido.node.supervision._supervisor import Supervisor
 from tokaido.node.supervision._telling import Phase, Supervision
 
@@ -35,18 +47,29 @@ __all__ = [
     "Align",
     "Attempts",
     "BlockDrawn",
+    "BlockOffered",
     "ClearFault",
+    "DeviceEvent",
+    "DeviceLoop",
+    "DeviceOrder",
+    "DeviceThread",
     "Done",
     "Draw",
     "Drawing",
+    "Draws",
     "Failed",
+    "LinkEnd",
+    "LinkEndSurroundings",
     "Maintenance",
+    "NotFetchedBlock",
     "Outcome",
     "Phase",
     "PowerOn",
+    "Reads",
     "Reopen",
     "Resume",
     "SelectLink",
+    "Source",
     "Start",
     "Stop",
     "Supervision",

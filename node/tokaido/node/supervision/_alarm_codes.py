@@ -66,6 +66,13 @@ class SupervisionAlarm(Enum):
         "Look at QBER and loss of the link at both ends; the node aligns the unit again",
     )
     """A unit runs and gives no key block."""
+    NOT_DRAWN = (
+        "NOT_DRAWN",
+        Severity.MAJOR,
+        False,
+        "Look at the key channel of the device: its address and key files in the station file",
+    )
+    """Key blocks cannot be drawn from the device."""
     STOPPED_BY_HAND = (
         "STOPPED_BY_HAND",
         Severity.WARNING,

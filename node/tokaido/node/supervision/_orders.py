@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from tokaido.node.core import Clear, Raise, Tick
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tokaido.hal import Alarm, Telemetry, UnitState
 
 OF_THE_PEER: Final = frozenset({"LOS", "SYNC_LOSS", "PEER_UNREACHABLE"})
@@ -88,6 +90,8 @@ class UnitRead:
     answered_in_s: float = 0.0
     """How long the whole reading took."""
     readings: Telemetry | None = field(default=None, repr=False)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """What the unit says of its alarms, by code, as far as it does."""
 
     @property
     def fits(self) -> bool:
@@ -148,6 +152,14 @@ class BlockDrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Draws:
+    """Blocks cannot be drawn, or can be drawn again."""
+
+    why_not: str
+    """Empty: they can."""
+
+
+@dataclass(frozen=True, slots=True)
 class Maintenance:
     """A person takes the unit: it gets no order until they give it back. Blocks are drawn all the same."""
 
@@ -170,7 +182,9 @@ class Drawing:
     allowed: bool
 
 
-SupervisorEvent: TypeAlias = UnitRead | Unreachable | Done | Failed | BlockDrawn | Maintenance | Resume | Drawing | Tick
+SupervisorEvent: TypeAlias = (
+    UnitRead | Unreachable | Done | Failed | BlockDrawn | Draws | Maintenance | Resume | Drawing | Tick
+)
 
 
 def name_of(order: UnitOrder) -> str:

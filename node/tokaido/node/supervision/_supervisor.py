@@ -17,6 +17,7 @@ from tokaido.node.supervision._orders import (
     Done,
     Draw,
     Drawing,
+    Draws,
     Failed,
     Maintenance,
     Outcome,
@@ -105,6 +106,7 @@ class Supervisor:
         self._may_use_reserve = False
         self._drawing_allowed = True
         self._drawing = False
+        self._draws_fail = False
 
     def status(self, now_s: float) -> Supervision:
         """Return how things stand."""
@@ -145,6 +147,9 @@ class Supervisor:
                     self._failed(event, now_s)
             case BlockDrawn():
                 self._block_came(now_s)
+            case Draws(why_not=why_not):
+                self._teller.set(SupervisionAlarm.NOT_DRAWN, why_not)
+                self._draws_fail = bool(why_not)
             case Maintenance(on=on, by=by):
                 self._maintained_by = (by or "somebody") if on else ""
                 self._hands_off_until_s = -inf
@@ -182,7 +187,7 @@ class Supervisor:
         before, self._read = self._read, read
         self._silent_since_s, self._reopen_s, self._reopens = None, inf, 0
         self._teller.set(SupervisionAlarm.NOT_ANSWERING, "")
-        self._teller.pass_on(read.alarms)
+        self._teller.pass_on(read.alarms, read.texts)
         self._watch_authentication_key(read)
         if self._awaits_answer_or_effect(read, now_s):
             return
@@ -257,7 +262,7 @@ class Supervisor:
             self._teller.set(SupervisionAlarm.SETUP_SLOW, "")
         elif self._settling_since_s is None:
             self._settling_since_s = now_s
-        if read.state not in RUNNING or not self._drawing:
+        if read.state not in RUNNING or not self._drawing or self._draws_fail:
             self._keyless_since_s = None
         elif self._keyless_since_s is None:
             self._keyless_since_s = now_s

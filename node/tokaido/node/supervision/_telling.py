@@ -10,7 +10,7 @@ from tokaido.hal import Severity
 from tokaido.node.core import Clear, Raise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tokaido.hal import Alarm, UnitState
     from tokaido.node.supervision._alarm_codes import SupervisionAlarm
@@ -45,7 +45,7 @@ class Supervision:
     why: str
     """What it waits for, in words; may be empty."""
     until_s: float | None
-    """When the next attempt may be, in s of the node's age; None: none is waited for."""
+    """When the next attempt may be, in s of the node's age; None: none is due."""
     attempts_within_an_hour: int
     failures: int
     """In a row."""
@@ -74,7 +74,7 @@ class Teller:
         elif not text and self._own.pop(alarm, None) is not None:
             self._tell(Clear(alarm.code, self._link))
 
-    def pass_on(self, alarms: Iterable[Alarm]) -> None:
+    def pass_on(self, alarms: Iterable[Alarm], texts: Mapping[str, str]) -> None:
         """Raise the unit's own alarms, and clear those that it has no more."""
         now = {alarm.code: alarm for alarm in alarms}
         for code in [code for code in self._units if code not in now]:
@@ -84,7 +84,7 @@ class Teller:
             if self._units.get(code) is not alarm.severity:
                 self._units[code] = alarm.severity
                 latched = alarm.latched and alarm.severity is Severity.CRITICAL
-                self._tell(Raise(code, alarm.severity, self._unit, "told by the unit", latched))
+                self._tell(Raise(code, alarm.severity, self._unit, texts.get(code, "told by the unit"), latched))
 
 
 def codes_of(alarms: Iterable[Alarm]) -> str:
