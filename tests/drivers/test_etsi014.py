@@ -50,6 +50,7 @@ def has(block: hal.KeyBlock, *numbers: int) -> bool:
 @pytest.mark.parametrize(
     ("options", "stored", "asked"),
     [
+        ({}, 0, {"number": 1, "size": 256}),
         ({}, 2, {"number": 2, "size": 256}),
         ({}, 5000, {"number": 64, "size": 256}),
         ({"number": "100"}, 5000, {"number": 64, "size": 256}),
@@ -91,8 +92,8 @@ def test_what_an_emulator_says_of_itself_marks_its_blocks(kme: KmePeer) -> None:
 
 def test_it_waits_for_keys_until_its_time_is_over(kme: KmePeer) -> None:
     with kme.open() as source:
-        none, some = answer(200, status(stored_key_count=0)), answer(200, status())
-        kme.says(none, some, answer(200, container(0, 1)), none)
+        status_0, empty = answer(200, status(stored_key_count=0)), answer(503, {"message": "none"})
+        kme.says(status_0, empty, answer(200, status()), answer(200, container(0, 1)), status_0, empty)
         assert [has(block, 0, 1) for block in source.key_blocks(1.2, limit=1)] == [True]
         assert list(source.key_blocks(0)) == []
 

@@ -200,8 +200,8 @@ class Source(hal.KeySource):
             try:
                 status = self.status()
                 own = min(self._options.number or DEFAULT_NUMBER, status.max_key_per_request or DEFAULT_NUMBER)
-                if number := min(own, status.stored_key_count):
-                    return self._drawn_block(number, self._options.key_size or status.key_size)
+                number = min(own, max(status.stored_key_count, 1))  # some say 0 whatever they have
+                return self._drawn_block(number, self._options.key_size or status.key_size)
             except hal.NoDataError:
                 pass  # it has none now, and gave none
             if deadline.passed:
