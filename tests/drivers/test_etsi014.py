@@ -1,4 +1,4 @@
-"""The driver of ETSI GS QKD 014 key managers: what is no key is never handed out, and what is lost is counted."""
+"""The driver of ETSI GS QKD 014 key managers: it hands out keys alone, and counts those that are lost."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_container_may_be_spelled_as_the_table_or_as_the_examples(kme: KmePeer
         assert has(draw(source), 0, 1)
 
 
-# --- what is no key ---------------------------------------------------------------------------------------------------
+# --- odd containers ---------------------------------------------------------------------------------------------------
 
 ODD_CONTAINERS: dict[str, object] = {
     "nothing": {},

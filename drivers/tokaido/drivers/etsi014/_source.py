@@ -257,9 +257,10 @@ class Source(hal.KeySource):
         request = Request(start, message, accept, repeatable=False, confidential=True)
         try:
             taken = self._control.exchange(request)
-        except hal.OutcomeUnknownError:
-            self._draws_lost += 1
-            self._lost = None
+        except BaseException as error:
+            if isinstance(error, hal.OutcomeUnknownError) or not isinstance(error, hal.TokaidoError):  # or Ctrl-C
+                self._draws_lost += 1
+                self._lost = None
             raise
         if isinstance(taken, Delivery):
             return taken
