@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from tokaido.console._options import JsonOption, LinesOption
+from tokaido.console._pki_app import pki
 
 nodes = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Run a node: a trusted site that keeps keys and serves them to applications.",
 )
+
+nodes.command()(pki)
 
 NodeFileArgument = Annotated[
     Path, typer.Argument(metavar="NODE.toml", help="The node file.", show_default=False, exists=False)
