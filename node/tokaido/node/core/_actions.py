@@ -101,6 +101,8 @@ class Reason(Enum):
     """The other key manager did not confirm; the keys were burned."""
     QUOTA = "quota"
     """The application is over its quota."""
+    REQUEST = "request"
+    """The request breaks a rule of the protocol that carries it, or insists on what cannot be met."""
     SIZE = "size"
     """A number or size that is never served."""
     TOO_OLD = "too_old"
