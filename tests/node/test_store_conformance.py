@@ -19,13 +19,15 @@ from tokaido.node.store import (
     Store,
     StoreError,
 )
-from tokaido_testing.stores import Commits, Model, facts
+from tokaido_testing.stores import Commits, Model, facts, in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     Opening: TypeAlias = Callable[[], Store]
+
+__all__ = ["in_memory"]
 
 KEY = bytes(range(32))
 
@@ -39,8 +41,8 @@ STORES: dict[str, Callable[[Path], Opening]] = {"sqlite": in_sqlite}
 
 
 @pytest.fixture(params=STORES)
-def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
-    return STORES[request.param](tmp_path)
+def opening(request: pytest.FixtureRequest, in_memory: Path) -> Opening:
+    return STORES[request.param](in_memory)
 
 
 @pytest.mark.parametrize("seed", range(6))

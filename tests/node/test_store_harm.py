@@ -17,10 +17,12 @@ import pytest
 from tokaido.hal import KeyMaterial, Severity
 from tokaido.node.store import Block, Commit, Count, PutBlock, Range, SetMarks, SqliteStore, StoreError
 from tokaido_testing.forks import in_a_fork
-from tokaido_testing.stores import Commits, Model, facts, shown
+from tokaido_testing.stores import Commits, Model, facts, in_memory, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+__all__ = ["in_memory"]
 
 KEY = bytes(range(32))
 
@@ -71,8 +73,8 @@ def read_all(path: Path) -> tuple[dict[str, Any], list[bytes | None]]:
 
 
 @pytest.mark.parametrize("count", [120, pytest.param(1500, marks=pytest.mark.thorough)])
-def test_no_flipped_byte_gives_another_key_or_another_mark(tmp_path: Path, count: int) -> None:
-    path = tmp_path / "store"
+def test_no_flipped_byte_gives_another_key_or_another_mark(in_memory: Path, count: int) -> None:
+    path = in_memory / "store"
     model = filled(path)
     store = opened(path)
     store.records.raise_alarm("LINK_DOWN", "gotemba-hakone", Severity.MAJOR, "dark", raised_s=1.0)
@@ -98,15 +100,15 @@ def test_no_flipped_byte_gives_another_key_or_another_mark(tmp_path: Path, count
         else:
             assert found == expected, f"byte {at}"
             same += 1
-        for each in tmp_path.iterdir():
+        for each in in_memory.iterdir():
             each.unlink()
     assert refused + same == count
     assert refused > count / 2
 
 
-def test_a_damaged_log_gives_what_was_there_before_some_commit_or_nothing(tmp_path: Path) -> None:
+def test_a_damaged_log_gives_what_was_there_before_some_commit_or_nothing(in_memory: Path) -> None:
     """A log tells where it ends by sums of its own: frames after a damage are as if they had never been written."""
-    path = tmp_path / "state" / "store"
+    path = in_memory / "state" / "store"
     commits, model = Commits(5, largest=3000), Model()
     opened(path).close()
     states = [model.facts()]
@@ -164,8 +166,8 @@ def test_a_damaged_log_gives_what_was_there_before_some_commit_or_nothing(tmp_pa
         "DROP TABLE gone",
     ],
 )
-def test_an_altered_row_is_refused(tmp_path: Path, statement: str) -> None:
-    path = tmp_path / "store"
+def test_an_altered_row_is_refused(in_memory: Path, statement: str) -> None:
+    path = in_memory / "store"
     filled(path)
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA ignore_check_constraints = ON")
@@ -180,8 +182,8 @@ def test_an_altered_row_is_refused(tmp_path: Path, statement: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["segment", "batch"])
-def test_key_that_was_put_where_other_key_was_is_not_taken_for_it(tmp_path: Path, what: str) -> None:
-    path = tmp_path / "store"
+def test_key_that_was_put_where_other_key_was_is_not_taken_for_it(in_memory: Path, what: str) -> None:
+    path = in_memory / "store"
     filled(path)
     database = sqlite3.connect(path, isolation_level=None)
     names = {"segment": "id", "batch": "relay"}
@@ -199,9 +201,9 @@ def test_key_that_was_put_where_other_key_was_is_not_taken_for_it(tmp_path: Path
         read_all(path)
 
 
-def test_a_row_of_an_earlier_time_is_not_taken_for_now(tmp_path: Path) -> None:
+def test_a_row_of_an_earlier_time_is_not_taken_for_now(in_memory: Path) -> None:
     """Its MAC is right; that it is old shows in the digest of all rows."""
-    path = tmp_path / "store"
+    path = in_memory / "store"
     filled(path)
     database = sqlite3.connect(path)
     rows = database.execute("SELECT * FROM lease").fetchall()
@@ -243,8 +245,8 @@ def refuses_all(store: SqliteStore) -> None:
             use()
 
 
-def test_a_commit_that_finds_no_room_writes_nothing_and_is_the_last(tmp_path: Path) -> None:
-    path = tmp_path / "store"
+def test_a_commit_that_finds_no_room_writes_nothing_and_is_the_last(in_memory: Path) -> None:
+    path = in_memory / "store"
     model = filled(path)
     before = model.facts()
     grown = tuple(Count(f"pair:{number}", {"held": 1}) for number in range(400))
@@ -310,8 +312,8 @@ def test_a_store_can_be_erased_on_a_full_disk(tiny_disk: Path) -> None:
     assert (tiny_disk / "link").read_bytes() == bytes(length)
 
 
-def test_a_store_that_failed_can_be_erased(tmp_path: Path) -> None:
-    path = tmp_path / "store"
+def test_a_store_that_failed_can_be_erased(in_memory: Path) -> None:
+    path = in_memory / "store"
     filled(path)
     store = opened(path)
     store.records.audit(who="a", place="b", what="c", why="d", at_s=2.0)
@@ -326,8 +328,8 @@ def test_a_store_that_failed_can_be_erased(tmp_path: Path) -> None:
     store.close()
 
 
-def test_the_log_is_cut_before_it_fills_the_disk(tmp_path: Path) -> None:
-    path = tmp_path / "store"
+def test_the_log_is_cut_before_it_fills_the_disk(in_memory: Path) -> None:
+    path = in_memory / "store"
     store = opened(path)
     largest = 0
     for number in range(9):

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -205,8 +206,18 @@ def test_while_one_process_has_it_open_another_is_told_which(path: Path) -> None
     SqliteStore.open(path, key()).close()
 
 
+def test_a_process_that_is_just_closing_it_is_waited_for(path: Path) -> None:
+    other = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM store").fetchall()
+    closing = threading.Timer(0.03, other.close)
+    closing.start()
+    SqliteStore.open(path, key()).close()
+    closing.join()
+
+
 def test_of_two_that_start_at_once_one_has_it(tmp_path: Path) -> None:
-    for number in range(3):
+    for number in range(2):
         children = [another(tmp_path / f"store{number}") for _ in range(2)]
         for child in children:
             assert child.stdin is not None

@@ -11,12 +11,12 @@ import pytest
 from tokaido.hal import KeyMaterial
 from tokaido.node.store import Commit, Range, SqliteStore, StoreError
 from tokaido_testing.power_cut import Cut, Recording, record, strace
-from tokaido_testing.stores import Commits, Model, facts, shown
+from tokaido_testing.stores import Commits, Model, facts, in_memory, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["strace"]
+__all__ = ["in_memory", "strace"]
 
 KEY = bytes(range(32))
 CHILD = f"""
@@ -25,7 +25,7 @@ from pathlib import Path
 from tokaido.hal import KeyMaterial
 from tokaido.node.store import SqliteStore
 from tokaido_testing.power_cut import say
-from tokaido_testing.stores import Commits, Model
+from tokaido_testing.stores import Commits, Model, in_memory
 
 class Stepping:
     now = 0
@@ -37,7 +37,7 @@ class Stepping:
 seed, count, again = map(int, sys.argv[2:])
 commits, model = Commits(seed, largest=9000), Model()
 key, clock = KeyMaterial({KEY!r}), Stepping()
-store = SqliteStore.open(Path(sys.argv[1]) / "store", key, create=True, clock=clock)
+store = SqliteStore.open(Path(sys.argv[1]) / "state" / "store", key, create=True, clock=clock)
 say("open")
 for number in range(1, count + 1):
     commit = commits.next(model)
@@ -47,16 +47,16 @@ for number in range(1, count + 1):
     store.tend()
     if number == again:
         store.close()
-        store = SqliteStore.open(Path(sys.argv[1]) / "store", key, clock=clock)
+        store = SqliteStore.open(Path(sys.argv[1]) / "state" / "store", key, clock=clock)
 store.close()
 """
 
 
-def recorded(tmp_path: Path, seed: int, count: int) -> Recording:
-    folder = tmp_path / "recorded"
+def recorded(in_memory: Path, seed: int, count: int) -> Recording:
+    folder = in_memory / "recorded"
     folder.mkdir()
     command = [sys.executable, "-c", CHILD, str(folder), str(seed), str(count), str(count // 2)]
-    return record(folder, command, tmp_path / "trace")
+    return record(folder, command, in_memory / "trace")
 
 
 class States:
@@ -74,7 +74,7 @@ class States:
     def mistake(self, cut: Cut, folder: Path) -> str:
         """Return what is wrong with the store that a cut leaves; nothing if it is as it was, or one commit further."""
         done = int(cut.said[-1]) if cut.said and cut.said[-1] != "open" else 0
-        path = folder / "store"
+        path = folder / "state" / "store"
         if not path.exists() and not cut.said:
             return ""  # nobody was told that there is one
         try:
@@ -98,9 +98,9 @@ class States:
         return ""
 
 
-def mistakes(recording: Recording, states: States, tmp_path: Path, **how: int) -> tuple[int, list[str]]:
+def mistakes(recording: Recording, states: States, in_memory: Path, **how: int) -> tuple[int, list[str]]:
     """Return how many cuts there were, and what was wrong after which."""
-    found, folder = [], tmp_path / "cut"
+    found, folder = [], in_memory / "cut"
     number = 0
     for cut in recording.cuts(**how):
         number += 1
@@ -114,18 +114,18 @@ def mistakes(recording: Recording, states: States, tmp_path: Path, **how: int) -
 @pytest.mark.usefixtures("strace")
 @pytest.mark.parametrize(("seed", "count", "parts"), [(1, 6, 1), pytest.param(2, 40, 3, marks=pytest.mark.thorough)])
 def test_a_power_cut_at_any_write_loses_nothing_that_was_committed(
-    tmp_path: Path, seed: int, count: int, parts: int
+    in_memory: Path, seed: int, count: int, parts: int
 ) -> None:
-    recording, states = recorded(tmp_path, seed, count), States(seed, count)
-    number, wrong = mistakes(recording, states, tmp_path, parts=parts)
+    recording, states = recorded(in_memory, seed, count), States(seed, count)
+    number, wrong = mistakes(recording, states, in_memory, parts=parts)
     assert wrong == []
     assert number > 30 * count
 
 
 @pytest.mark.usefixtures("strace")
-def test_on_a_disk_that_lies_about_its_syncs_a_power_cut_loses_commits(tmp_path: Path) -> None:
+def test_on_a_disk_that_lies_about_its_syncs_a_power_cut_loses_commits(in_memory: Path) -> None:
     """Were it not so, the test above could not fail."""
-    recording, states = recorded(tmp_path, 1, 4), States(1, 4)
-    number, wrong = mistakes(recording, states, tmp_path, parts=0, honest=recording.when("1"))
+    recording, states = recorded(in_memory, 1, 4), States(1, 4)
+    number, wrong = mistakes(recording, states, in_memory, parts=0, honest=recording.when("1"))
     lost = [each for each in wrong if "it is not as after commit" in each]
     assert number / 4 > len(lost) >= 3

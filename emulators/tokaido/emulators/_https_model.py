@@ -10,8 +10,8 @@ from tokaido.emulators._model import DeviceModel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Said = tuple[bytes, bytes]
-"""The number of a connection, and bytes for it."""
+Said = tuple[bytes, bytes, bool]
+"""The number of a connection, bytes for it, and whether nothing more follows on it."""
 
 
 class HttpsModel(DeviceModel, ABC):

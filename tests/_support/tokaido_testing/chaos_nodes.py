@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import itertools
 import json
+import logging
 import os
 import signal
 import sys
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES: Final = 24_000
 LINK: Final = "span"
+
+
+def block(number: int) -> bytes:
+    """Return the key of a block, the same at both ends."""
+    return hashlib.shake_256(b"block %d" % number).digest(BLOCK_BYTES)
 
 
 class MadeUp:
@@ -59,7 +65,7 @@ class MadeUp:
             if number % 9 == (3 if self._node == "otemachi" else 6):  # this one is at the other end alone
                 (self._folder / f"{number}").touch()
                 continue
-            key = KeyMaterial(hashlib.shake_256(b"block %d" % number).digest(BLOCK_BYTES))
+            key = KeyMaterial(block(number))
             facts = {"method": "made up", "bound": "none", "eps": 0.0, "insecure": False, "emulated": True}
             info = KeyBlockInfo(session="s", number=number, bits=key.bits, serial_number=self._node, **facts)  # type: ignore[arg-type]
             draw = next(self._draws)
@@ -143,6 +149,7 @@ def child(order: dict[str, Any]) -> None:
     with (folder / f"log-{node}").open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    logging.basicConfig(level=logging.DEBUG)
     write_down_relays(folder / f"relays-{node}")
     die_at(order.get("step"), order.get("occurrence", 1), folder / "steps")
     asyncio.run(live(folder, node, order.get("pace_s", 0.02)))

@@ -1,8 +1,8 @@
 """What a power cut leaves of a program's files: its writes and syncs are recorded, and the disk is made at any cut.
 
 A child runs under strace. A disk keeps what was synced; of what was not, it may keep nothing, all, or any part, in any
-order, and of one write some sectors of 512 bytes. Names (files made, deleted and renamed) are kept when their folder
-was synced. That is less than file systems promise, and what a cut may leave of any of them.
+order, and of one write some sectors of 512 bytes. Names (files and folders made, deleted and renamed) are kept when
+their folder was synced. That is less than file systems promise, and what a cut may leave of any of them.
 
 A child tells what it has finished by `say`, which is recorded between its writes.
 """
@@ -60,7 +60,7 @@ def _obstacle() -> str:
 class Operation:
     """One thing that a child did to its files."""
 
-    kind: Literal["make", "write", "truncate", "sync", "delete", "rename", "say"]
+    kind: Literal["make", "folder", "write", "truncate", "sync", "delete", "rename", "say"]
     path: str = ""
     """Relative to the recorded folder; "" is the folder itself. What was said, for `say`."""
     offset: int = 0
@@ -153,6 +153,8 @@ class _Disk:
         """Names on the disk."""
         self._contents: dict[int, bytes] = {}
         """Contents on the disk."""
+        self._folders: set[int] = set()
+        """Which of the numbers are folders."""
         self._waiting: list[tuple[str, int, Operation]] = []
         """What is not synced: the folder or file that it waits for, the number of the file, and what was done."""
 
@@ -160,8 +162,10 @@ class _Disk:
         path = operation.path
         folder = path.rpartition("/")[0]
         match operation.kind:
-            case "make":
+            case "make" | "folder":
                 self._now[path] = self._next
+                if operation.kind == "folder":
+                    self._folders.add(self._next)
                 self._contents[self._next] = b""
                 self._waiting.append((f"folder {folder}", self._next, operation))
                 self._next += 1
@@ -174,7 +178,8 @@ class _Disk:
                 number = self._now[path]
                 self._waiting.append((f"file {number}", number, operation))
             case _:
-                name = f"file {self._now[path]}" if path in self._now else f"folder {path}"
+                number = self._now.get(path, -1)
+                name = f"folder {path}" if not path or number in self._folders else f"file {number}"
                 for waited, number, done in self._waiting:
                     if waited == name:
                         self._keep(self._names, self._contents, number, done)
@@ -188,7 +193,11 @@ class _Disk:
                 torn = done.kind == "write" and len(done.data) > SECTOR and 0 < chance < 1 and draw.random() < 0.3
                 sectors = [draw.random() < 0.5 for _ in range(-(-len(done.data) // SECTOR))] if torn else None
                 self._keep(names, contents, number, done, sectors)
-        return {name: contents[number] for name, number in names.items()}
+        return {
+            name: contents[number]
+            for name, number in names.items()
+            if number not in self._folders and all(f"{place}" in names for place in Path(name).parents[:-1])
+        }
 
     @staticmethod
     def _keep(
@@ -200,7 +209,7 @@ class _Disk:
     ) -> None:
         before = contents[number]
         match done.kind:
-            case "make":
+            case "make" | "folder":
                 names[done.path] = number
             case "delete":
                 names.pop(done.path, None)
@@ -236,7 +245,7 @@ def _read(trace: Path, folder: str) -> Iterator[Operation]:
             if found is None or int(found["result"]) < 0:
                 continue
             for operation in _operations(found["call"], found["arguments"], int(found["result"]), folder, there):
-                if operation.kind == "make":
+                if operation.kind in {"make", "folder"}:
                     there.add(operation.path)
                 elif operation.kind in {"delete", "rename"}:
                     there.discard(operation.path)
@@ -275,6 +284,6 @@ def _operations(call: str, arguments: str, result: int, folder: str, there: set[
         case "rename":
             yield Operation("rename", path, to=os.fsdecode(texts[1])[len(folder) + 1 :])
         case "mkdir" | "mkdirat":
-            pass  # a cut that takes a folder takes what is in it, too: its names are not kept
+            yield Operation("folder", path)
         case _:
             raise AssertionError(f"{call} of {path} cannot be played back")

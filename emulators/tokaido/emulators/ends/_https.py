@@ -84,10 +84,13 @@ class TlsConnection(Connection):
                 said += piece
         return said
 
-    def closed(self, data: bytes) -> bytes:
-        """Return bytes encrypted."""
+    def closed(self, data: bytes, *, last: bool = False) -> bytes:
+        """Return bytes encrypted, with the end of all behind the `last` ones."""
         if data:
             self.tls.write(data)
+        if last:
+            with suppress(ssl.SSLWantReadError):  # it waits for the other's end, and its own is written
+                self.tls.unwrap()
         return self._out.read()
 
 
@@ -189,11 +192,11 @@ class HttpsEnd(TcpEnd):
 
     def _take(self, model: DeviceModel) -> list[list[bytes]]:
         pieces: list[list[bytes]] = []
-        for number, data in self._model(model).say(self.server):
+        for number, data, last in self._model(model).say(self.server):
             connection = self._connections.get(number)
             if isinstance(connection, TlsConnection):
                 with suppress(ssl.SSLError):  # its session ended meanwhile
-                    pieces.append([connection.closed(data), number])
+                    pieces.append([connection.closed(data, last=last), number])
         return pieces
 
     def _output_waits(self) -> bool:

@@ -114,6 +114,7 @@ class KeyManagersModel(HttpsModel):
         self._now_ns = 0
         self._slow_ns = round(slow_s * NS_PER_S)
         self._key_size = key_size
+        self._ends = "closes" in given
         self._insecure = secrets == "seeded"
         extension = {"tokaido_emulated": True} | ({"tokaido_insecure": True} if self._insecure else {})
         manner = Manner(key_size, min_key_size, max_key_size, max_key_per_request, given, extension, self.provoked)
@@ -195,7 +196,7 @@ class KeyManagersModel(HttpsModel):
         found: list[Said] = []
         while self.has_said(server):
             _, connection, answer = self._waiting[server].popleft()
-            found.append((connection, answer))
+            found.append((connection, answer, self._ends))
         return found
 
     def has_said(self, server: str) -> bool:

@@ -125,6 +125,9 @@ class StationReader:
         for key in names or ():
             if key not in table and names is not None and names[key]:
                 self.mistakes.note(path, f"{key} is missing; {driver} needs it")
+        if driver in self._kinds:
+            for mistake in self._kinds[driver].complaints(resources):
+                self.mistakes.note(path, mistake)
         return DeviceEntry(
             name=name,
             driver=driver,

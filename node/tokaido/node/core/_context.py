@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tokaido.node.core._actions import Action, Answer, Clear, Commit, Raise, Send
 from tokaido.node.core._writes import PutBatch, PutBlock, PutSupply, SetNeighbour
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     OnAnswer: TypeAlias = Callable[[Message | None], None]
     """None: it is unknown whether the neighbour acted."""
     OnEnvelope: TypeAlias = Callable[[Envelope | None], None]
+
+
+UNANSWERED_S: Final = 0.5
+"""Pause before a neighbour that did not answer is greeted again."""
+REFUSED_S: Final = 0.05
+"""Pause before one is greeted again that does not know this run."""
 
 
 class Context:
@@ -106,7 +112,7 @@ class Context:
             refused = isinstance(answer, Refused) and answer.why == "hello"
             if answer is None or refused:
                 neighbour.up = False
-                neighbour.hello_at_s = self.now_s
+                neighbour.hello_at_s = self.now_s + (REFUSED_S if refused else UNANSWERED_S)
             if envelope is not None and not refused and not asked == envelope.run == neighbour.run:
                 answer = None
             then(answer)

@@ -192,11 +192,15 @@ class Deliveries:
         if len(owners) > 1:
             return Refusal(event.request, Reason.NOT_FOUND, "the keys have different owners: ask for them one by one")
         owner = owners.pop()
-        neighbour = self._context.neighbours.get(owner)
-        if neighbour is None or not neighbour.believed:
+        if not self._is_believed(owner):
             what = f"{owner} has not been heard since this node or that one started"
             return Refusal(event.request, Reason.STARTING, what, 1.0)
         return None
+
+    def _is_believed(self, owner: str) -> bool:
+        """Whether it is known that neither the owner's store nor ours went back."""
+        neighbour = self._context.neighbours.get(owner)
+        return neighbour is not None and neighbour.believed
 
     def _neighbour_of(self, key_id: bytes) -> Neighbour:
         return self._context.neighbours[self._waiting[key_id].row.neighbour]

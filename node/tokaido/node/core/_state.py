@@ -28,6 +28,11 @@ class BlockState:
         self.key_ids: Final = block.key_ids
         self.insecure: Final = block.insecure
         self.own_half: Final = block.own_half
+        halves = block.size // 2, block.size - block.size // 2
+        self.own_size: Final = halves[block.own_half]
+        """Bytes of the half that this node may spend."""
+        self.other_size: Final = halves[1 - block.own_half]
+        """Bytes of the half that the neighbour may spend."""
         self.durable = durable
         self.alive = True
         self.own = self.own_durable = block.own
@@ -46,22 +51,9 @@ class BlockState:
         """How often the neighbour found a tag wrong that was made with this block."""
 
     @property
-    def own_size(self) -> int:
-        """Bytes of the half that this node may spend."""
-        return self._half(self.own_half)
-
-    @property
-    def other_size(self) -> int:
-        """Bytes of the half that the neighbour may spend."""
-        return self._half(1 - self.own_half)
-
-    @property
     def stored(self) -> int:
         """Bytes that were neither leased nor passed."""
         return self.own_size - self.own + self.other_size - self.passed
-
-    def _half(self, half: int) -> int:
-        return self.size // 2 if half == 0 else self.size - self.size // 2
 
 
 class Lease:

@@ -1,104 +1,140 @@
-"""The key sources of a node: a thread each, which keeps its device at work and draws its blocks."""
+"""The devices of a node, each with a thread and a supervisor, and the key blocks that come from them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Final
 
-from tokaido.hal import SYSTEM_CLOCK, KeySource, TokaidoError, Unit, UnitState
+from tokaido.hal import SYSTEM_CLOCK
 from tokaido.node.core import Drawn, NotFetched
+from tokaido.node.supervision import DeviceThread, LinkEnd, Source, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokaido.hal import Clock, KeyBlock, Station
     from tokaido.node.core import Clear, Event, Fetch, Raise
     from tokaido.node.node_file import NodeFile
+    from tokaido.node.supervision import DeviceEvent
 
-LOG: Final = logging.getLogger("tokaido.node.sources")
-DRAW_S: Final = 0.5
-TAKEN_S: Final = 10.0
+LOG: Final = logging.getLogger("tokaido.node.devices")
 
 
 class Sources:
-    """The sources of all links."""
+    """All devices of the station. It is used in the loop's thread.
+
+    Args:
+        file: The node file.
+        station: The station of the node. It is closed with the devices.
+        clock: What the node's age is counted on.
+    """
 
     def __init__(self, file: NodeFile, station: Station, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._file = file
         self._station = station
         self._clock = clock
-        self._links = {name: half.unit for name, half in station.half_links.items()} | dict(file.sources)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._feed: Callable[[Event], bool] = lambda _: False
         self._numbers = count(1)
-        self._draws: dict[int, _Draw] = {}
-        self._ending = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._draws: dict[int, tuple[LinkEnd, int]] = {}
+        self._ends: dict[str, LinkEnd] = {}
+        self._threads: list[DeviceThread] = []
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._links = {half.unit: half.name for half in station.half_links.values()}
+        self._links |= {device: link for link, device in file.sources.items()}
+        station.on_exit = file.on_exit
+
+    @property
+    def ends(self) -> Mapping[str, LinkEnd]:
+        """What becomes of each device, by its name."""
+        return self._ends
+
+    @property
+    def age_s(self) -> float:
+        """What supervisors count time by, in s."""
+        return self._clock.monotonic_ns() / 1e9
 
     def start(self, feed: Callable[[Event], bool]) -> None:
-        """Let the threads run; what they draw is fed in the loop's thread."""
-        self._loop = asyncio.get_running_loop()
+        """Let the threads run; what they draw is fed to the core."""
+        loop = asyncio.get_running_loop()
         self._feed = feed
-        for link, device in self._links.items():
-            thread = threading.Thread(target=self._run, args=(link, device), name=f"source-{link}", daemon=True)
+        settings = self._file.supervision
+        for device in self._station.devices:
+            half = next((half for half in self._station.half_links.values() if half.unit == device), None)
+            end = LinkEnd(Supervisor(self._links.get(device, device), device, settings), self, lambda: self.age_s)
+
+            def tell(event: DeviceEvent, end: LinkEnd = end) -> None:
+                loop.call_soon_threadsafe(self._hear, end, event)
+
+            source = Source(self._station, device, half, holder=f"node {self._file.name}")
+            end.device = thread = DeviceThread(source, tell, poll_s=settings.poll_s, clock=self._clock)
+            self._ends[device] = end
             self._threads.append(thread)
             thread.start()
 
     async def close(self) -> None:
-        """End the threads and close the station."""
-        self._ending.set()
-        for draw in self._draws.values():
-            draw.done.set()
+        """End the threads and close the station. A device that hangs is left behind after 2 s."""
+        for timer in self._timers.values():
+            timer.cancel()
         for thread in self._threads:
-            await asyncio.to_thread(thread.join, 3.0)
+            thread.end()
+        ended = await asyncio.gather(*(asyncio.to_thread(thread.join) for thread in self._threads))
+        hanging = [thread.name for thread, done in zip(self._threads, ended, strict=True) if not done]
+        if hanging:
+            LOG.warning("left behind, since they hang: %s", ", ".join(hanging))
+            return
         await asyncio.to_thread(self._station.close)
+
+    # --- what the core wants ------------------------------------------------------------------------------------------
 
     def take_draw(self, draw: int, why_not: str | None) -> None:
         """Commit a drawn block to its source (None), or leave it there."""
-        found = self._draws.pop(draw, None)
-        if found is not None:
-            found.why_not = why_not
-            found.done.set()
+        if (found := self._draws.pop(draw, None)) is not None:
+            end, number = found
+            end.settle(number, why_not)
 
     def fetch(self, action: Fetch) -> None:
         """Have the link's source fetch a block."""
-        self._feed(NotFetched(action.link, action.session, action.number, "this source fetches none"))
+        device = next((device for device, link in self._links.items() if link == action.link), "")
+        if device in self._ends:
+            self._ends[device].fetch(action)
+        else:
+            self._feed(NotFetched(action.link, action.session, action.number, "the link has no source here"))
 
     def alarm(self, action: Raise | Clear) -> None:
-        """Take note of an alarm."""
+        """Take note of an alarm, of the core or of a device."""
         LOG.warning("%s", action)
 
     def failed(self, why: str) -> None:
-        """Do nothing: the core is started again elsewhere."""
+        """Nothing: the core is started again elsewhere."""
 
-    def _run(self, link: str, device: str) -> None:
-        while not self._ending.is_set():
-            try:
-                source = self._station.device(device, KeySource)
-                if isinstance(source, Unit):
-                    state = source.state()
-                    if state is UnitState.OFF:
-                        source.power_on()
-                    elif state is UnitState.STANDBY:
-                        source.start()
-                for block in source.key_blocks(DRAW_S, limit=4):
-                    self._hand_in(link, block)
-            except TokaidoError as error:
-                LOG.warning("link %s: %s", link, error)
-                self._ending.wait(1.0)
+    # --- what link ends want ------------------------------------------------------------------------------------------
 
-    def _hand_in(self, link: str, block: KeyBlock) -> None:
-        draw, number, loop = _Draw(), next(self._numbers), self._loop
-        assert loop is not None
-        self._draws[number] = draw
-        loop.call_soon_threadsafe(self._feed, Drawn(number, link, block.info, block.key))
-        if draw.done.wait(TAKEN_S) and draw.why_not is None and not self._ending.is_set():
-            block.commit()
+    def block_offered(self, end: LinkEnd, draw: int, block: KeyBlock) -> None:
+        """A block came: the core says whether it is taken."""
+        number = next(self._numbers)
+        self._draws[number] = end, draw
+        if not self._feed(Drawn(number, end.name, block.info, block.key)):
+            self.take_draw(number, "the store is not open")
 
+    def not_fetched(self, end: LinkEnd, action: Fetch, why: str) -> None:
+        """A block that was to be fetched did not come."""
+        self._feed(NotFetched(end.name, action.session, action.number, why))
 
-class _Draw:
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.why_not: str | None = "not taken"
+    def _hear(self, end: LinkEnd, event: DeviceEvent) -> None:
+        end.hear(event)
+        self._wake(end)
+
+    def _tick(self, end: LinkEnd) -> None:
+        end.tick()
+        self._wake(end)
+
+    def _wake(self, end: LinkEnd) -> None:
+        name = end.supervisor.unit
+        if (timer := self._timers.pop(name, None)) is not None:
+            timer.cancel()
+        if end.wake_s < inf:
+            loop = asyncio.get_running_loop()
+            self._timers[name] = loop.call_later(max(0.001, end.wake_s - self.age_s), self._tick, end)

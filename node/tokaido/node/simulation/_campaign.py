@@ -48,10 +48,13 @@ def restore_one(world: World, steps: int) -> bool:
     world.run(steps)
     since_s = world.now_s
     noticed = world.restore(name, copy)
-    world.run_for(NOTICE_S)
-    nodes = {node for time_s, node, code in world.alarms if code == "STORE_ROLLBACK" and time_s >= since_s}
-    if noticed and len(nodes) < len(world.nodes):
-        world.blame("both ends notice that a store went back", f"{name} was restored, {sorted(nodes)} noticed")
+    nodes: set[str] = set()
+    while noticed and len(nodes) < len(world.nodes):
+        if world.now_s > since_s + NOTICE_S:
+            world.blame("both ends notice that a store went back", f"{name} was restored, {sorted(nodes)} noticed")
+            break
+        world.run_for(1.0)
+        nodes = {node for time_s, node, code in world.alarms if code == "STORE_ROLLBACK" and time_s >= since_s}
     return noticed
 
 

@@ -59,7 +59,7 @@ class Scenario:
     lease: int = 512
     supply_age_s: float = 20.0
     batch_age_s: float = 60.0
-    block_every_s: float = 1.2
+    block_every_s: float = 1.5
     block_sizes: tuple[int, int] = (150, 3000)
     request_every_s: float = 0.08
     quotas: Mapping[str, Quota] = field(default_factory=dict)

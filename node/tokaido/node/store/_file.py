@@ -240,11 +240,13 @@ def destroy(path: Path) -> None:
 
 
 def _make(path: Path) -> None:
-    """Make the file without a descriptor of it, and let its name be on the disk."""
+    """Make the file without a descriptor of it, and let its name and those of new folders be on the disk."""
+    new = [path, *(folder for folder in path.parents if not folder.exists())]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):  # another process was faster
         os.mknod(path, stat.S_IFREG | MODE_OF_SECRETS)
-    settle(path.parent)
+    for each in new:
+        settle(each.parent)
 
 
 def _is_busy(error: BaseException) -> bool:
