@@ -14,6 +14,8 @@ from tokaido.node.operation._control_messages import (
     Status,
 )
 from tokaido.node.operation._control_server import ControlServer, Operations, Peer
+from tokaido.node.operation._logs import JsonFormatter, log_as_json
+from tokaido.node.operation._notify import Notifier, devices_answer
 from tokaido.node.operation._status import (
     EXIT_CODES,
     UNREACHABLE,
@@ -44,11 +46,13 @@ __all__ = [
     "ControlServer",
     "DeviceLine",
     "DrainNode",
+    "JsonFormatter",
     "LinkLine",
     "MaintainLink",
     "NeighbourLine",
     "NodeAlarm",
     "NodeStatus",
+    "Notifier",
     "Operations",
     "PairLine",
     "Peer",
@@ -56,8 +60,10 @@ __all__ = [
     "ResumeLink",
     "Status",
     "StoreLine",
+    "devices_answer",
     "judged",
     "keep",
+    "log_as_json",
     "survey",
     "to_do",
 ]
