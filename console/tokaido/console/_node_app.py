@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tokaido.console._node_control_app import control_commands
 from tokaido.console._options import JsonOption, LinesOption
 from tokaido.console._pki_app import pki
 
@@ -15,6 +16,7 @@ nodes = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Run a node: a trusted site that keeps keys and serves them to applications.",
 )
+nodes.add_typer(control_commands)
 
 nodes.command()(pki)
 

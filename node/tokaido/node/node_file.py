@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 CONFIRM_BYTES: Final = 32
+CONTROL: Final = "control.sock"
 TABLES: Final = (
     "node",
     "store",
@@ -139,6 +140,25 @@ class NodeFile:
         return tuple(found)
 
 
+def control_socket(path: Path) -> Path:
+    """Return where the node of a file listens for operators, whatever mistakes the rest of the file has by now.
+
+    Args:
+        path: A node file, or a control socket itself.
+
+    Raises:
+        ConfigurationError: It cannot be read, or says no such place.
+    """
+    if path.is_socket():
+        return path
+    _, tables = read(path, "the node file")
+    listen = tables.get("listen", {})
+    control = listen.get("control", CONTROL) if isinstance(listen, dict) else CONTROL
+    if not isinstance(control, str) or not control:
+        raise ConfigurationError(f"the node file {path} names no control socket: listen.control is {control!r}")
+    return path.resolve().parent / control
+
+
 def _confirm_key(path: Path) -> KeyMaterial:
     data = read_believed(path, "end-to-end key", longest=CONFIRM_BYTES + 1, closed=0o077)
     if len(data) != CONFIRM_BYTES:
@@ -204,7 +224,7 @@ class _Reader:
             applications_at=addresses.get("applications"),
             skip_at=addresses.get("skip"),
             metrics_at=addresses.get("metrics"),
-            control=self._base / listen.get("control", "control.sock"),
+            control=self._base / listen.get("control", CONTROL),
             neighbours=neighbours,
             applications=self._applications(tables, name, neighbours),
             fetching=fetching,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tokaido.node.core import Clear, Raise, Tick
 from tokaido.node.supervision._device_thread import BlockOffered, DeviceEvent, NotFetchedBlock
-from tokaido.node.supervision._orders import BlockDrawn, UnitRead
+from tokaido.node.supervision._orders import BlockDrawn, UnitRead, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tokaido.node.supervision._device_thread import DeviceLoop, DeviceOrder
     from tokaido.node.supervision._orders import SupervisorEvent
     from tokaido.node.supervision._supervisor import Supervisor
+
+MUTE_S: Final = 120.0
+"""A thread that told nothing for so long hangs: longer than any deadline of a device, and any pause."""
 
 
 class LinkEndSurroundings(Protocol):
@@ -48,6 +51,8 @@ class LinkEnd:
         self.supervisor = supervisor
         self.answered_s = -inf
         """When the device answered last, in s of the node's age."""
+        self.heard_s = age_s()
+        """When the thread of the device told anything last, in s of the node's age."""
         self.last_block_s = -inf
         """When the last block of it was durable, in s of the node's age."""
         self._surroundings = surroundings
@@ -67,6 +72,7 @@ class LinkEnd:
 
     def hear(self, event: DeviceEvent) -> None:
         """Take what the device loop tells; in the node's loop."""
+        self.heard_s = self._age_s()
         match event:
             case BlockOffered(draw=draw, block=block):
                 self._surroundings.block_offered(self, draw, block)
@@ -91,6 +97,11 @@ class LinkEnd:
     def tick(self) -> None:
         """Let the supervisor look at the time."""
         self.feed(Tick())
+
+    def look(self) -> None:
+        """See whether the device's thread hangs, which nothing that it tells would show; call it now and then."""
+        if self._age_s() - self.heard_s > MUTE_S:
+            self.feed(Unreachable(f"its thread has said nothing for {MUTE_S:g} s: the driver hangs"))
 
     def fetch(self, action: Fetch) -> None:
         """Have the device fetch a block."""

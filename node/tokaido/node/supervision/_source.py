@@ -10,6 +10,7 @@ from tokaido.hal import (
     SETUP,
     ConfigurationError,
     Device,
+    KeyEnd,
     KeySource,
     LeaseBook,
     LeaseHeldError,
@@ -146,7 +147,7 @@ class Source:
             TokaidoError: They cannot be drawn.
         """
         device = self._device
-        if isinstance(device, KeySource):
+        if isinstance(device, KeySource) and device.key_end is not KeyEnd.SLAVE:  # which fetches, and draws none
             yield from device.key_blocks(0.0, limit=most)
 
     def fetch(self, action: Fetch) -> KeyBlock:
