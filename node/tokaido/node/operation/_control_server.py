@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import pwd
@@ -12,8 +11,9 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokaido.hal import ConfigurationError, ProtocolError, TokaidoError
+from tokaido.hal import ProtocolError, TokaidoError
 from tokaido.node.operation._control_messages import LENGTH, MAX_REQUEST, ControlRequest, Reply, frame, request_of
+from tokaido.node.operation._unix import listening
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ class ControlServer:
         Raises:
             ConfigurationError: Another node listens there, or no socket can be made.
         """
-        door = _listening(self.path)
+        door = listening(self.path, "control socket")
         self._server = await asyncio.start_unix_server(self._connected, sock=door, limit=MAX_REQUEST)
 
     async def close(self) -> None:
@@ -140,45 +140,3 @@ def _peer_of(connection: socket.socket) -> Peer:
     except KeyError:
         user = str(uid)
     return Peer(pid, uid, user)
-
-
-def _listening(path: Path) -> socket.socket:
-    """Return a socket that listens, of mode 0600 from its first moment on; what a dead node left is replaced."""
-    door = socket.socket(socket.AF_UNIX)
-    try:
-        if _answers(path):
-            raise ConfigurationError(
-                f"another node listens at {path}", remedy="End it, or give this one another `control` socket"
-            )
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_socket():
-                path.unlink()
-        mask = os.umask(0o177)
-        try:
-            door.bind(str(path))
-        finally:
-            os.umask(mask)
-        door.listen(MOST_CLIENTS)
-        door.setblocking(False)
-    except OSError as error:
-        door.close()
-        raise ConfigurationError(
-            f"no control socket can be made at {path}: {error.strerror or error}",
-            remedy="Name one of less than 108 bytes in a folder that the node may write",
-        ) from error
-    except BaseException:
-        door.close()
-        raise
-    return door
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        except OSError:
-            return path.is_socket()
-    return True
