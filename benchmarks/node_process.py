@@ -52,7 +52,8 @@ class MadeUp:
     async def close(self) -> None:
         pass
 
-    def take_draw(self, _draw: int, _why_not: str | None) -> None:
+    def take_draw(self, draw: int, why_not: str | None) -> None:
+        del draw, why_not
         asyncio.get_running_loop().call_later(0.5, self._next)
 
     def _next(self) -> None:

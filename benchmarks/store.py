@@ -1,6 +1,7 @@
 """What a node's store takes for durable commits, beside bare SQLite that commits rows of the same size as durably.
 
 *Stock*: batches of 64 keys, each in a commit of its own, as a relay's end stores them: sealed, with MACs and a counter.
+One commit a transaction, and four, which is how many relays a neighbour has in flight.
 The bare side writes the 2 KiB of keys in the clear, one row a batch, with an index on its id, and one counter.
 *Clients*: 50 at once, each of which waits until its own commit is durable: a key leaves the stock and becomes a supply.
 `StoreThread` commits what waits together. The bare side commits one row of 32 bytes for each client, one after another,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 PLACES = (("on a disk", "/var/tmp", 15, 20), ("in memory", "/dev/shm", 15, 50))
 BATCH = 64
+IN_FLIGHT = 4
 CLIENTS = 50
 CUT = 500
 """So many bare commits are between two cuts of the log: about those of a second on a disk."""
@@ -49,17 +51,23 @@ def _stock(folder: Path, where: str, rounds: int, repeats: int) -> list[Figure]:
     bare, relays = _bare(folder / "bare"), itertools.count(1)
     cells = KeyMaterial(os.urandom(32 * BATCH))
 
-    def put() -> None:
+    def one() -> Commit:
         batch = Batch(os.urandom(16), "numazu", True, BATCH, 3, ready=False)
-        count = Count("pair:numazu", {"held": BATCH})
-        store.commit([Commit(next(relays), (PutBatch(batch, cells), count))])
+        return Commit(next(relays), (PutBatch(batch, cells), Count("pair:numazu", {"held": BATCH})))
+
+    def put(number: int) -> None:
+        store.commit([one() for _ in range(number)])
         store.tend()
 
-    theirs, ours = in_turns([lambda: bare(bytes(cells.reveal())), put], rounds=rounds, repeats=repeats)
+    sides = [lambda: bare(bytes(cells.reveal())), lambda: put(1), lambda: put(IN_FLIGHT)]
+    theirs, ours, four = in_turns(sides, rounds=rounds, repeats=repeats)
     store.close()
     goal = ">= 20000 /s" if "disk" in where else ""
     return [
         spread(BATCH * 1e6 / taken for taken in ours.wall).figure(f"keys put in stock, durably, {where}", "/s", goal),
+        spread(IN_FLIGHT * BATCH * 1e6 / taken for taken in four.wall).figure(
+            f"the same, {IN_FLIGHT} batches a transaction, {where}", "/s", goal
+        ),
         ours.over(theirs).figure(f"a batch of 64 keys put in stock over a bare commit {where}", "x"),
         ours.cpu_over(theirs).figure(f"CPU of a batch of 64 keys beyond a bare commit {where}", "us"),
     ]

@@ -1,4 +1,4 @@
-"""The driver of ETSI GS QKD 014 key managers: what is no key is never handed out, and what is lost is counted."""
+"""The driver of ETSI GS QKD 014 key managers: it hands out keys alone, and counts those that are lost."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ def has(block: hal.KeyBlock, *numbers: int) -> bool:
 @pytest.mark.parametrize(
     ("options", "stored", "asked"),
     [
+        ({}, 0, {"number": 1, "size": 256}),
         ({}, 2, {"number": 2, "size": 256}),
         ({}, 5000, {"number": 64, "size": 256}),
         ({"number": "100"}, 5000, {"number": 64, "size": 256}),
@@ -91,8 +92,8 @@ def test_what_an_emulator_says_of_itself_marks_its_blocks(kme: KmePeer) -> None:
 
 def test_it_waits_for_keys_until_its_time_is_over(kme: KmePeer) -> None:
     with kme.open() as source:
-        none, some = answer(200, status(stored_key_count=0)), answer(200, status())
-        kme.says(none, some, answer(200, container(0, 1)), none)
+        status_0, empty = answer(200, status(stored_key_count=0)), answer(503, {"message": "none"})
+        kme.says(status_0, empty, answer(200, status()), answer(200, container(0, 1)), status_0, empty)
         assert [has(block, 0, 1) for block in source.key_blocks(1.2, limit=1)] == [True]
         assert list(source.key_blocks(0)) == []
 
@@ -104,7 +105,7 @@ def test_a_container_may_be_spelled_as_the_table_or_as_the_examples(kme: KmePeer
         assert has(draw(source), 0, 1)
 
 
-# --- what is no key ---------------------------------------------------------------------------------------------------
+# --- odd containers ---------------------------------------------------------------------------------------------------
 
 ODD_CONTAINERS: dict[str, object] = {
     "nothing": {},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokaido.node.core._actions import Reason
+from tokaido.node.client import Reason
 from tokaido.node.service import KeyRefusedError
 from tokaido_testing.key_managers import KEYS, KeyManagers, until
 

@@ -84,7 +84,7 @@ def test_an_empty_file_is_told_everything_that_it_lacks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('name = "otemachi"', 'name = "ote machi"', "'ote machi' is no name"),
+        ('name = "otemachi"', 'name = "ote machi"', "'ote machi' is not a name"),
         ('name = "otemachi"', 'name = "otemachi"\nwidth = 3', "node.width: unknown key; known are name"),
         ('key_file = "state/otemachi.key"', "", "one of key_file"),
         ('key_file = "state/otemachi.key"', 'key_file = "a"\ncredential = "b"', "one of key_file"),

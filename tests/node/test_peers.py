@@ -13,6 +13,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from tokaido.node.listening import Limits, Listener
 from tokaido.node.messages import MAX_BODY, Envelope, Hello, Ok, decode, encode
@@ -97,7 +98,7 @@ def test_a_certificate_of_no_neighbour_is_heard_by_nobody(
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(work())
-    assert "which is no neighbour" in caplog.text
+    assert "not for a neighbour" in caplog.text
 
 
 async def never(neighbour: str, heard: Envelope) -> Envelope:
@@ -165,7 +166,7 @@ def test_a_busy_neighbour_and_one_that_is_not_there_are_told(pki: Path) -> None:
         (bytes(MAX_BODY + 1), TYPE, 413),
     ],
 )
-def test_what_is_no_envelope_is_refused_and_the_next_one_is_heard(
+def test_a_body_that_is_not_an_envelope_is_refused_and_the_next_one_is_heard(
     pki: Path, body: bytes, kind: str, status: int
 ) -> None:
     async def work() -> None:
@@ -185,12 +186,12 @@ def test_what_is_no_envelope_is_refused_and_the_next_one_is_heard(
 
 
 @pytest.mark.parametrize("answer", [b"", b"\xc1", bytes(MAX_BODY + 1), encode(envelope())[:-1]])
-def test_an_answer_that_is_no_envelope_counts_as_none(pki: Path, answer: bytes) -> None:
+def test_an_answer_that_is_not_an_envelope_counts_as_none(pki: Path, answer: bytes) -> None:
     async def work() -> None:
-        async def reply(_: aiohttp.web.Request) -> aiohttp.web.Response:
-            return aiohttp.web.Response(body=answer, content_type=TYPE)
+        async def reply(_: web.Request) -> web.Response:
+            return web.Response(body=answer, content_type=TYPE)
 
-        served = aiohttp.web.Application()
+        served = web.Application()
         served.router.add_post(PATH, reply)
         listener = Listener(served, server_context(files_of(pki, "node-koganei")))
         await listener.open("127.0.0.1", 0)

@@ -7,9 +7,9 @@ from unittest.mock import patch
 
 import pytest
 
-import tokaido.node.core._deliveries as deliveries
-import tokaido.node.core._grants as grants
 from tokaido.node.core import Keys, NodeCore, Reason, Refusal
+from tokaido.node.core import _deliveries as deliveries
+from tokaido.node.core import _grants as grants
 from tokaido.node.messages import Supplied
 from tokaido.node.simulation import Chances, Observer, World
 from tokaido_testing.nodes import TwoNodes, keys_of, reason_of

@@ -12,6 +12,7 @@ from tokaido.node.store import (
     Block,
     Commit,
     DropBlock,
+    MemoryStore,
     PutBlock,
     Range,
     SetMarks,
@@ -36,8 +37,18 @@ def in_sqlite(folder: Path) -> Opening:
     return lambda: SqliteStore.open(folder / "store.sqlite", KeyMaterial(KEY), create=True)
 
 
-STORES: dict[str, Callable[[Path], Opening]] = {"sqlite": in_sqlite}
-"""By name: what returns, for a folder, what opens the store there. A store that forgets when it closes has no place."""
+def in_dicts(folder: Path) -> Opening:
+    kept = [MemoryStore()]
+
+    def open_it() -> Store:
+        kept[0] = kept[0].copy()
+        return kept[0]
+
+    return open_it
+
+
+STORES: dict[str, Callable[[Path], Opening]] = {"sqlite": in_sqlite, "memory": in_dicts}
+"""By name: what returns, for a folder, what opens the store there."""
 
 
 @pytest.fixture(params=STORES)
@@ -89,13 +100,8 @@ def test_a_name_that_was_there_never_comes_back(opening: Opening) -> None:
     store.close()
 
 
-@pytest.mark.parametrize(
-    ("half", "begin", "end"),
-    [(1, 0, 60), (1, 40, 101), (0, 0, 5), (0, 20, 31), (2, 0, 0), (1, 60, 50)],
-    ids=["spent", "not leased", "passed", "not granted", "no half", "backwards"],
-)
-def test_key_that_is_passed_or_not_allowed_yet_is_not_loaded(opening: Opening, half: int, begin: int, end: int) -> None:
-    store = opening()
+def refuses(store: Store, half: int, begin: int, end: int) -> None:
+    """Load what may be loaded of a block, and see that a store does not load another range."""
     block = Block("link", "session", 0, 1000, own_half=1)
     store.commit([Commit(1, (PutBlock(block, KeyMaterial(bytes(1000))), SetMarks(block.name, own=40)))])
     store.commit([Commit(2, (SetMarks(block.name, granted=30, passed=10),))])
@@ -105,3 +111,19 @@ def test_key_that_is_passed_or_not_allowed_yet_is_not_loaded(opening: Opening, h
     with pytest.raises(StoreError):
         store.commit([Commit(4, (), (Range(block.name, half, begin, end),))])
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("half", "begin", "end"),
+    [(1, 0, 60), (0, 0, 5), (1, 160, 150), (1, 100, 501)],
+    ids=["spent", "passed", "backwards", "beyond"],
+)
+def test_key_that_is_passed_or_never_was_is_not_loaded(opening: Opening, half: int, begin: int, end: int) -> None:
+    refuses(opening(), half, begin, end)
+
+
+@pytest.mark.parametrize(
+    ("half", "begin", "end"), [(1, 100, 101), (0, 20, 31), (2, 0, 0)], ids=["not leased", "not granted", "no half"]
+)
+def test_sqlite_loads_no_key_that_is_not_allowed_yet(in_memory: Path, half: int, begin: int, end: int) -> None:
+    refuses(in_sqlite(in_memory)(), half, begin, end)

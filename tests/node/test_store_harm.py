@@ -149,7 +149,7 @@ def test_a_damaged_log_gives_what_was_there_before_some_commit_or_nothing(in_mem
         "UPDATE block SET own_half = 1 - own_half",
         "UPDATE block SET session = 'other' WHERE id = (SELECT min(id) FROM block)",
         "DELETE FROM lease WHERE block = (SELECT min(block) FROM lease)",
-        "DELETE FROM gone",
+        "DELETE FROM ended",
         "DELETE FROM neighbour WHERE name = (SELECT min(name) FROM neighbour)",
         "DELETE FROM batch WHERE relay = (SELECT min(relay) FROM batch)",
         "UPDATE batch SET taken = taken + 1",
@@ -163,7 +163,7 @@ def test_a_damaged_log_gives_what_was_there_before_some_commit_or_nothing(in_mem
         "INSERT INTO segment VALUES (99999999999, x'00')",
         "UPDATE store SET id = x'00112233445566778899aabbccddeeff'",
         "UPDATE store SET data_key = 3",
-        "DROP TABLE gone",
+        "DROP TABLE ended",
     ],
 )
 def test_an_altered_row_is_refused(in_memory: Path, statement: str) -> None:

@@ -307,6 +307,11 @@ def test_keys_that_are_not_the_same_at_both_ends_are_burned() -> None:
     assert "CONFIRM_FAILED" in nodes.alarms("osaka")
     assert "CONFIRM_FAILED" in nodes.alarms("kobe")
     assert (pair(nodes, "kobe").ready, pair(nodes, "osaka").held) == (0, 0)
+    born = pair(nodes, "kobe").counters["born"]
+    nodes.wait(50.0)
+    assert pair(nodes, "kobe").counters["born"] == born  # they cost link key
+    nodes.wait(20.0)
+    assert pair(nodes, "kobe").counters["born"] > born
 
 
 def test_an_altered_confirmation_is_seen_by_the_start() -> None:
@@ -337,6 +342,7 @@ def test_without_an_end_to_end_key_relays_are_trusted_and_one_end_alone_does_not
     nodes.draw_both(0)
     assert reason_of(nodes.enc()) is c.Reason.PEER_SILENT
     assert "CONFIRM_FAILED" in nodes.alarms("osaka")
+    assert reason_of(nodes.enc("osaka", slaves=("kobe-1",))) is c.Reason.NO_KEY
 
 
 def test_a_silent_neighbour_and_a_low_stock_are_alarms_that_end() -> None:
@@ -381,6 +387,51 @@ def test_a_file_that_is_read_again_changes_neighbours_applications_and_quotas() 
     keys_of(nodes.enc())
     with pytest.raises(ConfigurationError, match="not of osaka"):
         nodes.do("kobe", c.Reconfigured(nodes.settings["osaka"]))
+
+
+def test_a_neighbour_that_is_silent_holds_up_no_other() -> None:
+    nodes = TwoNodes()
+    settings = nodes.settings["kobe"]
+    nara = c.NeighbourSettings("nara", (c.LinkSettings("kobe-nara"),))
+    applications = {**settings.applications, "nara-1": c.ApplicationSettings("nara-1", "nara")}
+    nodes.change("kobe", neighbours={"nara": nara, **settings.neighbours}, applications=applications)
+    nodes.start()
+    nodes.draw_both(0)
+    keys_of(nodes.enc())
+    assert reason_of(nodes.enc(slaves=("nara-1",))) is c.Reason.STARTING
+    assert reason_of(nodes.enc(slaves=("nara-1", "osaka-1"))) is c.Reason.UNKNOWN_APPLICATION
+    status = nodes.cores["kobe"].status()
+    assert (status.neighbours["nara"].known, status.neighbours["osaka"].known) == (False, True)
+    assert status.links["kobe-nara"].adds_up
+
+
+def test_a_link_that_is_not_in_the_file_any_more_is_let_go_and_comes_back() -> None:
+    nodes = stocked()
+    (neighbour,) = nodes.settings["kobe"].neighbours.values()
+    assert nodes.cores["kobe"].status().links[LINK].leased > 0
+    nodes.change("kobe", neighbours={"osaka": replace(neighbour, links=(c.LinkSettings("another"),))})
+    assert list(nodes.cores["kobe"].status().links) == ["another"]
+    assert nodes.stores["kobe"].counters[f"link:{LINK}"]["leased"] == 0
+    nodes.change("kobe", neighbours={"osaka": neighbour})
+    link = nodes.cores["kobe"].status().links[LINK]
+    assert link.adds_up
+    assert link.blocks == 1
+
+
+def test_a_batch_that_the_other_end_does_not_hold_is_burned_at_once() -> None:
+    nodes = stocked(Scenario(stock=8, batch=8))
+    refused = [False]
+
+    def between(sender: str, envelope: Envelope) -> Envelope:
+        if isinstance(envelope.body, Supplied) and not refused[0]:
+            refused[0] = True
+            return Envelope(run=envelope.run, to=envelope.to, n=envelope.n, body=Refused(why="cells"))
+        return envelope
+
+    nodes.between = between
+    assert reason_of(nodes.enc()) is c.Reason.PEER_SILENT
+    assert pair(nodes, "kobe").counters["burned:not held"] == 7
+    keys_of(nodes.enc())
 
 
 def test_a_core_that_is_closed_holds_no_key() -> None:

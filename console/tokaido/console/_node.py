@@ -60,7 +60,7 @@ def make_wrapping_key(path: Path, *, as_json: bool) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new_wrapping_key(path)
     tell(
-        f"made {path}. Whoever has it and the store has the keys in it; without it the store is worth nothing",
+        f"made {path}. With it and the store a thief has the keys; without it nobody can read the store",
         {"event": "made", "file": str(path)},
         as_json=as_json,
     )

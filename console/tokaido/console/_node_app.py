@@ -9,6 +9,7 @@ import typer
 
 from tokaido.console._node_control_app import control_commands
 from tokaido.console._options import JsonOption, LinesOption
+from tokaido.console._pki_app import pki
 
 nodes = typer.Typer(
     no_args_is_help=True,
@@ -16,6 +17,8 @@ nodes = typer.Typer(
     help="Run a node: a trusted site that keeps keys and serves them to applications.",
 )
 nodes.add_typer(control_commands)
+
+nodes.command()(pki)
 
 NodeFileArgument = Annotated[
     Path, typer.Argument(metavar="NODE.toml", help="The node file.", show_default=False, exists=False)

@@ -180,6 +180,7 @@ __all__ = [
     "create_curve_keys",
     "drivers",
     "emulators",
+    "installed",
     "load_driver",
     "role_name",
     "roles_of",
@@ -190,7 +191,7 @@ if TYPE_CHECKING:
     from tokaido.hal import aio
     from tokaido.hal._calibrations import Calibration
     from tokaido.hal._entry_points import DriverEntry
-    from tokaido.hal._registry import drivers, emulators, load_driver, role_name, roles_of
+    from tokaido.hal._registry import drivers, emulators, installed, load_driver, role_name, roles_of
     from tokaido.hal.roles._amplifier import AmplifierAlarm, AmplifierCapability, AmplifierMode, OpticalAmplifier
     from tokaido.hal.roles._attenuator import AttenuatorCapability, VariableAttenuator
     from tokaido.hal.roles._interlocks import AmplifierInterlock, LightInterlock, PumpInterlock, ShutterInterlock
@@ -229,6 +230,7 @@ else:
             "DriverEntry": "tokaido.hal._entry_points",
             "drivers": "tokaido.hal._registry",
             "emulators": "tokaido.hal._registry",
+            "installed": "tokaido.hal._registry",
             "load_driver": "tokaido.hal._registry",
             "role_name": "tokaido.hal._registry",
             "roles_of": "tokaido.hal._registry",

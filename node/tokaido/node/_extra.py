@@ -6,6 +6,6 @@ try:
     import aiohttp
     from aiohttp import web
 except ImportError as error:
-    raise ImportError("this part of a node needs aiohttp: pip install 'tokaido[node]'") from error
+    raise ImportError("the servers of a node need aiohttp: pip install 'tokaido[node]'") from error
 
 __all__ = ["aiohttp", "web"]

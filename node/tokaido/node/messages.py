@@ -43,7 +43,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Ok(_Message, frozen=True, tag="OK"):
-    """What needs no other answer was heard."""
+    """The message was heard, and needs no other answer."""
 
 
 class Refused(_Message, frozen=True, tag="REFUSED"):

@@ -190,7 +190,7 @@ class _Reader:
         head = self._table(tables, "node", {"name": _TEXT, "station": _TEXT, "emulation": _FLAG, "on_exit": _EXIT})
         name = self._needed("node", head, "name", "node")
         if not NAME.fullmatch(name):
-            mistakes.note(("node", "name"), f"{name!r} is no name: 1 to 64 of A-Z a-z 0-9 . _ -, not first . _ or -")
+            mistakes.note(("node", "name"), f"{name!r} is not a name: 1 to 64 of A-Z a-z 0-9 . _ -, not first . _ or -")
         store = self._table(tables, "store", {"path": _TEXT, "key_file": _TEXT, "credential": _TEXT})
         if ("key_file" in store) == ("credential" in store):
             mistakes.note(("store",), "must have one of key_file (mode 0600) and credential (of systemd)")

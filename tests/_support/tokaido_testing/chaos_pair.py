@@ -33,7 +33,7 @@ SAES: Final = {"otemachi": "bank", "koganei": "hospital"}
 
 @dataclass
 class Deliveries:
-    """What applications were given, by id and end."""
+    """Keys that applications were given, by id and end."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     given: dict[uuid.UUID, bytes] = field(default_factory=dict)

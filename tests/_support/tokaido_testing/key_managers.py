@@ -28,8 +28,12 @@ STATUS, KEYS = "/api/v1/keys/shop/status", "/api/v1/keys/shop/enc_keys"
 
 
 def make_pki(folder: Path) -> Path:
-    """Make certificates of both nodes, of their applications, and of `stranger`, which is nobody's application."""
-    pki.issue(folder, nodes={"otemachi": [], "koganei": []}, saes=["bank", "clinic", "shop", "cafe", "stranger"])
+    """Make certificates of both nodes and their applications; of `stranger`, who is none; and of a node elsewhere."""
+    pki.issue(
+        folder,
+        nodes={"otemachi": [], "koganei": [], "far": ["far.example"]},
+        saes=["bank", "clinic", "shop", "cafe", "stranger"],
+    )
     return folder
 
 

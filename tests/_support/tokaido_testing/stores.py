@@ -65,6 +65,7 @@ def facts(snapshot: Snapshot) -> dict[str, Any]:
         "supplies": {row.key_id: (row, shown(key)) for row, key in snapshot.supplies},
         "counters": {where: amount for where, amount in counters.items() if amount},
         "neighbours": {name: (marks.mark, marks.told) for name, marks in snapshot.neighbours.items()},
+        "ended": {of: ranges for of, ranges in snapshot.ended.items() if ranges},
     }
 
 
@@ -105,7 +106,19 @@ class Model:
             "supplies": dict(self.supplies),
             "counters": {where: amount for where, amount in self.counters.items() if amount},
             "neighbours": dict(self.neighbours),
+            "ended": self._ended(),
         }
+
+    def _ended(self) -> dict[tuple[str, str], tuple[tuple[int, int], ...]]:
+        """Return the names that were here, one number after another."""
+        ended: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for link, session, number in sorted(self.names - self.blocks.keys()):
+            ranges = ended.setdefault((link, session), [])
+            if ranges and ranges[-1][1] == number - 1:
+                ranges[-1] = ranges[-1][0], number
+            else:
+                ranges.append((number, number))
+        return {of: tuple(ranges) for of, ranges in ended.items()}
 
     def _apply(self, write: Write) -> None:
         match write:

@@ -1,4 +1,4 @@
-"""Nodes are killed at every named step, and whoever uses them never notices more than a refusal."""
+"""Nodes are killed at every named step, and their applications never notice more than a refusal."""
 
 from __future__ import annotations
 

@@ -200,8 +200,8 @@ class Source(hal.KeySource):
             try:
                 status = self.status()
                 own = min(self._options.number or DEFAULT_NUMBER, status.max_key_per_request or DEFAULT_NUMBER)
-                if number := min(own, status.stored_key_count):
-                    return self._drawn_block(number, self._options.key_size or status.key_size)
+                number = min(own, max(status.stored_key_count, 1))  # some say 0 whatever they have
+                return self._drawn_block(number, self._options.key_size or status.key_size)
             except hal.NoDataError:
                 pass  # it has none now, and gave none
             if deadline.passed:
@@ -257,9 +257,10 @@ class Source(hal.KeySource):
         request = Request(start, message, accept, repeatable=False, confidential=True)
         try:
             taken = self._control.exchange(request)
-        except hal.OutcomeUnknownError:
-            self._draws_lost += 1
-            self._lost = None
+        except BaseException as error:
+            if isinstance(error, hal.OutcomeUnknownError) or not isinstance(error, hal.TokaidoError):  # or Ctrl-C
+                self._draws_lost += 1
+                self._lost = None
             raise
         if isinstance(taken, Delivery):
             return taken

@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Self
 
-import aiohttp
-
-from tokaido.hal import DeviceTimeoutError, NotConnectedError, OutcomeUnknownError, ProtocolError, RangeError
+from tokaido.hal import SYSTEM_CLOCK, AuthenticationError, Deadline
+from tokaido.node.client._http import PIECE, Answer, BrokenError
 from tokaido.node.client._messages import (
-    JSON,
-    LONGEST,
     KeyManagerStatus,
     address_of,
     decoded,
+    failed,
     ids_request,
     key_request,
     keys_in,
-    path_of,
-    refusal,
+    taken,
 )
 from tokaido.node.client._sync import TIMEOUT_S
-from tokaido.node.tls import client_context
+from tokaido.node.tls import client_context, names_of
 
 if TYPE_CHECKING:
     import uuid
@@ -33,24 +30,31 @@ if TYPE_CHECKING:
 
 
 class AsyncKeyClient:
-    """Asks one key manager for keys, as `KeyClient` does; calls go on at once, on a connection each.
+    """Asks one key manager for keys, as `KeyClient` does; calls may go on at once, on a connection each.
+
+    A call that is cancelled leaves the connection: what it asked for may have been given to nobody.
 
     Args:
         url: Of the key manager: `https://HOST:PORT`.
         files: Certificate and key of the application, and the authority of the key manager.
+        node: The node that the key manager's certificate must name (clause 5.1); None: the host alone must fit.
         timeout_s: For every call, connecting included.
+
+    Raises:
+        ConfigurationError: The address or a file cannot be used.
     """
 
-    def __init__(self, url: str, files: TlsFiles, *, timeout_s: float = TIMEOUT_S) -> None:
-        address_of(url)
-        self._url = url.rstrip("/")
+    def __init__(
+        self, url: str, files: TlsFiles, *, node: str | None = None, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        self._address = address_of(url)
         self._context = client_context(files)
-        self._timeout_s = timeout_s
-        self._session: aiohttp.ClientSession | None = None
+        self._node = node
+        self._timeout_s = Deadline(SYSTEM_CLOCK, timeout_s).timeout_s
 
     async def status(self, other: str) -> KeyManagerStatus:
         """Return how many keys there are to share with another application, as `KeyClient.status`."""
-        return decoded(await self._call("GET", path_of(other, "status"), None), KeyManagerStatus)
+        return decoded(await self._call("GET", other, "status", None), KeyManagerStatus)
 
     async def enc_keys(
         self,
@@ -63,24 +67,16 @@ class AsyncKeyClient:
         optional: Mapping[str, Any] | None = None,
     ) -> tuple[ClientKey, ...]:
         """Return new keys to share with `slave`, as `KeyClient.enc_keys`."""
-        if number < 1:
-            raise RangeError(f"{number} keys cannot be asked for")
         body = key_request(number, size, further_slaves, mandatory or {}, optional or {})
-        data = await self._call("POST", path_of(slave, "enc_keys"), body)
-        return keys_in(data, number=number, size=size)
+        return keys_in(await self._call("POST", slave, "enc_keys", body), number=number, size=size)
 
     async def dec_keys(self, master: str, key_ids: Sequence[uuid.UUID]) -> tuple[ClientKey, ...]:
         """Return the keys that `master` got under these ids, as `KeyClient.dec_keys`."""
-        if not key_ids:
-            raise RangeError("no key is asked for")
-        data = await self._call("POST", path_of(master, "dec_keys"), ids_request(key_ids))
+        data = await self._call("POST", master, "dec_keys", ids_request(key_ids))
         return keys_in(data, number=len(key_ids), size=None, ids=key_ids)
 
     async def close(self) -> None:
-        """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Do nothing: no connection outlives its call."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,42 +86,40 @@ class AsyncKeyClient:
     ) -> None:
         await self.close()
 
-    async def _call(self, method: str, path: str, body: bytes | None) -> bytes:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self._context, limit=64)
-            self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
-            )
-        headers = {"Accept": JSON} | ({"Content-Type": JSON} if body is not None else {})
-        data = bytearray()
+    async def _call(self, verb: str, other: str, method: str, body: bytes | None) -> bytearray:
+        """Return the body of one answer of status 200."""
+        request = self._address.request(verb, other, method, body)
+        where = f"the key manager at {self._address}"
+        deadline = Deadline(SYSTEM_CLOCK, self._timeout_s)
+        answer, sent = Answer(), False
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._session.request(
-                    method, self._url + path, data=body, headers=headers, allow_redirects=False
-                ) as response,
-            ):
-                async for piece in response.content.iter_any():
-                    data += piece
-                    if len(data) > LONGEST:
-                        raise ProtocolError(f"an answer is longer than {LONGEST} bytes")
-                if response.status != 200:
-                    raise refusal(response.status, data, response.headers.get("Retry-After"))
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-            raise NotConnectedError(
-                f"the key manager at {self._url} cannot be reached: {error}",
-                remedy="Check address, certificate and authority",
-            ) from None
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            data[:] = bytes(len(data))
-            late = isinstance(error, TimeoutError)
-            what = "did not answer in time" if late else f"closed or broke the connection ({error})"
-            if method == "POST":
-                raise OutcomeUnknownError(
-                    f"the key manager {what}; keys may have been given to nobody",
-                    remedy="Ask for new keys; those are not given again",
-                ) from None
-            if late:
-                raise DeviceTimeoutError(f"the key manager {what}", elapsed_s=self._timeout_s) from None
-            raise NotConnectedError(f"the key manager {what}") from None
-        return bytes(data)
+            async with asyncio.timeout(self._timeout_s):
+                reader, writer = await self._connected(where)
+                try:
+                    sent = True
+                    writer.write(request)
+                    await writer.drain()
+                    while not answer.complete:
+                        if piece := await reader.read(PIECE):
+                            answer.feed(piece)
+                        else:
+                            answer.end()
+                finally:
+                    writer.transport.abort()
+        except asyncio.CancelledError:
+            answer.wipe()
+            raise
+        except (OSError, ValueError, BrokenError) as error:  # a ValueError is of a host that cannot be one
+            answer.wipe()
+            raise failed(verb, sent, error, deadline, where) from None
+        return taken(method, answer)
+
+    async def _connected(self, where: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Return a connection to whom the certificate says that it is."""
+        host, port, _ = self._address
+        reader, writer = await asyncio.open_connection(host, port, ssl=self._context, ssl_handshake_timeout=3600)
+        found = names_of(writer.get_extra_info("ssl_object"))
+        if self._node is not None and found.node != self._node:
+            writer.transport.abort()
+            raise AuthenticationError(f"{where} is {found}, and not node {self._node}", remedy="Nothing was asked")
+        return reader, writer

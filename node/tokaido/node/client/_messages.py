@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+import ssl
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from tokaido.hal import ConfigurationError, KeyMaterial, ProtocolError, RangeError, TokaidoError
+from tokaido.hal import (
+    AuthenticationError,
+    ConfigurationError,
+    DeviceTimeoutError,
+    KeyMaterial,
+    NotConnectedError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RangeError,
+    TransportError,
+)
+from tokaido.hal.driver import whole
+from tokaido.node.client._http import BrokenError, request
+from tokaido.node.core._actions import Reason
+from tokaido.node.service import KeyRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tokaido.hal import Deadline
+    from tokaido.node.client._http import Answer
+
 T = TypeVar("T")
-LONGEST: Final = 8 << 20
-"""Longest answer that is read, in bytes."""
 JSON: Final = "application/json"
+HEADERS: Final = {"Accept": JSON, "Accept-Encoding": "identity", "Connection": "close"}
 
 
-class KeyManagerError(TokaidoError):
-    """The key manager answered that it gives no key.
-
-    Attributes:
-        status: 400 (the request breaks a rule), 401 (not authorised) or 503 (not now), or another of HTTP.
-        message: What it said.
-        details: What it said in detail.
-        retry_after_s: When to ask again, if it said so.
-    """
+class KeyManagerError(KeyRefusedError):
+    """The key manager answered that it gives no key."""
 
     def __init__(
         self,
         what: str,
+        reason: Reason,
         *,
         status: int,
         message: str = "",
@@ -42,17 +51,20 @@ class KeyManagerError(TokaidoError):
         retry_after_s: float | None = None,
         remedy: str = "",
     ) -> None:
-        super().__init__(what, remedy=remedy)
+        super().__init__(what, reason, retry_after_s)
+        self.remedy = remedy
         self.status = status
+        """400 (the request breaks a rule), 401 (not authorised), 503 (not now), or another one of HTTP."""
         self.message = message
+        """What it said."""
         self.details = tuple(details)
-        self.retry_after_s = retry_after_s
+        """What it said in detail."""
 
 
-class KeyManagerStatus(msgspec.Struct, frozen=True, rename=None):
-    """Answer of Get status (clause 6.1, table 9); sizes in bits."""
+class KeyManagerStatus(msgspec.Struct, frozen=True):
+    """Answer of Get status (clause 6.1, table 9), by the standard's names; sizes in bits."""
 
-    source_KME_ID: str  # noqa: N815 - the standard's names
+    source_KME_ID: str  # noqa: N815
     target_KME_ID: str  # noqa: N815
     master_SAE_ID: str  # noqa: N815
     slave_SAE_ID: str  # noqa: N815
@@ -68,7 +80,7 @@ class KeyManagerStatus(msgspec.Struct, frozen=True, rename=None):
 
 @dataclass(frozen=True, slots=True)
 class ClientKey:
-    """One key, the same at both ends. As a context manager it wipes the key in the end."""
+    """One key, the same at both ends. As a context manager it gives the key, and wipes it in the end."""
 
     key_id: uuid.UUID
     """Tell it to the other end, which asks for the key by it."""
@@ -81,9 +93,29 @@ class ClientKey:
         self.key.wipe()
 
 
+class Address(NamedTuple):
+    """Where a key manager is, and what stands in front of the paths of the standard."""
+
+    host: str
+    port: int
+    base: str
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def request(self, verb: str, other: str, method: str, body: bytes | None) -> bytes:
+        """Return a request of a method (clause 5, table 2); an SAE id is percent-encoded once.
+
+        Raises:
+            RangeError: The id is empty, or is not text that can be encoded.
+        """
+        headers = HEADERS | ({} if body is None else {"Content-Type": JSON})
+        return request(verb, str(self), f"{self.base}/api/v1/keys/{_encoded(other)}/{method}", headers, body)
+
+
 class _Key(msgspec.Struct, frozen=True):
-    key_ID: str  # noqa: N815
-    key: str
+    key_ID: uuid.UUID  # noqa: N815
+    key: bytearray
 
 
 class _Container(msgspec.Struct, frozen=True):
@@ -95,53 +127,55 @@ class _Error(msgspec.Struct, frozen=True):
     details: list[dict[str, Any]] = msgspec.field(default_factory=list)
 
 
-def address_of(url: str) -> tuple[str, int, str]:
-    """Return host, port and path in front of a key manager's address, without a slash at its end.
+def address_of(url: str) -> Address:
+    """Return where a key manager is.
 
     Raises:
-        ConfigurationError: It is no address with https.
+        ConfigurationError: It is not an address with https.
     """
     try:
         parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or parts.username:
+        host, port = parts.hostname, parts.port
+    except (ValueError, TypeError, AttributeError):
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme != "https" or not host or parts.query or parts.fragment or parts.username is not None:
         raise ConfigurationError(
-            f"{url!r} is no address of a key manager", remedy="Write it as https://HOST:PORT; http is never spoken"
+            f"{url!r} is not an address of a key manager", remedy="Write it as https://HOST:PORT; http is never spoken"
         )
-    return parts.hostname, port or 443, parts.path.rstrip("/")
-
-
-def path_of(sae_id: str, method: str) -> str:
-    """Return the path of a method (clause 5, table 2); an id is percent-encoded once.
-
-    Raises:
-        RangeError: The id is empty.
-    """
-    if not isinstance(sae_id, str) or not sae_id:
-        raise RangeError(f"{sae_id!r} is no SAE id")
-    return f"/api/v1/keys/{quote(sae_id, safe='')}/{method}"
+    return Address(host, 443 if port is None else port, parts.path.rstrip("/"))
 
 
 def key_request(
     number: int, size: int | None, further: Sequence[str], mandatory: Mapping[str, Any], optional: Mapping[str, Any]
 ) -> bytes:
-    """Return the body of Get key (clause 6.2)."""
-    body: dict[str, Any] = {"number": number}
+    """Return the body of Get key (clause 6.2).
+
+    Raises:
+        RangeError: A number is not positive, or an extension is nothing that JSON has.
+    """
+    body: dict[str, Any] = {"number": _positive(number, "the number of keys")}
     if size is not None:
-        body["size"] = size
+        body["size"] = _positive(size, "the size of a key")
     if further:
         body["additional_slave_SAE_IDs"] = list(further)
     if mandatory:
         body["extension_mandatory"] = [{name: value} for name, value in mandatory.items()]
     if optional:
         body["extension_optional"] = [{name: value} for name, value in optional.items()]
-    return msgspec.json.encode(body)
+    try:
+        return msgspec.json.encode(body)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RangeError(f"the request cannot be written as JSON: {error}") from None
 
 
 def ids_request(key_ids: Sequence[uuid.UUID]) -> bytes:
-    """Return the body of Get key with key IDs (clause 6.4)."""
+    """Return the body of Get key with key IDs (clause 6.4).
+
+    Raises:
+        RangeError: There is none, one stands twice, or one is not a UUID.
+    """
+    if not key_ids or len(set(key_ids)) < len(key_ids) or any(not isinstance(one, uuid.UUID) for one in key_ids):
+        raise RangeError("keys are asked for by one UUID or more, each once")
     return msgspec.json.encode({"key_IDs": [{"key_ID": str(key_id)} for key_id in key_ids]})
 
 
@@ -158,56 +192,49 @@ def decoded(body: bytes | bytearray, kind: type[T]) -> T:
 
 
 def keys_in(
-    body: bytes | bytearray, *, number: int, size: int | None, ids: Sequence[uuid.UUID] | None = None
+    body: bytearray, *, number: int, size: int | None, ids: Sequence[uuid.UUID] | None = None
 ) -> tuple[ClientKey, ...]:
-    """Return the keys of a key container, which must be as many, as long, and of those ids, as was asked.
+    """Return the keys of a key container, as many, as long, and of those ids, as was asked; wipe the container.
 
     Raises:
-        ProtocolError: They are not; no key is taken.
+        ProtocolError: They are others; no key is taken.
     """
-    container = decoded(body, _Container)
-    found: list[ClientKey] = []
+    found: list[_Key] = []
     try:
-        for item in container.keys:
-            found.append(ClientKey(uuid.UUID(item.key_ID), KeyMaterial(base64.b64decode(item.key, validate=True))))  # noqa: PERF401 - those before a bad one are wiped
-        told = [key.key_id for key in found]
+        found = decoded(body, _Container).keys
+        told = [key.key_ID for key in found]
         if len(set(told)) != len(told) or len(told) != number:
             raise ProtocolError(f"the key manager gave {len(set(told))} different keys where {number} were asked")
         if ids is not None and set(told) != set(ids):
             raise ProtocolError("the key manager gave other keys than those that were asked")
-        if size is not None and any(key.key.bits != size for key in found):
-            raise ProtocolError(f"the key manager gave keys of another size than {size} bits")
-    except (ValueError, binascii.Error) as error:
-        _wipe(found)
-        if isinstance(error, ProtocolError):
-            raise
-        raise ProtocolError("the key manager's answer has what is no UUID, or no base64") from None
-    except BaseException:
-        _wipe(found)
-        raise
-    if ids is not None:
-        by_id = {key.key_id: key for key in found}
-        return tuple(by_id[key_id] for key_id in ids)
-    return tuple(found)
+        if any(not key.key or (size is not None and 8 * len(key.key) != size) for key in found):
+            raise ProtocolError(f"the key manager gave keys of another size than {size or 'any'} bits")
+        taken = {key.key_ID: ClientKey(key.key_ID, KeyMaterial(key.key)) for key in found}
+        return tuple(taken[key_id] for key_id in ids or told)
+    finally:
+        body[:] = bytes(len(body))
+        for key in found:
+            key.key[:] = bytes(len(key.key))
 
 
-def refusal(status: int, body: bytes | bytearray, retry_after: str | None) -> KeyManagerError:
+def _refusal(method: str, status: int, body: bytes | bytearray, retry_after: str | None) -> KeyManagerError:
     """Return the error that an answer of another status than 200 is."""
     told = _Error()
     if body:
         try:
             told = msgspec.json.decode(body, type=_Error)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            told = _Error(f"(no error of the standard: {len(body)} bytes)")
-    message = told.message[:500]
+            told = _Error(f"({len(body)} bytes that are not an Error of the standard)")
+    message = "".join(character if character.isprintable() else "?" for character in told.message[:500])
     seconds = float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
     remedy = {
         400: "Correct the request",
-        401: "Is this application named in the key manager's file, and named when the keys were asked for?",
+        401: "Is this application named in the key manager's file, and was it named when the keys were asked for?",
         503: "Ask again later, for new keys",
     }.get(status, "Is this the address of a key manager of ETSI GS QKD 014?")
     return KeyManagerError(
         f"the key manager answered {status}" + (f": {message}" if message else ""),
+        _reason(method, status, told),
         status=status,
         message=message,
         details=told.details,
@@ -216,6 +243,86 @@ def refusal(status: int, body: bytes | bytearray, retry_after: str | None) -> Ke
     )
 
 
-def _wipe(keys: Sequence[ClientKey]) -> None:
-    for key in keys:
-        key.key.wipe()
+def taken(method: str, answer: Answer) -> bytearray:
+    """Return the body of an answer of status 200.
+
+    Raises:
+        KeyManagerError: It has another status.
+    """
+    if answer.status != 200:
+        raise _refusal(method, answer.status, answer.body, answer.headers.get("retry-after"))
+    return answer.body
+
+
+def failed(verb: str, sent: bool, error: Exception, deadline: Deadline, where: str) -> TransportError:
+    """Return the error of a call that got no answer.
+
+    Args:
+        verb: GET or POST.
+        sent: Whether a part of the request may have been sent.
+        error: What was met.
+        deadline: Of the call.
+        where: Who was asked.
+    """
+    elapsed_s = deadline.elapsed_s
+    if isinstance(error, TransportError):
+        return error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return AuthenticationError(
+            f"{where} is not believed: {error.verify_message}", remedy="Check its address and certificate"
+        )
+    if isinstance(error, ssl.SSLError) and (not sent or "ALERT" in str(error.reason)):
+        return AuthenticationError(
+            f"TLS with {where} failed: {error.reason or error}",
+            remedy="Is this application's certificate of the right authority, in date, and not revoked?",
+        )
+    late = isinstance(error, TimeoutError)
+    if not sent:
+        kind = DeviceTimeoutError if late else NotConnectedError
+        return kind(f"{where} cannot be reached: {error or 'too late'}", elapsed_s=elapsed_s, remedy="Check its address")
+    why = str(error) if isinstance(error, BrokenError) else f"the connection broke ({type(error).__name__})"
+    what = "did not answer in time" if late else f"gave no answer: {why}"
+    if verb == "POST":
+        return OutcomeUnknownError(
+            f"{where} {what}; keys may have been given to nobody",
+            elapsed_s=elapsed_s,
+            remedy="Ask for new keys: those are not given again. If it is always so, does it accept this certificate?",
+        )
+    kind = DeviceTimeoutError if late else NotConnectedError
+    return kind(f"{where} {what}", elapsed_s=elapsed_s, remedy="Ask again; does it accept this certificate?")
+
+
+def _encoded(sae_id: str) -> str:
+    try:
+        if sae_id:
+            return quote(sae_id, safe="", errors="strict")
+    except (UnicodeEncodeError, TypeError):
+        pass
+    raise RangeError(f"{sae_id!r} is not an SAE id")
+
+
+def _reason(method: str, status: int, told: _Error) -> Reason:
+    """Return why, as far as status and message tell; our own key managers say it in the details, too."""
+    said = [item["tokaido_reason"] for item in told.details if isinstance(item.get("tokaido_reason"), str)]
+    for reason in Reason:
+        if reason.value in said:
+            return reason
+    match status, told.message:
+        case 401, _:
+            return Reason.NOT_NAMED if method == "dec_keys" else Reason.UNKNOWN_APPLICATION
+        case 400, "one or more keys specified are not found on KME":
+            return Reason.NOT_FOUND
+        case 404, _ if method == "dec_keys":  # what some key managers answer instead
+            return Reason.NOT_FOUND
+        case 400, "size shall be a multiple of 8":
+            return Reason.SIZE
+        case 503, _:
+            return Reason.NO_KEY
+    return Reason.REQUEST
+
+
+def _positive(value: object, what: str) -> int:
+    number = whole(value, what)
+    if number < 1:
+        raise RangeError(f"{what} must be 1 or more, not {number}")
+    return number

@@ -53,11 +53,8 @@ class Blocks:
 
     def start(self) -> None:
         """Forfeit the leases of an earlier life, and see which blocks end."""
-        for neighbour in self._context.neighbours.values():
-            for name in neighbour.links:
-                leased = self._context.counters.get(_counters.link(name), "leased")
-                if leased:
-                    self._context.commit([self.count(name, {"leased": -leased, "discarded:lease": leased})])
+        for name, leased in self._context.counters.leased():
+            self._context.commit([self.count(name, {"leased": -leased, "discarded:lease": leased})])
         for block in list(self.held.values()):
             self.half_used(block)
 
@@ -70,7 +67,9 @@ class Blocks:
         context, info = self._context, event.info
         found = self.link_of(event.link)
         name = (event.link, info.session, info.number)
-        self._fetching.discard(name)
+        if name in self._fetching:
+            self._fetching.remove(name)
+            context.clear_alarm(AlarmCode.FETCH_FAILED, event.link)
         insecure = info.insecure or event.key.insecure
         if found is None:
             self._leave(event, f"{event.link} is not a link of this node")
@@ -239,8 +238,8 @@ class Blocks:
         del self.held[block.name]
         session = block.name[:2]
         self._ended[session] = added(self._ended.get(session, ()), block.name[2])
-        if neighbour is not None:
-            link = neighbour.links[block.name[0]]
+        link = None if neighbour is None else neighbour.links.get(block.name[0])
+        if link is not None:
             link.ending.pop(block.name, None)
             link.news.pop(block.name, None)
             link.had.pop(block.name, None)

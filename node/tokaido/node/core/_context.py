@@ -69,10 +69,10 @@ class Context:
         loads: tuple[Range, ...] = (),
         concerns: Neighbour | None = None,
     ) -> None:
-        """Have writes made durable, then call `then`. What concerns a neighbour raises the mark that it is told.
+        """Have writes made durable, then call `then`.
 
-        It does so once the neighbour has heard with which mark this run started: a mark that rose before could hide
-        that our store went back.
+        A commit that `concerns` a neighbour raises the mark that it is told, once it has heard with which mark this run
+        started: one that rose before could hide that our store went back.
         """
         listed = list(writes)
         if concerns is not None and concerns.greeted:

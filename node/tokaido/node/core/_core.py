@@ -22,7 +22,7 @@ from tokaido.node.core._state import LinkState, Neighbour
 from tokaido.node.core._status import LinkStatus, NeighbourStatus, NodeStatus, PairStatus
 from tokaido.node.core._stocks import Stocks
 from tokaido.node.core._supplies import Supplies
-from tokaido.node.core._writes import DropBatch, DropSupply, NeighbourMarks, Write
+from tokaido.node.core._writes import NeighbourMarks
 from tokaido.node.messages import Confirm, Dead, Grant, Have, Hello, Ok, Relay, Relayed, Supply
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class NodeCore:
         self._blocks = Blocks(context, snapshot.blocks, snapshot.ended)
         self._stocks = Stocks(context, snapshot.batches)
         self._greetings = Greetings(context, self._met, self._burn)
-        self._news = News(context, self._blocks.held, self._dead_known)
+        self._news = News(context, self._blocks.held)
         self._grants = Grants(context, self._blocks, self._went_back)
         self._relays = Relays(context, self._blocks, self._stocks)
         self._receipts = Receipts(context, self._blocks, self._stocks)
@@ -75,6 +75,9 @@ class NodeCore:
         Args:
             event: What happened; `Started` is the first.
             now_s: The node's own age in s, which never falls and goes on over restarts.
+
+        Raises:
+            ConfigurationError: `Reconfigured` came with the file of another node. Nothing was done.
         """
         context = self._context
         context.now_s = max(now_s, context.now_s)
@@ -97,7 +100,9 @@ class NodeCore:
         now_s = self._context.now_s
         for neighbour in self._context.neighbours.values():
             times += [self._greetings.wake_s(neighbour), self._stocks.wake_s(neighbour)]
-            later = [neighbour.relay_at_s, *(link.ask_at_s for link in neighbour.links.values())]
+            later = [neighbour.relay_at_s, neighbour.dead_at_s]
+            for link in neighbour.links.values():
+                later += link.ask_at_s, link.tell_at_s
             if neighbour.low_since_s is not None:
                 later.append(neighbour.low_since_s + LOW_S)
             times += [time for time in later if time > now_s]
@@ -246,13 +251,6 @@ class NodeCore:
         self._supplies.heard_dead(neighbour, dead.supplies)
         self._context.commit((), lambda _: self._context.answer(exchange, Ok()))
 
-    def _dead_known(self, neighbour: Neighbour, dead: Dead) -> None:
-        """Forget what was kept only to be told."""
-        drops: list[Write] = [DropBatch(relay) for relay in dead.relays]
-        drops += [DropSupply(key_id) for key_id in dead.supplies]
-        if drops:
-            self._context.commit(drops, concerns=neighbour)
-
     def _met(self, neighbour: Neighbour) -> None:
         self._news.tell_all(neighbour)
 
@@ -336,6 +334,8 @@ class NodeCore:
                 neighbour = Neighbour(wanted, self._marks.get(name, NeighbourMarks()), context.now_s)
             else:
                 neighbour.settings = wanted
+                for gone in neighbour.links.keys() - {link.name for link in wanted.links}:
+                    self._forget(neighbour, gone)
                 for link in wanted.links:
                     if link.name in neighbour.links:
                         neighbour.links[link.name].settings = link
@@ -354,8 +354,16 @@ class NodeCore:
             self._marks[neighbour.name] = NeighbourMarks(neighbour.mark, neighbour.told)
             if neighbour.name not in settings.neighbours:
                 neighbour.up = neighbour.believed = False
+                for link in list(neighbour.links):
+                    self._forget(neighbour, link)
         self._context.settings = settings
         self._meet(settings)
+
+    def _forget(self, neighbour: Neighbour, link: str) -> None:
+        """Let go of a link; its blocks stay in the store."""
+        writes = self._blocks.forfeit(neighbour.links.pop(link))
+        if writes:
+            self._context.commit(writes, concerns=neighbour)
 
     # --- status -----------------------------------------------------------------------------------------------------
 

@@ -46,6 +46,12 @@ class Counters:
         """Return one counter."""
         return self._of.get(of, {}).get(name, 0)
 
+    def leased(self) -> list[tuple[str, int]]:
+        """Return the links of which something is leased, and how many bits."""
+        prefix = link("")
+        of_links = [(of.removeprefix(prefix), self.get(of, "leased")) for of in self._of if of.startswith(prefix)]
+        return [(name, bits) for name, bits in of_links if bits]
+
     def of(self, of: str) -> dict[str, int]:
         """Return all counters of a link or pair."""
         return dict(self._of.get(of, {}))

@@ -136,7 +136,7 @@ class Deliveries:
         self._open[event.request] = neighbour, neighbour.epoch, tuple(keys)
 
         def durable(_loaded: tuple[KeyMaterial, ...]) -> None:
-            neighbour.dead_supplies.update(dict.fromkeys(ended))
+            neighbour.dead_supplies.update(dict.fromkeys(ended, False))
             self._deliver(event.request)
 
         context.commit(writes, durable, concerns=neighbour)

@@ -95,6 +95,7 @@ class Grants:
         end = min(granted.end, block.own_size)
         if end <= begin:
             if granted.begin < block.own_size:
+                link.ask_at_s = self._context.now_s + AGAIN_S
                 return
             begin = end = block.own_size
         tail = block.own_size - end if block.own_size - end < LEAST else 0
@@ -114,8 +115,9 @@ class Grants:
             leases = [Lease(block, begin, key) for key in loaded]
             link.leases += leases
             block.leases += len(leases) - 1
-            if not block.alive:
-                self._context.commit(self._blocks.forfeit(link, block, "dead"))
+            found = self._blocks.link_of(block.name[0])
+            if not block.alive or found is None or found[1] is not link:
+                self._context.commit(self._blocks.forfeit(link, block, "lease" if block.alive else "dead"))
             self._blocks.half_used(block)
 
         loads = (Range(block.name, block.own_half, begin, end),) if end > begin else ()

@@ -5,38 +5,40 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from tokaido.node.messages import MAX_BLOCKS, Dead, DeadBlock, Have, HaveBlock, Message, Ok
+from tokaido.node.core._writes import DropBatch, DropSupply
+from tokaido.node.messages import MAX_BLOCKS, MAX_BODY, Dead, DeadBlock, Have, HaveBlock, Message, Ok
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from tokaido.node.core._context import Context
     from tokaido.node.core._state import BlockState, LinkState, Neighbour
-    from tokaido.node.core._writes import BlockName
+    from tokaido.node.core._writes import BlockName, Write
 
-MAX_IDS: Final = 8000
-"""Most ids by which blocks are fetched in one HAVE: 40 bytes each at most are well below the longest body."""
+AGAIN_S: Final = 1.0
+"""Pause after a message that was not taken."""
+MAX_IDS: Final = MAX_BODY // 4
+"""Bytes of ids by which blocks are fetched, after which a HAVE is full."""
 
 
 class News:
     """Tells each neighbour what it is to know, one message at a time."""
 
-    def __init__(
-        self, context: Context, blocks: Mapping[BlockName, BlockState], dead_known: Callable[[Neighbour, Dead], None]
-    ) -> None:
+    def __init__(self, context: Context, blocks: Mapping[BlockName, BlockState]) -> None:
         self._context = context
         self._blocks = blocks
-        self._dead_known = dead_known
 
     def pump(self, neighbour: Neighbour) -> None:
         """Tell the next part of what is not told yet."""
         if neighbour.telling or not neighbour.up:
             return
-        if neighbour.dead_blocks or neighbour.dead_relays or neighbour.dead_supplies:
+        now_s = self._context.now_s
+        dead = neighbour.dead_blocks or neighbour.dead_relays or neighbour.dead_supplies
+        if dead and now_s >= neighbour.dead_at_s:
             self._tell_dead(neighbour)
             return
         for name, link in neighbour.links.items():
-            if link.tell_all or link.news:
+            if (link.tell_all or link.news) and now_s >= link.tell_at_s:
                 self._tell_have(neighbour, name, link)
                 return
 
@@ -56,11 +58,12 @@ class News:
             if isinstance(answer, Ok):
                 for block in blocks:
                     neighbour.dead_blocks.pop((block.link, block.session, block.number), None)
-                for relay in relays:
-                    neighbour.dead_relays.pop(relay, None)
-                for supply in supplies:
-                    neighbour.dead_supplies.pop(supply, None)
-                self._dead_known(neighbour, dead)
+                drops: list[Write] = [DropBatch(relay) for relay in relays if neighbour.dead_relays.pop(relay, False)]
+                drops += [DropSupply(key) for key in supplies if neighbour.dead_supplies.pop(key, False)]
+                if drops:
+                    self._context.commit(drops, concerns=neighbour)
+            else:
+                neighbour.dead_at_s = self._context.now_s + AGAIN_S
 
         neighbour.telling = True
         self._context.send(neighbour, dead, heard)
@@ -78,12 +81,13 @@ class News:
             block = self._blocks.get(block_name)
             if block is not None and block.durable and block.alive:
                 blocks.append(HaveBlock(*block_name[1:], block.size, block.insecure, block.key_ids))
-                ids += len(block.key_ids)
+                ids += sum(len(key_id) + 4 for key_id in block.key_ids)
 
         def heard(answer: Message | None) -> None:
             neighbour.telling = False
             if not isinstance(answer, Ok):
                 link.tell_all = True
+                link.tell_at_s = self._context.now_s + AGAIN_S
 
         neighbour.telling = True
         have = Have(link=name, whole=whole, more=bool(link.news), blocks=tuple(blocks))

@@ -77,8 +77,12 @@ class Receipts:
         context = self._context
         batch = self._stocks.of(neighbour.name).held.get(confirm.relay)
         key = neighbour.settings.confirm_key
-        if batch is None or batch.ready or key is None:
-            context.refuse(exchange, "relay", "" if key else "no end-to-end key is set here")
+        if batch is None or (batch.ready and key is not None):
+            context.refuse(exchange, "relay")
+            return
+        if key is None:
+            self._stocks.drop(neighbour, [batch], "confirm")
+            context.refuse(exchange, "tag", "no end-to-end key is set here")
             return
         route = neighbour.name, context.settings.node
         with batch.joined() as keys:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 AGAIN_S: Final = 1.0
 """Pause after a neighbour took no relay."""
+UNCONFIRMED_S: Final = 60.0
+"""Pause after keys were not the same at both ends: they cost link key."""
 BAD_TAGS: Final = 4
 """After so many tags of one block that the neighbour found wrong, the block is not the same at both ends."""
 
@@ -175,10 +177,11 @@ class Relays:
                 self._ready(neighbour, batch)
                 return
             self._stocks.burn(neighbour, [batch], "confirm" if answer is not None else "lost")
-            if isinstance(answer, Confirm) or (isinstance(answer, Refused) and answer.why in {"tag", "cells"}):
+            neighbour.relay_at_s = self._context.now_s + AGAIN_S
+            if isinstance(answer, Confirm) or (isinstance(answer, Refused) and answer.why == "tag"):
                 text = f"{neighbour.name} does not hold the same keys, or not the same end-to-end key"
                 self._context.raise_alarm(AlarmCode.CONFIRM_FAILED, neighbour.name, text)
-                neighbour.relay_at_s = self._context.now_s + AGAIN_S
+                neighbour.relay_at_s = self._context.now_s + UNCONFIRMED_S
 
         self._context.send(neighbour, question, heard)
 

@@ -91,6 +91,7 @@ class LinkState:
         self.news: dict[BlockName, None] = {}
         """Blocks that the neighbour has not been told of."""
         self.tell_all = False
+        self.tell_at_s = 0.0
         self.ending: dict[BlockName, None] = {}
         """Blocks whose own half is used up, and of which the neighbour does not know it."""
         self.wrong_tags = 0
@@ -131,12 +132,14 @@ class Neighbour:
         self.hello_at_s = now_s
         self.hello_open = False
         self.hello_pause_s = 0.0
+        self.dead_at_s = 0.0
         self.telling = False
         """Whether a HAVE or DEAD has no answer yet."""
         self.dead_blocks: dict[BlockName, str] = {}
-        self.dead_relays: dict[bytes, None] = {}
-        self.dead_supplies: dict[bytes, None] = {}
-        """What the neighbour is to be told of as dead."""
+        """Blocks that the neighbour is to be told of as dead, and why they are."""
+        self.dead_relays: dict[bytes, bool] = {}
+        self.dead_supplies: dict[bytes, bool] = {}
+        """So are these; whether a row is kept in the store until the neighbour knows."""
         self.gone: OrderedDict[bytes, None] = OrderedDict()
         """Relays and supplies that the neighbour told of as dead, the newest last."""
         self.relay_at_s = 0.0

@@ -128,7 +128,7 @@ class Stocks:
                 continue
             writes.append(self.count(neighbour, {f"burned:{reason}": batch.free}))
             if tell:
-                neighbour.dead_relays[batch.relay] = None
+                neighbour.dead_relays[batch.relay] = True
                 writes.append(SetBatch(batch.relay, taken=batch.count))
             else:
                 writes.append(DropBatch(batch.relay))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tokaido.node.core._state import Neighbour
     from tokaido.node.core._stocks import StockBatch, Stocks
 
+MAX_SLAVES: Final = 64
+"""Most slaves of one key."""
 AGAIN_S: Final = 1.0
 """When an application is told to try again."""
 
@@ -103,7 +105,7 @@ class Supplies:
             if self.rows.pop(key_id, None) is not None:
                 writes.append(self._stocks.count(neighbour, {f"supply:{reason}": 1}))
                 if tell:
-                    neighbour.dead_supplies[key_id] = None
+                    neighbour.dead_supplies[key_id] = True
                 else:
                     writes.append(DropSupply(key_id))
         if writes:
@@ -158,6 +160,8 @@ class Supplies:
             raise _RefusedError(Reason.UNKNOWN_APPLICATION, "no single neighbour serves all of the named applications")
         if not 1 <= event.number <= settings.max_keys:
             raise _RefusedError(Reason.SIZE, f"1 to {settings.max_keys} keys are given at once")
+        if len(event.slaves) > MAX_SLAVES:
+            raise _RefusedError(Reason.SIZE, f"a key is shared with {MAX_SLAVES} applications at most")
         if not settings.min_key_size <= event.size <= settings.max_key_size or event.size % 8:
             size = f"{settings.min_key_size} to {settings.max_key_size} bits, in whole bytes"
             raise _RefusedError(Reason.SIZE, f"a key has {size}")
@@ -255,6 +259,8 @@ class Supplies:
         alive = all(key_id in self.rows for key_id in ids) and request.neighbour.epoch == request.epoch
         if request.abandoned or not alive or not isinstance(answer, Supplied) or answer.key_ids != ids:
             self._give_up(number, request, f"refused: {answer.why}" if isinstance(answer, Refused) else "no answer")
+            if isinstance(answer, Refused) and answer.why == "cells":
+                self._burn_batches(request)
             return
         del self._open[number]
         self._context.actions.append(Keys(number, tuple(request.keys.values())))
@@ -270,6 +276,12 @@ class Supplies:
             what = f"{request.neighbour.name} did not confirm ({why}); the keys were burned"
             refusal = Refusal(number, Reason.PEER_SILENT, what, AGAIN_S)
         self._context.actions.append(refusal)
+
+    def _burn_batches(self, request: _Request) -> None:
+        """Burn what is left of batches of which the peer does not hold all: the next request would fail, too."""
+        own = self._stocks.of(request.neighbour.name).own
+        relays = dict.fromkeys(relay for row in request.rows for relay, _, _ in row.cells)
+        self._stocks.burn(request.neighbour, [own[relay] for relay in relays if relay in own], "not held")
 
     def _wipe(self, request: _Request) -> None:
         for key in request.keys.values():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokaido.hal import Clock, KeyMaterial
-    from tokaido.node.core import CoreSettings, Event, SuppliedKey
+    from tokaido.node.core import Clear, CoreSettings, Event, Fetch, Raise, SuppliedKey
     from tokaido.node.core._status import NodeStatus
     from tokaido.node.daemon._runner import Asks, Surroundings
     from tokaido.node.messages import Envelope
@@ -211,7 +211,17 @@ class _Around:
     """The surroundings, but for a failed store, which is kept here."""
 
     def __init__(self, surroundings: Surroundings, failed: Callable[[str], None]) -> None:
-        self.take_draw = surroundings.take_draw
-        self.fetch = surroundings.fetch
-        self.alarm = surroundings.alarm
-        self.failed = failed
+        self._surroundings = surroundings
+        self._failed = failed
+
+    def take_draw(self, draw: int, why_not: str | None) -> None:
+        self._surroundings.take_draw(draw, why_not)
+
+    def fetch(self, action: Fetch) -> None:
+        self._surroundings.fetch(action)
+
+    def alarm(self, action: Raise | Clear) -> None:
+        self._surroundings.alarm(action)
+
+    def failed(self, why: str) -> None:
+        self._failed(why)

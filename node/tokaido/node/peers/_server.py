@@ -48,7 +48,7 @@ def application(hears: Hears, is_neighbour: Callable[[str], bool]) -> web.Applic
         name = names_of(transport.get_extra_info("ssl_object")).node if transport is not None else None
         if name is None or not is_neighbour(name):
             logging.getLogger("tokaido.node.peers").warning(
-                "refused: the certificate of %s speaks for %s, which is no neighbour", request.remote, name or "no node"
+                "refused: the certificate of %s speaks for %s, not for a neighbour", request.remote, name or "no node"
             )
             return web.Response(status=403, text="your certificate speaks for no neighbour of this node\n")
         if request.content_type != TYPE:

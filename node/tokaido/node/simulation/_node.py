@@ -24,7 +24,7 @@ class SimulatedNode:
         self.store = MemoryStore()
         self.core: NodeCore | None = None
         self.life = 0
-        """Which life it is in: what was on its way in an earlier one is lost."""
+        """Which life it is in: nothing that was on its way in an earlier one arrives."""
         self.commits: list[Commit] = []
         self.turn_due = False
         """Whether the store is about to carry commits out."""

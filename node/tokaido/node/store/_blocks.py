@@ -33,7 +33,7 @@ def half_length(size: int, half: int) -> int:
 
 
 class Blocks:
-    """Tables block, lease, segment and gone, within transactions of their owner."""
+    """Tables block, lease, segment and ended, within transactions of their owner."""
 
     def __init__(self, database: sqlite3.Connection, rows: Rows, seals: Seals) -> None:
         self._database = database
@@ -44,7 +44,7 @@ class Blocks:
     def put(self, write: PutBlock) -> None:
         """Add a block, unless one of its name is or was here."""
         block, key = write.block, write.key
-        if self._rows.get("block", *block.name) is not None or self._is_gone(block.name):
+        if self._rows.get("block", *block.name) is not None or self._has_ended(block.name):
             return
         if len(key) != block.size or block.own_half not in {0, 1}:
             raise ValueError(f"a block of {block.size} bytes came with {len(key)} bytes of key")
@@ -208,9 +208,17 @@ class Blocks:
 
     # --- names of blocks that were here, as ranges of numbers -------------------------------------------------------
 
-    def _is_gone(self, name: BlockName) -> bool:
+    def ended(self) -> dict[tuple[str, str], tuple[tuple[int, int], ...]]:
+        """Return the numbers of blocks that were here, by link and session, as ranges from first to last."""
+        found: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for row in self._rows.all("ended"):
+            link, session, first, last = cast("tuple[str, str, int, int]", row)
+            found.setdefault((link, session), []).append((first, last))
+        return {of: tuple(sorted(ranges)) for of, ranges in found.items()}
+
+    def _has_ended(self, name: BlockName) -> bool:
         found = self._database.execute(
-            "SELECT last FROM gone WHERE link = ? AND session = ? AND first <= ? ORDER BY first DESC LIMIT 1", name
+            "SELECT last FROM ended WHERE link = ? AND session = ? AND first <= ? ORDER BY first DESC LIMIT 1", name
         ).fetchone()
         return found is not None and found[0] >= name[2]
 
@@ -218,15 +226,15 @@ class Blocks:
         link, session, first = name
         last = first
         before = self._database.execute(
-            "SELECT first FROM gone WHERE link = ? AND session = ? AND last = ?", (link, session, first - 1)
+            "SELECT first FROM ended WHERE link = ? AND session = ? AND last = ?", (link, session, first - 1)
         ).fetchone()
         if before is not None:
             first = before[0]
-        after = self._rows.get("gone", link, session, last + 1)
+        after = self._rows.get("ended", link, session, last + 1)
         if after is not None:
-            self._rows.drop("gone", link, session, last + 1)
+            self._rows.drop("ended", link, session, last + 1)
             last = cast("int", after[0])
-        self._rows.put("gone", (link, session, first), (last,))
+        self._rows.put("ended", (link, session, first), (last,))
 
 
 def _kept(block: Block, half: int) -> range:

@@ -34,7 +34,7 @@ class _State:
 
 
 class MemoryStore:
-    """A `Store` over dicts. What was committed is there until the object is gone; nothing is on a disk.
+    """A `Store` over dicts. Commits last as long as the object does; nothing is on a disk.
 
     Attributes:
         age_s: The node's own age that the next snapshot tells; its user sets it.

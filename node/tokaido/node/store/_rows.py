@@ -36,7 +36,7 @@ TABLES: Final = {
     for table in (
         Table("block", ("link", "session", "number"), ("id", "size", "own_half", "key_ids", "insecure", "emulated")),
         Table("lease", ("block",), ("own", "granted", "passed", "told")),
-        Table("gone", ("link", "session", "first"), ("last",)),
+        Table("ended", ("link", "session", "first"), ("last",)),
         Table(
             "batch",
             ("relay",),

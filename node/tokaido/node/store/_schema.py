@@ -21,7 +21,7 @@ MIGRATIONS: Final = (
         block INTEGER PRIMARY KEY, own INTEGER NOT NULL, granted INTEGER NOT NULL, passed INTEGER NOT NULL,
         told INTEGER NOT NULL, mac BLOB NOT NULL);
     CREATE TABLE segment (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
-    CREATE TABLE gone (
+    CREATE TABLE ended (
         link TEXT NOT NULL, session TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, mac BLOB NOT NULL,
         PRIMARY KEY (link, session, first)) WITHOUT ROWID;
 
@@ -57,5 +57,5 @@ MIGRATIONS: Final = (
 VERSION: Final = len(MIGRATIONS)
 """Of the form: SQLite's `user_version`."""
 
-CUSTODY: Final = ("block", "lease", "segment", "gone", "batch", "supply", "counter", "neighbour", "state")
+CUSTODY: Final = ("block", "lease", "segment", "ended", "batch", "supply", "counter", "neighbour", "state")
 """Tables that are worth nothing without the data key."""

@@ -123,6 +123,7 @@ class SqliteStore:
                 supplies=tuple(self._stock.supplies()),
                 counters=self._stock.counters(),
                 neighbours=self._stock.neighbours(),
+                ended=self._blocks.ended(),
                 age_s=self.age_s,
             )
 

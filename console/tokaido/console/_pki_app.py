@@ -1,0 +1,33 @@
+"""The command `node pki`: what can be said, and where it leads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tokaido.console._number_types import number
+from tokaido.console._options import JsonOption
+
+
+def pki(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where authority and certificates are.", show_default=False)
+    ],
+    *,
+    node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=HOST,...]", help="A node, and where it is found. Default: on this machine."),
+    ] = None,
+    sae: Annotated[list[str] | None, typer.Option(metavar="ID", help="An application (SAE).")] = None,
+    days: Annotated[float, typer.Option(parser=number(0), help="How long the certificates are good.")] = 30,
+    revoke: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Put a certificate on the revocation list.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make certificates of a TEST authority for nodes and applications, or revoke some."""
+    from tokaido.console import _pki  # noqa: PLC0415
+
+    _pki.pki(folder, node or [], sae or [], days, revoke or [], as_json=as_json)

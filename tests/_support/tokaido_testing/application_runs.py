@@ -1,0 +1,99 @@
+"""The programs of examples/applications, run as a user does, at two key managers behind real TLS."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokaido_testing.key_managers import KeyManagers
+from tokaido_testing.patience import patient
+
+PROGRAMS = Path(__file__).parents[3] / "examples" / "applications"
+
+
+@dataclass
+class Ended:
+    """How a program ended."""
+
+    code: int
+    out: bytes
+    told: str
+
+
+@dataclass
+class Applications:
+    """The bank at Otemachi sends, the shop at Koganei receives."""
+
+    managers: KeyManagers
+    folder: Path
+
+    def command(self, program: str, command: str, *more: str) -> list[str]:
+        """Return the command line of one end."""
+        other, name, port = (
+            ("shop", "bank", self.managers.port) if command == "send" else ("bank", "shop", self.managers.other_port)
+        )
+        head = [sys.executable, "-W", "error", str(PROGRAMS / f"{program}.py"), command, other, *more]
+        return [*head, "--kme", f"https://127.0.0.1:{port}", "--pki", str(self.managers.folder), "--as", name]
+
+    def popen(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start one end, with pipes."""
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            self.command(*command), cwd=self.folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe
+        )
+
+    def run(self, program: str, command: str, *more: str, given: bytes = b"") -> Ended:
+        """Run one end until it ends; no key is in what it prints."""
+        with self.popen(program, command, *more) as process:
+            out, told = process.communicate(given, patient(30))
+        for supply in self.managers.network.supplies.values():
+            for shown in (out, told):
+                assert supply.data not in shown
+                assert supply.data.hex().encode() not in shown
+        return Ended(process.returncode, out, told.decode())
+
+    def sent(self, program: str, *more: str, given: bytes = b"") -> bytes:
+        """Return what goes over the line."""
+        ended = self.run(program, "send", *more, given=given)
+        assert ended.code == 0, ended.told
+        return ended.out
+
+    def received(self, program: str, line: bytes, *more: str) -> bytes:
+        """Return what the receiver takes of it."""
+        ended = self.run(program, "receive", *more, given=line)
+        assert ended.code == 0, ended.told
+        return ended.out
+
+    def refused(self, program: str, line: bytes, *more: str) -> Ended:
+        """Run a receiver that refuses, with one line and no traceback."""
+        ended = self.run(program, "receive", *more, given=line)
+        assert ended.code == 1, ended
+        assert "Traceback" not in ended.told
+        return ended
+
+    def undeliver(self) -> None:
+        """Let the key managers give again what they gave to a slave, as one that came back from a copy of its store."""
+        for supply in self.managers.network.supplies.values():
+            supply.delivered.clear()
+
+
+def frames(line: bytes, header: int, length_of: Callable[[bytes], int]) -> list[bytes]:
+    """Cut what went over the line into frames: a header, and as much as it says."""
+    found = []
+    while line:
+        size = header + length_of(line[:header])
+        found.append(line[:size])
+        line = line[size:]
+    return found
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    """Return the data with one bit changed."""
+    changed = bytearray(data)
+    changed[at] ^= 1
+    return bytes(changed)
