@@ -155,7 +155,11 @@ class NodeDaemon:
         ending.push_async_callback(ways.close)
         sources = self._sources = self._make_sources(file)
         operating = self._operating = Operating(file, self, clock=self._clock)
-        around = Alarmed(sources, operating.alarm)
+        around: Surroundings = sources
+        if isinstance(sources, Sources):
+            sources.on_alarm = operating.alarm
+        else:
+            around = Alarmed(sources, operating.alarm)
         keeping = self._keeping = Keeping(
             file.store, file.wrapping_key, file.core_settings(), ways, around, clock=self._clock
         )
@@ -163,7 +167,6 @@ class NodeDaemon:
         ending.push_async_callback(keeping.end)
         ending.push_async_callback(operating.close)
         if isinstance(sources, Sources):
-            sources.on_alarm = operating.alarm
             await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
         else:
             await operating.start(keeping, {}, ())

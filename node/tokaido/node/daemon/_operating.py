@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tokaido.hal import AlarmHook, Clock
     from tokaido.node.core import Clear, Raise
     from tokaido.node.daemon._keeping import Keeping
+    from tokaido.node.daemon._runner import Surroundings
     from tokaido.node.node_file import NodeFile
     from tokaido.node.store import SqliteStore
     from tokaido.node.supervision import LinkEnd
@@ -264,6 +265,7 @@ class Operating:
             case DrainNode():
                 self._account(peer, "drain", "")
                 self._daemon.stop()
+                return None
             case ReloadFile():
                 self._account(peer, "reload", "")
                 return list(self._daemon.take_file())
@@ -284,10 +286,20 @@ class Operating:
 
 
 class Alarmed:
-    """The surroundings of a core, but for its alarms, which `alarm` takes."""
+    """The surroundings of a core, whose alarms go to more than its key sources.
 
-    def __init__(self, sources: Any, alarm: Callable[[Raise | Clear], None]) -> None:
+    Args:
+        sources: Its key sources.
+        alarm: Takes each alarm, too.
+    """
+
+    def __init__(self, sources: Surroundings, alarm: Callable[[Raise | Clear], None]) -> None:
         self.take_draw = sources.take_draw
         self.fetch = sources.fetch
         self.failed = sources.failed
-        self.alarm = alarm
+        self._takers = (alarm, sources.alarm)
+
+    def alarm(self, action: Raise | Clear) -> None:
+        """Take note of an alarm."""
+        for take in self._takers:
+            take(action)
