@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run_node(path: Path, *, emulation: bool, as_json: bool) -> None:
+def run_node(path: Path, *, emulation: bool, log_json: bool = False, as_json: bool) -> None:
     """Run a node until a signal ends it.
 
     Raises:
         ConfigurationError: With every mistake in its file.
         TokaidoError: It could not start.
     """
+    if log_json:
+        from tokaido.node.operation import log_as_json  # noqa: PLC0415
+
+        log_as_json()
     asyncio.run(_run(path, emulation=emulation, as_json=as_json))
 
 

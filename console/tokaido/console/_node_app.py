@@ -31,12 +31,15 @@ def run(
     emulation: Annotated[
         bool, typer.Option("--emulation", help="Allow a node whose file says that it takes keys of seeded units.")
     ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Write the log to stderr as a JSON object a line.")
+    ] = False,
     as_json: LinesOption = False,
 ) -> None:
     """Run a node until SIGTERM or Ctrl-C, which drain it first. SIGHUP reads its file again."""
     from tokaido.console._node import run_node  # noqa: PLC0415
 
-    run_node(file, emulation=emulation, as_json=as_json)
+    run_node(file, emulation=emulation, log_json=log_json, as_json=as_json)
 
 
 @nodes.command("wrapping-key")

@@ -94,6 +94,7 @@ __all__ = [
     "EndedBlock",
     "HalfLink",
     "HalfLinkEntry",
+    "HookQueue",
     "Identity",
     "InterlockEntry",
     "InterlockError",
@@ -213,6 +214,7 @@ if TYPE_CHECKING:
         PortPairs,
     )
     from tokaido.hal.stations._half_links import HalfLink, LinkLoss
+    from tokaido.hal.stations._hook_queue import HookQueue
     from tokaido.hal.stations._leases import Lease, LeaseBook, LeaseInfo
     from tokaido.hal.stations._links import Link
     from tokaido.hal.stations._move_report import MoveError, MoveReport, MoveStep
@@ -269,6 +271,7 @@ else:
             "DeviceEntry": "tokaido.hal.stations._entries",
             "AmplifierInterlockEntry": "tokaido.hal.stations._entries",
             "HalfLink": "tokaido.hal.stations._half_links",
+            "HookQueue": "tokaido.hal.stations._hook_queue",
             "HalfLinkEntry": "tokaido.hal.stations._entries",
             "InterlockEntry": "tokaido.hal.stations._entries",
             "LinkEntry": "tokaido.hal.stations._entries",

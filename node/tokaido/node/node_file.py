@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 CONFIRM_BYTES: Final = 32
-CONTROL: Final = "control.sock"
 TABLES: Final = (
     "node",
     "store",
@@ -30,6 +29,10 @@ TABLES: Final = (
     "applications",
     "keys",
     "supervision",
+)
+_FIXED: Final = (
+    *("name", "station", "emulation", "store", "wrapping_key", "neighbours_at", "applications_at", "skip_at"),
+    *("metrics_at", "metrics_readers", "control", "sources", "fetching"),
 )
 _TEXT: Final = Check(lambda value: isinstance(value, str) and bool(value), "text in quotes")
 
@@ -76,7 +79,10 @@ class NodeFile:
     neighbours_at: Address
     applications_at: Address | None
     skip_at: Address | None
-    metrics_at: Address | None
+    metrics_at: Address | Path | None
+    """A path: a Unix socket, mode 0600."""
+    metrics_readers: tuple[str, ...]
+    """Names of the certificates that may read metrics at an address."""
     control: Path
     """Unix socket, mode 0600."""
     neighbours: Mapping[str, NeighbourEntry]
@@ -132,8 +138,9 @@ class NodeFile:
 
     def needs_restart(self, other: NodeFile) -> tuple[str, ...]:
         """Return which keys differ between this file and `other` that only a restart can change."""
-        fixed = ("name", "station", "emulation", "store", "wrapping_key", "neighbours_at", "applications_at", "skip_at")
-        found = [key for key in (*fixed, "metrics_at", "control") if getattr(self, key) != getattr(other, key)]
+        found = [key for key in _FIXED if getattr(self, key) != getattr(other, key)]
+        if self.supervision.poll_s != other.supervision.poll_s:
+            found.append("supervision.poll_s")
         links = {name: (entry.url, entry.links) for name, entry in self.neighbours.items()}
         if links != {name: (entry.url, entry.links) for name, entry in other.neighbours.items()}:
             found.append("neighbours (their urls and links)")
@@ -153,7 +160,9 @@ def control_socket(path: Path) -> Path:
         return path
     _, tables = read(path, "the node file")
     listen = tables.get("listen", {})
-    control = listen.get("control", CONTROL) if isinstance(listen, dict) else CONTROL
+    head = tables.get("node", {})
+    default = f"{head.get('name', 'node') if isinstance(head, dict) else 'node'}.sock"
+    control = listen.get("control", default) if isinstance(listen, dict) else default
     if not isinstance(control, str) or not control:
         raise ConfigurationError(f"the node file {path} names no control socket: listen.control is {control!r}")
     return path.resolve().parent / control
@@ -196,10 +205,22 @@ class _Reader:
                 "applications": _TEXT,
                 "skip": _TEXT,
                 "metrics": _TEXT,
+                "metrics_readers": _NAMES,
                 "control": _TEXT,
             },
         )
-        addresses = {key: self._address(key, listen[key]) for key in listen if key != "control"}
+        metrics = listen.get("metrics", "")
+        to_socket = metrics.startswith("unix:")
+        addresses = {
+            key: self._address(key, listen[key])
+            for key in ("neighbours", "applications", "skip", *(() if to_socket else ("metrics",)))
+            if key in listen
+        }
+        readers = tuple(listen.get("metrics_readers", ()))
+        if "metrics" in addresses and not readers:
+            mistakes.note(("listen", "metrics"), "needs metrics_readers: names of the certificates that may read them")
+        elif readers and "metrics" not in addresses:
+            mistakes.note(("listen", "metrics_readers"), "is for metrics at HOST:PORT alone")
         neighbours_at = addresses.get("neighbours")
         if "neighbours" not in listen:
             mistakes.note(("listen",), "neighbours is missing: where neighbours connect, such as 192.0.2.1:8471")
@@ -223,8 +244,9 @@ class _Reader:
             neighbours_at=neighbours_at or Address("", 0),
             applications_at=addresses.get("applications"),
             skip_at=addresses.get("skip"),
-            metrics_at=addresses.get("metrics"),
-            control=self._base / listen.get("control", CONTROL),
+            metrics_at=self._base / metrics.removeprefix("unix:") if to_socket else addresses.get("metrics"),
+            metrics_readers=readers,
+            control=self._base / listen.get("control", f"{name}.sock"),
             neighbours=neighbours,
             applications=self._applications(tables, name, neighbours),
             fetching=fetching,
@@ -351,6 +373,10 @@ class _Reader:
         return found
 
 
+_NAMES: Final = Check(
+    lambda value: isinstance(value, list) and all(isinstance(one, str) and one for one in value),
+    'a list of names, such as ["prometheus"]',
+)
 _FLAG: Final = Check(of_kind(bool), "true or false")
 _EXIT: Final = Check(lambda value: value in ("keep", "safe"), '"keep" or "safe"')
 _NEIGHBOUR: Final = {

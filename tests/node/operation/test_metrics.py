@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -14,13 +15,19 @@ from tokaido.node.operation import StoreLine
 from tokaido.node.operation.metrics import openmetrics
 from tokaido_testing.node_lines import FINE, LINK, NEIGHBOUR, TAMPER, but
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from prometheus_client.metrics_core import Metric
+
 RULES = Path(__file__).parents[3] / "udev" / "tokaido.rules.yml"
 UNITS = ("seconds", "bits", "ratio", "keys", "per_second", "total")
 
 
 def samples(text: bytes) -> dict[str, list[tuple[dict[str, str], float]]]:
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
-    for family in text_string_to_metric_families(text.decode()):
+    parse: Callable[[str], Iterable[Metric]] = text_string_to_metric_families  # which has no types of its own
+    for family in parse(text.decode()):
         for sample in family.samples:
             found.setdefault(sample.name, []).append((dict(sample.labels), sample.value))
     return found

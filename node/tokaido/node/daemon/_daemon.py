@@ -12,6 +12,7 @@ from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, Station, TokaidoError
 from tokaido.node import tls
 from tokaido.node.applications import etsi014_application, skip_application
 from tokaido.node.daemon._keeping import Keeping
+from tokaido.node.daemon._operating import Alarmed, Operating
 from tokaido.node.daemon._runner import Surroundings
 from tokaido.node.daemon._sources import Sources
 from tokaido.node.listening import Limits, Listener
@@ -72,8 +73,10 @@ class NodeDaemon:
         self._file = file
         self._clock = clock
         self._keeping: Keeping | None = None
+        self._sources: KeySources | None = None
         self._make_sources = sources or (lambda file: Sources(file, Station.from_file(file.station), clock=clock))
         self._listeners: list[Listener] = []
+        self._operating: Operating | None = None
         self._stop = asyncio.Event()
         self.ports: dict[str, int] = {}
         """Where it listens: `neighbours`, `applications`, `skip`, by number of port."""
@@ -92,11 +95,13 @@ class NodeDaemon:
             for number, act in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
                 loop.add_signal_handler(number, act)
                 ending.callback(loop.remove_signal_handler, number)
-            await self._start(ending)
+            operating = await self._start(ending)
+            operating.notifier.ready(operating.status().headline)
             if ready is not None:
                 ready()
             await self._stop.wait()
             LOG.info("the node drains")
+            operating.notifier.stopping()
             assert self._keeping is not None
             if not await self._keeping.drain(DRAIN_S):
                 LOG.warning("not all that was under way ended in %g s", DRAIN_S)
@@ -107,37 +112,63 @@ class NodeDaemon:
 
     def reload(self) -> None:
         """Read the node file again, and take what can be changed while the node runs."""
-        if self._file.path is None or self._keeping is None:
-            return
+        try:
+            self.take_file()
+        except TokaidoError as error:
+            LOG.warning("the node file was not taken: %s", error)
+
+    def take_file(self) -> tuple[str, ...]:
+        """Read the node file again and take it, unless a restart is needed; return for what one is.
+
+        Raises:
+            ConfigurationError: The file has mistakes, or a file that it names.
+        """
+        if self._file.path is None or self._keeping is None or self._operating is None:
+            raise ConfigurationError("the node has no file that it could read again, or is starting")
+        notifier = self._operating.notifier
+        notifier.reloading()
         try:
             file = NodeFile.read(self._file.path)
             if left := self._file.needs_restart(file):
                 LOG.warning("not taken until the node is started again: %s", ", ".join(left))
-                return
+                return left
             context = tls.server_context(file.tls)
             self._keeping.reconfigure(file.core_settings())
             for listener in self._listeners:
                 listener.reload(context)
-            self._file = file
-        except TokaidoError as error:
-            LOG.warning("the node file was not taken: %s", error)
-        else:
+            if isinstance(self._sources, Sources):
+                self._sources.reconfigure(file)
+            self._file = self._operating.file = file
             LOG.info("the node file was read again")
+            return ()
+        finally:
+            notifier.ready(self._operating.status().headline)
 
     # --- how it begins ------------------------------------------------------------------------------------------------
 
-    async def _start(self, ending: AsyncExitStack) -> None:
+    async def _start(self, ending: AsyncExitStack) -> Operating:
         file = self._file
         ways = Neighbours(
             {name: Neighbour(name, entry.url, tls.client_context(file.tls)) for name, entry in file.neighbours.items()}
         )
         ending.push_async_callback(ways.close)
-        sources = self._make_sources(file)
+        sources = self._sources = self._make_sources(file)
+        operating = self._operating = Operating(file, self, clock=self._clock)
+        around: Surroundings = sources
+        if isinstance(sources, Sources):
+            sources.on_alarm = operating.alarm
+        else:
+            around = Alarmed(sources, operating.alarm)
         keeping = self._keeping = Keeping(
-            file.store, file.wrapping_key, file.core_settings(), ways, sources, clock=self._clock
+            file.store, file.wrapping_key, file.core_settings(), ways, around, clock=self._clock
         )
         await keeping.start()
         ending.push_async_callback(keeping.end)
+        ending.push_async_callback(operating.close)
+        if isinstance(sources, Sources):
+            await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
+        else:
+            await operating.start(keeping, {}, ())
         await self._listen("neighbours", file.neighbours_at, peer_application(keeping, self._is_neighbour), ending)
         if file.applications_at is not None:
             served = etsi014_application(keeping, self._is_application)
@@ -147,6 +178,7 @@ class NodeDaemon:
             await self._listen("skip", file.skip_at, skip, ending)
         sources.start(keeping.feed)
         ending.push_async_callback(sources.close)
+        return operating
 
     async def _listen(self, name: str, at: Address, application: object, ending: AsyncExitStack) -> None:
         limits = Limits(body=MAX_BODY) if name == "neighbours" else Limits()

@@ -13,9 +13,9 @@ from tokaido.node.core import Drawn, NotFetched
 from tokaido.node.supervision import DeviceThread, LinkEnd, Source, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
-    from tokaido.hal import Clock, KeyBlock, Station
+    from tokaido.hal import AlarmHook, Clock, KeyBlock, Station
     from tokaido.node.core import Clear, Event, Fetch, Raise
     from tokaido.node.node_file import NodeFile
     from tokaido.node.supervision import DeviceEvent
@@ -45,6 +45,25 @@ class Sources:
         self._links = {half.unit: half.name for half in station.half_links.values()}
         self._links |= {device: link for link, device in file.sources.items()}
         station.on_exit = file.on_exit
+        self.on_alarm: Callable[[Raise | Clear], object] = lambda action: LOG.warning("%s", action)
+        """Takes the alarms of devices and their supervisors."""
+
+    @property
+    def alarm_hooks(self) -> tuple[AlarmHook, ...]:
+        """What the station file has told of alarms."""
+        return self._station.alarm_hooks
+
+    @property
+    def link_devices(self) -> Collection[str]:
+        """The devices that give the blocks of links."""
+        return self._links
+
+    def reconfigure(self, file: NodeFile) -> None:
+        """Take a node file that was read again."""
+        self._file = file
+        self._station.on_exit = file.on_exit
+        for end in self._ends.values():
+            end.supervisor.reconfigure(file.supervision)
 
     @property
     def ends(self) -> Mapping[str, LinkEnd]:
@@ -105,7 +124,7 @@ class Sources:
 
     def alarm(self, action: Raise | Clear) -> None:
         """Take note of an alarm, of the core or of a device."""
-        LOG.warning("%s", action)
+        self.on_alarm(action)
 
     def failed(self, why: str) -> None:
         """Nothing: the core is started again elsewhere."""

@@ -101,6 +101,8 @@ class AlarmBook:
         Whatever lasts is raised again by who sees it.
         """
         for row in rows:
+            if (row.code, row.of) in self._standing:  # raised again already
+                continue
             alarm = NodeAlarm(
                 row.code,
                 row.of,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +30,7 @@ from tokaido.node.operation._control_messages import (
     reply_of,
 )
 from tokaido.node.operation._status import NodeStatus
+from tokaido.node.operation._unix import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ class ControlClient:
         with socket.socket(socket.AF_UNIX) as door:
             try:
                 door.settimeout(max(deadline.remaining_s, 0.001))
-                door.connect(os.fspath(self.path))
+                connect(door, self.path)
                 door.sendall(frame(request))
                 (length,) = LENGTH.unpack(self._read(door, LENGTH.size, deadline))
                 if length > MAX_REPLY:

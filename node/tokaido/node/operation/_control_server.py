@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import pwd
@@ -12,8 +11,9 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokaido.hal import ConfigurationError, ProtocolError, TokaidoError
+from tokaido.hal import ProtocolError, TokaidoError
 from tokaido.node.operation._control_messages import LENGTH, MAX_REQUEST, ControlRequest, Reply, frame, request_of
+from tokaido.node.operation._unix import listening
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,7 @@ REQUEST_S: Final = 5.0
 """How long a client may take for its request, and for taking the reply."""
 WORK_S: Final = 10.0
 """How long the node may take to answer."""
+ENDING_S: Final = 1.0
 _CREDENTIALS: Final = struct.Struct("3i")
 
 
@@ -61,7 +62,8 @@ class ControlServer:
         self.path = path
         self._operations = operations
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[None]] = set()
+        self._busy: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def open(self) -> None:
         """Listen.
@@ -69,24 +71,27 @@ class ControlServer:
         Raises:
             ConfigurationError: Another node listens there, or no socket can be made.
         """
-        door = _listening(self.path)
+        door = listening(self.path, "control socket")
         self._server = await asyncio.start_unix_server(self._connected, sock=door, limit=MAX_REQUEST)
 
     async def close(self) -> None:
-        """Listen no more."""
+        """Listen no more, and let requests that run be answered within 1 s."""
         if self._server is None:
             return
         self._server.close()
         self._server = None
         self.path.unlink(missing_ok=True)
-        for task in tuple(self._clients):
-            task.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
+        if self._busy:
+            await asyncio.wait(tuple(self._busy), timeout=ENDING_S)
+        for writer in self._clients.values():
+            writer.transport.abort()  # its task sees that the connection ended
+        if self._clients:
+            await asyncio.wait(tuple(self._clients), timeout=ENDING_S)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._clients.add(task)
+        self._clients[task] = writer
         try:
             peer = _peer_of(writer.get_extra_info("socket"))
             if peer.uid not in {0, os.geteuid()}:
@@ -98,7 +103,8 @@ class ControlServer:
         except (OSError, EOFError, TimeoutError) as error:
             LOG.info("a client was left: %s", error)
         finally:
-            self._clients.discard(task)
+            self._clients.pop(task, None)
+            self._busy.discard(task)
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> None:
@@ -115,10 +121,16 @@ class ControlServer:
                     await writer.drain()
                     return
                 body = await reader.readexactly(length)
+            task = asyncio.current_task()
+            assert task is not None
+            self._busy.add(task)
             reply = await self._reply(body, peer)
             async with asyncio.timeout(REQUEST_S):
                 writer.write(frame(reply))
                 await writer.drain()
+            self._busy.discard(task)
+            if self._server is None:
+                return
 
     async def _reply(self, body: bytes, peer: Peer) -> Reply:
         try:
@@ -140,45 +152,3 @@ def _peer_of(connection: socket.socket) -> Peer:
     except KeyError:
         user = str(uid)
     return Peer(pid, uid, user)
-
-
-def _listening(path: Path) -> socket.socket:
-    """Return a socket that listens, of mode 0600 from its first moment on; what a dead node left is replaced."""
-    door = socket.socket(socket.AF_UNIX)
-    try:
-        if _answers(path):
-            raise ConfigurationError(
-                f"another node listens at {path}", remedy="End it, or give this one another `control` socket"
-            )
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_socket():
-                path.unlink()
-        mask = os.umask(0o177)
-        try:
-            door.bind(str(path))
-        finally:
-            os.umask(mask)
-        door.listen(MOST_CLIENTS)
-        door.setblocking(False)
-    except OSError as error:
-        door.close()
-        raise ConfigurationError(
-            f"no control socket can be made at {path}: {error.strerror or error}",
-            remedy="Name one of less than 108 bytes in a folder that the node may write",
-        ) from error
-    except BaseException:
-        door.close()
-        raise
-    return door
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        except OSError:
-            return path.is_socket()
-    return True

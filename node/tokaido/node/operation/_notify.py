@@ -17,6 +17,10 @@ FRESH_S: Final = 90.0
 """Longer than any pause between two tries to reach a device, and its deadlines."""
 
 
+SEND_S: Final = 0.5
+"""How long systemd may take to make room for a message."""
+
+
 class Notifier:
     """Tells systemd how the node does; without a systemd it tells nobody.
 
@@ -63,7 +67,7 @@ class Notifier:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
-            door.setblocking(False)
+            door.settimeout(SEND_S)
             try:
                 door.sendto("\n".join(assignments).encode(), self._address)
             except OSError:

@@ -265,4 +265,7 @@ class DeviceThread(DeviceLoop):
 
 
 def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, TokaidoError) else f"{type(error).__name__}: {error}"
+    """Return what an error says, without what is another time each time: it is the text of an alarm."""
+    if not isinstance(error, TokaidoError):
+        return f"{type(error).__name__}: {error}"
+    return f"{error.what} [{error.transport}]" if error.transport else error.what

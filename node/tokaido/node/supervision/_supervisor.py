@@ -120,6 +120,10 @@ class Supervisor:
             drawing=self._drawing,
         )
 
+    def reconfigure(self, settings: SupervisionSettings) -> None:
+        """Be as patient as these settings say from now on."""
+        self.settings = self.attempts.settings = settings
+
     @property
     def reading(self) -> UnitRead | None:
         """What was read last; None: nothing yet."""
