@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tokaido.node.core import Reason
+from tokaido.node.core._actions import Reason
 from tokaido.node.listening import Limits
 from tokaido.node.service import KeyRefusedError
 from tokaido_testing.application_runs import Applications, Ended, flipped, frames
