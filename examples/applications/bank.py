@@ -119,7 +119,7 @@ def main() -> None:
             sys.stdout.buffer.write(frame)
             sys.stdout.buffer.flush()
     bits = 256 * keys
-    print(f"{count} messages, {keys} keys: {bits} bits, {bits / max(1, count):.4g} bits a message", file=sys.stderr)
+    print(f"{count} messages; keys: {keys}, {bits} bits, {bits / max(1, count):.4g} bits a message", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def send(client: KeyClient, options: argparse.Namespace) -> None:
             add(text, pad)
             body = HEADER.pack(MAGIC, len(keys), len(text)) + b"".join(key.key_id.bytes for key in keys) + text
             sys.stdout.buffer.write(body + Poly1305.generate_tag(pad[:TAG_KEY], body))
-            told = f"{8 * len(text)} bits of pad, {8 * TAG_KEY} of tag; {8 * len(pad)} bits drawn in {len(keys)} keys"
+            told = f"{8 * len(text)} bits of pad, {8 * TAG_KEY} of tag; keys: {len(keys)}, {8 * len(pad)} bits"
     finally:
         for key in keys:
             key.key.wipe()
@@ -120,7 +120,7 @@ def receive(client: KeyClient, options: argparse.Namespace) -> None:
     """Print the message that comes in, if it is genuine."""
     header = exactly(sys.stdin.buffer, HEADER.size)
     if len(header) < HEADER.size or not header.startswith(MAGIC):
-        raise RefusedError("what came is no message")
+        raise RefusedError("this is not a message of the diplomat")
     _, count, length = HEADER.unpack(header)
     named = 16 * count
     rest = exactly(sys.stdin.buffer, named + length + 17)

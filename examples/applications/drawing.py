@@ -1,4 +1,4 @@
-"""What the applications share: who asks which key manager, how a refusal for now is waited out, how a run ends."""
+"""What the applications share: who asks which key manager, how to wait when there is no key now, how a run ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class RefusedError(Exception):
-    """What came over the line is not taken, or nothing is sent."""
+    """Nothing is sent, or something is not taken that came over the line."""
 
 
 def commands(purpose: str | None) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser, argparse.ArgumentParser]:

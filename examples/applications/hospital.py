@@ -76,7 +76,7 @@ def receive(stream: BinaryIO, target: Path, fetch: Callable[[uuid.UUID], ClientK
     key: ClientKey | None = None
     header = exactly(stream, HEADER.size)
     if len(header) < HEADER.size or not header.startswith(MAGIC):
-        raise RefusedError("nothing came, or it is no transfer")
+        raise RefusedError("nothing came, or not a transfer of the hospital")
     transfer: bytes = HEADER.unpack(header)[2]
     part = target.with_name(f"{target.name}.{transfer.hex()}.part")
     with part.open("a+b") as file:
@@ -158,7 +158,7 @@ def main() -> None:
                 sys.stdout.buffer.flush()
                 size += taken
     bits = 256 * keys
-    print(f"{size} bytes, {keys} keys: {bits} bits, {bits / max(size, 1) * 1e9:.3g} bits a GB", file=sys.stderr)
+    print(f"{size} bytes; keys: {keys}, {bits} bits, {bits / max(size, 1) * 1e9:,.1f} bits a GB", file=sys.stderr)
 
 
 if __name__ == "__main__":

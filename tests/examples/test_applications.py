@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tokaido.node.core import Reason
+from tokaido.node.core._actions import Reason
 from tokaido.node.listening import Limits
 from tokaido.node.service import KeyRefusedError
 from tokaido_testing.application_runs import Applications, Ended, flipped, frames
@@ -48,7 +48,7 @@ PAYMENTS = b"pay 1 to A\npay 20 to B\npay 300 to C\n"
 
 def test_payments_arrive_and_cost_a_key_every_so_many(run: Applications) -> None:
     ended = run.run("bank", "send", "--every", "2", given=PAYMENTS)
-    assert ended.told == "3 messages, 2 keys: 512 bits, 170.7 bits a message\n"
+    assert ended.told == "3 messages; keys: 2, 512 bits, 170.7 bits a message\n"
     assert [len(frame) - BANK - 16 for frame in sealed(ended.out, BANK)] == [10, 11, 12, 0]
     assert run.received("bank", ended.out) == PAYMENTS
     assert run.managers.network.stock == 998
@@ -148,7 +148,7 @@ def scan(tmp_path: Path) -> bytes:
 
 def test_a_file_arrives_whole_and_costs_a_key_every_limit(run: Applications, scan: bytes, tmp_path: Path) -> None:
     ended = run.run("hospital", "send", "scan", "--limit", str(2 * MIB))
-    assert ended.told == f"{len(scan)} bytes, 2 keys: 512 bits, {512e9 / len(scan):.3g} bits a GB\n"
+    assert ended.told == f"{len(scan)} bytes; keys: 2, 512 bits, {512e9 / len(scan):,.1f} bits a GB\n"
     assert len({frame[21:37] for frame in sealed(ended.out, HOSPITAL)}) == 2
     run.received("hospital", ended.out, "copy")
     assert (tmp_path / "copy").read_bytes() == scan
@@ -207,7 +207,7 @@ CABLE = secrets.token_bytes(5000)
 
 def test_a_cable_arrives_and_costs_as_many_bits_and_256_more(run: Applications) -> None:
     ended = run.run("diplomat", "send", "--used", "a", given=CABLE)
-    assert ended.told == "5000 bytes: 40000 bits of pad, 256 of tag; 40256 bits drawn in 5 keys\n"
+    assert ended.told == "5000 bytes: 40000 bits of pad, 256 of tag; keys: 5, 40256 bits\n"
     assert len(ended.out) == 10 + 5 * 16 + 5000 + 16
     assert run.received("diplomat", ended.out, "--used", "b") == CABLE
     ids = [(run.folder / name).read_text().split() for name in "ab"]
@@ -217,7 +217,7 @@ def test_a_cable_arrives_and_costs_as_many_bits_and_256_more(run: Applications) 
 def test_a_cable_that_was_touched_is_not_shown(run: Applications) -> None:
     line = run.sent("diplomat", given=CABLE)
     for touched, why in (
-        (flipped(line, 3), "no message"),
+        (flipped(line, 3), "not a message"),
         (flipped(line, 9), "not whole"),
         (line[:-1], "not whole"),
         (line + b"x", "more came"),
@@ -355,3 +355,21 @@ def test_strongswan_keeps_its_key_when_the_other_end_got_none(run: Applications,
     assert ended.code == 1
     assert "the other end did not take the key" in ended.told
     assert swans[0].asked == swans[1].asked == []
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_tutorial_shows_what_the_programs_print(run: Applications) -> None:
+    """Every command of it, in its order, with the names and ports of this pair."""
+    page = (Path(__file__).parents[2] / "docs" / "tutorials" / "three-applications.md").read_text("utf-8")
+    transfer = ""
+    for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL):
+        for step in block.split("$ ")[1:]:
+            command, _, shown = step.partition("\n")
+            ended = run.shell(command.replace("TRANSFER", transfer))
+            found = re.search(r"--resume (\w+):", ended)
+            transfer = found[1] if found else transfer
+            assert ended == (shown.replace("TRANSFER", transfer) if transfer else shown), command
+    read = {name: (run.folder / name).read_bytes() for name in ("scan", "again", "cable", "copy")}
+    assert (read["again"], read["copy"]) == (read["scan"], read["cable"])

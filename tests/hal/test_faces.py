@@ -55,6 +55,7 @@ def test_the_faces_are_the_ones_we_know() -> None:
         "tokaido.hal.sharing",
         "tokaido.hal.transports",
         "tokaido.lab",
+        "tokaido.node",
         "tokaido.node.client",
         "tokaido.node.store",
     ]

@@ -17,8 +17,7 @@ from aiohttp import web
 
 from tokaido.node.listening import Limits, Listener
 from tokaido.node.messages import MAX_BODY, Envelope, Hello, Ok, decode, encode
-from tokaido.node.peers._client import Neighbour, UnansweredError
-from tokaido.node.peers._server import PATH, TYPE, BusyError, application
+from tokaido.node.peers import PATH, TYPE, BusyError, Neighbour, UnansweredError, peer_application
 from tokaido.node.pki import files_of, issue
 from tokaido.node.tls import client_context, server_context
 
@@ -50,7 +49,7 @@ async def koganei(
     pki: Path, hears: Callable[[str, Envelope], Awaitable[Envelope]] = polite, certificate: str = "node-koganei"
 ) -> AsyncIterator[int]:
     """A listener whose one neighbour is otemachi; its port."""
-    found = application(hears, lambda name: name == "otemachi")  # type: ignore[arg-type]
+    found = peer_application(hears, lambda name: name == "otemachi")  # type: ignore[arg-type]
     listener = Listener(found, server_context(files_of(pki, certificate)), Limits(body=MAX_BODY))
     await listener.open("127.0.0.1", 0)
     try:

@@ -74,7 +74,7 @@ def maintenance(
 
 @control_commands.command()
 def drain(node: RunningNode) -> None:
-    """End a node in order: what is under way is finished, nothing new is begun."""
+    """End a node in order: it finishes its exchanges and begins no new ones."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
     _node_status.client_of(node).drain()

@@ -57,6 +57,28 @@ class Applications:
                 assert supply.data.hex().encode() not in shown
         return Ended(process.returncode, out, told.decode())
 
+    def shell(self, command: str) -> str:
+        """Run a command as a page has it, of `bank` and `hospital` of two nodes; return what it prints."""
+        for shown, here in (
+            ("python applications", f"{sys.executable} {PROGRAMS}"),
+            ("https://127.0.0.1:18443", f"https://127.0.0.1:{self.managers.port} --pki {self.managers.folder}"),
+            ("https://127.0.0.1:18444", f"https://127.0.0.1:{self.managers.other_port} --pki {self.managers.folder}"),
+            ("--as hospital", "--as shop"),
+            ("send hospital", "send shop"),
+        ):
+            command = command.replace(shown, here)
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.run(
+            ["/bin/bash", "-c", command],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=patient(30),
+            check=False,
+        ).stdout
+
     def sent(self, program: str, *more: str, given: bytes = b"") -> bytes:
         """Return what goes over the line."""
         ended = self.run(program, "send", *more, given=given)

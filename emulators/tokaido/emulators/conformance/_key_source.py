@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
@@ -18,9 +19,10 @@ from tokaido.emulators.conformance._questions import Question, every_value
 from tokaido.emulators.conformance._rig import OPENINGS, Rig, side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from tokaido.emulators._fault_kinds import Direction
+    from tokaido.emulators._faults import Fault
     from tokaido.emulators.conformance._plan import Plan
 
 DRAWING = 5
@@ -59,6 +61,8 @@ class SourceRig(Rig):
         """Every key of this rig by its id, to compare with and to look for where it must not be."""
         self.drawn: dict[str, hal.KeyBlock] = {}
         """Blocks that came at the master's end, by their sessions."""
+        self.at_order: Callable[[], None] | None = None
+        """Called once, just before the next request that takes keys."""
         self._nonce = secrets.token_bytes(16)
         self._slave: hal.KeySource | None = None
 
@@ -98,6 +102,12 @@ class SourceRig(Rig):
         """Return the ids that were delivered so, oldest first."""
         with self.emulator.lock:
             return [key_id.lower() for by, key_id in self.model.key_orders() if by == method]
+
+    def _note(self, record: hal.TraceRecord) -> None:
+        super()._note(record)
+        if self.at_order and record.direction == ">" and not self.plan.is_query(record.text):
+            at_order, self.at_order = self.at_order, None
+            at_order()
 
     # --- blocks -----------------------------------------------------------------------------------------------------
 
@@ -231,22 +241,37 @@ class KeySourceContract(Contract):
             ]
             side_by_side({str(fault): partial(self.check_keys, fault, heard) for fault in faults})
 
+    @contextmanager
+    def struck(self, rig: SourceRig, fault: WireFault, *, of_order: bool) -> Generator[None]:
+        """Let a fault meet the next request that takes keys, or its reply; or else any piece."""
+        struck: list[Fault] = []
+        if of_order:
+            rig.at_order = lambda: struck.extend(rig.strike(fault))
+        else:
+            struck += rig.strike(fault, probability=0.5)
+        yield
+        assert not of_order or any(one.fired for one in struck), "the fault met nothing"
+        rig.end(fault, struck)
+
     def check_keys(self, fault: WireFault, heard: Sequence[str] = ()) -> None:
         """Let a fault meet draws and fetches; then both must come."""
         with self.source_rig() as rig:
             rig.fill()
             assert any(rig.draw() for _ in range(OPENINGS)), "it must draw before the fault comes"
-            for at_once in (True, False):
+            rig.fill()
+            struck = rig.strike(fault)
+            for _ in range(2):
+                rig.draw(fault)
+            assert any(one.fired for one in struck), "the fault met nothing"
+            rig.end(fault, struck)
+            for of_order in (True, False):
+                rig.draw_at_last(fault)
                 rig.fill()
-                struck = rig.strike(fault, probability=1.0 if at_once else 0.5)
-                for _ in range(2):
+                with self.struck(rig, fault, of_order=of_order):
                     rig.draw(fault)
-                assert not at_once or any(one.fired for one in struck), "the fault met nothing"
-                rig.end(fault, struck)
                 block = rig.draw_at_last(fault)
-                struck = rig.strike(fault)
-                came = rig.fetch(block, fault)
-                rig.end(fault, struck)
+                with self.struck(rig, fault, of_order=of_order):
+                    came = rig.fetch(block, fault)
                 recovered = came or any(rig.fetch(rig.draw_at_last(fault)) for _ in range(2))
                 assert recovered, f"fetch 2 after {fault} must succeed"
             rig.check_the_books(fault)

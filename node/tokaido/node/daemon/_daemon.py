@@ -18,8 +18,7 @@ from tokaido.node.daemon._sources import Sources
 from tokaido.node.listening import Limits, Listener
 from tokaido.node.messages import MAX_BODY
 from tokaido.node.node_file import NodeFile
-from tokaido.node.peers._client import Neighbour, Neighbours
-from tokaido.node.peers._server import application as peer_application
+from tokaido.node.peers import Neighbour, Neighbours, peer_application
 
 if TYPE_CHECKING:
     from collections.abc import Callable

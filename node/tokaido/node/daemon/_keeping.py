@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tokaido.hal import SYSTEM_CLOCK, TokaidoError
 from tokaido.node.core import Drain, NodeCore, Reason, Reconfigured
 from tokaido.node.daemon._runner import CoreRunner
-from tokaido.node.peers._server import BusyError
+from tokaido.node.peers import BusyError
 from tokaido.node.service import KeyRefusedError
 from tokaido.node.store import SqliteStore, StoreThread, wrapping_key_from_credential, wrapping_key_from_file
 

@@ -38,8 +38,7 @@ from tokaido.node.core._events import (
     Undelivered,
 )
 from tokaido.node.messages import CELL
-from tokaido.node.peers._client import UnansweredError
-from tokaido.node.peers._server import BusyError
+from tokaido.node.peers import BusyError, UnansweredError
 from tokaido.node.service import KeyRefusedError, PairStatus
 
 if TYPE_CHECKING:

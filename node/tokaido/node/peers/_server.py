@@ -35,7 +35,7 @@ class Hears(Protocol):
         ...
 
 
-def application(hears: Hears, is_neighbour: Callable[[str], bool]) -> web.Application:
+def peer_application(hears: Hears, is_neighbour: Callable[[str], bool]) -> web.Application:
     """Return the web application that neighbours talk to.
 
     Args:
