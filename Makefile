@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS := 8  # more than there are cores: most of what a test takes is waiting
 
-.PHONY: help setup demo test thorough example check docs bench qcodes lock clean
+.PHONY: help setup demo test thorough chaos example check docs bench qcodes lock clean
 
 help:
 	@echo "make demo    set up, then run one emulated QKD link end to end"
 	@echo "make test    set up, then run the tests, those of the example project included"
 	@echo "make thorough set up, then run the long forms of tests whose short forms are in the suite"
+	@echo "make chaos   set up, then kill, starve and restore nodes for a quarter of an hour"
 	@echo "make example build the wheel, and run the example project's tests with it"
 	@echo "make check   set up, then ruff, mypy, basedpyright, import-linter and a look at the prose"
 	@echo "make docs    build the pages of docs/ into build/site; a warning is an error"
@@ -36,6 +37,10 @@ test: setup $(if $(ARGS),,example qcodes)
 
 thorough: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m thorough $(ARGS)
+
+# The short forms of these are in make thorough. TOKAIDO_CHAOS_SEED repeats the draws of a run.
+chaos: setup
+	@TOKAIDO_CHAOS=long $(BIN)/python -m pytest -s -q tests/node/chaos $(ARGS)
 
 # The wheel as a user gets it, in an environment that has nothing else of ours. It is built anew each time.
 .example-venv/.complete: requirements/example.txt

@@ -34,6 +34,8 @@ PARTS = (
     "switches",
     "failover",
     "ledger",
+    "store",
+    "node",
     "optics",
     "day",
     "distillation",

@@ -35,6 +35,9 @@ TestAttenuator = suite("keysight.attenuator", wire_ends=("tcp",))
 TestPaddles = suite("thorlabs.mpc", wire_ends=("emu",), is_query=apt.only_asks)
 TestTagger = suite("sfifteen.tagger", wire_ends=("emu",))
 TestPowerMeter = suite("thorlabs.pm100", wire_ends=("visa",))
+TestKeyManagers = suite(
+    "etsi014.source", options={"stored": 0}, timeout=0.4, alarm="empty", is_query=lambda text: text.startswith("GET ")
+)
 
 # their other wire ends, with what their manuals leave open
 

@@ -35,12 +35,12 @@ def station(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def emulated(station: Path, scratch: Path) -> Iterator[subprocess.Popen[str]]:
+def emulated(station: Path, scratch: Path, *others: Path) -> Iterator[subprocess.Popen[str]]:
     """Run `tokaido emulate` until it serves, and end it as a service manager would."""
     scratch.mkdir(exist_ok=True)
     code = "import sys; from tokaido.console import main; sys.exit(main())"
     with subprocess.Popen(
-        [sys.executable, "-c", code, "emulate", str(station), "--seconds", "50"],
+        [sys.executable, "-c", code, "emulate", str(station), *map(str, others), "--seconds", "50"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

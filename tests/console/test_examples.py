@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def test_every_example_is_listed_with_what_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["examples", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["examples"]
-    assert set(listed) == {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".toml")}
+    assert set(listed) == {
+        path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".toml") or (path / "README.md").is_file()
+    }
     assert all(len(shows) > 20 and not shows.endswith((".", ":")) for shows in listed.values()), listed
     assert main(["examples"]) == 0
     assert "sweep.py\t" in capsys.readouterr().out
@@ -45,3 +48,19 @@ def test_the_station_file_that_an_example_opens_comes_with_it(
     assert main(["examples", "alarms.py", "-o", str(tmp_path)]) == 0
     assert (tmp_path / "lab.toml").read_text("utf-8") == "mine"
     capsys.readouterr()
+
+
+def test_a_folder_is_copied_without_what_a_run_of_it_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+    shutil.copytree(EXAMPLES / "node", kept / "node")
+    (kept / "node" / "state").mkdir()
+    (kept / "node" / "state" / "secret.key").write_bytes(bytes(32))
+    monkeypatch.setattr("tokaido.console._examples.folder", lambda: kept)
+    assert main(["examples", "node", "-o", str(tmp_path)]) == 0
+    assert {path.name for path in (tmp_path / "node").iterdir()} == {
+        path.name for path in (EXAMPLES / "node").iterdir()
+    } - {"keys", "pki", "state"}
+    assert main(["examples", "node", "-o", str(tmp_path)]) == 2
+    assert "exists already" in capsys.readouterr().err

@@ -16,6 +16,7 @@ import pytest
 
 from tokaido.console import main
 from tokaido.console._monitor import sparkline
+from tokaido_testing.extras import later, needs
 
 from .conftest import Plug
 
@@ -24,21 +25,22 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 Capture = pytest.CaptureFixture[str]
-plt = pytest.importorskip("matplotlib.pyplot")
+pytestmark = needs("matplotlib", "needs the extra `plot`")
+plt = later("matplotlib.pyplot")
 
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """What is drawn, by a backend that has no windows."""
-    plt.switch_backend("agg")
+    plt().switch_backend("agg")
     drawn: list[Figure] = []
-    make = plt.figure
+    make = plt().figure
 
     def figure(**options: object) -> Figure:
         drawn.append(make(**options))
         return drawn[-1]
 
-    monkeypatch.setattr(plt, "figure", figure)
+    monkeypatch.setattr("matplotlib.pyplot.figure", figure)
     return drawn
 
 
@@ -66,7 +68,7 @@ def test_values_are_drawn_by_unit_of_measure_with_limits(
     assert -3 in [heights(line)[0] for line in power.get_lines() if line.get_label() not in values]
     with picture.open("rb") as file:
         assert struct.unpack(">II", file.read(24)[16:])[0] > 300
-    assert plt.get_fignums() == []
+    assert plt().get_fignums() == []
 
 
 def test_a_round_without_answer_leaves_a_gap(plug: Plug, figures: list[Figure], tmp_path: Path) -> None:
@@ -87,11 +89,11 @@ def test_the_window_ends_the_command_when_it_is_closed(
     def pass_time(canvas: FigureCanvasAgg, timeout: float) -> None:
         waits.append(timeout)
         if len(waits) == 2:
-            plt.close(canvas.figure)
+            plt().close(canvas.figure)
 
     monkeypatch.setattr(FigureCanvasAgg, "required_interactive_framework", "toy")
     monkeypatch.setattr(FigureCanvasAgg, "start_event_loop", pass_time)
-    monkeypatch.setattr(plt, "show", lambda *, block: None)
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda *, block: None)
     unit = f"toshiba.transmitter@serial:{plug('T12-TX').port}"
     assert main(["monitor", unit, "laser_power", "--plot", "--interval", "0.05"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(waits) == 2
@@ -114,7 +116,7 @@ def test_the_window_ends_the_command_when_it_is_closed(
 def test_what_cannot_be_drawn_is_refused(words: list[str], code: int, says: str, plug: Plug, capsys: Capture) -> None:
     assert main(["monitor", f"toshiba.transmitter@serial:{plug('T12-TX').port}", *words, "--count", "1"]) == code
     assert says in capsys.readouterr().err
-    assert plt.get_fignums() == []
+    assert plt().get_fignums() == []
 
 
 def test_json_goes_on_beside_a_plot(plug: Plug, figures: list[Figure], tmp_path: Path, capsys: Capture) -> None:

@@ -13,7 +13,7 @@ NO_READER = {"tokaido.hal.roles", "tokaido.hal.stations", "tokaido.emulators.end
 
 def public_modules() -> set[str]:
     names: set[str] = set()
-    for room in ("hal", "drivers", "emulators", "lab", "console"):
+    for room in ("hal", "drivers", "emulators", "lab", "node", "console"):
         for path in (ROOT / room / "tokaido").rglob("*.py"):
             parts = path.relative_to(ROOT / room).with_suffix("").parts
             parts = parts[:-1] if parts[-1] == "__init__" else parts

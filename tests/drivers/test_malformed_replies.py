@@ -15,6 +15,7 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators import launch
 from tokaido.hal.driver import Request
+from tokaido.hal.transports import HttpMessage, HttpsTransport
 
 if TYPE_CHECKING:
     from tokaido.hal.driver import Measured, Query, Valued
@@ -83,6 +84,7 @@ ARGUMENTS: Mapping[str, Callable[[hal.Device], tuple[Any, ...]]] = {
     "set_boot_mode": lambda _: (hal.BootMode.DARK,),
     "connect": lambda _: (1, 1),
     "disconnect": lambda _: (1,),
+    "fetch_block": lambda _: (("00000000-0000-4000-8000-000000000000",),),
     "replace": lambda _: ({1: 1},),
     "select_link": lambda _: ("P", "path"),
     "set_watchdog": lambda _: (10,),
@@ -102,6 +104,10 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 def let_say(device: hal.Device, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Let the device answer `text` to everything, inside the envelope of its protocol."""
     transport: Any = device.transport
+    if isinstance(transport, HttpsTransport):
+        said = HttpMessage("200", text.encode(), "application/json")
+        monkeypatch.setattr(transport, "exchange", lambda request, _=None: transport._judge(request, said))
+        return
 
     class Plain:
         """A codec whose frames are what is said."""

@@ -19,6 +19,7 @@ OPTIONS = {
     "toshiba.receiver": _option_types.UnitOptions,
     "nec.transmitter": _option_types.NecOptions,
     "nec.receiver": _option_types.NecReceiverOptions,
+    "etsi014.source": _option_types.KeyManagersOptions,
     "fiberlabs.amplifier": _option_types.AmplifierOptions,
     "idquantique.detector": _option_types.DetectorOptions,
     "keysight.attenuator": _option_types.AttenuatorOptions,

@@ -13,7 +13,7 @@ from tokaido.hal.lazy import lazily
 ROOT = Path(__file__).parents[2]
 LATE = sorted(
     path
-    for room in ("hal", "drivers", "emulators", "lab", "console")
+    for room in ("hal", "drivers", "emulators", "lab", "node", "console")
     for path in (ROOT / room).rglob("*.py")
     if path.name != "lazy.py" and "= lazily(" in path.read_text(encoding="utf-8")
 )
@@ -55,6 +55,9 @@ def test_the_faces_are_the_ones_we_know() -> None:
         "tokaido.hal.sharing",
         "tokaido.hal.transports",
         "tokaido.lab",
+        "tokaido.node",
+        "tokaido.node.client",
+        "tokaido.node.store",
     ]
 
 

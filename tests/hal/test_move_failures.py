@@ -20,9 +20,9 @@ CALLS_BACK = {"alice": (14, 39), "bob": (14, 41), "west": (10, 17), "east": (10,
 STEPS = ["check", "prepare", "fence", "switch", "verify", "light", "align", "start"]
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
+@pytest.fixture(params=[(), ("east",)], ids=["all switches the transmitter's", "one switch at each end"])
+def world(request: pytest.FixtureRequest) -> World:
+    return World(receiver_switches=request.param)
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_whatever_call_fails_it_is_whole_or_as_before_or_told(device: str, index
     ("device", "index"), [(device, i) for device, (first, last) in CALLS_BACK.items() for i in range(first, last)]
 )
 def test_whatever_call_fails_on_the_way_back_it_is_told(device: str, index: int, kind: Kind) -> None:
-    world, book = World(), QuickBook()
+    world, book = World(receiver_switches=("east",)), QuickBook()
     world.whole = {"A"}
     before = world.shown()
     world.fault = Fault(device, index, kind)

@@ -14,9 +14,9 @@ from tokaido_testing.toy_link import PATHS, Fault, World
 STEPS = ["check", "prepare", "fence", "switch", "verify", "light", "align", "start"]
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
+@pytest.fixture(params=[(), ("east",)], ids=["all switches the transmitter's", "one switch at each end"])
+def world(request: pytest.FixtureRequest) -> World:
+    return World(receiver_switches=request.param)
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ open_ = hal.Transmitter.open
         (None, "a resource is text, not NoneType None"),
         (5, "a resource is text, not int 5"),
         (b"serial:/dev/nope", "a resource is text, not bytes"),
-        ("", "Begin it with one of replay:, serial:"),
+        ("", "Begin it with one of https:, replay:, serial:"),
         ("serial:/dev/a\0b", "has a control character"),
         ("serial:/dev/a%00b", "has a control character"),
         ("serial:/dev/a\nb", "has a control character"),
-        ("SERIAL:/dev/a", "Begin it with one of replay:, serial:"),
+        ("SERIAL:/dev/a", "Begin it with one of https:, replay:, serial:"),
     ],
 )
 def test_a_resource_that_is_none_says_what_one_is(control: Any, says: str) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import pickle
+import shutil
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 import tokaido.hal as hal
-from tokaido_testing.packages import installed
+from tokaido_testing.packages import installed, write_metadata
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_mock import MockerFixture
 
 FOREIGN = """
 [project]
@@ -50,6 +58,21 @@ def test_what_somebody_else_brings_is_found_beside_ours() -> None:
         with pytest.raises(hal.ConfigurationError, match=r"registered as acme_is_not_there:Driver and cannot be imp"):
             hal.load_driver("acme.gone", hal.Device)
     assert "acme.plain" not in {entry.name for entry in hal.drivers()}
+
+
+def test_what_was_found_is_not_searched_for_again_until_something_is_installed_or_removed(
+    tmp_path: Path, mocker: MockerFixture
+) -> None:
+    search = mocker.spy(importlib.metadata, "entry_points")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        assert "acme.plain" not in {entry.name for entry in hal.drivers()}
+        assert hal.drivers() == hal.drivers() == hal.installed("tokaido.drivers")
+        assert search.call_count == 1
+        write_metadata(FOREIGN, tmp_path)
+        assert "acme.plain" in {entry.name for entry in hal.drivers()}
+        shutil.rmtree(tmp_path / "acme_boxes-1.0.dist-info")
+        assert "acme.plain" not in {entry.name for entry in hal.drivers()}
 
 
 def test_a_name_of_ours_is_ours_whoever_else_takes_it() -> None:

@@ -1,4 +1,4 @@
-"""What one listener bears: slow and idle connections, floods, whoever leaves, and new certificates while it works."""
+"""What one listener bears: slow and idle connections, floods, and new certificates while it works."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_a_revoked_application_is_out_after_a_reload_and_others_are_not(tmp_path
                 assert status_of(head(sock)) == 200
             pki.revoke(folder, ["bank"])
             reload(managers, server_context(node))
-            assert rest(bank) == rest(clinic) == b""  # who was connected shows the certificate anew
+            assert rest(bank) == rest(clinic) == b""  # they connect again, and show their certificates
         with pytest.raises(OSError, match=r"revoked|closed|EOF|reset"):
             managers.ask("bank", "GET", STATUS)
         assert managers.ask("clinic", "GET", STATUS).status == 200

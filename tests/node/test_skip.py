@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 from tokaido.node.applications import skip_application
 from tokaido.node.client import Reason
 from tokaido.node.service import KeyRefusedError
-from tokaido_testing.key_managers import KeyManagers, Reply, key_managers, until
+from tokaido_testing.key_managers import KeyManagers, Reply, etsi014, key_managers, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,14 @@ def test_what_one_encryptor_tells_the_other_is_enough_for_the_key(providers: Key
     assert made.keys() == {"keyId", "key"}
     assert (len(bytes.fromhex(made["keyId"])), len(bytes.fromhex(made["key"]))) == (16, 32)
     assert told(fetch(providers, made["keyId"].upper(), remote=local)) == made
+
+
+def test_both_interfaces_give_the_same_keys(providers: KeyManagers) -> None:
+    standard = providers.served.listen(etsi014(providers.here), providers.files("node-otemachi"))
+    reply = providers.ask("bank", "GET", "/api/v1/keys/shop/enc_keys", port=standard.port)
+    (made,) = json.loads(reply.body)["keys"]
+    got = told(fetch(providers, made["key_ID"].replace("-", "")))
+    assert base64.b64encode(bytes.fromhex(got["key"])).decode() == made["key"]
 
 
 def test_a_key_of_another_size_is_as_asked(providers: KeyManagers) -> None:

@@ -19,6 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "udev"
 MARKS, UACCESS, DIALOUT = "60-tokaido.rules", "61-tokaido-uaccess.rules", "61-tokaido-dialout.rules"
+NODE = "62-tokaido-node.rules"
 FTDI = (Path(__file__).parent / "ftdi-tokaido.umockdev").read_text(encoding="ascii")
 USB = "/devices/pci0000:00/0000:00:14.0/usb1/1-2"
 PORT = f"{USB}/1-2:1.0/ttyUSB0"
@@ -170,6 +171,13 @@ class TestUdev:
         said = ask(tmp_path, FTDI, PORT)
         assert re.search(r"latency_timer.*\b1\b", said)
         assert "latency_timer" not in ask(tmp_path, FTDI.replace("product=Tokaido", "product=Other"), PORT)
+
+    def test_a_node_is_started_by_its_equipment_and_by_nothing_else(self, tmp_path: Path) -> None:
+        rules = {"_62_tokaido_node": (RULES / NODE).read_text(encoding="ascii")}
+        said = ask(tmp_path, FTDI, **rules)
+        assert "SYSTEMD_WANTS=tokaido-node.service" in said
+        assert not COMPLAINT.search(said), said
+        assert "SYSTEMD_WANTS" not in ask(tmp_path, FTDI.replace("product=Tokaido", "product=Other"), **rules)
 
     def test_a_mistake_in_a_rule_would_be_noticed(self, tmp_path: Path) -> None:
         """The positive control of the search for complaints."""

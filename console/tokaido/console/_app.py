@@ -92,20 +92,26 @@ class Scenario(StrEnum):
 
     LINK = "link"
     SWITCH = "switch"
+    PAIR = "pair"
 
 
 @app.command()
 def demo(
     scenario: Annotated[
         Scenario,
-        typer.Option(help="What to show: link, the Tokyo field link; or switch, a fibre that is cut and another one."),
+        typer.Option(
+            help="What to show: link, the Tokyo field link; switch, a fibre that is cut and another one; or pair, two "
+            "nodes that give applications their keys."
+        ),
     ] = Scenario.LINK,
     vendor: Annotated[
         str, typer.Option(help="Family of the units: any that brings drivers, emulators and a demonstration.")
     ] = "toshiba",
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     seed: SeedOption = None,
     seconds: Annotated[float, typer.Option(parser=number(1), help="Give up after so many seconds.")] = 120,
+    hold: Annotated[bool, typer.Option("--hold", help="pair: keep the nodes running until Ctrl-C.")] = False,
 ) -> None:
     """Run emulated QKD links until both ends hold the same key."""
     import secrets  # noqa: PLC0415 - loads OpenSSL, 5 ms
@@ -115,6 +121,10 @@ def demo(
         from tokaido.console._demo_failover import run_switch_demo  # noqa: PLC0415
 
         raise typer.Exit(run_switch_demo(vendor, as_json=as_json, seed=seed, seconds=seconds))
+    if scenario is Scenario.PAIR:
+        from tokaido.console._demo_pair import run_pair_demo  # noqa: PLC0415
+
+        raise typer.Exit(run_pair_demo(vendor, as_json=as_json, seed=seed, seconds=seconds, hold=hold))
     from tokaido.console._demo import run_link_demo  # noqa: PLC0415
 
     raise typer.Exit(run_link_demo(vendor, as_json=as_json, seed=seed, seconds=seconds))
@@ -361,7 +371,14 @@ def replay(
 
 @app.command()
 def emulate(
-    station: Annotated[Path, typer.Argument(metavar="STATION.toml", help="A station file.", show_default=False)],
+    stations: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="STATION.toml...",
+            help="A station file, or those of all ends of its half-links.",
+            show_default=False,
+        ),
+    ],
     seconds: SecondsOption = None,
     seed: SeedOption = None,
     back_door: Annotated[
@@ -370,10 +387,10 @@ def emulate(
     ] = None,
     as_json: LinesOption = False,
 ) -> None:
-    """Serve the devices of a station file, emulated, at exactly its resources, until Ctrl-C."""
+    """Serve the devices of station files, emulated, at exactly their resources, until Ctrl-C."""
     from tokaido.console._emulate import run_emulation  # noqa: PLC0415
 
-    run_emulation(station, seconds, seed, back_door, as_json=as_json)
+    run_emulation(stations, seconds, seed, back_door, as_json=as_json)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The command `emulate`: the devices of a station file, at exactly the places that the file names."""
+"""The command `emulate`: the devices of station files, at exactly the places that the files name."""
 
 from __future__ import annotations
 
@@ -13,23 +13,32 @@ from tokaido.console._output import print_facts, print_json, tell, try_to_tell
 from tokaido.console._signals import terminated_as_interrupt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tokaido.emulators import Bench
     from tokaido.hal import LinkEntry
 
 
 def run_emulation(
-    path: Path, seconds: float | None, seed: int | None = None, back_door: Path | None = None, *, as_json: bool = False
+    paths: Sequence[Path],
+    seconds: float | None,
+    seed: int | None = None,
+    back_door: Path | None = None,
+    *,
+    as_json: bool = False,
 ) -> None:
-    """Serve a station file until Ctrl-C, SIGTERM or SIGHUP, or for `seconds`; `seed` overrules that of the file.
+    """Serve station files until Ctrl-C, SIGTERM or SIGHUP, or for `seconds`; `seed` overrules that of the files.
 
     Orders are taken from standard input, and at a Unix socket `back_door` if one is named.
 
     Raises:
-        ConfigurationError: With every mistake in the file; nothing was started.
+        ConfigurationError: With every mistake in a file, or why they do not fit together; nothing was started.
     """
-    from tokaido.emulators import bench_from_station  # noqa: PLC0415 - numpy and ZeroMQ, when first needed
+    from tokaido.emulators import bench_from_station, join_stations  # noqa: PLC0415 - numpy, ZeroMQ, when first needed
 
-    station = hal.Station.from_file(path)
+    stations = [hal.Station.from_file(path) for path in paths]
+    joined = join_stations(*stations)
+    station = joined.station
     with terminated_as_interrupt():
         try:
             absent = {file for file in _key_files(station) if not file.exists()}
@@ -41,7 +50,14 @@ def run_emulation(
                 if as_json:
                     print_json(_facts(station, bench, made, back_door), compact=True)
                 else:
-                    _tell(path, station, bench, made, back_door)
+                    _tell(station, bench, made)
+                    emulated = (
+                        f"{path}#{name}"
+                        for path, described in zip(paths, stations, strict=True)
+                        for name in described.devices
+                        if joined.names[described.name][name] in bench.devices
+                    )
+                    _tell_how_to_go_on(next(emulated), bench, back_door)
                 _wait(orders, seconds)
         except KeyboardInterrupt:
             pass
@@ -71,10 +87,8 @@ def _key_files(station: hal.Station) -> set[Path]:
     }
 
 
-def _tell(path: Path, station: hal.Station, bench: Bench, made: list[Path], back_door: Path | None) -> None:
+def _tell(station: hal.Station, bench: Bench, made: list[Path]) -> None:
     """Tell a person what is emulated and where."""
-    from tokaido.emulators.bench import USAGE  # noqa: PLC0415
-
     for file in made:
         print(f"made CURVE keys {file.with_suffix('.key')} and {file.name}")
     for name, emulator in bench.devices.items():
@@ -93,8 +107,14 @@ def _tell(path: Path, station: hal.Station, bench: Bench, made: list[Path], back
             )
             facts.append(("pre-shared key" if way == "-" else f"pre-shared key, path {way}", key))
         print_facts(facts)
+
+
+def _tell_how_to_go_on(device: str, bench: Bench, back_door: Path | None) -> None:
+    """Tell a person what to do with it; `device` is one that is emulated, as on a command line."""
+    from tokaido.emulators.bench import USAGE  # noqa: PLC0415
+
     print(f"seed of light and noise: {bench.seed}; --seed {bench.seed} repeats it")
-    print(f"Ctrl-C ends it. In another terminal: tokaido read '{path}#{next(iter(bench.devices))}'")
+    print(f"Ctrl-C ends it. In another terminal: tokaido read '{device}'")
     if back_door is not None:
         print(f"Orders are taken at the socket {back_door}")
     print(f"Orders are taken here: {USAGE}", flush=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +13,10 @@ from tokaido.console._options import JsonOption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+MADE: Final = ("__pycache__", "keys", "pki", "state")
+"""What is made where an example runs, and is nobody else's."""
 
 
 def folder() -> Path:
@@ -22,11 +27,14 @@ def folder() -> Path:
 
 def present() -> dict[str, str]:
     """Return what every example shows, by the name of its file."""
-    found = sorted(path for path in folder().iterdir() if path.suffix in (".py", ".toml"))
+    found = sorted(
+        path for path in folder().iterdir() if path.suffix in (".py", ".toml") or (path / "README.md").is_file()
+    )
     return {path.name: _first_line(path) for path in found}
 
 
 def _first_line(path: Path) -> str:
+    path = path / "README.md" if path.is_dir() else path
     line = path.read_text(encoding="utf-8").splitlines()[0].strip('#" ')
     return line.partition(": `")[0].partition(": python ")[0].rstrip(".:")
 
@@ -58,7 +66,8 @@ def examples(
 def copy(names: list[str], output: Path, known: Mapping[str, str]) -> list[Path]:
     """Copy examples into a directory and return the copies; nothing is copied if one of them cannot be.
 
-    A station file that one of them opens comes with it, unless the directory has a file of that name.
+    A folder comes with the files in it, but those that a run of it made. A station file that one of them opens comes
+    with it, unless the directory has a file of that name.
 
     Raises:
         ConfigurationError: An example or the directory does not exist, or a file of that name does: all mistakes.
@@ -78,11 +87,15 @@ def copy(names: list[str], output: Path, known: Mapping[str, str]) -> list[Path]
     mistakes += [f"{output / name}: exists already" for name in names if (output / name).exists()]
     if mistakes:
         raise hal.ConfigurationError("nothing was copied", mistakes=tuple(mistakes))
-    opened = {file for name in names for file in _station_files(folder() / name)}
-    names = [*names, *sorted(file for file in opened - {*names} if not (output / file).exists())]
-    for name in names:
+    folders = [name for name in names if (folder() / name).is_dir()]
+    files = [name for name in names if name not in folders]
+    opened = {file for name in files for file in _station_files(folder() / name)}
+    files += sorted(file for file in opened - {*files} if not (output / file).exists())
+    for name in files:
         write_new(output / name, (folder() / name).read_bytes())
-    return [output / name for name in names]
+    for name in folders:
+        shutil.copytree(folder() / name, output / name, ignore=shutil.ignore_patterns(*MADE))
+    return [output / name for name in (*folders, *files)]
 
 
 def _station_files(example: Path) -> list[str]:

@@ -17,6 +17,7 @@ __all__ = [
     "DeviceModel",
     "Dialect",
     "EmulatedStation",
+    "EmulatedStations",
     "Emulator",
     "Fault",
     "Faults",
@@ -28,24 +29,26 @@ __all__ = [
     "SteppedClock",
     "bench_from_station",
     "command",
+    "join_stations",
     "launch",
 ]
 
 if TYPE_CHECKING:
-    from tokaido.emulators._emulated_station import EmulatedStation
+    from tokaido.emulators._emulated_station import EmulatedStation, EmulatedStations
     from tokaido.emulators._faults import KINDS, Fault, Faults
     from tokaido.emulators._launch import Emulator, InstrumentEmulator, launch
     from tokaido.emulators._link import QkdLink
     from tokaido.emulators._model import BenchSpot, DeviceModel
     from tokaido.emulators._plugs import WIRE_ENDS
     from tokaido.emulators._stepped import SteppedClock
-    from tokaido.emulators.bench import Bench, bench_from_station
+    from tokaido.emulators.bench import Bench, bench_from_station, join_stations
     from tokaido.emulators.scpi import Dialect, Parameters, ScpiError, ScpiModel, command
 else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
             "EmulatedStation": "tokaido.emulators._emulated_station",
+            "EmulatedStations": "tokaido.emulators._emulated_station",
             "KINDS": "tokaido.emulators._faults",
             "Fault": "tokaido.emulators._faults",
             "Faults": "tokaido.emulators._faults",
@@ -59,6 +62,7 @@ else:
             "SteppedClock": "tokaido.emulators._stepped",
             "Bench": "tokaido.emulators.bench",
             "bench_from_station": "tokaido.emulators.bench",
+            "join_stations": "tokaido.emulators.bench",
             "Dialect": "tokaido.emulators.scpi",
             "Parameters": "tokaido.emulators.scpi",
             "ScpiError": "tokaido.emulators.scpi",

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from tokaido.emulators._faults import Faults
 from tokaido.emulators._options import build_models, keywords_of
-from tokaido.emulators._plugs import Plug, choose_end, make_end, make_room
+from tokaido.emulators._plugs import Plug, choose_end, https_end, make_end, make_room
 from tokaido.emulators._secrets import Secrets, seed_of_run
 from tokaido.emulators._stepped import SteppedClock
 from tokaido.emulators.ends import SharedModel
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypedDict as ClosedTypedDict
 
+    from tokaido.emulators._https_model import HttpsModel
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._option_types import (
         AmplifierLaunch,
         AnyLaunch,
         AttenuatorLaunch,
         DetectorLaunch,
+        KeyManagersLaunch,
         MatrixLaunch,
         NecLaunch,
         NecReceiverLaunch,
@@ -138,6 +140,7 @@ class Emulator:
         """The control port's wire end."""
         self._shared = shared
         self._stack = ExitStack()
+        self._counterpart: ControlResources | None = None
         places = dict(resources or {})
         if unknown := set(places) - {*model.STREAM_PORTS, *model.MESSAGE_PORTS}:
             raise ConfigurationError(f"{type(model).__name__} has no port {', '.join(sorted(unknown))}")
@@ -153,6 +156,8 @@ class Emulator:
         plug = Plug(shared, place.path, self._stack, pace_baud, hislip_profile, common)
         try:
             found = {"control": self._plug_in_control(plug, places.get("control"))}
+            if self.wire_end == "https":
+                self._plug_in_counterpart(plug)
             if "keys" in model.MESSAGE_PORTS:
                 found["keys"] = self._plug_in_keys(plug, places.get("keys"))
         except BaseException:
@@ -172,6 +177,13 @@ class Emulator:
             return self._plug_in_control(plug, None)  # another thread took the name that was free
         self._stack.callback(self.end.close)
         return tell()
+
+    def _plug_in_counterpart(self, plug: Plug) -> None:
+        for index in range(1, len(cast("HttpsModel", self.model).SERVERS)):
+            end, tell = https_end(plug, index)
+            end.start()
+            self._stack.callback(end.close)
+            self._counterpart = {"control": tell()}
 
     def _plug_in_keys(self, plug: Plug, place: str | None) -> str:
         from tokaido.emulators.ends import ZmqEnd  # noqa: PLC0415 - zmq is loaded when it is needed
@@ -222,6 +234,17 @@ class Emulator:
         self._stack.callback(files.public.unlink, missing_ok=True)
         self._stack.callback(files.secret.unlink, missing_ok=True)
         return create_curve_keys(directory, name, durable=False)  # it is deleted when the emulator ends
+
+    @property
+    def counterpart(self) -> ControlResources:
+        """What a driver of the other end opens, where one emulator is a pair of devices.
+
+        Raises:
+            ConfigurationError: It is not.
+        """
+        if self._counterpart is None:
+            raise ConfigurationError(f"{self.serial_number} is one device and has no counterpart")
+        return self._counterpart
 
     @property
     def control(self) -> PtyEnd:
@@ -352,6 +375,8 @@ def launch(name: Literal["dicon.selector"], **options: Unpack[SelectorLaunch]) -
 def launch(name: Literal["thorlabs.osw"], **options: Unpack[OswLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["fiberlabs.amplifier"], **options: Unpack[AmplifierLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["etsi014.source"], **options: Unpack[KeyManagersLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["idquantique.detector"], **options: Unpack[DetectorLaunch]) -> InstrumentEmulator: ...
 @overload

@@ -98,6 +98,23 @@ class AttenuatorOptions(TypedDict, total=False):
     dark_power_dbm: float
 
 
+class KeyManagersOptions(TypedDict, total=False):
+    """A pair of ETSI GS QKD 014 key managers'."""
+
+    key_size: int
+    min_key_size: int
+    max_key_size: int
+    max_key_per_request: int
+    max_key_count: int
+    stored: int
+    rate_per_s: float
+    sae: str
+    peer_sae: str
+    far_id: str
+    slow_s: float
+    slips: str
+
+
 class DetectorOptions(TypedDict, total=False):
     """An ID Quantique detector's."""
 
@@ -192,6 +209,10 @@ class AmplifierLaunch(LaunchOptions, AmplifierOptions, total=False):
 
 class AttenuatorLaunch(LaunchOptions, AttenuatorOptions, total=False):
     """What an attenuator is launched with."""
+
+
+class KeyManagersLaunch(LaunchOptions, KeyManagersOptions, total=False):
+    """What a pair of key managers is launched with."""
 
 
 class DetectorLaunch(LaunchOptions, DetectorOptions, total=False):

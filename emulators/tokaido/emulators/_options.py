@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from tokaido.hal import ConfigurationError
+from tokaido.hal import ConfigurationError, emulators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from importlib.metadata import EntryPoint
 
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._secrets import Secrets
 
-GROUP: Final = "tokaido.emulators"
-"""Entry point group: the name of an emulated device, and the class of its model."""
-_found: dict[str, EntryPoint] = {}
 _GIVEN: Final = ("self", "serial_number", "seed", "secrets")
 """What every model is given and no option names."""
 
@@ -28,17 +24,13 @@ def model_class(name: str) -> Callable[..., DeviceModel]:
     Raises:
         ConfigurationError: No installed distribution brings one.
     """
-    if name not in _found:
-        from importlib.metadata import entry_points  # noqa: PLC0415 - 30 ms
-
-        found = {entry.name: entry for entry in entry_points(group=GROUP)}
-        if name not in found:
-            raise ConfigurationError(
-                f"there is no emulator {name!r}",
-                remedy=f"Choose one of: {', '.join(sorted(found)) or 'none is installed'}",
-            )
-        _found[name] = found[name]  # searching for it takes a third of a launch
-    return _found[name].load()  # type: ignore[no-any-return]
+    found = {entry.name: entry for entry in emulators()}
+    if name not in found:
+        raise ConfigurationError(
+            f"there is no emulator {name!r}",
+            remedy=f"Choose one of: {', '.join(found) or 'none is installed'}",
+        )
+    return cast("Callable[..., DeviceModel]", found[name].load())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from tokaido.emulators._model import DeviceModel
-    from tokaido.emulators.ends import HislipEnd, InProcessEnd, PtyEnd, SharedModel, TcpEnd
+    from tokaido.emulators.certificates import CertificateAuthority
+    from tokaido.emulators.ends import HislipEnd, HttpsEnd, InProcessEnd, PtyEnd, SharedModel, TcpEnd
 
-    ControlEnd = PtyEnd | TcpEnd | HislipEnd | InProcessEnd
+    ControlEnd = PtyEnd | TcpEnd | HislipEnd | InProcessEnd | HttpsEnd
 
-WIRE_ENDS: Final = ("pty", "emu", "tcp", "hislip", "visa", "asrl")
+WIRE_ENDS: Final = ("pty", "emu", "tcp", "hislip", "visa", "asrl", "https")
 """What can carry a control port.
 
 | name | what it is | resource |
@@ -31,6 +33,7 @@ WIRE_ENDS: Final = ("pty", "emu", "tcp", "hislip", "visa", "asrl")
 | `hislip` | HiSLIP on the loopback interface | `visa:TCPIP::127.0.0.1::hislip0,PORT::INSTR` |
 | `visa` | an instrument within the process | `visa:TCPIP::NAME::INSTR?backend=@tokaido` |
 | `asrl` | a pseudo-terminal, reached through VISA | `visa:ASRL/path::INSTR` |
+| `https` | an HTTPS server under mutual TLS on the loopback interface | `https://127.0.0.1:PORT?...` |
 """
 PLAIN: Final = ("tcp", "hislip", "visa", "asrl")
 """Ends that instruments have; a device with a key channel has one of them only if its contract says so."""
@@ -50,6 +53,20 @@ class Plug:
     hislip_profile: Any
     common: dict[str, Any]
     """Faults, clock and impostor."""
+    authorities: list[CertificateAuthority] = field(default_factory=list)
+    """The authority of the certificates, once it was needed."""
+
+    def certificates(self) -> CertificateAuthority:
+        """Return the authority of the emulator's certificates, in a folder of mode 0700."""
+        from tokaido.emulators.certificates import CertificateAuthority  # noqa: PLC0415 - OpenSSL takes 50 ms
+
+        if not self.authorities:
+            folder = self.directory / f"{self.shared.model.serial_number}-tls"
+            if folder.exists():
+                raise ConfigurationError(f"{folder} is there already; another emulation may run")
+            self.stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            self.authorities.append(CertificateAuthority(folder))
+        return self.authorities[0]
 
 
 def allowed_ends(model: DeviceModel | type[DeviceModel]) -> list[str]:
@@ -97,6 +114,8 @@ def end_of(resource: Resource) -> str:
             return "pty"
         if scheme in ("emu", "socket"):
             return {"emu": "emu", "socket": "tcp"}[scheme]
+    elif resource.kind == "https":
+        return "https"
     elif resource.kind == "visa":
         if resource.options.get("backend", "").endswith("@tokaido"):
             return "visa"
@@ -120,7 +139,9 @@ def make_end(kind: str, plug: Plug, place: str | None) -> tuple[ControlEnd, Call
         ConfigurationError: It cannot be at the place.
     """
     resource = None if place is None else Resource.parse(place)
-    make = {"pty": _pty, "asrl": _pty, "emu": _emu, "tcp": _tcp, "hislip": _hislip, "visa": _visa}[kind]
+    make = {"pty": _pty, "asrl": _pty, "emu": _emu, "tcp": _tcp, "hislip": _hislip, "visa": _visa, "https": _https}[
+        kind
+    ]
     end, tell = make(kind, plug, resource)
     return end, tell if place is None else lambda: place
 
@@ -250,3 +271,33 @@ def _visa(_: str, plug: Plug, resource: Resource | None) -> tuple[ControlEnd, Ca
         raise ConfigurationError(f"{address!r} is not a VISA resource name") from error
     end = InProcessEnd(plug.shared, f"{VISA_SCHEME}{name}", **plug.common)
     return end, lambda: f"visa:{address}?backend=@tokaido"
+
+
+def _https(_: str, plug: Plug, resource: Resource | None) -> tuple[ControlEnd, Callable[[], str]]:
+    if resource is not None:
+        raise ConfigurationError(
+            f"an emulated HTTPS server cannot be at {resource}, whose certificates are not its own",
+            remedy="Leave the place out, and take the emulator's resources",
+        )
+    return https_end(plug, 0)
+
+
+def https_end(plug: Plug, index: int) -> tuple[HttpsEnd, Callable[[], str]]:
+    """Return the wire end of one of a model's servers, and what tells its resource once it is started."""
+    from tokaido.emulators._https_model import HttpsModel  # noqa: PLC0415 - when first needed
+    from tokaido.emulators.ends import HttpsEnd  # noqa: PLC0415
+
+    model = plug.shared.model
+    if not isinstance(model, HttpsModel):
+        raise ConfigurationError(f"{type(model).__name__} is not an HTTPS server")
+    server = model.SERVERS[index]
+    authority = plug.certificates()
+    client = authority.issue(f"{server}-client", common_name=model.clients[server])
+    end = HttpsEnd(plug.shared, server, authority.issue(f"{server}-server"), **plug.common)
+    files = {"cert_file": client.certificate, "key_file": client.key, "ca_file": client.authority}
+
+    def tell() -> str:
+        options = "&".join(f"{name}={quote(str(file))}" for name, file in files.items())
+        return f"https://127.0.0.1:{end.port}?{model.query(server)}&{options}"
+
+    return end, tell

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tokaido.hal import ConfigurationError, drivers, emulators
+from tokaido.hal import ConfigurationError, drivers, emulators, installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from importlib.metadata import EntryPoint
 
     from tokaido.emulators.optics import Fibre, LinkParameters
+    from tokaido.hal import DriverEntry
 
 __all__ = ["GROUP", "INVENTED", "Demonstration", "FieldLink", "Published", "demonstrable", "demonstration"]
 
@@ -92,11 +92,9 @@ def demonstration(family: str) -> Demonstration:
     entry = _entries()[family]
     found = entry.load()
     if not isinstance(found, Demonstration):
-        raise ConfigurationError(f"{family} is registered as a demonstration, and {entry.value} is none: {found!r}")
+        raise ConfigurationError(f"{family} is registered as a demonstration, and {entry.target} is none: {found!r}")
     return found
 
 
-def _entries() -> dict[str, EntryPoint]:
-    from importlib.metadata import entry_points  # noqa: PLC0415 - 30 ms
-
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+def _entries() -> dict[str, DriverEntry]:
+    return {entry.name: entry for entry in installed(GROUP)}

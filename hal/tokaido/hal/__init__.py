@@ -41,6 +41,7 @@ from tokaido.hal._readings import LimitStatus, Quality, Reading, Telemetry
 from tokaido.hal.lazy import lazily
 from tokaido.hal.roles._alarms import Alarm, AlarmEvent, Severity
 from tokaido.hal.roles._ended_blocks import EndedBlock
+from tokaido.hal.roles._key_sources import KeyEnd, KeySource
 from tokaido.hal.roles._unit_values import (
     RUNNING,
     SETUP,
@@ -91,14 +92,19 @@ __all__ = [
     "DeviceTimeoutError",
     "DriverEntry",
     "EndedBlock",
+    "HalfLink",
+    "HalfLinkEntry",
+    "HookQueue",
     "Identity",
     "InterlockEntry",
     "InterlockError",
     "KeyBlock",
     "KeyBlockFacts",
     "KeyBlockInfo",
+    "KeyEnd",
     "KeyMaterial",
     "KeyMaterialError",
+    "KeySource",
     "Lease",
     "LeaseBook",
     "LeaseError",
@@ -174,6 +180,7 @@ __all__ = [
     "create_curve_keys",
     "drivers",
     "emulators",
+    "installed",
     "load_driver",
     "role_name",
     "roles_of",
@@ -184,7 +191,7 @@ if TYPE_CHECKING:
     from tokaido.hal import aio
     from tokaido.hal._calibrations import Calibration
     from tokaido.hal._entry_points import DriverEntry
-    from tokaido.hal._registry import drivers, emulators, load_driver, role_name, roles_of
+    from tokaido.hal._registry import drivers, emulators, installed, load_driver, role_name, roles_of
     from tokaido.hal.roles._amplifier import AmplifierAlarm, AmplifierCapability, AmplifierMode, OpticalAmplifier
     from tokaido.hal.roles._attenuator import AttenuatorCapability, VariableAttenuator
     from tokaido.hal.roles._interlocks import AmplifierInterlock, LightInterlock, PumpInterlock, ShutterInterlock
@@ -198,9 +205,18 @@ if TYPE_CHECKING:
     from tokaido.hal.stations._alarm_hooks import AlarmHook, MailHook, ProgramHook, WebHook
     from tokaido.hal.stations._alarm_looks import StationAlarm
     from tokaido.hal.stations._alarm_watch import AlarmWatch
-    from tokaido.hal.stations._entries import AmplifierInterlockEntry, DeviceEntry, InterlockEntry, LinkEntry, PortPairs
+    from tokaido.hal.stations._entries import (
+        AmplifierInterlockEntry,
+        DeviceEntry,
+        HalfLinkEntry,
+        InterlockEntry,
+        LinkEntry,
+        PortPairs,
+    )
+    from tokaido.hal.stations._half_links import HalfLink, LinkLoss
+    from tokaido.hal.stations._hook_queue import HookQueue
     from tokaido.hal.stations._leases import Lease, LeaseBook, LeaseInfo
-    from tokaido.hal.stations._links import Link, LinkLoss
+    from tokaido.hal.stations._links import Link
     from tokaido.hal.stations._move_report import MoveError, MoveReport, MoveStep
     from tokaido.hal.stations._remote import RemoteStation
     from tokaido.hal.stations._station import Station
@@ -214,6 +230,7 @@ else:
             "DriverEntry": "tokaido.hal._entry_points",
             "drivers": "tokaido.hal._registry",
             "emulators": "tokaido.hal._registry",
+            "installed": "tokaido.hal._registry",
             "load_driver": "tokaido.hal._registry",
             "role_name": "tokaido.hal._registry",
             "roles_of": "tokaido.hal._registry",
@@ -253,6 +270,9 @@ else:
             "TimeTagger": "tokaido.hal.roles._time_tagger",
             "DeviceEntry": "tokaido.hal.stations._entries",
             "AmplifierInterlockEntry": "tokaido.hal.stations._entries",
+            "HalfLink": "tokaido.hal.stations._half_links",
+            "HookQueue": "tokaido.hal.stations._hook_queue",
+            "HalfLinkEntry": "tokaido.hal.stations._entries",
             "InterlockEntry": "tokaido.hal.stations._entries",
             "LinkEntry": "tokaido.hal.stations._entries",
             "PortPairs": "tokaido.hal.stations._entries",
@@ -260,7 +280,7 @@ else:
             "LeaseBook": "tokaido.hal.stations._leases",
             "LeaseInfo": "tokaido.hal.stations._leases",
             "Link": "tokaido.hal.stations._links",
-            "LinkLoss": "tokaido.hal.stations._links",
+            "LinkLoss": "tokaido.hal.stations._half_links",
             "MoveError": "tokaido.hal.stations._move_report",
             "MoveReport": "tokaido.hal.stations._move_report",
             "MoveStep": "tokaido.hal.stations._move_report",

@@ -186,6 +186,14 @@ class Device(Valued):
             raise
         return device
 
+    @classmethod
+    def complaints(cls, resources: Mapping[str, Resource]) -> list[str]:  # noqa: ARG003 - for drivers that have options
+        """Return what is wrong with options that a resource has for this driver, each as "resource: what is wrong".
+
+        It is asked before the driver is opened, and for a station file as a whole. Default: nothing.
+        """
+        return []
+
     @abstractmethod
     def _connect(self, timeout: float | None = None) -> None:
         """Open the transports and learn who is there. Sends queries only."""

@@ -1,12 +1,15 @@
 """What distributions bring by entry points, ours and other people's alike: listed without importing it.
 
 Ours stand in a table beside this module, so that to load one costs no search (30 ms of a new process). A name of ours
-is ours: somebody else's entry of the same name is not found.
+is ours: somebody else's entry of the same name is not found. What a search found is good until the places where it
+looked are others, or have changed.
 """
 
 from __future__ import annotations
 
-from functools import reduce
+import os
+import sys
+from functools import lru_cache, reduce
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -44,18 +47,32 @@ class DriverEntry:
 
 def entries(group: str) -> list[DriverEntry]:
     """Return the entries of a group by name; of two of one name ours, or one of the others."""
+    unique = {entry.name: entry for entry in _search(group, tuple(map(_as_it_is, sys.path)))}
+    unique |= {name: _own(group, name) for name in OWN.get(group, ())}
+    return [unique[name] for name in sorted(unique)]
+
+
+@lru_cache(maxsize=16)
+def _search(group: str, _places: tuple[object, ...]) -> tuple[DriverEntry, ...]:
     from importlib.metadata import entry_points  # noqa: PLC0415 - 30 ms
 
-    unique = {
-        found.name: DriverEntry(
+    return tuple(
+        DriverEntry(
             found.name,
             f"{found.module}:{found.attr}" if found.attr else found.module,
             found.dist.name if found.dist else "",
         )
         for found in entry_points(group=group)
-    }
-    unique |= {name: _own(group, name) for name in OWN.get(group, ())}
-    return [unique[name] for name in sorted(unique)]
+    )
+
+
+def _as_it_is(place: str) -> tuple[str, int, int]:
+    """Return a place of `sys.path`, which folder it is, and when something was added there or taken away."""
+    try:
+        found = os.stat(place or os.curdir)  # noqa: PTH116 - pathlib takes ten times as long to import
+    except OSError:
+        return place, 0, 0
+    return place, found.st_ino, found.st_mtime_ns
 
 
 def load(group: str, name: str) -> object:

@@ -59,7 +59,8 @@ def of_station(station: Station) -> str:
         )
         for entry in station.devices.values()
     ]
-    title = f"station {station.name}; on exit: {station.on_exit}; links: {', '.join(station.links) or 'none'}"
+    links = [*station.links, *(f"{end.name} to {end.neighbour}" for end in station.half_links.values())]
+    title = f"station {station.name}; on exit: {station.on_exit}; links: {', '.join(links) or 'none'}"
     return _table(title, ("device", "driver", "resources", "now"), rows)
 
 

@@ -119,17 +119,18 @@ class KeyBlockFacts:
     """What distillation knows of one key block beside the key. It travels with the key, as it is, up to the host."""
 
     session: str
-    """Identifier of the key session, the same at both ends of the QKD link."""
+    """Identifier of the key session, the same at both ends of the QKD link; of a source that gives keys by their ids
+    (`KeyBlockInfo.key_ids`), the first key's."""
     number: int
     """Number of the block within its session, from 0."""
     bits: int
     """Length of the key in bit."""
     method: str
-    """Security analysis behind its length, for example "lim2014"."""
+    """Security analysis behind its length, for example "lim2014"; "unstated" if the source does not say."""
     bound: str
-    """Statistical bound used by the analysis, for example "chernoff"."""
+    """Statistical bound used by the analysis, for example "chernoff"; "unstated" if the source does not say."""
     eps: float
-    """Total failure probability of the block (secrecy, correctness and authentication)."""
+    """Total failure probability of the block (secrecy, correctness and authentication); 1 if the source claims none."""
     insecure: bool
     """Whether it was made with seeded secrets."""
     emulated: bool
@@ -138,14 +139,17 @@ class KeyBlockFacts:
 
 @dataclass(frozen=True, slots=True)
 class KeyBlockInfo(KeyBlockFacts):
-    """What is public about one key block of one unit: enough to name it, judge it and store it once."""
+    """What is public about one key block of one source: enough to name it, judge it and store it once."""
 
     serial_number: str = field(kw_only=True)
-    """Serial number of the unit that distilled it."""
+    """Serial number of the unit that distilled it, or of the key manager that gave it."""
     peer: str = field(default="", kw_only=True)
     """Serial number of the unit at the other end of the QKD link that made it; empty if the unit does not say."""
     path: str = field(default="", kw_only=True)
     """Name of the path of that link; empty if the unit does not say."""
+    key_ids: tuple[str, ...] = field(default=(), kw_only=True)
+    """Ids of the keys that the block is put together of, in their order, by which the other end fetches it; empty for
+    a unit, whose counterpart has the block already."""
 
     @classmethod
     def of(cls, facts: KeyBlockFacts, serial_number: str, *, peer: str = "", path: str = "") -> KeyBlockInfo:
@@ -163,7 +167,8 @@ class KeyBlock:
     """One drawn key block. As a context manager it commits on a clean exit; an exception leaves it offered.
 
     The unit keeps the block until it is committed, and offers it again to the next host that draws. A unit that pushes
-    its blocks (`Capability.PUSHED_KEYS`) keeps nothing: store the block when it comes, committing it does nothing.
+    its blocks (`Capability.PUSHED_KEYS`) keeps nothing, and neither does a source with a master's and a slave's end
+    (`KeySource.key_end`): store the block when it comes, committing it does nothing.
     """
 
     __slots__ = ("_commit", "committed", "info", "key", "lost")

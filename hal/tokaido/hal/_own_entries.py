@@ -11,6 +11,7 @@ TRANSPORTS: Final = "tokaido.transports"
 
 OWN: Final[dict[str, dict[str, str]]] = {
     ROLES: {
+        "key_source": "tokaido.hal:KeySource",
         "unit": "tokaido.hal:Unit",
         "transmitter": "tokaido.hal:Transmitter",
         "receiver": "tokaido.hal:Receiver",
@@ -30,6 +31,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "polatis.matrix": "tokaido.drivers.polatis:MatrixSwitch",
         "dicon.selector": "tokaido.drivers.dicon:Selector",
         "thorlabs.osw": "tokaido.drivers.thorlabs:OswSwitch",
+        "etsi014.source": "tokaido.drivers.etsi014:Source",
         "fiberlabs.amplifier": "tokaido.drivers.fiberlabs:Amplifier",
         "idquantique.detector": "tokaido.drivers.idquantique:Detector",
         "keysight.attenuator": "tokaido.drivers.keysight:Attenuator",
@@ -41,6 +43,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "serial": "tokaido.hal.transports._serial:KIND",
         "visa": "tokaido.hal.transports._visa:KIND",
         "zmq": "tokaido.hal.transports._zmq:KIND",
+        "https": "tokaido.hal.transports._https:KIND",
         "served": "tokaido.hal.sharing._served:KIND",
         "replay": "tokaido.emulators.transcripts:KIND",
     },

@@ -22,12 +22,20 @@ EMULATORS = "tokaido.emulators"
 
 def drivers() -> tuple[DriverEntry, ...]:
     """Return the drivers that are installed, by name, without importing them."""
-    return tuple(entries(DRIVERS))
+    return installed(DRIVERS)
 
 
 def emulators() -> tuple[DriverEntry, ...]:
     """Return the emulators that are installed, by name, without importing them."""
-    return tuple(entries(EMULATORS))
+    return installed(EMULATORS)
+
+
+def installed(group: str) -> tuple[DriverEntry, ...]:
+    """Return what distributions bring in an entry point group, by name, without importing it.
+
+    Of two entries of one name it is that of Tokaido, or one of the others.
+    """
+    return tuple(entries(group))
 
 
 def load_driver(name: str, role: Callable[..., D]) -> type[D]:
@@ -94,6 +102,8 @@ def check_resources(
             found.append(
                 f"{name}: {driver} takes {' or '.join(sorted(kind.resource_kinds[name]))} here, not {resource.kind}"
             )
+    if not found:
+        found += kind.complaints(resources)
     broken = {mistake.split(":", 1)[0] for mistake in found}
     found += [
         f"{name}: missing; {driver} needs it"

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Concatenate, Final, Generic, ParamSpec, Self, 
 from tokaido.hal._device import Device
 from tokaido.hal._errors import ValueTypeError
 from tokaido.hal._keys import KeyBlock
-from tokaido.hal.roles._units import Unit
+from tokaido.hal.roles._key_sources import KeySource
 from tokaido.hal.stations._alarm_looks import StationAlarm
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Device)
-U = TypeVar("U", bound=Unit)
+U = TypeVar("U", bound=KeySource)
 P = ParamSpec("P")
 _END: Final = object()
 
@@ -154,9 +154,10 @@ class AioDevice(Generic[D]):
     async def key_blocks(
         self: AioDevice[U], timeout: float, *, limit: int | None = None
     ) -> AsyncGenerator[AioKeyBlock]:
-        """Draw key blocks, as `Unit.key_blocks` does, without keeping the event loop waiting.
+        """Draw key blocks, as `KeySource.key_blocks` does, without keeping the event loop waiting.
 
-        A block that comes when nobody waits any more is wiped here, and the unit offers it again.
+        A block that comes when nobody waits any more is wiped here. A unit offers it again; a source that keeps none,
+        as with a master's end, has lost it.
 
         Args:
             timeout: How long to wait for the next block, in s.

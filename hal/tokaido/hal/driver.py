@@ -123,6 +123,7 @@ __all__ = [
     "shown",
     "trace",
     "unsupported",
+    "weakly",
     "whole",
     "whole_in",
 ]
@@ -130,7 +131,7 @@ __all__ = [
 if TYPE_CHECKING:
     from tokaido.hal._alarm_ledger import AlarmLedger
     from tokaido.hal._key_channel import EVENT, KeyChannel
-    from tokaido.hal._line_device import LineDevice, SilentCodec
+    from tokaido.hal._line_device import LineDevice, SilentCodec, weakly
     from tokaido.hal._pushed_keys import PushedBlock, PushedKeys
     from tokaido.hal._scpi_device import ScpiDevice
     from tokaido.hal._shown import shown
@@ -159,6 +160,7 @@ else:
             "KeyChannel": "tokaido.hal._key_channel",
             "LineDevice": "tokaido.hal._line_device",
             "SilentCodec": "tokaido.hal._line_device",
+            "weakly": "tokaido.hal._line_device",
             "PushedBlock": "tokaido.hal._pushed_keys",
             "PushedKeys": "tokaido.hal._pushed_keys",
             "ScpiDevice": "tokaido.hal._scpi_device",

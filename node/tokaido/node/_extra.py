@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 try:
+    import aiohttp
     from aiohttp import web
 except ImportError as error:
     raise ImportError("the servers of a node need aiohttp: pip install 'tokaido[node]'") from error
 
-__all__ = ["web"]
+__all__ = ["aiohttp", "web"]

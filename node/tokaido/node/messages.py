@@ -43,7 +43,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Ok(_Message, frozen=True, tag="OK"):
-    """What needs no other answer was heard."""
+    """The message was heard, and needs no other answer."""
 
 
 class Refused(_Message, frozen=True, tag="REFUSED"):
@@ -60,6 +60,10 @@ class Hello(_Message, frozen=True, tag="HELLO"):
     node: Name
     mark: Whole
     links: Annotated[tuple[Name, ...], Meta(max_length=64)]
+    told: Whole = 0
+    """The highest mark that the receiver ever told the sender."""
+    went_back: bool = False
+    """Whether the sender knows that its own store went back in time before this run."""
     version: Whole = VERSION
 
 
@@ -69,6 +73,8 @@ class HaveBlock(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     session: Text
     number: Whole
     size: Whole
+    insecure: bool = False
+    """Whether it was made with seeded secrets."""
     key_ids: Annotated[tuple[Text, ...], Meta(max_length=4096)] = ()
 
 

@@ -82,7 +82,7 @@ class HonestService:
         found = [self.network.supplies.get(key_id) for key_id in key_ids]
         known = [supply for supply in found if supply is not None and supply.master == master]
         if any(slave not in supply.slaves for supply in known):
-            raise KeyRefusedError("the application is no slave of one of the keys", Reason.NOT_NAMED)
+            raise KeyRefusedError("one of the keys names other slaves", Reason.NOT_NAMED)
         if len(known) < len(key_ids) or any(slave in supply.delivered for supply in known):
             raise KeyRefusedError("one or more keys are not here", Reason.NOT_FOUND)
         for supply in known:

@@ -94,17 +94,21 @@ TWO_PATHS = Path(__file__).parents[3] / "examples" / "two_paths.toml"
 
 
 @contextmanager
-def served_link(folder: Path, *, speed: float = 200.0, without: str = "") -> Iterator[DeviceServer]:
-    """Serve the link `field` with its two paths, emulated fast, as the example has it but for a text."""
+def served_link(folder: Path, *, speed: float = 200.0, without: str = "", more: str = "") -> Iterator[DeviceServer]:
+    """Serve the link `field` with its two paths, emulated fast, as the example has it but for a text, and `more`."""
     create_keys(folder)
     (folder / "keys").mkdir()
-    described = hal.Station.from_text(TWO_PATHS.read_text(encoding="utf-8").replace(without or "\0", ""), base=folder)
+    text = TWO_PATHS.read_text(encoding="utf-8").replace(without or "\0", "")
+    described = hal.Station.from_text(text, base=folder)
     with bench_from_station(described, at_resources=False, seed=1, speed=speed, directory=folder) as bench:
         bench.start()
         devices = {
             name: replace(entry, resources={"control": hal.Resource.parse(bench.devices[name].resources["control"])})
             for name, entry in described.devices.items()
         }
-        station = hal.Station(described.name, devices, links=described.links, on_exit="keep", folder=folder)
+        told = hal.Station.from_text(text + more, base=folder)  # its half-links lead to sites that are not emulated
+        station = hal.Station(
+            told.name, devices, links=told.links, half_links=told.half_links, on_exit="keep", folder=folder
+        )
         with server_of(station, folder) as server:
             yield server

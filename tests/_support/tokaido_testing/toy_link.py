@@ -61,7 +61,9 @@ class Fault:
 class World:
     """The whole of it."""
 
-    def __init__(self, clock: ToyClock | None = None) -> None:
+    def __init__(self, clock: ToyClock | None = None, receiver_switches: tuple[str, ...] = ()) -> None:
+        self.receiver_switches = receiver_switches
+        """Which switches the station says are the receiver's."""
         self.clock = clock or ToyClock()
         self.units = {
             name: ToyUnit(SERIALS[name], SERIALS[peer], "A", links=[(SERIALS[peer], "A"), (SERIALS[peer], "B")])
@@ -92,7 +94,7 @@ class World:
     def link(self, paths: Mapping[str, Mapping[str, Any]] = PATHS, **entry: Any) -> hal.Link:
         """Return the link of this world."""
         return hal.Link(
-            hal.LinkEntry("field", "alice", "bob", paths, **entry),
+            hal.LinkEntry("field", "alice", "bob", paths, receiver_switches=self.receiver_switches, **entry),
             self.transmitter,
             self.receiver,
             self.switches,

@@ -15,6 +15,7 @@ from tokaido.emulators.distillation._pass_bits import pass_bits, put_aside
 from tokaido.emulators.distillation._permutation import Permutation
 from tokaido.emulators.distillation._sift_kernels import select
 from tokaido_testing.distillation import SMALL, distil, messages, raw_data
+from tokaido_testing.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tokaido.emulators.distillation._reconciliation import Schedule
 
-pytest.importorskip("numba", reason="the extra fast is not installed")
+pytestmark = needs("numba", "the extra fast is not installed")
 
 FORMS = ("random", "ones", "zeros", "first", "last", "alternating")
 

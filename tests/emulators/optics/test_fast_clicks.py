@@ -23,11 +23,12 @@ from tokaido.emulators.optics import (
 from tokaido.emulators.optics._afterpulses import fire
 from tokaido.emulators.optics._click_kernel import registered_clicks
 from tokaido.emulators.optics._clicks import Clicks
+from tokaido_testing.extras import needs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-pytest.importorskip("numba", reason="the extra fast is not installed")
+pytestmark = needs("numba", "the extra fast is not installed")
 
 
 @pytest.mark.parametrize("dead_gates", [0, 1, 10, 1000])

@@ -60,7 +60,7 @@ def test_the_page_shows_the_package() -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_its_resources_are_checked_as_our_own_are() -> None:
-    assert transport_kinds() == ("replay", "serial", "served", "unixsocket", "visa", "zmq")
+    assert transport_kinds() == ("https", "replay", "serial", "served", "unixsocket", "visa", "zmq")
     resource = hal.Resource.parse("unixsocket:/run/acme/a%3Fb?timeout=2")
     assert (resource.address, resource.options) == ("/run/acme/a?b", {"timeout": "2"})
     assert hal.Resource.parse(str(resource)) == resource
@@ -102,7 +102,9 @@ def test_a_driver_that_takes_serial_lines_takes_it(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_lists_those_that_are_installed() -> None:
-    with pytest.raises(hal.ConfigurationError, match="Begin it with one of replay:, serial:, served:, visa:, zmq:"):
+    with pytest.raises(
+        hal.ConfigurationError, match="Begin it with one of https:, replay:, serial:, served:, visa:, zmq:"
+    ):
         hal.Resource.parse("unixsocket:/run/acme/switch")
     with pytest.raises(hal.ConfigurationError, match="serial:, served:, visa:, zmq:"):
         hal.OpticalSwitch.open("thorlabs.osw", control="unixsocket:/run/acme/switch")

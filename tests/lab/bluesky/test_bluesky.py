@@ -17,16 +17,18 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators import launch
 from tokaido.lab.bluesky import DeviceReader, DeviceStatus, MovableValue
+from tokaido_testing.extras import later, needs
 from tokaido_testing.table import POWER_DBM, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REASON = "needs the extra `bluesky`, which `make setup` installs"
-bluesky: Any = pytest.importorskip("bluesky", reason=REASON)
-protocols: Any = importlib.import_module("bluesky.protocols")
-plans: Any = importlib.import_module("bluesky.plans")
-stubs: Any = importlib.import_module("bluesky.plan_stubs")
+pytestmark = needs("bluesky", REASON)
+bluesky = later("bluesky")
+protocols = later("bluesky.protocols")
+plans = later("bluesky.plans")
+stubs = later("bluesky.plan_stubs")
 EXAMPLE = Path(__file__).parents[3] / "examples" / "bluesky_scan.py"
 
 
@@ -57,7 +59,7 @@ def table(tmp_path: Path) -> Iterator[Table]:
 def engine() -> Iterator[Any]:
     """A RunEngine whose thread ends with the test."""
     loop = asyncio.new_event_loop()
-    made = bluesky.RunEngine(loop=loop, context_managers=[])  # none, so that no signal handler is set
+    made = bluesky().RunEngine(loop=loop, context_managers=[])  # none, so that no signal handler is set
     try:
         yield made
     finally:
@@ -84,16 +86,16 @@ class Documents:
 def test_the_protocols_are_met(table: Table) -> None:
     reader, movable = DeviceReader(table.pm), MovableValue(table.voa, "attenuation")
     for protocol in ("Readable", "Triggerable", "Configurable", "HasHints"):
-        assert isinstance(reader, getattr(protocols, protocol)), protocol
+        assert isinstance(reader, getattr(protocols(), protocol)), protocol
     for protocol in ("Readable", "Movable", "Locatable", "Checkable", "HasHints"):
-        assert isinstance(movable, getattr(protocols, protocol)), protocol
-    assert isinstance(DeviceStatus(lambda: None, "nothing"), protocols.Status)
+        assert isinstance(movable, getattr(protocols(), protocol)), protocol
+    assert isinstance(DeviceStatus(lambda: None, "nothing"), protocols().Status)
 
 
 def test_a_scan_of_the_attenuator_gives_the_power_at_every_step(table: Table, engine: Any) -> None:
     voa = MovableValue(table.voa, "attenuation", name="voa", settle_s=0.2, clock=Settling(table))
     documents = Documents()
-    engine(plans.scan([DeviceReader(table.pm, name="pm")], voa, 0, 20, 5), documents)
+    engine(plans().scan([DeviceReader(table.pm, name="pm")], voa, 0, 20, 5), documents)
     data = [event["data"] for event in documents.named("event")]
     assert [row["voa"] for row in data] == pytest.approx([0, 5, 10, 15, 20])
     assert [row["pm_power"] for row in data] == pytest.approx([POWER_DBM - row["voa"] for row in data], abs=0.02)
@@ -113,7 +115,7 @@ def test_count_reads_a_unit_with_its_limits_words_and_states(engine: Any) -> Non
     ):
         reader = DeviceReader(device, ["state", "chassis_temperature", "shutter", "qber", "detectors[0].bias"])
         documents = Documents()
-        engine(plans.count([reader], num=3), documents)
+        engine(plans().count([reader], num=3), documents)
         events = documents.named("event")
         keys = documents.named("descriptor")[0]["data_keys"]
     assert len(events) == 3
@@ -174,7 +176,7 @@ def test_a_status_fails_with_the_error_of_hal(table: Table, engine: Any) -> None
     with pytest.raises(hal.RangeError):
         voa.check_value(50.0)
     with pytest.raises(Exception, match="voa") as failed:
-        engine(plans.scan([], voa, 0, 50, 3))
+        engine(plans().scan([], voa, 0, 50, 3))
     assert isinstance(failed.value.__cause__, hal.RangeError)
     assert table.voa.attenuation == 25.0
 
@@ -183,26 +185,26 @@ def test_a_device_that_hangs_fails_its_trigger_and_recovers(table: Table, engine
     reader = DeviceReader(table.pm, ["power"], name="pm")
     hang = table.pm_end.faults.add("hang", direction="to_unit", seconds=60)
     with pytest.raises(Exception, match="pm") as failed:
-        engine(plans.count([reader]))
+        engine(plans().count([reader]))
     assert isinstance(failed.value.__cause__, hal.DeviceTimeoutError)
     hang.remove()
     documents = Documents()
-    engine(plans.count([reader]), documents)
+    engine(plans().count([reader]), documents)
     assert documents.named("event")[0]["data"]["pm_power"] == pytest.approx(POWER_DBM, abs=0.02)
 
 
 def test_a_setting_is_located_and_moved_relative_to_itself(table: Table, engine: Any) -> None:
     voa = MovableValue(table.voa, "attenuation", name="voa")
     assert voa.locate() == {"setpoint": 0.0, "readback": 0.0}
-    engine(stubs.mv(voa, 3.0))
-    engine(stubs.mvr(voa, 2.5))
+    engine(stubs().mv(voa, 3.0))
+    engine(stubs().mvr(voa, 2.5))
     assert voa.locate() == {"setpoint": 5.5, "readback": 5.5}
     blocked = MovableValue(table.voa, "blocked")
-    engine(stubs.mv(blocked, True))
+    engine(stubs().mv(blocked, True))
     assert table.voa.blocked is True
     assert next(iter(blocked.describe().values()))["dtype"] == "boolean"
     shutter = MovableValue(table.bob, "shutter", name="shutter")
-    engine(stubs.mv(shutter, "CLOSED"))
+    engine(stubs().mv(shutter, "CLOSED"))
     assert table.bob.shutter is hal.Shutter.CLOSED
     assert isinstance(shutter.set("AJAR").exception(10), hal.RangeError)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import threading
 import time
@@ -14,6 +13,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import launch
+from tokaido_testing.extras import later, needs
 from tokaido_testing.patience import in_time
 from tokaido_testing.served import address, create_keys, server_of, station_of
 from tokaido_testing.table import POWER_DBM, Table
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 REASON = "needs the extra `epics`, which `make setup` installs on x86-64"
-thread: Any = pytest.importorskip("p4p.client.thread", reason=REASON)
-PvServer: Any = importlib.import_module("tokaido.lab.epics").PvServer
+pytestmark = needs("p4p", REASON)
+thread = later("p4p.client.thread")
+epics = later("tokaido.lab.epics")
 NO_ALARM, MINOR, MAJOR, INVALID = range(4)
 
 
@@ -31,14 +32,14 @@ NO_ALARM, MINOR, MAJOR, INVALID = range(4)
 def client_of(server: Any) -> Iterator[Any]:
     """Give a client that finds names over TCP, so that nothing is searched for outside."""
     conf = {"EPICS_PVA_NAME_SERVERS": server.endpoint, "EPICS_PVA_ADDR_LIST": "", "EPICS_PVA_AUTO_ADDR_LIST": "NO"}
-    with thread.Context("pva", conf=conf, useenv=False) as client:
+    with thread().Context("pva", conf=conf, useenv=False) as client:
         yield client
 
 
 def server_for(station: hal.Station, **options: Any) -> Any:
     """Return a server on the loopback interface, at ports of its own."""
     choice: dict[str, Any] = {"insecure_pvaccess": True, "port": 0, "search_port": 0, "prefix": "lab", "period_s": 0.05}
-    return PvServer(station, **{**choice, **options})
+    return epics().PvServer(station, **{**choice, **options})
 
 
 @contextmanager
@@ -139,11 +140,11 @@ def test_nothing_can_be_put_unless_it_was_made_writable(table: Table, station: h
         client.put("lab:voa:attenuation", 7.5, timeout=10)
         assert got(client, "lab:voa:attenuation") == 7.5
         for name, value in (("voa:blocked", 1), ("pm:power", 1.0), ("voa:connected", 0)):
-            with pytest.raises(thread.RemoteError, match="read-only here"):
+            with pytest.raises(thread().RemoteError, match="read-only here"):
                 client.put(f"lab:{name}", value, timeout=10)
-        with pytest.raises(thread.RemoteError, match=r"attenuation takes 0 to 40 dB, not 41.*Nothing was sent"):
+        with pytest.raises(thread().RemoteError, match=r"attenuation takes 0 to 40 dB, not 41.*Nothing was sent"):
             client.put("lab:voa:attenuation", 41.0, timeout=10)
-        with pytest.raises(thread.RemoteError):
+        with pytest.raises(thread().RemoteError):
             client.put("lab:voa:attenuation", math.nan, timeout=10)
         assert got(client, "lab:voa:attenuation") == 7.5
     assert station.device("voa", hal.VariableAttenuator).attenuation == 7.5
@@ -152,7 +153,7 @@ def test_nothing_can_be_put_unless_it_was_made_writable(table: Table, station: h
 def test_a_put_of_something_else_than_the_value_sets_nothing(station: hal.Station) -> None:
     with served(station, writable=["voa.attenuation"]) as client:
         client.put("lab:voa:attenuation", 7.5, timeout=10)
-        with pytest.raises(thread.RemoteError, match="nothing was put"):
+        with pytest.raises(thread().RemoteError, match="nothing was put"):
             client.put("lab:voa:attenuation", {"alarm.severity": MAJOR}, timeout=10)
         assert got(client, "lab:voa:attenuation") == 7.5
         assert got(client, "lab:voa:attenuation").severity == NO_ALARM
@@ -167,7 +168,7 @@ def test_an_interlock_forbids_a_put(table: Table, monkeypatch: pytest.MonkeyPatc
         with served(station, writable=["bob.shutter"]) as client:
             client.put("lab:bob:shutter", "CLOSED", timeout=10)
             monkeypatch.setattr(hal.Receiver, "check_interlocks", forbid)
-            with pytest.raises(thread.RemoteError, match="shutter = OPEN is forbidden"):
+            with pytest.raises(thread().RemoteError, match="shutter = OPEN is forbidden"):
                 client.put("lab:bob:shutter", "OPEN", timeout=10)
             assert str(got(client, "lab:bob:shutter")) == "CLOSED"
 
@@ -177,7 +178,7 @@ def test_a_flag_is_put_by_its_choice(station: hal.Station) -> None:
         got(client, "lab:voa:blocked")
         client.put("lab:voa:blocked", "yes", timeout=10)
         assert str(got(client, "lab:voa:blocked")) == "yes"
-        with pytest.raises(thread.RemoteError, match="choices 0 to 1"):
+        with pytest.raises(thread().RemoteError, match="choices 0 to 1"):
             client.put("lab:voa:blocked", 2, timeout=10)
         client.put("lab:pm:averaging", 5, timeout=10)
         assert got(client, "lab:pm:averaging") == 5
@@ -198,7 +199,7 @@ def test_the_role_at_a_device_server_decides_what_a_put_may(table: Table, tmp_pa
                     client.put("lab:voa:attenuation", 3.0, timeout=10)
                     assert got(client, "lab:voa:attenuation") == 3.0
                     continue
-                with pytest.raises(thread.RemoteError, match="may only look"):
+                with pytest.raises(thread().RemoteError, match="may only look"):
                     client.put("lab:voa:attenuation", 3.0, timeout=10)
                 assert got(client, "lab:voa:attenuation") == 0.0
 
@@ -240,7 +241,7 @@ def test_clients_are_told_of_changes(table: Table, station: hal.Station) -> None
         if math.isnan(told[-1]):
             dark.set()
 
-    queue = importlib.import_module("p4p.util").ThreadedWorkQueue("told", workers=1, maxsize=0).start()
+    queue = later("p4p.util")().ThreadedWorkQueue("told", workers=1, maxsize=0).start()
     try:
         with (
             served(station, writable=["voa.*"]) as client,
@@ -277,9 +278,9 @@ def test_it_listens_on_the_loopback_interface_alone(station: hal.Station) -> Non
 
 def test_it_must_be_asked_for_by_name(station: hal.Station) -> None:
     with pytest.raises(hal.ConfigurationError, match="neither encryption nor proof of who asks"):
-        PvServer(station, insecure_pvaccess=False)
+        epics().PvServer(station, insecure_pvaccess=False)
     with pytest.raises(hal.ConfigurationError) as told:
-        PvServer(
+        epics().PvServer(
             station,
             insecure_pvaccess=True,
             interface="0.0.0.0",
@@ -299,9 +300,9 @@ def test_an_address_of_another_machine_is_an_error(station: hal.Station) -> None
 
 
 def test_a_port_that_is_taken_is_an_error_and_no_other_is_used(station: hal.Station) -> None:
-    first = PvServer(station, insecure_pvaccess=True, port=0, search_port=0)
+    first = epics().PvServer(station, insecure_pvaccess=True, port=0, search_port=0)
     with first, pytest.raises(hal.NotConnectedError, match="taken"):
-        PvServer(station, insecure_pvaccess=True, port=int(first.endpoint.split(":")[1]), search_port=0).start()
+        epics().PvServer(station, insecure_pvaccess=True, port=int(first.endpoint.split(":")[1]), search_port=0).start()
 
 
 def test_a_calibrated_value_is_published_as_it_is_so_and_one_that_expired_is_minor(table: Table) -> None:

@@ -203,3 +203,35 @@ def test_a_link_without_a_lease_file_is_refused_as_at_the_ports(tmp_path: Path) 
         with pytest.raises(hal.ConfigurationError, match="no link 'fild'"):
             ann.link("fild")
         assert ann.holders() == ()
+
+
+def test_one_end_of_a_link_crosses_the_server_with_its_lease(tmp_path: Path) -> None:
+    end = "unit = 'bob'\nneighbour = 'otemachi'\npeer = 'TKTX0001'\nlease_file = 'east.sqlite'\n"
+    split = "transmitter = 'alice'\nreceiver = 'bob'\nreceiver_switches = ['east']\n"
+    paths = "paths.C = { west = [[3, 3]], east = [[3, 3]] }\n"
+    with (
+        served_link(
+            tmp_path, more=f"[links.far]\n{end}paths.A = {{ east = [[1, 1]] }}\n[links.split]\n{split}{paths}"
+        ) as serving,
+        hal.Station.connect(address(serving, tmp_path)) as ann,
+        hal.Station.connect(address(serving, tmp_path, "ben")) as ben,
+    ):
+        half = ann.half_link("far")
+        assert isinstance(half, hal.HalfLink)
+        assert (half.neighbour, half.peer, dict(half.paths)) == ("otemachi", "TKTX0001", {"A": {"east": ((1, 1),)}})
+        assert half.path() is None
+        half.switches["east"].connect(1, 1)
+        ann.release("east")
+        assert half.path() == "A"
+        assert half.status(keys_left=False) is hal.LinkStatus.PENDING
+        with pytest.raises(hal.ConfigurationError, match=r"one end of link far alone.*half_link\('far'\)"):
+            ann.link("far")
+        assert [list(one.switches) for one in ann.link("field").halves] == [["west", "east"], []]
+        assert [list(one.switches) for one in ann.link("split").halves] == [["west"], ["east"]]
+        lease = half.lease(holder="the node")
+        assert lease.names == ("device.bob", "device.east", "link.far")
+        assert sorted(held.device for held in ben.holders()) == ["bob", "east"]
+        with pytest.raises(hal.LeaseHeldError, match="the node"):
+            ben.half_link("far").lease()
+        lease.release()
+        assert ben.holders() == ()

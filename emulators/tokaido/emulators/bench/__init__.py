@@ -19,6 +19,7 @@ __all__ = [
     "Graph",
     "Hop",
     "Join",
+    "JoinedStations",
     "LaserOnBench",
     "LightPath",
     "Order",
@@ -26,6 +27,7 @@ __all__ = [
     "PulseSource",
     "SwitchModel",
     "bench_from_station",
+    "join_stations",
 ]
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tokaido.emulators.bench._elements import FibreOnBench
     from tokaido.emulators.bench._from_station import bench_from_station
     from tokaido.emulators.bench._graph import CONNECTOR_LOSS_DB, Graph, Join
+    from tokaido.emulators.bench._joined_stations import JoinedStations, join_stations
     from tokaido.emulators.bench._laser import LaserOnBench
     from tokaido.emulators.bench._orders import USAGE, Order
     from tokaido.emulators.bench._path import Hop, LightPath
@@ -55,6 +58,8 @@ else:
             "CONNECTOR_LOSS_DB": "tokaido.emulators.bench._graph",
             "Graph": "tokaido.emulators.bench._graph",
             "Join": "tokaido.emulators.bench._graph",
+            "JoinedStations": "tokaido.emulators.bench._joined_stations",
+            "join_stations": "tokaido.emulators.bench._joined_stations",
             "Hop": "tokaido.emulators.bench._path",
             "LightPath": "tokaido.emulators.bench._path",
         },

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokaido.emulators._plugs import allowed_ends
 from tokaido.emulators.bench._bench import Bench
+from tokaido.emulators.bench._joined_stations import join_stations
 from tokaido.emulators.bench._station_tables import StationPlan, TableReader
 from tokaido.emulators.units import Refusal
 from tokaido.hal import SYSTEM_CLOCK, Clock, ConfigurationError, create_curve_keys
@@ -38,6 +39,9 @@ def bench_from_station(
     are that have a table `emulator` or belong to a link that has one, and such a link is one fibre, named after it.
     What the tables may say stands in docs/reference/cli.md. CURVE key files that are absent are made, and stay.
 
+    Of stations with half-links, those of both ends are emulated together: `bench_from_station(join_stations(one,
+    other).station)`.
+
     Args:
         station: The station; its devices need not be open, nor are they opened.
         for_others: Whether other programs are to open the devices; a place within this process is a mistake then.
@@ -54,6 +58,7 @@ def bench_from_station(
     Raises:
         ConfigurationError: With every mistake in the tables, each with its place; nothing was started.
     """
+    station = join_stations(station).station if station.half_links else station
     reader = TableReader(station, for_others=for_others, at_resources=at_resources)
     plan, mistakes = reader.plan(), reader.mistakes
     if station.bench or not mistakes:

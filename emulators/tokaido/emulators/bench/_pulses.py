@@ -129,7 +129,7 @@ def click_chance(transmitter: TransmitterUnit, optics: LinkParameters, loss_db: 
     mean += of["decoy_mean_photon_number"] * decoy + of["vacuum_mean_photon_number"] * vacuum
     excess = [10 ** (transmitter.excess_light_db(channel) / 10) for channel in transmitter.channels_on]
     arriving = mean * 10 ** (-loss_db / 10) * max(excess, default=0.0)
-    return -math.expm1(-replace(optics, channel_loss_db=0.0).transmittance * arriving)
+    return -math.expm1(-optics.receiver_transmittance * arriving)
 
 
 def _interleaved(parts: Sequence[Exposure]) -> Exposure:

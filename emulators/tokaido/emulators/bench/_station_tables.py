@@ -157,7 +157,7 @@ class TableReader:
         for key in _FIBRE:
             if key not in link.emulator:
                 self.mistakes.note(f"{where}.emulator", f"{key} is missing")
-        if link.paths:
+        if link.switches:
             self.mistakes.note(f"{where}.paths", "they lead over switches; describe the optics in a table [bench]")
         plan.fibres_at = "links"
         plan.fibres[link.name] = {key: float(found.get(key, 0.0)) for key in _FIBRE}

@@ -41,6 +41,7 @@ pytest.register_assert_rewrite(
             "_unit",
             "_key_rig",
             "_keys",
+            "_key_source",
         )
     )
 )
@@ -49,6 +50,7 @@ from tokaido.emulators.conformance._amplifier import AmplifierContract  # noqa: 
 from tokaido.emulators.conformance._attenuator import AttenuatorContract  # noqa: E402
 from tokaido.emulators.conformance._contract import Contract  # noqa: E402
 from tokaido.emulators.conformance._key_rig import HasKeys  # noqa: E402
+from tokaido.emulators.conformance._key_source import HasDeliveries, KeySourceContract  # noqa: E402
 from tokaido.emulators.conformance._photon_detector import PhotonDetectorContract  # noqa: E402
 from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault  # noqa: E402
 from tokaido.emulators.conformance._polarization import PolarizationContract  # noqa: E402
@@ -65,8 +67,10 @@ __all__ = [
     "AmplifierContract",
     "AttenuatorContract",
     "Contract",
+    "HasDeliveries",
     "HasKeys",
     "HasLight",
+    "KeySourceContract",
     "Order",
     "PhotonDetectorContract",
     "Plan",

@@ -247,7 +247,7 @@ class Rig:
             opened.enter_context(self._between)
             self.device = opened.enter_context(self.open())
             self.identity = self._first_identity()
-            self.correlated = getattr(getattr(self.device.transport, "codec", None), "correlated", False) is True
+            self.correlated = _is_correlated(self.device.transport)
             self._stack = opened.pop_all()
         return self
 
@@ -262,6 +262,11 @@ class Rig:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_correlated(transport: Any) -> bool:
+    """Whether a transport, or the codec that it has, takes no reply of another question for one."""
+    return True in (getattr(one, "correlated", False) for one in (transport, getattr(transport, "codec", None)))
 
 
 def until(condition: Callable[[], bool], seconds: float = SETTLED_S, clock: hal.Clock = hal.SYSTEM_CLOCK) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +16,6 @@ from tokaido.hal import load_driver, roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from importlib.metadata import EntryPoint
 
     from tokaido.emulators.conformance._plan import Through
 
@@ -115,7 +113,7 @@ def contracts_of(driver: type[hal.Device]) -> dict[str, type[Contract]]:
     A role without a contract of its own is held to that of the nearest role that it inherits from, and a driver that
     has no such role either to what every device must keep.
     """
-    registered = {entry.name: entry for entry in entry_points(group=GROUP)}
+    registered = {entry.name: entry for entry in hal.installed(GROUP)}
     roles = {name: role for name, role in roles_of(driver).items() if name in registered}
     found: dict[str, type[Contract]] = {}
     for name, role in roles.items():
@@ -125,15 +123,16 @@ def contracts_of(driver: type[hal.Device]) -> dict[str, type[Contract]]:
     return found or {"device": Contract}
 
 
-def _load(entry: EntryPoint) -> type[Contract]:
-    if entry.module not in sys.modules:
-        pytest.register_assert_rewrite(entry.module)  # its asserts are to explain
+def _load(entry: hal.DriverEntry) -> type[Contract]:
+    module = entry.target.partition(":")[0]
+    if module not in sys.modules:
+        pytest.register_assert_rewrite(module)  # its asserts are to explain
     try:
         contract = entry.load()
     except (ImportError, AttributeError) as error:
         raise hal.ConfigurationError(
-            f"the contract of {entry.name}, {entry.value}, fails to import: {error}"
+            f"the contract of {entry.name}, {entry.target}, fails to import: {error}"
         ) from error
     if not isinstance(contract, type) or not issubclass(contract, Contract):
-        raise hal.ConfigurationError(f"the contract of {entry.name}, {entry.value}, is not a class of Contract")
+        raise hal.ConfigurationError(f"the contract of {entry.name}, {entry.target}, is not a class of Contract")
     return contract

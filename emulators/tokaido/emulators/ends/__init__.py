@@ -13,6 +13,7 @@ __all__ = [
     "VISA_SCHEME",
     "End",
     "HislipEnd",
+    "HttpsEnd",
     "InProcessEnd",
     "InProcessMessages",
     "ModelLock",
@@ -29,6 +30,7 @@ __all__ = [
 if TYPE_CHECKING:
     from tokaido.emulators.ends._end import End
     from tokaido.emulators.ends._hislip import HislipEnd
+    from tokaido.emulators.ends._https import HttpsEnd
     from tokaido.emulators.ends._inprocess import (
         VISA_SCHEME,
         InProcessEnd,
@@ -48,6 +50,7 @@ else:
         {
             "End": "tokaido.emulators.ends._end",
             "HislipEnd": "tokaido.emulators.ends._hislip",
+            "HttpsEnd": "tokaido.emulators.ends._https",
             "VISA_SCHEME": "tokaido.emulators.ends._inprocess",
             "InProcessEnd": "tokaido.emulators.ends._inprocess",
             "InProcessMessages": "tokaido.emulators.ends._inprocess_messages",

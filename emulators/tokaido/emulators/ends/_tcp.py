@@ -136,7 +136,7 @@ class TcpEnd(End):
             if events & selectors.EVENT_WRITE:
                 self._send(connection)
             if events & selectors.EVENT_READ and connection.number in self._connections:
-                pieces += [[line, connection.number] for line in self._read(connection)]
+                pieces += self._read(connection)
         return pieces
 
     def _accept(self) -> None:
@@ -152,11 +152,15 @@ class TcpEnd(End):
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._accepted += 1
-        connection = Connection(b"%d" % self._accepted, connected)
+        connection = self._connected(b"%d" % self._accepted, connected)
         self._connections[connection.number] = connection
         self._selector.register(connected, selectors.EVENT_READ, connection)
 
-    def _read(self, connection: Connection) -> list[bytes]:
+    def _connected(self, number: bytes, connected: socket.socket) -> Connection:
+        """Return what is known of a new client."""
+        return Connection(number, connected)
+
+    def _read(self, connection: Connection) -> list[list[bytes]]:
         try:
             data = connection.socket.recv(_CHUNK)
         except BlockingIOError:
@@ -165,7 +169,11 @@ class TcpEnd(End):
             data = b""
         if not data:
             self._drop(connection)
-        return connection.lines(data) if data else []
+        return self._pieces(connection, data) if data else []
+
+    def _pieces(self, connection: Connection, data: bytes) -> list[list[bytes]]:
+        """Return the pieces that bytes of a client make."""
+        return [[line, connection.number] for line in connection.lines(data)]
 
     # --- pieces: [line, connection] ---------------------------------------------------------------------------------
 

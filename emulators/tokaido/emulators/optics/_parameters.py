@@ -108,6 +108,11 @@ class LinkParameters:
         return 10 ** (-(self.channel_loss_db + self.receiver_loss_db) / 10) * self.detector_efficiency
 
     @property
+    def receiver_transmittance(self) -> float:
+        """Chance that a photon arriving at the receiver is detected: that of a channel without loss."""
+        return 10 ** (-self.receiver_loss_db / 10) * self.detector_efficiency
+
+    @property
     def background_probability(self) -> float:
         """Y0 = 1 - (1 - p_dc)^2: chance per gate that a dark count clicks in one detector or the other."""
         return 1 - (1 - self.dark_count_probability) ** 2

@@ -36,3 +36,18 @@ class LinkStatus(Enum):
         if keys_left:
             return cls.PASSIVE
         return cls.OFF if states & _DOWN else cls.PENDING
+
+    @classmethod
+    def seen_from(cls, unit: UnitState, *, keys_left: bool) -> LinkStatus:
+        """Return the status of a link as one of its ends can tell it, from its own unit alone.
+
+        What it cannot know: whether the other unit still exchanges keys, so that ACTIVE means that this one does, which
+        ends once it misses its peer; and whether the other one is off or needs a person, so that PENDING may be OFF.
+        PASSIVE, and OFF where it is this unit's doing, are certain. Of both ends' answers the less able one is that of
+        the whole link: OFF, PENDING, PASSIVE, ACTIVE.
+
+        Args:
+            unit: State of the unit at this end.
+            keys_left: Whether keys of this link are left to be used, at the unit or where they were drawn to.
+        """
+        return cls.of(unit, unit, keys_left=keys_left)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from tokaido.hal._declarations import measured, query, setting
-from tokaido.hal._device import Device, Part
+from tokaido.hal._device import Part
 from tokaido.hal._errors import DeviceTimeoutError, StateError, ValueTypeError
 from tokaido.hal._forcing import forced
 from tokaido.hal._numbers import real
@@ -16,6 +16,7 @@ from tokaido.hal._readings import Telemetry
 from tokaido.hal._values import Measured, Query, Setting
 from tokaido.hal.roles._ended_blocks import EndedBlock, active_codes, belonging, next_block
 from tokaido.hal.roles._interlocks import OPENING, watched
+from tokaido.hal.roles._key_sources import KeySource
 from tokaido.hal.roles._unit_values import (
     STUCK,
     LinkKey,
@@ -47,7 +48,7 @@ class SubChannel(Part):
     """Measure the wavelength of the sub-channel in vacuum."""
 
 
-class Unit(Device):
+class Unit(KeySource):
     """A QKD transmitter or receiver."""
 
     state: Query[UnitState] = query(UnitState)

@@ -26,6 +26,7 @@ __all__ = [
     "Release",
     "Reply",
     "ServedDevice",
+    "ServedHalfLink",
     "ServedInterlock",
     "ServedLink",
     "ServedTransport",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         Release,
         Reply,
         ServedDevice,
+        ServedHalfLink,
         ServedInterlock,
         ServedLink,
         Verdict,
@@ -63,6 +65,7 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
+            "ServedHalfLink": "tokaido.hal.sharing._messages",
             "ServedLink": "tokaido.hal.sharing._messages",
             "LeaseLink": "tokaido.hal.sharing._messages",
             "KeepLease": "tokaido.hal.sharing._messages",

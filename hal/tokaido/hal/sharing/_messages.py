@@ -154,6 +154,20 @@ class ServedLink(msgspec.Struct):
     receiver: str
     paths: dict[str, dict[str, tuple[tuple[int, int], ...]]]
     """What each path needs: pairs of input and output, by path and switch."""
+    receiver_switches: list[str] = []
+    """Which of the switches stand at the receiver's end."""
+
+
+class ServedHalfLink(msgspec.Struct):
+    """One end of a QKD link between the server's station and a neighbour."""
+
+    name: str
+    unit: str
+    neighbour: str
+    peer: str = ""
+    """Serial number of the unit at the other end, if the station says."""
+    paths: dict[str, dict[str, tuple[tuple[int, int], ...]]] = {}
+    """What each path needs of the server's site, by path and switch."""
 
 
 class HeldDevice(msgspec.Struct):
@@ -181,6 +195,7 @@ class Reply(msgspec.Struct, omit_defaults=True):
     devices: list[ServedDevice] = []
     interlocks: list[ServedInterlock] = []
     links: list[ServedLink] = []
+    half_links: list[ServedHalfLink] = []
     text: str = ""
     age_s: float = 0.0
     generation: int = 0

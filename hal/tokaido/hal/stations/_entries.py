@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PortPairs = tuple[tuple[int, int], ...]
 """Input and output of each pair that a path needs on one switch."""
+Paths = Mapping[str, Mapping[str, PortPairs]]
+"""What each path of a link needs, by path and switch."""
 Reach = Callable[[str], AbstractContextManager["Device"]]
 """Gives a device of the station by name, for as long as it is asked something."""
 
@@ -45,31 +47,91 @@ class DeviceEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class HalfLinkEntry:
+    """A table `links.NAME` of a station file that names a `unit` and a `neighbour`: one end of a QKD link."""
+
+    name: str
+    unit: str
+    """Name of the unit in the station."""
+    neighbour: str
+    """Name of the node that has the other end; empty for a half of a whole link."""
+    peer: str = ""
+    """Serial number of the unit at the other end; empty if the file does not say."""
+    paths: Paths = field(default_factory=dict)
+    """What each path needs of this site: pairs of input and output, by path and switch."""
+    lease_file: Path | None = None
+    """Where the leases are kept under which this end is ordered."""
+    emulator: Mapping[str, Any] = field(default_factory=dict)
+    """The table `emulator`, for the emulator of both ends."""
+
+    @property
+    def switches(self) -> tuple[str, ...]:
+        """Names of the switches of this site that its paths lead over."""
+        return _switches_of(self.paths)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of its devices: the unit, then the switches."""
+        return self.unit, *self.switches
+
+    @property
+    def lease_names(self) -> tuple[str, ...]:
+        """What is leased while it is ordered: the link and each of its devices here, in order."""
+        return _lease_names(self.name, self.devices)
+
+
+@dataclass(frozen=True, slots=True)
 class LinkEntry:
-    """A table `links.NAME` of a station file."""
+    """A table `links.NAME` of a station file that names `transmitter` and `receiver`: a whole QKD link."""
 
     name: str
     transmitter: str
     """Name of the transmitter in the station."""
     receiver: str
     """Name of the receiver in the station."""
-    paths: Mapping[str, Mapping[str, PortPairs]] = field(default_factory=dict)
+    paths: Paths = field(default_factory=dict)
     """What each path needs: pairs of input and output, by path and switch."""
     lease_file: Path | None = None
     """Where the leases are kept under which the link is moved."""
     emulator: Mapping[str, Any] = field(default_factory=dict)
     """The table `emulator`, for the emulator of this station."""
+    receiver_switches: tuple[str, ...] = ()
+    """Which of the switches stand at the receiver's end; the others are the transmitter's."""
 
     @property
     def switches(self) -> tuple[str, ...]:
         """Names of the switches that its paths lead over."""
-        return tuple(next(iter(self.paths.values()), {}))
+        return _switches_of(self.paths)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of its devices: transmitter, receiver, then the switches."""
+        return self.transmitter, self.receiver, *self.switches
 
     @property
     def lease_names(self) -> tuple[str, ...]:
         """What is leased while it is moved: the link and each of its devices, in order."""
-        devices = {f"device.{name}" for name in (self.transmitter, self.receiver, *self.switches)}
-        return tuple(sorted({f"link.{self.name}", *devices}))
+        return _lease_names(self.name, self.devices)
+
+    @property
+    def halves(self) -> tuple[HalfLinkEntry, HalfLinkEntry]:
+        """Both ends of it, the transmitter's first. Every path is one of both, whether an end has switches on it."""
+        return self._half(self.transmitter, far=False), self._half(self.receiver, far=True)
+
+    def _half(self, unit: str, *, far: bool) -> HalfLinkEntry:
+        paths = {
+            path: {switch: pairs for switch, pairs in needs.items() if (switch in self.receiver_switches) is far}
+            for path, needs in self.paths.items()
+        }
+        return HalfLinkEntry(self.name, unit, "", paths=paths, lease_file=self.lease_file)
+
+
+def _switches_of(paths: Paths) -> tuple[str, ...]:
+    return tuple(next(iter(paths.values()), {}))
+
+
+def _lease_names(link: str, devices: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({f"link.{link}", *(f"device.{name}" for name in devices)}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
-from tokaido.hal._errors import (
-    ConfigurationError,
-    DeviceTimeoutError,
-    TransportError,
-    WrongDeviceError,
-)
-from tokaido.hal.roles._unit_values import STUCK
+from tokaido.hal._clock import SYSTEM_CLOCK, Clock
+from tokaido.hal._errors import ConfigurationError
+from tokaido.hal.stations._half_links import HalfLink, leases_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokaido.hal.roles._alarms import Alarm
     from tokaido.hal.roles._link_status import LinkStatus
     from tokaido.hal.roles._switch import OpticalSwitch
-    from tokaido.hal.roles._unit_values import UnitState
     from tokaido.hal.roles._units import Receiver, Transmitter, Unit
-    from tokaido.hal.stations._entries import LinkEntry
+    from tokaido.hal.stations._entries import HalfLinkEntry, LinkEntry
+    from tokaido.hal.stations._half_links import LinkLoss
     from tokaido.hal.stations._leases import Leases
     from tokaido.hal.stations._move_report import MoveReport
-
-LOSS_ALARMS: Final = ("LOS", "SYNC_LOSS")
-PATIENCE: Final = 3
-"""So many lost replies in a row end a wait; one alone does not."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkLoss:
-    """How the loss of a link's light was noticed."""
-
-    reason: str
-    """Code of the alarm (LOS or SYNC_LOSS), or the state that the receiver is stuck in."""
-    state: UnitState
-    """State of the receiver."""
-    alarms: tuple[Alarm, ...]
-    """All alarms that are active at the receiver."""
-    waited_s: float
-    """How long the call waited for it, in s."""
 
 
 class Link:
@@ -74,6 +49,14 @@ class Link:
         self.entry = entry
         self._clock = clock
 
+        def half(end: HalfLinkEntry, unit: Unit) -> HalfLink:
+            own = {name: self.switches[name] for name in end.switches}
+            return HalfLink(end, unit, own, leases=leases, clock=clock)
+
+        ends = entry.halves
+        self.halves = half(ends[0], transmitter), half(ends[1], receiver)
+        """Both ends, the transmitter's first. It has all switches but those that the file calls the receiver's."""
+
     def pairs(self, switch: str) -> frozenset[tuple[int, int]]:
         """Return the pairs of one switch that any path of this link needs."""
         return frozenset(pair for needs in self.paths.values() for pair in needs[switch])
@@ -84,14 +67,8 @@ class Link:
         Raises:
             TransportError: A switch could not be asked.
         """
-        joined = {
-            name: frozenset(switch.connections().items()) & self.pairs(name) for name, switch in self.switches.items()
-        }
-        found = [
-            path
-            for path, needs in self.paths.items()
-            if all(joined[name] == set(needs[name]) for name in self.switches)
-        ]
+        first, second = (half.joined_paths() for half in self.halves)
+        found = [path for path in first if path in second]
         return found[0] if len(found) == 1 else None
 
     def status(self, *, keys_left: bool) -> LinkStatus:
@@ -118,31 +95,7 @@ class Link:
             DeviceTimeoutError: The light was there for all of `timeout`.
             TransportError: The receiver did not answer three times in a row, which says nothing about its light.
         """
-        deadline = Deadline(self._clock, timeout)
-        silent = 0
-        while True:
-            try:
-                alarms, state = self.receiver.alarms(), self.receiver.state()
-            except WrongDeviceError:
-                raise
-            except TransportError:
-                silent += 1
-                if silent >= PATIENCE:
-                    raise
-            else:
-                silent = 0
-                reasons = [alarm.code for alarm in alarms if alarm.code in LOSS_ALARMS]
-                reasons += [state.value] if state in STUCK else []
-                if reasons:
-                    return LinkLoss(reasons[0], state, alarms, deadline.elapsed_s)
-            if deadline.passed:
-                raise DeviceTimeoutError(
-                    f"link {self.name} did not lose its light",
-                    device=self.receiver.name,
-                    elapsed_s=deadline.elapsed_s,
-                    remedy="Watch on, if that is what you wait for",
-                )
-            self._clock.wait(min(poll, deadline.remaining_s))
+        return self.halves[1].wait_for_loss(timeout, poll)
 
     def move(
         self,
@@ -187,21 +140,13 @@ class Link:
             TokaidoError: Anything else that was in the way before a device was touched.
             MoveError: It failed later, and was rolled back as far as the error says.
         """
-        from tokaido.hal.stations._leases import LeaseBook  # noqa: PLC0415 - SQLite, when first needed
         from tokaido.hal.stations._moves import Move  # noqa: PLC0415 - only for who moves
 
         if to not in self.paths:
             raise ConfigurationError(
                 f"link {self.name} has no path {to!r}", remedy=f"It has {', '.join(self.paths) or 'none'}"
             )
-        leases = leases or self._leases
-        if leases is None:
-            if self.entry.lease_file is None:
-                raise ConfigurationError(
-                    f"link {self.name} cannot be moved without leases",
-                    remedy=f'Give [links.{self.name}] a lease_file, such as "leases.sqlite", or pass leases=',
-                )
-            leases = LeaseBook(self.entry.lease_file, clock=self._clock)
+        leases = leases or leases_of(self.entry, self._leases, self._clock, "moved")
         return Move(
             self,
             to,

@@ -17,6 +17,7 @@ from tokaido.hal.stations._entries import (
     AmplifierInterlockEntry,
     AnyInterlockEntry,
     DeviceEntry,
+    HalfLinkEntry,
     InterlockEntry,
     LinkEntry,
 )
@@ -63,13 +64,32 @@ class RemoteStation(Station):
             if unknown := set(keys or {}) - set(entries):
                 raise ConfigurationError(f"the server has no device {', '.join(sorted(unknown))}")
             links = {
-                one.name: LinkEntry(one.name, one.transmitter, one.receiver, paths=one.paths) for one in told.links
+                one.name: LinkEntry(
+                    one.name,
+                    one.transmitter,
+                    one.receiver,
+                    paths=one.paths,
+                    receiver_switches=tuple(one.receiver_switches),
+                )
+                for one in told.links
+            }
+            half_links = {
+                one.name: HalfLinkEntry(one.name, one.unit, one.neighbour, one.peer, one.paths)
+                for one in told.half_links
             }
             interlocks = [interlock for one in told.interlocks for interlock in _interlock_of(one, entries)]
         except BaseException:
             self._server.close()
             raise
-        super().__init__(told.station, entries, on_exit="keep", links=links, interlocks=interlocks, clock=clock)
+        super().__init__(
+            told.station,
+            entries,
+            on_exit="keep",
+            links=links,
+            half_links=half_links,
+            interlocks=interlocks,
+            clock=clock,
+        )
 
     def entry(self, name: str) -> DeviceEntry:
         """Return what the server's station says of a device.
@@ -139,9 +159,8 @@ class RemoteStation(Station):
                 if not was_open:
                     _release(device)
 
-    def _leases_of(self, entry: LinkEntry) -> ServedLeases:
-        names = entry.transmitter, entry.receiver, *entry.switches
-        return ServedLeases(entry, {name: self._transport_of(name) for name in names}, self._asked)
+    def _leases_of(self, entry: LinkEntry | HalfLinkEntry) -> ServedLeases:
+        return ServedLeases(entry, {name: self._transport_of(name) for name in entry.devices}, self._asked)
 
     def close(self) -> None:
         """Release what is held, and disconnect; changes nothing in the devices."""

@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
     from tokaido.hal.sharing._messages import Reply
     from tokaido.hal.sharing._served import ServedTransport
-    from tokaido.hal.stations._entries import LinkEntry
+    from tokaido.hal.stations._entries import HalfLinkEntry, LinkEntry
 
 
 class ServedLeases:
-    """Gives the lease of one link of a device server.
+    """Gives the lease of one link of a device server, or of one end of it.
 
     Args:
-        entry: The link.
+        entry: The link, or the end.
         transports: The ways to its devices, by name.
         ask: Asks the server something; its second argument is what errors call it.
     """
 
     def __init__(
         self,
-        entry: LinkEntry,
+        entry: LinkEntry | HalfLinkEntry,
         transports: Mapping[str, ServedTransport],
         ask: Callable[[AnyAsk, str], Reply],
     ) -> None:
@@ -67,7 +67,7 @@ class ServedLease:
 
     def __init__(
         self,
-        entry: LinkEntry,
+        entry: LinkEntry | HalfLinkEntry,
         fencing_token: int,
         holder: str,
         seconds: float,

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tokaido.hal._device import OnExit
     from tokaido.hal.stations._alarm_hooks import AlarmHook
     from tokaido.hal.stations._alarm_watch import AlarmWatch
-    from tokaido.hal.stations._entries import AnyInterlockEntry, DeviceEntry, LinkEntry
+    from tokaido.hal.stations._entries import AnyInterlockEntry, DeviceEntry, HalfLinkEntry, LinkEntry
+    from tokaido.hal.stations._half_links import HalfLink
     from tokaido.hal.stations._leases import Leases
     from tokaido.hal.stations._links import Link
     from tokaido.hal.stations._remote import RemoteStation
@@ -43,9 +44,10 @@ class Station:
     receiver that is not shuttered: the switch joins none to it, and it does not open onto what is joined; one with
     `amplifier` and `receivers` keeps an amplifier off while one of them is open, and them shut while it is on. A table
     `links.NAME` (`transmitter`, `receiver`, `lease_file`, and a table `paths.PATH` with a list of [input, output] for
-    each switch) makes a QKD link, which `link` returns. Tables `[[alarms.hooks]]` (`program`, `web` or `mail`)
-    make what may be told of alarms: `alarms(hooks=station.alarm_hooks)`. Tables `bench` and `server` are for its
-    emulator and its device server.
+    each switch) makes a QKD link, which `link` returns; one with `unit` and `neighbour` makes one end of a link to
+    another node, which `half_link` returns. Tables `[[alarms.hooks]]` (`program`, `web` or `mail`) make what may be
+    told of alarms: `alarms(hooks=station.alarm_hooks)`. Tables `bench` and `server` are for its emulator and its device
+    server.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Station:
         *,
         on_exit: OnExit = "safe",
         links: Mapping[str, LinkEntry] | None = None,
+        half_links: Mapping[str, HalfLinkEntry] | None = None,
         interlocks: Iterable[AnyInterlockEntry] = (),
         alarm_hooks: Iterable[AlarmHook] = (),
         bench: Mapping[str, Any] | None = None,
@@ -67,7 +70,9 @@ class Station:
         self.devices = dict(devices)
         self.on_exit: OnExit = on_exit
         self.links = dict(links or {})
-        """The QKD links, as the tables `links` declare them; `link` returns one with its devices."""
+        """The whole QKD links, as the tables `links` declare them; `link` returns one with its devices."""
+        self.half_links = dict(half_links or {})
+        """The ends of links to other nodes, as the tables `links` declare them; `half_link` returns one."""
         self.interlocks = tuple(interlocks)
         """Bound to their switches and receivers when these are opened."""
         self.alarm_hooks = tuple(alarm_hooks)
@@ -145,6 +150,7 @@ class Station:
             station.devices,
             on_exit=station.on_exit,
             links=station.links,
+            half_links=station.half_links,
             interlocks=station.interlocks,
             alarm_hooks=station.alarm_hooks,
             bench=station.bench,
@@ -204,32 +210,28 @@ class Station:
         return cast("D", device)
 
     def link(self, name: str) -> Link:
-        """Return a QKD link with its units and switches, opened on first use: `station.link("field")`.
+        """Return a whole QKD link with its units and switches, opened on first use: `station.link("field")`.
 
         Raises:
-            ConfigurationError: The station has none of that name.
+            ConfigurationError: The station has none of that name, or one end of it alone: see `half_link`.
             TransportError: A device of it could not be reached.
         """
-        from tokaido.hal.roles._switch import OpticalSwitch  # noqa: PLC0415
-        from tokaido.hal.roles._units import Receiver, Transmitter  # noqa: PLC0415
-        from tokaido.hal.stations._links import Link  # noqa: PLC0415 - roles, which only links need
+        from tokaido.hal.stations._station_links import link_of  # noqa: PLC0415 - roles, which only links need
 
-        entry = self.links.get(name)
-        if entry is None:
-            raise ConfigurationError(
-                f"station {self.name} has no link {name!r}",
-                remedy=f"{did_you_mean(name, self.links)}It has {', '.join(self.links) or 'none'}",
-            )
-        return Link(
-            entry,
-            self.device(entry.transmitter, Transmitter),
-            self.device(entry.receiver, Receiver),
-            {switch: self.device(switch, OpticalSwitch) for switch in entry.switches},
-            leases=self._leases_of(entry),
-            clock=self._clock,
-        )
+        return link_of(self, name, self._leases_of)
 
-    def _leases_of(self, entry: LinkEntry) -> Leases | None:  # noqa: ARG002 - for a station of a device server
+    def half_link(self, name: str) -> HalfLink:
+        """Return this station's end of a QKD link, its devices opened on first use: `station.half_link("field")`.
+
+        Raises:
+            ConfigurationError: The station has none of that name, or has both ends of it.
+            TransportError: A device of it could not be reached.
+        """
+        from tokaido.hal.stations._station_links import half_link_of  # noqa: PLC0415 - roles, which only links need
+
+        return half_link_of(self, name, self._leases_of)
+
+    def _leases_of(self, entry: LinkEntry | HalfLinkEntry) -> Leases | None:  # noqa: ARG002 - for a station of a device server
         """Return what gives the leases of a link; None: the file that its entry names."""
         return None
 

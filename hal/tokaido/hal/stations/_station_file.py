@@ -8,7 +8,7 @@ from tokaido.hal._device import Device, OnExit
 from tokaido.hal._errors import ConfigurationError
 from tokaido.hal._near import did_you_mean
 from tokaido.hal._registry import drivers, load_driver
-from tokaido.hal.stations._entries import AnyInterlockEntry, DeviceEntry, LinkEntry
+from tokaido.hal.stations._entries import AnyInterlockEntry, DeviceEntry, HalfLinkEntry, LinkEntry
 from tokaido.hal.stations._interlock_file import read_interlock
 from tokaido.hal.stations._link_file import LinkReader
 from tokaido.hal.tables import Mistakes
@@ -28,6 +28,7 @@ class StationTables(NamedTuple):
     on_exit: OnExit
     devices: dict[str, DeviceEntry]
     links: dict[str, LinkEntry]
+    half_links: dict[str, HalfLinkEntry]
     interlocks: tuple[AnyInterlockEntry, ...]
     alarm_hooks: tuple[AlarmHook, ...]
     bench: dict[str, Any]
@@ -77,7 +78,8 @@ class StationReader:
             name=name,
             on_exit="keep" if on_exit == "keep" else "safe",
             devices=devices,
-            links=links,
+            links={key: entry for key, entry in links.items() if isinstance(entry, LinkEntry)},
+            half_links={key: entry for key, entry in links.items() if isinstance(entry, HalfLinkEntry)},
             interlocks=interlocks,
             alarm_hooks=self._alarm_hooks(self.mistakes.table((), tables, "alarms")) if "alarms" in tables else (),
             bench=self.mistakes.table((), tables, "bench"),
@@ -123,6 +125,9 @@ class StationReader:
         for key in names or ():
             if key not in table and names is not None and names[key]:
                 self.mistakes.note(path, f"{key} is missing; {driver} needs it")
+        if driver in self._kinds:
+            for mistake in self._kinds[driver].complaints(resources):
+                self.mistakes.note(path, mistake)
         return DeviceEntry(
             name=name,
             driver=driver,

@@ -14,6 +14,8 @@ __all__ = [
     "CurveKeyFiles",
     "CurveKeyPair",
     "DescriptorPort",
+    "HttpMessage",
+    "HttpsTransport",
     "LineCodec",
     "MakesMessages",
     "MakesStream",
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
         load_curve_secret,
     )
     from tokaido.hal.transports._curve_server import CurveClient, CurveDoor
+    from tokaido.hal.transports._http import HttpMessage
+    from tokaido.hal.transports._https import HttpsTransport
     from tokaido.hal.transports._kinds import (
         MakesMessages,
         MakesStream,
@@ -106,6 +110,8 @@ else:
             "create_curve_keys": "tokaido.hal.transports._curve",
             "load_curve_public": "tokaido.hal.transports._curve",
             "load_curve_secret": "tokaido.hal.transports._curve",
+            "HttpMessage": "tokaido.hal.transports._http",
+            "HttpsTransport": "tokaido.hal.transports._https",
             "MakesMessages": "tokaido.hal.transports._kinds",
             "MakesStream": "tokaido.hal.transports._kinds",
             "Option": "tokaido.hal.transports._kinds",

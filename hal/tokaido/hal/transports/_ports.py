@@ -66,7 +66,15 @@ class Port(Protocol):
         ...
 
 
-P = TypeVar("P", bound=Port)
+class Closable(Protocol):
+    """What is opened, and closed again."""
+
+    def close(self) -> None:
+        """Give it back. May raise what the libraries below raise."""
+        ...
+
+
+P = TypeVar("P", bound=Closable)
 
 
 class DescriptorPort:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokaido.hal import SYSTEM_CLOCK, Clock, ConfigurationError, Lease, LeaseBook, LeaseLostError
-from tokaido.hal.sharing import ServedLink
+from tokaido.hal.sharing import ServedHalfLink, ServedLink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tokaido.hal import LinkEntry
+    from tokaido.hal import HalfLinkEntry, LinkEntry, PortPairs
     from tokaido.lab.sharing._holds import Client
 
 
@@ -23,11 +23,20 @@ class LinkLeases:
 
     Args:
         links: Of the station, by name.
+        half_links: Its ends of links to other nodes, by name.
         clock: Where time comes from.
     """
 
-    def __init__(self, links: Mapping[str, LinkEntry], *, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._links = links
+    def __init__(
+        self,
+        links: Mapping[str, LinkEntry],
+        half_links: Mapping[str, HalfLinkEntry],
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._whole = links
+        self._halves = half_links
+        self._links: dict[str, LinkEntry | HalfLinkEntry] = {**links, **half_links}
         self._clock = clock
         self._books: dict[Path, LeaseBook] = {}
 
@@ -66,10 +75,16 @@ class LinkLeases:
         lease.release()
 
     def told(self) -> list[ServedLink]:
-        """Return what clients are told of the links."""
+        """Return what clients are told of the whole links."""
         return [
-            ServedLink(link.name, link.transmitter, link.receiver, {p: dict(needs) for p, needs in link.paths.items()})
-            for link in self._links.values()
+            ServedLink(link.name, link.transmitter, link.receiver, _copied(link), list(link.receiver_switches))
+            for link in self._whole.values()
+        ]
+
+    def told_of_halves(self) -> list[ServedHalfLink]:
+        """Return what clients are told of the ends of links to other nodes."""
+        return [
+            ServedHalfLink(end.name, end.unit, end.neighbour, end.peer, _copied(end)) for end in self._halves.values()
         ]
 
     def close(self) -> None:
@@ -103,6 +118,10 @@ class LinkLeases:
         if link.lease_file not in self._books:
             self._books[link.lease_file] = LeaseBook(link.lease_file, clock=self._clock)
         return self._books[link.lease_file]
+
+
+def _copied(link: LinkEntry | HalfLinkEntry) -> dict[str, dict[str, PortPairs]]:
+    return {path: dict(needs) for path, needs in link.paths.items()}
 
 
 def _sign(client: Client) -> str:

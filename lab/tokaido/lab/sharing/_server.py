@@ -120,7 +120,7 @@ class DeviceServer:
             name: DeviceInUse(station.devices[name], kind, self._guard, fresh_s=fresh_s, clock=clock)
             for name, kind in self._kinds.items()
         }
-        self._leases = LinkLeases(station.links, clock=clock)
+        self._leases = LinkLeases(station.links, station.half_links, clock=clock)
         self._holds = Holds(lease_file, self._devices, clock=clock)
         self._clients: dict[bytes, Client] = {}
         """Who is behind each connection, and what it says of itself."""
@@ -346,8 +346,13 @@ class DeviceServer:
             )
             for name, entry in self._station.devices.items()
         ]
-        interlocks, links = self._guard.told(), self._leases.told()
-        return Reply(station=self._station.name, devices=devices, interlocks=interlocks, links=links)
+        return Reply(
+            station=self._station.name,
+            devices=devices,
+            interlocks=self._guard.told(),
+            links=self._leases.told(),
+            half_links=self._leases.told_of_halves(),
+        )
 
 
 def _listed(clients: Mapping[str, Listed]) -> list[CurveClient]:

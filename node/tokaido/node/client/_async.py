@@ -44,9 +44,7 @@ class AsyncKeyClient:
         ConfigurationError: The address or a file cannot be used.
     """
 
-    def __init__(
-        self, url: str, files: TlsFiles, *, node: str | None = None, timeout_s: float = TIMEOUT_S
-    ) -> None:
+    def __init__(self, url: str, files: TlsFiles, *, node: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
         self._address = address_of(url)
         self._context = client_context(files)
         self._node = node

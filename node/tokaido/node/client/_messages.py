@@ -279,7 +279,8 @@ def failed(verb: str, sent: bool, error: Exception, deadline: Deadline, where: s
     late = isinstance(error, TimeoutError)
     if not sent:
         kind = DeviceTimeoutError if late else NotConnectedError
-        return kind(f"{where} cannot be reached: {error or 'too late'}", elapsed_s=elapsed_s, remedy="Check its address")
+        why = "it did not answer in time" if late else str(error)
+        return kind(f"{where} cannot be reached: {why}", elapsed_s=elapsed_s, remedy="Check its address")
     why = str(error) if isinstance(error, BrokenError) else f"the connection broke ({type(error).__name__})"
     what = "did not answer in time" if late else f"gave no answer: {why}"
     if verb == "POST":

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Commit:
     """Make the writes durable, all or none, after all earlier ones; then load, and tell `Committed`.
 
-    Commits are carried out in the order in which they were given; several may share one transaction.
+    Commits are carried out in the order in which they were given; several may share one transaction. The core wipes
+    the keys of the writes once they are durable.
     """
 
     token: int
@@ -92,7 +93,7 @@ class Reason(Enum):
     UNKNOWN_APPLICATION = "unknown_application"
     """No route leads to an application of that name, or it is none of this node's."""
     NOT_NAMED = "not_named"
-    """The application is no slave of one of the keys."""
+    """The application is not a slave of one of the keys."""
     NOT_FOUND = "not_found"
     """One or more keys are not here, or not any more."""
     NO_KEY = "no_key"

@@ -43,9 +43,9 @@ class Quota:
     rate: float | None = None
     """Keys of 256 bit a second, on average."""
     burst: int | None = None
-    """Keys of 256 bit at once."""
+    """Keys of 256 bit at once, and so the most in one request; None: what 10 s bring."""
     share: float = 1.0
-    """Of the stock of a pair."""
+    """Of the stock of a pair: what it takes leaves the rest of `NeighbourSettings.stock` to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +82,5 @@ class CoreSettings:
     max_key_size: int = 8192
     max_keys: int = 128
     """Most keys in one request."""
+    max_slaves: int = 8
+    """Most further slaves in one request; all of them at one node."""

@@ -38,6 +38,9 @@ class Block:
     """Ids by which the neighbour's source fetches it; empty for units."""
     insecure: bool = False
     emulated: bool = False
+    own_half: int = 0
+    """Which half this node owns: 0 for the first, 1 for the second. The store destroys what lies below `own` in that
+    half, once it was loaded, and below `passed` in the other one."""
 
     @property
     def name(self) -> BlockName:
@@ -223,5 +226,8 @@ class Snapshot:
     supplies: tuple[tuple[SupplyRow, KeyMaterial | None], ...] = ()
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     neighbours: Mapping[str, NeighbourMarks] = field(default_factory=dict)
+    ended: Mapping[tuple[str, str], tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    """By link and session, the numbers of blocks that were there and were dropped, as ranges from first to last: a
+    source may offer one of them again."""
     age_s: float = 0.0
     """The node's own age when the store was closed, in s: it goes on from there."""

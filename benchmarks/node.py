@@ -1,0 +1,140 @@
+"""What a node takes to give an application a key, beside bare aiohttp with mutual TLS and as many commits.
+
+Ours: two nodes, each a process of its own; `enc_keys` at one of them, which takes a commit there, a question to the
+other node, and a commit there. The bare side answers the same request by two commits, one after the other, each shared
+by all who wait, and random bytes. One kept-alive connection a client; stock is made meanwhile, as it is in a node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from measuring import Figure, in_turns, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tokaido.node.client import AsyncKeyClient
+
+NODES = ("otemachi", "koganei")
+SAES = ("bank", "hospital")
+PLACES = (("on a disk", "/var/tmp"), ("in memory", "/dev/shm"))
+STOCK = 4096
+
+
+def measure() -> list[Figure]:
+    rows: list[Figure] = []
+    for where, place in PLACES:
+        if Path(place).is_dir():
+            with tempfile.TemporaryDirectory(dir=place) as folder:
+                rows += _measured(Path(folder), where)
+    return rows
+
+
+def _measured(folder: Path, where: str) -> list[Figure]:
+    from tokaido.node.client import AsyncKeyClient
+    from tokaido.node.pki import files_of
+
+    ports = _files(folder)
+    loop = asyncio.new_event_loop()
+    with contextlib.ExitStack() as stack:
+        for name in NODES:
+            stack.enter_context(_process("node", folder, name))
+        stack.enter_context(_process("bare", folder, str(ports["bare"])))
+        files = files_of(folder / "pki", "sae-bank")
+        ours, bare = (AsyncKeyClient(f"https://127.0.0.1:{ports[name]}", files) for name in ("otemachi", "bare"))
+        keys_per_s = loop.run_until_complete(_filled(ours))
+        rows = [Figure(f"keys put in stock a second, two nodes over TLS, {where}", keys_per_s, "/s", ">= 20000 /s")]
+
+        def one(client: AsyncKeyClient) -> Callable[[], object]:
+            return lambda: loop.run_until_complete(client.enc_keys("hospital", size=256))
+
+        def fifty(client: AsyncKeyClient) -> Callable[[], object]:
+            async def all_at_once() -> None:
+                await asyncio.gather(*(client.enc_keys("hospital", size=256) for _ in range(50)))
+
+            return lambda: loop.run_until_complete(all_at_once())
+
+        for what, sides, goal, repeats in (
+            ("one client", (one(bare), one(ours)), "<= 3 x", 20),
+            ("50 clients at once", (fifty(bare), fifty(ours)), "<= 3 x", 1),
+        ):
+            theirs, our = in_turns(sides, rounds=15, repeats=repeats)
+            rows += [
+                spread(taken / 1000 for taken in our.wall).figure(f"enc_keys, {what}, {where}", "ms"),
+                our.over(theirs).figure(f"enc_keys over bare aiohttp and as many commits, {what}, {where}", "x", goal),
+            ]
+        for client in (ours, bare):
+            loop.run_until_complete(client.close())
+    loop.close()
+    return rows
+
+
+async def _filled(client: AsyncKeyClient) -> float:
+    """Wait until the stock is there, and return how many keys a second both nodes put into theirs meanwhile."""
+    seen: list[tuple[float, int]] = []
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        count = (await client.status("hospital")).stored_key_count
+        seen.append((time.monotonic(), count))
+        if count >= STOCK:
+            break
+        await asyncio.sleep(0.02)
+    growing = [(at, count) for at, count in seen if 0 < count < STOCK]
+    (begin, first), (end, last) = growing[0], growing[-1]
+    return 2 * (last - first) / (end - begin)  # the other node fills its own at the same pace
+
+
+@contextlib.contextmanager
+def _process(*words: object) -> Iterator[None]:
+    program = Path(__file__).with_name("node_process.py")
+    with subprocess.Popen([sys.executable, str(program), *map(str, words)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            if process.stdout.readline() != b"ready\n":
+                raise RuntimeError(f"{words} did not start")
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _files(folder: Path) -> dict[str, int]:
+    from tokaido.node.pki import issue
+    from tokaido.node.store import new_wrapping_key
+
+    issue(folder / "pki", nodes=dict.fromkeys(NODES, ()), saes=SAES)
+    ports = _free_ports(5)
+    apps, peers = dict(zip(NODES, ports, strict=False)), dict(zip(NODES, ports[2:], strict=False))
+    for node, other in (NODES, NODES[::-1]):
+        new_wrapping_key(folder / f"{node}.key")
+        role = "transmitter" if node == NODES[0] else "receiver"
+        (folder / f"{node}-station.toml").write_text(
+            f'[station]\nname = "{node}"\n[devices.unit]\ndriver = "toshiba.{role}"\ncontrol = "serial:/nowhere"\n'
+            f'[links.span]\nunit = "unit"\nneighbour = "{other}"\n'
+        )
+        (folder / f"{node}.toml").write_text(
+            f'[node]\nname = "{node}"\nstation = "{node}-station.toml"\n'
+            f'[store]\npath = "{node}.sqlite"\nkey_file = "{node}.key"\n'
+            f'[tls]\ncertificate = "pki/node-{node}.pem"\nkey = "pki/node-{node}.key"\nauthority = "pki/ca.pem"\n'
+            f'[listen]\nneighbours = "127.0.0.1:{peers[node]}"\napplications = "127.0.0.1:{apps[node]}"\n'
+            f'[neighbours.{other}]\nurl = "https://127.0.0.1:{peers[other]}"\nstock = {STOCK}\n'
+            "[keys]\nanswer_s = 20\n[applications]\n"
+            + "".join(f'{sae} = {{ node = "{at}" }}\n' for at, sae in zip(NODES, SAES, strict=True))
+            + "".join(f'{sae} = {{ node = "{at}" }}\n' for at, sae in zip(NODES, SAES, strict=True))
+        )
+    return {**apps, "bare": ports[4]}
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(one.getsockname()[1]) for one in taken]

@@ -1,0 +1,244 @@
+"""The scenario `pair`: two nodes as processes, an emulated link between them, and applications that share keys."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+import tokaido.hal as hal
+from tokaido.console._demo_pair_plant import Plant, build
+from tokaido.console._demo_processes import Started
+from tokaido.console._demo_view import open_view
+from tokaido.console._output import print_facts, print_json, print_paragraph, print_table
+from tokaido.console._signals import stand_by, terminated_as_interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tokaido.console._demo_link import View
+    from tokaido.console._demo_pair_plant import Site
+    from tokaido.node.client import KeyClient
+
+WANTED: Final = ((1, 256), (2, 256), (1, 1024))
+"""Keys that the applications fetch: how many, and of how many bits."""
+POLL_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One key that two applications fetched, and what each of them holds."""
+
+    master_sae: str
+    slave_sae: str
+    key_id: str
+    bits: int
+    route: tuple[str, ...]
+    digest_master: str
+    digest_slave: str
+
+    @property
+    def agree(self) -> bool:
+        """Whether both hold the same key."""
+        return secrets.compare_digest(self.digest_master, self.digest_slave)
+
+
+@dataclass(frozen=True, slots=True)
+class _Application:
+    site: Site
+    client: KeyClient
+
+
+def run_pair_demo(vendor: str, *, as_json: bool, seed: int, seconds: float, hold: bool) -> int:
+    """Run the scenario and return 0 if the applications hold the same keys, else raise.
+
+    Raises:
+        ConfigurationError: There is no such family to demonstrate, or the extra `node` is missing.
+    """
+    deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
+    nonce = secrets.token_bytes(16)
+    with terminated_as_interrupt(), ExitStack() as stack:
+        view = stack.enter_context(open_view(silent=as_json))
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="tokaido-pair-")))
+        plant = build(folder, vendor, seed)
+        _introduce(view, plant)
+        emulator = stack.enter_context(
+            Started("the emulator", "emulate", *(str(site.station) for site in plant.sites), "--json")
+        )
+        emulator.wait_for("emulated", deadline)
+        view.say("The span is emulated: both units answer at their own ports.")
+        nodes = [
+            stack.enter_context(Started(f"node {site.name}", "node", "run", str(site.node), "--json"))
+            for site in plant.sites
+        ]
+        for node in nodes:
+            node.wait_for("ready", deadline)
+        view.say("Both nodes run, and bring their units up. They exchange keys as soon as the units have aligned.")
+        first, second = plant.sites
+        bank, hospital = (_Application(site, stack.enter_context(plant.client(site))) for site in (first, second))
+        _wait_for_keys(view, plant, bank.client, deadline, [emulator, *nodes])
+        deliveries = [
+            delivery
+            for (number, size), (master, slave) in zip(
+                WANTED, ((bank, hospital), (hospital, bank), (bank, hospital)), strict=True
+            )
+            for delivery in _deliver(master, slave, number, size, nonce)
+        ]
+        wall_s = deadline.elapsed_s
+        agree = all(delivery.agree for delivery in deliveries)
+        if as_json:
+            print_json(_record(plant, deliveries, bank.client, seed=seed, nonce=nonce, wall_s=wall_s))
+        else:
+            _conclude(plant, deliveries, nonce, wall_s)
+        if hold:
+            _hold(plant)
+        for process in (*reversed(nodes), emulator):
+            process.end(deadline)
+    if not agree:
+        raise hal.TokaidoError("the two applications do not hold the same key")
+    return 0
+
+
+def _introduce(view: View, plant: Plant) -> None:
+    first, second = plant.sites
+    view.say(
+        f"Tokaido: two nodes, {first.name} and {second.name}, {plant.length_km:g} km apart, and an emulated "
+        f"{plant.style} link between them. Each node is a process with a store and a certificate of its own; they keep "
+        f"what their units distil, and serve it by ETSI GS QKD 014 to {first.sae} at {first.name} and {second.sae} at "
+        f"{second.name}. {plant.protocols}"
+    )
+
+
+def _wait_for_keys(
+    view: View, plant: Plant, client: KeyClient, deadline: hal.Deadline, processes: Sequence[Started]
+) -> None:
+    told = -1
+    while True:
+        for process in processes:
+            process.check()
+        count = client.status(plant.sites[1].sae).stored_key_count
+        if count != told and count:
+            view.say(f"{count} keys of 256 bit are in stock at {plant.sites[0].name}.")
+            told = count
+        if count >= plant.wanted_stock:
+            return
+        if deadline.passed:
+            raise hal.DeviceTimeoutError(
+                "waited for keys between the nodes",
+                elapsed_s=deadline.elapsed_s,
+                remedy="Give it more time with --seconds",
+            )
+        hal.SYSTEM_CLOCK.wait(POLL_S)
+
+
+def _deliver(master: _Application, slave: _Application, number: int, size: int, nonce: bytes) -> Iterator[Delivery]:
+    """Have one application ask for keys, and the other one fetch them by their ids."""
+    given = master.client.enc_keys(slave.site.sae, number=number, size=size)
+    taken = slave.client.dec_keys(master.site.sae, [key.key_id for key in given])
+    route = master.site.name, slave.site.name
+    for one, other in zip(given, taken, strict=True):
+        with one as first, other as second:
+            yield Delivery(
+                master.site.sae,
+                slave.site.sae,
+                str(one.key_id),
+                first.bits,
+                route,
+                first.digest(nonce),
+                second.digest(nonce),
+            )
+
+
+def _record(
+    plant: Plant, deliveries: Sequence[Delivery], client: KeyClient, *, seed: int, nonce: bytes, wall_s: float
+) -> dict[str, Any]:
+    status = client.status(plant.sites[1].sae)
+    return {
+        "scenario": "pair",
+        "seed": seed,
+        "nodes": [
+            {"name": site.name, "sae": site.sae, "neighbours": site.neighbours_url, "applications": site.url}
+            for site in plant.sites
+        ],
+        "links": [
+            {
+                "name": plant.link,
+                "nodes": [site.name for site in plant.sites],
+                "transmitter": plant.sites[0].serial_number,
+                "receiver": plant.sites[1].serial_number,
+                "length_km": plant.length_km,
+                "loss_db": plant.loss_db,
+                "stored_keys": status.stored_key_count,
+                "integrity": status.status_extension.get("tokaido_integrity"),
+            }
+        ],
+        "nonce": nonce.hex(),
+        "deliveries": [
+            {
+                "master_sae": delivery.master_sae,
+                "slave_sae": delivery.slave_sae,
+                "key_id": delivery.key_id,
+                "bits": delivery.bits,
+                "route": list(delivery.route),
+                "digest_master": delivery.digest_master,
+                "digest_slave": delivery.digest_slave,
+                "agree": delivery.agree,
+            }
+            for delivery in deliveries
+        ],
+        "wall_s": round(wall_s, 3),
+    }
+
+
+def _conclude(plant: Plant, deliveries: Sequence[Delivery], nonce: bytes, wall_s: float) -> None:
+    print()
+    print_table(
+        ["from", "to", "key", "bits", "digest at the master", "digest at the slave", ""],
+        [
+            [
+                delivery.master_sae,
+                delivery.slave_sae,
+                delivery.key_id,
+                str(delivery.bits),
+                delivery.digest_master[:16],
+                delivery.digest_slave[:16],
+                "agree" if delivery.agree else "DIFFER",
+            ]
+            for delivery in deliveries
+        ],
+    )
+    print_facts(
+        [
+            ("route", " - ".join(site.name for site in plant.sites)),
+            ("nonce", nonce.hex()),
+            ("digests", "HMAC-SHA-256 under the nonce, the first 16 digits"),
+            ("time", f"{wall_s:.1f} s in all"),
+        ]
+    )
+    print_paragraph(
+        "These keys come from a real agreement between two units that exchanged nothing but messages, but from "
+        "emulated light: they are not secret in the QKD sense. They were overwritten and are discarded."
+    )
+    if all(delivery.agree for delivery in deliveries):
+        print(f"Both applications hold the same {len(deliveries)} keys.", flush=True)
+
+
+def _hold(plant: Plant) -> None:
+    first, second = plant.sites
+    print("\nThe nodes run on until Ctrl-C. To fetch a key yourself:\n", flush=True)
+    for site, other, method in ((first, second, "enc_keys?size=256"), (second, first, "dec_keys?key_ID=KEY_ID")):
+        files = plant.files(site)
+        print(
+            f"  curl --cacert {files.authority} --cert {files.certificate} --key {files.key} \\\n"
+            f"    '{site.url}/api/v1/keys/{other.sae}/{method}'\n",
+            flush=True,
+        )
+    print(f"The node files are in {os.fspath(plant.folder)}; they go when this ends.", flush=True)
+    try:
+        stand_by(None)
+    except KeyboardInterrupt:
+        print("ended", flush=True)

@@ -1,0 +1,88 @@
+"""The commands `node status`, `ack`, `resume`, `maintenance`, `drain` and `reload`: what a running node is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tokaido.console._options import JsonOption
+
+control_commands = typer.Typer()
+
+RunningNode = Annotated[
+    Path,
+    typer.Argument(metavar="NODE", help="The node's file, or its control socket.", show_default=False),
+]
+Link = Annotated[str, typer.Argument(metavar="LINK", help="Name of the link.", show_default=False)]
+Note = Annotated[str, typer.Option("--note", help="What there is to say of it; it is kept.")]
+
+
+@control_commands.command()
+def status(node: RunningNode, *, as_json: JsonOption = False) -> None:
+    """Show whether a node serves keys, and what to do. Exit code: 0 fine, 1 degraded, 2 serves none, 3 no answer."""
+    from tokaido.console import _node_status  # noqa: PLC0415
+
+    raise typer.Exit(_node_status.show(node, as_json=as_json))
+
+
+@control_commands.command()
+def ack(
+    node: RunningNode,
+    code: Annotated[str, typer.Argument(metavar="ALARM", help="Its code.", show_default=False)],
+    of: Annotated[
+        str, typer.Argument(metavar="[OF]", help="Link, device or neighbour that it is about.", show_default=False)
+    ] = "",
+    *,
+    note: Note = "",
+) -> None:
+    """Note that you have seen an alarm of a node. It ends no hold of a unit: `tokaido ack` does."""
+    from tokaido.console import _node_status  # noqa: PLC0415
+
+    _node_status.client_of(node).acknowledge(code, of, note=note)
+
+
+@control_commands.command()
+def resume(
+    node: RunningNode,
+    link: Link,
+    *,
+    use_reserve: Annotated[
+        bool, typer.Option("--use-reserve", help="Let the next attempt take authentication key from the reserve.")
+    ] = False,
+) -> None:
+    """Let a node try a link again at once, as if nothing had failed."""
+    from tokaido.console import _node_status  # noqa: PLC0415
+
+    _node_status.client_of(node).resume(link, use_reserve=use_reserve)
+
+
+@control_commands.command()
+def maintenance(
+    node: RunningNode,
+    link: Link,
+    *,
+    end: Annotated[bool, typer.Option("--end", help="Give it back.")] = False,
+    note: Note = "",
+) -> None:
+    """Take the unit of a link for maintenance: the node gives it no orders until you give it back."""
+    from tokaido.console import _node_status  # noqa: PLC0415
+
+    _node_status.client_of(node).maintenance(link, on=not end, note=note)
+
+
+@control_commands.command()
+def drain(node: RunningNode) -> None:
+    """End a node in order: it finishes its exchanges and begins no new ones."""
+    from tokaido.console import _node_status  # noqa: PLC0415
+
+    _node_status.client_of(node).drain()
+
+
+@control_commands.command()
+def reload(node: RunningNode) -> None:
+    """Let a node read its file again, and tell what it takes only when it is started again."""
+    from tokaido.console import _node_status  # noqa: PLC0415
+
+    _node_status.reload(node)

@@ -1,0 +1,146 @@
+"""The page that a person on duty wants at three in the morning: does the node serve keys, what is worst, what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tokaido.hal as hal
+from tokaido.console._output import escaped, number, on_terminal, print_error, print_json, print_table, terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokaido.node.operation import ControlClient, LinkLine, NodeStatus
+
+
+def client_of(node: Path) -> ControlClient:
+    """Return a client of a node that runs.
+
+    Raises:
+        ConfigurationError: There is neither such a file nor such a socket.
+    """
+    from tokaido.node.node_file import control_socket  # noqa: PLC0415
+    from tokaido.node.operation import ControlClient  # noqa: PLC0415
+
+    return ControlClient(control_socket(node))
+
+
+def reload(node: Path) -> None:
+    """Let a node read its file again, and tell what needs a restart."""
+    left = client_of(node).reload()
+    if left:
+        print(f"taken when the node is started again: {', '.join(left)}")
+
+
+def show(node: Path, *, as_json: bool) -> int:
+    """Print the status of a node, and return the exit code that goes with it."""
+    import msgspec  # noqa: PLC0415
+
+    from tokaido.node.operation import EXIT_CODES, UNREACHABLE  # noqa: PLC0415
+
+    try:
+        status = client_of(node).status()
+    except hal.TokaidoError as error:
+        print_error(error, as_json=as_json)
+        return UNREACHABLE
+    if as_json:
+        print_json(msgspec.to_builtins(status))
+    else:
+        _page(status)
+    return EXIT_CODES[status.level]
+
+
+def _page(status: NodeStatus) -> None:
+    colour = {"fine": "green", "degraded": "yellow", "not serving": "red"}[status.level]
+    _line(f"node {status.node}: {status.headline}", f"bold {colour}")
+    if status.to_do:
+        _line(f"do: {status.to_do}", "bold")
+    store = "open" if status.store.open else f"closed: {status.store.why}"
+    again = f", opened again {status.store.restarts} times" if status.store.restarts else ""
+    mark = " EMULATION: its keys protect nothing." if status.emulation else ""
+    _line(f"up {_span(status.up_s)}, store {store}{again}.{mark}", "")
+    if status.alarms:
+        print_table(
+            ("alarm", "of", "severity", "for", "seen by", "what, and what to do"),
+            [
+                (
+                    alarm.code,
+                    alarm.of,
+                    f"{alarm.severity}{'' if alarm.lasts else ', gone'}",
+                    _span(alarm.age_s),
+                    alarm.acknowledged_by or "-",
+                    f"{alarm.text}. {alarm.to_do}",
+                )
+                for alarm in status.alarms
+            ],
+            title="Alarms",
+        )
+    print_table(
+        ("link", "to", "unit", "state", "node", "QBER", "bit/s", "stock", "lasts", "last block"),
+        [_link(link) for link in status.links],
+        title="Links",
+    )
+    print_table(
+        ("keys with", "ready", "of", "a second", "last", "integrity"),
+        [
+            (
+                pair.neighbour,
+                str(pair.ready),
+                str(pair.target),
+                f"{pair.demand:.3g}",
+                _span(pair.reserve_s),
+                pair.integrity,
+            )
+            for pair in status.pairs
+        ],
+        title="Keys",
+    )
+    print_table(
+        ("neighbour", "is", "heard"),
+        [(one.name, "up" if one.up else "silent", f"{_span(one.silent_s)} ago") for one in status.neighbours],
+        title="Neighbours",
+    )
+    silent = [one.name for one in status.devices if one.answered_s is None or one.answered_s > 30]
+    if silent:
+        _line(f"devices that do not answer: {', '.join(silent)}", "yellow")
+
+
+def _link(link: LinkLine) -> tuple[str, ...]:
+    wait = "" if link.next_attempt_in_s is None else f", next in {_span(link.next_attempt_in_s)}"
+    why = f" ({link.why}{wait})" if link.why and link.phase != "setting up" else wait
+    return (
+        link.name,
+        link.neighbour,
+        link.device,
+        link.state or "?",
+        f"{link.phase}{why}",
+        "-" if link.qber is None else f"{link.qber:.2%}",
+        "-" if link.secret_key_rate is None else number(round(link.secret_key_rate)),
+        _bits(link.stock_bits),
+        _span(link.reserve_s),
+        "-" if link.since_block_s is None else f"{_span(link.since_block_s)} ago",
+    )
+
+
+def _line(text: str, style: str) -> None:
+    if on_terminal() and style:
+        terminal().print(f"[{style}]{escaped(text)}[/]")
+    else:
+        print(text)
+
+
+def _bits(bits: int) -> str:
+    for size, name in ((1e9, "Gbit"), (1e6, "Mbit"), (1e3, "kbit")):
+        if bits >= size:
+            return f"{bits / size:.3g} {name}"
+    return f"{bits} bit"
+
+
+def _span(seconds: float | None) -> str:
+    """Return a time as people say it: `40 s`, `12 min`, `3 h`, `2 d`."""
+    if seconds is None:
+        return "-"
+    for size, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"

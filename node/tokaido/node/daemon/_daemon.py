@@ -1,0 +1,202 @@
+"""The daemon of one node: devices, store, core, listeners, and how it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, Station, TokaidoError
+from tokaido.node import tls
+from tokaido.node.applications import etsi014_application, skip_application
+from tokaido.node.daemon._keeping import Keeping
+from tokaido.node.daemon._operating import Alarmed, Operating
+from tokaido.node.daemon._runner import Surroundings
+from tokaido.node.daemon._sources import Sources
+from tokaido.node.listening import Limits, Listener
+from tokaido.node.messages import MAX_BODY
+from tokaido.node.node_file import NodeFile
+from tokaido.node.peers import Neighbour, Neighbours, peer_application
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.hal import Clock
+    from tokaido.node.core import Event
+    from tokaido.node.node_file import Address
+
+LOG: Final = logging.getLogger("tokaido.node")
+DRAIN_S: Final = 4.0
+"""How long what is under way may take to end."""
+
+
+class KeySources(Surroundings, Protocol):
+    """What gives the blocks of all links."""
+
+    def start(self, feed: Callable[[Event], bool]) -> None:
+        """Begin to draw; blocks are fed in the loop's thread."""
+        ...
+
+    async def close(self) -> None:
+        """End it."""
+        ...
+
+
+class NodeDaemon:
+    """One node. `run` is its life.
+
+    Args:
+        file: The node file.
+        emulation: Whether keys of seeded units may be taken; the file must say so, too.
+        clock: What the node's age is counted on.
+        sources: Makes what gives the blocks of all links; default: the devices of the station file.
+
+    Raises:
+        ConfigurationError: The file says that the node is for emulation, and nobody allows that here.
+    """
+
+    def __init__(
+        self,
+        file: NodeFile,
+        *,
+        emulation: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        sources: Callable[[NodeFile], KeySources] | None = None,
+    ) -> None:
+        if file.emulation and not emulation:
+            raise ConfigurationError(
+                f"node {file.name} is for emulation: it takes keys that protect nothing",
+                remedy="Start it with --emulation if you mean it, or take emulation out of its file",
+            )
+        self._file = file
+        self._clock = clock
+        self._keeping: Keeping | None = None
+        self._sources: KeySources | None = None
+        self._make_sources = sources or (lambda file: Sources(file, Station.from_file(file.station), clock=clock))
+        self._listeners: list[Listener] = []
+        self._operating: Operating | None = None
+        self._stop = asyncio.Event()
+        self.ports: dict[str, int] = {}
+        """Where it listens: `neighbours`, `applications`, `skip`, by number of port."""
+
+    async def run(self, ready: Callable[[], None] | None = None) -> None:
+        """Live until SIGTERM, SIGINT or `stop`, then drain and end, within 10 s.
+
+        Args:
+            ready: Called once all listeners are open and the store is.
+
+        Raises:
+            TokaidoError: The node could not start; everything that was begun is ended.
+        """
+        loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as ending:
+            for number, act in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
+                loop.add_signal_handler(number, act)
+                ending.callback(loop.remove_signal_handler, number)
+            operating = await self._start(ending)
+            operating.notifier.ready(operating.status().headline)
+            if ready is not None:
+                ready()
+            await self._stop.wait()
+            LOG.info("the node drains")
+            operating.notifier.stopping()
+            assert self._keeping is not None
+            if not await self._keeping.drain(DRAIN_S):
+                LOG.warning("not all that was under way ended in %g s", DRAIN_S)
+
+    def stop(self) -> None:
+        """End the node in order."""
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Read the node file again, and take what can be changed while the node runs."""
+        try:
+            self.take_file()
+        except TokaidoError as error:
+            LOG.warning("the node file was not taken: %s", error)
+
+    def take_file(self) -> tuple[str, ...]:
+        """Read the node file again and take it, unless a restart is needed; return for what one is.
+
+        Raises:
+            ConfigurationError: The file has mistakes, or a file that it names.
+        """
+        if self._file.path is None or self._keeping is None or self._operating is None:
+            raise ConfigurationError("the node has no file that it could read again, or is starting")
+        notifier = self._operating.notifier
+        notifier.reloading()
+        try:
+            file = NodeFile.read(self._file.path)
+            if left := self._file.needs_restart(file):
+                LOG.warning("not taken until the node is started again: %s", ", ".join(left))
+                return left
+            context = tls.server_context(file.tls)
+            self._keeping.reconfigure(file.core_settings())
+            for listener in self._listeners:
+                listener.reload(context)
+            if isinstance(self._sources, Sources):
+                self._sources.reconfigure(file)
+            self._file = self._operating.file = file
+            LOG.info("the node file was read again")
+            return ()
+        finally:
+            notifier.ready(self._operating.status().headline)
+
+    # --- how it begins ------------------------------------------------------------------------------------------------
+
+    async def _start(self, ending: AsyncExitStack) -> Operating:
+        file = self._file
+        ways = Neighbours(
+            {name: Neighbour(name, entry.url, tls.client_context(file.tls)) for name, entry in file.neighbours.items()}
+        )
+        ending.push_async_callback(ways.close)
+        sources = self._sources = self._make_sources(file)
+        operating = self._operating = Operating(file, self, clock=self._clock)
+        around: Surroundings = sources
+        if isinstance(sources, Sources):
+            sources.on_alarm = operating.alarm
+        else:
+            around = Alarmed(sources, operating.alarm)
+        keeping = self._keeping = Keeping(
+            file.store, file.wrapping_key, file.core_settings(), ways, around, clock=self._clock
+        )
+        await keeping.start()
+        ending.push_async_callback(keeping.end)
+        ending.push_async_callback(operating.close)
+        if isinstance(sources, Sources):
+            await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
+        else:
+            await operating.start(keeping, {}, ())
+        await self._listen("neighbours", file.neighbours_at, peer_application(keeping, self._is_neighbour), ending)
+        if file.applications_at is not None:
+            served = etsi014_application(keeping, self._is_application)
+            await self._listen("applications", file.applications_at, served, ending)
+        if file.skip_at is not None:
+            skip = skip_application(keeping, self._is_application, remotes=self._remotes)
+            await self._listen("skip", file.skip_at, skip, ending)
+        sources.start(keeping.feed)
+        ending.push_async_callback(sources.close)
+        return operating
+
+    async def _listen(self, name: str, at: Address, application: object, ending: AsyncExitStack) -> None:
+        limits = Limits(body=MAX_BODY) if name == "neighbours" else Limits()
+        listener = Listener(application, tls.server_context(self._file.tls), limits)  # type: ignore[arg-type]
+        await listener.open(at.host, at.port)
+        ending.push_async_callback(listener.close)
+        self._listeners.append(listener)
+        self.ports[name] = listener.port
+        LOG.info("%s are heard at %s:%d", name, at.host, listener.port)
+
+    def _is_neighbour(self, name: str) -> bool:
+        return name in self._file.neighbours
+
+    def _is_application(self, name: str) -> bool:
+        found = self._file.applications.get(name)
+        return found is not None and found.node == self._file.name
+
+    def _remotes(self, name: str) -> tuple[str, ...]:
+        """Return the applications at other nodes."""
+        del name
+        return tuple(sae for sae, entry in self._file.applications.items() if entry.node != self._file.name)

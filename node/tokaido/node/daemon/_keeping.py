@@ -1,0 +1,227 @@
+"""The core and its store, kept alive: when the store fails, both are started again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING, Final
+
+from tokaido.hal import SYSTEM_CLOCK, TokaidoError
+from tokaido.node.core import Drain, NodeCore, Reason, Reconfigured
+from tokaido.node.daemon._runner import CoreRunner
+from tokaido.node.peers import BusyError
+from tokaido.node.service import KeyRefusedError
+from tokaido.node.store import SqliteStore, StoreThread, wrapping_key_from_credential, wrapping_key_from_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tokaido.hal import Clock, KeyMaterial
+    from tokaido.node.core import Clear, CoreSettings, Event, Fetch, Raise, SuppliedKey
+    from tokaido.node.core._status import NodeStatus
+    from tokaido.node.daemon._runner import Asks, Surroundings
+    from tokaido.node.messages import Envelope
+    from tokaido.node.service import PairStatus
+
+LOG: Final = logging.getLogger("tokaido.node")
+RETRIES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Pauses between attempts to open a store that failed; the last one is repeated."""
+
+
+class Keeping:
+    """Custody of keys, restarted from its store whenever that failed. It fills `KeyService` and `Hears`.
+
+    Args:
+        path: Of the store; a new one is made where there is none.
+        wrapping_key: File of mode 0600, or name of a systemd credential.
+        settings: What the core is told.
+        neighbours: Asks neighbours.
+        surroundings: What the core acts upon besides; its `failed` is taken care of here.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        wrapping_key: Path | str,
+        settings: CoreSettings,
+        neighbours: Asks,
+        surroundings: Surroundings,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._path = path
+        self._wrapping_key = wrapping_key
+        self._settings = settings
+        self._neighbours = neighbours
+        self._surroundings = surroundings
+        self._clock = clock
+        self._store: StoreThread | None = None
+        self._runner: CoreRunner | None = None
+        self._restarting: asyncio.Task[None] | None = None
+        self._ending = False
+        self.why_not = "the node is starting"
+        """Why no core runs; empty if one does."""
+        self.restarts = 0
+
+    async def start(self) -> None:
+        """Open the store and let a core run.
+
+        Raises:
+            StoreError: The store cannot be opened.
+            ConfigurationError: Its wrapping key cannot be read.
+        """
+        key = self._read_key()
+        try:
+            store = StoreThread(lambda: SqliteStore.open(self._path, key, create=True, clock=self._clock))
+            snapshot = await store.start()
+        finally:
+            key.wipe()
+        core = NodeCore(self._settings, snapshot, os.urandom(16))
+        runner = CoreRunner(
+            core,
+            store,
+            self._neighbours,
+            _Around(self._surroundings, self._failed),
+            clock=self._clock,
+            age_s=snapshot.age_s,
+        )
+        self._store, self._runner, self.why_not = store, runner, ""
+        runner.start()
+
+    async def drain(self, within_s: float) -> bool:
+        """Relay and supply no more, and return whether all that was under way ended in time."""
+        runner = self._runner
+        if runner is None:
+            return True
+        runner.feed(Drain())
+        waited_s = 0.0
+        while not runner.core.drained and waited_s < within_s:
+            await asyncio.to_thread(self._clock.wait, 0.02)
+            waited_s += 0.02
+        return runner.core.drained
+
+    async def end(self) -> None:
+        """End core and store."""
+        self._ending = True
+        self.why_not = "the node is ending"
+        if self._restarting is not None:
+            self._restarting.cancel()
+        await self._end_core()
+
+    def reconfigure(self, settings: CoreSettings) -> None:
+        """Have the core take a node file that was read again."""
+        self._settings = settings
+        self.feed(Reconfigured(settings))
+
+    def feed(self, event: Event) -> bool:
+        """Hand an event in, and return whether a core took it."""
+        if self._runner is None:
+            return False
+        self._runner.feed(event)
+        return True
+
+    def status(self) -> NodeStatus | None:
+        """Return what may be known of the keys; None while no core runs."""
+        return None if self._runner is None else self._runner.core.status()
+
+    @property
+    def store(self) -> StoreThread | None:
+        """The thread that owns the store, while it is open."""
+        return self._store
+
+    # --- as a service -------------------------------------------------------------------------------------------------
+
+    async def __call__(self, neighbour: str, envelope: Envelope) -> Envelope:
+        """Return the answer to what a neighbour asks."""
+        if self._runner is None:
+            raise BusyError(self.why_not)
+        return await self._runner.hear(neighbour, envelope)
+
+    async def enc_keys(
+        self, master: str, slaves: Sequence[str], number: int, size: int, max_age_s: float | None = None
+    ) -> tuple[SuppliedKey, ...]:
+        """Return keys that `master` will share with `slaves`, as `KeyService.enc_keys` does."""
+        return await self._ready().enc_keys(master, slaves, number, size, max_age_s)
+
+    async def dec_keys(self, slave: str, master: str, key_ids: Sequence[bytes]) -> tuple[SuppliedKey, ...]:
+        """Return the keys of those ids, as `KeyService.dec_keys` does."""
+        return await self._ready().dec_keys(slave, master, key_ids)
+
+    def pair_status(self, application: str, other: str) -> PairStatus:
+        """Return what `application` may know of the keys that it shares with `other`."""
+        return self._ready().pair_status(application, other)
+
+    def undelivered(self, keys: Sequence[SuppliedKey]) -> None:
+        """Say that an answer with these keys did not reach its application."""
+        for key in keys:
+            key.key.wipe()
+        if self._runner is not None:
+            self._runner.undelivered(keys)
+
+    def _ready(self) -> CoreRunner:
+        if self._runner is None:
+            raise KeyRefusedError(self.why_not, Reason.STARTING, 1.0)
+        return self._runner
+
+    # --- after a failure ----------------------------------------------------------------------------------------------
+
+    def _failed(self, why: str) -> None:
+        self.why_not = f"the store failed: {why}"
+        if self._restarting is None or self._restarting.done():
+            self._restarting = asyncio.get_running_loop().create_task(self._restart())
+
+    async def _restart(self) -> None:
+        await self._end_core()
+        for attempt in range(1_000_000):
+            await asyncio.to_thread(self._clock.wait, RETRIES_S[min(attempt, len(RETRIES_S) - 1)])
+            if self._ending:
+                return
+            try:
+                await self.start()
+            except TokaidoError as error:
+                self.why_not = f"the store cannot be opened: {error}"
+                LOG.warning("%s", self.why_not)
+                await self._end_core()
+            else:
+                self.restarts += 1
+                LOG.warning("the store was opened again")
+                return
+
+    async def _end_core(self) -> None:
+        runner, store = self._runner, self._store
+        self._runner = self._store = None
+        if runner is not None:
+            runner.end()
+            runner.core.close()
+        if store is not None:
+            try:
+                await store.close(5.0)
+            except TokaidoError as error:
+                LOG.warning("%s", error)
+
+    def _read_key(self) -> KeyMaterial:
+        if isinstance(self._wrapping_key, str):
+            return wrapping_key_from_credential(self._wrapping_key)
+        return wrapping_key_from_file(self._wrapping_key)
+
+
+class _Around:
+    """The surroundings, but for a failed store, which is kept here."""
+
+    def __init__(self, surroundings: Surroundings, failed: Callable[[str], None]) -> None:
+        self._surroundings = surroundings
+        self._failed = failed
+
+    def take_draw(self, draw: int, why_not: str | None) -> None:
+        self._surroundings.take_draw(draw, why_not)
+
+    def fetch(self, action: Fetch) -> None:
+        self._surroundings.fetch(action)
+
+    def alarm(self, action: Raise | Clear) -> None:
+        self._surroundings.alarm(action)
+
+    def failed(self, why: str) -> None:
+        self._failed(why)

@@ -1,0 +1,305 @@
+"""What is seen of a node that runs: alarms, status, the control socket, metrics, and systemd's watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, ConfigurationError, HookQueue, StationAlarm, TokaidoError
+from tokaido.node.node_file import Address
+from tokaido.node.operation import (
+    Acknowledge,
+    AlarmBook,
+    AlarmChange,
+    Change,
+    ControlRequest,
+    ControlServer,
+    DrainNode,
+    MaintainLink,
+    NodeStatus,
+    Notifier,
+    Peer,
+    ReloadFile,
+    ResumeLink,
+    Status,
+    StoreLine,
+    devices_answer,
+    keep,
+    survey,
+)
+from tokaido.node.supervision import Maintenance, Resume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from tokaido.hal import AlarmHook, Clock
+    from tokaido.node.core import Clear, Raise
+    from tokaido.node.daemon._keeping import Keeping
+    from tokaido.node.daemon._runner import Surroundings
+    from tokaido.node.node_file import NodeFile
+    from tokaido.node.store import SqliteStore
+    from tokaido.node.supervision import LinkEnd
+
+LOG: Final = logging.getLogger("tokaido.node.alarms")
+LOOK_S: Final = 1.0
+MOST_UNWRITTEN: Final = 10_000
+"""Changes that wait for a store that is closed; older ones are dropped."""
+
+
+class Commanded(Protocol):
+    """What an operator may want of the daemon."""
+
+    def stop(self) -> None:
+        """End the node in order."""
+        ...
+
+    def take_file(self) -> tuple[str, ...]:
+        """Read the node file again, and return what needs a restart."""
+        ...
+
+
+class Operating:
+    """Lives in the node's loop, from before the first device is opened until after the last one is closed.
+
+    Args:
+        file: The node file.
+        daemon: Carries out what concerns the whole node.
+        clock: Where time comes from.
+        notifier: Tells systemd.
+    """
+
+    def __init__(
+        self,
+        file: NodeFile,
+        daemon: Commanded,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        notifier: Notifier | None = None,
+    ) -> None:
+        self.file = file
+        self.notifier = notifier or Notifier(clock=clock)
+        self._keeping: Keeping | None = None
+        self._daemon = daemon
+        self._clock = clock
+        self._born_ns = clock.monotonic_ns()
+        self._book = AlarmBook(self._changed, clock=clock)
+        self._hooks: list[HookQueue] = []
+        self._ends: Mapping[str, LinkEnd] = {}
+        self._links: Collection[str] = ()
+        self._unwritten: list[AlarmChange] = []
+        self._acts: list[tuple[str, str, str, str, float]] = []
+        self._control = ControlServer(file.control, self)
+        self._metrics: Any = None
+        self._ended = asyncio.Event()
+        self._work: asyncio.Task[None] | None = None
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        keeping: Keeping,
+        ends: Mapping[str, LinkEnd],
+        links: Collection[str],
+        hooks: Iterable[AlarmHook] = (),
+    ) -> None:
+        """Take up the alarms of an earlier life, and listen.
+
+        Args:
+            keeping: Custody of keys, started.
+            ends: What becomes of each device, by its name; it may fill later.
+            links: The devices that give the blocks of links.
+            hooks: What else is told of alarms.
+
+        Raises:
+            ConfigurationError: A socket cannot be made.
+            NotConnectedError: An address cannot be listened at.
+        """
+        self._keeping, self._ends, self._links = keeping, ends, links
+        self._hooks = [HookQueue(hook, self._clock) for hook in hooks]
+        if (store := keeping.store) is not None:
+            self._book.restore(await store.call(lambda store: store.records.alarms()))
+        await self._control.open()
+        if self.file.metrics_at is not None:
+            await self._open_metrics(self.file.metrics_at)
+        self._work = asyncio.get_running_loop().create_task(self._live())
+
+    async def close(self) -> None:
+        """Listen no more, and write what is not written yet."""
+        self._ended.set()
+        if self._work is not None:
+            await self._work
+        await self._control.close()
+        if self._metrics is not None:
+            await self._metrics()
+        await self._write()
+        for queue in self._hooks:
+            queue.end()
+
+    async def _open_metrics(self, where: Address | Path) -> None:
+        from tokaido.node._extra import web  # noqa: PLC0415 - for those who have metrics
+        from tokaido.node.listening import Listener  # noqa: PLC0415
+        from tokaido.node.operation._unix import listening  # noqa: PLC0415
+        from tokaido.node.operation.metrics import metrics_application  # noqa: PLC0415
+        from tokaido.node.tls import server_context  # noqa: PLC0415
+
+        if isinstance(where, Address):
+            served = metrics_application(self.status, self.file.metrics_readers)
+            listener = Listener(served, server_context(self.file.tls))
+            await listener.open(where.host, where.port)
+            self._metrics = listener.close
+            return
+        runner = web.AppRunner(metrics_application(self.status, None), access_log=None)
+        await runner.setup()
+        self._metrics = runner.cleanup
+        await web.SockSite(runner, listening(where, "metrics socket")).start()
+
+    async def _live(self) -> None:
+        """Look around once a second, or as often as systemd wants a sign of life."""
+        watchdog_s = self.notifier.watchdog_s
+        every_s = LOOK_S if watchdog_s is None else min(LOOK_S, watchdog_s / 3)
+        while not self._ended.is_set():
+            self._book.tick()
+            for end in self._ends.values():
+                end.look()
+            await self._write()
+            self.notifier.status(self.status().headline)
+            now_s = self._clock.monotonic_ns() / NS_PER_S
+            if devices_answer(now_s - end.heard_s for end in self._ends.values()):
+                self.notifier.alive()
+            try:
+                async with asyncio.timeout(every_s):
+                    await self._ended.wait()
+            except TimeoutError:
+                continue
+
+    # --- alarms -------------------------------------------------------------------------------------------------------
+
+    def alarm(self, action: Raise | Clear) -> None:
+        """Take an alarm of the core, of a device, or of its supervisor."""
+        self._book.take(action)
+
+    def _changed(self, change: AlarmChange) -> None:
+        alarm = change.alarm
+        LOG.log(
+            logging.WARNING if change.change in {Change.RAISED, Change.ALTERED} else logging.INFO,
+            "%s %s %s of %s: %s%s",
+            change.change.value,
+            alarm.severity.value,
+            alarm.code,
+            alarm.of or "the node",
+            alarm.text,
+            f" ({alarm.acknowledged_by}: {alarm.note})" if change.change is Change.ACKNOWLEDGED else "",
+        )
+        self._unwritten = [*self._unwritten[-MOST_UNWRITTEN:], change]
+        if change.change not in {Change.RAISED, Change.CLEARED}:
+            return
+        raised = change.change is Change.RAISED
+        at_s = alarm.raised_s if raised else alarm.cleared_s or 0.0
+        told = StationAlarm(
+            self.file.name, alarm.of, alarm.code, alarm.severity, raised, round(at_s * NS_PER_S), alarm.text
+        )
+        for queue in self._hooks:
+            queue.put(told)
+
+    async def _write(self) -> None:
+        """Make changes and acts durable, as soon as a store is open."""
+        store = None if self._keeping is None else self._keeping.store
+        if store is None or not (self._unwritten or self._acts):
+            return
+        changes, acts = self._unwritten, self._acts
+        self._unwritten, self._acts = [], []
+
+        def write(store: SqliteStore) -> None:
+            for change in changes:
+                keep(change, store.records)
+            for who, place, what, why, at_s in acts:
+                store.records.audit(who=who, place=place, what=what, why=why, at_s=at_s)
+
+        try:
+            await store.call(write)
+        except TokaidoError as error:
+            LOG.warning("alarms are not written: %s", error)
+            self._unwritten = changes + self._unwritten  # writing one twice changes nothing
+            self._acts = acts + self._acts
+
+    # --- what can be asked --------------------------------------------------------------------------------------------
+
+    def status(self) -> NodeStatus:
+        """Return all that may be known of the node."""
+        keeping = self._keeping
+        keys = None if keeping is None else keeping.status()
+        now_ns = self._clock.monotonic_ns()
+        return survey(
+            node=self.file.name,
+            utc_s=self._clock.utc_ns() / NS_PER_S,
+            age_s=now_ns / NS_PER_S,
+            up_s=(now_ns - self._born_ns) / NS_PER_S,
+            keys=keys,
+            store=StoreLine(open=False, why="the node is starting")
+            if keeping is None
+            else StoreLine(open=keeping.store is not None, why=keeping.why_not, restarts=keeping.restarts),
+            ends=[end for device, end in self._ends.items() if device in self._links],
+            devices=[end for device, end in self._ends.items() if device not in self._links],
+            applications=self.file.applications,
+            alarms=self._book.standing(),
+            emulation=self.file.emulation,
+        )
+
+    async def operate(self, request: ControlRequest, peer: Peer) -> Any:
+        """Carry out what an operator asks at the control socket."""
+        match request:
+            case Status():
+                return self.status()
+            case Acknowledge(code=code, of=of, note=note):
+                self._book.acknowledge(code, of, by=peer.user, note=note)
+                self._account(peer, f"acknowledge {code} of {of or 'the node'}", note)
+            case ResumeLink(link=link, use_reserve=use_reserve):
+                self._end_of(link).feed(Resume(use_reserve))
+                self._account(peer, f"resume {link}{', with the reserve' if use_reserve else ''}", "")
+            case MaintainLink(link=link, on=on, note=note):
+                by = f"{peer.user} ({note})" if note else peer.user
+                self._end_of(link).feed(Maintenance(on, by))
+                self._account(peer, f"{'begin' if on else 'end'} maintenance of {link}", note)
+            case DrainNode():
+                self._account(peer, "drain", "")
+                self._daemon.stop()
+                return None
+            case ReloadFile():
+                self._account(peer, "reload", "")
+                return list(self._daemon.take_file())
+        await self._write()
+        return None
+
+    def _account(self, peer: Peer, what: str, why: str) -> None:
+        LOG.info("%s: %s", peer.user, what)
+        place = f"control socket, process {peer.pid}"
+        self._acts.append((peer.user, place, what, why, self._clock.utc_ns() / NS_PER_S))
+
+    def _end_of(self, link: str) -> LinkEnd:
+        found = next((end for end in self._ends.values() if end.name == link), None)
+        if found is None:
+            names = ", ".join(end.name for end in self._ends.values()) or "none"
+            raise ConfigurationError(f"this node has no link {link!r}", remedy=f"It has {names}")
+        return found
+
+
+class Alarmed:
+    """The surroundings of a core, whose alarms go to more than its key sources.
+
+    Args:
+        sources: Its key sources.
+        alarm: Takes each alarm, too.
+    """
+
+    def __init__(self, sources: Surroundings, alarm: Callable[[Raise | Clear], None]) -> None:
+        self.take_draw = sources.take_draw
+        self.fetch = sources.fetch
+        self.failed = sources.failed
+        self._takers = (alarm, sources.alarm)
+
+    def alarm(self, action: Raise | Clear) -> None:
+        """Take note of an alarm."""
+        for take in self._takers:
+            take(action)

@@ -1,0 +1,159 @@
+"""The devices of a node, each with a thread and a supervisor, and the key blocks that come from them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from itertools import count
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from tokaido.hal import SYSTEM_CLOCK
+from tokaido.node.core import Drawn, NotFetched
+from tokaido.node.supervision import DeviceThread, LinkEnd, Source, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from tokaido.hal import AlarmHook, Clock, KeyBlock, Station
+    from tokaido.node.core import Clear, Event, Fetch, Raise
+    from tokaido.node.node_file import NodeFile
+    from tokaido.node.supervision import DeviceEvent
+
+LOG: Final = logging.getLogger("tokaido.node.devices")
+
+
+class Sources:
+    """All devices of the station. It is used in the loop's thread.
+
+    Args:
+        file: The node file.
+        station: The station of the node. It is closed with the devices.
+        clock: What the node's age is counted on.
+    """
+
+    def __init__(self, file: NodeFile, station: Station, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._file = file
+        self._station = station
+        self._clock = clock
+        self._feed: Callable[[Event], bool] = lambda _: False
+        self._numbers = count(1)
+        self._draws: dict[int, tuple[LinkEnd, int]] = {}
+        self._ends: dict[str, LinkEnd] = {}
+        self._threads: list[DeviceThread] = []
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._links = {half.unit: half.name for half in station.half_links.values()}
+        self._links |= {device: link for link, device in file.sources.items()}
+        station.on_exit = file.on_exit
+        self.on_alarm: Callable[[Raise | Clear], object] = lambda action: LOG.warning("%s", action)
+        """Takes the alarms of devices and their supervisors."""
+
+    @property
+    def alarm_hooks(self) -> tuple[AlarmHook, ...]:
+        """What the station file has told of alarms."""
+        return self._station.alarm_hooks
+
+    @property
+    def link_devices(self) -> Collection[str]:
+        """The devices that give the blocks of links."""
+        return self._links
+
+    def reconfigure(self, file: NodeFile) -> None:
+        """Take a node file that was read again."""
+        self._file = file
+        self._station.on_exit = file.on_exit
+        for end in self._ends.values():
+            end.supervisor.reconfigure(file.supervision)
+
+    @property
+    def ends(self) -> Mapping[str, LinkEnd]:
+        """What becomes of each device, by its name."""
+        return self._ends
+
+    @property
+    def age_s(self) -> float:
+        """What supervisors count time by, in s."""
+        return self._clock.monotonic_ns() / 1e9
+
+    def start(self, feed: Callable[[Event], bool]) -> None:
+        """Let the threads run; what they draw is fed to the core."""
+        loop = asyncio.get_running_loop()
+        self._feed = feed
+        settings = self._file.supervision
+        for device in self._station.devices:
+            half = next((half for half in self._station.half_links.values() if half.unit == device), None)
+            end = LinkEnd(Supervisor(self._links.get(device, device), device, settings), self, lambda: self.age_s)
+
+            def tell(event: DeviceEvent, end: LinkEnd = end) -> None:
+                loop.call_soon_threadsafe(self._hear, end, event)
+
+            source = Source(self._station, device, half, holder=f"node {self._file.name}")
+            end.device = thread = DeviceThread(source, tell, poll_s=settings.poll_s, clock=self._clock)
+            self._ends[device] = end
+            self._threads.append(thread)
+            thread.start()
+
+    async def close(self) -> None:
+        """End the threads and close the station. A device that hangs is left behind after 2 s."""
+        for timer in self._timers.values():
+            timer.cancel()
+        for thread in self._threads:
+            thread.end()
+        ended = await asyncio.gather(*(asyncio.to_thread(thread.join) for thread in self._threads))
+        hanging = [thread.name for thread, done in zip(self._threads, ended, strict=True) if not done]
+        if hanging:
+            LOG.warning("left behind, since they hang: %s", ", ".join(hanging))
+            return
+        await asyncio.to_thread(self._station.close)
+
+    # --- what the core wants ------------------------------------------------------------------------------------------
+
+    def take_draw(self, draw: int, why_not: str | None) -> None:
+        """Commit a drawn block to its source (None), or leave it there."""
+        if (found := self._draws.pop(draw, None)) is not None:
+            end, number = found
+            end.settle(number, why_not)
+
+    def fetch(self, action: Fetch) -> None:
+        """Have the link's source fetch a block."""
+        device = next((device for device, link in self._links.items() if link == action.link), "")
+        if device in self._ends:
+            self._ends[device].fetch(action)
+        else:
+            self._feed(NotFetched(action.link, action.session, action.number, "the link has no source here"))
+
+    def alarm(self, action: Raise | Clear) -> None:
+        """Take note of an alarm, of the core or of a device."""
+        self.on_alarm(action)
+
+    def failed(self, why: str) -> None:
+        """Nothing: the core is started again elsewhere."""
+
+    # --- what link ends want ------------------------------------------------------------------------------------------
+
+    def block_offered(self, end: LinkEnd, draw: int, block: KeyBlock) -> None:
+        """A block came: the core says whether it is taken."""
+        number = next(self._numbers)
+        self._draws[number] = end, draw
+        if not self._feed(Drawn(number, end.name, block.info, block.key, block.info.key_ids)):
+            self.take_draw(number, "the store is not open")
+
+    def not_fetched(self, end: LinkEnd, action: Fetch, why: str) -> None:
+        """A block that was to be fetched did not come."""
+        self._feed(NotFetched(end.name, action.session, action.number, why))
+
+    def _hear(self, end: LinkEnd, event: DeviceEvent) -> None:
+        end.hear(event)
+        self._wake(end)
+
+    def _tick(self, end: LinkEnd) -> None:
+        end.tick()
+        self._wake(end)
+
+    def _wake(self, end: LinkEnd) -> None:
+        name = end.supervisor.unit
+        if (timer := self._timers.pop(name, None)) is not None:
+            timer.cancel()
+        if end.wake_s < inf:
+            loop = asyncio.get_running_loop()
+            self._timers[name] = loop.call_later(max(0.001, end.wake_s - self.age_s), self._tick, end)

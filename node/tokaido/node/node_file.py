@@ -1,0 +1,403 @@
+"""NODE.toml: what one node is told, and every mistake in it, each with its line or key and what to do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from tokaido.hal import ConfigurationError, KeyMaterial, Station
+from tokaido.hal.files import read_believed
+from tokaido.hal.tables import Check, Mistakes, number, of_kind, parsed, read, whole
+from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings, Quota
+from tokaido.node.supervision import SupervisionSettings
+from tokaido.node.tls import TlsFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+CONFIRM_BYTES: Final = 32
+TABLES: Final = (
+    "node",
+    "store",
+    "tls",
+    "listen",
+    "links",
+    "neighbours",
+    "applications",
+    "keys",
+    "supervision",
+)
+_FIXED: Final = (
+    *("name", "station", "emulation", "store", "wrapping_key", "neighbours_at", "applications_at", "skip_at"),
+    *("metrics_at", "metrics_readers", "control", "sources", "fetching"),
+)
+_TEXT: Final = Check(lambda value: isinstance(value, str) and bool(value), "text in quotes")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where somebody listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourEntry:
+    """One neighbour."""
+
+    name: str
+    url: str
+    """Where its listener for neighbours is: `https://HOST:PORT`."""
+    links: tuple[str, ...]
+    confirm_key_file: Path | None
+    stock: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFile:
+    """What a node file says. `NodeFile.read` makes it."""
+
+    path: Path | None
+    name: str
+    station: Path
+    """The station file of this site."""
+    emulation: bool
+    """Whether keys of seeded units are taken, which the command line must allow, too."""
+    on_exit: Literal["keep", "safe"]
+    store: Path
+    wrapping_key: Path | str
+    """A file of mode 0600, or the name of a systemd credential."""
+    tls: TlsFiles
+    neighbours_at: Address
+    applications_at: Address | None
+    skip_at: Address | None
+    metrics_at: Address | Path | None
+    """A path: a Unix socket, mode 0600."""
+    metrics_readers: tuple[str, ...]
+    """Names of the certificates that may read metrics at an address."""
+    control: Path
+    """Unix socket, mode 0600."""
+    neighbours: Mapping[str, NeighbourEntry]
+    applications: Mapping[str, ApplicationSettings]
+    fetching: frozenset[str]
+    """Links whose source fetches blocks by the ids that the neighbour tells."""
+    sources: Mapping[str, str]
+    """Devices that are the key sources of links, by link, where they are no units of half-links."""
+    keys: Mapping[str, Any]
+    supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
+
+    @classmethod
+    def read(cls, path: Path) -> NodeFile:
+        """Return what a node file says, checked together with its station file.
+
+        Raises:
+            ConfigurationError: With every mistake in it.
+        """
+        text, tables = read(path, "the node file")
+        return _Reader(text, path.resolve().parent).file(tables, path)
+
+    @classmethod
+    def from_text(cls, text: str, base: Path) -> NodeFile:
+        """Return what the text of a node file says; files in it are relative to `base`.
+
+        Raises:
+            ConfigurationError: With every mistake in it.
+        """
+        return _Reader(text, base).file(parsed(text, "the node file"), None)
+
+    def core_settings(self) -> CoreSettings:
+        """Return what the core is told; the confirm keys are read.
+
+        Raises:
+            ConfigurationError: A key file cannot be used.
+        """
+        return CoreSettings(
+            node=self.name,
+            neighbours={
+                name: NeighbourSettings(
+                    name,
+                    tuple(LinkSettings(link, link in self.fetching) for link in entry.links),
+                    None if entry.confirm_key_file is None else _confirm_key(entry.confirm_key_file),
+                    entry.stock,
+                    entry.batch,
+                )
+                for name, entry in self.neighbours.items()
+            },
+            applications=self.applications,
+            emulation=self.emulation,
+            **self.keys,
+        )
+
+    def needs_restart(self, other: NodeFile) -> tuple[str, ...]:
+        """Return which keys differ between this file and `other` that only a restart can change."""
+        found = [key for key in _FIXED if getattr(self, key) != getattr(other, key)]
+        if self.supervision.poll_s != other.supervision.poll_s:
+            found.append("supervision.poll_s")
+        links = {name: (entry.url, entry.links) for name, entry in self.neighbours.items()}
+        if links != {name: (entry.url, entry.links) for name, entry in other.neighbours.items()}:
+            found.append("neighbours (their urls and links)")
+        return tuple(found)
+
+
+def control_socket(path: Path) -> Path:
+    """Return where the node of a file listens for operators, whatever mistakes the rest of the file has by now.
+
+    Args:
+        path: A node file, or a control socket itself.
+
+    Raises:
+        ConfigurationError: It cannot be read, or says no such place.
+    """
+    if path.is_socket():
+        return path
+    _, tables = read(path, "the node file")
+    listen = tables.get("listen", {})
+    head = tables.get("node", {})
+    default = f"{head.get('name', 'node') if isinstance(head, dict) else 'node'}.sock"
+    control = listen.get("control", default) if isinstance(listen, dict) else default
+    if not isinstance(control, str) or not control:
+        raise ConfigurationError(f"the node file {path} names no control socket: listen.control is {control!r}")
+    return path.resolve().parent / control
+
+
+def _confirm_key(path: Path) -> KeyMaterial:
+    data = read_believed(path, "end-to-end key", longest=CONFIRM_BYTES + 1, closed=0o077)
+    if len(data) != CONFIRM_BYTES:
+        raise ConfigurationError(
+            f"the end-to-end key file {path} has {'more than ' if len(data) > CONFIRM_BYTES else ''}"
+            f"{min(len(data), CONFIRM_BYTES)} bytes, and {CONFIRM_BYTES} are wanted",
+            remedy=f"Make one, and bring it to both nodes: head -c {CONFIRM_BYTES} /dev/random",
+        )
+    return KeyMaterial(data)
+
+
+class _Reader:
+    def __init__(self, text: str, base: Path) -> None:
+        self._base = base
+        self._mistakes = Mistakes(text)
+
+    def file(self, tables: Mapping[str, Any], path: Path | None) -> NodeFile:
+        mistakes = self._mistakes
+        mistakes.only((), tables, TABLES)
+        head = self._table(tables, "node", {"name": _TEXT, "station": _TEXT, "emulation": _FLAG, "on_exit": _EXIT})
+        name = self._needed("node", head, "name", "node")
+        if not NAME.fullmatch(name):
+            mistakes.note(("node", "name"), f"{name!r} is not a name: 1 to 64 of A-Z a-z 0-9 . _ -, not first . _ or -")
+        store = self._table(tables, "store", {"path": _TEXT, "key_file": _TEXT, "credential": _TEXT})
+        if ("key_file" in store) == ("credential" in store):
+            mistakes.note(("store",), "must have one of key_file (mode 0600) and credential (of systemd)")
+        tls = self._table(tables, "tls", {"certificate": _TEXT, "key": _TEXT, "authority": _TEXT, "revoked": _TEXT})
+        for key in ("certificate", "key", "authority"):
+            self._needed("tls", tls, key, "node.pem")
+        listen = self._table(
+            tables,
+            "listen",
+            {
+                "neighbours": _TEXT,
+                "applications": _TEXT,
+                "skip": _TEXT,
+                "metrics": _TEXT,
+                "metrics_readers": _NAMES,
+                "control": _TEXT,
+            },
+        )
+        metrics = listen.get("metrics", "")
+        to_socket = metrics.startswith("unix:")
+        addresses = {
+            key: self._address(key, listen[key])
+            for key in ("neighbours", "applications", "skip", *(() if to_socket else ("metrics",)))
+            if key in listen
+        }
+        readers = tuple(listen.get("metrics_readers", ()))
+        if "metrics" in addresses and not readers:
+            mistakes.note(("listen", "metrics"), "needs metrics_readers: names of the certificates that may read them")
+        elif readers and "metrics" not in addresses:
+            mistakes.note(("listen", "metrics_readers"), "is for metrics at HOST:PORT alone")
+        neighbours_at = addresses.get("neighbours")
+        if "neighbours" not in listen:
+            mistakes.note(("listen",), "neighbours is missing: where neighbours connect, such as 192.0.2.1:8471")
+        station = self._station(self._needed("node", head, "station", "station.toml"))
+        links, fetching, sources = self._links(tables, station)
+        neighbours = self._neighbours(tables, name, links)
+        found = NodeFile(
+            path=path,
+            name=name,
+            station=self._base / head.get("station", ""),
+            emulation=head.get("emulation", False),
+            on_exit=head.get("on_exit", "keep"),
+            store=self._base / self._needed("store", store, "path", "keys.sqlite"),
+            wrapping_key=self._base / store["key_file"] if "key_file" in store else store.get("credential", ""),
+            tls=TlsFiles(
+                certificate=self._base / tls.get("certificate", ""),
+                key=self._base / tls.get("key", ""),
+                authority=self._base / tls.get("authority", ""),
+                revoked=self._base / tls["revoked"] if "revoked" in tls else None,
+            ),
+            neighbours_at=neighbours_at or Address("", 0),
+            applications_at=addresses.get("applications"),
+            skip_at=addresses.get("skip"),
+            metrics_at=self._base / metrics.removeprefix("unix:") if to_socket else addresses.get("metrics"),
+            metrics_readers=readers,
+            control=self._base / listen.get("control", f"{name}.sock"),
+            neighbours=neighbours,
+            applications=self._applications(tables, name, neighbours),
+            fetching=fetching,
+            sources=sources,
+            keys=self._table(tables, "keys", _KEYS),
+            supervision=replace(
+                SupervisionSettings(), **self._table(tables, "supervision", SupervisionSettings.checks())
+            ),
+        )
+        if mistakes:
+            where = "the node file" if path is None else f"the node file {path}"
+            raise ConfigurationError(
+                f"{where} has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}: " + "; ".join(mistakes),
+                mistakes=tuple(mistakes),
+            )
+        return found
+
+    def _table(self, tables: Mapping[str, Any], key: str, keys: Mapping[str, Check]) -> dict[str, Any]:
+        return self._mistakes.checked(key, self._mistakes.table((), tables, key), keys)
+
+    def _needed(self, table: str, found: Mapping[str, Any], key: str, example: str) -> str:
+        if key not in found:
+            self._mistakes.note((table,), f'{key} is missing, such as {key} = "{example}"')
+        return str(found.get(key, ""))
+
+    def _address(self, key: str, text: str) -> Address:
+        host, _, port = text.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
+            self._mistakes.note(("listen", key), f"must be HOST:PORT, not {text!r}")
+            return Address("", 0)
+        return Address(host.strip("[]"), int(port))
+
+    def _station(self, name: str) -> Station | None:
+        if not name:
+            return None
+        try:
+            return Station.from_file(self._base / name)
+        except ConfigurationError as error:
+            for mistake in error.mistakes or (str(error),):
+                self._mistakes.note(("node", "station"), mistake)
+            return None
+
+    def _links(
+        self, tables: Mapping[str, Any], station: Station | None
+    ) -> tuple[dict[str, str], frozenset[str], dict[str, str]]:
+        """Return the neighbour of each link, which links fetch their blocks, and the sources that are named here."""
+        found = {} if station is None else {name: half.neighbour for name, half in station.half_links.items()}
+        sources: dict[str, str] = {}
+        fetching: set[str] = set()
+        for name, table in self._mistakes.table((), tables, "links").items():
+            where = f"links.{name}"
+            if not NAME.fullmatch(name) or not isinstance(table, dict):
+                self._mistakes.note(("links", name), "must be a table [links.NAME] with source and neighbour")
+                continue
+            entry = self._mistakes.checked(where, table, {"source": _TEXT, "neighbour": _TEXT, "fetches": _FLAG})
+            if name in found:
+                self._mistakes.note(("links", name), "is a half-link of the station file already")
+            if "source" not in entry or "neighbour" not in entry:
+                self._mistakes.note(("links", name), "needs source (a device of the station) and neighbour")
+                continue
+            if station is not None and entry["source"] not in station.devices:
+                self._mistakes.note(
+                    ("links", name, "source"),
+                    f"there is no device {entry['source']!r}; the station has {', '.join(station.devices)}",
+                )
+            found[name] = entry["neighbour"]
+            sources[name] = entry["source"]
+            if entry.get("fetches", False):
+                fetching.add(name)
+        return found, frozenset(fetching), sources
+
+    def _neighbours(self, tables: Mapping[str, Any], name: str, links: Mapping[str, str]) -> dict[str, NeighbourEntry]:
+        found: dict[str, NeighbourEntry] = {}
+        entries = self._mistakes.table((), tables, "neighbours")
+        for key in entries:
+            where = ("neighbours", key)
+            entry = self._mistakes.checked(
+                f"neighbours.{key}", self._mistakes.table(("neighbours",), entries, key), _NEIGHBOUR
+            )
+            if not NAME.fullmatch(key) or key == name:
+                self._mistakes.note(where, f"{key!r} cannot be the name of a neighbour")
+            url = entry.get("url", "")
+            if not re.fullmatch(r"https://[^/?#@\s]+(:\d+)?/?", url):
+                self._mistakes.note((*where, "url"), f"must be https://HOST:PORT, not {url!r}")
+            file = entry.get("confirm_key_file")
+            own = tuple(link for link, neighbour in links.items() if neighbour == key)
+            found[key] = NeighbourEntry(
+                key,
+                url,
+                own,
+                None if file is None else self._base / file,
+                entry.get("stock", 4096),
+                entry.get("batch", 64),
+            )
+            if not own:
+                self._mistakes.note(where, "no link of the station file or of [links] leads there")
+        for link, neighbour in links.items():
+            if neighbour not in entries:
+                self._mistakes.note(
+                    ("neighbours",), f"link {link} leads to {neighbour}, and there is no table [neighbours.{neighbour}]"
+                )
+        return found
+
+    def _applications(
+        self, tables: Mapping[str, Any], name: str, neighbours: Mapping[str, NeighbourEntry]
+    ) -> dict[str, ApplicationSettings]:
+        found: dict[str, ApplicationSettings] = {}
+        entries = self._mistakes.table((), tables, "applications")
+        for key in entries:
+            table = self._mistakes.table(("applications",), entries, key)
+            where = f"applications.{key}"
+            entry = self._mistakes.checked(where, {k: v for k, v in table.items() if k != "quota"}, {"node": _TEXT})
+            quota = self._mistakes.checked(
+                f"{where}.quota", self._mistakes.table(("applications", key), table, "quota"), _QUOTA
+            )
+            node = entry.get("node", name)
+            if node != name and node not in neighbours:
+                self._mistakes.note(
+                    ("applications", key, "node"), f"{node!r} is neither this node nor one of its neighbours"
+                )
+            if quota and node != name:
+                self._mistakes.note(("applications", key, "quota"), "belongs to the file of the node that serves it")
+            found[key] = ApplicationSettings(key, node, Quota(**quota))
+        return found
+
+
+_NAMES: Final = Check(
+    lambda value: isinstance(value, list) and all(isinstance(one, str) and one for one in value),
+    'a list of names, such as ["prometheus"]',
+)
+_FLAG: Final = Check(of_kind(bool), "true or false")
+_EXIT: Final = Check(lambda value: value in ("keep", "safe"), '"keep" or "safe"')
+_NEIGHBOUR: Final = {
+    "url": _TEXT,
+    "confirm_key_file": _TEXT,
+    "stock": Check(whole(0, 1_000_000), "a whole number of keys, 0 to 1000000"),
+    "batch": Check(whole(1, 64), "a whole number of keys, 1 to 64"),
+}
+_QUOTA: Final = {
+    "rate": Check(number(0), "keys of 256 bit a second, at least 0"),
+    "burst": Check(whole(1), "a whole number of keys of 256 bit, at least 1"),
+    "share": Check(number(0, 1), "a share of the stock, 0 to 1"),
+}
+_KEYS: Final = {
+    "lease": Check(whole(64, 1 << 24), "a whole number of bytes, 64 to 16777216"),
+    "supply_age_s": Check(number(1, 1e9), "a number of seconds, at least 1"),
+    "batch_age_s": Check(number(1, 1e9), "a number of seconds, at least 1"),
+    "answer_s": Check(number(0.05, 60), "a number of seconds, 0.05 to 60"),
+    "key_size": Check(lambda value: whole(8, 262144)(value) and value % 8 == 0, "bits, a multiple of 8, 8 to 262144"),  # type: ignore[operator]
+    "min_key_size": Check(whole(8, 262144), "a whole number of bits, 8 to 262144"),
+    "max_key_size": Check(whole(8, 262144), "a whole number of bits, 8 to 262144"),
+    "max_keys": Check(whole(1, 1024), "a whole number of keys, 1 to 1024"),
+    "max_slaves": Check(whole(0, 63), "a whole number of applications, 0 to 63"),
+}

@@ -1,0 +1,69 @@
+"""Operation of a node: alarms, status, the control socket, metrics, logs, and what systemd is told."""
+
+from __future__ import annotations
+
+from tokaido.node.operation._alarm_book import AlarmBook, AlarmChange, Change, NodeAlarm, keep
+from tokaido.node.operation._control_client import ControlClient
+from tokaido.node.operation._control_messages import (
+    Acknowledge,
+    ControlRequest,
+    DrainNode,
+    MaintainLink,
+    ReloadFile,
+    ResumeLink,
+    Status,
+)
+from tokaido.node.operation._control_server import ControlServer, Operations, Peer
+from tokaido.node.operation._logs import JsonFormatter, log_as_json
+from tokaido.node.operation._notify import Notifier, devices_answer
+from tokaido.node.operation._status import (
+    EXIT_CODES,
+    UNREACHABLE,
+    AlarmLine,
+    ApplicationLine,
+    DeviceLine,
+    LinkLine,
+    NeighbourLine,
+    NodeStatus,
+    PairLine,
+    StoreLine,
+    judged,
+)
+from tokaido.node.operation._survey import survey
+from tokaido.node.operation._to_do import to_do
+
+__all__ = [
+    "EXIT_CODES",
+    "UNREACHABLE",
+    "Acknowledge",
+    "AlarmBook",
+    "AlarmChange",
+    "AlarmLine",
+    "ApplicationLine",
+    "Change",
+    "ControlClient",
+    "ControlRequest",
+    "ControlServer",
+    "DeviceLine",
+    "DrainNode",
+    "JsonFormatter",
+    "LinkLine",
+    "MaintainLink",
+    "NeighbourLine",
+    "NodeAlarm",
+    "NodeStatus",
+    "Notifier",
+    "Operations",
+    "PairLine",
+    "Peer",
+    "ReloadFile",
+    "ResumeLink",
+    "Status",
+    "StoreLine",
+    "devices_answer",
+    "judged",
+    "keep",
+    "log_as_json",
+    "survey",
+    "to_do",
+]

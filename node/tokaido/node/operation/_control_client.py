@@ -1,0 +1,139 @@
+"""A client of a node's control socket, for the console and for scripts."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from tokaido.hal import (
+    SYSTEM_CLOCK,
+    AuthenticationError,
+    Deadline,
+    DeviceTimeoutError,
+    NotConnectedError,
+    ProtocolError,
+    RefusedError,
+)
+from tokaido.node.operation._control_messages import (
+    LENGTH,
+    MAX_REPLY,
+    Acknowledge,
+    ControlRequest,
+    DrainNode,
+    MaintainLink,
+    ReloadFile,
+    ResumeLink,
+    Status,
+    frame,
+    reply_of,
+)
+from tokaido.node.operation._status import NodeStatus
+from tokaido.node.operation._unix import connect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokaido.hal import Clock
+
+TIMEOUT_S: Final = 15.0
+
+
+class ControlClient:
+    """Asks a node at its control socket; a connection each time.
+
+    Args:
+        path: Of the socket.
+        timeout: Deadline of a whole request in s.
+        clock: Where time comes from.
+    """
+
+    def __init__(self, path: Path, *, timeout: float = TIMEOUT_S, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.path = path
+        self._timeout_s = timeout
+        self._clock = clock
+
+    def status(self) -> NodeStatus:
+        """Return the node's status.
+
+        Raises:
+            NotConnectedError: No node listens there.
+            DeviceTimeoutError: It did not answer in time.
+            ProtocolError: It speaks another version.
+        """
+        try:
+            return msgspec.convert(self.ask(Status()), NodeStatus)
+        except msgspec.ValidationError as error:
+            raise ProtocolError(
+                f"the node's status is another one than this release knows: {error}",
+                remedy="Use a console of the node's own release",
+            ) from error
+
+    def acknowledge(self, code: str, of: str = "", *, note: str = "") -> None:
+        """Acknowledge an alarm of the node, as the user who runs this."""
+        self.ask(Acknowledge(code=code, of=of, note=note))
+
+    def resume(self, link: str, *, use_reserve: bool = False) -> None:
+        """Let the node try a link again at once, as if nothing had failed."""
+        self.ask(ResumeLink(link=link, use_reserve=use_reserve))
+
+    def maintenance(self, link: str, *, on: bool, note: str = "") -> None:
+        """Take this end of a link for maintenance, or give it back."""
+        self.ask(MaintainLink(link=link, on=on, note=note))
+
+    def drain(self) -> None:
+        """Let the node end in order."""
+        self.ask(DrainNode())
+
+    def reload(self) -> tuple[str, ...]:
+        """Let the node read its file again, and return what it takes only when it is started again."""
+        return tuple(str(one) for one in self.ask(ReloadFile()) or ())
+
+    def ask(self, request: ControlRequest) -> Any:
+        """Return what the node answers.
+
+        Raises:
+            RefusedError: The node did not carry it out, and says why.
+            NotConnectedError: No node listens there.
+            DeviceTimeoutError: It did not answer in time.
+        """
+        deadline = Deadline(self._clock, self._timeout_s)
+        with socket.socket(socket.AF_UNIX) as door:
+            try:
+                door.settimeout(max(deadline.remaining_s, 0.001))
+                connect(door, self.path)
+                door.sendall(frame(request))
+                (length,) = LENGTH.unpack(self._read(door, LENGTH.size, deadline))
+                if length > MAX_REPLY:
+                    raise ProtocolError(f"a reply of {length} bytes is longer than {MAX_REPLY}")
+                reply = reply_of(self._read(door, length, deadline))
+            except TimeoutError as error:
+                raise DeviceTimeoutError(
+                    f"the node at {self.path} did not answer", elapsed_s=deadline.elapsed_s, remedy="Look into its log"
+                ) from error
+            except PermissionError as error:
+                raise AuthenticationError(
+                    f"you may not ask the node at {self.path}", remedy="Be its user, or root: sudo -u tokaido ..."
+                ) from error
+            except (OSError, EOFError) as error:
+                if isinstance(error, ProtocolError):
+                    raise
+                raise NotConnectedError(
+                    f"no node answers at {self.path}: {getattr(error, 'strerror', None) or error}",
+                    remedy="Does it run? systemctl status tokaido-node",
+                ) from error
+        if reply.error:
+            raise RefusedError(reply.error, remedy=reply.remedy)
+        return reply.value
+
+    @staticmethod
+    def _read(door: socket.socket, size: int, deadline: Deadline) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            door.settimeout(max(deadline.remaining_s, 0.001))
+            piece = door.recv(min(size - len(data), 1 << 16))
+            if not piece:
+                raise EOFError("it closed the connection")
+            data += piece
+        return bytes(data)

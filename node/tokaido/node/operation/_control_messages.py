@@ -1,0 +1,107 @@
+"""What is said at a node's control socket: a frame each way, four bytes of length and a map in MessagePack."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from tokaido.hal import ProtocolError
+
+VERSION: Final = 1
+LENGTH: Final = struct.Struct(">I")
+MAX_REQUEST: Final = 1 << 16
+MAX_REPLY: Final = 1 << 24
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
+    version: int = VERSION
+
+
+class Status(_Request, frozen=True, tag="status"):
+    """Tell all of the node's status."""
+
+
+class Acknowledge(_Request, frozen=True, tag="acknowledge"):
+    """Acknowledge an alarm of the node."""
+
+    code: str
+    of: str
+    note: str
+
+
+class ResumeLink(_Request, frozen=True, tag="resume"):
+    """Let the node try a link again at once."""
+
+    link: str
+    use_reserve: bool = False
+
+
+class MaintainLink(_Request, frozen=True, tag="maintenance"):
+    """Take an end of a link for maintenance, or give it back."""
+
+    link: str
+    on: bool
+    note: str = ""
+
+
+class DrainNode(_Request, frozen=True, tag="drain"):
+    """End the node in order."""
+
+
+class ReloadFile(_Request, frozen=True, tag="reload"):
+    """Read the node file again."""
+
+
+ControlRequest: TypeAlias = Status | Acknowledge | ResumeLink | MaintainLink | DrainNode | ReloadFile
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a request."""
+
+    value: Any = None
+    error: str = ""
+    """Why nothing came of it; empty: something did."""
+    remedy: str = ""
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_REQUESTS: Final[msgspec.msgpack.Decoder[ControlRequest]] = msgspec.msgpack.Decoder(ControlRequest)
+_REPLIES: Final = msgspec.msgpack.Decoder(Reply)
+
+
+def frame(message: ControlRequest | Reply) -> bytes:
+    """Return a message with its length before it."""
+    body = _ENCODER.encode(message)
+    return LENGTH.pack(len(body)) + body
+
+
+def request_of(body: bytes) -> ControlRequest:
+    """Return the request that a body is.
+
+    Raises:
+        ProtocolError: It is none of this version.
+    """
+    try:
+        found = _REQUESTS.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"not a request: {error}", remedy="Use a console of the node's own release") from None
+    if found.version != VERSION:
+        raise ProtocolError(
+            f"a request of version {found.version}, and the node speaks {VERSION}",
+            remedy="Use a console of the node's own release",
+        )
+    return found
+
+
+def reply_of(body: bytes) -> Reply:
+    """Return the reply that a body is.
+
+    Raises:
+        ProtocolError: It is none.
+    """
+    try:
+        return _REPLIES.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"not a reply: {error}") from None

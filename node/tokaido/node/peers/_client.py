@@ -1,0 +1,123 @@
+"""The way to neighbours: asks one envelope at a time on each of a few kept-alive connections, and never twice."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from tokaido.hal import ProtocolError
+from tokaido.node._extra import aiohttp
+from tokaido.node.messages import MAX_BODY, decode, encode
+from tokaido.node.peers._server import PATH, TYPE
+from tokaido.node.tls import names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokaido.node.messages import Envelope
+
+CONNECTIONS: Final = 8
+"""Most connections to a neighbour."""
+
+
+class UnansweredError(Exception):
+    """No answer came. Whether the neighbour acted is unknown."""
+
+
+class Neighbour:
+    """The way to one neighbour.
+
+    Args:
+        name: The node that its certificate must speak for.
+        url: Scheme, host and port, such as `https://198.51.100.7:8471`.
+        context: TLS of this node as a client. It is changed to demand that name: give each neighbour one of its own.
+    """
+
+    def __init__(self, name: str, url: str, context: ssl.SSLContext) -> None:
+        self.name = name
+        self._url = url.rstrip("/") + PATH
+        context.sslobject_class = _speaks_for(name)
+        self._context = context
+        self._session: aiohttp.ClientSession | None = None
+
+    async def ask(self, envelope: Envelope, within_s: float) -> Envelope:
+        """Return the neighbour's answer.
+
+        Raises:
+            UnansweredError: None came within `within_s`, or what came is none.
+        """
+        session = self._session
+        if session is None:
+            connector = aiohttp.TCPConnector(ssl=self._context, limit=CONNECTIONS, keepalive_timeout=30.0)
+            session = self._session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            )
+        try:
+            async with (
+                asyncio.timeout(within_s),
+                session.post(
+                    self._url,
+                    data=encode(envelope),
+                    headers={"Content-Type": TYPE},
+                    allow_redirects=False,
+                ) as response,
+            ):
+                body = await _whole(response)
+                if response.status != 200:
+                    said = body[:200].decode("utf-8", "replace").strip()
+                    raise UnansweredError(f"{self.name} answered {response.status}: {said}")
+                return decode(body)
+        except TimeoutError:
+            raise UnansweredError(f"{self.name} did not answer within {within_s:g} s") from None
+        except (aiohttp.ClientError, OSError, ProtocolError, ValueError) as error:
+            raise UnansweredError(f"{self.name} at {self._url}: {error}") from None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+class Neighbours:
+    """The ways to all neighbours, by name."""
+
+    def __init__(self, ways: Mapping[str, Neighbour]) -> None:
+        self._ways = dict(ways)
+
+    async def ask(self, neighbour: str, envelope: Envelope, within_s: float) -> Envelope:
+        """Return a neighbour's answer, as `Neighbour.ask` does."""
+        way = self._ways.get(neighbour)
+        if way is None:
+            raise UnansweredError(f"no way leads to {neighbour}")
+        return await way.ask(envelope, within_s)
+
+    async def close(self) -> None:
+        """Close all of them."""
+        for way in self._ways.values():
+            await way.close()
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    if (response.content_length or 0) > MAX_BODY:
+        raise ProtocolError(f"an answer of {response.content_length} bytes is longer than {MAX_BODY}")
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_BODY:
+            raise ProtocolError(f"an answer is longer than {MAX_BODY} bytes")
+    return bytes(body)
+
+
+def _speaks_for(name: str) -> type[ssl.SSLObject]:
+    """Return TLS objects that end the handshake, before a byte is sent, unless the peer's certificate speaks for it."""
+
+    class SpeaksFor(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            found = names_of(self).node
+            if found != name:
+                raise ssl.SSLCertVerificationError(f"the certificate speaks for {found or 'no node'}, not for {name}")
+
+    return SpeaksFor

@@ -1,0 +1,266 @@
+"""What the operation of a node keeps beside its keys: alarms, audit log, outbox, and the devices that it accepted.
+
+None of it is sealed, and none of it may hold a key. Times are in s since 1970-01-01 UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tokaido.hal import Severity
+from tokaido.node.store._errors import Damage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokaido.node.store._file import StoreFile
+
+_FIRST: Final = bytes(32)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRow:
+    """One alarm, from when it was raised."""
+
+    id: int
+    code: str
+    of: str
+    severity: Severity
+    text: str
+    latched: bool
+    """Whether it stays until a person has acknowledged it."""
+    raised_s: float
+    cleared_s: float | None = None
+    """None: it lasts."""
+    acknowledged_s: float | None = None
+    acknowledged_by: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One act that must be accounted for."""
+
+    number: int
+    at_s: float
+    who: str
+    place: str
+    """From where it came."""
+    what: str
+    why: str
+    previous: bytes
+    """Digest of the row before."""
+    digest: bytes
+    """SHA-256 of all of it, `previous` included."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One message for the bus."""
+
+    id: int
+    """Rises, and never comes again."""
+    subject: str
+    payload: bytes
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """One device that the node was shown."""
+
+    name: str
+    serial_number: str
+    accepted: bool
+
+
+class Records:
+    """Tables alarm, audit, outbox and device. Each call is a durable transaction; all raise StoreError if it fails."""
+
+    def __init__(self, file: StoreFile) -> None:
+        self._file = file
+
+    # --- alarms -----------------------------------------------------------------------------------------------------
+
+    def raise_alarm(
+        self, code: str, of: str, severity: Severity, text: str, *, raised_s: float, latched: bool = False
+    ) -> AlarmRow:
+        """Raise an alarm. While one of that code and object lasts, it is that one, with the new text and severity."""
+
+        def work() -> AlarmRow:
+            found = self._select_alarms("code = ? AND of = ? AND cleared_s IS NULL", code, of)
+            number = found[0].id if found else None
+            if number is None:
+                number = self._execute(
+                    "INSERT INTO alarm (code, of, severity, text, latched, raised_s) VALUES (?, ?, ?, ?, ?, ?)",
+                    *(code, of, severity.value, text, int(latched), float(raised_s)),
+                )
+            else:
+                self._execute(
+                    "UPDATE alarm SET severity = ?, text = ?, latched = ? WHERE id = ?",
+                    *(severity.value, text, int(latched), number),
+                )
+            return self._select_alarms("id = ?", number)[0]
+
+        return self._file.transact(work)
+
+    def clear_alarm(self, code: str, of: str, *, cleared_s: float) -> bool:
+        """Note that an alarm is over; return whether one was on."""
+
+        def work() -> bool:
+            found = self._select_alarms("code = ? AND of = ? AND cleared_s IS NULL", code, of)
+            for alarm in found:
+                self._execute("UPDATE alarm SET cleared_s = ? WHERE id = ?", float(cleared_s), alarm.id)
+            return bool(found)
+
+        return self._file.transact(work)
+
+    def acknowledge_alarm(self, number: int, *, by: str, note: str, at_s: float) -> bool:
+        """Note who has seen an alarm, and what they say of it; return whether there is one of that id.
+
+        The first acknowledgement stays.
+        """
+
+        def work() -> bool:
+            found = self._select_alarms("id = ?", number)
+            if found and found[0].acknowledged_s is None:
+                self._execute(
+                    "UPDATE alarm SET acknowledged_s = ?, acknowledged_by = ?, note = ? WHERE id = ?",
+                    *(float(at_s), by, note, number),
+                )
+            return bool(found)
+
+        return self._file.transact(work)
+
+    def alarms(self, *, standing: bool = True) -> tuple[AlarmRow, ...]:
+        """Return alarms, the oldest first.
+
+        Args:
+            standing: Only those that last, or are latched and nobody has acknowledged.
+        """
+        which = "cleared_s IS NULL OR (latched AND acknowledged_s IS NULL)" if standing else "1"
+        return self._file.transact(lambda: tuple(self._select_alarms(which)))
+
+    # --- audit log --------------------------------------------------------------------------------------------------
+
+    def audit(self, *, who: str, place: str, what: str, why: str, at_s: float) -> AuditRow:
+        """Append an act to the audit log."""
+
+        def work() -> AuditRow:
+            last = self._rows("SELECT number, digest FROM audit ORDER BY number DESC LIMIT 1")
+            number, previous = (last[0][0] + 1, last[0][1]) if last else (1, _FIRST)
+            said = number, float(at_s), who, place, what, why, previous
+            row = AuditRow(*said, _chained(said))
+            self._execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *said, row.digest)
+            return row
+
+        return self._file.transact(work)
+
+    def audit_log(self) -> tuple[AuditRow, ...]:
+        """Return the whole log, after its chain was checked.
+
+        A log whose end was cut off is whole, too: its last digest is worth keeping elsewhere.
+
+        Raises:
+            StoreError: A row was altered, added or taken out.
+        """
+
+        def work() -> tuple[AuditRow, ...]:
+            rows = tuple(
+                AuditRow(*row)
+                for row in self._rows(
+                    "SELECT number, at_s, who, place, what, why, previous, digest FROM audit ORDER BY number"
+                )
+            )
+            previous = _FIRST
+            for number, row in enumerate(rows, 1):
+                said = row.number, row.at_s, row.who, row.place, row.what, row.why, previous
+                if (row.number, row.previous, row.digest) != (number, previous, _chained(said)):
+                    raise Damage(f"the audit log was altered at number {number}")
+                previous = row.digest
+            return rows
+
+        return self._file.transact(work)
+
+    # --- outbox -----------------------------------------------------------------------------------------------------
+
+    def post(self, subject: str, payload: bytes) -> int:
+        """Put a message into the outbox, in state `waiting`; return its id."""
+        return self._file.transact(
+            lambda: self._execute(
+                "INSERT INTO outbox (subject, payload, state) VALUES (?, ?, 'waiting')", subject, payload
+            )
+        )
+
+    def outbox(self, *, most: int = 100, state: str | None = None) -> tuple[OutboxRow, ...]:
+        """Return messages, the oldest first.
+
+        Args:
+            most: How many, at most.
+            state: Only those in it; None: all.
+        """
+        where, values = ("1", ()) if state is None else ("state = ?", (state,))
+        ask = f"SELECT id, subject, payload, state FROM outbox WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608 - our words
+        return self._file.transact(lambda: tuple(OutboxRow(*row) for row in self._rows(ask, *values, most)))
+
+    def set_outbox_state(self, ids: Sequence[int], state: str) -> None:
+        """Let messages be in another state."""
+
+        def work() -> None:
+            for number in ids:
+                self._execute("UPDATE outbox SET state = ? WHERE id = ?", state, number)
+
+        self._file.transact(work)
+
+    def take_from_outbox(self, ids: Sequence[int]) -> None:
+        """Delete messages that arrived."""
+
+        def work() -> None:
+            for number in ids:
+                self._execute("DELETE FROM outbox WHERE id = ?", number)
+
+        self._file.transact(work)
+
+    # --- devices ----------------------------------------------------------------------------------------------------
+
+    def set_device(self, name: str, serial_number: str, *, accepted: bool) -> None:
+        """Note which device stands under a name, and whether it was accepted there."""
+        self._file.transact(
+            lambda: self._execute("INSERT OR REPLACE INTO device VALUES (?, ?, ?)", name, serial_number, int(accepted))
+        )
+
+    def drop_device(self, name: str) -> None:
+        """Forget the device of that name."""
+        self._file.transact(lambda: self._execute("DELETE FROM device WHERE name = ?", name))
+
+    def devices(self) -> tuple[DeviceRow, ...]:
+        """Return all devices, by name."""
+        ask = "SELECT name, serial_number, accepted FROM device ORDER BY name"
+        return self._file.transact(
+            lambda: tuple(DeviceRow(name, serial, bool(accepted)) for name, serial, accepted in self._rows(ask))
+        )
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _select_alarms(self, where: str, *values: object) -> list[AlarmRow]:
+        columns = "id, code, of, severity, text, latched, raised_s, cleared_s, acknowledged_s, acknowledged_by, note"
+        found = self._rows(f"SELECT {columns} FROM alarm WHERE {where} ORDER BY id", *values)  # noqa: S608 - our words
+        return [
+            AlarmRow(number, code, of, Severity(severity), text, bool(latched), *rest)
+            for number, code, of, severity, text, latched, *rest in found
+        ]
+
+    def _rows(self, ask: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
+        return self._file.database.execute(ask, values).fetchall()
+
+    def _execute(self, statement: str, *values: object) -> int:
+        return self._file.database.execute(statement, values).lastrowid or 0
+
+
+def _chained(said: tuple[object, ...]) -> bytes:
+    return hashlib.sha256(_encode(said)).digest()

@@ -1,0 +1,185 @@
+"""Nodes that die at named steps: a program that forks them, so that a start costs milliseconds.
+
+Each node is the daemon itself, with its store on disk and its neighbour over TLS. Its key sources alone are made up:
+both ends derive the same blocks from a number. What it relays is written down before it is sent, for an observer who
+knows nothing of marks and grants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tokaido.hal import KeyBlockInfo, KeyMaterial
+from tokaido.node import NodeDaemon, NodeFile
+from tokaido.node.core import Answer, Commit, Drawn, Send
+from tokaido.node.daemon._runner import CoreRunner
+from tokaido.node.messages import Relay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokaido.node.core import Clear, Event, Fetch, Raise
+
+BLOCK_BYTES: Final = 24_000
+LINK: Final = "span"
+
+
+def block(number: int) -> bytes:
+    """Return the key of a block, the same at both ends."""
+    return hashlib.shake_256(b"block %d" % number).digest(BLOCK_BYTES)
+
+
+class MadeUp:
+    """Key sources of one node: block after block, each offered until it is committed, some at one end alone."""
+
+    def __init__(self, folder: Path, node: str, pace_s: float) -> None:
+        self._folder = folder / f"unit-{node}"
+        self._folder.mkdir(exist_ok=True)
+        self._node = node
+        self._pace_s = pace_s
+        self._task: asyncio.Task[None] | None = None
+        self._offered: dict[int, int] = {}
+        self._draws = itertools.count(1)
+
+    def start(self, feed: Callable[[Event], bool]) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._draw(feed))
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _draw(self, feed: Callable[[Event], bool]) -> None:
+        number = 0
+        while True:
+            while (self._folder / f"{number}").exists():
+                number += 1
+            if number % 9 == (3 if self._node == "otemachi" else 6):  # this one is at the other end alone
+                (self._folder / f"{number}").touch()
+                continue
+            key = KeyMaterial(block(number))
+            facts = {"method": "made up", "bound": "none", "eps": 0.0, "insecure": False, "emulated": True}
+            info = KeyBlockInfo(session="s", number=number, bits=key.bits, serial_number=self._node, **facts)  # type: ignore[arg-type]
+            draw = next(self._draws)
+            self._offered[draw] = number
+            feed(Drawn(draw, LINK, info, key))
+            await asyncio.sleep(self._pace_s)
+
+    def take_draw(self, draw: int, why_not: str | None) -> None:
+        if why_not is None:
+            (self._folder / f"{self._offered.pop(draw)}").touch()
+
+    def fetch(self, action: Fetch) -> None:
+        raise AssertionError(action)
+
+    def alarm(self, action: Raise | Clear) -> None:
+        with (self._folder.parent / f"alarms-{self._node}").open("a") as file:
+            file.write(f"{type(action).__name__} {action.code} {action.of}\n")
+
+    def failed(self, why: str) -> None:
+        raise AssertionError(why)
+
+
+def die_at(step: str | None, occurrence: int, seen: Path) -> None:
+    """Have this process kill itself at the n-th occurrence of a step, and write down each step that it passes."""
+    passed: dict[str, int] = {}
+
+    def passing(name: str) -> None:
+        if name not in passed:
+            with seen.open("a") as file:
+                file.write(f"{name}\n")
+        passed[name] = passed.get(name, 0) + 1
+        if name == step and passed[name] >= occurrence:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    carry_out, feed = CoreRunner._carry_out, CoreRunner.feed
+
+    def carried_out(self: CoreRunner, action: Any) -> None:
+        name = type(action).__name__
+        if isinstance(action, (Send, Answer)):
+            name += f" {type(action.envelope.body).__name__}"
+        elif isinstance(action, Commit):
+            name += " " + "+".join(sorted({type(write).__name__ for write in action.writes}))[:60]
+        passing(f"before {name}")
+        carry_out(self, action)
+        passing(f"after {name}")
+
+    def fed(self: CoreRunner, event: Any) -> None:
+        passing(f"before {type(event).__name__}")
+        feed(self, event)
+
+    CoreRunner._carry_out = carried_out  # type: ignore[method-assign]
+    CoreRunner.feed = fed  # type: ignore[method-assign]
+
+
+def write_down_relays(file: Path) -> None:
+    """Write down which range of which half is used as a pad, before it is sent."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    carry_out = CoreRunner._carry_out
+
+    def carried_out(self: CoreRunner, action: Any) -> None:
+        if isinstance(action, Send) and isinstance(action.envelope.body, Relay):
+            body = action.envelope.body
+            digest = hashlib.sha256(body.ciphertext).hexdigest()[:16]
+            record = [body.link, body.session, body.number, body.route[0], body.offset, body.length, digest]
+            os.write(descriptor, json.dumps(record).encode() + b"\n")
+        carry_out(self, action)
+
+    CoreRunner._carry_out = carried_out  # type: ignore[method-assign]
+
+
+async def live(folder: Path, node: str, pace_s: float) -> None:
+    """Live as a node until SIGTERM."""
+    file = NodeFile.read(folder / f"{node}.toml")
+    daemon = NodeDaemon(file, sources=lambda _: MadeUp(folder, node, pace_s))
+    await daemon.run((folder / f"ready-{node}").touch)
+
+
+def child(order: dict[str, Any]) -> None:
+    """Be one node."""
+    folder, node = Path(order["folder"]), order["node"]
+    with (folder / f"log-{node}").open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    logging.basicConfig(level=logging.DEBUG)
+    write_down_relays(folder / f"relays-{node}")
+    die_at(order.get("step"), order.get("occurrence", 1), folder / "steps")
+    asyncio.run(live(folder, node, order.get("pace_s", 0.02)))
+
+
+def main() -> None:
+    """Take orders to start nodes, a line each, and say what became of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "start" in order:
+            pid = os.fork()
+            if pid == 0:
+                code = 70
+                try:
+                    child(order["start"])
+                    code = 0
+                except BaseException:  # noqa: BLE001 - told in the log
+                    import traceback
+
+                    traceback.print_exc()
+                finally:
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                    os._exit(code)
+            print(json.dumps({"pid": pid}), flush=True)
+        else:
+            _, status = os.waitpid(order["wait"], 0)
+            print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Nodes are killed at every named step, and their applications never notice more than a refusal."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import shutil
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tokaido_testing.chaos_pair import NODES, ChaosPair
+
+LONG = os.environ.get("TOKAIDO_CHAOS") == "long"
+KILLS = 200 if LONG else 50
+DIES_WITHIN_S = 1.0
+
+
+def seed() -> int:
+    found = int(os.environ.get("TOKAIDO_CHAOS_SEED") or secrets.randbits(32))
+    print(f"TOKAIDO_CHAOS_SEED={found} repeats the draws of this test")
+    return found
+
+
+def check(pair: ChaosPair) -> None:
+    book = pair.deliveries
+    assert pair.reused() == []
+    assert book.twice == []
+    assert book.differing() == []
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(3600)
+def test_kills_at_every_step_reuse_no_pad_and_deliver_equal_keys(tmp_path: Path) -> None:
+    draws = random.Random(seed())
+    died: Counter[str] = Counter()
+    back_s: list[float] = []
+    with ChaosPair(tmp_path) as pair:
+        for node in NODES:
+            pair.start(node)
+        for node in NODES:
+            pair.wait_ready(node)
+        pair.start_applications(draws.getrandbits(32))
+        pair.wait_for_shared(50, within_s=30)
+        tried: Counter[str] = Counter()
+        while died.total() < KILLS or (LONG and unsaid(pair, died, tried)):
+            node = draws.choice(NODES)
+            known = pair.steps()
+            fewest = min(tried[step] for step in known)
+            step = draws.choice([name for name in known if tried[name] == fewest])
+            tried[step] += 1
+            pair.kill(node)
+            pair.start(node, step=step, occurrence=draws.choice((1, 1, 2, 5)))
+            begun = time.monotonic()
+            while pair.alive(node) and time.monotonic() - begun < DIES_WITHIN_S:
+                time.sleep(0.01)
+            if pair.alive(node):
+                pair.kill(node)
+                died["at a moment of no name"] += 1
+            else:
+                assert pair.reap(node) == -9, pair.log(node)
+                died[step] += 1
+            pair.start(node)
+            back_s.append(pair.wait_ready(node) + pair.wait_for_shared(2, within_s=20))
+        check(pair)
+        assert [pair.end(node) for node in NODES] == [0, 0]
+    print(
+        f"{died.total()} kills, at {len(died) - 1} named steps and others; {pair.deliveries.shared} keys at both ends"
+    )
+    print(f"fewest at a step: {min(died[step] for step in pair.steps())}; {len(pair.relays())} pads, none twice")
+    print(f"back after {sorted(back_s)[len(back_s) // 2]:.2f} s (median), {max(back_s):.2f} s at most")
+
+
+def unsaid(pair: ChaosPair, died: Counter[str], tried: Counter[str]) -> list[str]:
+    """Return the steps at which nodes have died less than three times, though they could have."""
+    return [step for step in pair.steps() if died[step] < 3 and tried[step] < 10]
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("restored", [1, 2])
+def test_one_store_that_is_restored_reuses_nothing_and_two_of_them_do(tmp_path: Path, restored: int) -> None:
+    draws = random.Random(seed())
+    with ChaosPair(tmp_path) as pair:
+        for node in NODES:
+            pair.start(node)
+        pair.start_applications(draws.getrandbits(32))
+        pair.wait_for_shared(30, within_s=30)
+        assert [pair.end(node) for node in NODES] == [0, 0]
+        copies = {node: copy_of(tmp_path, node) for node in NODES}
+        for node in NODES:
+            pair.start(node)
+        pair.wait_for_shared(60, within_s=30)
+        assert [pair.end(node) for node in NODES] == [0, 0]
+        back = NODES[:restored]
+        for node in back:
+            for file in tmp_path.glob(f"{node}.sqlite*"):
+                file.unlink()
+            for file in copies[node].iterdir():
+                shutil.copy(file, tmp_path / file.name)
+        for node in NODES:
+            pair.start(node)
+        pair.wait_for_shared(40, within_s=30)
+        for node in NODES:
+            pair.kill(node)
+        if restored == 1:
+            check(pair)
+            for node in NODES:
+                assert "STORE_ROLLBACK" in (tmp_path / f"alarms-{node}").read_text()
+        else:
+            assert pair.reused(), "the observer is blind"
+
+
+def copy_of(folder: Path, node: str) -> Path:
+    copy = folder / f"copy-{node}"
+    copy.mkdir()
+    for file in folder.glob(f"{node}.sqlite*"):
+        shutil.copy(file, copy / file.name)
+    return copy

@@ -1,0 +1,150 @@
+"""Node files: what they say, and how their mistakes are told."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from tokaido.hal import ConfigurationError
+from tokaido.node import NodeFile
+from tokaido.node.core import CoreSettings, Quota
+from tokaido.node.supervision import SupervisionSettings
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "node-file.md"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "node"
+STATION = """
+[station]
+name = "otemachi"
+[devices.alice]
+driver = "toshiba.transmitter"
+control = "serial:/nowhere"
+[links.field]
+unit = "alice"
+neighbour = "koganei"
+"""
+
+
+def on_the_page() -> str:
+    """Return the file that the page shows."""
+    found = re.search(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def read(text: str, folder: Path, station: str = STATION) -> NodeFile:
+    (folder / "otemachi-station.toml").write_text(station, encoding="utf-8")
+    return NodeFile.from_text(text, folder)
+
+
+def mistakes(text: str, folder: Path, station: str = STATION) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        read(text, folder, station)
+    return "\n".join(caught.value.mistakes)
+
+
+def test_the_file_on_the_page_says_what_the_page_says(tmp_path: Path) -> None:
+    file = read(on_the_page(), tmp_path)
+    assert (file.name, file.on_exit, file.emulation) == ("otemachi", "keep", False)
+    assert file.store == tmp_path / "state/otemachi.sqlite"
+    assert file.wrapping_key == tmp_path / "state/otemachi.key"
+    assert str(file.neighbours_at) == "192.0.2.1:8471"
+    assert file.skip_at is file.metrics_at is None
+    assert file.neighbours["koganei"].links == ("field",)
+    settings = file.core_settings()
+    assert settings.neighbours["koganei"].stock == 4096
+    assert settings.applications["bank"].quota == Quota(20, 400, 0.5)
+    assert settings.applications["hospital"].node == "koganei"
+
+
+def test_the_page_has_every_key_of_the_tables_keys_and_supervision() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    core = {field.name for field in fields(CoreSettings)} - {"node", "neighbours", "applications", "emulation"}
+    for name in core | {field.name for field in fields(SupervisionSettings)}:
+        assert f"`{name}`" in page, name
+
+
+@pytest.mark.parametrize("node", ["otemachi", "koganei"])
+def test_the_examples_are_right(node: str) -> None:
+    file = NodeFile.read(EXAMPLES / f"{node}.toml")
+    assert file.name == node
+    assert file.core_settings().neighbours.keys() == {"otemachi", "koganei"} - {node}
+
+
+def test_an_empty_file_is_told_everything_that_it_lacks(tmp_path: Path) -> None:
+    told = mistakes("", tmp_path)
+    for lack in ("name is missing", "station is missing", "path is missing", "certificate is missing", "key_file"):
+        assert lack in told, told
+    assert "neighbours is missing" in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('name = "otemachi"', 'name = "ote machi"', "'ote machi' is not a name"),
+        ('name = "otemachi"', 'name = "otemachi"\nwidth = 3', "node.width: unknown key; known are name"),
+        ('key_file = "state/otemachi.key"', "", "one of key_file"),
+        ('key_file = "state/otemachi.key"', 'key_file = "a"\ncredential = "b"', "one of key_file"),
+        ('"192.0.2.1:8471"', '"192.0.2.1"', "must be HOST:PORT, not '192.0.2.1'"),
+        ('"192.0.2.1:8471"', '"192.0.2.1:99999"', "must be HOST:PORT"),
+        ('"https://koganei.example:8471"', '"http://koganei.example"', "must be https://HOST:PORT"),
+        ("[neighbours.koganei]", "[neighbours.hakone]", "link field leads to koganei, and there is no table"),
+        ("[neighbours.koganei]", "[neighbours.hakone]", "no link of the station file or of [links] leads there"),
+        ('url = "https://koganei.example:8471"', 'url = "https://k:1"\nbatch = 65', "a whole number of keys, 1 to 64"),
+        ("share = 0.5", "share = 50", "a share of the stock, 0 to 1"),
+        ('hospital = { node = "koganei" }', 'hospital = { node = "nagoya" }', "neither this node nor one of its"),
+        ('{ node = "koganei" }', '{ node = "koganei", quota = { rate = 1 } }', "belongs to the file of the node"),
+        ("[applications]", "[keys]\nkey_size = 255\n[applications]", "a multiple of 8"),
+        ("[applications]", "[supervision]\npoll_s = 0\n[applications]", "a number of seconds"),
+        ("[applications]", '[links.w]\nsource = "kme"\nneighbour = "koganei"\n[applications]', "no device 'kme'"),
+        (
+            "[applications]",
+            '[links.field]\nsource = "alice"\nneighbour = "koganei"\n[applications]',
+            "half-link of the",
+        ),
+        ("[applications]", "[links.w]\n[applications]", "needs source"),
+        ("[applications]", "[extras]\n[applications]", "extras: unknown key"),
+    ],
+)
+def test_each_mistake_is_told_where_it_is(tmp_path: Path, old: str, new: str, told: str) -> None:
+    text = on_the_page()
+    assert old in text
+    assert told in mistakes(text.replace(old, new), tmp_path)
+
+
+def test_mistakes_of_the_station_file_are_told_with_them(tmp_path: Path) -> None:
+    text = on_the_page().replace('"192.0.2.1:8471"', '"192.0.2.1"')
+    told = mistakes(text, tmp_path, STATION.replace("toshiba.transmitter", "toshiba.sender"))
+    assert "there is no driver 'toshiba.sender'" in told
+    assert "must be HOST:PORT" in told
+
+
+def test_a_confirm_key_has_32_bytes_and_no_other_readers(tmp_path: Path) -> None:
+    text = on_the_page().replace("[applications]", "[applications]", 1)
+    text = text.replace('url = "https://koganei.example:8471"', 'url = "https://k:1"\nconfirm_key_file = "pair.key"')
+    file, key = read(text, tmp_path), tmp_path / "pair.key"
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        file.core_settings()
+    key.write_bytes(os.urandom(31))
+    key.chmod(0o600)
+    with pytest.raises(ConfigurationError, match="has 31 bytes, and 32 are wanted"):
+        file.core_settings()
+    key.write_bytes(os.urandom(32))
+    key.chmod(0o640)
+    with pytest.raises(ConfigurationError, match="open to others"):
+        file.core_settings()
+    key.chmod(0o600)
+    found = file.core_settings().neighbours["koganei"].confirm_key
+    assert found is not None
+    assert len(found) == 32
+
+
+def test_what_needs_a_restart_is_told(tmp_path: Path) -> None:
+    text = on_the_page()
+    file = read(text, tmp_path)
+    assert file.needs_restart(read(text.replace("rate = 20", "rate = 30"), tmp_path)) == ()
+    other = read(text.replace("192.0.2.1:8443", "192.0.2.1:9443").replace("koganei.example", "k.example"), tmp_path)
+    assert file.needs_restart(other) == ("applications_at", "neighbours (their urls and links)")

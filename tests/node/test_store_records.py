@@ -1,0 +1,129 @@
+"""Alarms, audit log, outbox and devices of a node, as its store keeps them."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tokaido.hal import KeyMaterial, Severity
+from tokaido.node.store import AlarmRow, DeviceRow, OutboxRow, SqliteStore, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KEY = bytes(range(32))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqliteStore]:
+    opened = SqliteStore.open(path, KeyMaterial(KEY), create=True)
+    yield opened
+    opened.close()
+
+
+def test_an_alarm_that_lasts_is_one_alarm(store: SqliteStore) -> None:
+    first = store.records.raise_alarm("LINK_DOWN", "gotemba-hakone", Severity.MINOR, "dark", raised_s=10.0)
+    assert first == AlarmRow(first.id, "LINK_DOWN", "gotemba-hakone", Severity.MINOR, "dark", False, 10.0)
+    again = store.records.raise_alarm("LINK_DOWN", "gotemba-hakone", Severity.MAJOR, "dark for 1 h", raised_s=20.0)
+    other = store.records.raise_alarm("LINK_DOWN", "hakone-numazu", Severity.MAJOR, "dark", raised_s=21.0)
+    assert again == AlarmRow(first.id, "LINK_DOWN", "gotemba-hakone", Severity.MAJOR, "dark for 1 h", False, 10.0)
+    assert store.records.alarms() == (again, other)
+    assert store.records.clear_alarm("LINK_DOWN", "gotemba-hakone", cleared_s=30.0)
+    assert not store.records.clear_alarm("LINK_DOWN", "gotemba-hakone", cleared_s=31.0)
+    assert store.records.alarms() == (other,)
+    anew = store.records.raise_alarm("LINK_DOWN", "gotemba-hakone", Severity.MAJOR, "dark", raised_s=40.0)
+    assert anew.id not in {first.id, other.id}
+    assert [(row.id, row.cleared_s) for row in store.records.alarms(standing=False)] == [
+        (first.id, 30.0),
+        (other.id, None),
+        (anew.id, None),
+    ]
+
+
+def test_a_latched_alarm_stands_until_somebody_has_seen_it(store: SqliteStore) -> None:
+    alarm = store.records.raise_alarm("TAMPER", "cabinet", Severity.CRITICAL, "door", raised_s=1.0, latched=True)
+    store.records.clear_alarm("TAMPER", "cabinet", cleared_s=2.0)
+    assert [row.id for row in store.records.alarms()] == [alarm.id]
+    assert store.records.acknowledge_alarm(alarm.id, by="officer", note="was me", at_s=3.0)
+    assert store.records.acknowledge_alarm(alarm.id, by="viewer", note="no", at_s=4.0)
+    assert not store.records.acknowledge_alarm(alarm.id + 1, by="officer", note="", at_s=3.0)
+    assert store.records.alarms() == ()
+    (row,) = store.records.alarms(standing=False)
+    assert (row.cleared_s, row.acknowledged_s, row.acknowledged_by, row.note) == (2.0, 3.0, "officer", "was me")
+
+
+def test_the_audit_log_is_a_chain(store: SqliteStore, path: Path) -> None:
+    rows = [
+        store.records.audit(who="officer", place="10.0.0.7", what=f"act {number}", why="trial", at_s=float(number))
+        for number in range(4)
+    ]
+    assert store.records.audit_log() == tuple(rows)
+    assert [row.previous for row in rows] == [bytes(32), *(row.digest for row in rows[:-1])]
+    assert len({row.digest for row in rows}) == 4
+    store.close()
+    again = SqliteStore.open(path, KeyMaterial(KEY))
+    assert again.records.audit_log() == tuple(rows)
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET who = 'nobody' WHERE number = 2",
+        "UPDATE audit SET at_s = 9 WHERE number = 1",
+        "DELETE FROM audit WHERE number = 2",
+        "DELETE FROM audit WHERE number = 1",
+        "UPDATE audit SET digest = x'00' WHERE number = 3",
+        "UPDATE audit SET what = x'ff' WHERE number = 3",
+    ],
+)
+def test_an_altered_audit_log_is_told(store: SqliteStore, path: Path, statement: str) -> None:
+    for number in range(3):
+        store.records.audit(who="officer", place="10.0.0.7", what=f"act {number}", why="trial", at_s=float(number))
+    store.close()
+    database = sqlite3.connect(path)
+    assert database.execute(statement).rowcount == 1
+    database.commit()
+    database.close()
+    again = SqliteStore.open(path, KeyMaterial(KEY))
+    with pytest.raises(StoreError, match="the audit log was altered at number"):
+        again.records.audit_log()
+    again.close()
+
+
+def test_the_outbox_gives_messages_in_order_until_they_are_taken(store: SqliteStore) -> None:
+    ids = [store.records.post("node.alarms", bytes([number])) for number in range(5)]
+    assert ids == sorted(ids)
+    assert store.records.outbox(most=2) == (
+        OutboxRow(ids[0], "node.alarms", b"\0", "waiting"),
+        OutboxRow(ids[1], "node.alarms", b"\1", "waiting"),
+    )
+    store.records.set_outbox_state(ids[:2], "sent")
+    assert [row.id for row in store.records.outbox(state="waiting")] == ids[2:]
+    store.records.take_from_outbox([ids[0], ids[4]])
+    assert [row.id for row in store.records.outbox()] == ids[1:4]
+    assert store.records.post("node.alarms", b"") > ids[4]
+
+
+def test_devices_are_known_by_name(store: SqliteStore) -> None:
+    store.records.set_device("bob", "TKRX0001", accepted=False)
+    store.records.set_device("alice", "TKTX0001", accepted=True)
+    store.records.set_device("bob", "TKRX0002", accepted=True)
+    assert store.records.devices() == (DeviceRow("alice", "TKTX0001", True), DeviceRow("bob", "TKRX0002", True))
+    store.records.drop_device("alice")
+    assert [row.name for row in store.records.devices()] == ["bob"]
+
+
+def test_a_text_that_is_none_is_refused_and_ends_the_store(store: SqliteStore) -> None:
+    with pytest.raises(StoreError, match="surrogates"):
+        store.records.set_device("\ud800", "TKRX0001", accepted=False)
+    with pytest.raises(StoreError, match="failed before"):
+        store.records.devices()
