@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 import tokaido.hal as hal
+from tokaido_testing import bytecode
 from tokaido_testing.ports import free_port
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Terminal:
 def terminals(tmp_path: Path) -> Iterator[tuple[Terminal, Terminal]]:
     """Two terminals in one folder, in which `python` and `tokaido` are those of the test."""
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": programs, "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "agg", "LC_ALL": "C"}
+    environment = {**bytecode.environment(), "PATH": programs, "MPLBACKEND": "agg", "LC_ALL": "C"}
     pair = Terminal(tmp_path, environment), Terminal(tmp_path, environment)
     yield pair
     for terminal in reversed(pair):

@@ -5,7 +5,6 @@ Units make shorter blocks here; the thorough form of the quick start has those t
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import signal
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tokaido_testing import bytecode
 from tokaido_testing.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +97,7 @@ def test_the_tutorial_does_what_it_shows(tmp_path: Path) -> None:
             done = subprocess.run(
                 argv(command),
                 cwd=tmp_path,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                env=bytecode.environment(),
                 capture_output=True,
                 text=True,
                 timeout=100,

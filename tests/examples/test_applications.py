@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import io
 import re
 import secrets
@@ -16,10 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from tokaido.hal import KeyMaterial
+from tokaido.node.client import ClientKey
 from tokaido.node.core._actions import Reason
 from tokaido.node.listening import Limits
 from tokaido.node.service import KeyRefusedError
-from tokaido_testing.application_runs import Applications, Ended, flipped, frames
+from tokaido_testing.application_runs import PROGRAMS, Applications, Ended, flipped, frames
 from tokaido_testing.key_managers import key_managers, make_pki, until
 from tokaido_testing.patience import patient
 
@@ -52,7 +55,6 @@ def test_payments_arrive_and_cost_a_key_every_so_many(run: Applications) -> None
     assert [len(frame) - BANK - 16 for frame in sealed(ended.out, BANK)] == [10, 11, 12, 0]
     assert run.received("bank", ended.out) == PAYMENTS
     assert run.managers.network.stock == 998
-    assert all(key.wiped for key in run.managers.here.out)
 
 
 def test_no_payment_is_taken_that_was_touched(run: Applications) -> None:
@@ -183,6 +185,8 @@ def test_a_transfer_goes_on_where_it_ended_under_a_fresh_key(run: Applications, 
     told = run.refused("hospital", b"".join(first[:2]) + first[2][:100], "copy").told
     found = re.search(r"--resume (\w+:2)\n", told)
     assert found is not None, told
+    (part,) = tmp_path.glob("copy.*.part")
+    part.write_bytes(part.read_bytes() + b"torn by a power cut")
     line = run.sent("hospital", "scan", "--resume", found[1])
     rest = sealed(line, HOSPITAL)
     assert [frame[37:45] for frame in rest] == [frame[37:45] for frame in first[2:]]
@@ -355,6 +359,31 @@ def test_strongswan_keeps_its_key_when_the_other_end_got_none(run: Applications,
     assert ended.code == 1
     assert "the other end did not take the key" in ended.told
     assert swans[0].asked == swans[1].asked == []
+
+
+# --- keys in memory ---------------------------------------------------------------------------------------------------
+
+
+def test_each_program_overwrites_its_keys_whether_it_ends_or_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    bank, hospital, diplomat = (importlib.import_module(name) for name in ("bank", "hospital", "diplomat"))
+    drawn: list[ClientKey] = []
+
+    def draw(*_: object) -> ClientKey:
+        drawn.append(ClientKey(uuid.uuid4(), KeyMaterial(bytes(range(32)))))
+        return drawn[-1]
+
+    line = b"".join(bank.sealed([b"one", b"two", b"three"], draw, 2))
+    assert list(bank.opened(io.BytesIO(line), draw)) == [b"one", b"two", b"three"]
+    for broken in (bank.opened(io.BytesIO(line[:-1]), draw), bank.sealed(iter([b"", bytes(2 << 20)]), draw, 1)):
+        with pytest.raises(bank.RefusedError):
+            list(broken)
+    list(hospital.sealed(io.BytesIO(bytes(3 << 20)), bytes(16), 0, draw, 1 << 20))
+    with diplomat.joined([draw(), draw()]) as pad:
+        assert pad == bytes(range(32)) * 2
+    assert pad == bytes(64)
+    assert len(drawn) > 10
+    assert all(key.key.wiped for key in drawn)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

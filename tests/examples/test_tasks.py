@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tokaido_testing import bytecode
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES, PAGES = ROOT / "examples", ROOT / "docs" / "how-to"
@@ -34,7 +35,7 @@ def run(folder: Path, name: str, *arguments: str, fails: bool = False) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / f"{name}.py", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env=bytecode.environment(),
         capture_output=True,
         text=True,
         timeout=55,

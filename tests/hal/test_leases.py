@@ -83,6 +83,7 @@ def test_after_a_reboot_all_are_free_and_numbers_go_on(
     book: hal.LeaseBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = book.acquire("field", "first", 30)
+    before.check()
     boot = tmp_path / "boot_id"
     boot.write_text("another-boot\n")
     monkeypatch.setattr(_leases, "BOOT_ID", boot)

@@ -9,17 +9,10 @@ import pytest
 import tokaido.node.core as c
 from tokaido.node.messages import Dead, Envelope, Hello, Message, Refused, Relay, Relayed, Supplied, Supply
 from tokaido.node.simulation import Scenario
-from tokaido_testing.nodes import TwoNodes, keys_of, reason_of
+from tokaido_testing.nodes import TwoNodes, keys_of, reason_of, stocked
 
 M = TypeVar("M")
 NEW_RUN = b"another life...."
-
-
-def stocked(scenario: Scenario | None = None) -> TwoNodes:
-    nodes = TwoNodes(scenario)
-    nodes.start()
-    nodes.draw_both(0)
-    return nodes
 
 
 def step(nodes: TwoNodes, name: str, event: c.Event) -> list[c.Action]:

@@ -18,3 +18,9 @@ def keep() -> None:
         sys.dont_write_bytecode = False
         sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(FOLDER)
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a child that leaves no bytecode beside the programs that it runs."""
+    apart = "PYTHONPYCACHEPREFIX" in os.environ
+    return {**os.environ} if apart else {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}

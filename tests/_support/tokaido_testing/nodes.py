@@ -168,3 +168,28 @@ class TwoNodes:
             case _:
                 self.told[name].append(action)
                 return []
+
+
+def stocked(scenario: Scenario | None = None) -> TwoNodes:
+    """Return nodes that hold one block and have keys in stock."""
+    nodes = TwoNodes(scenario)
+    nodes.start()
+    nodes.draw_both(0)
+    return nodes
+
+
+def pair(nodes: TwoNodes, name: str) -> c.PairStatus:
+    """Return what a node says of its only pair."""
+    (status,) = nodes.cores[name].status().pairs.values()
+    assert status.adds_up
+    return status
+
+
+def ids_of(answer: c.Keys | c.Refusal) -> tuple[bytes, ...]:
+    """Return the ids of the keys of an answer."""
+    return tuple(key.key_id for key in keys_of(answer))
+
+
+def secrets_of(answer: c.Keys | c.Refusal) -> list[bytes]:
+    """Return the bytes of the keys of an answer."""
+    return [bytes(key.key.reveal()) for key in keys_of(answer)]

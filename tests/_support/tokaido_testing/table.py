@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import tokaido.hal as hal
 from tokaido.emulators import Bench
-from tokaido_testing.bench import BLOCK_BITS, PARAMETERS, STEP_NS
+from tokaido_testing.bench import ALIGNING_NS, BLOCK_BITS, PARAMETERS, STEP_NS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,10 +41,10 @@ class Table:
             self.pm = stack.enter_context(
                 hal.PowerMeter.open("thorlabs.pm100", timeout=timeout, **self.pm_end.resources)
             )
-            for _ in range(600):
+            for _ in range(120):
                 if self.bob.state() is self.alice.state() is hal.UnitState.STANDBY:
                     break
-                self.bench.step(STEP_NS)
+                self.bench.step(ALIGNING_NS)
             self.bench.unjoin("bob")
             self.bench.join("voa.out", "pm.in")
             self.settle()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+from tokaido_testing import bytecode
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "bench.md"
 
@@ -20,7 +21,7 @@ def test_the_example_prints_what_the_page_says(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(example)],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env=bytecode.environment(),
         capture_output=True,
         text=True,
         timeout=50,

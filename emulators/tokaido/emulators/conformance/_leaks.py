@@ -22,6 +22,7 @@ class LeakScanner:
         self._windows = {window for secret in secrets for window in _windows(secret)}
         short = [secret for secret in secrets if len(secret) <= LONGEST_NUMBER]
         self._numbers = {str(int.from_bytes(secret, order)) for secret in short for order in ("big", "little")}
+        self._digits = re.compile(rf"[0-9]{{{min(map(len, self._numbers), default=1)},}}")  # as the shortest has
 
     def found(self, text: str) -> bool:
         """Whether the text holds key bytes: raw, hex, base64 of either alphabet, a list, a `repr`, or a number."""
@@ -29,7 +30,7 @@ class LeakScanner:
         return (
             any(self._any(data) for data in plain)
             or any(self._any(data) for data in self._decoded(text) if data not in plain)
-            or any(number in text for number in self._numbers)
+            or any(number in run for run in self._digits.findall(text) for number in self._numbers)
         )
 
     def _any(self, data: bytes) -> bool:

@@ -73,12 +73,9 @@ class InProcessMessages(MessageWire):
         if self._hangs():
             return
         for _ in range(MOST_AT_ONCE):
-            if self._socket is None:
+            if self._socket is None or not self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
                 break
-            try:
-                routing, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
+            routing, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
             self._meet("to_unit", [routing, CLIENT.encode(), *frames])
         self._exchange()
 

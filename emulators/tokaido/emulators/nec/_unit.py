@@ -60,6 +60,7 @@ class NecUnit(UnitModel):
         if type(sub_channels) is not int or not 1 <= sub_channels <= MAX_CHANNELS:
             raise ConfigurationError(f"there is no unit of {sub_channels!r} sub-channels", remedy="Give 1 to 8")
         self.channels = sub_channels
+        self._switches = tuple(of_channel(c, "enabled") for c in range(sub_channels))
         self.table = CommandTable(self._rows(), sub_channels)
         """Its commands."""
         self._last_number: dict[bytes, int] = {}
@@ -78,7 +79,7 @@ class NecUnit(UnitModel):
         return {**super().identity(), "model": self._model()}
 
     def _delivery(self) -> dict[str, float]:
-        on = {of_channel(c, "enabled"): float(c < ON_AT_DELIVERY) for c in range(self.channels)}
+        on = {switch: float(c < ON_AT_DELIVERY) for c, switch in enumerate(self._switches)}
         return {**self.table.delivery(), **on}
 
     def _build_control(self) -> ControlPort:
@@ -90,7 +91,7 @@ class NecUnit(UnitModel):
     @property
     def channels_on(self) -> tuple[int, ...]:
         """The sub-channels that are switched on, from 0."""
-        return tuple(c for c in range(self.channels) if self.settings[of_channel(c, "enabled")])
+        return tuple(c for c, switch in enumerate(self._switches) if self.settings[switch])
 
     def put(self, name: str, value: float | str) -> None:
         """Put a setting into force; ON and OFF are those of a sub-channel."""

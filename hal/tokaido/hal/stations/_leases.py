@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
@@ -258,4 +259,9 @@ class Lease:
 
 def _boot_id() -> str:
     """Return what is another after every start of the machine, as its monotonic clock is."""
-    return BOOT_ID.read_text(encoding="ascii").strip()
+    return _read_once(BOOT_ID)
+
+
+@cache
+def _read_once(path: Path) -> str:
+    return path.read_text(encoding="ascii").strip()

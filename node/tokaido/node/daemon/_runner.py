@@ -28,9 +28,7 @@ from tokaido.node.core._events import (
     CommitFailed,
     Committed,
     DecKeys,
-    Drawn,
     EncKeys,
-    NotFetched,
     Received,
     Started,
     Tick,
@@ -44,7 +42,7 @@ from tokaido.node.service import KeyRefusedError, PairStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tokaido.hal import Clock, KeyBlock, KeyMaterial
+    from tokaido.hal import Clock, KeyMaterial
     from tokaido.node.core import NodeCore
     from tokaido.node.core._actions import Action, SuppliedKey
     from tokaido.node.core._events import Event
@@ -310,13 +308,3 @@ class CoreRunner:
         for key in keys:
             key.key.wipe()
         self.feed(Undelivered(0, tuple(key.key_id for key in keys)))
-
-    # --- draws --------------------------------------------------------------------------------------------------------
-
-    def drawn(self, draw: int, link: str, block: KeyBlock) -> None:
-        """A source gave a block: in the loop's thread."""
-        self.feed(Drawn(draw, link, block.info, block.key))
-
-    def not_fetched(self, action: Fetch, why: str) -> None:
-        """A source did not give a block that was to be fetched: in the loop's thread."""
-        self.feed(NotFetched(action.link, action.session, action.number, why))
