@@ -12,6 +12,7 @@ import pytest
 from tokaido.hal import ConfigurationError
 from tokaido.node import NodeFile
 from tokaido.node.core import CoreSettings, Quota
+from tokaido.node.node_file import control_socket
 from tokaido.node.supervision import SupervisionSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "node-file.md"
@@ -148,3 +149,34 @@ def test_what_needs_a_restart_is_told(tmp_path: Path) -> None:
     assert file.needs_restart(read(text.replace("rate = 20", "rate = 30"), tmp_path)) == ()
     other = read(text.replace("192.0.2.1:8443", "192.0.2.1:9443").replace("koganei.example", "k.example"), tmp_path)
     assert file.needs_restart(other) == ("applications_at", "neighbours (their urls and links)")
+
+
+def test_metrics_have_readers_or_a_socket(tmp_path: Path) -> None:
+    text = on_the_page()
+    assert "metrics_readers: names" in mistakes(text.replace("[listen]", '[listen]\nmetrics = "127.0.0.1:1"'), tmp_path)
+    alone = text.replace("[listen]", '[listen]\nmetrics_readers = ["prometheus"]')
+    assert "for metrics at HOST:PORT alone" in mistakes(alone, tmp_path)
+    assert "a list of names" in mistakes(text.replace("[listen]", "[listen]\nmetrics_readers = 'x'"), tmp_path)
+    both = text.replace("[listen]", '[listen]\nmetrics = "127.0.0.1:1"\nmetrics_readers = ["prometheus"]')
+    assert read(both, tmp_path).metrics_readers == ("prometheus",)
+    assert read(text.replace("[listen]", '[listen]\nmetrics = "unix:m"'), tmp_path).metrics_at == tmp_path / "m"
+
+
+def test_what_only_a_restart_can_change_is_named(tmp_path: Path) -> None:
+    text = on_the_page()
+    before = read(text, tmp_path)
+    assert before.needs_restart(read(text + "[supervision]\nno_key_s = 60\n", tmp_path)) == ()
+    assert before.needs_restart(read(text + "[supervision]\npoll_s = 2\n", tmp_path)) == ("supervision.poll_s",)
+    moved = text.replace("koganei.example", "elsewhere.example").replace("state/otemachi.sqlite", "x.sqlite")
+    assert before.needs_restart(read(moved, tmp_path)) == ("store", "neighbours (their urls and links)")
+
+
+def test_a_control_socket_is_found_whatever_else_is_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text("[node]\nname = 'otemachi'\nnonsense = 1\n", encoding="utf-8")
+    assert control_socket(file) == tmp_path / "otemachi.sock"
+    file.write_text("[listen]\ncontrol = 'run/c'\n", encoding="utf-8")
+    assert control_socket(file) == tmp_path / "run" / "c"
+    file.write_text("[listen]\ncontrol = 7\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="names no control socket"):
+        control_socket(file)

@@ -75,11 +75,20 @@ def test_the_watchdog_is_the_one_of_this_process(environment: dict[str, str], se
 
 
 @pytest.mark.parametrize(
-    ("ages", "lives"),
-    [([], True), ([1.0], True), ([1.0, 1e6], True), ([91.0], False), ([91.0, 200.0], False)],
+    ("told", "lives"),
+    [
+        ([], True),
+        ([(1.0, 120.0)], True),
+        ([(1.0, 120.0), (1e6, 120.0)], True),
+        ([(121.0, 120.0)], False),
+        ([(121.0, 120.0), (200.0, 120.0)], False),
+        ([(121.0, 120.0), (200.0, 300.0)], True),
+    ],
 )
-def test_a_node_lives_while_an_exchange_with_a_device_came_to_its_end(ages: list[float], lives: bool) -> None:
-    assert devices_answer(ages) is lives
+def test_a_node_lives_while_an_exchange_with_a_device_came_to_its_end(
+    told: list[tuple[float, float]], lives: bool
+) -> None:
+    assert devices_answer(told) is lives
 
 
 def test_a_log_is_a_line_of_json_without_a_key() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from tokaido.node.supervision import (
     Done,
     Draw,
     Failed,
+    LinkEnd,
     Maintenance,
     Outcome,
     Phase,
@@ -35,6 +37,10 @@ from tokaido.node.supervision import (
     Unreachable,
 )
 from tokaido_testing.toy_unit import CAUSES, ToyUnit
+
+if TYPE_CHECKING:
+    from tokaido.hal import KeyBlock
+    from tokaido.node.core import Fetch
 
 SETTINGS = SupervisionSettings()
 TAMPER = Alarm("TAMPER", Severity.CRITICAL, True, 1.0)
@@ -286,6 +292,35 @@ def test_a_node_that_starts_nothing_watches_and_draws() -> None:
     actions = one.handle(read(UnitState.STANDBY), 0)
     assert (orders(actions), Draw(True) in actions) == ([], True)
     assert one.status(0).phase is Phase.WATCHING
+
+
+class Nowhere:
+    """What a link end needs of its node."""
+
+    def __init__(self) -> None:
+        self.alarms: list[str] = []
+
+    def block_offered(self, end: LinkEnd, draw: int, block: KeyBlock) -> None: ...
+    def not_fetched(self, end: LinkEnd, action: Fetch, why: str) -> None: ...
+    def alarm(self, action: Raise | Clear) -> None:
+        self.alarms.append(action.code if isinstance(action, Raise) else f"no {action.code}")
+
+
+def test_a_thread_that_hangs_is_told_although_it_tells_nothing() -> None:
+    node, clock = Nowhere(), [0.0]
+    end = LinkEnd(supervisor(), node, lambda: clock[0])
+    end.hear(read(UnitState.RUN))
+    told: list[tuple[float, str]] = []
+    for now_s in range(400):
+        clock[0] = float(now_s)
+        end.look()
+        told += [(now_s, code) for code in node.alarms]
+        node.alarms.clear()
+    assert told == [(242.0, "NOT_ANSWERING")]  # the second time that it is missed
+    end.hear(read(UnitState.RUN))
+    assert node.alarms == ["no NOT_ANSWERING"]
+    slow = LinkEnd(supervisor(SupervisionSettings(longest_reopen_s=1000.0)), node, lambda: clock[0])
+    assert slow.mute_s == 2000.0
 
 
 # --- a week, and every cause ------------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ class Operating:
             await self._write()
             self.notifier.status(self.status().headline)
             now_s = self._clock.monotonic_ns() / NS_PER_S
-            if devices_answer(now_s - end.heard_s for end in self._ends.values()):
+            if devices_answer((now_s - end.heard_s, end.mute_s) for end in self._ends.values()):
                 self.notifier.alive()
             try:
                 async with asyncio.timeout(every_s):

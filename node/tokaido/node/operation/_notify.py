@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
     from tokaido.hal import Clock
 
-FRESH_S: Final = 90.0
-"""Longer than any pause between two tries to reach a device, and its deadlines."""
-
-
 SEND_S: Final = 0.5
 """How long systemd may take to make room for a message."""
 
@@ -74,18 +70,18 @@ class Notifier:
                 return
 
 
-def devices_answer(told_s: Iterable[float], *, fresh_s: float = FRESH_S) -> bool:
+def devices_answer(told: Iterable[tuple[float, float]]) -> bool:
     """Return whether the node proved that it lives: an exchange with a device came to its end lately.
 
     An exchange that ended in a time-out counts, too: a unit that is off is not a reason to end a node that serves keys
     from its stock. A node none of whose threads comes back from its device hangs.
 
     Args:
-        told_s: How long ago each device's thread told that it answers, or that it does not (`LinkEnd.heard_s`), in s.
-        fresh_s: How long ago is lately.
+        told: Of each device, how long ago its thread told that it answers, or that it does not, and how long that may
+            take, in s: the age of `LinkEnd.heard_s`, and `LinkEnd.mute_s`.
     """
-    ages = tuple(told_s)
-    return not ages or min(ages) <= fresh_s
+    ages = tuple(told)
+    return not ages or any(age <= most for age, most in ages)
 
 
 def _line(text: str) -> str:

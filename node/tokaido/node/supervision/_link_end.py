@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokaido.node.supervision._supervisor import Supervisor
 
 MUTE_S: Final = 120.0
-"""A thread that told nothing for so long hangs: longer than any deadline of a device, and any pause."""
+"""Longer than any deadline of a device."""
 
 
 class LinkEndSurroundings(Protocol):
@@ -53,6 +53,7 @@ class LinkEnd:
         """When the device answered last, in s of the node's age."""
         self.heard_s = age_s()
         """When the thread of the device told anything last, in s of the node's age."""
+        self._complained_s = -inf
         self.last_block_s = -inf
         """When the last block of it was durable, in s of the node's age."""
         self._surroundings = surroundings
@@ -100,8 +101,16 @@ class LinkEnd:
 
     def look(self) -> None:
         """See whether the device's thread hangs, which nothing that it tells would show; call it now and then."""
-        if self._age_s() - self.heard_s > MUTE_S:
-            self.feed(Unreachable(f"its thread has said nothing for {MUTE_S:g} s: the driver hangs"))
+        now_s = self._age_s()
+        if now_s - max(self.heard_s, self._complained_s) > self.mute_s:
+            self._complained_s = now_s
+            self.feed(Unreachable(f"its thread has said nothing for {self.mute_s:g} s: the driver hangs"))
+
+    @property
+    def mute_s(self) -> float:
+        """A thread that told nothing for so long hangs, in s: longer than any deadline of a device, and any pause."""
+        settings = self.supervisor.settings
+        return max(MUTE_S, 3 * settings.poll_s, 2 * settings.longest_reopen_s)
 
     def fetch(self, action: Fetch) -> None:
         """Have the device fetch a block."""
