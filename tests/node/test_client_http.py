@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tokaido.hal import ProtocolError
 from tokaido.node.client._http import LONGEST, Answer, BrokenError
+from tokaido.node.client._messages import keys_in
 
 HEAD = b"HTTP/1.1 200 OK\r\nRetry-After: 3\r\n"
 
@@ -84,3 +85,14 @@ def test_what_two_readers_could_understand_differently_is_refused(text: bytes) -
 def test_an_answer_that_says_that_it_is_too_long_is_refused_at_once(length: bytes) -> None:
     with pytest.raises(ProtocolError, match="longer"):
         Answer().feed(HEAD + length + b"\r\n\r\nfffffff\r\n\r\n")
+
+
+def test_a_container_is_wiped_whether_its_keys_are_taken_or_not() -> None:
+    text = b'{"keys":[{"key_ID":"550e8400-e29b-41d4-a716-446655440000","key":"%b"}]}' % (b"A" * 43 + b"=")
+    body = bytearray(text)
+    (taken,) = keys_in(body, number=1, size=256)
+    assert (taken.key.bits, bytes(body)) == (256, bytes(len(text)))
+    body = bytearray(text)
+    with pytest.raises(ProtocolError):
+        keys_in(body, number=2, size=256)
+    assert bytes(body) == bytes(len(text))

@@ -82,6 +82,15 @@ def test_a_connection_that_says_nothing_ends(short: KeyManagers) -> None:
     assert time.monotonic() - begin_s >= 0.5
 
 
+def test_a_connection_that_does_not_read_its_answers_ends(short: KeyManagers) -> None:
+    with connected(short) as sock:
+        sock.settimeout(0.2)
+        with contextlib.suppress(OSError):
+            while True:
+                sock.sendall(REQUEST * 200)
+        until(lambda: short.listener.connections == 0)
+
+
 @pytest.mark.parametrize("after", [b"", REQUEST])
 def test_a_head_that_comes_byte_by_byte_ends(short: KeyManagers, after: bytes) -> None:
     with connected(short) as slow:
@@ -141,16 +150,22 @@ def test_idle_connections_of_one_application_leave_room_for_the_others(certifica
 
 
 def test_connections_that_show_no_certificate_are_few(certificates: Path) -> None:
-    limits = Limits(handshakes=10, handshake_s=0.5)
+    limits = Limits(handshakes=10, handshake_s=30)
     with key_managers(certificates, limits=limits) as managers, contextlib.ExitStack() as stack:
         mute = [
             stack.enter_context(socket.create_connection(("127.0.0.1", managers.port), timeout=patient(5)))
             for _ in range(30)
         ]
-        begin_s = time.monotonic()
-        assert [rest(sock) for sock in reversed(mute)] == [b""] * 30
-        assert time.monotonic() - begin_s < patient(3)
-        assert managers.ask("bank", "GET", STATUS).status == 200
+        assert [rest(sock) for sock in mute[10:]] == [b""] * 20  # those before would be closed much later
+        mute[0].close()
+        until(lambda: answers(managers))
+
+
+def answers(managers: KeyManagers) -> bool:
+    try:
+        return managers.ask("bank", "GET", STATUS).status == 200
+    except OSError:
+        return False
 
 
 def test_all_applications_together_have_a_limit(short: KeyManagers) -> None:
