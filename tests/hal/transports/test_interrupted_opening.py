@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+    from types import CodeType, FrameType
 
     from tokaido_testing.rigs import Rig
 
@@ -58,8 +59,13 @@ def gives_lock_back(frame: FrameType) -> bool:
     """
     if not (frame.f_code.co_name == "run" and frame.f_code.co_filename.endswith("_turns.py")):
         return False
-    lines, first = inspect.getsourcelines(frame.f_code)
-    return frame.f_lineno >= first + next(i for i, line in enumerate(lines) if line.strip() == "finally:")
+    return frame.f_lineno >= line_of_finally(frame.f_code)
+
+
+@cache
+def line_of_finally(code: CodeType) -> int:
+    lines, first = inspect.getsourcelines(code)
+    return first + next(i for i, line in enumerate(lines) if line.strip() == "finally:")
 
 
 def struck_at(line: int, call: Callable[[], object]) -> str:
