@@ -61,7 +61,8 @@ class TwoNodes:
     def start(self, *names: str) -> None:
         """Start cores from what their stores have; default: both."""
         for name in names or tuple(self.settings):
-            self.stores[name].age_s = self.now_s
+            if isinstance(self.stores[name], MemoryStore):
+                self.stores[name].age_s = self.now_s
             self.run_of[name] = next(self._runs).to_bytes(16, "little")
             self.cores[name] = c.NodeCore(self.settings[name], self.stores[name].snapshot(), self.run_of[name])
         for name in names or tuple(self.settings):

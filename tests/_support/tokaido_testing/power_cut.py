@@ -116,6 +116,15 @@ class Recording:
         """Return after how many operations the child first said something."""
         return self.operations.index(Operation("say", said)) + 1
 
+    def cut(self, at: int, *, honest: int | None = None) -> Cut:
+        """Return what a cut after so many operations leaves of what was synced, and nothing else; `cuts` says more."""
+        disk = _Disk()
+        for number, operation in enumerate(self.operations[:at], 1):
+            if operation.kind != "say" and (honest is None or number <= honest or operation.kind != "sync"):
+                disk.do(operation)
+        said = tuple(one.path for one in self.operations[:at] if one.kind == "say")
+        return Cut(at, "nothing", said, disk.left(random.Random(0), 0.0))
+
     def cuts(self, *, honest: int | None = None, parts: int = 2, seed: int = 0) -> Iterator[Cut]:
         """Yield what a cut leaves, before the first operation and after each one; the same files come once.
 
