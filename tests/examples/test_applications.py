@@ -19,7 +19,7 @@ import pytest
 
 from tokaido.hal import KeyMaterial
 from tokaido.node.client import ClientKey
-from tokaido.node.core._actions import Reason
+from tokaido.node.core import Reason
 from tokaido.node.listening import Limits
 from tokaido.node.service import KeyRefusedError
 from tokaido_testing.application_runs import PROGRAMS, Applications, Ended, flipped, frames
