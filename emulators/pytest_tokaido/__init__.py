@@ -6,6 +6,8 @@ Importing it costs next to nothing: what a fixture needs is imported when it is 
 from __future__ import annotations
 
 import random
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -70,6 +72,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Give a worker of pytest-xdist the seed."""
     node.workerinput["tokaido_seed"] = node.config._tokaido_seed
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Import what the fixtures need if a test asks for one, so that the first link takes no longer than the others."""
+    fixtures = (name for item in session.items for name in getattr(item, "fixturenames", ()))
+    if session.config.option.collectonly or "tokaido_world" not in fixtures:
+        return
+    import tokaido.hal as hal
+
+    import_module("tokaido.emulators.testing")
+    vendor = session.config.getoption("tokaido_vendor")
+    for entry in (*hal.drivers(), *hal.emulators()):
+        if entry.name in (f"{vendor}.transmitter", f"{vendor}.receiver"):
+            with suppress(Exception):  # the test that needs it says so
+                entry.load()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -156,6 +156,30 @@ def test_a_run_that_uses_nothing_of_it_imports_nothing_of_it(pytester: pytest.Py
     ).assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize("chosen", ["", "not link"])
+def test_what_the_tests_that_run_need_is_imported_before_the_first_of_them(
+    pytester: pytest.Pytester, chosen: str
+) -> None:
+    needed = ("tokaido.emulators.bench", "tokaido.emulators.nec", "tokaido.drivers.nec")
+    run(
+        pytester,
+        f"""
+        import sys
+        def found():
+            return [name in sys.modules for name in {needed}]
+        collected = found()
+        def test_before():
+            assert collected == [False] * 3
+            assert found() == [{not chosen}] * 3
+        def test_link(qkd_link):
+            assert qkd_link.receiver.state() is hal.UnitState.STANDBY
+        """,
+        "--tokaido-vendor=nec",
+        f"-k {chosen}" if chosen else "-q",
+        apart=True,
+    ).assert_outcomes(passed=1 if chosen else 2, deselected=1 if chosen else 0)
+
+
 def test_time_passes_in_a_thread_where_a_test_asks_for_it(pytester: pytest.Pytester) -> None:
     run(
         pytester,
