@@ -65,6 +65,10 @@ def test_kills_at_every_step_reuse_no_pad_and_deliver_equal_keys(tmp_path: Path)
                 died[step] += 1
             pair.start(node)
             back_s.append(pair.wait_ready(node) + pair.wait_for_shared(2, within_s=20))
+            if died.total() % 25 == 0:
+                print(
+                    f"{died.total()} kills, {len(died)} steps, {pair.deliveries.shared} keys at both ends", flush=True
+                )
         check(pair)
         assert [pair.end(node) for node in NODES] == [0, 0]
     print(
