@@ -108,6 +108,7 @@ def test_the_tutorial_does_what_it_shows(tmp_path: Path) -> None:
     assert " ".join(command.split()[1] for command in ran) == "first_key.py watch.py emulate identify on_station.py"
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("first", "least_bits"),
     [(SHORT_BLOCKS, 10_000), pytest.param("", 100_000, marks=pytest.mark.thorough)],
@@ -122,7 +123,7 @@ def test_the_quick_start_of_the_readme_reaches_one_key_at_both_ends(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stderr
