@@ -36,11 +36,13 @@ def ack(
     ] = "",
     *,
     note: Note = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Note that you have seen an alarm of a node. It ends no hold of a unit: `tokaido ack` does."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
     _node_status.client_of(node).acknowledge(code, of, note=note)
+    _node_status.done("acknowledged", {"code": code, "of": of}, as_json=as_json)
 
 
 @control_commands.command()
@@ -51,11 +53,13 @@ def resume(
     use_reserve: Annotated[
         bool, typer.Option("--use-reserve", help="Let the next attempt take authentication key from the reserve.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Let a node try a link again at once, as if nothing had failed."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
     _node_status.client_of(node).resume(link, use_reserve=use_reserve)
+    _node_status.done("resumed", {"link": link}, as_json=as_json)
 
 
 @control_commands.command()
@@ -65,24 +69,27 @@ def maintenance(
     *,
     end: Annotated[bool, typer.Option("--end", help="Give it back.")] = False,
     note: Note = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Take the unit of a link for maintenance: the node gives it no orders until you give it back."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
     _node_status.client_of(node).maintenance(link, on=not end, note=note)
+    _node_status.done("given back" if end else "taken for maintenance", {"link": link}, as_json=as_json)
 
 
 @control_commands.command()
-def drain(node: RunningNode) -> None:
+def drain(node: RunningNode, *, as_json: JsonOption = False) -> None:
     """End a node in order: it finishes its exchanges and begins no new ones."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
     _node_status.client_of(node).drain()
+    _node_status.done("draining", {}, as_json=as_json)
 
 
 @control_commands.command()
-def reload(node: RunningNode) -> None:
+def reload(node: RunningNode, *, as_json: JsonOption = False) -> None:
     """Let a node read its file again, and tell what it takes only when it is started again."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
-    _node_status.reload(node)
+    _node_status.reload(node, as_json=as_json)

@@ -25,10 +25,17 @@ def client_of(node: Path) -> ControlClient:
     return ControlClient(control_socket(node))
 
 
-def reload(node: Path) -> None:
+def done(what: str, facts: dict[str, object], *, as_json: bool) -> None:
+    """Tell a program what was done; a person sees that nothing went wrong."""
+    if as_json:
+        print_json({"done": what, **facts})
+
+
+def reload(node: Path, *, as_json: bool) -> None:
     """Let a node read its file again, and tell what needs a restart."""
     left = client_of(node).reload()
-    if left:
+    done("reloaded", {"needs_restart": list(left)}, as_json=as_json)
+    if left and not as_json:
         print(f"taken when the node is started again: {', '.join(left)}")
 
 
