@@ -45,7 +45,8 @@ def measure() -> list[Figure]:
 
 def _stock(folder: Path, where: str, rounds: int, repeats: int) -> list[Figure]:
     from tokaido.hal import KeyMaterial
-    from tokaido.node.store import Batch, Commit, Count, PutBatch, SqliteStore
+    from tokaido.node.core import Batch, Commit, Count, PutBatch
+    from tokaido.node.store import SqliteStore
 
     store = SqliteStore.open(folder / "ours" / "store", KeyMaterial(os.urandom(32)), create=True)
     bare, relays = _bare(folder / "bare"), itertools.count(1)
@@ -75,17 +76,8 @@ def _stock(folder: Path, where: str, rounds: int, repeats: int) -> list[Figure]:
 
 def _clients(folder: Path, where: str, rounds: int, repeats: int) -> list[Figure]:
     from tokaido.hal import KeyMaterial
-    from tokaido.node.store import (
-        Batch,
-        Commit,
-        Count,
-        PutBatch,
-        PutSupply,
-        SetBatch,
-        SqliteStore,
-        StoreThread,
-        SupplyRow,
-    )
+    from tokaido.node.core import Batch, Commit, Count, PutBatch, PutSupply, SetBatch, SupplyRow
+    from tokaido.node.store import SqliteStore, StoreThread
 
     key, wrapping = KeyMaterial(os.urandom(32)), KeyMaterial(os.urandom(32))
     bare, tokens = _bare(folder / "bare"), itertools.count(1)

@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from tokaido.hal import KeyMaterial
-from tokaido.node.store import (
-    Block,
-    Commit,
-    DropBlock,
-    MemoryStore,
-    PutBlock,
-    Range,
-    SetMarks,
-    SqliteStore,
-    Store,
-    StoreError,
-)
+from tokaido.node.core import Block, Commit, DropBlock, PutBlock, Range, SetMarks
+from tokaido.node.store import MemoryStore, SqliteStore, Store, StoreError
 from tokaido_testing.stores import Commits, Model, facts, in_memory
 
 if TYPE_CHECKING:

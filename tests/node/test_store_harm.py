@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tokaido.hal import KeyMaterial, Severity
-from tokaido.node.store import Block, Commit, Count, PutBlock, Range, SetMarks, SqliteStore, StoreError
+from tokaido.node.core import Block, Commit, Count, PutBlock, Range, SetMarks
+from tokaido.node.store import SqliteStore, StoreError
 from tokaido_testing.forks import in_a_fork
 from tokaido_testing.stores import Commits, Model, facts, in_memory, shown
 

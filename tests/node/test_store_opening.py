@@ -14,10 +14,8 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.hal import KeyMaterial
+from tokaido.node.core import Block, Commit, PutBlock
 from tokaido.node.store import (
-    Block,
-    Commit,
-    PutBlock,
     SqliteStore,
     StoreBusyError,
     StoreError,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.hal import KeyMaterial
-from tokaido.node.store import Commit, Range, SqliteStore, StoreError
+from tokaido.node.core import Commit, Range
+from tokaido.node.store import SqliteStore, StoreError
 from tokaido_testing.power_cut import Cut, Recording, record, strace
 from tokaido_testing.stores import Commits, Model, facts, in_memory, shown
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tokaido.hal import KeyMaterial
-from tokaido.node.store import (
+from tokaido.node.core import (
     Batch,
     Block,
     Commit,
@@ -23,11 +23,10 @@ from tokaido.node.store import (
     Range,
     SetBatch,
     SetMarks,
-    SqliteStore,
-    StoreError,
     SupplyRow,
     Write,
 )
+from tokaido.node.store import SqliteStore, StoreError
 
 KEY = bytes(range(32))
 SIZE = 40_000
@@ -50,7 +49,7 @@ class Clock:
     utc_ns = monotonic_ns
 
     def wait(self, seconds: float, event: object = None) -> bool:
-        raise NotImplementedError
+        raise AssertionError("a store does not wait")
 
 
 def opened(path: Path, clock: Clock) -> SqliteStore:

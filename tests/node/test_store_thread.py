@@ -11,18 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.hal import KeyMaterial
-from tokaido.node.store import (
-    Block,
-    Commit,
-    Count,
-    PutBlock,
-    Range,
-    SetMarks,
-    SqliteStore,
-    StoreError,
-    StoreThread,
-    Write,
-)
+from tokaido.node.core import Block, Commit, Count, PutBlock, Range, SetMarks, Write
+from tokaido.node.store import SqliteStore, StoreError, StoreThread
 from tokaido_testing.forks import in_a_fork
 from tokaido_testing.patience import patient
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.hal import KeyMaterial
+from tokaido.node.core import Commit
 from tokaido.node.simulation import Chances, World
-from tokaido.node.store import Commit, MemoryStore, SqliteStore
+from tokaido.node.store import MemoryStore, SqliteStore
 from tokaido_testing.stores import facts, in_memory, shown
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tokaido.hal import KeyMaterial
-from tokaido.node.store import (
+from tokaido.node.core import (
     Batch,
     Block,
     BlockName,

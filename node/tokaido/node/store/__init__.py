@@ -1,4 +1,4 @@
-"""The store of a node: durable facts in SQLite, keys sealed. The names of all writes are here, too."""
+"""The store of a node: durable facts in SQLite, keys sealed. What is written stands in `tokaido.node.core`."""
 
 from __future__ import annotations
 
@@ -9,35 +9,15 @@ from tokaido.hal.lazy import lazily
 __all__ = [
     "AlarmRow",
     "AuditRow",
-    "Batch",
-    "Block",
-    "BlockName",
-    "Commit",
-    "Count",
-    "Delivered",
     "DeviceRow",
-    "DropBatch",
-    "DropBlock",
-    "DropSupply",
     "MemoryStore",
-    "NeighbourMarks",
     "OutboxRow",
-    "PutBatch",
-    "PutBlock",
-    "PutSupply",
-    "Range",
     "Records",
-    "SetBatch",
-    "SetMarks",
-    "SetNeighbour",
-    "Snapshot",
     "SqliteStore",
     "Store",
     "StoreBusyError",
     "StoreError",
     "StoreThread",
-    "SupplyRow",
-    "Write",
     "erase_store",
     "new_wrapping_key",
     "wrapping_key_from_credential",
@@ -45,28 +25,6 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from tokaido.node.core._actions import Commit
-    from tokaido.node.core._writes import (
-        Batch,
-        Block,
-        BlockName,
-        Count,
-        Delivered,
-        DropBatch,
-        DropBlock,
-        DropSupply,
-        NeighbourMarks,
-        PutBatch,
-        PutBlock,
-        PutSupply,
-        Range,
-        SetBatch,
-        SetMarks,
-        SetNeighbour,
-        Snapshot,
-        SupplyRow,
-        Write,
-    )
     from tokaido.node.store._errors import StoreBusyError, StoreError
     from tokaido.node.store._memory import MemoryStore
     from tokaido.node.store._protocol import Store
@@ -78,26 +36,6 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Commit": "tokaido.node.core._actions",
-            "Batch": "tokaido.node.core._writes",
-            "Block": "tokaido.node.core._writes",
-            "BlockName": "tokaido.node.core._writes",
-            "Count": "tokaido.node.core._writes",
-            "Delivered": "tokaido.node.core._writes",
-            "DropBatch": "tokaido.node.core._writes",
-            "DropBlock": "tokaido.node.core._writes",
-            "DropSupply": "tokaido.node.core._writes",
-            "NeighbourMarks": "tokaido.node.core._writes",
-            "PutBatch": "tokaido.node.core._writes",
-            "PutBlock": "tokaido.node.core._writes",
-            "PutSupply": "tokaido.node.core._writes",
-            "Range": "tokaido.node.core._writes",
-            "SetBatch": "tokaido.node.core._writes",
-            "SetMarks": "tokaido.node.core._writes",
-            "SetNeighbour": "tokaido.node.core._writes",
-            "Snapshot": "tokaido.node.core._writes",
-            "SupplyRow": "tokaido.node.core._writes",
-            "Write": "tokaido.node.core._writes",
             "StoreBusyError": "tokaido.node.store._errors",
             "StoreError": "tokaido.node.store._errors",
             "AlarmRow": "tokaido.node.store._records",
