@@ -26,6 +26,7 @@ from aiohttp import web
 from tokaido.hal import KeyBlockInfo, KeyMaterial
 from tokaido.node import NodeDaemon, NodeFile
 from tokaido.node.core import Drawn
+from tokaido.node.daemon import KeySources
 from tokaido.node.pki import files_of
 from tokaido.node.tls import server_context
 
@@ -37,14 +38,15 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 20
 
 
-class MadeUp:
+class MadeUp(KeySources):
     """Key sources that give 1 MiB whenever the last block was taken."""
 
     def __init__(self) -> None:
         self._feed: Callable[[Event], bool] = lambda _: False
         self._numbers = itertools.count()
 
-    def start(self, feed: Callable[[Event], bool]) -> None:
+    def start(self, feed: Callable[[Event], bool], alarm: Callable[[Raise | Clear], None]) -> None:
+        del alarm
         self._feed = feed
         for _ in range(8):
             self._next()
@@ -64,8 +66,6 @@ class MadeUp:
         self._feed(Drawn(number, "span", info, key))
 
     def fetch(self, action: Fetch) -> None: ...
-    def alarm(self, action: Raise | Clear) -> None: ...
-    def failed(self, why: str) -> None: ...
 
 
 async def node(folder: Path, name: str) -> None:

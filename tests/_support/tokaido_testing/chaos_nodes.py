@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokaido.hal import KeyBlockInfo, KeyMaterial
 from tokaido.node import NodeDaemon, NodeFile
 from tokaido.node.core import Answer, Commit, Drawn, Send
+from tokaido.node.daemon import KeySources
 from tokaido.node.daemon._runner import CoreRunner
 from tokaido.node.messages import Relay
 
@@ -38,7 +39,7 @@ def block(number: int) -> bytes:
     return hashlib.shake_256(b"block %d" % number).digest(BLOCK_BYTES)
 
 
-class MadeUp:
+class MadeUp(KeySources):
     """Key sources of one node: block after block, each offered until it is committed, some at one end alone."""
 
     def __init__(self, folder: Path, node: str, pace_s: float) -> None:
@@ -50,7 +51,7 @@ class MadeUp:
         self._offered: dict[int, int] = {}
         self._draws = itertools.count(1)
 
-    def start(self, feed: Callable[[Event], bool]) -> None:
+    def start(self, feed: Callable[[Event], bool], alarm: Callable[[Raise | Clear], None]) -> None:
         self._task = asyncio.get_running_loop().create_task(self._draw(feed))
 
     async def close(self) -> None:
@@ -79,13 +80,6 @@ class MadeUp:
 
     def fetch(self, action: Fetch) -> None:
         raise AssertionError(action)
-
-    def alarm(self, action: Raise | Clear) -> None:
-        with (self._folder.parent / f"alarms-{self._node}").open("a") as file:
-            file.write(f"{type(action).__name__} {action.code} {action.of}\n")
-
-    def failed(self, why: str) -> None:
-        raise AssertionError(why)
 
 
 def die_at(step: str | None, occurrence: int, seen: Path) -> None:

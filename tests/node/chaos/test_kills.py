@@ -120,7 +120,7 @@ def test_one_store_that_is_restored_reuses_nothing_and_two_of_them_do(tmp_path: 
         if restored == 1:
             check(pair)
             for node in NODES:
-                assert "STORE_ROLLBACK" in (tmp_path / f"alarms-{node}").read_text()
+                assert "STORE_ROLLBACK" in (tmp_path / f"log-{node}").read_text()
         else:
             assert pair.reused(), "the observer is blind"
 

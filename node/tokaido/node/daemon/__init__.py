@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tokaido.node.daemon._daemon import NodeDaemon
+from tokaido.node.daemon._sources import KeySources
 
-__all__ = ["NodeDaemon"]
+__all__ = ["KeySources", "NodeDaemon"]

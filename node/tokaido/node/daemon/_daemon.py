@@ -6,42 +6,28 @@ import asyncio
 import logging
 import signal
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, Station, TokaidoError
 from tokaido.node import tls
 from tokaido.node.applications import etsi014_application, skip_application
 from tokaido.node.daemon._keeping import Keeping
-from tokaido.node.daemon._operating import Alarmed, Operating
-from tokaido.node.daemon._runner import Surroundings
-from tokaido.node.daemon._sources import Sources
+from tokaido.node.daemon._operating import Operating
+from tokaido.node.daemon._sources import KeySources, Sources
 from tokaido.node.listening import Limits, Listener
 from tokaido.node.messages import MAX_BODY
-from tokaido.node.node_file import NodeFile
+from tokaido.node.node_file import Address, NodeFile
+from tokaido.node.operation.metrics import metrics_application
 from tokaido.node.peers import Neighbour, Neighbours, peer_application
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokaido.hal import Clock
-    from tokaido.node.core import Event
-    from tokaido.node.node_file import Address
 
 LOG: Final = logging.getLogger("tokaido.node")
 DRAIN_S: Final = 4.0
 """How long what is under way may take to end."""
-
-
-class KeySources(Surroundings, Protocol):
-    """What gives the blocks of all links."""
-
-    def start(self, feed: Callable[[Event], bool]) -> None:
-        """Begin to draw; blocks are fed in the loop's thread."""
-        ...
-
-    async def close(self) -> None:
-        """End it."""
-        ...
 
 
 class NodeDaemon:
@@ -136,8 +122,8 @@ class NodeDaemon:
             self._keeping.reconfigure(file.core_settings())
             for listener in self._listeners:
                 listener.reload(context)
-            if isinstance(self._sources, Sources):
-                self._sources.reconfigure(file)
+            assert self._sources is not None
+            self._sources.reconfigure(file)
             self._file = self._operating.file = file
             LOG.info("the node file was read again")
             return ()
@@ -154,21 +140,19 @@ class NodeDaemon:
         ending.push_async_callback(ways.close)
         sources = self._sources = self._make_sources(file)
         operating = self._operating = Operating(file, self, clock=self._clock)
-        around: Surroundings = sources
-        if isinstance(sources, Sources):
-            sources.on_alarm = operating.alarm
-        else:
-            around = Alarmed(sources, operating.alarm)
         keeping = self._keeping = Keeping(
-            file.store, file.wrapping_key, file.core_settings(), ways, around, clock=self._clock
+            file.store,
+            file.wrapping_key,
+            file.core_settings(),
+            neighbours=ways,
+            sources=sources,
+            alarm=operating.alarm,
+            clock=self._clock,
         )
         await keeping.start()
         ending.push_async_callback(keeping.end)
         ending.push_async_callback(operating.close)
-        if isinstance(sources, Sources):
-            await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
-        else:
-            await operating.start(keeping, {}, ())
+        await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
         await self._listen("neighbours", file.neighbours_at, peer_application(keeping, self._is_neighbour), ending)
         if file.applications_at is not None:
             served = etsi014_application(keeping, self._is_application)
@@ -176,7 +160,10 @@ class NodeDaemon:
         if file.skip_at is not None:
             skip = skip_application(keeping, self._is_application, remotes=self._remotes)
             await self._listen("skip", file.skip_at, skip, ending)
-        sources.start(keeping.feed)
+        if isinstance(file.metrics_at, Address):
+            metrics = metrics_application(operating.status, file.metrics_readers)
+            await self._listen("metrics", file.metrics_at, metrics, ending)
+        sources.start(keeping.feed, operating.alarm)
         ending.push_async_callback(sources.close)
         return operating
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tokaido.hal import Clock, KeyMaterial
     from tokaido.node.core import Clear, CoreSettings, Event, Fetch, Raise, SuppliedKey
     from tokaido.node.core._status import NodeStatus
-    from tokaido.node.daemon._runner import Asks, Surroundings
+    from tokaido.node.daemon._runner import Asks
+    from tokaido.node.daemon._sources import KeySources
     from tokaido.node.messages import Envelope
     from tokaido.node.service import PairStatus
 
@@ -38,7 +39,8 @@ class Keeping:
         wrapping_key: File of mode 0600, or name of a systemd credential.
         settings: What the core is told.
         neighbours: Asks neighbours.
-        surroundings: What the core acts upon besides; its `failed` is taken care of here.
+        sources: What gives the blocks of all links.
+        alarm: Takes the core's alarms.
     """
 
     def __init__(
@@ -46,16 +48,18 @@ class Keeping:
         path: Path,
         wrapping_key: Path | str,
         settings: CoreSettings,
-        neighbours: Asks,
-        surroundings: Surroundings,
         *,
+        neighbours: Asks,
+        sources: KeySources,
+        alarm: Callable[[Raise | Clear], None],
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._path = path
         self._wrapping_key = wrapping_key
         self._settings = settings
         self._neighbours = neighbours
-        self._surroundings = surroundings
+        self._sources = sources
+        self.alarm = alarm
         self._clock = clock
         self._store: StoreThread | None = None
         self._runner: CoreRunner | None = None
@@ -79,14 +83,7 @@ class Keeping:
         finally:
             key.wipe()
         core = NodeCore(self._settings, snapshot, os.urandom(16))
-        runner = CoreRunner(
-            core,
-            store,
-            self._neighbours,
-            _Around(self._surroundings, self._failed),
-            clock=self._clock,
-            age_s=snapshot.age_s,
-        )
+        runner = CoreRunner(core, store, self._neighbours, self, clock=self._clock, age_s=snapshot.age_s)
         self._store, self._runner, self.why_not = store, runner, ""
         runner.start()
 
@@ -165,9 +162,20 @@ class Keeping:
             raise KeyRefusedError(self.why_not, Reason.STARTING, 1.0)
         return self._runner
 
+    # --- what the core acts upon --------------------------------------------------------------------------------------
+
+    def take_draw(self, draw: int, why_not: str | None) -> None:
+        """Commit a drawn block to its source (None), or leave it there."""
+        self._sources.take_draw(draw, why_not)
+
+    def fetch(self, action: Fetch) -> None:
+        """Have the link's source fetch a block."""
+        self._sources.fetch(action)
+
     # --- after a failure ----------------------------------------------------------------------------------------------
 
-    def _failed(self, why: str) -> None:
+    def failed(self, why: str) -> None:
+        """Start another core, as soon as the store can be opened."""
         self.why_not = f"the store failed: {why}"
         if self._restarting is None or self._restarting.done():
             self._restarting = asyncio.get_running_loop().create_task(self._restart())
@@ -205,23 +213,3 @@ class Keeping:
         if isinstance(self._wrapping_key, str):
             return wrapping_key_from_credential(self._wrapping_key)
         return wrapping_key_from_file(self._wrapping_key)
-
-
-class _Around:
-    """The surroundings, but for a failed store, which is kept here."""
-
-    def __init__(self, surroundings: Surroundings, failed: Callable[[str], None]) -> None:
-        self._surroundings = surroundings
-        self._failed = failed
-
-    def take_draw(self, draw: int, why_not: str | None) -> None:
-        self._surroundings.take_draw(draw, why_not)
-
-    def fetch(self, action: Fetch) -> None:
-        self._surroundings.fetch(action)
-
-    def alarm(self, action: Raise | Clear) -> None:
-        self._surroundings.alarm(action)
-
-    def failed(self, why: str) -> None:
-        self._failed(why)

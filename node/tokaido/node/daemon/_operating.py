@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, ConfigurationError, HookQueue, StationAlarm, TokaidoError
-from tokaido.node.node_file import Address
 from tokaido.node.operation import (
     Acknowledge,
     AlarmBook,
@@ -32,12 +31,11 @@ from tokaido.node.operation import (
 from tokaido.node.supervision import Maintenance, Resume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from tokaido.hal import AlarmHook, Clock
     from tokaido.node.core import Clear, Raise
     from tokaido.node.daemon._keeping import Keeping
-    from tokaido.node.daemon._runner import Surroundings
     from tokaido.node.node_file import NodeFile
     from tokaido.node.store import SqliteStore
     from tokaido.node.supervision import LinkEnd
@@ -114,14 +112,13 @@ class Operating:
 
         Raises:
             ConfigurationError: A socket cannot be made.
-            NotConnectedError: An address cannot be listened at.
         """
         self._keeping, self._ends, self._links = keeping, ends, links
         self._hooks = [HookQueue(hook, self._clock) for hook in hooks]
         if (store := keeping.store) is not None:
             self._book.restore(await store.call(lambda store: store.records.alarms()))
         await self._control.open()
-        if self.file.metrics_at is not None:
+        if isinstance(self.file.metrics_at, Path):
             await self._open_metrics(self.file.metrics_at)
         self._work = asyncio.get_running_loop().create_task(self._live())
 
@@ -137,19 +134,11 @@ class Operating:
         for queue in self._hooks:
             queue.end()
 
-    async def _open_metrics(self, where: Address | Path) -> None:
+    async def _open_metrics(self, where: Path) -> None:
         from tokaido.node._extra import web  # noqa: PLC0415 - for those who have metrics
-        from tokaido.node.listening import Listener  # noqa: PLC0415
         from tokaido.node.operation._unix import listening  # noqa: PLC0415
         from tokaido.node.operation.metrics import metrics_application  # noqa: PLC0415
-        from tokaido.node.tls import server_context  # noqa: PLC0415
 
-        if isinstance(where, Address):
-            served = metrics_application(self.status, self.file.metrics_readers)
-            listener = Listener(served, server_context(self.file.tls))
-            await listener.open(where.host, where.port)
-            self._metrics = listener.close
-            return
         runner = web.AppRunner(metrics_application(self.status, None), access_log=None)
         await runner.setup()
         self._metrics = runner.cleanup
@@ -283,23 +272,3 @@ class Operating:
             names = ", ".join(end.name for end in self._ends.values()) or "none"
             raise ConfigurationError(f"this node has no link {link!r}", remedy=f"It has {names}")
         return found
-
-
-class Alarmed:
-    """The surroundings of a core, whose alarms go to more than its key sources.
-
-    Args:
-        sources: Its key sources.
-        alarm: Takes each alarm, too.
-    """
-
-    def __init__(self, sources: Surroundings, alarm: Callable[[Raise | Clear], None]) -> None:
-        self.take_draw = sources.take_draw
-        self.fetch = sources.fetch
-        self.failed = sources.failed
-        self._takers = (alarm, sources.alarm)
-
-    def alarm(self, action: Raise | Clear) -> None:
-        """Take note of an alarm."""
-        for take in self._takers:
-            take(action)

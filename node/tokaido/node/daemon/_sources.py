@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from itertools import count
 from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import SYSTEM_CLOCK
@@ -13,7 +15,7 @@ from tokaido.node.core import Drawn, NotFetched
 from tokaido.node.supervision import DeviceThread, LinkEnd, Source, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tokaido.hal import AlarmHook, Clock, KeyBlock, Station
     from tokaido.node.core import Clear, Event, Fetch, Raise
@@ -23,8 +25,44 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger("tokaido.node.devices")
 
 
-class Sources:
-    """All devices of the station. It is used in the loop's thread.
+class KeySources(ABC):
+    """What gives the blocks of all links of a node. It is used in the loop's thread."""
+
+    alarm_hooks: Sequence[AlarmHook] = ()
+    """Who else is told of the node's alarms."""
+    link_devices: Collection[str] = ()
+    """The devices that give the blocks of links."""
+    ends: Mapping[str, LinkEnd] = MappingProxyType({})
+    """What becomes of each device, by its name."""
+
+    @abstractmethod
+    def start(self, feed: Callable[[Event], bool], alarm: Callable[[Raise | Clear], None]) -> None:
+        """Begin to draw.
+
+        Args:
+            feed: Hands an event to the core; whether one took it is returned.
+            alarm: Takes the alarms of devices and their supervisors.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Draw no more."""
+
+    @abstractmethod
+    def take_draw(self, draw: int, why_not: str | None) -> None:
+        """Commit a drawn block to its source (None), or leave it there."""
+
+    @abstractmethod
+    def fetch(self, action: Fetch) -> None:
+        """Have the link's source fetch a block."""
+
+    def reconfigure(self, file: NodeFile) -> None:
+        """Take a node file that was read again. Default: nothing of it matters here."""
+        del file
+
+
+class Sources(KeySources):
+    """All devices of the station.
 
     Args:
         file: The node file.
@@ -39,46 +77,32 @@ class Sources:
         self._feed: Callable[[Event], bool] = lambda _: False
         self._numbers = count(1)
         self._draws: dict[int, tuple[LinkEnd, int]] = {}
-        self._ends: dict[str, LinkEnd] = {}
+        self.ends: dict[str, LinkEnd] = {}
         self._threads: list[DeviceThread] = []
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self.alarm_hooks = station.alarm_hooks
         self._links = {half.unit: half.name for half in station.half_links.values()}
         self._links |= {device: link for link, device in file.sources.items()}
+        self.link_devices = tuple(self._links)
         station.on_exit = file.on_exit
-        self.on_alarm: Callable[[Raise | Clear], object] = lambda action: LOG.warning("%s", action)
-        """Takes the alarms of devices and their supervisors."""
-
-    @property
-    def alarm_hooks(self) -> tuple[AlarmHook, ...]:
-        """What the station file has told of alarms."""
-        return self._station.alarm_hooks
-
-    @property
-    def link_devices(self) -> Collection[str]:
-        """The devices that give the blocks of links."""
-        return self._links
+        self._alarm: Callable[[Raise | Clear], None] = lambda _: None
 
     def reconfigure(self, file: NodeFile) -> None:
         """Take a node file that was read again."""
         self._file = file
         self._station.on_exit = file.on_exit
-        for end in self._ends.values():
+        for end in self.ends.values():
             end.supervisor.reconfigure(file.supervision)
-
-    @property
-    def ends(self) -> Mapping[str, LinkEnd]:
-        """What becomes of each device, by its name."""
-        return self._ends
 
     @property
     def age_s(self) -> float:
         """What supervisors count time by, in s."""
         return self._clock.monotonic_ns() / 1e9
 
-    def start(self, feed: Callable[[Event], bool]) -> None:
-        """Let the threads run; what they draw is fed to the core."""
+    def start(self, feed: Callable[[Event], bool], alarm: Callable[[Raise | Clear], None]) -> None:
+        """Let the threads run."""
         loop = asyncio.get_running_loop()
-        self._feed = feed
+        self._feed, self._alarm = feed, alarm
         settings = self._file.supervision
         for device in self._station.devices:
             half = next((half for half in self._station.half_links.values() if half.unit == device), None)
@@ -89,7 +113,7 @@ class Sources:
 
             source = Source(self._station, device, half, holder=f"node {self._file.name}")
             end.device = thread = DeviceThread(source, tell, poll_s=settings.poll_s, clock=self._clock)
-            self._ends[device] = end
+            self.ends[device] = end
             self._threads.append(thread)
             thread.start()
 
@@ -117,17 +141,14 @@ class Sources:
     def fetch(self, action: Fetch) -> None:
         """Have the link's source fetch a block."""
         device = next((device for device, link in self._links.items() if link == action.link), "")
-        if device in self._ends:
-            self._ends[device].fetch(action)
+        if device in self.ends:
+            self.ends[device].fetch(action)
         else:
             self._feed(NotFetched(action.link, action.session, action.number, "the link has no source here"))
 
     def alarm(self, action: Raise | Clear) -> None:
-        """Take note of an alarm, of the core or of a device."""
-        self.on_alarm(action)
-
-    def failed(self, why: str) -> None:
-        """Nothing: the core is started again elsewhere."""
+        """Take note of an alarm of a device or its supervisor."""
+        self._alarm(action)
 
     # --- what link ends want ------------------------------------------------------------------------------------------
 
