@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 import tokaido.hal as hal
-from tokaido.hal.transports._http import ResponseReader
+from tokaido.hal.wire.http import ResponseReader
 
 BODIES = st.binary(max_size=200)
 LIKE_HTTP = st.lists(

@@ -58,7 +58,6 @@ if TYPE_CHECKING:
         load_curve_secret,
     )
     from tokaido.hal.transports._curve_server import CurveClient, CurveDoor
-    from tokaido.hal.transports._http import HttpMessage
     from tokaido.hal.transports._https import HttpsTransport
     from tokaido.hal.transports._kinds import (
         MakesMessages,
@@ -87,6 +86,7 @@ if TYPE_CHECKING:
     from tokaido.hal.transports._transport import Transport, trace
     from tokaido.hal.transports._visa import VisaTransport
     from tokaido.hal.transports._zmq import ZmqTransport
+    from tokaido.hal.wire.http import HttpMessage
 else:
     __getattr__, __dir__ = lazily(
         __name__,
@@ -110,7 +110,7 @@ else:
             "create_curve_keys": "tokaido.hal.transports._curve",
             "load_curve_public": "tokaido.hal.transports._curve",
             "load_curve_secret": "tokaido.hal.transports._curve",
-            "HttpMessage": "tokaido.hal.transports._http",
+            "HttpMessage": "tokaido.hal.wire.http",
             "HttpsTransport": "tokaido.hal.transports._https",
             "MakesMessages": "tokaido.hal.transports._kinds",
             "MakesStream": "tokaido.hal.transports._kinds",

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from tokaido.hal._clock import NS_PER_S, SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import AuthenticationError, ConfigurationError, NotConnectedError, ProtocolError, TokaidoError
 from tokaido.hal.transports._codec import NOT_MINE, Request, T
-from tokaido.hal.transports._http import HttpMessage, ResponseReader, written
 from tokaido.hal.transports._kinds import Option, TransportKind
 from tokaido.hal.transports._tls import CHUNK, TlsConnection, client_context, explained
 from tokaido.hal.transports._trace import TraceRecord, size
 from tokaido.hal.transports._transport import SLICE_S, Transport
+from tokaido.hal.wire.http import HttpMessage, ResponseReader, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

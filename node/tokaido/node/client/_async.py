@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Self
 
-from tokaido.hal import SYSTEM_CLOCK, AuthenticationError, Deadline
-from tokaido.node.client._http import PIECE, Answer, BrokenError
+from tokaido.hal import SYSTEM_CLOCK, AuthenticationError, Deadline, ProtocolError
+from tokaido.hal.wire.http import ResponseReader
 from tokaido.node.client._messages import (
+    LONGEST,
+    PIECE,
     KeyManagerStatus,
     address_of,
     decoded,
@@ -89,7 +91,7 @@ class AsyncKeyClient:
         request = self._address.request(verb, other, method, body)
         where = f"the key manager at {self._address}"
         deadline = Deadline(SYSTEM_CLOCK, self._timeout_s)
-        answer, sent = Answer(), False
+        answer, sent = ResponseReader(LONGEST), False
         try:
             async with asyncio.timeout(self._timeout_s):
                 reader, writer = await self._connected(where)
@@ -97,9 +99,9 @@ class AsyncKeyClient:
                     sent = True
                     writer.write(request)
                     await writer.drain()
-                    while not answer.complete:
+                    while not answer.whole:
                         if piece := await reader.read(PIECE):
-                            answer.feed(piece)
+                            answer.feed(memoryview(piece))
                         else:
                             answer.end()
                 finally:
@@ -107,7 +109,7 @@ class AsyncKeyClient:
         except asyncio.CancelledError:
             answer.wipe()
             raise
-        except (OSError, ValueError, BrokenError) as error:  # a ValueError is of a host that cannot be one
+        except (OSError, ValueError, ProtocolError) as error:  # a ValueError is of a host that cannot be one
             answer.wipe()
             raise failed(verb, sent, error, deadline, where) from None
         return taken(method, answer)

@@ -22,7 +22,7 @@ from tokaido.hal import (
     TransportError,
 )
 from tokaido.hal.driver import whole
-from tokaido.node.client._http import BrokenError, request
+from tokaido.hal.wire.http import HttpMessage, OversizedError, ResponseReader, written
 from tokaido.node.core._actions import Reason
 from tokaido.node.service import KeyRefusedError
 
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tokaido.hal import Deadline
-    from tokaido.node.client._http import Answer
 
 T = TypeVar("T")
 JSON: Final = "application/json"
-HEADERS: Final = {"Accept": JSON, "Accept-Encoding": "identity", "Connection": "close"}
+LONGEST: Final = 8 << 20
+"""Longest answer that is read, in bytes."""
+PIECE: Final = 1 << 16
 
 
 class KeyManagerError(KeyRefusedError):
@@ -109,8 +110,8 @@ class Address(NamedTuple):
         Raises:
             RangeError: The id is empty, or is not text that can be encoded.
         """
-        headers = HEADERS | ({} if body is None else {"Content-Type": JSON})
-        return request(verb, str(self), f"{self.base}/api/v1/keys/{_encoded(other)}/{method}", headers, body)
+        message = HttpMessage(f"{verb} /api/v1/keys/{_encoded(other)}/{method}", body or b"", JSON)
+        return written(message, str(self), self.base)
 
 
 class _Key(msgspec.Struct, frozen=True):
@@ -243,14 +244,14 @@ def _refusal(method: str, status: int, body: bytes | bytearray, retry_after: str
     )
 
 
-def taken(method: str, answer: Answer) -> bytearray:
+def taken(method: str, answer: ResponseReader) -> bytearray:
     """Return the body of an answer of status 200.
 
     Raises:
         KeyManagerError: It has another status.
     """
     if answer.status != 200:
-        raise _refusal(method, answer.status, answer.body, answer.headers.get("retry-after"))
+        raise _refusal(method, answer.status, answer.body, answer.fields.get("retry-after"))
     return answer.body
 
 
@@ -265,7 +266,8 @@ def failed(verb: str, sent: bool, error: Exception, deadline: Deadline, where: s
         where: Who was asked.
     """
     elapsed_s = deadline.elapsed_s
-    if isinstance(error, TransportError):
+    broken = isinstance(error, ProtocolError) and not isinstance(error, OversizedError)
+    if isinstance(error, TransportError) and not broken:
         return error
     if isinstance(error, ssl.SSLCertVerificationError):
         return AuthenticationError(
@@ -281,7 +283,7 @@ def failed(verb: str, sent: bool, error: Exception, deadline: Deadline, where: s
         kind = DeviceTimeoutError if late else NotConnectedError
         why = "it did not answer in time" if late else str(error)
         return kind(f"{where} cannot be reached: {why}", elapsed_s=elapsed_s, remedy="Check its address")
-    why = str(error) if isinstance(error, BrokenError) else f"the connection broke ({type(error).__name__})"
+    why = str(error) if broken else f"the connection broke ({type(error).__name__})"
     what = "did not answer in time" if late else f"gave no answer: {why}"
     if verb == "POST":
         return OutcomeUnknownError(

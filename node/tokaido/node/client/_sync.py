@@ -6,9 +6,11 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from tokaido.hal import SYSTEM_CLOCK, AuthenticationError, Clock, Deadline
-from tokaido.node.client._http import PIECE, Answer, BrokenError
+from tokaido.hal import SYSTEM_CLOCK, AuthenticationError, Clock, Deadline, ProtocolError
+from tokaido.hal.wire.http import ResponseReader
 from tokaido.node.client._messages import (
+    LONGEST,
+    PIECE,
     KeyManagerStatus,
     address_of,
     decoded,
@@ -130,19 +132,19 @@ class KeyClient:
         request = self._address.request(verb, other, method, body)
         where = f"the key manager at {self._address}"
         deadline = Deadline(self._clock, self._timeout_s)
-        answer, sent = Answer(), False
+        answer, sent = ResponseReader(LONGEST), False
         try:
             with self._connected(where, deadline) as sock:
                 sent = True
                 sock.settimeout(_left_s(deadline))
                 sock.sendall(request)
-                while not answer.complete:
+                while not answer.whole:
                     sock.settimeout(_left_s(deadline))
                     if piece := sock.recv(PIECE):
-                        answer.feed(piece)
+                        answer.feed(memoryview(piece))
                     else:
                         answer.end()
-        except (OSError, ValueError, BrokenError) as error:  # a ValueError is of a host that cannot be one
+        except (OSError, ValueError, ProtocolError) as error:  # a ValueError is of a host that cannot be one
             answer.wipe()
             raise failed(verb, sent, error, deadline, where) from None
         return taken(method, answer)

@@ -69,13 +69,23 @@ def written(message: HttpMessage, host: str, base: str) -> bytes:
     return "\r\n".join(head).encode("ascii") + message.body
 
 
+class OversizedError(ProtocolError):
+    """A response is longer than its reader takes."""
+
+
 class ResponseReader:
     """Reads one response from the bytes that come, and says when it is whole. It keeps a key no longer than needed.
+
+    Args:
+        most: Longest body, in bytes.
 
     It refuses ambiguous ones: a length told twice, a length and chunks, an unknown coding, a line without CR LF.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_BODY_BYTES) -> None:
+        self.fields: dict[str, str] = {}
+        """Fields of the head by names in lower case, once it came; of several of a name, the last."""
+        self._most = most
         self._raw = bytearray()
         self._body = bytearray()
         self._status = 0
@@ -112,6 +122,16 @@ class ResponseReader:
     def message(self) -> HttpMessage:
         """The response, once it is whole. Its body is this reader's, and is overwritten by `wipe`."""
         return HttpMessage(str(self._status), cast("bytes", self._body), self._type)
+
+    @property
+    def status(self) -> int:
+        """The status of the response, once its head came; 0 before."""
+        return self._status
+
+    @property
+    def body(self) -> bytearray:
+        """What came of the body. It is this reader's, and is overwritten by `wipe`."""
+        return self._body
 
     def wipe(self) -> None:
         """Overwrite all that came."""
@@ -153,7 +173,9 @@ class ResponseReader:
                 raise ProtocolError(f"an interim response with status {status} that nobody asked for")
             return True
         self._status = status
-        self._begin_body(_fields(lines))
+        fields = _fields(lines)
+        self.fields = {name.decode(): values[-1].decode("latin-1") for name, values in fields.items()}
+        self._begin_body(fields)
         return True
 
     def _begin_body(self, fields: dict[bytes, list[bytes]]) -> None:
@@ -171,14 +193,14 @@ class ResponseReader:
                 raise ProtocolError("a response has a transfer coding other than chunked")
             self._step = self._size
         elif lengths:
-            self._left = _length(lengths[0])
+            self._left = self._length(lengths[0])
             self._step = self._counted
         else:
             self._step = self._rest
 
     def _take_body(self, count: int) -> None:
-        if len(self._body) + count > MAX_BODY_BYTES:
-            raise _too_long()
+        if len(self._body) + count > self._most:
+            raise self._too_long()
         with memoryview(self._raw) as view:
             self._body += view[:count]
         self._drop(count)
@@ -203,8 +225,8 @@ class ResponseReader:
         if found is None:
             raise ProtocolError("a chunk of a response does not begin with its size")
         size = int(found[1], 16)
-        if len(self._body) + size > MAX_BODY_BYTES:
-            raise _too_long()
+        if len(self._body) + size > self._most:
+            raise self._too_long()
         self._left = size
         self._step = self._chunk if size else self._trailer
         return True
@@ -231,6 +253,16 @@ class ResponseReader:
         self.whole = not line
         return True
 
+    def _length(self, text: bytes) -> int:
+        if not text.isdigit() or len(text) > 18:
+            raise ProtocolError("a response does not tell its length by a number")
+        if int(text) > self._most:
+            raise self._too_long()
+        return int(text)
+
+    def _too_long(self) -> OversizedError:
+        return OversizedError(f"a response is longer than {self._most} bytes")
+
 
 def _fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:
     if len(lines) > MAX_FIELDS:
@@ -242,15 +274,3 @@ def _fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:
             raise ProtocolError("a line in the head of a response is not a field")
         fields.setdefault(found[1].lower(), []).append(found[2])
     return fields
-
-
-def _length(text: bytes) -> int:
-    if not text.isdigit() or len(text) > 18:
-        raise ProtocolError("a response does not tell its length by a number")
-    if int(text) > MAX_BODY_BYTES:
-        raise _too_long()
-    return int(text)
-
-
-def _too_long() -> ProtocolError:
-    return ProtocolError(f"a response has more than {MAX_BODY_BYTES} bytes")
