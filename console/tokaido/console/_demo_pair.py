@@ -57,7 +57,7 @@ def run_pair_demo(vendor: str, *, as_json: bool, seed: int, seconds: float, hold
     """Run the scenario and return 0 if the applications hold the same keys, else raise.
 
     Raises:
-        ConfigurationError: There is no such family to demonstrate, or the extra `node` is missing.
+        ConfigurationError: The family has no demonstration, or the extra `node` is missing.
     """
     deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
     nonce = secrets.token_bytes(16)
