@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import tokaido.node.core as c
-from tokaido.hal import KeyMaterial
+from tokaido.hal import KeyBlockInfo, KeyMaterial
 from tokaido.node.messages import Dead, DeadBlock, Envelope, Grant, Granted, Have, Message, Ok, Refused, Relay, Relayed
 from tokaido.node.simulation import Scenario
 from tokaido_testing.nodes import LINK, TwoNodes, keys_of
@@ -310,17 +310,23 @@ def test_a_block_that_has_ended_here_is_ended_at_the_other_end() -> None:
     assert link(nodes, "osaka").discarded["dead"] > 0
 
 
+def told_by(info: KeyBlockInfo, *key_ids: str) -> KeyBlockInfo:
+    """Return the facts of a block that the other end fetches by ids."""
+    values = {name: getattr(info, name) for name in (*KeyBlockInfo.__match_args__, "serial_number")}
+    return KeyBlockInfo(**values, key_ids=key_ids)
+
+
 def test_blocks_are_fetched_by_the_ids_that_the_neighbour_has() -> None:
     nodes = TwoNodes()
     (settings,) = nodes.settings["osaka"].neighbours.values()
     fetches = replace(settings, links=(c.LinkSettings(LINK, fetches=True),))
     nodes.change("osaka", neighbours={"kobe": fetches})
     nodes.start()
-    nodes.do("kobe", c.Drawn(1, LINK, nodes.info(0, KEY), KeyMaterial(KEY), ("id-1", "id-2")))
+    nodes.do("kobe", c.Drawn(1, LINK, told_by(nodes.info(0, KEY), "id-1", "id-2"), KeyMaterial(KEY)))
     assert nodes.told["osaka"] == [c.Fetch(LINK, "s", 0, ("id-1", "id-2"))]
     nodes.draw("osaka", 0, KEY)
     keys_of(nodes.enc())
-    nodes.do("kobe", c.Drawn(2, LINK, nodes.info(1, KEY), KeyMaterial(KEY), ("id-3",)))
+    nodes.do("kobe", c.Drawn(2, LINK, told_by(nodes.info(1, KEY), "id-3"), KeyMaterial(KEY)))
     nodes.do("osaka", c.NotFetched(LINK, "s", 1, "the source says 400"))
     assert "FETCH_FAILED" in nodes.alarms("osaka")
     assert (LINK, "s", 1) not in nodes.stores["kobe"].blocks

@@ -183,7 +183,7 @@ class Blocks:
         stored = Block(
             *name,
             len(key),
-            key_ids=event.key_ids,
+            key_ids=event.info.key_ids,
             insecure=insecure,
             emulated=info.emulated,
             own_half=half,

@@ -30,8 +30,6 @@ class Drawn:
     info: KeyBlockInfo
     key: KeyMaterial
     """The core wipes it."""
-    key_ids: tuple[str, ...] = ()
-    """Ids by which the neighbour's source fetches the same block; empty for units."""
 
 
 @dataclass(frozen=True, slots=True)

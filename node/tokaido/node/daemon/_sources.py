@@ -156,7 +156,7 @@ class Sources(KeySources):
         """A block came: the core says whether it is taken."""
         number = next(self._numbers)
         self._draws[number] = end, draw
-        if not self._feed(Drawn(number, end.name, block.info, block.key, block.info.key_ids)):
+        if not self._feed(Drawn(number, end.name, block.info, block.key)):
             self.take_draw(number, "the store is not open")
 
     def not_fetched(self, end: LinkEnd, action: Fetch, why: str) -> None:
