@@ -59,7 +59,7 @@ class Keeping:
         self._settings = settings
         self._neighbours = neighbours
         self._sources = sources
-        self.alarm = alarm
+        self._alarm = alarm
         self._clock = clock
         self._store: StoreThread | None = None
         self._runner: CoreRunner | None = None
@@ -171,6 +171,10 @@ class Keeping:
     def fetch(self, action: Fetch) -> None:
         """Have the link's source fetch a block."""
         self._sources.fetch(action)
+
+    def alarm(self, action: Raise | Clear) -> None:
+        """Take note of an alarm."""
+        self._alarm(action)
 
     # --- after a failure ----------------------------------------------------------------------------------------------
 

@@ -77,7 +77,8 @@ class Sources(KeySources):
         self._feed: Callable[[Event], bool] = lambda _: False
         self._numbers = count(1)
         self._draws: dict[int, tuple[LinkEnd, int]] = {}
-        self.ends: dict[str, LinkEnd] = {}
+        self._ends: dict[str, LinkEnd] = {}
+        self.ends = MappingProxyType(self._ends)
         self._threads: list[DeviceThread] = []
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self.alarm_hooks = station.alarm_hooks
@@ -113,7 +114,7 @@ class Sources(KeySources):
 
             source = Source(self._station, device, half, holder=f"node {self._file.name}")
             end.device = thread = DeviceThread(source, tell, poll_s=settings.poll_s, clock=self._clock)
-            self.ends[device] = end
+            self._ends[device] = end
             self._threads.append(thread)
             thread.start()
 
@@ -142,7 +143,7 @@ class Sources(KeySources):
         """Have the link's source fetch a block."""
         device = next((device for device, link in self._links.items() if link == action.link), "")
         if device in self.ends:
-            self.ends[device].fetch(action)
+            self._ends[device].fetch(action)
         else:
             self._feed(NotFetched(action.link, action.session, action.number, "the link has no source here"))
 
