@@ -8,8 +8,10 @@ by all who wait, and random bytes. One kept-alive connection a client; stock is 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -17,17 +19,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import aiohttp
 from measuring import Figure, in_turns, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokaido.node.client import AsyncKeyClient
-
 NODES = ("otemachi", "koganei")
 SAES = ("bank", "hospital")
 PLACES = (("on a disk", "/var/tmp"), ("in memory", "/dev/shm"))
-STOCK = 4096
+STOCK = 1 << 16
 
 
 def measure() -> list[Figure]:
@@ -40,8 +41,8 @@ def measure() -> list[Figure]:
 
 
 def _measured(folder: Path, where: str) -> list[Figure]:
-    from tokaido.node.client import AsyncKeyClient
     from tokaido.node.pki import files_of
+    from tokaido.node.tls import client_context
 
     ports = _files(folder)
     loop = asyncio.new_event_loop()
@@ -49,17 +50,17 @@ def _measured(folder: Path, where: str) -> list[Figure]:
         for name in NODES:
             stack.enter_context(_process("node", folder, name))
         stack.enter_context(_process("bare", folder, str(ports["bare"])))
-        files = files_of(folder / "pki", "sae-bank")
-        ours, bare = (AsyncKeyClient(f"https://127.0.0.1:{ports[name]}", files) for name in ("otemachi", "bare"))
+        context = client_context(files_of(folder / "pki", "sae-bank"))
+        ours, bare = (loop.run_until_complete(_session(ports[name], context)) for name in ("otemachi", "bare"))
         keys_per_s = loop.run_until_complete(_filled(ours))
         rows = [Figure(f"keys put in stock a second, two nodes over TLS, {where}", keys_per_s, "/s", ">= 20000 /s")]
 
-        def one(client: AsyncKeyClient) -> Callable[[], object]:
-            return lambda: loop.run_until_complete(client.enc_keys("hospital", size=256))
+        def one(client: aiohttp.ClientSession) -> Callable[[], object]:
+            return lambda: loop.run_until_complete(_enc_keys(client))
 
-        def fifty(client: AsyncKeyClient) -> Callable[[], object]:
+        def fifty(client: aiohttp.ClientSession) -> Callable[[], object]:
             async def all_at_once() -> None:
-                await asyncio.gather(*(client.enc_keys("hospital", size=256) for _ in range(50)))
+                await asyncio.gather(*(_enc_keys(client) for _ in range(50)))
 
             return lambda: loop.run_until_complete(all_at_once())
 
@@ -78,12 +79,31 @@ def _measured(folder: Path, where: str) -> list[Figure]:
     return rows
 
 
-async def _filled(client: AsyncKeyClient) -> float:
+async def _session(port: int, context: ssl.SSLContext) -> aiohttp.ClientSession:
+    """Return a client that keeps its connections, as one that asks often does."""
+    connector = aiohttp.TCPConnector(ssl=context, limit=50, keepalive_timeout=60)
+    return aiohttp.ClientSession(f"https://127.0.0.1:{port}", connector=connector)
+
+
+async def _enc_keys(client: aiohttp.ClientSession) -> None:
+    asked = {"number": 1, "size": 256}
+    async with client.post("/api/v1/keys/hospital/enc_keys", json=asked) as answer:
+        answer.raise_for_status()
+        (key,) = (await answer.json())["keys"]
+        assert len(base64.b64decode(key["key"])) == 32
+
+
+async def _stored(client: aiohttp.ClientSession) -> int:
+    async with client.get("/api/v1/keys/hospital/status") as answer:
+        return int((await answer.json())["stored_key_count"])
+
+
+async def _filled(client: aiohttp.ClientSession) -> float:
     """Wait until the stock is there, and return how many keys a second both nodes put into theirs meanwhile."""
     seen: list[tuple[float, int]] = []
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        count = (await client.status("hospital")).stored_key_count
+        count = await _stored(client)
         seen.append((time.monotonic(), count))
         if count >= STOCK:
             break
@@ -128,7 +148,6 @@ def _files(folder: Path) -> dict[str, int]:
             f'[listen]\nneighbours = "127.0.0.1:{peers[node]}"\napplications = "127.0.0.1:{apps[node]}"\n'
             f'[neighbours.{other}]\nurl = "https://127.0.0.1:{peers[other]}"\nstock = {STOCK}\n'
             "[keys]\nanswer_s = 20\n[applications]\n"
-            + "".join(f'{sae} = {{ node = "{at}" }}\n' for at, sae in zip(NODES, SAES, strict=True))
             + "".join(f'{sae} = {{ node = "{at}" }}\n' for at, sae in zip(NODES, SAES, strict=True))
         )
     return {**apps, "bare": ports[4]}
