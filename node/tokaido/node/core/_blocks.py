@@ -110,7 +110,7 @@ class Blocks:
         if n > link.had_n:
             link.had_n = n
             if have.whole:
-                link.had.clear()
+                link.lose_all()
             for block in have.blocks:
                 self._hear_of(neighbour, link, (have.link, block.session, block.number), block)
         self._context.answer(exchange, Ok())
@@ -122,20 +122,20 @@ class Blocks:
             if dead.link in neighbour.links and name in self.held:
                 self.kill(self.held[name], "dead", tell=False)
 
-    def check_common(self, block: BlockState) -> bool:
-        """Return whether the neighbour holds the same block; one that is not the same is killed."""
+    def _check_common(self, block: BlockState) -> None:
+        """Note that a block may be spent if the neighbour holds the same; one that is not the same is killed."""
         found = self.link_of(block.name[0])
         had = None if found is None else found[1].had.get(block.name)
-        if had is None or not block.alive:
-            return False
+        if found is None or had is None or not block.durable or not block.alive:
+            return
         if (had.size, had.insecure) == (block.size, block.insecure):
-            return True
+            found[1].spendable[block.name] = None
+            return
         text = f"block {block.name[1]}/{block.name[2]} has {block.size} bytes here and {had.size} at the other end"
         if had.size == block.size:
             text = f"block {block.name[1]}/{block.name[2]} was made with seeded secrets at one end alone"
         self._context.raise_alarm(AlarmCode.KEYS_DIFFER, block.name[0], text)
         self.kill(block, "mismatch", tell=True)
-        return False
 
     def forfeit(self, link: LinkState, block: BlockState | None = None, reason: str = "lease") -> list[Write]:
         """Give up leases, of one block or of all; return what counts it."""
@@ -158,7 +158,7 @@ class Blocks:
         writes: list[Write] = [self.count(block.name[0], {f"discarded:{reason}": 8 * block.stored})]
         if found is not None:
             writes += self.forfeit(found[1], block, reason)
-            found[1].had.pop(block.name, None)
+            found[1].lose(block.name)
             if tell:
                 found[0].dead_blocks[block.name] = reason
         self._drop(block, writes, found[0] if found is not None else None)
@@ -200,7 +200,7 @@ class Blocks:
             if found is not None and block.alive:
                 found[1].news[name] = None
                 if not self._too_short(block):
-                    self.check_common(block)
+                    self._check_common(block)
 
         context.commit(writes, durable, concerns=neighbour)
 
@@ -228,7 +228,7 @@ class Blocks:
             return
         link.had[name] = block
         if name in self.held:
-            self.check_common(self.held[name])
+            self._check_common(self.held[name])
         elif link.settings.fetches and block.key_ids and name not in self._fetching and not self._context.draining:
             self._fetching.add(name)
             self._context.actions.append(Fetch(*name, block.key_ids))
@@ -242,5 +242,5 @@ class Blocks:
         if link is not None:
             link.ending.pop(block.name, None)
             link.news.pop(block.name, None)
-            link.had.pop(block.name, None)
+            link.lose(block.name)
         self._context.commit([*writes, DropBlock(block.name)], concerns=neighbour)

@@ -135,6 +135,11 @@ class NodeCore:
         self._deliveries.wipe()
         self._supplies.fail()
 
+    def pair(self, node: str) -> PairStatus | None:
+        """Return what may be known of the keys that are shared with a node, None if none can be."""
+        neighbour = self._context.neighbours.get(node)
+        return None if neighbour is None else self._pair_status(neighbour)
+
     def status(self) -> NodeStatus:
         """Return what may be known of the node."""
         context = self._context
@@ -244,9 +249,8 @@ class NodeCore:
             neighbour.remember_gone(identifier)
         stock = self._stocks.of(neighbour.name)
         self._blocks.heard_dead(neighbour, dead.blocks)
-        self._stocks.drop(neighbour, [stock.held[relay] for relay in dead.relays if relay in stock.held], "dead")
-        own = [stock.own[relay] for relay in dead.relays if relay in stock.own]
-        self._stocks.burn(neighbour, own, "dead", tell=False)
+        self._stocks.drop(neighbour, stock.held.known(dead.relays), "dead")
+        self._stocks.burn(neighbour, stock.own.known(dead.relays), "dead", tell=False)
         self._deliveries.heard_dead(neighbour, dead.supplies)
         self._supplies.heard_dead(neighbour, dead.supplies)
         self._context.commit((), lambda _: self._context.answer(exchange, Ok()))
@@ -309,7 +313,7 @@ class NodeCore:
 
     def _watch_stock(self, neighbour: Neighbour) -> None:
         context = self._context
-        ready = self._stocks.of(neighbour.name).ready(insecure=context.settings.emulation)
+        ready = self._stocks.of(neighbour.name).own.ready(insecure=context.settings.emulation)
         low, enough = (share * neighbour.settings.stock for share in LOW)
         if ready >= enough:
             neighbour.low_since_s = None
@@ -389,9 +393,9 @@ class NodeCore:
         stock = self._stocks.of(neighbour.name)
         return PairStatus(
             neighbour.name,
-            stock.ready(insecure=True),
-            stock.coming(),
-            sum(batch.free for batch in stock.held.values()),
+            stock.own.ready(insecure=True),
+            stock.own.coming(),
+            stock.held.keys,
             self._context.counters.of(_counters.pair(neighbour.name)),
             self._supplies.demand(neighbour.name),
             neighbour.settings.stock,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from tokaido.hal import KeyMaterial
 from tokaido.node.core._actions import Keys, Reason, Refusal, SuppliedKey
 from tokaido.node.core._alarm_codes import AlarmCode
+from tokaido.node.core._stocks import taken_from
 from tokaido.node.core._supplies import joined
-from tokaido.node.core._writes import Delivered, DropBatch, DropSupply, PutSupply, SetBatch, SupplyRow, Write
+from tokaido.node.core._writes import Delivered, DropSupply, PutSupply, SupplyRow, Write
 from tokaido.node.messages import CELL, Supplied, Supply, SupplyItem
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
     from tokaido.node.core._context import Context
     from tokaido.node.core._events import DecKeys
+    from tokaido.node.core._shelf import StockBatch
     from tokaido.node.core._state import Neighbour
-    from tokaido.node.core._stocks import StockBatch, Stocks
+    from tokaido.node.core._stocks import Stocks
 
 MAX_WAITING: Final = 1 << 16
 """Most keys of one neighbour that wait for their slaves."""
@@ -69,13 +71,7 @@ class Deliveries:
             cells = sum(cells.count for cells in item.cells)
             writes.append(PutSupply(waiting.row, waiting.copy()))
             writes.append(self._stocks.count(neighbour, {"supplied": cells, "skipped": skipped}))
-        held = self._stocks.of(neighbour.name).held
-        for batch in touched.values():
-            if batch.free:
-                writes.append(SetBatch(batch.relay, taken=batch.taken))
-            else:
-                del held[batch.relay]
-                writes.append(DropBatch(batch.relay))
+        writes += [taken_from(batch) for batch in touched.values()]
         ids = tuple(item.key_id for item in supply.supplies)
 
         def durable(_loaded: tuple[KeyMaterial, ...]) -> None:
@@ -244,8 +240,10 @@ class Deliveries:
         parts: list[KeyMaterial] = []
         skipped, hops, insecure = 0, 1, False
         for cells in item.cells:
-            batch = touched[cells.relay] = held[cells.relay]
-            taken, more = batch.take(cells.first, cells.count)
+            batch = held.get(cells.relay)
+            assert batch is not None, "what is taken was looked for"
+            touched[cells.relay] = batch
+            taken, more = held.take(batch, cells.first, cells.count)
             parts += taken
             skipped += more
             hops, insecure = max(hops, batch.hops), insecure or batch.insecure

@@ -49,10 +49,12 @@ class Grants:
 
     def _next(self, link: LinkState) -> BlockState | None:
         """Return the oldest block that both ends hold and of which the own half is not used up."""
-        for name in list(link.had):
-            block = self._blocks.held.get(name)
-            if block is not None and block.durable and block.own < block.own_size and self._blocks.check_common(block):
+        while link.spendable:
+            name = next(iter(link.spendable))
+            block = self._blocks.find(*name)
+            if block is not None and block.own < block.own_size:
                 return block
+            del link.spendable[name]
         return None
 
     def _ask(self, neighbour: Neighbour, link: LinkState, block: BlockState, wanted: int) -> None:
@@ -75,7 +77,7 @@ class Grants:
 
     def _refused(self, neighbour: Neighbour, link: LinkState, block: BlockState, why: str) -> None:
         if why == "block":
-            link.had.pop(block.name, None)
+            link.lose(block.name)
             if block.name in link.ending:
                 self._end_known(link, block)
         elif why == "rollback":

@@ -125,7 +125,7 @@ class Greetings:
         neighbour.run, neighbour.believed, neighbour.up = run, False, False
         neighbour.told_before = neighbour.told
         for link in neighbour.links.values():
-            link.had.clear()
+            link.lose_all()
             link.had_n = -1
 
     def _hear(self, neighbour: Neighbour, hello: Hello) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tokaido.node.core._alarm_codes import AlarmCode
 from tokaido.node.core._pads import pad_length, unseal
 from tokaido.node.core._relays import confirm_mac
-from tokaido.node.core._stocks import StockBatch, Stocks
+from tokaido.node.core._shelf import StockBatch
 from tokaido.node.core._writes import Batch, PutBatch, Range, SetBatch, SetMarks, Write
 from tokaido.node.messages import CELL, TAG_KEY, Confirm, Relay, Relayed
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokaido.node.core._blocks import Blocks
     from tokaido.node.core._context import Context
     from tokaido.node.core._state import BlockState, LinkState, Neighbour
+    from tokaido.node.core._stocks import Stocks
 
 WRONG_TAGS: Final = 16
 """After so many wrong tags of a link a neighbour has to wait."""
@@ -94,10 +95,11 @@ class Receipts:
             self._stocks.drop(neighbour, [batch], "confirm")
             context.refuse(exchange, "tag", "the mac is wrong")
             return
-        batch.ready = True
+        held = self._stocks.of(neighbour.name).held
+        held.make_ready(batch)
 
         def durable(_loaded: tuple[KeyMaterial, ...]) -> None:
-            if batch.relay in self._stocks.of(neighbour.name).held:
+            if batch.relay in held:
                 context.answer(exchange, answer)
             else:
                 context.refuse(exchange, "relay")
@@ -115,7 +117,7 @@ class Receipts:
             return "range"
         if relay.relay in stock.held or relay.relay in stock.own or relay.relay in neighbour.gone:
             return "relay"
-        if sum(batch.count for batch in stock.held.values()) + relay.count > MAX_HELD:
+        if stock.held.relayed + relay.count > MAX_HELD:
             return "full"
         return ""
 
@@ -145,7 +147,7 @@ class Receipts:
             insecure=block.insecure,
         )
         held = self._stocks.of(neighbour.name).held
-        held[relay.relay] = StockBatch(row, keys)
+        held.add(StockBatch(row, keys))
         spent = {"spent_pad": 8 * CELL * relay.count, "spent_tag": 8 * TAG_KEY, "discarded:gap": 8 * gap}
         writes: list[Write] = [
             SetMarks(block.name, passed=block.passed),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from tokaido.hal import KeyMaterial
 from tokaido.node.core._alarm_codes import AlarmCode
 from tokaido.node.core._pads import pad_length, seal
+from tokaido.node.core._shelf import StockBatch
 from tokaido.node.core._state import LEAST, Lease, LinkState, Neighbour
-from tokaido.node.core._stocks import StockBatch, Stocks
 from tokaido.node.core._writes import Batch, PutBatch, SetBatch, Write
 from tokaido.node.messages import (
     CELL,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tokaido.node.core._blocks import Blocks
     from tokaido.node.core._context import Context
+    from tokaido.node.core._stocks import Stocks
 
 AGAIN_S: Final = 1.0
 """Pause after a neighbour took no relay."""
@@ -76,7 +77,7 @@ class Relays:
         """Return how many keys the stock lacks, 0 if too few for a relay."""
         settings, stock = neighbour.settings, self._stocks.of(neighbour.name)
         emulation = self._context.settings.emulation
-        missing = settings.stock - stock.ready(insecure=emulation) - stock.coming()
+        missing = settings.stock - stock.own.ready(insecure=emulation) - stock.own.coming()
         worth_it = min(settings.batch, max(settings.stock // 4, 1))
         return missing if missing >= worth_it else 0
 
@@ -116,7 +117,8 @@ class Relays:
         sealed = seal(pad, keys, message)
         row = Batch(relay, neighbour.name, True, count, 1, False, born_s=context.now_s, insecure=block.insecure)
         stock = self._stocks.of(neighbour.name)
-        batch = stock.own[relay] = StockBatch(row, keys)
+        batch = StockBatch(row, keys)
+        stock.own.add(batch)
         stock.on_the_way += 1
         writes += [PutBatch(row, keys), self._stocks.count(neighbour, {"born": count})]
         run = neighbour.run
@@ -145,7 +147,7 @@ class Relays:
     def _refused(self, neighbour: Neighbour, link: LinkState, lease: Lease, why: str) -> None:
         block = lease.block
         if why == "block":
-            link.had.pop(block.name, None)
+            link.lose(block.name)
             self._context.commit(self._blocks.forfeit(link, block), concerns=neighbour)
             self._blocks.half_used(block)
         elif why == "tag":
@@ -190,6 +192,6 @@ class Relays:
 
         def durable(_loaded: tuple[KeyMaterial, ...]) -> None:
             if batch.relay in stock.own:
-                batch.ready = True
+                stock.own.make_ready(batch)
 
         self._context.commit([SetBatch(batch.relay, ready=True)], durable, concerns=neighbour)

@@ -86,6 +86,8 @@ class LinkState:
         self.ask_at_s = 0.0
         self.had: dict[BlockName, HaveBlock] = {}
         """What the neighbour holds, as far as it said."""
+        self.spendable: dict[BlockName, None] = {}
+        """Of those the ones that are here, too, the oldest first; some may be used up by now."""
         self.had_n = -1
         """Number of the newest HAVE."""
         self.news: dict[BlockName, None] = {}
@@ -97,6 +99,17 @@ class LinkState:
         self.wrong_tags = 0
         self.back_off_s = 0.0
         self.refuse_until_s = 0.0
+
+
+    def lose(self, name: BlockName) -> None:
+        """Note that the neighbour does not hold a block."""
+        self.had.pop(name, None)
+        self.spendable.pop(name, None)
+
+    def lose_all(self) -> None:
+        """Note that it is unknown what the neighbour holds."""
+        self.had.clear()
+        self.spendable.clear()
 
 
 class Neighbour:

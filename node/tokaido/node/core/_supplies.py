@@ -10,7 +10,8 @@ from tokaido.hal import KeyMaterial
 from tokaido.node.core._actions import Keys, Reason, Refusal, SuppliedKey
 from tokaido.node.core._demand import Demand
 from tokaido.node.core._quotas import Allowance, reserved
-from tokaido.node.core._writes import DropBatch, DropSupply, PutSupply, SetBatch, SupplyRow, Write
+from tokaido.node.core._stocks import taken_from
+from tokaido.node.core._writes import DropSupply, PutSupply, SupplyRow, Write
 from tokaido.node.messages import CELL, Cells, Message, Refused, Supplied, Supply, SupplyItem
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
     from tokaido.node.core._context import Context
     from tokaido.node.core._events import EncKeys
+    from tokaido.node.core._shelf import Shelf, StockBatch
     from tokaido.node.core._state import Neighbour
-    from tokaido.node.core._stocks import StockBatch, Stocks
+    from tokaido.node.core._stocks import Stocks
 
 MAX_SLAVES: Final = 64
 """Most slaves of one key."""
@@ -187,39 +189,45 @@ class Supplies:
         if wait_s != 0:
             raise _RefusedError(Reason.QUOTA, "more keys than the quota of the application allows", wait_s)
         stock = self._stocks.of(neighbour.name)
-        ready = [batch for batch in stock.own.values() if batch.ready and (settings.emulation or not batch.insecure)]
-        there = sum(batch.free for batch in ready)
+        there = stock.own.ready(insecure=settings.emulation)
         if there < wanted:
             raise _RefusedError(Reason.NO_KEY, f"there are {there} keys of 256 bit in stock, not {wanted}", AGAIN_S)
         if there - wanted < reserved(quota, neighbour.settings.stock):
             raise _RefusedError(Reason.QUOTA, "the application may not use so much of the stock", AGAIN_S)
-        if event.max_age_s is not None:
-            ready = [batch for batch in ready if now_s - batch.born_s <= event.max_age_s]
-            if sum(batch.free for batch in ready) < wanted:
-                raise _RefusedError(Reason.TOO_OLD, "not enough keys in stock are as fresh as was asked", AGAIN_S)
+        batches = self._oldest(stock.own, wanted, event.max_age_s)
+        if sum(batch.free for batch in batches) < wanted:
+            raise _RefusedError(Reason.TOO_OLD, "not enough keys in stock are as fresh as was asked", AGAIN_S)
         allowance.take(wanted)
-        taken = [self._cut(event, neighbour, ready, each) for _ in range(event.number)]
+        taken = [self._cut(event, neighbour, batches, each) for _ in range(event.number)]
         writes: list[Write] = [self._stocks.count(neighbour, {"taken": wanted})]
-        for batch in ready:
-            if not batch.free:
-                del stock.own[batch.relay]
-                writes.append(DropBatch(batch.relay))
-            elif any(batch.relay in [relay for relay, _, _ in row.cells] for row, _ in taken):
-                writes.append(SetBatch(batch.relay, taken=batch.taken))
-        return taken, writes
+        return taken, [*writes, *map(taken_from, batches)]
+
+    def _oldest(self, shelf: Shelf, wanted: int, max_age_s: float | None) -> list[StockBatch]:
+        """Return the oldest batches that may be supplied and have so many keys together; fewer if there are not."""
+        settings, now_s = self._context.settings, self._context.now_s
+        found: list[StockBatch] = []
+        for batch in shelf:
+            if wanted <= 0:
+                break
+            fresh = max_age_s is None or now_s - batch.born_s <= max_age_s
+            if fresh and batch.ready and (settings.emulation or not batch.insecure):
+                found.append(batch)
+                wanted -= batch.free
+        return found
 
     def _cut(
-        self, event: EncKeys, neighbour: Neighbour, ready: list[StockBatch], cells: int
+        self, event: EncKeys, neighbour: Neighbour, batches: list[StockBatch], cells: int
     ) -> tuple[SupplyRow, KeyMaterial]:
         """Return one key of an application, out of the oldest batches."""
         places: list[tuple[bytes, int, int]] = []
         parts: list[KeyMaterial] = []
         hops, insecure = 1, False
-        for batch in ready:
+        own = self._stocks.of(neighbour.name).own
+        for batch in batches:
             count = min(batch.free, cells - len(parts))
             if count:
                 places.append((batch.relay, batch.taken, count))
-                parts += batch.take(batch.taken, count)[0]
+                parts += own.take(batch, batch.taken, count)[0]
                 hops, insecure = max(hops, batch.hops), insecure or batch.insecure
         row = SupplyRow(
             uuid.UUID(bytes=self._context.entropy(16), version=4).bytes,
@@ -281,7 +289,7 @@ class Supplies:
         """Burn what is left of batches of which the peer does not hold all: the next request would fail, too."""
         own = self._stocks.of(request.neighbour.name).own
         relays = dict.fromkeys(relay for row in request.rows for relay, _, _ in row.cells)
-        self._stocks.burn(request.neighbour, [own[relay] for relay in relays if relay in own], "not held")
+        self._stocks.burn(request.neighbour, own.known(relays), "not held")
 
     def _wipe(self, request: _Request) -> None:
         for key in request.keys.values():

@@ -283,11 +283,11 @@ class CoreRunner:
 
     def pair_status(self, application: str, other: str) -> PairStatus:
         """Return what `application` may know of the keys that it shares with `other`."""
-        settings, status = self.core.settings, self.core.status()
+        settings = self.core.settings
         found = settings.applications.get(other)
         if found is None or application not in settings.applications:
             raise KeyRefusedError("no application of that name is known here", Reason.UNKNOWN_APPLICATION)
-        pair = status.pairs.get(found.node)
+        pair = self.core.pair(found.node)
         cells = -(-settings.key_size // (8 * CELL))
         return PairStatus(
             source_node=settings.node,
