@@ -100,7 +100,6 @@ class LinkState:
         self.back_off_s = 0.0
         self.refuse_until_s = 0.0
 
-
     def lose(self, name: BlockName) -> None:
         """Note that the neighbour does not hold a block."""
         self.had.pop(name, None)

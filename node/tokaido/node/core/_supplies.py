@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 MAX_SLAVES: Final = 64
 """Most slaves of one key."""
+IN_FLIGHT: Final = 2
+"""Most SUPPLY of one neighbour that wait for an answer."""
+MAX_TOGETHER: Final = 512
+"""Most keys in one SUPPLY, but for a single request."""
 AGAIN_S: Final = 1.0
 """When an application is told to try again."""
 
@@ -58,6 +63,8 @@ class Supplies:
         self._stocks = stocks
         self.rows = {row.key_id: row for row in sorted(stored, key=lambda row: row.born_s)}
         self._open: dict[int, _Request] = {}
+        self._queues: dict[str, deque[int]] = {}
+        self._telling: Counter[str] = Counter()
         self._allowances: dict[tuple[str, str], Allowance] = {}
         self._demands: dict[str, Demand] = {}
 
@@ -85,7 +92,7 @@ class Supplies:
             self.rows[row.key_id] = row
             writes.append(PutSupply(row, None))
         self._open[event.request] = request
-        self._context.commit(writes, lambda _: self._tell(event.request, request), concerns=neighbour)
+        self._context.commit(writes, lambda _: self._queue(event.request), concerns=neighbour)
 
     def abandon(self, number: int) -> None:
         """Note that nobody waits for a request any more."""
@@ -244,28 +251,67 @@ class Supplies:
         )
         return row, joined(parts, event.size, insecure=insecure)
 
-    def _tell(self, number: int, request: _Request) -> None:
-        """Send SUPPLY: the cells are out of the stock, durably."""
-        if number not in self._open:
-            return
-        neighbour = request.neighbour
-        if request.abandoned or not neighbour.up or neighbour.epoch != request.epoch:
-            self._give_up(number, request, "not told")
-            return
+    def _queue(self, number: int) -> None:
+        """Have SUPPLY sent: the cells are out of the stock, durably."""
+        request = self._open.get(number)
+        if request is not None:
+            self._queues.setdefault(request.neighbour.name, deque()).append(number)
+            self._tell(request.neighbour)
+
+    def _tell(self, neighbour: Neighbour) -> None:
+        """Send SUPPLY while few wait for an answer: who asks meanwhile shares the next one."""
+        queue = self._queues.get(neighbour.name)
+        while queue and self._telling[neighbour.name] < IN_FLIGHT:
+            together: list[int] = []
+            keys = 0
+            while queue and (not together or keys + self._keys(queue[0]) <= MAX_TOGETHER):
+                number = queue.popleft()
+                request = self._open.get(number)
+                if request is None:
+                    continue
+                if request.abandoned or not neighbour.up or neighbour.epoch != request.epoch:
+                    self._give_up(number, request, "not told")
+                    continue
+                together.append(number)
+                keys += len(request.rows)
+            if together:
+                self._send(neighbour, together)
+
+    def _keys(self, number: int) -> int:
+        request = self._open.get(number)
+        return 0 if request is None else len(request.rows)
+
+    def _send(self, neighbour: Neighbour, numbers: list[int]) -> None:
+        rows = [row for number in numbers for row in self._open[number].rows]
         items = tuple(
             SupplyItem(
                 row.key_id, row.master, row.slaves, row.size, tuple(Cells(*cells) for cells in row.cells), row.max_age_s
             )
-            for row in request.rows
+            for row in rows
         )
-        self._context.send(neighbour, Supply(supplies=items), lambda answer: self._told(number, request, answer))
+        ids = tuple(row.key_id for row in rows)
 
-    def _told(self, number: int, request: _Request, answer: Message | None) -> None:
-        if number not in self._open:
+        def heard(answer: Message | None) -> None:
+            self._telling[neighbour.name] -= 1
+            if isinstance(answer, Refused) and len(numbers) > 1:  # nothing was done: whose fault is it?
+                for number in numbers:
+                    if number in self._open:
+                        self._send(neighbour, [number])
+            else:
+                supplied = isinstance(answer, Supplied) and answer.key_ids == ids
+                for number in numbers:
+                    self._told(number, answer, supplied=supplied)
+            self._tell(neighbour)
+
+        self._telling[neighbour.name] += 1
+        self._context.send(neighbour, Supply(supplies=items), heard)
+
+    def _told(self, number: int, answer: Message | None, *, supplied: bool) -> None:
+        request = self._open.get(number)
+        if request is None:
             return
-        ids = tuple(row.key_id for row in request.rows)
-        alive = all(key_id in self.rows for key_id in ids) and request.neighbour.epoch == request.epoch
-        if request.abandoned or not alive or not isinstance(answer, Supplied) or answer.key_ids != ids:
+        alive = all(row.key_id in self.rows for row in request.rows) and request.neighbour.epoch == request.epoch
+        if request.abandoned or not alive or not supplied:
             self._give_up(number, request, f"refused: {answer.why}" if isinstance(answer, Refused) else "no answer")
             if isinstance(answer, Refused) and answer.why == "cells":
                 self._burn_batches(request)
