@@ -36,10 +36,13 @@ if TYPE_CHECKING:
     from tokaido.node.core import Clear, Event, Fetch, Raise
 
 BLOCK_BYTES = 1 << 20
+BLOCKS = 8
+RATE = 1e6
+"""Bits a second."""
 
 
 class MadeUp(KeySources):
-    """Key sources that give 1 MiB whenever the last block was taken."""
+    """Key sources that have eight blocks of 1 MiB at once, and then make 1 Mbit/s, as a good link does."""
 
     def __init__(self) -> None:
         self._feed: Callable[[Event], bool] = lambda _: False
@@ -48,7 +51,7 @@ class MadeUp(KeySources):
     def start(self, feed: Callable[[Event], bool], alarm: Callable[[Raise | Clear], None]) -> None:
         del alarm
         self._feed = feed
-        for _ in range(8):
+        for _ in range(BLOCKS):
             self._next()
 
     async def close(self) -> None:
@@ -56,7 +59,7 @@ class MadeUp(KeySources):
 
     def take_draw(self, draw: int, why_not: str | None) -> None:
         del draw, why_not
-        asyncio.get_running_loop().call_later(0.5, self._next)
+        asyncio.get_running_loop().call_later(BLOCKS * BLOCK_BYTES * 8 / RATE, self._next)
 
     def _next(self) -> None:
         number = next(self._numbers)
