@@ -132,6 +132,44 @@ def test_without_an_acknowledgement_the_keys_are_burned_at_both_ends(lost: type[
     keys_of(nodes.enc())
 
 
+def sent_together(nodes: TwoNodes) -> list[int]:
+    """Return a list that gets the number of keys of each SUPPLY."""
+    sizes: list[int] = []
+
+    def between(_: str, envelope: Envelope) -> Envelope:
+        if isinstance(envelope.body, Supply):
+            sizes.append(len(envelope.body.supplies))
+        return envelope
+
+    nodes.between = between
+    return sizes
+
+
+def test_applications_that_ask_at_the_same_time_share_a_supply() -> None:
+    nodes = stocked()
+    sizes = sent_together(nodes)
+    given = nodes.enc_together(*["osaka-1"] * 7)
+    assert sizes == [1, 1, 5]
+    for answer in given:
+        assert secrets_of(nodes.dec(ids_of(answer))) == secrets_of(answer)
+    assert len({secret for answer in given for secret in secrets_of(answer)}) == 7
+
+
+def test_a_refusal_of_a_shared_supply_is_of_the_application_that_caused_it_alone() -> None:
+    nodes = stocked()
+    applications = dict(nodes.settings["osaka"].applications)
+    del applications["osaka-2"]
+    nodes.change("osaka", applications=applications)
+    sizes = sent_together(nodes)
+    given = nodes.enc_together("osaka-1", "osaka-1", "osaka-1", "osaka-2", "osaka-1")
+    assert sizes == [1, 1, 3, 1, 1, 1]
+    assert [isinstance(answer, c.Keys) for answer in given] == [True, True, True, False, True]
+    assert reason_of(given[3]) is c.Reason.PEER_SILENT
+    for answer in (*given[:3], given[4]):
+        assert secrets_of(nodes.dec(ids_of(answer))) == secrets_of(answer)
+    assert pair(nodes, "kobe").adds_up
+
+
 def test_a_supply_that_comes_after_it_was_given_up_is_not_taken() -> None:
     nodes = stocked()
     late: list[Message] = []

@@ -68,10 +68,10 @@ class TwoNodes:
         for name in names or tuple(self.settings):
             self.do(name, c.Started())
 
-    def do(self, name: str, event: c.Event) -> list[c.Action]:
-        """Hand in an event, and return what the node wanted done until all is quiet."""
+    def do(self, name: str, *events: c.Event) -> list[c.Action]:
+        """Hand in events, one after the other, and return what the node wanted done until all is quiet."""
         before = len(self.told[name])
-        waiting = deque([(name, event)])
+        waiting = deque((name, event) for event in events)
         while waiting:
             at, happened = waiting.popleft()
             if at in self.cores:
@@ -119,6 +119,12 @@ class TwoNodes:
         master = f"{name}-1" if master is None else master
         event = c.EncKeys(next(self._numbers), master, slaves, number, size, max_age_s)
         return self._answer(event.request, self.do(name, event))
+
+    def enc_together(self, *slaves: str) -> list[c.Keys | c.Refusal]:
+        """Ask kobe for keys to share with each of these slaves, before it has carried out anything."""
+        events = [c.EncKeys(next(self._numbers), "kobe-1", (slave,), 1, 256) for slave in slaves]
+        actions = self.do("kobe", *events)
+        return [self._answer(event.request, actions) for event in events]
 
     def dec(
         self, ids: tuple[bytes, ...], name: str = "osaka", *, slave: str = "osaka-1", master: str = "kobe-1"
