@@ -28,6 +28,27 @@ def test_a_node_that_is_ending_starts_nothing_new() -> None:
     assert secrets_of(nodes.dec(ids_of(given))) == secrets_of(given)
 
 
+def test_a_node_that_ended_in_order_has_told_its_last_mark() -> None:
+    nodes = stocked()
+    before = nodes.stores["kobe"].copy()
+    given = nodes.enc()
+    nodes.do("kobe", c.Drain())
+    assert nodes.cores["kobe"].drained
+    nodes.stores["kobe"] = before
+    nodes.start("kobe")
+    assert "STORE_ROLLBACK" in nodes.alarms("kobe")
+    assert "STORE_ROLLBACK" in nodes.alarms("osaka")
+    assert reason_of(nodes.dec(ids_of(given))) is c.Reason.NOT_FOUND
+
+
+def test_a_node_ends_although_its_neighbour_does_not_answer() -> None:
+    nodes = stocked()
+    nodes.enc()
+    nodes.between = lambda _, envelope: None if isinstance(envelope.body, Hello) else envelope
+    nodes.do("kobe", c.Drain())
+    assert nodes.cores["kobe"].drained
+
+
 def test_a_store_that_failed_refuses_all_and_says_so() -> None:
     nodes = stocked()
     core = nodes.cores["kobe"]

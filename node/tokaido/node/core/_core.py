@@ -115,9 +115,10 @@ class NodeCore:
 
     @property
     def drained(self) -> bool:
-        """Whether, after `Drain`, nothing is under way any more."""
+        """Whether, after `Drain`, nothing is under way any more, and all neighbours that answer know the mark."""
         idle = self._context.idle and self._supplies.idle and self._deliveries.idle
-        return self._context.draining and idle
+        owes = any(map(self._greetings.owes_mark, self._context.neighbours.values()))
+        return self._context.draining and idle and not owes
 
     @property
     def failed(self) -> bool:

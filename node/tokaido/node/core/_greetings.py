@@ -39,19 +39,25 @@ class Greetings:
             self._context.raise_alarm(
                 AlarmCode.NEIGHBOUR_SILENT, neighbour.name, f"nothing was heard for {SILENT_S:.0f} s"
             )
-        if neighbour.hello_open or now < neighbour.hello_at_s:
+        last = self._context.draining and self._context.idle and self.owes_mark(neighbour)
+        if neighbour.hello_open or (now < neighbour.hello_at_s and not last):
             return
         neighbour.hello_open = True
         confessed, run = neighbour.to_confess, neighbour.run
+        hello = self._hello(neighbour)
 
         def heard(envelope: Envelope | None) -> None:
             if envelope is not None and run != neighbour.run != envelope.run:
                 neighbour.hello_open = False  # which of the two runs is the newer one?
                 neighbour.hello_at_s = self._context.now_s
             else:
-                self._answered(neighbour, envelope, confessed=confessed)
+                self._answered(neighbour, envelope, hello.mark, confessed=confessed)
 
-        self._context.ask(neighbour, b"", self._hello(neighbour), heard)
+        self._context.ask(neighbour, b"", hello, heard)
+
+    def owes_mark(self, neighbour: Neighbour) -> bool:
+        """Whether a neighbour that answers does not know the mark of this node, so that our store could go back."""
+        return neighbour.up and neighbour.greeted and neighbour.heard_mark < neighbour.mark_durable
 
     def wake_s(self, neighbour: Neighbour) -> float:
         """Return when `pump` is next needed."""
@@ -84,7 +90,7 @@ class Greetings:
         self._context.raise_alarm(AlarmCode.STORE_ROLLBACK, neighbour.name, text)
         self._burn(neighbour, "rollback")
 
-    def _answered(self, neighbour: Neighbour, envelope: Envelope | None, *, confessed: bool) -> None:
+    def _answered(self, neighbour: Neighbour, envelope: Envelope | None, mark: int, *, confessed: bool) -> None:
         neighbour.hello_open = False
         now = self._context.now_s
         if envelope is None or not isinstance(envelope.body, Hello) or envelope.body.version != VERSION:
@@ -112,6 +118,7 @@ class Greetings:
                 self.went_back(neighbour, f"the store of {neighbour.name} went back in time")
         if confessed:
             neighbour.to_confess = False
+        neighbour.heard_mark = max(neighbour.heard_mark, mark)
         self._hear(neighbour, hello)
         neighbour.up = True
         if not neighbour.to_confess and not neighbour.greeted:

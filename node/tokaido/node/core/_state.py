@@ -136,6 +136,8 @@ class Neighbour:
         self.mark = self.mark_durable = marks.mark
         self.said = marks.mark
         """The highest mark that the neighbour can have been told if our store did not go back."""
+        self.heard_mark = 0
+        """The highest mark of this run that the neighbour has answered."""
         self.told = self.told_before = marks.told
         """The highest mark that the neighbour told, and what it had told before its present run was heard."""
         self.epoch = 0
