@@ -134,6 +134,7 @@ def test_sixteen_wrong_tags_make_a_neighbour_wait_twice_as_long_each_time() -> N
             offset=0,
             length=64,
             count=1,
+            insecure=False,
             ciphertext=bytes(32),
             tag=bytes(16),
         )

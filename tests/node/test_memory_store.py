@@ -30,7 +30,7 @@ from tokaido.node.store import MemoryStore, StoreError
 NAME = ("osaka", "s", 3)
 KEY = bytes(range(200))
 BLOCK = Block("osaka", "s", 3, 200)
-BATCH = Batch(b"r" * 16, "kobe", True, 4, 1, False)
+BATCH = Batch(b"r" * 16, "kobe", True, 4, ("osaka", "kobe"), False)
 CELLS = bytes(range(128))
 ROW = SupplyRow(b"k" * 16, "kobe", False, "m", ("x", "y"), 256, ((b"r" * 16, 0, 1),), 60.0, 1.0, 1)
 

@@ -213,12 +213,10 @@ def test_what_is_dead_is_told_again_until_it_is_heard(sender: str) -> None:
 
 def test_a_message_that_is_no_question_is_refused() -> None:
     nodes = stocked()
-    refused = nodes.ask("kobe", Relayed(relay=bytes(16)))
-    assert isinstance(refused, Refused)
-    assert refused.why == "route"
-    refused = nodes.ask("kobe", Supplied(key_ids=()))
-    assert isinstance(refused, Refused)
-    assert refused.why == "version"
+    for answer in (Relayed(relay=bytes(16)), Supplied(key_ids=())):
+        refused = nodes.ask("kobe", answer)
+        assert isinstance(refused, Refused)
+        assert refused.why == "version"
     (refusal,) = step(nodes, "kobe", c.Received(7, "nara", Envelope(run=NEW_RUN, to=b"", n=0, body=Dead())))
     assert isinstance(refusal, c.Answer)
     assert isinstance(refusal.envelope.body, Refused)

@@ -58,7 +58,7 @@ def opened(path: Path, clock: Clock) -> SqliteStore:
 
 def filled(path: Path, clock: Clock) -> SqliteStore:
     store = opened(path, clock)
-    batch = Batch(RELAY, "numazu", True, 64, 1, ready=True)
+    batch = Batch(RELAY, "numazu", True, 64, ("odawara", "numazu"), ready=True)
     supply = SupplyRow(bytes(16), "numazu", False, "a", ("b", "c"), 256, ((bytes(16), 0, 1),), 9.0, 0.0, 1)
     writes: tuple[Write, ...] = (
         PutBlock(Block(*NAME, SIZE), KeyMaterial(BLOCK)),

@@ -1,4 +1,4 @@
-"""What neighbouring nodes say to each other: TNP1, as docs/protocols/node.md has it.
+"""What nodes say to each other: TNP1, as docs/protocols/node.md has it.
 
 Offsets, sizes and lengths are in bytes unless a name says bits. Every message is a frozen record; `encode` and `decode`
 are the only way to and from the wire, and `decode` refuses what is not exactly a message.
@@ -27,6 +27,8 @@ TAG_KEY: Final = 32
 """Bytes of pad that the tag of a RELAY costs."""
 MAX_BATCH: Final = 64
 """Most keys in one RELAY."""
+MAX_HOPS: Final = 16
+"""Most hops of a route."""
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """Name of a node or a link."""
@@ -34,6 +36,12 @@ Text: TypeAlias = Annotated[str, Meta(max_length=256)]
 Id: TypeAlias = Annotated[bytes, Meta(min_length=16, max_length=16)]
 """A run, a relay or a key: 16 bytes."""
 Whole: TypeAlias = Annotated[int, Meta(ge=0, le=(1 << 48) - 1)]
+Route: TypeAlias = Annotated[tuple[Name, ...], Meta(min_length=2, max_length=MAX_HOPS + 1)]
+"""The nodes that a key passes, from its start to its end."""
+Hop: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_HOPS)]
+"""Which hop of a route: 0 for the first."""
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_BATCH)]
+"""Keys in one relay."""
 Tag: TypeAlias = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Mac: TypeAlias = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
@@ -52,6 +60,8 @@ class Refused(_Message, frozen=True, tag="REFUSED"):
     why: Text
     """One of the words of section 8."""
     what: Text = ""
+    node: Annotated[str, Meta(max_length=64)] = ""
+    """Which node of a route refused; empty: the one that answers."""
 
 
 class Hello(_Message, frozen=True, tag="HELLO"):
@@ -124,18 +134,37 @@ class Granted(_Message, frozen=True, tag="GRANTED"):
     end: Whole
 
 
+class Lease(_Message, frozen=True, tag="LEASE"):
+    """Is the way free for a batch of so many keys? (section 5)"""
+
+    relay: Id
+    route: Route
+    hop: Hop
+    count: Count
+
+
+class Leased(_Message, frozen=True, tag="LEASED"):
+    """From here to the end of the route, each node has set aside what the relay costs."""
+
+    relay: Id
+    insecure: bool = False
+    """Whether key of one of these links was made with seeded secrets."""
+
+
 class Relay(_Message, frozen=True, tag="RELAY"):
     """A batch of keys under pads of one lease (section 5)."""
 
     relay: Id
-    route: Annotated[tuple[Name, ...], Meta(min_length=2, max_length=17)]
-    hop: Annotated[int, Meta(ge=0, le=15)]
+    route: Route
+    hop: Hop
     link: Name
     session: Text
     number: Whole
     offset: Whole
     length: Whole
-    count: Annotated[int, Meta(ge=1, le=MAX_BATCH)]
+    count: Count
+    insecure: bool
+    """Whether key of this link, or of one before it, was made with seeded secrets."""
     ciphertext: Annotated[bytes, Meta(min_length=CELL, max_length=CELL * MAX_BATCH)]
     tag: Tag
 
@@ -190,7 +219,20 @@ class Supplied(_Message, frozen=True, tag="SUPPLIED"):
 
 
 Message: TypeAlias = (
-    Ok | Refused | Hello | Have | Dead | Grant | Granted | Relay | Relayed | Confirm | Supply | Supplied
+    Ok
+    | Refused
+    | Hello
+    | Have
+    | Dead
+    | Grant
+    | Granted
+    | Lease
+    | Leased
+    | Relay
+    | Relayed
+    | Confirm
+    | Supply
+    | Supplied
 )
 
 

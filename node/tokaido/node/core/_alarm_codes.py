@@ -26,6 +26,8 @@ class AlarmCode(Enum):
     """A neighbour does not answer."""
     VERSION_MISMATCH = "VERSION_MISMATCH", Severity.MAJOR, False
     """A neighbour speaks another version, or under another name."""
+    RELAY_FAILED = "RELAY_FAILED", Severity.MAJOR, False
+    """Relays to a node fail one after the other; the text names the hop."""
     FETCH_FAILED = "FETCH_FAILED", Severity.MINOR, False
     """A source could not fetch a block that the neighbour holds."""
     STOCK_LOW = "STOCK_LOW", Severity.WARNING, False

@@ -145,6 +145,7 @@ class Blocks:
             lease.block.leases -= 1
             bits = 8 * len(lease)
             writes.append(self.count(lease.block.name[0], {"leased": -bits, f"discarded:{reason}": bits}))
+            lease.alive = False
             lease.key.wipe()
             if lease.block is not block:
                 self.half_used(lease.block)
@@ -169,7 +170,7 @@ class Blocks:
             found = self.link_of(block.name[0])
             if not block.end_known and found is not None:
                 found[1].ending[block.name] = None
-            elif block.end_known and block.passed >= block.other_size:
+            elif block.end_known and block.passed >= block.other_size and not block.gaps:
                 self._drop(block, [], found[0] if found is not None else None)
 
     def _leave(self, event: Drawn, why: str) -> None:
@@ -235,6 +236,8 @@ class Blocks:
 
     def _drop(self, block: BlockState, writes: list[Write], neighbour: Neighbour | None) -> None:
         block.alive = False
+        while block.gaps:
+            block.gaps.pop().key.wipe()
         del self.held[block.name]
         session = block.name[:2]
         self._ended[session] = added(self._ended.get(session, ()), block.name[2])

@@ -93,16 +93,21 @@ class Context:
         if then is not None:
             then(event.loaded)
 
-    def ask(self, neighbour: Neighbour, to: bytes, body: Message, then: OnEnvelope) -> None:
+    def ask(
+        self, neighbour: Neighbour, to: bytes, body: Message, then: OnEnvelope, within_s: float | None = None
+    ) -> None:
         """Send a question to one run of a neighbour; `then` gets the envelope of its answer."""
         self._token += 1
         self._n += 1
         envelope = Envelope(run=self.run, to=to, n=self._n, body=body)
         self._sends[self._token] = envelope, then
-        self.actions.append(Send(self._token, neighbour.name, envelope, self.settings.answer_s))
+        self.actions.append(Send(self._token, neighbour.name, envelope, within_s or self.settings.answer_s))
 
-    def send(self, neighbour: Neighbour, body: Message, then: OnAnswer) -> None:
-        """Send a question to the run of a neighbour that is known; an answer of another one counts for nothing."""
+    def send(self, neighbour: Neighbour, body: Message, then: OnAnswer, within_s: float | None = None) -> None:
+        """Send a question to the run of a neighbour that is known; an answer of another one counts for nothing.
+
+        `within_s` is how long it may take to answer; default: what the settings say.
+        """
         asked = neighbour.run
 
         def heard(envelope: Envelope | None) -> None:
@@ -117,7 +122,7 @@ class Context:
                 answer = None
             then(answer)
 
-        self.ask(neighbour, asked, body, heard)
+        self.ask(neighbour, asked, body, heard, within_s)
 
     def answered(self, event: Answered | Unanswered, envelope: Envelope | None) -> None:
         """Go on after a question was answered, or not."""
@@ -136,9 +141,9 @@ class Context:
         if asked is not None:
             self.actions.append(Answer(exchange, Envelope(run=self.run, to=asked.run, n=asked.n, body=body)))
 
-    def refuse(self, exchange: int, why: str, what: str = "") -> None:
-        """Answer that nothing was done."""
-        self.answer(exchange, Refused(why=why, what=what))
+    def refuse(self, exchange: int, why: str, what: str = "", *, node: str = "") -> None:
+        """Answer that nothing was done; `node` is who refused, if it was another one."""
+        self.answer(exchange, Refused(why=why, what=what, node=node))
 
     def raise_alarm(self, code: AlarmCode, of: str, text: str) -> None:
         """Raise an alarm; one that is latched is told each time."""

@@ -18,12 +18,15 @@ from tokaido.node.core._greetings import Greetings
 from tokaido.node.core._news import News
 from tokaido.node.core._receipts import Receipts
 from tokaido.node.core._relays import Relays
+from tokaido.node.core._spending import Spending
 from tokaido.node.core._state import LinkState, Neighbour
 from tokaido.node.core._status import LinkStatus, NeighbourStatus, NodeStatus, PairStatus
 from tokaido.node.core._stocks import Stocks
 from tokaido.node.core._supplies import Supplies
+from tokaido.node.core._transit import Transit
+from tokaido.node.core._ways import Ways
 from tokaido.node.core._writes import NeighbourMarks
-from tokaido.node.messages import Confirm, Dead, Grant, Have, Hello, Ok, Relay, Relayed, Supply
+from tokaido.node.messages import Confirm, Dead, Grant, Have, Hello, Lease, Ok, Relay, Supply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,8 +66,11 @@ class NodeCore:
         self._greetings = Greetings(context, self._met, self._burn)
         self._news = News(context, self._blocks.held)
         self._grants = Grants(context, self._blocks, self._went_back)
-        self._relays = Relays(context, self._blocks, self._stocks)
-        self._receipts = Receipts(context, self._blocks, self._stocks)
+        spending = Spending(context, self._blocks)
+        self._ways = Ways(context)
+        self._transit = Transit(context, self._blocks, spending)
+        self._relays = Relays(context, self._blocks, self._stocks, self._ways, spending)
+        self._receipts = Receipts(context, self._blocks, self._stocks, self._transit)
         self._supplies = Supplies(context, self._stocks, [row for row, _ in snapshot.supplies if row.started_here])
         waiting = [(row, key) for row, key in snapshot.supplies if not row.started_here and key is not None]
         self._deliveries = Deliveries(context, self._stocks, waiting)
@@ -96,7 +102,7 @@ class NodeCore:
         """When `Tick` is next needed, as the node's age in s."""
         if self._failed or not self._started:
             return float("inf")
-        times = [self._supplies.wake_s(), self._deliveries.wake_s()]
+        times = [part.wake_s() for part in (self._supplies, self._deliveries, self._receipts, self._transit)]
         now_s = self._context.now_s
         for neighbour in self._context.neighbours.values():
             times += [self._greetings.wake_s(neighbour), self._stocks.wake_s(neighbour)]
@@ -234,14 +240,14 @@ class NodeCore:
                 self._heard_dead(exchange, neighbour, dead)
             case Grant() as grant:
                 self._grants.asked(exchange, neighbour, envelope.run, grant)
+            case Lease() as lease:
+                self._receipts.lease(exchange, neighbour, lease)
             case Relay() as relay:
                 self._receipts.relay(exchange, neighbour, relay)
             case Confirm() as confirm:
                 self._receipts.confirm(exchange, neighbour, confirm)
             case Supply() as supply:
                 self._deliveries.supply(exchange, neighbour, supply)
-            case Relayed():
-                self._context.refuse(exchange, "route", "routes over one hop are taken")
             case _:
                 self._context.refuse(exchange, "version", "that is an answer and not a question")
 
@@ -304,11 +310,14 @@ class NodeCore:
     def _pump(self) -> None:
         self._supplies.expire()
         self._deliveries.expire()
+        self._receipts.expire()
+        self._transit.expire()
+        wanted = self._relays.wanted()
         for neighbour in self._context.neighbours.values():
             self._greetings.pump(neighbour)
             self._stocks.expire(neighbour)
             self._news.pump(neighbour)
-            self._grants.pump(neighbour, self._relays.wanted(neighbour))
+            self._grants.pump(neighbour, wanted.get(neighbour.name, 0) + self._transit.wanted(neighbour))
             self._relays.pump(neighbour)
             self._watch_stock(neighbour)
 
@@ -362,6 +371,7 @@ class NodeCore:
                 for link in list(neighbour.links):
                     self._forget(neighbour, link)
         self._context.settings = settings
+        self._ways.forget()
         self._meet(settings)
 
     def _forget(self, neighbour: Neighbour, link: str) -> None:

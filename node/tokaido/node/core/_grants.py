@@ -44,7 +44,7 @@ class Grants:
             if link.ending:
                 block = self._blocks.held[next(iter(link.ending))]
                 self._ask(neighbour, link, block, 0)
-            elif sum(map(len, link.leases)) < wanted and (next_block := self._next(link)):
+            elif sum(lease.free for lease in link.leases) < wanted and (next_block := self._next(link)):
                 self._ask(neighbour, link, next_block, self._context.settings.lease)
 
     def _next(self, link: LinkState) -> BlockState | None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import msgspec
 
 from tokaido.hal import KeyMaterial
 from tokaido.node.messages import CELL, TAG_KEY, Relay
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def pad_length(count: int) -> int:
@@ -16,14 +13,15 @@ def pad_length(count: int) -> int:
     return TAG_KEY + CELL * count
 
 
-def seal(pad: KeyMaterial, keys: KeyMaterial, message: Callable[[bytes, bytes], Relay]) -> Relay:
-    """Return the message, given its ciphertext and tag, that carries keys under a pad. The pad is wiped."""
+def seal(pad: KeyMaterial, keys: KeyMaterial, blank: Relay) -> Relay:
+    """Return a message with the ciphertext and the tag that carry keys under a pad. The pad is wiped."""
     from cryptography.hazmat.primitives.poly1305 import Poly1305  # noqa: PLC0415 - loads OpenSSL
 
     with pad, pad.reveal() as stream, keys.reveal() as plain:
         ciphertext = _added(plain, stream[TAG_KEY:])
-        tag = Poly1305.generate_tag(bytes(stream[:TAG_KEY]), message(ciphertext, bytes(16)).transcript())
-    return message(ciphertext, tag)
+        sealed = msgspec.structs.replace(blank, ciphertext=ciphertext)
+        tag = Poly1305.generate_tag(bytes(stream[:TAG_KEY]), sealed.transcript())
+    return msgspec.structs.replace(sealed, tag=tag)
 
 
 def unseal(pad: KeyMaterial, message: Relay) -> KeyMaterial | None:

@@ -1,27 +1,32 @@
-"""RELAY and CONFIRM: keys of a pair under pads of the link, and the proof that both ends hold the same (TNP1, 5, 6)."""
+"""LEASE, RELAY and CONFIRM at the start of a route: new keys of a pair, and the proof of both ends (TNP1, 5, 6)."""
 
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import KeyMaterial
 from tokaido.node.core._alarm_codes import AlarmCode
 from tokaido.node.core._pads import pad_length, seal
 from tokaido.node.core._shelf import StockBatch
+from tokaido.node.core._spending import Spending, answer_within_s
 from tokaido.node.core._state import LEAST, Lease, LinkState, Neighbour
-from tokaido.node.core._writes import Batch, PutBatch, SetBatch, Write
+from tokaido.node.core._ways import free_lease
+from tokaido.node.core._writes import Batch, PutBatch, SetBatch
 from tokaido.node.messages import (
     CELL,
     MAX_BATCH,
     TAG_KEY,
     Confirm,
+    Leased,
     Message,
     Refused,
     Relay,
     Relayed,
     confirm_transcript,
 )
+from tokaido.node.messages import Lease as LeaseQuestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,13 +34,14 @@ if TYPE_CHECKING:
     from tokaido.node.core._blocks import Blocks
     from tokaido.node.core._context import Context
     from tokaido.node.core._stocks import Stocks
+    from tokaido.node.core._ways import Ways
 
 AGAIN_S: Final = 1.0
 """Pause after a neighbour took no relay."""
+BETWEEN_S: Final = 0.1
+"""Pause before another relay is started after one over several hops failed."""
 UNCONFIRMED_S: Final = 60.0
 """Pause after keys were not the same at both ends: they cost link key."""
-BAD_TAGS: Final = 4
-"""After so many tags of one block that the neighbour found wrong, the block is not the same at both ends."""
 
 
 def confirm_mac(key: KeyMaterial, end: str, relay: bytes, route: Sequence[str], keys: KeyMaterial) -> bytes:
@@ -44,128 +50,173 @@ def confirm_mac(key: KeyMaterial, end: str, relay: bytes, route: Sequence[str], 
         return hmac.digest(bytes(secret), confirm_transcript(end, relay, route, bytes(joined)), "sha256")
 
 
+@dataclass(slots=True)
+class _Started:
+    """A relay that starts here."""
+
+    peer: Neighbour
+    route: tuple[str, ...]
+    first: Neighbour
+    link: LinkState
+    lease: Lease
+    relay: bytes
+    count: int
+    insecure: bool
+
+    @property
+    def length(self) -> int:
+        return pad_length(self.count)
+
+
 class Relays:
     """Starts relays, so that every pair has keys in stock."""
 
-    def __init__(self, context: Context, blocks: Blocks, stocks: Stocks) -> None:
+    def __init__(self, context: Context, blocks: Blocks, stocks: Stocks, ways: Ways, spending: Spending) -> None:
         self._context = context
         self._blocks = blocks
         self._stocks = stocks
+        self._ways = ways
+        self._spending = spending
 
-    def wanted(self, neighbour: Neighbour) -> int:
-        """Return how many bytes of leases are to be at hand."""
-        settings = neighbour.settings
-        missing = self._missing(neighbour)
-        return min(settings.in_flight * pad_length(settings.batch), 2 * pad_length(missing)) if missing else 0
+    def wanted(self) -> dict[str, int]:
+        """Return how many bytes of leases are to be at hand, by the neighbour at the other end of the link."""
+        wanted: dict[str, int] = {}
+        for peer in self._context.neighbours.values():
+            missing = self._missing(peer)
+            found = self._ways.to(peer) if missing else None
+            if found is not None:
+                settings = peer.settings
+                length = min(settings.in_flight * pad_length(settings.batch), 2 * pad_length(missing))
+                wanted[found.first.name] = wanted.get(found.first.name, 0) + length
+        return wanted
 
-    def pump(self, neighbour: Neighbour) -> None:
+    def pump(self, peer: Neighbour) -> None:
         """Start relays while the stock lacks keys and leases are at hand."""
-        stock = self._stocks.of(neighbour.name)
+        stock = self._stocks.of(peer.name)
         while (
-            neighbour.up
+            peer.up
             and not self._context.draining
-            and self._context.now_s >= neighbour.relay_at_s
-            and stock.on_the_way < neighbour.settings.in_flight
-            and (missing := self._missing(neighbour))
+            and self._context.now_s >= peer.relay_at_s
+            and stock.on_the_way < peer.settings.in_flight
+            and (missing := self._missing(peer))
         ):
-            found = next(((link, link.leases[0]) for link in neighbour.links.values() if link.leases), None)
-            if found is None:
+            found = self._ways.to(peer)
+            place = None if found is None else free_lease(found.first, LEAST)
+            if found is None or place is None:
                 return
-            self._begin(neighbour, *found, missing)
+            link, lease = place
+            count = min(peer.settings.batch, MAX_BATCH, missing, (lease.free - TAG_KEY) // CELL)
+            relay, insecure = self._context.entropy(16), lease.block.insecure
+            started = _Started(peer, found.route, found.first, link, lease, relay, count, insecure)
+            stock.on_the_way += 1
+            self._spending.reserve(lease, started.length)
+            if len(found.route) > 2:
+                self._ask(started)
+            else:
+                self._begin(started)
 
-    def _missing(self, neighbour: Neighbour) -> int:
+    def _missing(self, peer: Neighbour) -> int:
         """Return how many keys the stock lacks, 0 if too few for a relay."""
-        settings, stock = neighbour.settings, self._stocks.of(neighbour.name)
+        settings, stock = peer.settings, self._stocks.of(peer.name)
         emulation = self._context.settings.emulation
-        missing = settings.stock - stock.own.ready(insecure=emulation) - stock.own.coming()
+        missing = settings.stock - stock.own.ready(insecure=emulation) - stock.own.coming() - stock.asked
         worth_it = min(settings.batch, max(settings.stock // 4, 1))
         return missing if missing >= worth_it else 0
 
-    def _begin(self, neighbour: Neighbour, link: LinkState, lease: Lease, missing: int) -> None:
-        """Take a pad, seal new keys, and send them once it is durable what was spent and what is on its way."""
-        context, block = self._context, lease.block
-        count = min(neighbour.settings.batch, MAX_BATCH, missing, (len(lease) - TAG_KEY) // CELL)
-        relay, length = context.entropy(16), pad_length(count)
-        begin, pad = lease.take(length)
-        tail = 0
-        block.leases += 1
-        if len(lease) < LEAST:
-            tail = len(lease)
-            link.leases.remove(lease)
-            lease.key.wipe()
-            block.leases -= 1
-        spent = {"spent_pad": 8 * CELL * count, "spent_tag": 8 * TAG_KEY, "discarded:tail": 8 * tail}
-        writes: list[Write] = [self._blocks.count(block.name[0], {"leased": -8 * (length + tail), **spent})]
-        keys = KeyMaterial(context.entropy(CELL * count), insecure=block.insecure)
-        route = context.settings.node, neighbour.name
+    def _ask(self, started: _Started) -> None:
+        """Ask whether the way is free, and begin if it is."""
+        peer, first, route = started.peer, started.first, started.route
+        stock = self._stocks.of(peer.name)
+        stock.asked += started.count
+        run = first.run
+        question = LeaseQuestion(relay=started.relay, route=route, hop=0, count=started.count)
 
-        def message(ciphertext: bytes, tag: bytes) -> Relay:
-            return Relay(
-                relay=relay,
-                route=route,
-                hop=0,
-                link=block.name[0],
-                session=block.name[1],
-                number=block.name[2],
-                offset=begin,
-                length=length,
-                count=count,
-                ciphertext=ciphertext,
-                tag=tag,
-            )
+        def heard(answer: Message | None) -> None:
+            stock.asked -= started.count
+            free = isinstance(answer, Leased) and answer.relay == started.relay
+            if isinstance(answer, Leased) and answer.insecure:
+                started.insecure = True
+                free = free and self._context.settings.emulation
+            if free and started.lease.alive and first.up and first.run == run and not self._context.draining:
+                self._begin(started)
+                return
+            stock.on_the_way -= 1
+            self._spending.release(started.link, started.lease, started.length)
+            if not free:
+                self._failed(started, answer)
 
-        sealed = seal(pad, keys, message)
-        row = Batch(relay, neighbour.name, True, count, 1, False, born_s=context.now_s, insecure=block.insecure)
-        stock = self._stocks.of(neighbour.name)
+        self._context.send(first, question, heard, answer_within_s(self._context.settings.answer_s, route, 0))
+
+    def _begin(self, started: _Started) -> None:
+        """Take the pad, seal new keys, and send them once it is durable what was spent and what is on its way."""
+        context, peer, first, route = self._context, started.peer, started.first, started.route
+        block, relay, count, insecure = started.lease.block, started.relay, started.count, started.insecure
+        begin, pad, writes = self._spending.take(started.link, started.lease, count)
+        keys = KeyMaterial(context.entropy(CELL * count), insecure=insecure)
+        link, session, number = block.name
+        blank = Relay(
+            relay=relay,
+            route=route,
+            hop=0,
+            link=link,
+            session=session,
+            number=number,
+            offset=begin,
+            length=started.length,
+            count=count,
+            insecure=insecure,
+            ciphertext=b"",
+            tag=bytes(16),
+        )
+        sealed = seal(pad, keys, blank)
+        row = Batch(relay, peer.name, True, count, route, False, born_s=context.now_s, insecure=insecure)
+        stock = self._stocks.of(peer.name)
         batch = StockBatch(row, keys)
         stock.own.add(batch)
-        stock.on_the_way += 1
-        writes += [PutBatch(row, keys), self._stocks.count(neighbour, {"born": count})]
-        run = neighbour.run
+        writes += [PutBatch(row, keys), self._stocks.count(peer, {"born": count})]
+        run = first.run
 
         def ended(answer: Message | None) -> None:
             stock.on_the_way -= 1
-            block.leases -= 1
-            self._blocks.half_used(block)
+            self._spending.done(block)
             if relay not in stock.own:
                 return
             if isinstance(answer, Relayed) and answer.relay == relay:
-                self._confirm(neighbour, batch, route)
+                self._ways.succeeded(peer, route)
+                self._confirm(peer, batch)
                 return
-            self._stocks.burn(neighbour, [batch], "refused" if isinstance(answer, Refused) else "lost")
-            if isinstance(answer, Refused):
-                self._refused(neighbour, link, lease, answer.why)
+            self._stocks.burn(peer, [batch], "refused" if isinstance(answer, Refused) else "lost")
+            self._failed(started, answer)
 
         def durable(_loaded: tuple[KeyMaterial, ...]) -> None:
-            if relay in stock.own and neighbour.up and neighbour.run == run:
-                context.send(neighbour, sealed, ended)
+            if relay in stock.own and first.up and first.run == run:
+                context.send(first, sealed, ended, answer_within_s(context.settings.answer_s, route, 0))
             else:
                 ended(None)
 
-        context.commit(writes, durable, concerns=neighbour)
+        context.commit(writes, durable, concerns=peer)
 
-    def _refused(self, neighbour: Neighbour, link: LinkState, lease: Lease, why: str) -> None:
-        block = lease.block
-        if why == "block":
-            link.lose(block.name)
-            self._context.commit(self._blocks.forfeit(link, block), concerns=neighbour)
-            self._blocks.half_used(block)
-        elif why == "tag":
-            block.wrong_tags += 1
-            if block.wrong_tags >= BAD_TAGS and block.alive:
-                text = f"{neighbour.name} verifies no tag that was made with block {block.name[1]}/{block.name[2]}"
-                self._context.raise_alarm(AlarmCode.KEYS_DIFFER, block.name[0], text)
-                self._blocks.kill(block, "mismatch", tell=True)
-        elif why != "range":
-            neighbour.relay_at_s = self._context.now_s + AGAIN_S
+    def _failed(self, started: _Started, answer: Message | None) -> None:
+        """See what a refusal says of the first hop, and of those after it."""
+        peer, first = started.peer, started.first
+        why = answer.why if isinstance(answer, Refused) else "lost"
+        node = (answer.node if isinstance(answer, Refused) else "") or first.name
+        if len(started.route) > 2:
+            by = started.route[0] if answer is None else node
+            self._ways.failed(peer, started.route, by, why)
+            peer.relay_at_s = self._context.now_s + BETWEEN_S
+        if isinstance(answer, Refused) and node == first.name:
+            self._spending.refused(first, started.link, started.lease.block, why)
+        if len(started.route) == 2 and why not in {"block", "tag", "range", "lost"}:
+            peer.relay_at_s = self._context.now_s + AGAIN_S
 
-    def _confirm(self, neighbour: Neighbour, batch: StockBatch, route: tuple[str, str]) -> None:
+    def _confirm(self, peer: Neighbour, batch: StockBatch) -> None:
         """Have the other end prove that it holds the same keys, where the pair has a key for that."""
-        key = neighbour.settings.confirm_key
+        key = peer.settings.confirm_key
         if key is None:
-            self._ready(neighbour, batch)
+            self._ready(peer, batch)
             return
-        stock = self._stocks.of(neighbour.name)
+        stock, route = self._stocks.of(peer.name), batch.route
         with batch.joined() as keys:
             expected = confirm_mac(key, "end", batch.relay, route, keys)
             question = Confirm(relay=batch.relay, mac=confirm_mac(key, "start", batch.relay, route, keys))
@@ -176,22 +227,27 @@ class Relays:
             if batch.relay not in stock.own:
                 return
             if isinstance(answer, Confirm) and hmac.compare_digest(answer.mac, expected):
-                self._ready(neighbour, batch)
+                self._ready(peer, batch)
                 return
-            self._stocks.burn(neighbour, [batch], "confirm" if answer is not None else "lost")
-            neighbour.relay_at_s = self._context.now_s + AGAIN_S
+            self._stocks.burn(peer, [batch], "confirm" if answer is not None else "lost")
+            peer.relay_at_s = self._context.now_s + AGAIN_S
             if isinstance(answer, Confirm) or (isinstance(answer, Refused) and answer.why == "tag"):
-                text = f"{neighbour.name} does not hold the same keys, or not the same end-to-end key"
-                self._context.raise_alarm(AlarmCode.CONFIRM_FAILED, neighbour.name, text)
-                neighbour.relay_at_s = self._context.now_s + UNCONFIRMED_S
+                self._context.raise_alarm(AlarmCode.CONFIRM_FAILED, peer.name, differs(peer.name, route))
+                peer.relay_at_s = self._context.now_s + UNCONFIRMED_S
 
-        self._context.send(neighbour, question, heard)
+        self._context.send(peer, question, heard)
 
-    def _ready(self, neighbour: Neighbour, batch: StockBatch) -> None:
-        stock = self._stocks.of(neighbour.name)
+    def _ready(self, peer: Neighbour, batch: StockBatch) -> None:
+        stock = self._stocks.of(peer.name)
 
         def durable(_loaded: tuple[KeyMaterial, ...]) -> None:
             if batch.relay in stock.own:
                 stock.own.make_ready(batch)
 
-        self._context.commit([SetBatch(batch.relay, ready=True)], durable, concerns=neighbour)
+        self._context.commit([SetBatch(batch.relay, ready=True)], durable, concerns=peer)
+
+
+def differs(peer: str, route: Sequence[str]) -> str:
+    """Return what is said of keys that are not the same at both ends."""
+    over = f"; the relay went over {', '.join(route[1:-1])}" if len(route) > 2 else ""
+    return f"{peer} does not hold the same keys, or not the same end-to-end key{over}"

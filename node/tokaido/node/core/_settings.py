@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tokaido.hal import KeyMaterial
+
+    Cost: TypeAlias = Callable[[str, str], float]
+    """What a hop from one node to the next costs: more than 0; infinite if it cannot be used."""
+    Ways: TypeAlias = Callable[[str, Cost], tuple[str, ...] | None]
+    """Gives the best route from this node to another one, None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +27,11 @@ class LinkSettings:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourSettings:
-    """One neighbour."""
+    """One node that keys are shared with, or relayed over."""
 
     name: str
     links: tuple[LinkSettings, ...]
+    """None: it is no neighbour, and is reached over others."""
     confirm_key: KeyMaterial | None = field(default=None, repr=False)
     """The pair's pre-shared end-to-end key; None: relays are trusted."""
     stock: int = 4096
@@ -66,6 +72,8 @@ class CoreSettings:
     node: str
     neighbours: Mapping[str, NeighbourSettings]
     applications: Mapping[str, ApplicationSettings]
+    ways: Ways | None = None
+    """Routes to nodes that are no neighbours, and around links that fail; None: there are none."""
     emulation: bool = False
     """Whether keys that protect nothing (seeded ones) are taken."""
     lease: int = 1 << 16

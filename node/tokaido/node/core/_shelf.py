@@ -19,7 +19,7 @@ class StockBatch:
     def __init__(self, batch: Batch, keys: KeyMaterial) -> None:
         self.relay: Final = batch.relay
         self.count: Final = batch.count
-        self.hops: Final = batch.hops
+        self.route: Final = batch.route
         self.born_s: Final = batch.born_s
         self.insecure: Final = batch.insecure
         self.started_here: Final = batch.started_here
@@ -32,6 +32,11 @@ class StockBatch:
                 for i in range(batch.count)
             ]
         self.free = batch.count - batch.taken
+
+    @property
+    def hops(self) -> int:
+        """Links that the keys passed."""
+        return len(self.route) - 1
 
     def has(self, first: int, count: int) -> bool:
         """Whether all of these keys are in stock."""

@@ -49,11 +49,27 @@ class BlockState:
         """Whether the neighbour knows that the own half is used up."""
         self.wrong_tags = 0
         """How often the neighbour found a tag wrong that was made with this block."""
+        self.gaps: list[Gap] = []
+        """What was passed over in the other half a short time ago, and may come yet."""
 
     @property
     def stored(self) -> int:
         """Bytes that were neither leased nor passed."""
         return self.own_size - self.own + self.other_size - self.passed
+
+
+class Gap:
+    """A range of the neighbour's half that was passed over, and may be used until it expires."""
+
+    def __init__(self, begin: int, key: KeyMaterial, expires_s: float) -> None:
+        self.begin: Final = begin
+        self.key: Final = key
+        self.expires_s: Final = expires_s
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self.begin + len(self.key)
 
 
 class Lease:
@@ -63,9 +79,18 @@ class Lease:
         self.block: Final = block
         self.begin = begin
         self.key = key
+        self.reserved = 0
+        """Bytes that are set aside for relays."""
+        self.alive = True
+        """Whether it was neither forfeited nor used up."""
 
     def __len__(self) -> int:
         return len(self.key)
+
+    @property
+    def free(self) -> int:
+        """Bytes that are not set aside."""
+        return len(self) - self.reserved
 
     def take(self, length: int) -> tuple[int, KeyMaterial]:
         """Return where the next `length` bytes begin, and the bytes."""
@@ -100,6 +125,10 @@ class LinkState:
         self.back_off_s = 0.0
         self.refuse_until_s = 0.0
 
+    def free_lease(self, length: int) -> Lease | None:
+        """Return the oldest lease that has so many free bytes."""
+        return next((lease for lease in self.leases if lease.free >= length), None)
+
     def lose(self, name: BlockName) -> None:
         """Note that the neighbour does not hold a block."""
         self.had.pop(name, None)
@@ -112,7 +141,7 @@ class LinkState:
 
 
 class Neighbour:
-    """A neighbour, as far as it was heard."""
+    """A node that keys are shared with, as far as it was heard. One without links is reached over others."""
 
     def __init__(self, settings: NeighbourSettings, marks: NeighbourMarks, now_s: float) -> None:
         self.name: Final = settings.name

@@ -27,6 +27,8 @@ class Stock:
         """Started by the neighbour."""
         self.on_the_way = 0
         """Relays that were started here and have not ended."""
+        self.asked = 0
+        """Keys of relays that wait for the answer to a LEASE."""
 
 
 class Stocks:

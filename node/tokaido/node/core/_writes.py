@@ -84,7 +84,8 @@ class Batch:
     started_here: bool
     """Whether this node started the relay, and so owns the keys."""
     count: int
-    hops: int
+    route: tuple[str, ...]
+    """The nodes that it passed, from its start to its end."""
     ready: bool
     """Whether the other end holds it and, where the pair confirms, has confirmed it."""
     taken: int = 0
@@ -92,6 +93,11 @@ class Batch:
     born_s: float = 0.0
     """When it was relayed, in s of the node's own age."""
     insecure: bool = False
+
+    @property
+    def hops(self) -> int:
+        """Links that it passed."""
+        return len(self.route) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ TABLES: Final = {
         Table(
             "batch",
             ("relay",),
-            ("neighbour", "started_here", "count", "hops", "ready", "taken", "born_s", "insecure", "sealed"),
+            ("neighbour", "started_here", "count", "route", "ready", "taken", "born_s", "insecure", "sealed"),
         ),
         Table(
             "supply",

@@ -27,7 +27,7 @@ MIGRATIONS: Final = (
 
     CREATE TABLE batch (
         relay BLOB NOT NULL UNIQUE, neighbour TEXT NOT NULL, started_here INTEGER NOT NULL, count INTEGER NOT NULL,
-        hops INTEGER NOT NULL, ready INTEGER NOT NULL, taken INTEGER NOT NULL, born_s REAL NOT NULL,
+        route BLOB NOT NULL, ready INTEGER NOT NULL, taken INTEGER NOT NULL, born_s REAL NOT NULL,
         insecure INTEGER NOT NULL, sealed BLOB, mac BLOB NOT NULL);
     CREATE TABLE supply (
         key_id BLOB NOT NULL UNIQUE, neighbour TEXT NOT NULL, started_here INTEGER NOT NULL, master TEXT NOT NULL,

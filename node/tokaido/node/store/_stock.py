@@ -164,16 +164,19 @@ class Stock:
 
 def _of_batch(batch: Batch) -> Row:
     return (
-        *(batch.neighbour, int(batch.started_here), batch.count, batch.hops, int(batch.ready), batch.taken),
+        *(batch.neighbour, int(batch.started_here), batch.count, _encode(batch.route), int(batch.ready), batch.taken),
         *(float(batch.born_s), int(batch.insecure)),
     )
 
 
 def _batch_of(row: Row) -> tuple[Batch, bytes | None]:
-    relay, neighbour, started_here, count, hops, ready, taken, born_s, insecure, sealed = cast(
-        "tuple[bytes, str, int, int, int, int, int, float, int, bytes | None]", row
+    relay, neighbour, started_here, count, route, ready, taken, born_s, insecure, sealed = cast(
+        "tuple[bytes, str, int, int, bytes, int, int, float, int, bytes | None]", row
     )
-    batch = Batch(relay, neighbour, bool(started_here), count, hops, bool(ready), taken, born_s, bool(insecure))
+    batch = Batch(
+        *(relay, neighbour, bool(started_here), count, _decode_texts(route), bool(ready), taken, born_s),
+        bool(insecure),
+    )
     return batch, sealed
 
 
