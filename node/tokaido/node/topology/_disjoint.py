@@ -92,8 +92,8 @@ def _refusal(topology: Topology, arcs: Arcs, start: str, end: str) -> NoDisjoint
     numbers = topology.adjacency.numbers
     cut = named(topology, on_every_path(arcs, numbers[start], numbers[end]))
     if cut:
-        why = f"every route passes {' and '.join(cut)}"
-        remedy = f"Ask for keys of one route, or add links around {' and '.join(cut)}"
+        why = f"every route passes {', '.join(cut)}"
+        remedy = f"Ask for keys of one route, or add links around {', '.join(cut)}"
     elif numbers[end] in arcs[numbers[start]]:
         link = topology.links_between(start, end)[0]
         why = f"link {link} between them is the only way"
@@ -172,8 +172,8 @@ def _first_path(arcs: Arcs, start: int, end: int) -> tuple[Path, list[float]] | 
 def _second_path(arcs: Arcs, first: Path, distance: list[float], *, twice: bool) -> list[Place] | None:
     """Return the cheapest way from start to end that uses nodes of the first path only to go back along it.
 
-    Each node is two places, entered and left, and one path alone can lead from one to the other. A step from a node that
-    was entered to the one before it on the first path takes that hop out of the first path.
+    Each node is two places, entered and left, and one path alone can lead from one to the other. A step from a node
+    that was entered to the one before it on the first path takes that hop out of the first path.
     """
     start, end = first[0], first[-1]
     back = {there: here for here, there in pairwise(first) if there != end}
@@ -193,11 +193,11 @@ def _second_path(arcs: Arcs, first: Path, distance: list[float], *, twice: bool)
     so_far: dict[Place, float] = {begin: 0.0}
     before: dict[Place, Place] = {}
     done: set[Place] = set()
-    heap = [(0.0, begin)]
+    heap: list[tuple[float, Place]] = [(0.0, begin)]
     while heap:
         spent, here = heapq.heappop(heap)
         if here == (end, False):
-            path = [here]
+            path: list[Place] = [here]
             while path[-1] != begin:
                 path.append(before[path[-1]])
             return path[::-1]
