@@ -59,7 +59,7 @@ def check(
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Look at no signature.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a topology file and show its routes. Exit code: 0 fine, 1 wrong signature, 2 mistakes, 3 it lacks something."""
+    """Verify a topology file and show its routes. Exit code: 0 fine, 1 bad signature, 2 mistakes, 3 routes lack."""
     from tokaido.console import _topology  # noqa: PLC0415
 
     raise typer.Exit(_topology.check(file, public_key, unsigned=unsigned, as_json=as_json))

@@ -77,7 +77,7 @@ class Net:
 
 @st.composite
 def nets(draw: st.DrawFn) -> Net:
-    """Networks of 2 to 9 nodes, some links in parallel, costs whole numbers so that sums are exact, some hops unusable."""
+    """Networks of 2 to 9 nodes with parallel links and unusable hops; costs are whole numbers: sums are exact."""
     names = NAMES[: draw(st.integers(2, len(NAMES)))]
     node = st.sampled_from(names)
     ends = draw(st.lists(st.tuples(node, node).filter(lambda pair: pair[0] != pair[1]), max_size=16))

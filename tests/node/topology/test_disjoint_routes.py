@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -92,7 +93,7 @@ def test_the_refusal_names_the_cut_nodes_and_what_to_do() -> None:
 
 def test_a_cheapest_pair_of_too_many_hops_gives_way_to_the_pair_of_fewest() -> None:
     names = [f"n{number:02}" for number in range(18)]
-    long = [("s", names[0]), *zip(names, names[1:], strict=False), (names[-1], "t")]
+    long = [("s", names[0]), *pairwise(names), (names[-1], "t")]
     both = topology([*long, ("s", "x"), ("x", "t"), ("s", "y"), ("y", "t")])
 
     def cost(one: str, other: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ LINE = tuple(f"n{number:02}" for number in range(18))
 
 
 def line(*more: tuple[str, str]) -> list[tuple[str, str]]:
-    return [*zip(LINE, LINE[1:], strict=False), *more]
+    return [*pairwise(LINE), *more]
 
 
 @given(nets(), st.integers(1, MOST_HOPS))
