@@ -36,6 +36,7 @@ PARTS = (
     "ledger",
     "store",
     "node",
+    "routes",
     "optics",
     "day",
     "distillation",

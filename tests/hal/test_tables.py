@@ -15,6 +15,12 @@ loss_db = -1
 "quoted" = 2
 [links.field.paths]
 A = 1
+[[pairs]]
+stock = 1
+[[pairs]]
+'odd key' = 1
+[applications]
+bank = { node = "tokyo" }
 """
 
 
@@ -26,6 +32,12 @@ A = 1
         (("links", "field", "quoted"), "line 5, links.field.quoted: wrong"),
         (("links", "field", "paths"), "line 6, links.field.paths: wrong"),
         (("links", "field", "absent"), "line 3, links.field.absent: wrong"),
+        (("links.field.loss_db",), "line 4, links.field.loss_db: wrong"),
+        (("pairs",), "line 8, pairs: wrong"),
+        (("pairs[0]", "stock"), "line 9, pairs[0].stock: wrong"),
+        (("pairs[1]", "stock"), "line 10, pairs[1].stock: wrong"),
+        (("pairs[1]", "odd key"), "line 11, pairs[1].odd key: wrong"),
+        (("applications", "bank", "node"), "line 13, applications.bank.node: wrong"),
         (("devices", "alice"), "devices.alice: wrong"),
     ],
 )
@@ -71,3 +83,5 @@ def test_a_file_that_cannot_be_read_says_which_and_why(tmp_path: Path) -> None:
         read(Path("a\0b"), "the link file")
     with pytest.raises(hal.ConfigurationError, match="lab is not TOML: Invalid value"):
         parsed("name = ", "lab")
+    with pytest.raises(hal.ConfigurationError, match="lab is not TOML: Exceeds the limit"):
+        parsed(f"serial = {'1' * 5000}", "lab")

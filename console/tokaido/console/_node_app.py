@@ -10,6 +10,7 @@ import typer
 from tokaido.console._node_control_app import control_commands
 from tokaido.console._options import JsonOption, LinesOption
 from tokaido.console._pki_app import pki
+from tokaido.console._topology_app import topologies
 
 nodes = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +18,7 @@ nodes = typer.Typer(
     help="Run a node: a trusted site that keeps keys and serves them to applications.",
 )
 nodes.add_typer(control_commands)
+nodes.add_typer(topologies, name="topology")
 
 nodes.command()(pki)
 

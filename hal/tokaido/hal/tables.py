@@ -47,7 +47,7 @@ def parsed(text: str, what: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError as error:
         raise ConfigurationError(f"{what} nests its values too deeply") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
         raise ConfigurationError(f"{what} is not TOML: {error}") from error
 
 
@@ -91,6 +91,7 @@ class Mistakes(list[str]):
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self._lines = text.splitlines()
+        self._places: dict[str, int] = {}
 
     def note(self, where: str | tuple[str, ...], what: str) -> None:
         """Note one: `where` is its key with the tables around it, such as ("links", "field", "paths")."""
@@ -139,17 +140,32 @@ class Mistakes(list[str]):
         return found
 
     def _line(self, path: tuple[str, ...]) -> int:
-        """Return the line that a key stands in, from 1; that of its table if it cannot be told; 0 if neither."""
-        header = re.compile(r"\s*\[\s*([^\]]+?)\s*\]")
-        wanted, key = ".".join(path[:-1]), path[-1]
-        inside, table_line = wanted == "", 0
-        for number_, line in enumerate(self._lines, 1):
-            if found := header.match(line):
-                name = re.sub(r"\s*\.\s*", ".", found[1].replace('"', ""))
-                if name == ".".join(path):
-                    return number_
-                inside = name == wanted
-                table_line = number_ if inside else table_line
-            elif inside and re.match(rf"\s*\"?{re.escape(key)}\"?\s*=", line):
-                return number_
-        return table_line
+        """Return the line that a key stands in, from 1; that of the table around it if it has none; 0 if neither."""
+        if not self._places:
+            self._places = _places(self._lines)
+        name = ".".join(path)
+        while name not in self._places and name:
+            name = name.rpartition(".")[0]
+        return self._places.get(name, 0)
+
+
+_HEADER = re.compile(r"\s*\[(\[?)\s*([^\]]+?)\s*\]")
+_KEY = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w.-]+))\s*=""")
+
+
+def _places(lines: list[str]) -> dict[str, int]:
+    """Return the line of each table and key, by its name; tables of a list are numbered from 0: `pairs[0]`."""
+    places: dict[str, int] = {}
+    counted: dict[str, int] = {}
+    table = ""
+    for number_, line in enumerate(lines, 1):
+        if found := _HEADER.match(line):
+            table = re.sub(r"\s*\.\s*", ".", re.sub("[\"']", "", found[2]))
+            if found[1]:
+                places.setdefault(table, number_)
+                counted[table] = counted.get(table, -1) + 1
+                table += f"[{counted[table]}]"
+            places.setdefault(table, number_)
+        elif found := _KEY.match(line):
+            places.setdefault(f"{table}.{found[found.lastindex or 0]}".removeprefix("."), number_)
+    return places

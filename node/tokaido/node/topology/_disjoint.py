@@ -1,0 +1,212 @@
+"""Two node-disjoint routes of least total cost, by the algorithm of Suurballe (Networks 4, 125, 1974).
+
+A cheapest path comes first. A second search may go back along it: hops that were gone in both directions fall out, and
+what is left are two disjoint paths. Costs are reduced by the distance from the start, which keeps them from becoming
+negative where the first path is gone back (Suurballe and Tarjan, Networks 14, 325, 1984).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
+
+from tokaido.hal import TokaidoError
+from tokaido.node.topology._routes import (
+    MOST_HOPS,
+    Cost,
+    Found,
+    Path,
+    ends_of,
+    named,
+    on_every_path,
+    usable_arcs,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokaido.node.topology._routes import Arcs
+    from tokaido.node.topology._topology import Topology
+
+Place: TypeAlias = tuple[int, bool]
+"""A node, and whether the path has gone through it and leaves it."""
+
+
+class NoDisjointRoutesError(TokaidoError, LookupError):
+    """Two nodes are not joined by two node-disjoint routes."""
+
+    def __init__(self, what: str, *, start: str, end: str, cut_nodes: tuple[str, ...] = (), remedy: str = "") -> None:
+        super().__init__(what, remedy=remedy)
+        self.start = start
+        self.end = end
+        self.cut_nodes = cut_nodes
+        """Nodes that every route passes, from start to end; none if something else is the reason."""
+
+
+def disjoint_routes(
+    topology: Topology, start: str, end: str, cost: Cost, *, most_hops: int = MOST_HOPS
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return two routes that share no node but start and end, with the least total cost; the better one comes first.
+
+    Adjacent nodes with several links between them can have the direct route twice: it then goes over two different
+    links, which the caller has to choose. The pair of least cost is returned if both routes are within the limit of
+    hops. Otherwise the pair of fewest hops is tried; pairs in between are not looked for.
+
+    Args:
+        topology: The network.
+        start: Name of a node.
+        end: Name of another node.
+        cost: Called with adjacent nodes, in the direction of travel.
+        most_hops: 1 to 16.
+
+    Raises:
+        NoDisjointRoutesError: No such pair was found; it names the nodes that every route passes.
+        ConfigurationError: There is no such node, or start and end are the same.
+        RangeError: A cost or the limit is out of range.
+    """
+    first, last = ends_of(topology, start, end, most_hops)
+    arcs = usable_arcs(topology, cost)
+    twice = len(topology.adjacency.links.get((first, last), ())) > 1
+    pair = _cheapest_pair(arcs, first, last, twice=twice)
+    if pair is None:
+        raise _refusal(topology, arcs, start, end)
+    if any(len(path) - 1 > most_hops for path in pair):
+        hops = [dict.fromkeys(beside, 1.0) for beside in arcs]
+        pair = _cheapest_pair(hops, first, last, twice=twice) or pair
+    longest = max(len(path) - 1 for path in pair)
+    if longest > most_hops:
+        raise NoDisjointRoutesError(
+            f"no two node-disjoint routes from {start} to {end} of at most {most_hops} hops were found: of the "
+            f"shortest two, one has {longest}",
+            start=start,
+            end=end,
+            remedy="Ask for keys of one route, or add links that make the way shorter",
+        )
+    better, other = sorted(_judged(arcs, path) for path in pair)
+    return named(topology, better[2]), named(topology, other[2])
+
+
+def _refusal(topology: Topology, arcs: Arcs, start: str, end: str) -> NoDisjointRoutesError:
+    numbers = topology.adjacency.numbers
+    cut = named(topology, on_every_path(arcs, numbers[start], numbers[end]))
+    if cut:
+        why = f"every route passes {', '.join(cut)}"
+        remedy = f"Ask for keys of one route, or add links around {', '.join(cut)}"
+    elif numbers[end] in arcs[numbers[start]]:
+        link = topology.links_between(start, end)[0]
+        why = f"link {link} between them is the only way"
+        remedy = "Ask for keys of one route, or add a second link between them or a way through other nodes"
+    else:
+        why, remedy = "there is no route at all", "Wait for links to come back, or add some"
+    what = f"there are no two node-disjoint routes from {start} to {end}: {why}"
+    return NoDisjointRoutesError(what, start=start, end=end, cut_nodes=cut, remedy=remedy)
+
+
+def _judged(arcs: Arcs, path: Path) -> Found:
+    cost = 0.0
+    for here, there in pairwise(path):
+        cost += arcs[here][there]
+    return cost, len(path) - 1, path
+
+
+def _cheapest_pair(arcs: Arcs, start: int, end: int, *, twice: bool) -> tuple[Path, Path] | None:
+    """Return two disjoint paths of least total cost, of whatever length.
+
+    Args:
+        arcs: Usable hops.
+        start: The first node of both.
+        end: The last node of both.
+        twice: Whether both may go directly from start to end.
+    """
+    found = _first_path(arcs, start, end)
+    if found is None:
+        return None
+    first, distance = found
+    second = _second_path(arcs, first, distance, twice=twice)
+    if second is None:
+        return None
+    after: dict[int, list[int]] = {}
+    for here, there in pairwise(first):
+        after.setdefault(here, []).append(there)
+    for (here, leaving), (there, _) in pairwise(second):
+        if leaving and here != there:
+            after.setdefault(here, []).append(there)
+        elif here != there:
+            after[there].remove(here)
+    paths: list[Path] = []
+    for there in after[start]:
+        path = [start, there]
+        while path[-1] != end:
+            path.append(after[path[-1]][0])
+        paths.append(tuple(path))
+    return paths[0], paths[1]
+
+
+def _first_path(arcs: Arcs, start: int, end: int) -> tuple[Path, list[float]] | None:
+    """Return a path of least cost, and how far each node is from the start: at most as far as the end."""
+    distance = [math.inf] * len(arcs)
+    distance[start] = 0.0
+    before: dict[int, int] = {}
+    done: set[int] = set()
+    heap = [(0.0, start)]
+    while heap:
+        far, here = heapq.heappop(heap)
+        if here in done:
+            continue
+        if here == end:
+            path = [end]
+            while path[-1] != start:
+                path.append(before[path[-1]])
+            return tuple(reversed(path)), [min(one, far) for one in distance]
+        done.add(here)
+        for there, price in arcs[here].items():
+            if far + price < distance[there]:
+                distance[there] = far + price
+                before[there] = here
+                heapq.heappush(heap, (far + price, there))
+    return None
+
+
+def _second_path(arcs: Arcs, first: Path, distance: list[float], *, twice: bool) -> list[Place] | None:
+    """Return the cheapest way from start to end that uses nodes of the first path only to go back along it.
+
+    Each node is two places, entered and left, and one path alone can lead from one to the other. A step from a node
+    that was entered to the one before it on the first path takes that hop out of the first path.
+    """
+    start, end = first[0], first[-1]
+    back = {there: here for here, there in pairwise(first) if there != end}
+    used = {} if twice and first == (start, end) else dict(pairwise(first))
+
+    def steps(node: int, leaving: bool) -> Iterator[tuple[float, Place]]:
+        if not leaving:
+            yield 0.0, (back[node], True) if node in back else (node, True)
+            return
+        if node in back:
+            yield 0.0, (node, False)
+        for there, price in arcs[node].items():
+            if used.get(node) != there:
+                yield max(0.0, price + distance[node] - distance[there]), (there, False)
+
+    begin: Place = (start, True)
+    so_far: dict[Place, float] = {begin: 0.0}
+    before: dict[Place, Place] = {}
+    done: set[Place] = set()
+    heap: list[tuple[float, Place]] = [(0.0, begin)]
+    while heap:
+        spent, here = heapq.heappop(heap)
+        if here == (end, False):
+            path: list[Place] = [here]
+            while path[-1] != begin:
+                path.append(before[path[-1]])
+            return path[::-1]
+        if here in done:
+            continue
+        done.add(here)
+        for price, there in steps(*here):
+            if spent + price < so_far.get(there, math.inf):
+                so_far[there] = spent + price
+                before[there] = here
+                heapq.heappush(heap, (spent + price, there))
+    return None
