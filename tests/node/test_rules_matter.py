@@ -44,7 +44,8 @@ def broken(
             if restored:
                 name = ("kobe", "osaka")[seed % 2]
                 if both_die:
-                    world.kill(world.other(world.nodes[name]))
+                    (other,) = world.nodes[name].settings.neighbours
+                    world.kill(world.nodes[other])
                 world.restore(name, copies[name])
             world.run(150)
             if observer.broken[rule]:

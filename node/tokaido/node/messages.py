@@ -140,7 +140,8 @@ class Lease(_Message, frozen=True, tag="LEASE"):
     relay: Id
     route: Route
     hop: Hop
-    count: Count
+    count: Annotated[int, Meta(ge=0, le=MAX_BATCH)]
+    """0: what was set aside for the relay is not needed."""
 
 
 class Leased(_Message, frozen=True, tag="LEASED"):

@@ -1,4 +1,4 @@
-"""Two cores of nodes, side by side: what one wants done is done at once, unless a test stands in between."""
+"""Cores of nodes, side by side: what one wants done is done at once, unless a test stands in between."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def reason_of(answer: c.Keys | c.Refusal) -> c.Reason:
 
 
 class TwoNodes:
-    """kobe and osaka. Their applications are kobe-1, kobe-2, osaka-1 and osaka-2.
+    """kobe and osaka, or the nodes of a scenario. Their applications are kobe-1, kobe-2, osaka-1 and osaka-2.
 
     Attributes:
         between: Stands between the nodes: gets sender and envelope, returns what arrives; None: it is lost.
@@ -40,7 +40,8 @@ class TwoNodes:
     """
 
     def __init__(self, scenario: Scenario | None = None) -> None:
-        self.settings = settings_of(scenario or Scenario(stock=16))
+        self.scenario = scenario or Scenario(stock=16)
+        self.settings = settings_of(self.scenario)
         self.stores = {name: MemoryStore() for name in self.settings}
         self.cores: dict[str, c.NodeCore] = {}
         self.now_s = 0.0
@@ -94,16 +95,16 @@ class TwoNodes:
         """Return what is public about a block."""
         return KeyBlockInfo("s", number, 8 * len(key), "lim2014", "chernoff", 1e-10, insecure, True, serial_number="T1")
 
-    def draw(self, name: str, number: int, key: bytes, *, insecure: bool = False) -> list[c.Action]:
+    def draw(self, name: str, number: int, key: bytes, *, link: str = LINK, insecure: bool = False) -> list[c.Action]:
         """Have the source of a node give a block."""
         info = self.info(number, key, insecure=insecure)
-        return self.do(name, c.Drawn(next(self._numbers), LINK, info, KeyMaterial(key)))
+        return self.do(name, c.Drawn(next(self._numbers), link, info, KeyMaterial(key)))
 
-    def draw_both(self, number: int, size: int = 4000) -> None:
-        """Have both sources give the same block."""
-        key = bytes((number + i * i) % 256 for i in range(size))
-        for name in self.settings:
-            self.draw(name, number, key)
+    def draw_both(self, number: int, size: int = 4000, *, link: str = LINK, insecure: bool = False) -> None:
+        """Have both sources of a link give the same block."""
+        key = bytes((number + i * i + sum(link.encode())) % 256 for i in range(size))
+        for name in self.scenario.links[link]:
+            self.draw(name, number, key, link=link, insecure=insecure)
 
     def enc(
         self,
@@ -133,10 +134,12 @@ class TwoNodes:
         event = c.DecKeys(next(self._numbers), slave, master, ids)
         return self._answer(event.request, self.do(name, event))
 
-    def ask(self, to: str, body: Message, *, run: bytes | None = None, n: int = 1 << 20) -> Message:
+    def ask(
+        self, to: str, body: Message, *, sender: str | None = None, run: bytes | None = None, n: int = 1 << 20
+    ) -> Message:
         """Ask a node as its neighbour would, and return what it answers."""
         exchange = next(self._numbers)
-        sender = "osaka" if to == "kobe" else "kobe"
+        sender = sender or ("osaka" if to == "kobe" else "kobe")
         envelope = Envelope(run=run or self.run_of[sender], to=self.run_of[to], n=n, body=body)
         self.do(to, c.Received(exchange, sender, envelope))
         return self._answers.pop(exchange)

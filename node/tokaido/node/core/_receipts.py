@@ -59,9 +59,14 @@ class Receipts:
 
     def lease(self, exchange: int, before: Neighbour, question: Lease) -> None:
         """Say whether a relay of so many keys would be taken, here and on the way that is left."""
-        why = self._route_refusal(before, question.route, question.hop) or self._end_refusal(question)
+        why = self._route_refusal(before, question.route, question.hop)
+        if question.count and not why:
+            why = self._end_refusal(question)
         if why:
             self._context.refuse(exchange, why)
+        elif not question.count:
+            self._transit.give_back(before, question)
+            self._context.answer(exchange, Leased(relay=question.relay))
         elif question.hop + 2 < len(question.route):
             self._transit.lease(exchange, before, question)
         else:

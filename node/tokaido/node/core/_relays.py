@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
 AGAIN_S: Final = 1.0
 """Pause after a neighbour took no relay."""
-BETWEEN_S: Final = 0.1
-"""Pause before another relay is started after one over several hops failed."""
+NO_LEASE_S: Final = 0.5
+"""Pause after a way was not free: that costs no key."""
+PAUSES_S: Final = 0.1, 10.0
+"""Pause after a relay over several hops came to nothing, at first and at most: each costs key on its way."""
 UNCONFIRMED_S: Final = 60.0
 """Pause after keys were not the same at both ends: they cost link key."""
 
@@ -142,8 +144,11 @@ class Relays:
                 return
             stock.on_the_way -= 1
             self._spending.release(started.link, started.lease, started.length)
+            if not isinstance(answer, Refused):
+                self._give_back(started)
             if not free:
                 self._failed(started, answer)
+                peer.relay_at_s = max(peer.relay_at_s, self._context.now_s + NO_LEASE_S)
 
         self._context.send(first, question, heard, answer_within_s(self._context.settings.answer_s, route, 0))
 
@@ -182,11 +187,18 @@ class Relays:
             if relay not in stock.own:
                 return
             if isinstance(answer, Relayed) and answer.relay == relay:
+                peer.relay_pause_s = 0.0
                 self._ways.succeeded(peer, route)
                 self._confirm(peer, batch)
                 return
             self._stocks.burn(peer, [batch], "refused" if isinstance(answer, Refused) else "lost")
             self._failed(started, answer)
+            if len(route) > 2:
+                self._give_back(started)
+            if len(route) > 2 and context.now_s >= peer.relay_at_s:
+                first_s, most_s = PAUSES_S
+                peer.relay_pause_s = min(max(first_s, 2 * peer.relay_pause_s), most_s)
+                peer.relay_at_s = context.now_s + peer.relay_pause_s
 
         def durable(_loaded: tuple[KeyMaterial, ...]) -> None:
             if relay in stock.own and first.up and first.run == run:
@@ -196,15 +208,20 @@ class Relays:
 
         context.commit(writes, durable, concerns=peer)
 
+    def _give_back(self, started: _Started) -> None:
+        """Tell the nodes on the way that they need set nothing aside."""
+        if started.first.up:
+            question = LeaseQuestion(relay=started.relay, route=started.route, hop=0, count=0)
+            self._context.send(started.first, question, lambda _: None)
+
     def _failed(self, started: _Started, answer: Message | None) -> None:
         """See what a refusal says of the first hop, and of those after it."""
         peer, first = started.peer, started.first
-        why = answer.why if isinstance(answer, Refused) else "lost"
+        why = answer.why if isinstance(answer, Refused) else "insecure" if isinstance(answer, Leased) else "lost"
         node = (answer.node if isinstance(answer, Refused) else "") or first.name
         if len(started.route) > 2:
             by = started.route[0] if answer is None else node
             self._ways.failed(peer, started.route, by, why)
-            peer.relay_at_s = self._context.now_s + BETWEEN_S
         if isinstance(answer, Refused) and node == first.name:
             self._spending.refused(first, started.link, started.lease.block, why)
         if len(started.route) == 2 and why not in {"block", "tag", "range", "lost"}:

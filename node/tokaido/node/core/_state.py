@@ -186,6 +186,8 @@ class Neighbour:
         self.gone: OrderedDict[bytes, None] = OrderedDict()
         """Relays and supplies that the neighbour told of as dead, the newest last."""
         self.relay_at_s = 0.0
+        self.relay_pause_s = 0.0
+        """How long the last pause was after a relay that came to nothing."""
         self.low_since_s: float | None = None
         """Since when few keys are ready."""
 

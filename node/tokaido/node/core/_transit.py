@@ -96,6 +96,17 @@ class Transit:
         within_s = answer_within_s(context.settings.answer_s, question.route, onward.hop)
         context.send(after, onward, heard, within_s)
 
+    def give_back(self, before: Neighbour, question: LeaseQuestion) -> None:
+        """Free what was set aside for a relay that was given up, and tell the next hop."""
+        reserved = self._reserved.get(question.relay)
+        if reserved is not None and (reserved.before, reserved.question.route) == (before.name, question.route):
+            self._release(question.relay)
+        if question.hop + 2 < len(question.route):
+            after = self._context.neighbours.get(question.route[question.hop + 2])
+            if after is not None and after.links and after.up:
+                onward = msgspec.structs.replace(question, hop=question.hop + 1)
+                self._context.send(after, onward, lambda _: None)
+
     def forward(
         self, exchange: int, before: Neighbour, relay: Relay, keys: KeyMaterial
     ) -> tuple[list[Write], Callable[[], None]]:

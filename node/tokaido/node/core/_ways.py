@@ -17,8 +17,8 @@ AVOID_S: Final = 2.0, 60.0
 """How long a hop that failed is avoided at first, and at most."""
 AVOIDED: Final = 1000.0
 """What a hop costs that is avoided: it is taken if there is no other way."""
-FAILURES: Final = 4
-"""After so many relays to a node that failed one after the other, there is an alarm."""
+FAILING_S: Final = 10.0
+"""How long relays to a node fail, one after the other, until there is an alarm."""
 
 
 class Found(NamedTuple):
@@ -40,7 +40,8 @@ class Ways:
         self._context = context
         self._avoided: dict[tuple[str, str], _Avoided] = {}
         self._kept: dict[str, tuple[float, tuple[str, ...] | None]] = {}
-        self._failures: dict[str, int] = {}
+        self._failing: dict[str, float] = {}
+        """Since when no relay to a peer came through."""
 
     def to(self, peer: Neighbour) -> Found | None:
         """Return the best route to a peer, None if there is none now."""
@@ -65,7 +66,7 @@ class Ways:
         """Note that a relay to a peer came through."""
         for hop in pairwise(route):
             self._avoided.pop(_hop(*hop), None)
-        if self._failures.pop(peer.name, 0):
+        if self._failing.pop(peer.name, None) is not None:
             self._context.clear_alarm(AlarmCode.RELAY_FAILED, peer.name)
 
     def failed(self, peer: Neighbour, route: tuple[str, ...], node: str, why: str) -> None:
@@ -79,9 +80,9 @@ class Ways:
         for hop in hops:
             self._avoid(*hop)
         self._kept.clear()
-        self._failures[peer.name] = failures = self._failures.get(peer.name, 0) + 1
-        if failures >= FAILURES:
-            text = f"{failures} relays by {' - '.join(route)} failed, the last at {node}: {why}"
+        failing_s = self._context.now_s - self._failing.setdefault(peer.name, self._context.now_s)
+        if failing_s >= FAILING_S:
+            text = f"relays fail for {failing_s:.0f} s, the last one by {' - '.join(route)} at {node}: {why}"
             self._context.raise_alarm(AlarmCode.RELAY_FAILED, peer.name, text)
 
     def usable(self, neighbour: Neighbour) -> bool:

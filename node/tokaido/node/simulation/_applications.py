@@ -30,11 +30,10 @@ class Applications:
         """Have some application ask for keys, and again later."""
         world = self._world
         world.later(world.random.expovariate(1 / world.scenario.request_every_s), self.ask)
-        node = world.random.choice(list(world.nodes.values()))
-        other = world.other(node)
-        slaves = world.random.choice(
-            [(f"{other.name}-1",), (f"{other.name}-2",), (f"{other.name}-1", f"{other.name}-2")]
-        )
+        ends = list(world.random.choice(world.scenario.sharing))
+        world.random.shuffle(ends)
+        node, other = world.nodes[ends[0]], ends[1]
+        slaves = world.random.choice([(f"{other}-1",), (f"{other}-2",), (f"{other}-1", f"{other}-2")])
         master = f"{node.name}-{world.random.randint(1, 2)}"
         size = world.random.choice([256, 256, 256, 128, 512, 264, 1000])
         self._ask(node, EncKeys(next(self._numbers), master, slaves, world.random.randint(1, 3), size))
@@ -49,7 +48,7 @@ class Applications:
         if isinstance(answer, Refusal):
             world.observer.seen[f"{type(asked).__name__} {answer.reason.value}"] += 1
             if isinstance(asked, EncKeys):
-                self._refused(node, asked, node.asked_for.pop(answer.request, ()))
+                self._refused(asked, node.asked_for.pop(answer.request, ()))
             elif answer.reason is Reason.STARTING and self._tries.pop(asked.request, 0) < TRIES:
                 again = DecKeys(next(self._numbers), asked.slave, asked.master, asked.key_ids)
                 self._tries[again.request] = self._tries.get(asked.request, 0) + 1
@@ -57,9 +56,9 @@ class Applications:
             return
         if isinstance(asked, EncKeys):
             node.asked_for.pop(answer.request, None)
-            world.observer.master_got(asked.master, world.other(node).known, answer.keys)
+            world.observer.master_got(asked.master, self._node_of(asked.slaves[0]).known, answer.keys)
             if not world.dies(node, "keys given to a master"):
-                self._tell_slaves(node, asked, answer.keys)
+                self._tell_slaves(asked, answer.keys)
         else:
             world.observer.slave_got(node.name, node.store, asked.slave, answer.keys)
             world.dies(node, "keys given to a slave")
@@ -78,9 +77,9 @@ class Applications:
             world.after(world.random.expovariate(100.0), node, partial(world.handle, node, Abandoned(event.request)))
         world.handle(node, event)
 
-    def _tell_slaves(self, node: SimulatedNode, asked: EncKeys, keys: tuple[SuppliedKey, ...]) -> None:
+    def _tell_slaves(self, asked: EncKeys, keys: tuple[SuppliedKey, ...]) -> None:
         """Tell the slaves the ids, and others who should not have them, too."""
-        world, other = self._world, self._world.other(node)
+        world, other = self._world, self._node_of(asked.slaves[0])
         ids = tuple(key.key_id for key in keys)
         for slave in asked.slaves:
             if world.random.random() < 0.95:
@@ -89,11 +88,14 @@ class Applications:
             slave = f"{other.name}-{world.random.randint(1, 2)}"
             self._fetch_later(other, slave, asked.master, ids[:1])
 
-    def _refused(self, node: SimulatedNode, asked: EncKeys, ids: tuple[bytes, ...]) -> None:
+    def _refused(self, asked: EncKeys, ids: tuple[bytes, ...]) -> None:
         """See an application refused; a slave that heard of the ids all the same may try."""
         self._world.observer.refused(ids)
         if ids and self._world.random.random() < self._world.chances.intruder:
-            self._fetch_later(self._world.other(node), asked.slaves[0], asked.master, ids)
+            self._fetch_later(self._node_of(asked.slaves[0]), asked.slaves[0], asked.master, ids)
+
+    def _node_of(self, application: str) -> SimulatedNode:
+        return self._world.nodes[self._world.scenario.applications[application]]
 
     def _fetch_later(self, node: SimulatedNode, slave: str, master: str, ids: tuple[bytes, ...]) -> None:
         late = self._world.random.random() < 0.1

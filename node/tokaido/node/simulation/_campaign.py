@@ -47,15 +47,18 @@ def restore_one(world: World, steps: int) -> bool:
     copy = world.copy(name)
     world.run(steps)
     since_s = world.now_s
-    noticed = world.restore(name, copy)
-    nodes: set[str] = set()
-    while noticed and len(nodes) < len(world.nodes):
+    noticing = world.restore(name, copy)
+    wanted = {frozenset((name, peer)): {name, peer} for peer in noticing}
+    while any(wanted.values()):
         if world.now_s > since_s + NOTICE_S:
-            world.blame("both ends notice that a store went back", f"{name} was restored, {sorted(nodes)} noticed")
+            lacking = [f"{sorted(pair)}: {sorted(nodes)}" for pair, nodes in wanted.items() if nodes]
+            world.blame("both ends notice that a store went back", f"{name} was restored; not noticed: {lacking}")
             break
         world.run_for(1.0)
-        nodes = {node for time_s, node, code in world.alarms if code == "STORE_ROLLBACK" and time_s >= since_s}
-    return noticed
+        for time_s, node, of in world.rollbacks:
+            if time_s >= since_s and frozenset((node, of)) in wanted:
+                wanted[frozenset((node, of))].discard(node)
+    return bool(noticing)
 
 
 def campaign(

@@ -31,7 +31,7 @@ class Network:
     def send(self, node: SimulatedNode, send: Send) -> None:
         """Take a question."""
         world, envelope = self._world, send.envelope
-        self._observe(node, envelope.body)
+        self._observe(node, send.neighbour, envelope.body)
         name = _steps.of_message(envelope.body)
         question = node.name, node.life, send.token
         self._waiting[question] = node
@@ -56,7 +56,7 @@ class Network:
         if isinstance(body, Granted):
             world.observer.granted(node.store, body)
         elif isinstance(body, Relayed):
-            world.observer.relayed(node.store, body.relay)
+            world.observer.relayed(node.name, node.store, body.relay)
         elif isinstance(body, Supplied):
             world.observer.supplied(node.store, body.key_ids)
         elif isinstance(body, Ok) and isinstance(asked, Dead):
@@ -65,11 +65,11 @@ class Network:
             world.later(self._delay_s(), partial(self._answered, question, encode(answer.envelope)))
         world.dies(node, f"answered: {_steps.of_message(asked)} with {_steps.of_message(body)}")
 
-    def _observe(self, node: SimulatedNode, body: Message) -> None:
+    def _observe(self, node: SimulatedNode, other: str, body: Message) -> None:
         if isinstance(body, Relay):
             self._world.observer.relay_sent(node.name, node.store, body)
         elif isinstance(body, Supply):
-            self._world.observer.supply_sent(node.store, body.supplies)
+            self._world.observer.supply_sent(node.name, other, node.store, body.supplies)
 
     def _delay_s(self) -> float:
         world = self._world

@@ -41,6 +41,9 @@ class Observer:
         self._delivered: dict[str, set[tuple[bytes, str]]] = {}
         self._refused: set[bytes] = set()
         self._dead: dict[str, set[bytes]] = {}
+        self._pairs: dict[bytes, frozenset[str]] = {}  # which nodes share a supply
+        self._ends: dict[bytes, str] = {}  # of relays
+        self._passing: dict[bytes, tuple[BlockName, int]] = {}  # the hop that a relay went last: block, end of the pad
 
     def blame(self, rule: str, detail: str = "") -> None:
         """Note that a rule is broken.
@@ -61,8 +64,9 @@ class Observer:
     def relay_sent(self, node: str, store: MemoryStore, relay: Relay) -> None:
         """See a pad spent: no byte of it ever before, and its mark durable."""
         self.seen["relay"] += 1
+        self.seen[f"relay, hop {relay.hop}"] += 1
         name = relay.link, relay.session, relay.number
-        half = 0 if node == min(relay.route) else 1
+        half = 0 if node == min(relay.route[relay.hop : relay.hop + 2]) else 1
         begin, end = relay.offset, relay.offset + relay.length
         spent = self._spent.setdefault((name, half), [])
         at = bisect_right(spent, (begin, end))
@@ -73,9 +77,25 @@ class Observer:
         block, row = store.blocks.get(name), store.batches.get(relay.relay)
         if block is not None and block.own < end:
             self.blame("an own mark is durable before its range is used", f"{block.own} < {end}")
-        if row is None:
-            self.blame("a relay is durable before it is sent")
-        self._cells[relay.relay] = self._opened(node, name, half, relay)
+        keys = self._opened(node, name, half, relay)
+        if relay.hop == 0:
+            if row is None:
+                self.blame("a relay is durable before it is sent")
+            self._cells[relay.relay], self._ends[relay.relay] = keys, relay.route[-1]
+        else:
+            self._sent_on(store, relay, keys)
+        self._passing[relay.relay] = name, end
+
+    def _sent_on(self, store: MemoryStore, relay: Relay, keys: bytes) -> None:
+        """See a relay go on: the same keys, none of them stored, and what it passed is durable."""
+        if keys != self._cells[relay.relay]:
+            self.blame("a relay carries the same keys on each hop")
+        if relay.relay in store.batches:
+            self.blame("no key is stored in the middle of a route")
+        name, end = self._passing[relay.relay]
+        block = store.blocks.get(name)
+        if block is not None and block.passed < end:
+            self.blame("a passed mark is durable before a relay goes on", f"{block.passed} < {end}")
 
     def _opened(self, node: str, name: BlockName, half: int, relay: Relay) -> bytes:
         key = self._keys[node, name]
@@ -92,17 +112,20 @@ class Observer:
         if block is not None and block.granted < granted.end:
             self.blame("a granted mark is durable before it is told", f"{block.granted} < {granted.end}")
 
-    def relayed(self, store: MemoryStore, relay: bytes) -> None:
-        """See keys acknowledged: they are held."""
+    def relayed(self, node: str, store: MemoryStore, relay: bytes) -> None:
+        """See keys acknowledged: they are held at the end."""
+        if node != self._ends[relay]:
+            return
         self.seen["relayed"] += 1
         if relay not in store.batches:
             self.blame("keys are held durably before RELAYED")
 
     # --- keys of applications ---------------------------------------------------------------------------------------
 
-    def supply_sent(self, store: MemoryStore, items: Iterable[SupplyItem]) -> None:
+    def supply_sent(self, owner: str, peer: str, store: MemoryStore, items: Iterable[SupplyItem]) -> None:
         """See which cells become which key: they are out of the stock, durably."""
         for item in items:
+            self._pairs[item.key_id] = frozenset((owner, peer))
             if item.key_id not in store.supplies:
                 self.blame("keys leave the stock durably before SUPPLY")
             key = b"".join(
@@ -126,17 +149,22 @@ class Observer:
         """See a node hear that supplies are given up: it never delivers them."""
         self._dead.setdefault(node, set()).update(key_ids)
 
-    def went_back(self, node: str) -> None:
-        """See a node hear that a store went back: nothing that was supplied before is delivered there."""
+    def went_back(self, node: str, other: str) -> None:
+        """See a node hear that its store or another one went back: nothing that both were supplied is delivered."""
         self.seen["rollback"] += 1
         if not self.seen["restored"]:
             self.blame("no store is said to have gone back that did not", node)
-        self.dead(node, list(self._supplies))
+        self.dead(node, self._shared(node, other))
 
-    def forgive(self, node: str) -> None:
-        """Let a node deliver again what it delivered: its store went back, and nobody can know."""
-        self._delivered.pop(node, None)
-        self._dead.pop(node, None)
+    def forgive(self, node: str, other: str) -> None:
+        """Let a node deliver again what it delivered of a pair: its store went back, and the other cannot know."""
+        shared = set(self._shared(node, other))
+        self._delivered[node] = {given for given in self._delivered.get(node, ()) if given[0] not in shared}
+        self._dead[node] = self._dead.get(node, set()) - shared
+
+    def _shared(self, node: str, other: str) -> list[bytes]:
+        pair = frozenset((node, other))
+        return [key_id for key_id, nodes in self._pairs.items() if nodes == pair]
 
     def master_got(self, application: str, known: Set[bytes], keys: Iterable[SuppliedKey]) -> None:
         """See a master get keys: the other key manager knows of them."""

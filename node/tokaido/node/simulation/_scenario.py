@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tokaido.hal import KeyMaterial
 from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings, Quota
+from tokaido.node.topology import Topology, TopologyLink, TopologyNode, best_route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,15 +48,18 @@ CALM = Chances(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Two nodes and their link, applications included.
+    """Nodes, the links that join them, and the pairs that share keys; each node serves two applications.
 
     The short times make what takes hours happen within minutes of simulated time.
     """
 
-    nodes: tuple[str, str] = ("kobe", "osaka")
-    link: str = "kobe-osaka"
+    nodes: tuple[str, ...] = ("kobe", "osaka")
+    closed: bool = False
+    """Whether the last node is joined to the first: a ring. Otherwise the nodes are a line."""
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Nodes that share keys; default: the first and the last one, and all that are joined."""
     confirms: bool = True
-    """Whether the pair has an end-to-end key."""
+    """Whether pairs have an end-to-end key."""
     stock: int = 24
     batch: int = 8
     in_flight: int = 3
@@ -60,34 +67,79 @@ class Scenario:
     supply_age_s: float = 20.0
     batch_age_s: float = 60.0
     block_every_s: float = 1.5
+    """Of each link."""
     block_sizes: tuple[int, int] = (150, 3000)
     request_every_s: float = 0.08
     quotas: Mapping[str, Quota] = field(default_factory=dict)
+
+    @property
+    def links(self) -> dict[str, tuple[str, str]]:
+        """The ends of each link, by name."""
+        ends = [*pairwise(self.nodes), *([(self.nodes[-1], self.nodes[0])] if self.closed else [])]
+        return {f"{one}-{other}": (one, other) for one, other in ends}
+
+    @property
+    def sharing(self) -> tuple[tuple[str, str], ...]:
+        """The pairs that share keys."""
+        joined = dict.fromkeys((*self.links.values(), (self.nodes[0], self.nodes[-1])))
+        unique = {frozenset(pair): pair for pair in self.pairs or joined}
+        return tuple(unique.values())
+
+    @property
+    def applications(self) -> dict[str, str]:
+        """The node of each application."""
+        return {name: node for node in self.nodes for name in (f"{node}-1", f"{node}-2")}
+
+    def topology(self) -> Topology:
+        """Return it as a topology."""
+        return Topology(
+            network="simulated",
+            serial=1,
+            valid_from=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+            valid_until=None,
+            nodes={name: TopologyNode(name, "https://127.0.0.1:1") for name in self.nodes},
+            links={name: TopologyLink(name, ends) for name, ends in self.links.items()},
+        )
 
 
 def settings_of(scenario: Scenario) -> dict[str, CoreSettings]:
     """Return what each node's file says."""
     applications = {
         name: ApplicationSettings(name, node, scenario.quotas.get(name, Quota()))
-        for node in scenario.nodes
-        for name in (f"{node}-1", f"{node}-2")
+        for name, node in scenario.applications.items()
     }
-    settings: dict[str, CoreSettings] = {}
-    for node, other in (scenario.nodes, scenario.nodes[::-1]):
-        neighbour = NeighbourSettings(
-            other,
-            (LinkSettings(scenario.link),),
-            KeyMaterial(b"between both ends" + bytes(15)) if scenario.confirms else None,
-            stock=scenario.stock,
-            batch=scenario.batch,
-            in_flight=scenario.in_flight,
-        )
-        settings[node] = CoreSettings(
+    topology = scenario.topology()
+    return {
+        node: CoreSettings(
             node,
-            {other: neighbour},
+            _peers(scenario, node),
             applications,
+            ways=partial(best_route, topology, node) if len(scenario.nodes) > 2 else None,
             lease=scenario.lease,
             supply_age_s=scenario.supply_age_s,
             batch_age_s=scenario.batch_age_s,
         )
-    return settings
+        for node in scenario.nodes
+    }
+
+
+def _peers(scenario: Scenario, node: str) -> dict[str, NeighbourSettings]:
+    """Return whom a node shares keys with, or has a link to."""
+    links = {name: ends for name, ends in scenario.links.items() if node in ends}
+    shares = {other for pair in scenario.sharing if node in pair for other in pair} - {node}
+    others = {other for ends in links.values() for other in ends} - {node} | shares
+    return {
+        other: NeighbourSettings(
+            other,
+            tuple(LinkSettings(name) for name, ends in links.items() if other in ends),
+            _confirm_key(node, other) if scenario.confirms and other in shares else None,
+            stock=scenario.stock if other in shares else 0,
+            batch=scenario.batch,
+            in_flight=scenario.in_flight,
+        )
+        for other in sorted(others)
+    }
+
+
+def _confirm_key(one: str, other: str) -> KeyMaterial:
+    return KeyMaterial(f"between {min(one, other)} and {max(one, other)}".encode().ljust(32, b".")[:32])

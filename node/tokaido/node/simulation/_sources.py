@@ -1,4 +1,4 @@
-"""The units of a simulated link: they offer blocks, at both ends, until they are told that a block is stored."""
+"""The units of simulated links: they offer blocks, at both ends, until they are told that a block is stored."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """One end of a link."""
+    """The units of one node."""
 
-    def __init__(self, link: str) -> None:
+    def __init__(self) -> None:
         self.offered: dict[BlockName, bytes] = {}
         """What was not committed yet."""
-        self._link = link
         self._draw = 0
         self._draws: dict[int, BlockName] = {}
 
@@ -29,9 +28,9 @@ class Source:
         self._draw += 1
         self._draws[self._draw] = name
         key = self.offered[name]
-        _, session, number = name
+        link, session, number = name
         info = KeyBlockInfo(
-            session, number, 8 * len(key), "lim2014", "chernoff", 1e-10, False, True, serial_number=f"of {self._link}"
+            session, number, 8 * len(key), "lim2014", "chernoff", 1e-10, False, True, serial_number=f"of {link}"
         )
         return Drawn(self._draw, name[0], info, KeyMaterial(key))
 
@@ -45,10 +44,10 @@ class Source:
 
 
 def made(
-    random_: random.Random, scenario: Scenario, chances: Chances, number: int
+    random_: random.Random, scenario: Scenario, chances: Chances, link: str, number: int
 ) -> tuple[BlockName, bytes | None, bytes | None]:
-    """Return a new block: its name and its key at either end; None where it is not offered."""
-    name = (scenario.link, f"session-{number // 50}", number % 50)
+    """Return a new block of a link: its name and its key at either end; None where it is not offered."""
+    name = (link, f"session-{number // 50}", number % 50)
     size = random_.randint(*scenario.block_sizes)
     key = random_.randbytes(size)
     ends: list[bytes | None] = [key, key]

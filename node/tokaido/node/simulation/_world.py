@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class World:
-    """Two nodes, and everything around them.
+    """Nodes, and everything around them.
 
     Args:
         seed: All chance comes from it.
@@ -63,17 +63,20 @@ class World:
         """How often a node died at it."""
         self.alarms: list[tuple[float, str, str]] = []
         """When, at which node, and which code."""
+        self.rollbacks: list[tuple[float, str, str]] = []
+        """When, at which node, and of which other one."""
         self._order = count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._blocks = count()
+        self._blocks: Counter[str] = Counter()
         settings = settings_of(self.scenario)
-        self.nodes = {name: SimulatedNode(settings[name], Source(self.scenario.link)) for name in settings}
+        self.nodes = {name: SimulatedNode(settings[name], Source()) for name in settings}
         self._network = Network(self, believes_supplied=believes_supplied)
         self._disks = Disks(self, told_early)
         self._applications = Applications(self)
         for node in self.nodes.values():
             self._start(node)
-        self._make_block()
+        for link in self.scenario.links:
+            self._make_block(link)
         self._applications.ask()
 
     def run(self, steps: int) -> None:
@@ -100,23 +103,20 @@ class World:
         """Return a copy of the disk of a node."""
         return self.nodes[node].store.copy()
 
-    def restore(self, name: str, copy: MemoryStore) -> bool:
-        """Kill a node and give it the copy of its disk back; return whether the other node has to notice."""
+    def restore(self, name: str, copy: MemoryStore) -> set[str]:
+        """Kill a node and give it the copy of its disk back; return the other nodes that have to notice."""
         self.observer.seen["restored"] += 1
         node = self.nodes[name]
-        other = self.other(node)
-        told, mark = other.store.neighbours.get(name), copy.neighbours.get(other.name)
-        noticed = told is not None and told.told > (0 if mark is None else mark.mark)
+        noticing: set[str] = set()
+        for peer in node.settings.neighbours:
+            told, mark = self.nodes[peer].store.neighbours.get(name), copy.neighbours.get(peer)
+            if told is not None and told.told > (0 if mark is None else mark.mark):
+                noticing.add(peer)
+            else:
+                self.observer.forgive(name, peer)
         self.kill(node)
         node.store = copy.copy()
-        if not noticed:
-            self.observer.forgive(name)
-        return noticed
-
-    def other(self, node: SimulatedNode) -> SimulatedNode:
-        """Return the other node."""
-        first, second = self.nodes.values()
-        return second if node is first else first
+        return noticing
 
     def kill(self, node: SimulatedNode) -> None:
         """Kill a node, and start it again a little later."""
@@ -174,10 +174,11 @@ class World:
                 self.dies(node, "block erased at its source")
             case c.Keys() | c.Refusal():
                 self._applications.answered(node, action)
-            case c.Raise(code):
+            case c.Raise(code=code, of=of):
                 self.alarms.append((self.now_s, node.name, code))
                 if code == "STORE_ROLLBACK":
-                    self.observer.went_back(node.name)
+                    self.rollbacks.append((self.now_s, node.name, of))
+                    self.observer.went_back(node.name, of)
             case _:
                 pass
 
@@ -213,11 +214,13 @@ class World:
         if node.life == life and core.wake_s <= self.now_s:
             self.observer.blame("a tick does what is due", f"{core.wake_s} at {self.now_s}")
 
-    def _make_block(self) -> None:
-        """Have the units of the link make a block, and hand it to their nodes."""
-        self.later(self.random.expovariate(1 / self.scenario.block_every_s), self._make_block)
-        name, *keys = made(self.random, self.scenario, self.chances, next(self._blocks))
-        for node, key in zip(self.nodes.values(), keys, strict=True):
+    def _make_block(self, link: str) -> None:
+        """Have the units of a link make a block, and hand it to their nodes."""
+        self.later(self.random.expovariate(1 / self.scenario.block_every_s), partial(self._make_block, link))
+        name, *keys = made(self.random, self.scenario, self.chances, link, self._blocks[link])
+        self._blocks[link] += 1
+        for end, key in zip(self.scenario.links[link], keys, strict=True):
+            node = self.nodes[end]
             if key is not None:
                 node.source.offered[name] = key
                 self.observer.drawn(node.name, name, key)
