@@ -11,13 +11,14 @@ from tokaido.node.core import Keys, NodeCore, Reason, Refusal
 from tokaido.node.core import _deliveries as deliveries
 from tokaido.node.core import _grants as grants
 from tokaido.node.messages import Supplied
-from tokaido.node.simulation import Chances, Observer, World
+from tokaido.node.simulation import Chances, Observer, Scenario, World
 from tokaido_testing.nodes import TwoNodes, keys_of, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 SEEDS = 12
+THREE = Scenario(nodes=("kobe", "nara", "osaka"), block_every_s=0.5)
 
 
 def broken(
@@ -27,12 +28,14 @@ def broken(
     believes_supplied: bool = False,
     restored: bool = False,
     both_die: bool = False,
+    scenario: Scenario | None = None,
 ) -> bool:
     """Whether a rule is broken in one of some short lives, with or without a node that is restored from a copy."""
     for seed in range(SEEDS):
         observer = Observer(patient=True)
         world = World(
             seed,
+            scenario=scenario,
             chances=Chances(kill=0.002),
             observer=observer,
             told_early=told_early,
@@ -73,10 +76,11 @@ def test_no_rule_is_broken_when_none_is_broken_on_purpose() -> None:
         ("supply", "keys leave the stock durably before SUPPLY"),
         ("supplied", "a supply is durable before SUPPLIED"),
         ("delivered", "a delivery is durable before the key leaves"),
+        ("passed on", "a passed mark is durable before a relay goes on"),
     ],
 )
 def test_what_is_to_be_durable_first(told_early: str, rule: str) -> None:
-    assert broken(rule, told_early=[told_early])
+    assert broken(rule, told_early=[told_early], scenario=THREE if told_early == "passed on" else None)
 
 
 def test_an_own_mark_is_durable_before_its_range_is_used() -> None:

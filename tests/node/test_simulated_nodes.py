@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from tokaido.node.simulation import CALM, Chances, Observer, Scenario, World, campaign, restore_one
+from tokaido.node.simulation import CALM, Chances, Observer, Scenario, World, campaign, network, restore_one
 
 SEED = int(os.environ.get("TOKAIDO_SEED", "1"))
 
@@ -41,6 +41,15 @@ def test_no_rule_is_broken_in_bad_weather(seed: int, confirms: bool) -> None:
     world.run(2500)
     assert world.observer.seen["dec"] > 30
     assert sum(world.killed.values()) > 1
+
+
+@pytest.mark.parametrize(("nodes", "closed"), [(3, False), (5, False), (6, True)])
+def test_no_rule_is_broken_in_lines_and_a_ring(nodes: int, closed: bool) -> None:
+    tally = campaign(SEED, 8_000, scenario=network(nodes, closed=closed), kill=0.0003, steps_each=4_000)
+    last = (nodes // 2 if closed else nodes - 1) - 1
+    assert tally.seen["relay, hop 0"] > tally.seen["relay, hop 1"] > 0
+    assert tally.seen[f"relay, hop {last}"] > 0
+    assert tally.killed.total() > 0
 
 
 def test_a_node_dies_at_every_step_that_has_a_name() -> None:

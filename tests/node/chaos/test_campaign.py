@@ -1,4 +1,4 @@
-"""The core of two nodes, step by step: lost, late and repeated messages, kills, and a store that is put back."""
+"""The cores of nodes, step by step: lost, late and repeated messages, kills, and a store that is put back."""
 
 from __future__ import annotations
 
@@ -7,15 +7,37 @@ import secrets
 
 import pytest
 
-from tokaido.node.simulation import campaign
+from tokaido.node.simulation import Tally, campaign, network
 
 LONG = os.environ.get("TOKAIDO_CHAOS") == "long"
-STEPS = 1_000_000 if LONG else 5_000
+SEED = int(os.environ.get("TOKAIDO_CHAOS_SEED") or secrets.randbits(32))
+LINES = range(3, 13) if LONG else (4,)
+
+
+def tell(what: str, told: Tally) -> None:
+    print(
+        f"TOKAIDO_CHAOS_SEED={SEED}, {what}: {told.steps} steps in {told.worlds} worlds, {told.seen['relay']} relays,"
+    )
+    print(f"{told.killed.total()} deaths at {len(told.killed)} named steps, {told.seen['restored']} stores put back")
 
 
 @pytest.mark.timeout(3600)
 def test_no_pad_is_used_twice_and_counters_add_up_at_every_step() -> None:
-    seed = int(os.environ.get("TOKAIDO_CHAOS_SEED") or secrets.randbits(32))
-    told = campaign(seed, STEPS, kills_each=3 if LONG else 0)
-    print(f"TOKAIDO_CHAOS_SEED={seed}: {told.steps} steps in {told.worlds} worlds, {told.seen['relay']} relays,")
-    print(f"{told.killed.total()} deaths at {len(told.killed)} named steps, {told.seen['restored']} stores put back")
+    tell("two nodes", campaign(SEED, 1_000_000 if LONG else 5_000, kills_each=3 if LONG else 0))
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("nodes", LINES)
+def test_no_pad_is_used_twice_on_a_line_of_nodes(nodes: int) -> None:
+    steps = 90_000 if LONG else 3_000
+    told = campaign(SEED, steps, scenario=network(nodes), kill=0.0003, kills_each=3 if LONG else 0)
+    tell(f"a line of {nodes}", told)
+    assert not LONG or told.seen["relay, hop 1"] > 100
+
+
+@pytest.mark.timeout(3600)
+def test_no_pad_is_used_twice_on_a_ring_of_nodes() -> None:
+    steps = 100_000 if LONG else 3_000
+    tell(
+        "a ring of 8", campaign(SEED, steps, scenario=network(8, closed=True), kill=0.0003, kills_each=3 if LONG else 0)
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tokaido.node.simulation._campaign import Tally, campaign, restore_one
 from tokaido.node.simulation._observer import BrokenRuleError, Observer
-from tokaido.node.simulation._scenario import CALM, Chances, Scenario, settings_of
+from tokaido.node.simulation._scenario import CALM, Chances, Scenario, network, settings_of
 from tokaido.node.simulation._world import World
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Tally",
     "World",
     "campaign",
+    "network",
     "restore_one",
     "settings_of",
 ]

@@ -6,14 +6,20 @@ import datetime
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from tokaido.hal import KeyMaterial
+from tokaido.hal import KeyMaterial, RangeError
 from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings, Quota
 from tokaido.node.topology import Topology, TopologyLink, TopologyNode, best_route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+SITES: Final = (
+    *("tokyo", "odawara", "shizuoka", "hamamatsu", "nagoya", "maibara"),
+    *("kyoto", "osaka", "kobe", "himeji", "okayama", "hiroshima"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,19 @@ class Scenario:
             nodes={name: TopologyNode(name, "https://127.0.0.1:1") for name in self.nodes},
             links={name: TopologyLink(name, ends) for name, ends in self.links.items()},
         )
+
+
+def network(nodes: int, *, closed: bool = False) -> Scenario:
+    """Return a line of so many nodes whose ends share keys, or a ring in which opposite ones do.
+
+    Raises:
+        RangeError: There are not 3 to 12.
+    """
+    if not 3 <= nodes <= len(SITES):
+        raise RangeError(f"3 to {len(SITES)} nodes can be simulated, not {nodes!r}")
+    names = SITES[:nodes]
+    far = names[0], names[nodes // 2] if closed else names[-1]
+    return Scenario(nodes=names, closed=closed, pairs=(far,), block_every_s=0.5, request_every_s=0.2)
 
 
 def settings_of(scenario: Scenario) -> dict[str, CoreSettings]:

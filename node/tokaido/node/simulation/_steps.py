@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def of_commit(commit: Commit) -> str:
     """Return what a commit is for."""
-    for write in commit.writes:
+    for write in sorted(commit.writes, key=lambda write: not isinstance(write, PutBatch)):
         name = _of_write(write)
         if name:
             return name
@@ -49,7 +49,7 @@ def _of_write(write: Write) -> str:
         case SetMarks(own=own, granted=granted, passed=passed):
             if own is not None:
                 return "own mark"
-            return "granted mark" if granted is not None else "passed mark" if passed is None else "held keys"
+            return "granted mark" if granted is not None else "told mark" if passed is None else "passed on"
         case PutBatch(batch):
             return "started relay" if batch.started_here else "held keys"
         case SetBatch(ready=ready) if ready:
