@@ -47,7 +47,7 @@ def test_no_rule_is_broken_in_bad_weather(seed: int, confirms: bool) -> None:
 def test_no_rule_is_broken_in_lines_and_a_ring(nodes: int, closed: bool) -> None:
     tally = campaign(SEED, 8_000, scenario=network(nodes, closed=closed), kill=0.0003, steps_each=4_000)
     last = (nodes // 2 if closed else nodes - 1) - 1
-    assert tally.seen["relay, hop 0"] > tally.seen["relay, hop 1"] > 0
+    assert tally.seen["relay, hop 0"] >= tally.seen["relay, hop 1"] > 10
     assert tally.seen[f"relay, hop {last}"] > 0
     assert tally.killed.total() > 0
 

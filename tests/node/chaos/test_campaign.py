@@ -15,9 +15,8 @@ LINES = range(3, 13) if LONG else (4,)
 
 
 def tell(what: str, told: Tally) -> None:
-    print(
-        f"TOKAIDO_CHAOS_SEED={SEED}, {what}: {told.steps} steps in {told.worlds} worlds, {told.seen['relay']} relays,"
-    )
+    print(f"TOKAIDO_CHAOS_SEED={SEED}, {what}: {told.steps} steps in {told.worlds} worlds,")
+    print(f"{told.seen['relay']} messages of relays, {told.seen['relayed']} relays held at their end,")
     print(f"{told.killed.total()} deaths at {len(told.killed)} named steps, {told.seen['restored']} stores put back")
 
 
@@ -32,7 +31,7 @@ def test_no_pad_is_used_twice_on_a_line_of_nodes(nodes: int) -> None:
     steps = 90_000 if LONG else 3_000
     told = campaign(SEED, steps, scenario=network(nodes), kill=0.0003, kills_each=3 if LONG else 0)
     tell(f"a line of {nodes}", told)
-    assert not LONG or told.seen["relay, hop 1"] > 100
+    assert not LONG or told.seen["relay, hop 1"] > 20
 
 
 @pytest.mark.timeout(3600)
