@@ -49,7 +49,9 @@ def measure() -> list[Figure]:
     where = f"in {NODES} nodes and {NODES + CHORDS} links"
     goals = {"a node-disjoint pair": "<= 50 ms"}
     rows = [spread(values).figure(f"{name} {where}", "ms", goals.get(name, "")) for name, values in taken.items()]
-    slowest = Figure(f"the slowest of {PAIRS} node-disjoint pairs", max(taken["a node-disjoint pair"]), "ms", "<= 50 ms")
+    slowest = Figure(
+        f"the slowest of {PAIRS} node-disjoint pairs", max(taken["a node-disjoint pair"]), "ms", "<= 50 ms"
+    )
     return [rows[0], slowest, *rows[1:]]
 
 

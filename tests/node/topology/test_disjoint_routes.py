@@ -7,7 +7,7 @@ import pickle
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokaido.node.topology import NoDisjointRoutesError, cut_nodes, disjoint_routes
@@ -26,7 +26,8 @@ def refusal(net: Net, most_hops: int = 16) -> NoDisjointRoutesError | None:
     return None
 
 
-@given(nets())
+@settings(max_examples=300)
+@given(nets)
 def test_the_pair_is_the_cheapest_of_all(net: Net) -> None:
     pairs = net.pairs()
     error = refusal(net)
@@ -46,7 +47,8 @@ def test_the_pair_is_the_cheapest_of_all(net: Net) -> None:
         assert "there is no route at all" in str(error)
 
 
-@given(nets(), st.integers(1, 4))
+@settings(max_examples=300)
+@given(nets, st.integers(1, 4))
 def test_a_pair_within_a_limit_of_hops_is_one(net: Net, most_hops: int) -> None:
     """Not every such pair is found; the cheapest of all is, if it is one."""
     pairs = net.pairs()

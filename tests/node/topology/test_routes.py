@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokaido.hal import ConfigurationError, RangeError
@@ -21,21 +21,24 @@ def line(*more: tuple[str, str]) -> list[tuple[str, str]]:
     return [*pairwise(LINE), *more]
 
 
-@given(nets(), st.integers(1, MOST_HOPS))
+@settings(max_examples=300)
+@given(nets, st.integers(1, MOST_HOPS))
 def test_the_best_route_is_the_best_of_all_paths(net: Net, most_hops: int) -> None:
     paths = [one for one in net.paths() if one[1] <= most_hops]
     found = best_route(net.topology, net.start, net.end, net.cost, most_hops=most_hops)
     assert found == (paths[0][2] if paths else None)
 
 
-@given(nets(), st.integers(1, 4), st.integers(1, MOST_HOPS))
+@settings(max_examples=300)
+@given(nets, st.integers(1, 4), st.integers(1, MOST_HOPS))
 def test_alternatives_are_the_next_best_of_all_paths(net: Net, most: int, most_hops: int) -> None:
     paths = [one[2] for one in net.paths() if one[1] <= most_hops]
     found = routes(net.topology, net.start, net.end, net.cost, most, most_hops=most_hops)
     assert found == tuple(paths[:most])
 
 
-@given(nets())
+@settings(max_examples=300)
+@given(nets)
 def test_cut_nodes_are_those_on_all_paths(net: Net) -> None:
     paths = [one[2] for one in net.paths()]
     wanted = [name for name in (paths[0][1:-1] if paths else ()) if all(name in path for path in paths)]

@@ -156,7 +156,7 @@ def shortest(arcs: Arcs, root: tuple[Path, float], end: int, barred: Collection[
     """Return the shortest of the loop-free paths that begin with `root` and have at most so many hops.
 
     Labels are taken in the order of cost, hops and nodes. One that comes to a node by no fewer hops than an earlier one
-    did is no better in any way. So the first label at the end is the answer.
+    did is no better in any way and is dropped, as is one of too many hops. So the first label at the end is the answer.
 
     Args:
         arcs: Usable hops.
@@ -179,8 +179,6 @@ def shortest(arcs: Arcs, root: tuple[Path, float], end: int, barred: Collection[
         if here == end:
             return label
         fewest[here] = hops
-        if hops == most_hops:
-            continue
         for there, price in arcs[here].items():
             if hops + 1 < fewest[there] and not (path is nodes and there in barred):
                 heapq.heappush(heap, (cost + price, hops + 1, (*path, there)))
@@ -195,7 +193,7 @@ def on_every_path(arcs: Arcs, start: int, end: int) -> Path:
     """
     path = _some_path(arcs, start, end)
     place = {node: at for at, node in enumerate(path)}
-    seen = set(path)
+    seen: set[int] = set()
     furthest = 0
     found: list[int] = []
     for at, node in enumerate(path[:-1]):
