@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -12,6 +12,9 @@ import pytest
 from tokaido_testing import bytecode
 from tokaido_testing.isolation import leaves_nothing_behind
 from tokaido_testing.patience import patient
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 __all__ = ["leaves_nothing_behind"]
 
@@ -22,10 +25,16 @@ hypothesis.settings.load_profile("house")
 os.environ.setdefault("TOKAIDO_FAST", "0")  # numpy, here and in processes begun here; tests of kernels turn them on
 
 
-def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over ten thousand tests each time that it looks for garbage."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while tests are collected, which makes none, and pass over the ten thousand ever after."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

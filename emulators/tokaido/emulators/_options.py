@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
 
 from tokaido.hal import ConfigurationError, emulators
@@ -48,7 +49,7 @@ class ModelOptions:
         defaults: dict[str, object] = {}
         any_other = True
         for constructor in _constructors(build):
-            parameters = inspect.signature(constructor).parameters.values()
+            parameters = _parameters(constructor)
             for parameter in parameters:
                 named = parameter.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
                 if named and parameter.name not in _GIVEN:
@@ -76,8 +77,13 @@ def _constructors(build: Callable[..., DeviceModel]) -> list[Callable[..., objec
 
 def keywords_of(launcher: Callable[..., object]) -> list[str]:
     """Return the options that a launcher takes for itself."""
-    parameters = inspect.signature(launcher).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    function = getattr(launcher, "__func__", launcher)  # a method is another object each time that it is asked for
+    return [one.name for one in _parameters(function) if one.kind is inspect.Parameter.KEYWORD_ONLY]
+
+
+@lru_cache(256)
+def _parameters(function: Callable[..., object]) -> tuple[inspect.Parameter, ...]:
+    return tuple(inspect.signature(function).parameters.values())
 
 
 def check_options(name: str, taken: ModelOptions, options: Iterable[str], launcher: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from tokaido.emulators.scpi import ScpiError, compile_pattern, short
@@ -225,6 +226,7 @@ TRANSMITTER: tuple[Command, ...] = (
 )
 
 
+@cache
 def receiver_rows(kind: Detectors) -> tuple[Command, ...]:
     """Return the rows of a receiver with detectors of a kind; only avalanche photodiodes have gates to delay."""
     nanowire = kind == "nanowire"
@@ -342,6 +344,12 @@ class CommandTable:
                 for i in range(self.parts[place.group()] if place else 1):
                     values[row.quantity.format(i)] = row.delivery
         return values
+
+
+@cache
+def command_table(rows: tuple[Command, ...], channels: int) -> CommandTable:
+    """Return the commands of every unit that has these rows and so many sub-channels; they are compiled once."""
+    return CommandTable(rows, channels)
 
 
 def _of_part(row: Row, index: int) -> Row:

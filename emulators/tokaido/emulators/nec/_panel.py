@@ -139,6 +139,7 @@ class Panel(ScpiModel):
 
     def __init__(self, unit: PanelUnit, table: CommandTable) -> None:
         self._unit: PanelUnit | None = None
+        self._shown: tuple[object, ...] = ()
         super().__init__(unit.serial_number)
         self._unit = unit
         self._table = table
@@ -171,6 +172,11 @@ class Panel(ScpiModel):
     def follow(self) -> None:
         """Bring the condition registers up to the unit's state; bits that rise are latched."""
         unit = self.unit
+        kinds = [alarm.kind for alarm in unit.alarms.active()]
+        shown = unit.state, unit.running, unit.session_id is not None, unit.store.waiting > 0, kinds
+        if shown == self._shown:
+            return
+        self._shown = shown
         operation, questionable = self.status.operation, self.status.questionable
         operation.set(0, on=unit.state in (State.ALIGN, State.REALIGN))
         operation.set(1, on=unit.state is State.WARMUP)
@@ -178,9 +184,9 @@ class Panel(ScpiModel):
         operation.set(8, on=unit.session_id is not None)
         operation.set(9, on=unit.store.waiting > 0)
         bits: set[int] = set()
-        for alarm in unit.alarms.active():
-            bits.add(_QUESTIONABLE.get(alarm.kind.code, _CRITICAL if alarm.kind.severity == "CRITICAL" else _OTHER))
-            if alarm.kind.severity == "CRITICAL":
+        for kind in kinds:
+            bits.add(_QUESTIONABLE.get(kind.code, _CRITICAL if kind.severity == "CRITICAL" else _OTHER))
+            if kind.severity == "CRITICAL":
                 bits.add(_CRITICAL)
         for bit in (3, 4, 5, _CRITICAL, _OTHER):
             questionable.set(bit, on=bit in bits)

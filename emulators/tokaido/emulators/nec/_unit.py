@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Final
 
-from tokaido.emulators.nec._commands import CommandTable
+from tokaido.emulators.nec._commands import command_table
 from tokaido.emulators.nec._envelope import SealEnvelope
 from tokaido.emulators.nec._keyformat import NecKeyFormat
 from tokaido.emulators.nec._panel import Panel
@@ -61,7 +61,7 @@ class NecUnit(UnitModel):
             raise ConfigurationError(f"there is no unit of {sub_channels!r} sub-channels", remedy="Give 1 to 8")
         self.channels = sub_channels
         self._switches = tuple(of_channel(c, "enabled") for c in range(sub_channels))
-        self.table = CommandTable(self._rows(), sub_channels)
+        self.table = command_table(self._rows(), sub_channels)
         """Its commands."""
         self._last_number: dict[bytes, int] = {}
         super().__init__(serial_number, **options)  # type: ignore[arg-type]

@@ -34,6 +34,7 @@ class CrossConnect:
         self.light_dbm: dict[int, float] = {}
         """Power that comes in, in dBm, by input; the others are dark."""
         self._seed = seed
+        self._losses_db: dict[tuple[int, int], float] = {}
         self._pairs: dict[int, int] = {}
         self._since_ns: dict[tuple[str, int], int] = {}
 
@@ -64,7 +65,10 @@ class CrossConnect:
 
     def loss_db(self, input: int, output: int) -> float:  # noqa: A002 - the word users type
         """Return the loss of a path in dB, the same at every time."""
-        return round(random.Random(f"{self._seed}/{input}/{output}").uniform(*LOSS_DB), 2)
+        path = input, output
+        if path not in self._losses_db:
+            self._losses_db[path] = round(random.Random(f"{self._seed}/{input}/{output}").uniform(*LOSS_DB), 2)
+        return self._losses_db[path]
 
     def light_path(self, input: int, now_ns: int) -> tuple[int, float] | None:  # noqa: A002 - the word users type
         """Return the output that an input's light leaves by and the loss in dB, or None while it is dark."""

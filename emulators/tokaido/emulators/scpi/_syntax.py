@@ -240,6 +240,7 @@ def _rooted(pattern: str) -> str:
     return pattern if pattern[0] in "*:[" else f":{pattern}"
 
 
+@lru_cache(1024)
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Return the expression that matches a header in upper case, with its leading colon."""
     pattern = _rooted(pattern)
