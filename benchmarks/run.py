@@ -36,6 +36,7 @@ PARTS = (
     "ledger",
     "store",
     "node",
+    "node_devices",
     "optics",
     "day",
     "distillation",
