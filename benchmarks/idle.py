@@ -60,8 +60,8 @@ def polled() -> list[Figure]:
     """Return what 100 units cost whose telemetry one program reads once a second, in ms of CPU a second and a poll."""
     with served(NEC * (POLLED // 2)) as (cpu_s, resources), ExitStack() as stack:
         units = [
-            stack.enter_context(ROLES[name].open(name, control=control))
-            for name, control in zip(NEC * (POLLED // 2), resources, strict=True)
+            stack.enter_context(ROLES[name].open(name, control=of["control"]))
+            for name, of in zip(NEC * (POLLED // 2), resources, strict=True)
         ]
         began = time.perf_counter()
         server, client = [], []
@@ -82,7 +82,7 @@ def polled() -> list[Figure]:
 
 
 @contextlib.contextmanager
-def served(devices: Any) -> Generator[tuple[Callable[[], float], list[str]]]:
+def served(devices: Any) -> Generator[tuple[Callable[[], float], list[dict[str, str]]]]:
     """Run devices in a process of their own, and yield how to ask for its CPU time in s, and their resources."""
     command = [sys.executable, __file__, *devices]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -109,10 +109,10 @@ def serve(devices: list[str]) -> None:
         found = []
         for number, name in enumerate(devices):
             device = stack.enter_context(launch(name, serial_number=f"TK-{number:06}", seed=number))
-            if name != SWITCH:
+            if "keys" in device.resources:  # a unit
                 with device.lock:
                     device.model.prepare("STANDBY")  # type: ignore[attr-defined]
-            found.append(device.resources["control"])
+            found.append(dict(device.resources))
         print(json.dumps(found), flush=True)
         for _ in sys.stdin:
             print(time.process_time(), flush=True)

@@ -48,8 +48,8 @@ def _measured(folder: Path, where: str) -> list[Figure]:
     loop = asyncio.new_event_loop()
     with contextlib.ExitStack() as stack:
         for name in NODES:
-            stack.enter_context(_process("node", folder, name))
-        stack.enter_context(_process("bare", folder, str(ports["bare"])))
+            stack.enter_context(process("node", folder, name))
+        stack.enter_context(process("bare", folder, str(ports["bare"])))
         context = client_context(files_of(folder / "pki", "sae-bank"))
         ours, bare = (loop.run_until_complete(_session(ports[name], context)) for name in ("otemachi", "bare"))
         keys_per_s = loop.run_until_complete(_filled(ours))
@@ -114,17 +114,18 @@ async def _filled(client: aiohttp.ClientSession) -> float:
 
 
 @contextlib.contextmanager
-def _process(*words: object) -> Iterator[None]:
+def process(*words: object) -> Iterator[int]:
+    """Run a process of `node_process` until it is left, and yield its id as soon as it is ready."""
     program = Path(__file__).with_name("node_process.py")
-    with subprocess.Popen([sys.executable, str(program), *map(str, words)], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
+    with subprocess.Popen([sys.executable, str(program), *map(str, words)], stdout=subprocess.PIPE) as started:
+        assert started.stdout is not None
         try:
-            if process.stdout.readline() != b"ready\n":
+            if started.stdout.readline() != b"ready\n":
                 raise RuntimeError(f"{words} did not start")
-            yield
+            yield started.pid
         finally:
-            process.terminate()
-            process.wait(20)
+            started.terminate()
+            started.wait(20)
 
 
 def _files(folder: Path) -> dict[str, int]:

@@ -1,6 +1,8 @@
-"""Processes that `node` measures: a node with blocks made up, or a bare aiohttp server with as many commits.
+"""Processes that `node` and `node_devices` measure: a node with blocks made up, one with the devices of its station, or
+a bare aiohttp server with as many commits.
 
 python benchmarks/node_process.py node FOLDER NAME
+python benchmarks/node_process.py devices FOLDER NAME
 python benchmarks/node_process.py bare FOLDER PORT
 """
 
@@ -11,6 +13,7 @@ import base64
 import hashlib
 import itertools
 import json
+import logging
 import os
 import queue
 import signal
@@ -71,8 +74,8 @@ class MadeUp(KeySources):
     def fetch(self, action: Fetch) -> None: ...
 
 
-async def node(folder: Path, name: str) -> None:
-    daemon = NodeDaemon(NodeFile.read(folder / f"{name}.toml"), sources=lambda _: MadeUp())
+async def node(folder: Path, name: str, sources: Callable[[NodeFile], KeySources] | None) -> None:
+    daemon = NodeDaemon(NodeFile.read(folder / f"{name}.toml"), emulation=True, sources=sources)
     await daemon.run(lambda: print("ready", flush=True))
 
 
@@ -138,4 +141,8 @@ async def bare(folder: Path, port: int) -> None:
 
 if __name__ == "__main__":
     kind, place, what = sys.argv[1:]
-    asyncio.run(node(Path(place), what) if kind == "node" else bare(Path(place), int(what)))
+    logging.basicConfig(level=logging.ERROR)
+    if kind == "bare":
+        asyncio.run(bare(Path(place), int(what)))
+    else:
+        asyncio.run(node(Path(place), what, None if kind == "devices" else lambda _: MadeUp()))

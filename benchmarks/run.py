@@ -37,6 +37,7 @@ PARTS = (
     "store",
     "node",
     "routes",
+    "node_devices",
     "optics",
     "day",
     "distillation",
