@@ -146,6 +146,7 @@ class NodeCore:
         return NodeStatus(
             node=context.settings.node,
             draining=context.draining,
+            relaying=context.relaying,
             failed=self._failed,
             links=links,
             pairs={neighbour.name: self._pair_status(neighbour) for neighbour in context.neighbours.values()},
@@ -195,6 +196,8 @@ class NodeCore:
                 self._supplies.undelivered(key_ids)
             case e.Reconfigured(settings):
                 self._reconfigure(settings)
+            case e.RelayingSet(on):
+                context.relaying = on
             case e.Drain():
                 context.draining = True
 
@@ -228,6 +231,8 @@ class NodeCore:
                 self._heard_dead(exchange, neighbour, dead)
             case Grant() as grant:
                 self._grants.asked(exchange, neighbour, envelope.run, grant)
+            case Relay() if not self._context.relaying:
+                self._context.refuse(exchange, "draining", "this node does not relay now")
             case Relay() as relay:
                 self._receipts.relay(exchange, neighbour, relay)
             case Confirm() as confirm:
@@ -304,7 +309,8 @@ class NodeCore:
             self._stocks.expire(neighbour)
             self._news.pump(neighbour)
             self._grants.pump(neighbour, self._relays.wanted(neighbour))
-            self._relays.pump(neighbour)
+            if self._context.relaying:
+                self._relays.pump(neighbour)
             self._watch_stock(neighbour)
 
     def _watch_stock(self, neighbour: Neighbour) -> None:
