@@ -38,6 +38,7 @@ R = TypeVar("R", bound=m.Answer)
 MOST_EVENTS: Final = 500
 MOST_COUNT: Final = (1 << 32) - 1
 LONGEST_WHO: Final = 1000
+LATEST_S: Final = 1e11
 CAPABILITIES: Final = {one.value: one for one in hal.RepeaterCapability}
 _DECODERS: Final[Mapping[type[m.Answer], Callable[[bytes], Any]]] = {
     kind: msgspec.msgpack.Decoder(kind).decode
@@ -158,6 +159,7 @@ class Node(hal.RepeaterNode):
         )
         self._control = cast("ZmqTransport", open_transport(resources["control"], clock=clock, timeout_s=timeout_s))
         self._control.device = self.name
+        self._control.correlated = True
         self._control.plain = True  # no key crosses it, and no id of one
         self._control.on_open(weakly(self._greet, "the device of this transport"))
         self._prefix = b""  # of the ids of this connection
@@ -304,9 +306,9 @@ class Node(hal.RepeaterNode):
         """Take this end of a link for a person, until a time or until `end_maintenance`."""
         self._need(hal.RepeaterCapability.MAINTENANCE, f"maintenance of {link}")
         until_utc_s = real(until_utc_s, "until_utc_s")
-        if until_utc_s and not self._clock.utc_ns() / hal.NS_PER_S < until_utc_s < 1e11:
+        if not 0 <= until_utc_s <= LATEST_S:  # whether it lies in the past, the node's clock says
             raise hal.RangeError(
-                f"maintenance until {until_utc_s:.10g} s lies in the past, or is no time",
+                f"maintenance until {until_utc_s:.10g} s: that is no time",
                 device=self.name,
                 remedy="Give s since 1970-01-01 UTC, or 0; nothing was sent",
             )

@@ -261,7 +261,8 @@ class RepeaterNode(Device, ABC):
 
         Raises:
             UnsupportedError: The node lacks `RepeaterCapability.MAINTENANCE`.
-            RangeError: The time lies in the past, or is none.
+            RangeError: The time is none; nothing was sent.
+            RefusedError: The time lies in the past of the node, or no role of ours allows it.
         """
         del until_utc_s, note
         raise self._lacks(RepeaterCapability.MAINTENANCE, f"maintenance of {link}")

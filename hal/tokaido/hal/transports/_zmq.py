@@ -71,6 +71,8 @@ class ZmqTransport(Transport[list[bytes]]):
         self._monitor: Any = None
         self._poller: Any = None
         self._again: type[Exception] = BlockingIOError
+        self.correlated = False
+        """Whether a reply says what it answers; a driver says so whose protocol has ids and checks."""
         self.plain = False
         """Whether traces show what messages say; a driver says so whose protocol carries no secret at all."""
         self.unsolicited: Callable[[list[bytes]], None] = _drop
