@@ -11,6 +11,7 @@ from tokaido.emulators.conformance import suite as suite_of
 from tokaido_testing import apt
 from tokaido_testing.amplifiers import amplifier_only_asks
 from tokaido_testing.patience import slowness
+from tokaido_testing.repeaters import repeater_only_asks
 
 SERIAL = ("pty", "emu", "asrl")
 QUICK = ("emu",)
@@ -39,6 +40,8 @@ TestKeyManagers = suite(
     "etsi014.source", options={"stored": 0}, timeout=0.4, alarm="empty", is_query=lambda text: text.startswith("GET ")
 )
 
+TestRepeater = suite("repeater.node", timeout=0.3, is_query=repeater_only_asks)
+
 # their other wire ends, with what their manuals leave open
 
 TestAmplifierOnATerminal = suite(
@@ -60,6 +63,10 @@ TestTwoPaddles = suite(
 )
 TestPowerMeterInDbm = suite(
     "thorlabs.pm100", wire_ends=("tcp", "pty", "emu"), options={"model": "PM103E", "power_unit": "DBM"}
+)
+
+TestRepeaterUnderCurve = suite_of(
+    "repeater.node", options={"speed": 20.0}, timeout=0.4, slowness=slowness, is_query=repeater_only_asks
 )
 
 # other boxes of a family

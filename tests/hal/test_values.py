@@ -157,6 +157,10 @@ def test_our_units_of_measure_are_constants_and_every_role_keeps_to_them() -> No
         hal.TimeTagger,
         hal.Retarder,
         hal.OpticalAmplifier,
+        hal.RepeaterNode,
+        hal.NeighbourOfRepeater,
+        hal.LinkOfRepeater,
+        hal.PairOfRepeater,
     )
     used = {value.unit for role in roles for value in role.values().values()}
     assert used <= ours

@@ -55,7 +55,7 @@ class FaultKind:
     directions: tuple[Direction, ...] = BOTH_WAYS
     """The ways on which it can strike."""
     ports: tuple[FaultPort, ...] = EVERY_PORT
-    """The ports that it can sit at: `control` carries a stream, `keys` messages."""
+    """The ports that it can sit at: `control` carries a stream, or messages on ZeroMQ; `keys` messages."""
     why_not: str = ""
     """Why it sits at one of them only."""
     believed: tuple[Direction, ...] = ()

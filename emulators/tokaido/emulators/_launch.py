@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypedDict as ClosedTypedDict
 
+    from tokaido.emulators._fault_kinds import FaultPort
     from tokaido.emulators._https_model import HttpsModel
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._option_types import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         OswLaunch,
         PaddlesLaunch,
         PowerMeterLaunch,
+        RepeaterLaunch,
         SelectorLaunch,
         TaggerLaunch,
         ToshibaUnitName,
@@ -129,9 +131,9 @@ class Emulator:
         self.faults = Faults(seed, model.FAULTS)
         """Faults on the wires."""
         self.client_keys: CurveKeyFiles
-        """CURVE identity of the one host that may connect, if there is a key channel."""
+        """CURVE identity of the one host that may connect, if a port is on ZeroMQ."""
         self.server_keys: CurveKeyFiles
-        """CURVE identity of the device, if there is a key channel."""
+        """CURVE identity of the device, if a port is on ZeroMQ."""
         self.keys: ZmqEnd
         """The key channel's wire end, if there is one with a thread."""
         self.messages: InProcessMessages
@@ -159,13 +161,20 @@ class Emulator:
             if self.wire_end == "https":
                 self._plug_in_counterpart(plug)
             if "keys" in model.MESSAGE_PORTS:
-                found["keys"] = self._plug_in_keys(plug, places.get("keys"))
+                end, found["keys"] = self._plug_in_messages(plug, "keys", places.get("keys"))
+                if isinstance(clock, SteppedClock):
+                    self.messages = cast("InProcessMessages", end)
+                else:
+                    self.keys = cast("ZmqEnd", end)
         except BaseException:
             self._stack.close()
             raise
         self.resources = cast("UnitResources", found)
 
     def _plug_in_control(self, plug: Plug, place: str | None) -> str:
+        if self.wire_end == "zmq":
+            self.end, resource = self._plug_in_messages(plug, "control", place)
+            return resource
         self.end, tell = make_end(self.wire_end, plug, place)
         try:
             self.end.start()
@@ -185,16 +194,20 @@ class Emulator:
             self._stack.callback(end.close)
             self._counterpart = {"control": tell()}
 
-    def _plug_in_keys(self, plug: Plug, place: str | None) -> str:
+    def _plug_in_messages(
+        self, plug: Plug, port: FaultPort, place: str | None
+    ) -> tuple[ZmqEnd | InProcessMessages, str]:
+        """Return the wire end of a message port, started, and the resource that leads to it."""
         from tokaido.emulators.ends import ZmqEnd  # noqa: PLC0415 - zmq is loaded when it is needed
 
         serial = self.model.serial_number
         if isinstance(plug.common["clock"], SteppedClock):
             if place is not None:
                 raise ConfigurationError(f"{place} takes a thread, and a stepped clock has one", remedy="Leave it out")
-            self.messages = self._start_messages(plug, serial)
-            self._stack.callback(self.messages.close)
-            return f"zmq:{self.messages.endpoint}"
+            own = f"{serial}-{next(_numbers)}"  # so that nobody takes the name while the plug is out
+            messages = self._start_messages(plug, port, serial if port == "keys" else own)
+            self._stack.callback(messages.close)
+            return messages, f"zmq:{messages.endpoint}"
         endpoint = "tcp://127.0.0.1:0"
         if place is None:
             self.server_keys = self._identity(plug.directory, serial)
@@ -207,24 +220,24 @@ class Emulator:
             self.client_keys = self._identity(client.parent, client.stem)
         clients = [load_curve_public(self.client_keys.public)]
         secret = load_curve_secret(self.server_keys.secret)
-        self.keys = ZmqEnd(plug.shared, secret, clients, endpoint=endpoint, **plug.common)
+        end = ZmqEnd(plug.shared, secret, clients, endpoint=endpoint, port=port, **plug.common)
         try:
-            self.keys.start()
+            end.start()
         except OSError as error:
             raise ConfigurationError(f"{endpoint} cannot be bound: {error.strerror}") from error
-        self._stack.callback(self.keys.close)
+        self._stack.callback(end.close)
         server_file, client_file = (quote(str(path)) for path in (self.server_keys.public, self.client_keys.secret))
-        own = f"zmq:{self.keys.endpoint}?server_key_file={server_file}&client_key_file={client_file}"
-        return own if place is None else place
+        own = f"zmq:{end.endpoint}?server_key_file={server_file}&client_key_file={client_file}"
+        return end, own if place is None else place
 
-    def _start_messages(self, plug: Plug, name: str) -> InProcessMessages:
+    def _start_messages(self, plug: Plug, port: FaultPort, name: str) -> InProcessMessages:
         from tokaido.emulators.ends import InProcessMessages  # noqa: PLC0415 - as above
 
-        messages = InProcessMessages(plug.shared, name, **plug.common)
+        messages = InProcessMessages(plug.shared, name, port=port, **plug.common)
         try:
             messages.start()
         except ConfigurationError:  # another device of this process has the name
-            return self._start_messages(plug, f"{self.model.serial_number}-{next(_numbers)}")
+            return self._start_messages(plug, port, f"{self.model.serial_number}-{next(_numbers)}")
         return messages
 
     def _identity(self, directory: Path, name: str) -> CurveKeyFiles:
@@ -379,6 +392,8 @@ def launch(name: Literal["fiberlabs.amplifier"], **options: Unpack[AmplifierLaun
 def launch(name: Literal["etsi014.source"], **options: Unpack[KeyManagersLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["idquantique.detector"], **options: Unpack[DetectorLaunch]) -> InstrumentEmulator: ...
+@overload
+def launch(name: Literal["repeater.node"], **options: Unpack[RepeaterLaunch]) -> InstrumentEmulator: ...
 @overload
 def launch(name: Literal["keysight.attenuator"], **options: Unpack[AttenuatorLaunch]) -> InstrumentEmulator: ...
 @overload

@@ -144,6 +144,19 @@ class PowerMeterOptions(TypedDict, total=False):
     power_unit: str
 
 
+class RepeaterOptions(TypedDict, total=False):
+    """A repeater node's."""
+
+    neighbours: str
+    preset: str
+    distance_km: float
+    demand: float
+    stock: int
+    relaying: bool
+    roles: str
+    utc_s: float
+
+
 class TaggerOptions(TypedDict, total=False):
     """An S-Fifteen time tagger's."""
 
@@ -225,6 +238,10 @@ class PaddlesLaunch(LaunchOptions, PaddlesOptions, total=False):
 
 class PowerMeterLaunch(LaunchOptions, PowerMeterOptions, total=False):
     """What a power meter is launched with."""
+
+
+class RepeaterLaunch(LaunchOptions, RepeaterOptions, total=False):
+    """What a repeater node is launched with."""
 
 
 class TaggerLaunch(LaunchOptions, TaggerOptions, total=False):

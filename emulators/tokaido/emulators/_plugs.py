@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators.certificates import CertificateAuthority
-    from tokaido.emulators.ends import HislipEnd, HttpsEnd, InProcessEnd, PtyEnd, SharedModel, TcpEnd
+    from tokaido.emulators.ends import (
+        HislipEnd,
+        HttpsEnd,
+        InProcessEnd,
+        InProcessMessages,
+        PtyEnd,
+        SharedModel,
+        TcpEnd,
+        ZmqEnd,
+    )
 
-    ControlEnd = PtyEnd | TcpEnd | HislipEnd | InProcessEnd | HttpsEnd
+    ControlEnd = PtyEnd | TcpEnd | HislipEnd | InProcessEnd | HttpsEnd | ZmqEnd | InProcessMessages
 
-WIRE_ENDS: Final = ("pty", "emu", "tcp", "hislip", "visa", "asrl", "https")
+WIRE_ENDS: Final = ("pty", "emu", "tcp", "hislip", "visa", "asrl", "https", "zmq")
 """What can carry a control port.
 
 | name | what it is | resource |
@@ -34,11 +43,12 @@ WIRE_ENDS: Final = ("pty", "emu", "tcp", "hislip", "visa", "asrl", "https")
 | `visa` | an instrument within the process | `visa:TCPIP::NAME::INSTR?backend=@tokaido` |
 | `asrl` | a pseudo-terminal, reached through VISA | `visa:ASRL/path::INSTR` |
 | `https` | an HTTPS server under mutual TLS on the loopback interface | `https://127.0.0.1:PORT?...` |
+| `zmq` | a ZeroMQ socket under CURVE on the loopback interface | `zmq:tcp://127.0.0.1:PORT?...` |
 """
 PLAIN: Final = ("tcp", "hislip", "visa", "asrl")
 """Ends that instruments have; a device with a key channel has one of them only if its contract says so."""
-WITHIN: Final = ("emu", "visa")
-"""Ends within the process, without a thread."""
+WITHIN: Final = ("emu", "visa", "zmq")
+"""Ends that a stepped clock can have within the process, without a thread."""
 _numbers = itertools.count(2)
 
 
@@ -114,8 +124,8 @@ def end_of(resource: Resource) -> str:
             return "pty"
         if scheme in ("emu", "socket"):
             return {"emu": "emu", "socket": "tcp"}[scheme]
-    elif resource.kind == "https":
-        return "https"
+    elif resource.kind in ("https", "zmq"):
+        return resource.kind
     elif resource.kind == "visa":
         if resource.options.get("backend", "").endswith("@tokaido"):
             return "visa"

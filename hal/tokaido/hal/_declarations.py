@@ -14,6 +14,8 @@ E = TypeVar("E", bound=Enum)
 
 
 @overload
+def measured(kind: type[bool], command: str | None = None, *, words: tuple[str, str] = NO_YES) -> Measured[bool]: ...
+@overload
 def measured(
     kind: type[N],
     command: str | None = None,

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from os import urandom
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, cast
 
@@ -38,7 +38,7 @@ from tokaido.hal._keys import KeyBlock, KeyBlockInfo, KeyMaterial
 from tokaido.hal._secret_frames import SecretZmqTransport, wipe, wiped_on_error
 from tokaido.hal._value_texts import LARGEST_WHOLE
 from tokaido.hal.roles._unit_values import TelemetryEvent
-from tokaido.hal.transports._codec import NOT_MINE, NotMine, Request, T
+from tokaido.hal.transports._codec import NOT_MINE, LateRequest, NotMine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,29 +61,12 @@ EVENT: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Call(Request[list[bytes], T]):
-    """A request that is written, and so gets its number, when it is sent."""
-
-    write: Callable[[], list[bytes]] = field(kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
 class _Fresh:
     """A block that was offered and arrived whole."""
 
     info: KeyBlockInfo
     digest: str = field(repr=False)
     key: KeyMaterial
-
-
-class _KeyTransport(SecretZmqTransport):
-    """Writes each request when its turn has come, so that numbers go up on a connection in any order of calls."""
-
-    def _transact(self, request: Request[list[bytes], T], deadline: Deadline) -> T:
-        if isinstance(request, _Call):
-            request = replace(request, payload=request.write())
-        value: T = super()._transact(request, deadline)
-        return value
 
 
 class KeyChannel(ABC):
@@ -352,7 +335,7 @@ class KeyChannel(ABC):
     # --- an exchange --------------------------------------------------------------------------------------------------
 
     def _connect(self, events: deque[Event] | None = None) -> ZmqTransport:
-        transport = _KeyTransport(self._resource, clock=self._clock, timeout_s=self._timeout_s)
+        transport = SecretZmqTransport(self._resource, clock=self._clock, timeout_s=self._timeout_s)
         transport.device = self._device
         name, there, channel = self._device, weakref.ref(transport), weakref.ref(self)  # neither keeps the other
 
@@ -412,7 +395,7 @@ class KeyChannel(ABC):
                 wipe(frames)
                 raise
 
-        request = _Call(
+        request: LateRequest[list[bytes], tuple[Reply, list[bytes]]] = LateRequest(
             text=verb,
             payload=[],
             accept=accept,

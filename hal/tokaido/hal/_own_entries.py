@@ -21,6 +21,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "photon_detector": "tokaido.hal:SinglePhotonDetector",
         "polarization": "tokaido.hal:PolarizationController",
         "power_meter": "tokaido.hal:PowerMeter",
+        "repeater": "tokaido.hal:RepeaterNode",
         "time_tagger": "tokaido.hal:TimeTagger",
     },
     DRIVERS: {
@@ -35,6 +36,7 @@ OWN: Final[dict[str, dict[str, str]]] = {
         "fiberlabs.amplifier": "tokaido.drivers.fiberlabs:Amplifier",
         "idquantique.detector": "tokaido.drivers.idquantique:Detector",
         "keysight.attenuator": "tokaido.drivers.keysight:Attenuator",
+        "repeater.node": "tokaido.drivers.repeater:Node",
         "sfifteen.tagger": "tokaido.drivers.sfifteen:Tagger",
         "thorlabs.mpc": "tokaido.drivers.thorlabs:PolarizationController",
         "thorlabs.pm100": "tokaido.drivers.thorlabs:PowerMeter",

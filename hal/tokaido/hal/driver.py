@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokaido.hal._change_log import LoggedChange
 from tokaido.hal._declarations import measured, query, setting, unsupported
 from tokaido.hal._device import Device, Identity, Part
 from tokaido.hal._errors import (
@@ -38,7 +39,7 @@ from tokaido.hal._readings import Quality, Reading, Telemetry
 from tokaido.hal._value_texts import decode, encode, not_negative
 from tokaido.hal._values import Answer, Light, Measured, Query, Setting, States, Valued
 from tokaido.hal.lazy import lazily
-from tokaido.hal.transports._codec import NOT_MINE, Codec, LineCodec, NotMine, Request
+from tokaido.hal.transports._codec import NOT_MINE, Codec, LateRequest, LineCodec, NotMine, Request
 
 __all__ = [
     "EVENT",
@@ -62,12 +63,14 @@ __all__ = [
     "KeyChannel",
     "KeyMaterial",
     "KeyMaterialError",
+    "LateRequest",
     "LeaseError",
     "LeaseHeldError",
     "LeaseLostError",
     "Light",
     "LineCodec",
     "LineDevice",
+    "LoggedChange",
     "Measured",
     "NoDataError",
     "NotConnectedError",

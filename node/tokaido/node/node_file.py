@@ -11,6 +11,7 @@ from tokaido.hal import ConfigurationError, KeyMaterial, Station
 from tokaido.hal.files import read_believed
 from tokaido.hal.tables import Check, Mistakes, number, of_kind, parsed, read, whole
 from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings, Quota
+from tokaido.node.endpoint import EndpointSettings
 from tokaido.node.supervision import SupervisionSettings
 from tokaido.node.tls import TlsFiles
 
@@ -29,10 +30,11 @@ TABLES: Final = (
     "applications",
     "keys",
     "supervision",
+    "endpoint",
 )
 _FIXED: Final = (
     *("name", "station", "emulation", "store", "wrapping_key", "neighbours_at", "applications_at", "skip_at"),
-    *("metrics_at", "metrics_readers", "control", "sources", "fetching"),
+    *("metrics_at", "metrics_readers", "control", "sources", "fetching", "endpoint"),
 )
 _TEXT: Final = Check(lambda value: isinstance(value, str) and bool(value), "text in quotes")
 
@@ -93,6 +95,8 @@ class NodeFile:
     """Devices that are the key sources of links, by link, where they are no units of half-links."""
     keys: Mapping[str, Any]
     supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
+    endpoint: EndpointSettings | None = None
+    """The control endpoint for machines; None: there is none."""
 
     @classmethod
     def read(cls, path: Path) -> NodeFile:
@@ -255,6 +259,7 @@ class _Reader:
             supervision=replace(
                 SupervisionSettings(), **self._table(tables, "supervision", SupervisionSettings.checks())
             ),
+            endpoint=EndpointSettings.read(mistakes, tables, self._base),
         )
         if mistakes:
             where = "the node file" if path is None else f"the node file {path}"

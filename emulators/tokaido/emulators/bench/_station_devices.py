@@ -100,7 +100,11 @@ class DeviceReader:
             model = build(None)  # for the other mistakes
         key_files: tuple[Path, ...] = ()
         if self._at_resources:
-            self._check_control(f"{where}.control", entry.resources.get("control"), model)
+            control = entry.resources.get("control")
+            if "control" in model.MESSAGE_PORTS:
+                key_files = self._key_files(f"{where}.control", control)
+            else:
+                self._check_control(f"{where}.control", control, model)
             if "keys" in model.MESSAGE_PORTS:
                 key_files = self._key_files(f"{where}.keys", entry.resources.get("keys"))
         places = entry.resources if self._at_resources else {}

@@ -36,6 +36,7 @@ pytest.register_assert_rewrite(
             "_photon_detector",
             "_polarization",
             "_power_meter",
+            "_repeater",
             "_switch",
             "_time_tagger",
             "_unit",
@@ -56,6 +57,7 @@ from tokaido.emulators.conformance._plan import FAULTS, Plan, Summary, WireFault
 from tokaido.emulators.conformance._polarization import PolarizationContract  # noqa: E402
 from tokaido.emulators.conformance._power_meter import PowerMeterContract  # noqa: E402
 from tokaido.emulators.conformance._questions import Order, Question  # noqa: E402
+from tokaido.emulators.conformance._repeater import HasNode, RepeaterNodeContract  # noqa: E402
 from tokaido.emulators.conformance._rig import HasLight, Rig, until  # noqa: E402
 from tokaido.emulators.conformance._suite import suite  # noqa: E402
 from tokaido.emulators.conformance._switch import SwitchContract  # noqa: E402
@@ -70,6 +72,7 @@ __all__ = [
     "HasDeliveries",
     "HasKeys",
     "HasLight",
+    "HasNode",
     "KeySourceContract",
     "Order",
     "PhotonDetectorContract",
@@ -77,6 +80,7 @@ __all__ = [
     "PolarizationContract",
     "PowerMeterContract",
     "Question",
+    "RepeaterNodeContract",
     "Rig",
     "Summary",
     "SwitchContract",

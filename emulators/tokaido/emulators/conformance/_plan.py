@@ -115,5 +115,5 @@ def ends_of(model: Any, kinds: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
 
 SERIAL_ENDS: Final = ("pty", "emu", "asrl")
 """Wire ends that are serial lines."""
-RESOURCE_KINDS: Final = {"pty": "serial", "emu": "serial", "https": "https"}
+RESOURCE_KINDS: Final = {"pty": "serial", "emu": "serial", "https": "https", "zmq": "zmq"}
 """Kind of resource that leads to a wire end, where it is not VISA."""

@@ -12,6 +12,7 @@ from tokaido.hal import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokaido.emulators._fault_kinds import FaultPort
     from tokaido.emulators._faults import Faults
     from tokaido.emulators._model import DeviceModel
     from tokaido.emulators._stepped import SteppedClock
@@ -23,20 +24,28 @@ MOST_AT_ONCE: Final = 64
 
 
 class InProcessMessages(MessageWire):
-    """Carries the message port `keys` to clients in this process and thread, at `inproc://NAME`.
+    """Carries a message port to clients in this process and thread, at `inproc://NAME`.
 
     Args:
         shared: The model.
         name: Its name among the sockets of this process.
+        port: Which of the model's ports.
         faults: Faults on this wire.
         clock: Gives it a turn after every step.
         impostor: The other box that answers under the fault `wrong_id`.
     """
 
     def __init__(
-        self, shared: SharedModel, name: str, *, faults: Faults, clock: SteppedClock, impostor: DeviceModel
+        self,
+        shared: SharedModel,
+        name: str,
+        *,
+        port: FaultPort = "keys",
+        faults: Faults,
+        clock: SteppedClock,
+        impostor: DeviceModel,
     ) -> None:
-        super().__init__(shared, "keys", faults, clock, impostor)
+        super().__init__(shared, port, faults, clock, impostor)
         self.endpoint = f"inproc://{name}"
         """Where clients in this process connect."""
         self._stepped = clock

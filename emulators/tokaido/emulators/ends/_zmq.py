@@ -17,6 +17,7 @@ from tokaido.hal.transports import CurveClient, CurveDoor
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokaido.emulators._fault_kinds import FaultPort
     from tokaido.emulators._faults import Faults
     from tokaido.emulators._model import DeviceModel
     from tokaido.hal import Clock
@@ -30,7 +31,7 @@ AT_ONCE: Final = 16
 
 
 class ZmqEnd(End, MessageWire):
-    """Carries the message port `keys` on a ROUTER socket that only listed clients may talk to.
+    """Carries a message port on a ROUTER socket that only listed clients may talk to.
 
     A client that gives its socket a
     routing id keeps it over a reconnection. A model that only pushes has a PUB socket, for the same clients.
@@ -40,6 +41,7 @@ class ZmqEnd(End, MessageWire):
         keys: The unit's long-term CURVE keys.
         clients: Public keys (z85) of the hosts that may connect.
         endpoint: Where to bind; port 0 takes a free one.
+        port: Which of the model's ports.
         faults: Faults on this wire.
         clock: Times the delays of the faults.
         impostor: The other box that answers under the fault `wrong_id`.
@@ -52,11 +54,12 @@ class ZmqEnd(End, MessageWire):
         clients: Iterable[bytes],
         *,
         endpoint: str = "tcp://127.0.0.1:0",
+        port: FaultPort = "keys",
         faults: Faults,
         clock: Clock,
         impostor: DeviceModel,
     ) -> None:
-        super().__init__(shared, "keys", faults, clock, impostor)
+        super().__init__(shared, port, faults, clock, impostor)
         self._keys = keys
         self._clients = tuple(clients)
         self.endpoint = endpoint

@@ -16,6 +16,7 @@ __all__ = [
     "DescriptorPort",
     "HttpMessage",
     "HttpsTransport",
+    "LateRequest",
     "LineCodec",
     "MakesMessages",
     "MakesStream",
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from tokaido.hal.transports._codec import NOT_MINE, Codec, LineCodec, NotMine, Request
+    from tokaido.hal.transports._codec import NOT_MINE, Codec, LateRequest, LineCodec, NotMine, Request
     from tokaido.hal.transports._curve import (
         CurveKeyFiles,
         CurveKeyPair,
@@ -100,6 +101,7 @@ else:
             "ZmqTransport": "tokaido.hal.transports._zmq",
             "NOT_MINE": "tokaido.hal.transports._codec",
             "Codec": "tokaido.hal.transports._codec",
+            "LateRequest": "tokaido.hal.transports._codec",
             "LineCodec": "tokaido.hal.transports._codec",
             "NotMine": "tokaido.hal.transports._codec",
             "Request": "tokaido.hal.transports._codec",

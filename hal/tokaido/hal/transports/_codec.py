@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, 
 from tokaido.hal._errors import ConfigurationError, ProtocolError
 
 if not TYPE_CHECKING:
-    from tokaido.hal._records import dataclass
+    from tokaido.hal._records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from dataclasses import dataclass
+    from dataclasses import dataclass, field
 
 F = TypeVar("F")
 """A frame: `bytes` on a stream, `list[bytes]` where messages are carried."""
@@ -52,6 +52,14 @@ class Request(Generic[F, T]):
     """Whether asking twice does no harm. The lost reply of what is not repeatable raises `OutcomeUnknownError`."""
     confidential: bool = False
     """Whether traces show sizes only."""
+
+
+@dataclass(frozen=True, slots=True)
+class LateRequest(Request[F, T]):
+    """A request of messages that is written when its turn has come, so that its count goes up as requests are sent."""
+
+    write: Callable[[], F] = field(kw_only=True)
+    """Returns the frames of the message, in place of `payload`; called once, just before they are sent."""
 
 
 class Codec(Protocol):

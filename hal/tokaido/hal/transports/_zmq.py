@@ -6,7 +6,7 @@ import math
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from tokaido.hal._clock import SYSTEM_CLOCK, Clock, Deadline
 from tokaido.hal._errors import (
@@ -18,7 +18,7 @@ from tokaido.hal._errors import (
     ProtocolError,
     TokaidoError,
 )
-from tokaido.hal.transports._codec import NOT_MINE, Request, T
+from tokaido.hal.transports._codec import NOT_MINE, LateRequest, Request, T
 from tokaido.hal.transports._curve import load_curve_public, load_curve_secret
 from tokaido.hal.transports._kinds import Option, TransportKind, is_port
 from tokaido.hal.transports._ports import abandon
@@ -71,6 +71,10 @@ class ZmqTransport(Transport[list[bytes]]):
         self._monitor: Any = None
         self._poller: Any = None
         self._again: type[Exception] = BlockingIOError
+        self.correlated = False
+        """Whether a reply says what it answers; a driver says so whose protocol has ids and checks."""
+        self.plain = False
+        """Whether traces show what messages say; a driver says so whose protocol carries no secret at all."""
         self.unsolicited: Callable[[list[bytes]], None] = _drop
         """Takes a message that answers nobody: an event, a late reply. Called with the lock held; must not exchange."""
 
@@ -179,6 +183,11 @@ class ZmqTransport(Transport[list[bytes]]):
 
     # --- an exchange --------------------------------------------------------------------------------------------------
 
+    def _record(self, direction: Literal[">", "<"], content: bytes | list[bytes], *, confidential: bool) -> None:
+        if self.plain:
+            content, confidential = b"".join(content) if isinstance(content, list) else content, False
+        super()._record(direction, content, confidential=confidential)
+
     def _make_ready(self, deadline: Deadline) -> None:
         """See that the transport is open and trusted, and that nothing waits in it: one look, as a rule."""
         if self._trusted and self._shaking is None:
@@ -198,10 +207,11 @@ class ZmqTransport(Transport[list[bytes]]):
                 raise ClosedError("the transport was closed")
 
     def _transact(self, request: Request[list[bytes], T], deadline: Deadline) -> T:
+        payload = request.write() if isinstance(request, LateRequest) else request.payload
         if self._sinks:
-            self._record(">", request.payload, confidential=request.confidential)
+            self._record(">", payload, confidential=request.confidential)
         self._sent = True
-        *parts, last = request.payload
+        *parts, last = payload
         send, soon = self._socket.send, deadline.remaining_s > FIRST_WAIT_S and not self._by_turns
         try:
             for part in parts:

@@ -46,6 +46,7 @@ class Context:
         self.now_s = now_s
         self.neighbours: dict[str, Neighbour] = {}
         self.draining = False
+        self.relaying = True
         self.actions: list[Action] = []
         self.exchanges: dict[int, Envelope] = {}
         """What neighbours asked and were not answered."""

@@ -158,6 +158,7 @@ class NodeCore:
         return NodeStatus(
             node=context.settings.node,
             draining=context.draining,
+            relaying=context.relaying,
             failed=self._failed,
             links=links,
             pairs={neighbour.name: self._pair_status(neighbour) for neighbour in context.neighbours.values()},
@@ -207,6 +208,8 @@ class NodeCore:
                 self._supplies.undelivered(key_ids)
             case e.Reconfigured(settings):
                 self._reconfigure(settings)
+            case e.RelayingSet(on):
+                context.relaying = on
             case e.Drain():
                 context.draining = True
 
@@ -240,6 +243,8 @@ class NodeCore:
                 self._heard_dead(exchange, neighbour, dead)
             case Grant() as grant:
                 self._grants.asked(exchange, neighbour, envelope.run, grant)
+            case Lease() | Relay() if not self._context.relaying:
+                self._context.refuse(exchange, "draining", "this node does not relay now")
             case Lease() as lease:
                 self._receipts.lease(exchange, neighbour, lease)
             case Relay() as relay:
@@ -318,7 +323,8 @@ class NodeCore:
             self._stocks.expire(neighbour)
             self._news.pump(neighbour)
             self._grants.pump(neighbour, wanted.get(neighbour.name, 0) + self._transit.wanted(neighbour))
-            self._relays.pump(neighbour)
+            if self._context.relaying:
+                self._relays.pump(neighbour)
             self._watch_stock(neighbour)
 
     def _watch_stock(self, neighbour: Neighbour) -> None:

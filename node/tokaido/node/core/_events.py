@@ -130,6 +130,13 @@ class Reconfigured:
 
 
 @dataclass(frozen=True, slots=True)
+class RelayingSet:
+    """Relay from now on, or no more: no relay is started, and none is taken from neighbours."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """The node is to end: no new key is relayed or supplied, what runs is finished."""
 
@@ -149,5 +156,6 @@ Event: TypeAlias = (
     | Abandoned
     | Undelivered
     | Reconfigured
+    | RelayingSet
     | Drain
 )

@@ -101,3 +101,5 @@ class NodeStatus:
     links: Mapping[str, LinkStatus]
     pairs: Mapping[str, PairStatus]
     neighbours: Mapping[str, NeighbourStatus]
+    relaying: bool = True
+    """Whether it starts relays, and takes those of its neighbours."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from contextlib import AsyncExitStack
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, Station, TokaidoError
@@ -14,6 +15,7 @@ from tokaido.node.applications import etsi014_application, skip_application
 from tokaido.node.daemon._keeping import Keeping
 from tokaido.node.daemon._operating import Operating
 from tokaido.node.daemon._sources import KeySources, Sources
+from tokaido.node.endpoint import About, ControlEndpoint, Desk
 from tokaido.node.listening import Limits, Listener
 from tokaido.node.messages import MAX_BODY
 from tokaido.node.node_file import Address, NodeFile
@@ -65,7 +67,7 @@ class NodeDaemon:
         self._operating: Operating | None = None
         self._stop = asyncio.Event()
         self.ports: dict[str, int] = {}
-        """Where it listens: `neighbours`, `applications`, `skip`, by number of port."""
+        """Where it listens: `neighbours`, `applications`, `skip`, `endpoint`, by number of port."""
 
     async def run(self, ready: Callable[[], None] | None = None) -> None:
         """Live until SIGTERM, SIGINT or `stop`, then drain and end, within 10 s.
@@ -160,6 +162,15 @@ class NodeDaemon:
         if file.skip_at is not None:
             skip = skip_application(keeping, self._is_application, remotes=self._remotes)
             await self._listen("skip", file.skip_at, skip, ending)
+        if file.endpoint is not None:
+            about = About(file.name, version("tokaido"), emulated=file.emulation)
+            keys, clients = file.endpoint.identities()
+            desk = Desk(operating, about, clock=self._clock)
+            endpoint = ControlEndpoint(file.endpoint.listen, keys, clients, desk, operating)
+            await endpoint.open()
+            ending.push_async_callback(endpoint.close)
+            self.ports["endpoint"] = int(endpoint.endpoint.rpartition(":")[2])
+            LOG.info("clients of the control endpoint are heard at %s", endpoint.endpoint)
         if isinstance(file.metrics_at, Address):
             metrics = metrics_application(operating.status, file.metrics_readers)
             await self._listen("metrics", file.metrics_at, metrics, ending)

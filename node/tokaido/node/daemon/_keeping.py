@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import SYSTEM_CLOCK, TokaidoError
-from tokaido.node.core import Drain, NodeCore, Reason, Reconfigured
+from tokaido.node.core import Drain, NodeCore, Reason, Reconfigured, RelayingSet
 from tokaido.node.daemon._runner import CoreRunner
 from tokaido.node.peers import BusyError
 from tokaido.node.service import KeyRefusedError
@@ -68,6 +68,7 @@ class Keeping:
         self.why_not = "the node is starting"
         """Why no core runs; empty if one does."""
         self.restarts = 0
+        self._relaying = True
 
     async def start(self) -> None:
         """Open the store and let a core run.
@@ -86,6 +87,13 @@ class Keeping:
         runner = CoreRunner(core, store, self._neighbours, self, clock=self._clock, age_s=snapshot.age_s)
         self._store, self._runner, self.why_not = store, runner, ""
         runner.start()
+        if not self._relaying:
+            runner.feed(RelayingSet(False))
+
+    def set_relaying(self, on: bool) -> None:
+        """Relay from now on, or no more; another core after a failure of the store is told so, too."""
+        self._relaying = on
+        self.feed(RelayingSet(on))
 
     async def drain(self, within_s: float) -> bool:
         """Relay and supply no more, and return whether all that was under way ended in time."""

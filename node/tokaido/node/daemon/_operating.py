@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, ConfigurationError, HookQueue, StationAlarm, TokaidoError
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, HookQueue, StationAlarm, TokaidoError
 from tokaido.node.operation import (
     Acknowledge,
+    Acts,
     AlarmBook,
     AlarmChange,
     Change,
     ControlRequest,
     ControlServer,
     DrainNode,
+    Events,
     MaintainLink,
     NodeStatus,
     Notifier,
     Peer,
     ReloadFile,
     ResumeLink,
+    SetRelaying,
     Status,
     StoreLine,
     devices_answer,
     keep,
     survey,
 )
-from tokaido.node.supervision import Maintenance, Resume
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -88,6 +91,9 @@ class Operating:
         self._links: Collection[str] = ()
         self._unwritten: list[AlarmChange] = []
         self._acts: list[tuple[str, str, str, str, float]] = []
+        self.events = Events(os.urandom(8).hex(), clock=clock)
+        """What happened in this run."""
+        self._carrying_out = Acts(self._book, self._ends_now, self._relay, self._account, clock=clock)
         self._control = ControlServer(file.control, self)
         self._metrics: Any = None
         self._ended = asyncio.Event()
@@ -150,6 +156,7 @@ class Operating:
         every_s = LOOK_S if watchdog_s is None else min(LOOK_S, watchdog_s / 3)
         while not self._ended.is_set():
             self._book.tick()
+            self._carrying_out.tick()
             for end in self._ends.values():
                 end.look()
             await self._write()
@@ -171,6 +178,7 @@ class Operating:
 
     def _changed(self, change: AlarmChange) -> None:
         alarm = change.alarm
+        self.events.changed(change)
         LOG.log(
             logging.WARNING if change.change in {Change.RAISED, Change.ALTERED} else logging.INFO,
             "%s %s %s of %s: %s%s",
@@ -234,25 +242,18 @@ class Operating:
             applications=self.file.applications,
             alarms=self._book.standing(),
             emulation=self.file.emulation,
+            maintained_until_s=self._carrying_out.maintained_until_s,
         )
 
     async def operate(self, request: ControlRequest, peer: Peer) -> Any:
-        """Carry out what an operator asks at the control socket."""
+        """Carry out what an operator asks, at the control socket or the control endpoint."""
         match request:
             case Status():
                 return self.status()
-            case Acknowledge(code=code, of=of, note=note):
-                self._book.acknowledge(code, of, by=peer.user, note=note)
-                self._account(peer, f"acknowledge {code} of {of or 'the node'}", note)
-            case ResumeLink(link=link, use_reserve=use_reserve):
-                self._end_of(link).feed(Resume(use_reserve))
-                self._account(peer, f"resume {link}{', with the reserve' if use_reserve else ''}", "")
-            case MaintainLink(link=link, on=on, note=note):
-                by = f"{peer.user} ({note})" if note else peer.user
-                self._end_of(link).feed(Maintenance(on, by))
-                self._account(peer, f"{'begin' if on else 'end'} maintenance of {link}", note)
-            case DrainNode():
-                self._account(peer, "drain", "")
+            case Acknowledge() | ResumeLink() | MaintainLink() | SetRelaying():
+                self._carrying_out.carry_out(request, peer)
+            case DrainNode(note=note):
+                self._account(peer, "drain", note)
                 self._daemon.stop()
                 return None
             case ReloadFile():
@@ -263,12 +264,12 @@ class Operating:
 
     def _account(self, peer: Peer, what: str, why: str) -> None:
         LOG.info("%s: %s", peer.user, what)
-        place = f"control socket, process {peer.pid}"
-        self._acts.append((peer.user, place, what, why, self._clock.utc_ns() / NS_PER_S))
+        self.events.acted(peer, what, why)
+        self._acts.append((peer.user, peer.place, what, why, self._clock.utc_ns() / NS_PER_S))
 
-    def _end_of(self, link: str) -> LinkEnd:
-        found = next((end for end in self._ends.values() if end.name == link), None)
-        if found is None:
-            names = ", ".join(end.name for end in self._ends.values()) or "none"
-            raise ConfigurationError(f"this node has no link {link!r}", remedy=f"It has {names}")
-        return found
+    def _ends_now(self) -> Iterable[LinkEnd]:
+        return self._ends.values()
+
+    def _relay(self, on: bool) -> None:
+        if self._keeping is not None:
+            self._keeping.set_relaying(on)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tokaido.node.operation._acts import Act, Acts
 from tokaido.node.operation._alarm_book import AlarmBook, AlarmChange, Change, NodeAlarm, keep
 from tokaido.node.operation._control_client import ControlClient
 from tokaido.node.operation._control_messages import (
@@ -11,9 +12,11 @@ from tokaido.node.operation._control_messages import (
     MaintainLink,
     ReloadFile,
     ResumeLink,
+    SetRelaying,
     Status,
 )
 from tokaido.node.operation._control_server import ControlServer, Operations, Peer
+from tokaido.node.operation._events import Event, Events
 from tokaido.node.operation._logs import JsonFormatter, log_as_json
 from tokaido.node.operation._notify import Notifier, devices_answer
 from tokaido.node.operation._status import (
@@ -36,6 +39,8 @@ __all__ = [
     "EXIT_CODES",
     "UNREACHABLE",
     "Acknowledge",
+    "Act",
+    "Acts",
     "AlarmBook",
     "AlarmChange",
     "AlarmLine",
@@ -46,6 +51,8 @@ __all__ = [
     "ControlServer",
     "DeviceLine",
     "DrainNode",
+    "Event",
+    "Events",
     "JsonFormatter",
     "LinkLine",
     "MaintainLink",
@@ -58,6 +65,7 @@ __all__ = [
     "Peer",
     "ReloadFile",
     "ResumeLink",
+    "SetRelaying",
     "Status",
     "StoreLine",
     "devices_answer",

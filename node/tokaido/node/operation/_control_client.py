@@ -25,6 +25,7 @@ from tokaido.node.operation._control_messages import (
     MaintainLink,
     ReloadFile,
     ResumeLink,
+    SetRelaying,
     Status,
     frame,
     reply_of,
@@ -78,9 +79,20 @@ class ControlClient:
         """Let the node try a link again at once, as if nothing had failed."""
         self.ask(ResumeLink(link=link, use_reserve=use_reserve))
 
-    def maintenance(self, link: str, *, on: bool, note: str = "") -> None:
-        """Take this end of a link for maintenance, or give it back."""
-        self.ask(MaintainLink(link=link, on=on, note=note))
+    def maintenance(self, link: str, *, on: bool, note: str = "", until_s: float = 0.0) -> None:
+        """Take this end of a link for maintenance, or give it back.
+
+        Args:
+            link: Its name.
+            on: Whether it is taken.
+            note: Why, for people.
+            until_s: When it is given back by itself, in s since 1970-01-01 UTC; 0: never.
+        """
+        self.ask(MaintainLink(link=link, on=on, note=note, until_s=until_s))
+
+    def set_relaying(self, *, on: bool) -> None:
+        """Let the node relay keys, or relay none."""
+        self.ask(SetRelaying(on=on))
 
     def drain(self) -> None:
         """Let the node end in order."""

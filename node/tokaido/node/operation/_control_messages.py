@@ -44,17 +44,27 @@ class MaintainLink(_Request, frozen=True, tag="maintenance"):
     link: str
     on: bool
     note: str = ""
+    until_s: float = 0.0
+    """When it ends by itself, in s since 1970-01-01 UTC; 0: when it is given back."""
+
+
+class SetRelaying(_Request, frozen=True, tag="relaying"):
+    """Relay from now on, or no more."""
+
+    on: bool
 
 
 class DrainNode(_Request, frozen=True, tag="drain"):
     """End the node in order."""
+
+    note: str = ""
 
 
 class ReloadFile(_Request, frozen=True, tag="reload"):
     """Read the node file again."""
 
 
-ControlRequest: TypeAlias = Status | Acknowledge | ResumeLink | MaintainLink | DrainNode | ReloadFile
+ControlRequest: TypeAlias = Status | Acknowledge | ResumeLink | MaintainLink | SetRelaying | DrainNode | ReloadFile
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,12 +30,14 @@ _CREDENTIALS: Final = struct.Struct("3i")
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who asks, as the kernel says."""
+    """Who asks, as the kernel or the control endpoint says."""
 
     pid: int
     uid: int
     user: str
-    """Name of the user, or the number."""
+    """Name of the user, or the number; of a client at the control endpoint its name there."""
+    place: str = ""
+    """Where they ask, for the audit log."""
 
 
 class Operations(Protocol):
@@ -151,4 +153,4 @@ def _peer_of(connection: socket.socket) -> Peer:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
         user = str(uid)
-    return Peer(pid, uid, user)
+    return Peer(pid, uid, user, f"control socket, process {pid}")

@@ -81,6 +81,8 @@ class LinkLine(_Part, frozen=True):
     """Since the device answered last; None: it never did."""
     counters: dict[str, int]
     """Bits: `drawn` is the sum of all others."""
+    maintained_until_s: float | None = None
+    """When maintenance ends by itself, in s since 1970-01-01 UTC; None: it does not."""
 
 
 class PairLine(_Part, frozen=True):
@@ -154,6 +156,8 @@ class NodeStatus(_Part, frozen=True):
     devices: tuple[DeviceLine, ...] = ()
     alarms: tuple[AlarmLine, ...] = ()
     """The worst first."""
+    relaying: bool = True
+    """Whether it relays, as it was told to."""
     version: int = VERSION
 
 
@@ -165,6 +169,7 @@ def judged(
     pairs: Iterable[PairLine],
     neighbours: Iterable[NeighbourLine],
     alarms: Iterable[AlarmLine],
+    relaying: bool = True,
 ) -> tuple[Level, str, str]:
     """Return whether keys are served, what is worst in a line, and what a person does first."""
     links, pairs, alarms = tuple(links), tuple(pairs), tuple(alarms)
@@ -185,6 +190,12 @@ def judged(
         return "degraded", f"Keys are served, and {told}", to_do
     if empty:
         return "degraded", f"Keys are served, but none to {', '.join(empty)}", "Look at the link to it"
+    if not relaying:
+        return (
+            "degraded",
+            "Keys are served from stock; the node was told to relay none",
+            "Let it relay when the work is done",
+        )
     if silent:
         return (
             "degraded",

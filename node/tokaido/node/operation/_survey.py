@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from math import isfinite
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tokaido.node.operation._status import (
@@ -45,6 +46,7 @@ def survey(
     applications: Mapping[str, ApplicationSettings],
     alarms: Iterable[NodeAlarm],
     emulation: bool = False,
+    maintained_until_s: Mapping[str, float] = MappingProxyType({}),
 ) -> NodeStatus:
     """Return the status of a node.
 
@@ -60,9 +62,10 @@ def survey(
         applications: Those of its file.
         alarms: Those that stand, the worst first.
         emulation: Whether it takes keys that protect nothing.
+        maintained_until_s: When maintenance ends by itself, by link, in s since 1970-01-01 UTC.
     """
     demand = {} if keys is None else {name: pair.demand for name, pair in keys.pairs.items()}
-    links = tuple(_link(end, keys, demand, age_s) for end in ends)
+    links = tuple(_link(end, keys, demand, age_s, maintained_until_s.get(end.name)) for end in ends)
     pairs = () if keys is None else tuple(_pair(pair) for pair in keys.pairs.values())
     neighbours = (
         ()
@@ -78,8 +81,15 @@ def survey(
         store = StoreLine(open=False, why=store.why or "the store failed", restarts=store.restarts)
     lines = tuple(_alarm(alarm, utc_s) for alarm in alarms)
     draining = keys is not None and keys.draining
+    relaying = keys is None or keys.relaying
     level, headline, first = judged(
-        store=store, draining=draining, links=links, pairs=pairs, neighbours=neighbours, alarms=lines
+        store=store,
+        draining=draining,
+        links=links,
+        pairs=pairs,
+        neighbours=neighbours,
+        alarms=lines,
+        relaying=relaying,
     )
     return NodeStatus(
         node=node,
@@ -99,6 +109,7 @@ def survey(
         ),
         devices=tuple(DeviceLine(name=end.name, answered_s=_since(end.answered_s, age_s)) for end in devices),
         alarms=lines,
+        relaying=relaying,
     )
 
 
@@ -107,7 +118,13 @@ def iso(utc_s: float) -> str:
     return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _link(end: LinkEnd, keys: core.NodeStatus | None, demand: Mapping[str, float], age_s: float) -> LinkLine:
+def _link(
+    end: LinkEnd,
+    keys: core.NodeStatus | None,
+    demand: Mapping[str, float],
+    age_s: float,
+    maintained_until_s: float | None,
+) -> LinkLine:
     supervised, read = end.supervisor.status(age_s), end.supervisor.reading
     found = None if keys is None else keys.links.get(end.name)
     readings = None if read is None else read.readings
@@ -145,6 +162,7 @@ def _link(end: LinkEnd, keys: core.NodeStatus | None, demand: Mapping[str, float
         since_block_s=_since(end.last_block_s, age_s),
         answered_s=_since(end.answered_s, age_s),
         counters=counters,
+        maintained_until_s=maintained_until_s,
     )
 
 

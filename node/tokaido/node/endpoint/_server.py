@@ -1,0 +1,151 @@
+"""The control endpoint's socket in the node's loop: a ROUTER behind a door under CURVE."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from tokaido.hal import DeviceTimeoutError, TokaidoError
+from tokaido.hal.transports import CurveDoor
+from tokaido.node.endpoint._desk import Order
+from tokaido.node.endpoint._messages import HEAD_BYTES, MAX_BODY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokaido.hal.transports import CurveClient, CurveKeyPair
+    from tokaido.node.endpoint._desk import Desk
+    from tokaido.node.operation import Operations
+
+LOG: Final = logging.getLogger("tokaido.node.endpoint")
+HIGH_WATER_MARK: Final = 200
+AT_ONCE: Final = 32
+"""Messages that are taken before the loop has its turn."""
+WORK_S: Final = 10.0
+"""How long the node may take over a command."""
+ENDING_S: Final = 1.0
+MOST_ORDERS: Final = 64
+"""Commands that are under way at once."""
+
+
+class ControlEndpoint:
+    """Answers clients on the list, in the loop in which it was opened.
+
+    Args:
+        endpoint: Where to listen: `tcp://HOST:PORT`; port 0 takes a free one.
+        keys: The node's own long-term CURVE keys.
+        clients: Who may connect, each with a name and roles.
+        desk: Answers.
+        operations: Carries commands out.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        keys: CurveKeyPair,
+        clients: Iterable[CurveClient],
+        desk: Desk,
+        operations: Operations,
+    ) -> None:
+        self.endpoint = endpoint
+        """Where it listens, once it is open."""
+        self._keys = keys
+        self._clients = tuple(clients)
+        self._desk = desk
+        self._operations = operations
+        self._door: CurveDoor | None = None
+        self._router: Any = None
+        self._descriptor = -1
+        self._orders: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigurationError: Two clients have one key.
+            NotConnectedError: It cannot be bound there.
+        """
+        import zmq  # noqa: PLC0415 - by those who serve
+
+        self._zmq = zmq
+        door = CurveDoor(self._keys, self._clients)
+        try:
+            router = door.socket(zmq.ROUTER)
+            router.setsockopt(zmq.MAXMSGSIZE, MAX_BODY + HEAD_BYTES)
+            router.sndhwm = router.rcvhwm = HIGH_WATER_MARK
+            self.endpoint = door.bind(router, self.endpoint)
+        except BaseException:
+            door.close()
+            raise
+        self._door, self._router = door, router
+        self._descriptor = int(router.getsockopt(zmq.FD))
+        asyncio.get_running_loop().add_reader(self._descriptor, self._ready)
+        self._ready()
+
+    async def close(self) -> None:
+        """Listen no more, and let commands that are under way be answered within 1 s. May be called again."""
+        door, self._door = self._door, None
+        if door is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        if self._orders:
+            await asyncio.wait(tuple(self._orders), timeout=ENDING_S)
+            for task in tuple(self._orders):
+                task.cancel()
+        self._router = None
+        door.close()
+
+    def _ready(self) -> None:
+        """Take what waits. The descriptor tells of each change once, and sending uses that up: so look again."""
+        for _ in range(AT_ONCE):
+            if self._door is None or not self._router.getsockopt(self._zmq.EVENTS) & self._zmq.POLLIN:
+                return
+            try:
+                frames = self._router.recv_multipart(self._zmq.NOBLOCK, copy=False)
+            except self._zmq.ZMQError:
+                return
+            if len(frames) == 2:
+                self._take(frames[0].bytes, frames[1])
+        asyncio.get_running_loop().call_soon(self._ready)
+
+    def _take(self, address: bytes, frame: Any) -> None:
+        assert self._door is not None
+        client = self._door.client_of(frame)
+        if client is None:
+            return
+        answer = self._desk.hear(client, address, frame.bytes)
+        if isinstance(answer, Order):
+            if len(self._orders) >= MOST_ORDERS:
+                error = TokaidoError("too many commands are under way", remedy="Try again")
+                self._send(address, self._desk.settled(answer, error))
+                return
+            task = asyncio.get_running_loop().create_task(self._carry_out(address, answer))
+            self._orders.add(task)
+            task.add_done_callback(self._orders.discard)
+        elif answer is not None:
+            self._send(address, answer)
+
+    async def _carry_out(self, address: bytes, order: Order) -> None:
+        failure: Exception | None = None
+        try:
+            async with asyncio.timeout(WORK_S):
+                await self._operations.operate(order.request, order.peer)
+        except TimeoutError:
+            what = f"the node did not finish within {WORK_S:g} s"
+            failure = DeviceTimeoutError(what, remedy="Read what is in force, and look into its log")
+        except TokaidoError as error:
+            failure = error
+        except Exception as error:
+            LOG.exception("a command of %s failed in the node", order.peer.user)
+            failure = error
+        self._send(address, self._desk.settled(order, failure))
+        self._ready()
+
+    def _send(self, address: bytes, message: bytes) -> None:
+        if self._router is None:
+            return
+        try:
+            self._router.send_multipart([address, message], self._zmq.NOBLOCK)
+        except self._zmq.ZMQError:  # its queue is full, or it is gone
+            return

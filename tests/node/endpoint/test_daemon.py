@@ -1,0 +1,126 @@
+"""A node daemon with a control endpoint, asked and ordered by the driver `repeater.node`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tokaido.hal as hal
+from tokaido.node import NodeDaemon, NodeFile
+from tokaido.node.store import new_wrapping_key
+from tokaido_testing.hasty_clock import HastyClock
+from tokaido_testing.patience import patient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STATION = """
+[station]
+name = "maibara"
+[devices.alice]
+driver = "toshiba.transmitter"
+control = "serial:/nowhere/at/all"
+[links.field]
+unit = "alice"
+neighbour = "koganei"
+"""
+NODE = """
+[node]
+name = "maibara"
+station = "station.toml"
+[store]
+path = "keys.sqlite"
+key_file = "store.key"
+[tls]
+certificate = "{pki}/node-otemachi.pem"
+key = "{pki}/node-otemachi.key"
+authority = "{pki}/ca.pem"
+[listen]
+neighbours = "127.0.0.1:0"
+[neighbours.koganei]
+url = "https://127.0.0.1:1"
+[endpoint]
+listen = "127.0.0.1:0"
+key_file = "node.key_secret"
+[endpoint.clients.vic]
+key_file = "viewer.key"
+roles = ["viewer"]
+[endpoint.clients.ann]
+key_file = "ann.key"
+roles = ["maintenance", "security-officer"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, certificates: Path) -> Path:
+    (tmp_path / "station.toml").write_text(STATION, encoding="utf-8")
+    (tmp_path / "node.toml").write_text(NODE.format(pki=certificates), encoding="utf-8")
+    new_wrapping_key(tmp_path / "store.key")
+    for name in ("node", "viewer", "ann", "stranger"):
+        hal.create_curve_keys(tmp_path, name, durable=False)
+    return tmp_path
+
+
+def run(folder: Path, work: Callable[[Callable[[str], hal.RepeaterNode]], None]) -> None:
+    """Run the node while `work` opens drivers on it, and end it."""
+
+    async def live() -> None:
+        daemon = NodeDaemon(NodeFile.read(folder / "node.toml"), clock=HastyClock(20.0))
+        ready = asyncio.Event()
+        running = asyncio.create_task(daemon.run(ready.set))
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+
+        def opened(who: str) -> hal.RepeaterNode:
+            keys = f"server_key_file={folder}/node.key&client_key_file={folder}/{who}.key_secret"
+            place = f"zmq:tcp://127.0.0.1:{daemon.ports['endpoint']}?{keys}"
+            return hal.RepeaterNode.open("repeater.node", timeout=patient(5.0), control=place)
+
+        try:
+            if not running.done():
+                await asyncio.to_thread(work, opened)
+        finally:
+            waiting.cancel()
+            daemon.stop()
+            await asyncio.wait_for(running, 30)
+
+    asyncio.run(live())
+
+
+def test_a_driver_reads_and_orders_a_daemon(folder: Path) -> None:
+    def work(opened: Callable[[str], hal.RepeaterNode]) -> None:
+        with opened("ann") as node:
+            assert node.identity().serial_number == "maibara"
+            assert node.state() is hal.RepeaterState.RELAYING
+            assert [link.link for link in node.links] == ["field"]
+            telemetry = node.telemetry()
+            assert telemetry["links[0].neighbour"].value == "koganei"
+            assert telemetry["links[0].qber"].quality is hal.Quality.BAD
+            assert telemetry["pairs[0].target"].value == 4096
+            node.relaying = False
+            assert node.state() is hal.RepeaterState.PAUSED
+            node.start_relaying()
+            assert node.relaying
+            events = node.events()
+            assert [event.text for event in events.events if event.kind == "act"] == ["relay no more", "relay"]
+            assert {event.by for event in events.events if event.kind == "act"} == {"ann"}
+            assert node.events(events.last).events == ()
+
+    run(folder, work)
+
+
+def test_roles_decide_and_strangers_stay_outside(folder: Path) -> None:
+    def work(opened: Callable[[str], hal.RepeaterNode]) -> None:
+        with opened("viewer") as node:
+            with pytest.raises(hal.RefusedError, match="takes the role operator or maintenance, and vic has viewer"):
+                node.relaying = False
+            with pytest.raises(hal.RefusedError, match="maintenance"):
+                node.drain("for fun")
+            assert node.relaying
+        with pytest.raises(hal.AuthenticationError):
+            opened("stranger")
+
+    run(folder, work)
