@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLACES = (("on a disk", "/var/tmp", 15, 20), ("in memory", "/dev/shm", 15, 50))
+ROUTE = "odawara", "hakone", "mishima", "numazu"
 BATCH = 64
 IN_FLIGHT = 4
 CLIENTS = 50
@@ -94,7 +95,7 @@ def _clients(folder: Path, where: str, rounds: int, repeats: int) -> list[Figure
         number = next(rounds_done) % BATCH
         if number == 0:  # a batch a client, and a new one when it is used up
             relays[:] = [os.urandom(16) for _ in relays]
-            batches = [PutBatch(Batch(relay, "numazu", True, BATCH, 3, True), cells) for relay in relays]
+            batches = [PutBatch(Batch(relay, "numazu", True, BATCH, ROUTE, True), cells) for relay in relays]
             await thread.commit(Commit(next(tokens), tuple(batches)))
         await asyncio.gather(*(thread.commit(request(relay, number)) for relay in relays))
 

@@ -18,6 +18,7 @@ OF_THE_CORE: Final[Mapping[str, str]] = {
     "KEY_INSECURE": "Take the emulated source out of the station file: its keys protect nothing",
     "NEIGHBOUR_SILENT": "See whether the neighbour and the network to it run; keys in stock go to nobody meanwhile",
     "VERSION_MISMATCH": "Bring both nodes to one release, and see that each has the other's right name",
+    "RELAY_FAILED": "Look at the node that the text names, and at its link to the next one: no key passes there",
     "FETCH_FAILED": "Look at the key source of the link at this end: it lacks what the other end drew",
     "STOCK_LOW": "Look at the link of that neighbour: it makes less key than is used",
 }
