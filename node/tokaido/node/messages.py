@@ -29,6 +29,8 @@ MAX_BATCH: Final = 64
 """Most keys in one RELAY."""
 MAX_HOPS: Final = 16
 """Most hops of a route."""
+ANY_HOPS: Final = 1, MAX_HOPS
+"""Fewest and most hops of any route."""
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """Name of a node or a link."""

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tokaido.hal import ConfigurationError, KeyMaterial, Station
 from tokaido.hal.files import read_believed
 from tokaido.hal.tables import Check, Mistakes, number, of_kind, parsed, read, whole
-from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings, Quota
+from tokaido.node._network_tables import NAME, NeighbourEntry, NetworkTables, TopologyEntry
+from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings
 from tokaido.node.endpoint import EndpointSettings
 from tokaido.node.supervision import SupervisionSettings
 from tokaido.node.tls import TlsFiles
+from tokaido.node.topology import best_route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 CONFIRM_BYTES: Final = 32
 TABLES: Final = (
     "node",
+    "topology",
     "store",
     "tls",
     "listen",
@@ -51,19 +53,6 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class NeighbourEntry:
-    """One neighbour."""
-
-    name: str
-    url: str
-    """Where its listener for neighbours is: `https://HOST:PORT`."""
-    links: tuple[str, ...]
-    confirm_key_file: Path | None
-    stock: int
-    batch: int
-
-
-@dataclass(frozen=True, slots=True)
 class NodeFile:
     """What a node file says. `NodeFile.read` makes it."""
 
@@ -88,6 +77,7 @@ class NodeFile:
     control: Path
     """Unix socket, mode 0600."""
     neighbours: Mapping[str, NeighbourEntry]
+    """All nodes that keys are shared with or relayed over."""
     applications: Mapping[str, ApplicationSettings]
     fetching: frozenset[str]
     """Links whose source fetches blocks by the ids that the neighbour tells."""
@@ -95,6 +85,8 @@ class NodeFile:
     """Devices that are the key sources of links, by link, where they are no units of half-links."""
     keys: Mapping[str, Any]
     supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
+    network: TopologyEntry | None = None
+    """The topology that the node takes; None: its neighbours are all that it knows."""
     endpoint: EndpointSettings | None = None
     """The control endpoint for machines; None: there is none."""
 
@@ -136,6 +128,7 @@ class NodeFile:
                 for name, entry in self.neighbours.items()
             },
             applications=self.applications,
+            ways=None if self.network is None else partial(best_route, self.network.topology, self.name),
             emulation=self.emulation,
             **self.keys,
         )
@@ -230,7 +223,9 @@ class _Reader:
             mistakes.note(("listen",), "neighbours is missing: where neighbours connect, such as 192.0.2.1:8471")
         station = self._station(self._needed("node", head, "station", "station.toml"))
         links, fetching, sources = self._links(tables, station)
-        neighbours = self._neighbours(tables, name, links)
+        network_tables = NetworkTables(mistakes, tables, self._base, name, links)
+        network = network_tables.topology()
+        neighbours = network_tables.neighbours(network)
         found = NodeFile(
             path=path,
             name=name,
@@ -252,13 +247,14 @@ class _Reader:
             metrics_readers=readers,
             control=self._base / listen.get("control", f"{name}.sock"),
             neighbours=neighbours,
-            applications=self._applications(tables, name, neighbours),
+            applications=network_tables.applications(neighbours, network),
             fetching=fetching,
             sources=sources,
             keys=self._table(tables, "keys", _KEYS),
             supervision=replace(
                 SupervisionSettings(), **self._table(tables, "supervision", SupervisionSettings.checks())
             ),
+            network=network,
             endpoint=EndpointSettings.read(mistakes, tables, self._base),
         )
         if mistakes:
@@ -323,60 +319,6 @@ class _Reader:
                 fetching.add(name)
         return found, frozenset(fetching), sources
 
-    def _neighbours(self, tables: Mapping[str, Any], name: str, links: Mapping[str, str]) -> dict[str, NeighbourEntry]:
-        found: dict[str, NeighbourEntry] = {}
-        entries = self._mistakes.table((), tables, "neighbours")
-        for key in entries:
-            where = ("neighbours", key)
-            entry = self._mistakes.checked(
-                f"neighbours.{key}", self._mistakes.table(("neighbours",), entries, key), _NEIGHBOUR
-            )
-            if not NAME.fullmatch(key) or key == name:
-                self._mistakes.note(where, f"{key!r} cannot be the name of a neighbour")
-            url = entry.get("url", "")
-            if not re.fullmatch(r"https://[^/?#@\s]+(:\d+)?/?", url):
-                self._mistakes.note((*where, "url"), f"must be https://HOST:PORT, not {url!r}")
-            file = entry.get("confirm_key_file")
-            own = tuple(link for link, neighbour in links.items() if neighbour == key)
-            found[key] = NeighbourEntry(
-                key,
-                url,
-                own,
-                None if file is None else self._base / file,
-                entry.get("stock", 4096),
-                entry.get("batch", 64),
-            )
-            if not own:
-                self._mistakes.note(where, "no link of the station file or of [links] leads there")
-        for link, neighbour in links.items():
-            if neighbour not in entries:
-                self._mistakes.note(
-                    ("neighbours",), f"link {link} leads to {neighbour}, and there is no table [neighbours.{neighbour}]"
-                )
-        return found
-
-    def _applications(
-        self, tables: Mapping[str, Any], name: str, neighbours: Mapping[str, NeighbourEntry]
-    ) -> dict[str, ApplicationSettings]:
-        found: dict[str, ApplicationSettings] = {}
-        entries = self._mistakes.table((), tables, "applications")
-        for key in entries:
-            table = self._mistakes.table(("applications",), entries, key)
-            where = f"applications.{key}"
-            entry = self._mistakes.checked(where, {k: v for k, v in table.items() if k != "quota"}, {"node": _TEXT})
-            quota = self._mistakes.checked(
-                f"{where}.quota", self._mistakes.table(("applications", key), table, "quota"), _QUOTA
-            )
-            node = entry.get("node", name)
-            if node != name and node not in neighbours:
-                self._mistakes.note(
-                    ("applications", key, "node"), f"{node!r} is neither this node nor one of its neighbours"
-                )
-            if quota and node != name:
-                self._mistakes.note(("applications", key, "quota"), "belongs to the file of the node that serves it")
-            found[key] = ApplicationSettings(key, node, Quota(**quota))
-        return found
-
 
 _NAMES: Final = Check(
     lambda value: isinstance(value, list) and all(isinstance(one, str) and one for one in value),
@@ -384,17 +326,6 @@ _NAMES: Final = Check(
 )
 _FLAG: Final = Check(of_kind(bool), "true or false")
 _EXIT: Final = Check(lambda value: value in ("keep", "safe"), '"keep" or "safe"')
-_NEIGHBOUR: Final = {
-    "url": _TEXT,
-    "confirm_key_file": _TEXT,
-    "stock": Check(whole(0, 1_000_000), "a whole number of keys, 0 to 1000000"),
-    "batch": Check(whole(1, 64), "a whole number of keys, 1 to 64"),
-}
-_QUOTA: Final = {
-    "rate": Check(number(0), "keys of 256 bit a second, at least 0"),
-    "burst": Check(whole(1), "a whole number of keys of 256 bit, at least 1"),
-    "share": Check(number(0, 1), "a share of the stock, 0 to 1"),
-}
 _KEYS: Final = {
     "lease": Check(whole(64, 1 << 24), "a whole number of bytes, 64 to 16777216"),
     "supply_age_s": Check(number(1, 1e9), "a number of seconds, at least 1"),

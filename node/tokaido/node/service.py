@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tokaido.hal import TokaidoError
+from tokaido.node.messages import ANY_HOPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,15 +43,31 @@ class PairStatus:
     integrity: str
     """`confirmed end to end` or `relays trusted`."""
     hops: int
+    """Of the route that the next keys go; 0: there is none now."""
 
 
 class KeyService(Protocol):
     """Gives keys to the applications of one node. Names of applications are authenticated before it is asked."""
 
     async def enc_keys(
-        self, master: str, slaves: Sequence[str], number: int, size: int, max_age_s: float | None = None
+        self,
+        master: str,
+        slaves: Sequence[str],
+        number: int,
+        size: int,
+        *,
+        max_age_s: float | None = None,
+        hops: tuple[int, int] = ANY_HOPS,
     ) -> tuple[SuppliedKey, ...]:
         """Return `number` keys of `size` bits that `master` will share with `slaves`, whose key managers know them.
+
+        Args:
+            master: Who asks.
+            slaves: With whom, all at one node.
+            number: How many.
+            size: In bits.
+            max_age_s: Oldest age of a key since it was relayed, in s; None: any.
+            hops: Fewest and most hops that a key may have gone.
 
         Raises:
             KeyRefusedError: None of the keys is given.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tokaido.hal import KeyMaterial
 from tokaido.node.core._actions import Reason, SuppliedKey
+from tokaido.node.messages import ANY_HOPS
 from tokaido.node.service import KeyRefusedError, PairStatus
 
 if TYPE_CHECKING:
@@ -58,7 +59,14 @@ class HonestService:
         """Every key that left."""
 
     async def enc_keys(
-        self, master: str, slaves: Sequence[str], number: int, size: int, max_age_s: float | None = None
+        self,
+        master: str,
+        slaves: Sequence[str],
+        number: int,
+        size: int,
+        *,
+        max_age_s: float | None = None,
+        hops: tuple[int, int] = ANY_HOPS,
     ) -> tuple[SuppliedKey, ...]:
         network = self.network
         if self.fails is not None:
@@ -66,6 +74,8 @@ class HonestService:
         self._know(master, slaves)
         if number > network.stock:
             raise KeyRefusedError("not enough key is in stock", Reason.NO_KEY, 2.5)
+        if not hops[0] <= network.hops <= hops[1]:
+            raise KeyRefusedError("no key in stock went so many hops", Reason.ROUTE)
         if max_age_s is not None and max_age_s < network.age_s:
             raise KeyRefusedError("no key in stock is so fresh", Reason.TOO_OLD)
         network.stock -= number

@@ -235,9 +235,16 @@ class Commits:
         draw = self._draw
         count = draw.choice([1, 2, 64])
         batch = Batch(
-            *(draw.randbytes(16), draw.choice(["hakone", "numazu"]), draw.random() < 0.5, count, ("odawara", "hakone", "numazu")),
-            ready=draw.random() < 0.5, taken=0, born_s=draw.random() * 100, insecure=draw.random() < 0.3,
-        )  # fmt: skip
+            draw.randbytes(16),
+            draw.choice(["hakone", "numazu"]),
+            draw.random() < 0.5,
+            count,
+            draw.choice([("hakone", "numazu"), ("odawara", "hakone", "numazu")]),
+            ready=draw.random() < 0.5,
+            taken=0,
+            born_s=draw.random() * 100,
+            insecure=draw.random() < 0.3,
+        )
         return PutBatch(batch, KeyMaterial(draw.randbytes(CELL * count)))
 
     def _other(self, model: Model) -> Write:

@@ -204,11 +204,12 @@ class _Server:
             raise _BadError(UNSUPPORTED, [{"extension_mandatory_unsupported": list(extensions.unsupported)}])
         service = self._service
 
-        async def enc_keys(max_age_s: float | None) -> tuple[SuppliedKey, ...]:
-            return await kept(service, service.enc_keys(master, slaves, asked.number, size, max_age_s))
+        async def enc_keys(max_age_s: float | None, hops: tuple[int, int]) -> tuple[SuppliedKey, ...]:
+            given = service.enc_keys(master, slaves, asked.number, size, max_age_s=max_age_s, hops=hops)
+            return await kept(service, given)
 
         try:
-            keys = await extensions.met(found.hops, enc_keys)
+            keys = await extensions.met(enc_keys)
         except UnmetError as error:
             raise _BadError(UNMET, [{"extension_mandatory_unmet": list(error.names)}]) from None
         return await deliver(service, request, keys, _container)

@@ -106,6 +106,8 @@ class Reason(Enum):
     """The request breaks a rule of the protocol that carries it, or insists on what cannot be met."""
     SIZE = "size"
     """A number or size that is never served."""
+    ROUTE = "route"
+    """No key in stock went so few or so many hops."""
     TOO_OLD = "too_old"
     """No key in stock is as fresh as was asked."""
     STARTING = "starting"

@@ -407,7 +407,7 @@ class NodeCore:
         )
 
     def _pair_status(self, neighbour: Neighbour) -> PairStatus:
-        stock = self._stocks.of(neighbour.name)
+        stock, found = self._stocks.of(neighbour.name), self._ways.to(neighbour)
         return PairStatus(
             neighbour.name,
             stock.own.ready(insecure=True),
@@ -417,4 +417,5 @@ class NodeCore:
             self._supplies.demand(neighbour.name),
             neighbour.settings.stock,
             "relays trusted" if neighbour.settings.confirm_key is None else "confirmed end to end",
+            () if found is None else found.route,
         )

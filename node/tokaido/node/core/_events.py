@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from tokaido.node.messages import ANY_HOPS
+
 if TYPE_CHECKING:
     from tokaido.hal import KeyBlockInfo, KeyMaterial
     from tokaido.node.core._settings import CoreSettings
@@ -95,6 +97,8 @@ class EncKeys:
     """In bits."""
     max_age_s: float | None = None
     """Oldest age of a key that is wanted, since it was relayed; None: any."""
+    hops: tuple[int, int] = ANY_HOPS
+    """Fewest and most hops that a key may have gone."""
 
 
 @dataclass(frozen=True, slots=True)

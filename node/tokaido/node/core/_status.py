@@ -57,6 +57,8 @@ class PairStatus:
     """So many are to be ready."""
     integrity: str
     """`confirmed end to end` or `relays trusted`."""
+    route: tuple[str, ...] = ()
+    """The route that the next relay goes, from this node on; empty: there is none now."""
 
     @property
     def taken(self) -> int:

@@ -201,7 +201,12 @@ class Supplies:
             raise _RefusedError(Reason.NO_KEY, f"there are {there} keys of 256 bit in stock, not {wanted}", AGAIN_S)
         if there - wanted < reserved(quota, neighbour.settings.stock):
             raise _RefusedError(Reason.QUOTA, "the application may not use so much of the stock", AGAIN_S)
-        batches = self._oldest(stock.own, wanted, event.max_age_s)
+        batches = self._oldest(stock.own, wanted, None, event.hops)
+        if sum(batch.free for batch in batches) < wanted:
+            fewest, most = event.hops
+            what = f"not enough keys in stock went {fewest} to {most} hops"
+            raise _RefusedError(Reason.ROUTE, what, AGAIN_S)
+        batches = self._oldest(stock.own, wanted, event.max_age_s, event.hops)
         if sum(batch.free for batch in batches) < wanted:
             raise _RefusedError(Reason.TOO_OLD, "not enough keys in stock are as fresh as was asked", AGAIN_S)
         allowance.take(wanted)
@@ -209,15 +214,15 @@ class Supplies:
         writes: list[Write] = [self._stocks.count(neighbour, {"taken": wanted})]
         return taken, [*writes, *map(taken_from, batches)]
 
-    def _oldest(self, shelf: Shelf, wanted: int, max_age_s: float | None) -> list[StockBatch]:
+    def _oldest(self, shelf: Shelf, wanted: int, max_age_s: float | None, hops: tuple[int, int]) -> list[StockBatch]:
         """Return the oldest batches that may be supplied and have so many keys together; fewer if there are not."""
         settings, now_s = self._context.settings, self._context.now_s
         found: list[StockBatch] = []
         for batch in shelf:
             if wanted <= 0:
                 break
-            fresh = max_age_s is None or now_s - batch.born_s <= max_age_s
-            if fresh and batch.ready and (settings.emulation or not batch.insecure):
+            fits = hops[0] <= batch.hops <= hops[1] and (max_age_s is None or now_s - batch.born_s <= max_age_s)
+            if fits and batch.ready and (settings.emulation or not batch.insecure):
                 found.append(batch)
                 wanted -= batch.free
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import logging
 import signal
 from contextlib import AsyncExitStack
@@ -24,6 +25,7 @@ from tokaido.node.peers import Neighbour, Neighbours, peer_application
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tokaido.hal import Clock
 
@@ -66,6 +68,7 @@ class NodeDaemon:
         self._listeners: list[Listener] = []
         self._operating: Operating | None = None
         self._stop = asyncio.Event()
+        self._taking: asyncio.Task[None] | None = None
         self.ports: dict[str, int] = {}
         """Where it listens: `neighbours`, `applications`, `skip`, `endpoint`, by number of port."""
 
@@ -121,12 +124,14 @@ class NodeDaemon:
                 LOG.warning("not taken until the node is started again: %s", ", ".join(left))
                 return left
             context = tls.server_context(file.tls)
+            self._check_topology(file)
             self._keeping.reconfigure(file.core_settings())
             for listener in self._listeners:
                 listener.reload(context)
             assert self._sources is not None
             self._sources.reconfigure(file)
             self._file = self._operating.file = file
+            self._taking = asyncio.get_running_loop().create_task(self._take_topology(self._keeping))
             LOG.info("the node file was read again")
             return ()
         finally:
@@ -151,9 +156,11 @@ class NodeDaemon:
             alarm=operating.alarm,
             clock=self._clock,
         )
+        self._check_topology(file)
         await keeping.start()
         ending.push_async_callback(keeping.end)
         ending.push_async_callback(operating.close)
+        await self._take_topology(keeping)
         await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
         await self._listen("neighbours", file.neighbours_at, peer_application(keeping, self._is_neighbour), ending)
         if file.applications_at is not None:
@@ -178,6 +185,35 @@ class NodeDaemon:
         ending.push_async_callback(sources.close)
         return operating
 
+    def _check_topology(self, file: NodeFile) -> None:
+        """See that the topology of a file is valid now, and not older than the one that is taken."""
+        if file.network is None:
+            return
+        topology = file.network.topology
+        now = datetime.datetime.fromtimestamp(self._clock.utc_ns() / 1e9, datetime.UTC)
+        if not topology.valid_at(now):
+            raise ConfigurationError(
+                f"the topology {file.network.file} is valid from {topology.valid_from} to "
+                f"{topology.valid_until or 'no end'}, and now it is {now:%Y-%m-%d %H:%M:%S} UTC",
+                remedy="Get the one of now from the person who signs it",
+            )
+        taken = self._file.network
+        if taken is not None and taken.topology.network == topology.network:
+            _see_serial(topology.serial, taken.topology.serial, file.network.file)
+
+    async def _take_topology(self, keeping: Keeping) -> None:
+        """Note durably which topology is taken.
+
+        Raises:
+            ConfigurationError: The node has taken one of a higher serial before.
+        """
+        network, store = self._file.network, keeping.store
+        if network is None or store is None:
+            return
+        topology = network.topology
+        highest = await store.call(lambda store: store.records.take_topology(topology.network, topology.serial))
+        _see_serial(topology.serial, highest, network.file)
+
     async def _listen(self, name: str, at: Address, application: object, ending: AsyncExitStack) -> None:
         limits = Limits(body=MAX_BODY) if name == "neighbours" else Limits()
         listener = Listener(application, tls.server_context(self._file.tls), limits)  # type: ignore[arg-type]
@@ -198,3 +234,11 @@ class NodeDaemon:
         """Return the applications at other nodes."""
         del name
         return tuple(sae for sae, entry in self._file.applications.items() if entry.node != self._file.name)
+
+
+def _see_serial(serial: int, highest: int, file: Path) -> None:
+    if serial < highest:
+        raise ConfigurationError(
+            f"the topology {file} has serial {serial}, and this node took {highest} before",
+            remedy="A node never goes back: sign what you want under a higher serial",
+        )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tokaido.hal import SYSTEM_CLOCK, TokaidoError
 from tokaido.node.core import Drain, NodeCore, Reason, Reconfigured, RelayingSet
 from tokaido.node.daemon._runner import CoreRunner
+from tokaido.node.messages import ANY_HOPS
 from tokaido.node.peers import BusyError
 from tokaido.node.service import KeyRefusedError
 from tokaido.node.store import SqliteStore, StoreThread, wrapping_key_from_credential, wrapping_key_from_file
@@ -145,10 +146,17 @@ class Keeping:
         return await self._runner.hear(neighbour, envelope)
 
     async def enc_keys(
-        self, master: str, slaves: Sequence[str], number: int, size: int, max_age_s: float | None = None
+        self,
+        master: str,
+        slaves: Sequence[str],
+        number: int,
+        size: int,
+        *,
+        max_age_s: float | None = None,
+        hops: tuple[int, int] = ANY_HOPS,
     ) -> tuple[SuppliedKey, ...]:
         """Return keys that `master` will share with `slaves`, as `KeyService.enc_keys` does."""
-        return await self._ready().enc_keys(master, slaves, number, size, max_age_s)
+        return await self._ready().enc_keys(master, slaves, number, size, max_age_s=max_age_s, hops=hops)
 
     async def dec_keys(self, slave: str, master: str, key_ids: Sequence[bytes]) -> tuple[SuppliedKey, ...]:
         """Return the keys of those ids, as `KeyService.dec_keys` does."""

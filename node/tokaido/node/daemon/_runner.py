@@ -35,7 +35,7 @@ from tokaido.node.core._events import (
     Unanswered,
     Undelivered,
 )
-from tokaido.node.messages import CELL
+from tokaido.node.messages import ANY_HOPS, CELL
 from tokaido.node.peers import BusyError, UnansweredError
 from tokaido.node.service import KeyRefusedError, PairStatus
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tokaido.node.core._events import Event
     from tokaido.node.messages import Envelope
 
-HEARD_WITHIN_S: Final = 5.0
+HEARD_WITHIN_S: Final = 10.0
 """After so long a neighbour is told that the node is busy: it has given up long since."""
 
 
@@ -256,10 +256,17 @@ class CoreRunner:
             self._exchanges.pop(exchange, None)
 
     async def enc_keys(
-        self, master: str, slaves: Sequence[str], number: int, size: int, max_age_s: float | None = None
+        self,
+        master: str,
+        slaves: Sequence[str],
+        number: int,
+        size: int,
+        *,
+        max_age_s: float | None = None,
+        hops: tuple[int, int] = ANY_HOPS,
     ) -> tuple[SuppliedKey, ...]:
         """Return keys that `master` will share with `slaves`, as `KeyService.enc_keys` does."""
-        return await self._requested(lambda n: EncKeys(n, master, tuple(slaves), number, size, max_age_s))
+        return await self._requested(lambda n: EncKeys(n, master, tuple(slaves), number, size, max_age_s, hops))
 
     async def dec_keys(self, slave: str, master: str, key_ids: Sequence[bytes]) -> tuple[SuppliedKey, ...]:
         """Return the keys of those ids, as `KeyService.dec_keys` does."""
@@ -300,7 +307,7 @@ class CoreRunner:
             max_keys=settings.max_keys,
             max_slaves=settings.max_slaves,
             integrity="relays trusted" if pair is None else pair.integrity,
-            hops=1,
+            hops=0 if pair is None else max(len(pair.route) - 1, 0),
         )
 
     def undelivered(self, keys: Sequence[SuppliedKey]) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tokaido.node.messages import Envelope
 
-CONNECTIONS: Final = 8
+CONNECTIONS: Final = 32
 """Most connections to a neighbour."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tokaido.node.simulation._scenario import Chances
@@ -66,6 +66,7 @@ def campaign(
     steps: int,
     *,
     scenario: Scenario | None = None,
+    chances: Chances | None = None,
     kill: float = 0.001,
     kills_each: int = 0,
     steps_each: int = 10_000,
@@ -79,6 +80,7 @@ def campaign(
         seed: Of the first world.
         steps: How many events cores handle, in all worlds together.
         scenario: What there is in a world; default: two nodes with short times.
+        chances: How bad it is, but for deaths.
         kill: Chance that a node dies at a named step.
         kills_each: How often a node dies at each named step, in all worlds together, if it can.
         steps_each: Events in one world.
@@ -89,7 +91,7 @@ def campaign(
     """
     tally = Tally()
     while tally.steps < steps:
-        world = World(seed, scenario=scenario, chances=Chances(kill=kill), kills_each=kills_each)
+        world = World(seed, scenario=scenario, chances=replace(chances or Chances(), kill=kill), kills_each=kills_each)
         world.killed.update(tally.killed)
         end = min(steps_each, steps - tally.steps)
         world.run(end // 2)

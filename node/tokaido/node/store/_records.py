@@ -80,7 +80,10 @@ class DeviceRow:
 
 
 class Records:
-    """Tables alarm, audit, outbox and device. Each call is a durable transaction; all raise StoreError if it fails."""
+    """Tables alarm, audit, outbox, device and topology. Each call is a durable transaction.
+
+    All raise StoreError if it fails.
+    """
 
     def __init__(self, file: StoreFile) -> None:
         self._file = file
@@ -244,6 +247,21 @@ class Records:
         return self._file.transact(
             lambda: tuple(DeviceRow(name, serial, bool(accepted)) for name, serial, accepted in self._rows(ask))
         )
+
+    # --- topologies -------------------------------------------------------------------------------------------------
+
+    def take_topology(self, network: str, serial: int) -> int:
+        """Note that a topology of a network is taken; return the highest serial that ever was, this one included."""
+
+        def work() -> int:
+            self._execute(
+                "INSERT INTO topology VALUES (?, ?) ON CONFLICT (network) DO UPDATE SET serial = max(serial, ?)",
+                *(network, serial, serial),
+            )
+            ((highest,),) = self._rows("SELECT serial FROM topology WHERE network = ?", network)
+            return int(highest)
+
+        return self._file.transact(work)
 
     # ----------------------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ MIGRATIONS: Final = (
         why TEXT NOT NULL, previous BLOB NOT NULL, digest BLOB NOT NULL);
     CREATE TABLE outbox (
         id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, payload BLOB NOT NULL, state TEXT NOT NULL);
+    CREATE TABLE topology (network TEXT PRIMARY KEY, serial INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE device (
         name TEXT PRIMARY KEY, serial_number TEXT NOT NULL, accepted INTEGER NOT NULL) WITHOUT ROWID;
     """,
