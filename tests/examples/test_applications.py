@@ -22,9 +22,13 @@ from tokaido.node.client import ClientKey
 from tokaido.node.core import Reason
 from tokaido.node.listening import Limits
 from tokaido.node.service import KeyRefusedError
-from tokaido_testing.application_runs import PROGRAMS, Applications, Ended, flipped, frames
+from tokaido_testing.application_runs import PROGRAMS, PYTHON, Applications, Ended, flipped, frames
 from tokaido_testing.key_managers import key_managers, make_pki, until
 from tokaido_testing.patience import patient
+from tokaido_testing.prepared import PreparedPython
+
+IMPORTED = ("tokaido.node.client", "cryptography.hazmat.primitives.ciphers.aead")
+"""What takes the most time of a program's start."""
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +36,16 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pki(tmp_path_factory.mktemp("applications") / "pki")
 
 
+@pytest.fixture(scope="module")
+def python() -> Iterator[PreparedPython]:
+    with PreparedPython(*IMPORTED) as python:
+        yield python
+
+
 @pytest.fixture
-def run(certificates: Path, tmp_path: Path) -> Iterator[Applications]:
+def run(certificates: Path, tmp_path: Path, python: PreparedPython) -> Iterator[Applications]:
     with key_managers(certificates) as managers:
-        yield Applications(managers, tmp_path)
+        yield Applications(managers, tmp_path, python)
 
 
 def sealed(line: bytes, header: int) -> list[bytes]:
@@ -115,7 +125,9 @@ def test_patience_has_an_end(run: Applications) -> None:
     assert "503" in ended.told
 
 
-def test_a_request_whose_answer_was_lost_is_not_repeated(certificates: Path, tmp_path: Path) -> None:
+def test_a_request_whose_answer_was_lost_is_not_repeated(
+    certificates: Path, tmp_path: Path, python: PreparedPython
+) -> None:
     """The key manager ends while it holds the keys that it was asked for."""
     with key_managers(certificates, limits=Limits(ending_s=0.1)) as managers:
 
@@ -123,7 +135,7 @@ def test_a_request_whose_answer_was_lost_is_not_repeated(certificates: Path, tmp
             managers.here.held = asyncio.Event()
 
         managers.served.call(hold())
-        with Applications(managers, tmp_path).popen("bank", "send") as process:
+        with Applications(managers, tmp_path, python).popen("bank", "send") as process:
             assert process.stdin is not None
             process.stdin.write(PAYMENTS)
             process.stdin.close()
@@ -334,7 +346,7 @@ def swans() -> Iterator[tuple[Swan, Swan]]:
 
 
 def renew(run: Applications, swans: tuple[Swan, Swan], tell: str | None = None) -> Ended:
-    take = shlex.join([*run.command("strongswan_ppk", "receive"), "--vici", str(swans[1].path)])
+    take = shlex.join([*PYTHON, *run.command("strongswan_ppk", "receive"), "--vici", str(swans[1].path)])
     more = ["--vici", str(swans[0].path), "--ike", "line", "--tell", take if tell is None else tell]
     return run.run("strongswan_ppk", "send", *more)
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from tokaido_testing.key_managers import KeyManagers
 from tokaido_testing.patience import patient
+from tokaido_testing.prepared import PreparedPython
 
+PYTHON = sys.executable, "-W", "error"
 PROGRAMS = Path(__file__).parents[3] / "examples" / "applications"
 
 
@@ -30,13 +32,14 @@ class Applications:
 
     managers: KeyManagers
     folder: Path
+    python: PreparedPython
 
     def command(self, program: str, command: str, *more: str) -> list[str]:
-        """Return the command line of one end."""
+        """Return the program and the arguments of one end."""
         other, name, port = (
             ("shop", "bank", self.managers.port) if command == "send" else ("bank", "shop", self.managers.other_port)
         )
-        head = [sys.executable, "-W", "error", str(PROGRAMS / f"{program}.py"), command, other, *more]
+        head = [str(PROGRAMS / f"{program}.py"), command, other, *more]
         return [*head, "--kme", f"https://127.0.0.1:{port}", "--pki", str(self.managers.folder), "--as", name]
 
     def popen(self, *command: str) -> subprocess.Popen[bytes]:
@@ -44,18 +47,18 @@ class Applications:
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            self.command(*command), cwd=self.folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe
+            [*PYTHON, *self.command(*command)], cwd=self.folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe
         )
 
     def run(self, program: str, command: str, *more: str, given: bytes = b"") -> Ended:
         """Run one end until it ends; no key is in what it prints."""
-        with self.popen(program, command, *more) as process:
-            out, told = process.communicate(given, patient(30))
+        file, *arguments = self.command(program, command, *more)
+        code, out, told = self.python.run(Path(file), *arguments, folder=self.folder, given=given)
         for supply in self.managers.network.supplies.values():
             for shown in (out, told):
                 assert supply.data not in shown
                 assert supply.data.hex().encode() not in shown
-        return Ended(process.returncode, out, told.decode())
+        return Ended(code, out, told.decode())
 
     def shell(self, command: str) -> str:
         """Run a command as a page has it, of `bank` and `hospital` of two nodes; return what it prints."""

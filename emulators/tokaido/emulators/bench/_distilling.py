@@ -101,6 +101,8 @@ class DistillingEnd(Generic[D]):
 
     def follow(self) -> None:
         """Begin or end with the unit's session."""
+        if self._unit.blocks.session is self.session:  # as nearly always; the lock costs more
+            return
         with self._shared.lock:
             session, pool = self._unit.blocks.session, self._unit.links.pool
             if session is self.session:

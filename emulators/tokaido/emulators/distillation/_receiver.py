@@ -258,7 +258,7 @@ class ReceiverDistiller(Distiller):
         if self._watch.pairs == 1:
             self._watch.count_pair(key_bits, check_bits)
         else:
-            kept = np.flatnonzero(keep)
+            kept = np.flatnonzero(keep != 0)
             self._watch.count(slots.take(kept), basis.take(kept), bit.take(kept))
         self._counts.add_sifted(key_labels, check_labels, errors)
         self._parts.append(key_bits)

