@@ -308,7 +308,7 @@ class Node(hal.RepeaterNode):
         until_utc_s = real(until_utc_s, "until_utc_s")
         if not 0 <= until_utc_s <= LATEST_S:  # whether it lies in the past, the node's clock says
             raise hal.RangeError(
-                f"maintenance until {until_utc_s:.10g} s: that is no time",
+                f"maintenance until {until_utc_s:.10g} s, which is not a time",
                 device=self.name,
                 remedy="Give s since 1970-01-01 UTC, or 0; nothing was sent",
             )

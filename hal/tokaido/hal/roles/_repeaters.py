@@ -235,7 +235,7 @@ class RepeaterNode(Device, ABC):
         self.relaying = True
 
     def stop_relaying(self) -> None:
-        """Relay no more, as `relaying = False` does. What neighbours send meanwhile is refused, and burned there."""
+        """Relay no more, as `relaying = False` does. Relays of neighbours are refused meanwhile, and burned there."""
         self.relaying = False
 
     @abstractmethod

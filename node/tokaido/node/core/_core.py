@@ -308,7 +308,7 @@ class NodeCore:
             self._greetings.pump(neighbour)
             self._stocks.expire(neighbour)
             self._news.pump(neighbour)
-            self._grants.pump(neighbour, self._relays.wanted(neighbour))
+            self._grants.pump(neighbour, self._relays.wanted(neighbour) if self._context.relaying else 0)
             if self._context.relaying:
                 self._relays.pump(neighbour)
             self._watch_stock(neighbour)
