@@ -49,6 +49,8 @@ _DECODERS: Final[Mapping[type[m.Answer], Callable[[bytes], Any]]] = {
 class Neighbour(hal.NeighbourOfRepeater):
     """A node that this one has a link to."""
 
+    name = measured(str, "name")
+    """Measure its name."""
     up = measured(bool, "up")
     """Measure whether it answered what it was asked last."""
     silent = measured(float, "silent_s", unit="s")
@@ -62,6 +64,8 @@ class Neighbour(hal.NeighbourOfRepeater):
 class Link(hal.LinkOfRepeater):
     """This end of one QKD link."""
 
+    name = measured(str, "name")
+    """Measure its name."""
     neighbour = measured(str, "neighbour")
     """Measure which node is at the other end."""
     status = measured(str, "status")
@@ -93,6 +97,8 @@ class Link(hal.LinkOfRepeater):
 class Pair(hal.PairOfRepeater):
     """Keys of 256 bit that this node shares with another one."""
 
+    name = measured(str, "name")
+    """Measure the name of the other node."""
     ready = measured(int, "ready", unit="")
     """Measure how many keys this node can supply."""
     target = measured(int, "target", unit="")
