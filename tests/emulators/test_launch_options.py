@@ -23,6 +23,7 @@ OPTIONS = {
     "fiberlabs.amplifier": _option_types.AmplifierOptions,
     "idquantique.detector": _option_types.DetectorOptions,
     "keysight.attenuator": _option_types.AttenuatorOptions,
+    "repeater.node": _option_types.RepeaterOptions,
     "sfifteen.tagger": _option_types.TaggerOptions,
     "thorlabs.mpc": _option_types.PaddlesOptions,
     "thorlabs.pm100": _option_types.PowerMeterOptions,

@@ -14,8 +14,6 @@ E = TypeVar("E", bound=Enum)
 
 
 @overload
-def measured(kind: type[bool], command: str | None = None, *, words: tuple[str, str] = NO_YES) -> Measured[bool]: ...
-@overload
 def measured(
     kind: type[N],
     command: str | None = None,
@@ -25,6 +23,8 @@ def measured(
     absolute: tuple[N, N] | None = None,
     stale_after_s: float = DEFAULT_STALE_AFTER_S,
 ) -> Measured[N]: ...
+@overload
+def measured(kind: type[bool], command: str | None = None, *, words: tuple[str, str] = NO_YES) -> Measured[bool]: ...
 @overload
 def measured(kind: type[str], command: str | None = None) -> Measured[str]: ...
 def measured(kind: type[Any], command: str | None = None, **options: Any) -> Measured[Any]:

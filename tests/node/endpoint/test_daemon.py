@@ -103,7 +103,7 @@ def test_a_driver_reads_and_orders_a_daemon(folder: Path) -> None:
             node.relaying = False
             assert node.state() is hal.RepeaterState.PAUSED
             node.start_relaying()
-            assert node.relaying
+            assert node.state() is hal.RepeaterState.RELAYING
             events = node.events()
             assert [event.text for event in events.events if event.kind == "act"] == ["relay no more", "relay"]
             assert {event.by for event in events.events if event.kind == "act"} == {"ann"}
@@ -119,7 +119,7 @@ def test_roles_decide_and_strangers_stay_outside(folder: Path) -> None:
                 node.relaying = False
             with pytest.raises(hal.RefusedError, match="maintenance"):
                 node.drain("for fun")
-            assert node.relaying
+            assert node.state() is hal.RepeaterState.RELAYING
         with pytest.raises(hal.AuthenticationError):
             opened("stranger")
 

@@ -49,6 +49,8 @@ _DECODERS: Final[Mapping[type[m.Answer], Callable[[bytes], Any]]] = {
 class Neighbour(hal.NeighbourOfRepeater):
     """A node that this one has a link to."""
 
+    name = measured(str, "name")
+    """Measure its name."""
     up = measured(bool, "up")
     """Measure whether it answered what it was asked last."""
     silent = measured(float, "silent_s", unit="s")
@@ -62,6 +64,8 @@ class Neighbour(hal.NeighbourOfRepeater):
 class Link(hal.LinkOfRepeater):
     """This end of one QKD link."""
 
+    name = measured(str, "name")
+    """Measure its name."""
     neighbour = measured(str, "neighbour")
     """Measure which node is at the other end."""
     status = measured(str, "status")
@@ -93,6 +97,8 @@ class Link(hal.LinkOfRepeater):
 class Pair(hal.PairOfRepeater):
     """Keys of 256 bit that this node shares with another one."""
 
+    name = measured(str, "name")
+    """Measure the name of the other node."""
     ready = measured(int, "ready", unit="")
     """Measure how many keys this node can supply."""
     target = measured(int, "target", unit="")
@@ -308,7 +314,7 @@ class Node(hal.RepeaterNode):
         until_utc_s = real(until_utc_s, "until_utc_s")
         if not 0 <= until_utc_s <= LATEST_S:  # whether it lies in the past, the node's clock says
             raise hal.RangeError(
-                f"maintenance until {until_utc_s:.10g} s: that is no time",
+                f"maintenance until {until_utc_s:.10g} s, which is not a time",
                 device=self.name,
                 remedy="Give s since 1970-01-01 UTC, or 0; nothing was sent",
             )

@@ -7,7 +7,7 @@ delays, and waiting for an answer that never comes, take time.
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from itertools import count
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -77,6 +77,8 @@ class Sites:
         self.node = node
         self.lost = next(name for name in settings if name != node)
         """Which neighbour the fault `neighbour_lost` is about."""
+        self.struck: Counter[str] = Counter()
+        """How many messages each fault has met."""
         self._faults = faults
         self._alarm = alarm
         self._numbers = count(1)
@@ -177,17 +179,17 @@ class Sites:
             return []
         if not isinstance(body, Relay):
             return [self._arrives(other, name, envelope, send.token)]
-        if "relay_alters" in self._faults:
+        if self._strikes("relay_alters"):
             altered = bytes([body.ciphertext[0] ^ 1]) + body.ciphertext[1:]
             envelope = msgspec.structs.replace(envelope, body=msgspec.structs.replace(body, ciphertext=altered))
-        if "relay_delays" in self._faults:
+        if self._strikes("relay_delays"):
             self._unanswered(name, send.token, send.within_s)
             self._later(LATE_S, lambda: self.do(*self._arrives(other, name, envelope)))
             return []
         happens = [self._arrives(other, name, envelope, send.token)]
-        if "relay_replays" in self._faults:
+        if self._strikes("relay_replays"):
             happens.append(self._arrives(other, name, envelope))
-        if "relay_loops" in self._faults:  # as if the neighbour had passed it on
+        if self._strikes("relay_loops"):  # as if the neighbour had passed it on
             looped = Envelope(run=self.sites[other].run, to=envelope.run, n=next(self._numbers), body=envelope.body)
             happens.append(self._arrives(name, other, looped))
         return happens
@@ -218,7 +220,12 @@ class Sites:
         self._later(within_s, tell)
 
     def _cut(self, one: str, other: str) -> bool:
-        return "neighbour_lost" in self._faults and self.lost in (one, other)
+        return self.lost in (one, other) and self._strikes("neighbour_lost")
+
+    def _strikes(self, fault: str) -> bool:
+        there = fault in self._faults
+        self.struck[fault] += there
+        return there
 
     def _later(self, delay_s: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._due, (self.now_s + delay_s, next(self._order), act))

@@ -104,6 +104,8 @@ class NeighbourOfRepeater(Part):
     node: str
     """Its name."""
 
+    name: Measured[str] = measured(str)
+    """Measure its name, as a table of values shows it."""
     up: Measured[bool] = measured(bool)
     """Measure whether it answered what it was asked last."""
     silent: Measured[float] = measured(float, unit="s")
@@ -116,6 +118,8 @@ class LinkOfRepeater(Part):
     link: str
     """Its name."""
 
+    name: Measured[str] = measured(str)
+    """Measure its name, as a table of values shows it."""
     neighbour: Measured[str] = measured(str)
     """Measure which node is at the other end."""
     status: Measured[str] = measured(str)
@@ -146,6 +150,8 @@ class PairOfRepeater(Part):
     node: str
     """Name of the other node."""
 
+    name: Measured[str] = measured(str)
+    """Measure the name of the other node, as a table of values shows it."""
     ready: Measured[int] = measured(int, unit="")
     """Measure how many keys this node can supply."""
     target: Measured[int] = measured(int, unit="")
@@ -235,7 +241,7 @@ class RepeaterNode(Device, ABC):
         self.relaying = True
 
     def stop_relaying(self) -> None:
-        """Relay no more, as `relaying = False` does. What neighbours send meanwhile is refused, and burned there."""
+        """Relay no more, as `relaying = False` does. Relays of neighbours are refused meanwhile, and burned there."""
         self.relaying = False
 
     @abstractmethod

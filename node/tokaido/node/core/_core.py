@@ -322,7 +322,8 @@ class NodeCore:
             self._greetings.pump(neighbour)
             self._stocks.expire(neighbour)
             self._news.pump(neighbour)
-            self._grants.pump(neighbour, wanted.get(neighbour.name, 0) + self._transit.wanted(neighbour))
+            asked = wanted.get(neighbour.name, 0) + self._transit.wanted(neighbour)
+            self._grants.pump(neighbour, asked if self._context.relaying else 0)
             if self._context.relaying:
                 self._relays.pump(neighbour)
             self._watch_stock(neighbour)

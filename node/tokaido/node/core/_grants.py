@@ -141,7 +141,7 @@ class Grants:
             if neighbour.went_back != run:
                 self._went_back(neighbour, f"a mark of {neighbour.name} in block {block.name[1]} fell", False)
             context.refuse(exchange, "rollback")
-        elif context.draining:
+        elif context.draining or (question.wanted and not context.relaying):  # it would be burned, relay by relay
             context.refuse(exchange, "draining")
         else:
             self._grant(exchange, neighbour, run, block, question)

@@ -26,6 +26,7 @@ def values_of(status: NodeStatus) -> dict[str, Value]:
         "alarms": len(status.alarms),
     }
     for neighbour in status.neighbours:
+        found[f"neighbours/{neighbour.name}/name"] = neighbour.name
         found[f"neighbours/{neighbour.name}/up"] = neighbour.up
         found[f"neighbours/{neighbour.name}/silent_s"] = _finite(neighbour.silent_s)
     for link in status.links:
@@ -47,6 +48,7 @@ def state_of(status: NodeStatus) -> str:
 def _of_link(link: LinkLine) -> dict[str, Value]:
     counted = link.counters
     return {
+        "name": link.name,
         "neighbour": link.neighbour,
         "status": _link_status(link).value,
         "phase": link.phase,
@@ -73,6 +75,7 @@ def _link_status(link: LinkLine) -> LinkStatus:
 def _of_pair(pair: PairLine) -> dict[str, Value]:
     counted = pair.counters
     return {
+        "name": pair.neighbour,
         "ready": pair.ready,
         "target": pair.target,
         "in_flight": pair.in_flight,
