@@ -93,6 +93,7 @@ class Scenario(StrEnum):
     LINK = "link"
     SWITCH = "switch"
     PAIR = "pair"
+    CHAIN = "chain"
 
 
 @app.command()
@@ -100,18 +101,23 @@ def demo(
     scenario: Annotated[
         Scenario,
         typer.Option(
-            help="What to show: link, the Tokyo field link; switch, a fibre that is cut and another one; or pair, two "
-            "nodes that give applications their keys."
+            help="What to show: link, the Tokyo field link; switch, a fibre that is cut and another one; pair, two "
+            "nodes that give applications their keys; or chain, five nodes that relay keys from end to end."
         ),
     ] = Scenario.LINK,
     vendor: Annotated[
-        str, typer.Option(help="Family of the units: any that brings drivers, emulators and a demonstration.")
-    ] = "toshiba",
+        str | None,
+        typer.Option(
+            help="Family of the units: any that brings drivers, emulators and a demonstration. Default: toshiba; for "
+            "chain toshiba and nec in turn.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     seed: SeedOption = None,
     seconds: Annotated[float, typer.Option(parser=number(1), help="Give up after so many seconds.")] = 120,
-    hold: Annotated[bool, typer.Option("--hold", help="pair: keep the nodes running until Ctrl-C.")] = False,
+    hold: Annotated[bool, typer.Option("--hold", help="pair, chain: keep the nodes running until Ctrl-C.")] = False,
 ) -> None:
     """Run emulated QKD links until both ends hold the same key."""
     import secrets  # noqa: PLC0415 - loads OpenSSL, 5 ms
@@ -120,14 +126,16 @@ def demo(
     if scenario is Scenario.SWITCH:
         from tokaido.console._demo_failover import run_switch_demo  # noqa: PLC0415
 
-        raise typer.Exit(run_switch_demo(vendor, as_json=as_json, seed=seed, seconds=seconds))
-    if scenario is Scenario.PAIR:
-        from tokaido.console._demo_pair import run_pair_demo  # noqa: PLC0415
+        raise typer.Exit(run_switch_demo(vendor or "toshiba", as_json=as_json, seed=seed, seconds=seconds))
+    if scenario in {Scenario.PAIR, Scenario.CHAIN}:
+        from tokaido.console._demo_nodes import run_nodes_demo  # noqa: PLC0415
 
-        raise typer.Exit(run_pair_demo(vendor, as_json=as_json, seed=seed, seconds=seconds, hold=hold))
+        vendors = ("toshiba", "nec") if vendor is None and scenario is Scenario.CHAIN else (vendor or "toshiba",)
+        code = run_nodes_demo(scenario.value, vendors, as_json=as_json, seed=seed, seconds=seconds, hold=hold)
+        raise typer.Exit(code)
     from tokaido.console._demo import run_link_demo  # noqa: PLC0415
 
-    raise typer.Exit(run_link_demo(vendor, as_json=as_json, seed=seed, seconds=seconds))
+    raise typer.Exit(run_link_demo(vendor or "toshiba", as_json=as_json, seed=seed, seconds=seconds))
 
 
 @app.command()

@@ -98,6 +98,8 @@ class PairLine(_Part, frozen=True):
     reserve_s: float | None
     integrity: str
     counters: dict[str, int]
+    route: tuple[str, ...] = ()
+    """The route that the next keys go; empty: there is none now."""
 
 
 class NeighbourLine(_Part, frozen=True):

@@ -177,6 +177,7 @@ def _pair(pair: core.PairStatus) -> PairLine:
         reserve_s=reserve_s(pair.ready, pair.demand),
         integrity=pair.integrity,
         counters=dict(pair.counters),
+        route=pair.route,
     )
 
 

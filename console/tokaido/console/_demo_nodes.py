@@ -1,4 +1,4 @@
-"""The scenario `pair`: two nodes as processes, an emulated link between them, and applications that share keys."""
+"""The scenarios `pair` and `chain`: nodes as processes, emulated links, and applications that share keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
-from tokaido.console._demo_pair_plant import Plant, build
+from tokaido.console._demo_nodes_plant import Plant, build
 from tokaido.console._demo_processes import Started
 from tokaido.console._demo_view import open_view
 from tokaido.console._output import print_facts, print_json, print_paragraph, print_table
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tokaido.console._demo_link import View
-    from tokaido.console._demo_pair_plant import Site
+    from tokaido.console._demo_nodes_plant import Site
     from tokaido.node.client import KeyClient
 
 WANTED: Final = ((1, 256), (2, 256), (1, 1024))
@@ -53,32 +53,42 @@ class _Application:
     client: KeyClient
 
 
-def run_pair_demo(vendor: str, *, as_json: bool, seed: int, seconds: float, hold: bool) -> int:
-    """Run the scenario and return 0 if the applications hold the same keys, else raise.
+def run_nodes_demo(
+    scenario: str, vendors: Sequence[str], *, as_json: bool, seed: int, seconds: float, hold: bool
+) -> int:
+    """Run a scenario and return 0 if the applications hold the same keys, else raise.
+
+    Args:
+        scenario: `pair` or `chain`.
+        vendors: Families of the units, which the spans take in turn.
+        as_json: Whether one JSON object is printed, and nothing else.
+        seed: Of light and noise.
+        seconds: How long it may take.
+        hold: Whether the nodes run on until Ctrl-C.
 
     Raises:
-        ConfigurationError: The family has no demonstration, or the extra `node` is missing.
+        ConfigurationError: A family has no demonstration, or the extra `node` is missing.
     """
     deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
     nonce = secrets.token_bytes(16)
     with terminated_as_interrupt(), ExitStack() as stack:
         view = stack.enter_context(open_view(silent=as_json))
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="tokaido-pair-")))
-        plant = build(folder, vendor, seed)
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix=f"tokaido-{scenario}-")))
+        plant = build(scenario, folder, vendors, seed)
         _introduce(view, plant)
         emulator = stack.enter_context(
             Started("the emulator", "emulate", *(str(site.station) for site in plant.sites), "--json")
         )
         emulator.wait_for("emulated", deadline)
-        view.say("The span is emulated: both units answer at their own ports.")
+        view.say(f"{_spans(plant)} emulated: all {2 * len(plant.spans)} units answer at their own ports.")
         nodes = [
             stack.enter_context(Started(f"node {site.name}", "node", "run", str(site.node), "--json"))
             for site in plant.sites
         ]
         for node in nodes:
             node.wait_for("ready", deadline)
-        view.say("Both nodes run, and bring their units up. They exchange keys as soon as the units have aligned.")
-        first, second = plant.sites
+        view.say(f"All {len(nodes)} nodes run, and bring their units up. Keys come as soon as the units have aligned.")
+        first, second = plant.ends
         bank, hospital = (_Application(site, stack.enter_context(plant.client(site))) for site in (first, second))
         _wait_for_keys(view, plant, bank.client, deadline, [emulator, *nodes])
         deliveries = [
@@ -89,11 +99,12 @@ def run_pair_demo(vendor: str, *, as_json: bool, seed: int, seconds: float, hold
             for delivery in _deliver(master, slave, number, size, nonce)
         ]
         wall_s = deadline.elapsed_s
+        integrity = str(bank.client.status(second.sae).status_extension.get("tokaido_integrity"))
         agree = all(delivery.agree for delivery in deliveries)
         if as_json:
-            print_json(_record(plant, deliveries, bank.client, seed=seed, nonce=nonce, wall_s=wall_s))
+            print_json(_record(plant, deliveries, integrity, seed=seed, nonce=nonce, wall_s=wall_s))
         else:
-            _conclude(plant, deliveries, nonce, wall_s)
+            _conclude(deliveries, integrity, nonce, wall_s)
         if hold:
             _hold(plant)
         for process in (*reversed(nodes), emulator):
@@ -104,13 +115,23 @@ def run_pair_demo(vendor: str, *, as_json: bool, seed: int, seconds: float, hold
 
 
 def _introduce(view: View, plant: Plant) -> None:
-    first, second = plant.sites
-    view.say(
-        f"Tokaido: two nodes, {first.name} and {second.name}, {plant.length_km:g} km apart, and an emulated "
-        f"{plant.style} link between them. Each node is a process with a store and a certificate of its own; they keep "
-        f"what their units distil, and serve it by ETSI GS QKD 014 to {first.sae} at {first.name} and {second.sae} at "
-        f"{second.name}. {plant.protocols}"
+    first, second = plant.ends
+    places = f"two nodes, {first.name} and {second.name}"
+    if len(plant.sites) > 2:
+        places = f"{len(plant.sites)} nodes, {' - '.join(site.name for site in plant.sites)}"
+    spans = ", ".join(f"{span.length_km:g} km ({span.style})" for span in plant.spans)
+    relayed = (
+        "" if len(plant.sites) == 2 else " Keys for both are relayed hop by hop; the nodes in the middle store none."
     )
+    view.say(
+        f"Tokaido: {places}, and an emulated link on each span: {spans}. Each node is a process with a store and a "
+        f"certificate of its own; they keep what their units distil, and serve it by ETSI GS QKD 014 to {first.sae} at "
+        f"{first.name} and {second.sae} at {second.name}.{relayed} {plant.protocols}"
+    )
+
+
+def _spans(plant: Plant) -> str:
+    return "The span is" if len(plant.spans) == 1 else f"All {len(plant.spans)} spans are"
 
 
 def _wait_for_keys(
@@ -120,9 +141,9 @@ def _wait_for_keys(
     while True:
         for process in processes:
             process.check()
-        count = client.status(plant.sites[1].sae).stored_key_count
+        count = client.status(plant.ends[1].sae).stored_key_count
         if count != told and count:
-            view.say(f"{count} keys of 256 bit are in stock at {plant.sites[0].name}.")
+            view.say(f"{count} keys of 256 bit are in stock at {plant.ends[0].name} for {plant.ends[1].name}.")
             told = count
         if count >= plant.wanted_stock:
             return
@@ -139,7 +160,7 @@ def _deliver(master: _Application, slave: _Application, number: int, size: int, 
     """Have one application ask for keys, and the other one fetch them by their ids."""
     given = master.client.enc_keys(slave.site.sae, number=number, size=size)
     taken = slave.client.dec_keys(master.site.sae, [key.key_id for key in given])
-    route = master.site.name, slave.site.name
+    route = route_of(master.site.control, slave.site.name)
     for one, other in zip(given, taken, strict=True):
         with one as first, other as second:
             yield Delivery(
@@ -153,29 +174,37 @@ def _deliver(master: _Application, slave: _Application, number: int, size: int, 
             )
 
 
+def route_of(control: Path, other: str) -> tuple[str, ...]:
+    """Return the route that keys for another node go, as the node says that listens at `control`."""
+    from tokaido.node.operation import ControlClient  # noqa: PLC0415 - aiohttp, when first needed
+
+    status = ControlClient(control).status()
+    return next((tuple(pair.route) for pair in status.pairs if pair.neighbour == other), ())
+
+
 def _record(
-    plant: Plant, deliveries: Sequence[Delivery], client: KeyClient, *, seed: int, nonce: bytes, wall_s: float
+    plant: Plant, deliveries: Sequence[Delivery], integrity: str, *, seed: int, nonce: bytes, wall_s: float
 ) -> dict[str, Any]:
-    status = client.status(plant.sites[1].sae)
     return {
-        "scenario": "pair",
+        "scenario": plant.scenario,
         "seed": seed,
         "nodes": [
-            {"name": site.name, "sae": site.sae, "neighbours": site.neighbours_url, "applications": site.url}
+            {"name": site.name, "sae": site.sae or None, "neighbours": site.neighbours_url, "applications": site.url}
             for site in plant.sites
         ],
         "links": [
             {
-                "name": plant.link,
-                "nodes": [site.name for site in plant.sites],
-                "transmitter": plant.sites[0].serial_number,
-                "receiver": plant.sites[1].serial_number,
-                "length_km": plant.length_km,
-                "loss_db": plant.loss_db,
-                "stored_keys": status.stored_key_count,
-                "integrity": status.status_extension.get("tokaido_integrity"),
+                "name": span.name,
+                "nodes": list(span.ends),
+                "style": span.style,
+                "transmitter": span.serial_numbers[0],
+                "receiver": span.serial_numbers[1],
+                "length_km": span.length_km,
+                "loss_db": span.loss_db,
             }
+            for span in plant.spans
         ],
+        "integrity": integrity,
         "nonce": nonce.hex(),
         "deliveries": [
             {
@@ -194,7 +223,7 @@ def _record(
     }
 
 
-def _conclude(plant: Plant, deliveries: Sequence[Delivery], nonce: bytes, wall_s: float) -> None:
+def _conclude(deliveries: Sequence[Delivery], integrity: str, nonce: bytes, wall_s: float) -> None:
     print()
     print_table(
         ["from", "to", "key", "bits", "digest at the master", "digest at the slave", ""],
@@ -213,14 +242,15 @@ def _conclude(plant: Plant, deliveries: Sequence[Delivery], nonce: bytes, wall_s
     )
     print_facts(
         [
-            ("route", " - ".join(site.name for site in plant.sites)),
+            *dict.fromkeys(("route", " - ".join(delivery.route)) for delivery in deliveries),
+            ("integrity", integrity),
             ("nonce", nonce.hex()),
             ("digests", "HMAC-SHA-256 under the nonce, the first 16 digits"),
             ("time", f"{wall_s:.1f} s in all"),
         ]
     )
     print_paragraph(
-        "These keys come from a real agreement between two units that exchanged nothing but messages, but from "
+        "These keys come from a real agreement between units that exchanged nothing but messages, but from "
         "emulated light: they are not secret in the QKD sense. They were overwritten and are discarded."
     )
     if all(delivery.agree for delivery in deliveries):
@@ -228,7 +258,7 @@ def _conclude(plant: Plant, deliveries: Sequence[Delivery], nonce: bytes, wall_s
 
 
 def _hold(plant: Plant) -> None:
-    first, second = plant.sites
+    first, second = plant.ends
     print("\nThe nodes run on until Ctrl-C. To fetch a key yourself:\n", flush=True)
     for site, other, method in ((first, second, "enc_keys?size=256"), (second, first, "dec_keys?key_ID=KEY_ID")):
         files = plant.files(site)
