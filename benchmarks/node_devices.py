@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from idle import served
 from measuring import Figure, show, spread
 from node import process
-
 from tokaido.node.operation import ControlClient
 from tokaido.node.pki import issue
 from tokaido.node.store import new_wrapping_key

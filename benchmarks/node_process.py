@@ -1,7 +1,8 @@
-"""Processes that `node` and `node_devices` measure: a node with blocks made up, one with the devices of its station, or
-a bare aiohttp server with as many commits.
+"""Processes that `node`, `node_devices` and `relay` measure: a node with blocks made up, which may note how long its
+relays take; one with the devices of its station; or a bare aiohttp server with as many commits.
 
 python benchmarks/node_process.py node FOLDER NAME
+python benchmarks/node_process.py noted FOLDER NAME
 python benchmarks/node_process.py devices FOLDER NAME
 python benchmarks/node_process.py bare FOLDER PORT
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import itertools
 import json
@@ -20,6 +22,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,13 +33,17 @@ from tokaido.hal import KeyBlockInfo, KeyMaterial
 from tokaido.node import NodeDaemon, NodeFile
 from tokaido.node.core import Drawn
 from tokaido.node.daemon import KeySources
+from tokaido.node.messages import Relay, Relayed
+from tokaido.node.peers import Neighbour
 from tokaido.node.pki import files_of
+from tokaido.node.store import StoreThread
 from tokaido.node.tls import server_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from tokaido.node.core import Clear, Event, Fetch, Raise
+    from tokaido.node.core import Clear, Commit, Event, Fetch, Raise
+    from tokaido.node.messages import Envelope
 
 BLOCK_BYTES = 1 << 20
 BLOCKS = 8
@@ -45,31 +52,38 @@ RATE = 1e6
 
 
 class MadeUp(KeySources):
-    """Key sources that have eight blocks of 1 MiB at once, and then make 1 Mbit/s, as a good link does."""
+    """Key sources of which each has eight blocks of 1 MiB at once, and then makes 1 Mbit/s, as a good link does."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: NodeFile) -> None:
+        self._links = [link for entry in file.neighbours.values() for link in entry.links]
         self._feed: Callable[[Event], bool] = lambda _: False
-        self._numbers = itertools.count()
+        self._draws = itertools.count()
+        self._numbers = dict.fromkeys(self._links, 0)
+        self._drawn: dict[int, str] = {}
 
     def start(self, feed: Callable[[Event], bool], alarm: Callable[[Raise | Clear], None]) -> None:
         del alarm
         self._feed = feed
         for _ in range(BLOCKS):
-            self._next()
+            for link in self._links:
+                self._next(link)
 
     async def close(self) -> None:
         pass
 
     def take_draw(self, draw: int, why_not: str | None) -> None:
-        del draw, why_not
-        asyncio.get_running_loop().call_later(BLOCKS * BLOCK_BYTES * 8 / RATE, self._next)
+        del why_not
+        loop = asyncio.get_running_loop()
+        loop.call_later(BLOCKS * BLOCK_BYTES * 8 / RATE, self._next, self._drawn.pop(draw))
 
-    def _next(self) -> None:
-        number = next(self._numbers)
-        key = KeyMaterial(hashlib.shake_256(b"block %d" % number).digest(BLOCK_BYTES))
+    def _next(self, link: str) -> None:
+        number, draw = self._numbers[link], next(self._draws)
+        self._numbers[link] += 1
+        self._drawn[draw] = link
+        key = KeyMaterial(hashlib.shake_256(f"block {number} of {link}".encode()).digest(BLOCK_BYTES))
         facts = {"method": "made up", "bound": "none", "eps": 0.0, "insecure": False, "emulated": True}
         info = KeyBlockInfo(session="s", number=number, bits=key.bits, serial_number="x", **facts)  # type: ignore[arg-type]
-        self._feed(Drawn(number, "span", info, key))
+        self._feed(Drawn(draw, link, info, key))
 
     def fetch(self, action: Fetch) -> None: ...
 
@@ -77,6 +91,31 @@ class MadeUp(KeySources):
 async def node(folder: Path, name: str, sources: Callable[[NodeFile], KeySources] | None) -> None:
     daemon = NodeDaemon(NodeFile.read(folder / f"{name}.toml"), emulation=True, sources=sources)
     await daemon.run(lambda: print("ready", flush=True))
+
+
+@contextlib.contextmanager
+def noted(path: Path) -> Iterator[None]:
+    """Note time, keys and bytes of pad of each RELAY that was answered, and count commits; write it at the end."""
+    asked, committed = Neighbour.ask, StoreThread.commit
+    relays: list[tuple[float, int, int]] = []
+    commits = [0]
+
+    async def ask(self: Neighbour, envelope: Envelope, within_s: float) -> Envelope:
+        begun = time.perf_counter()
+        answer = await asked(self, envelope, within_s)
+        if isinstance(envelope.body, Relay) and isinstance(answer.body, Relayed):
+            relays.append((time.perf_counter() - begun, envelope.body.count, envelope.body.length))
+        return answer
+
+    def commit(self: StoreThread, commit: Commit) -> asyncio.Future[tuple[KeyMaterial, ...]]:
+        commits[0] += bool(commit.writes)
+        return committed(self, commit)
+
+    Neighbour.ask, StoreThread.commit = ask, commit  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        path.write_text(json.dumps({"relays": relays, "commits": commits[0]}))
 
 
 class Grouped:
@@ -145,4 +184,5 @@ if __name__ == "__main__":
     if kind == "bare":
         asyncio.run(bare(Path(place), int(what)))
     else:
-        asyncio.run(node(Path(place), what, None if kind == "devices" else lambda _: MadeUp()))
+        with noted(Path(place) / f"{what}.json") if kind == "noted" else contextlib.nullcontext():
+            asyncio.run(node(Path(place), what, None if kind == "devices" else MadeUp))

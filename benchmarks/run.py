@@ -37,6 +37,7 @@ PARTS = (
     "store",
     "node",
     "routes",
+    "relay",
     "node_devices",
     "optics",
     "day",
