@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
+
 from measuring import Figure, in_turns, spread
 
 if TYPE_CHECKING:
