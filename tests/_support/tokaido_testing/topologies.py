@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from tokaido.node.topology import Topology, TopologyLink, TopologyNode
@@ -90,3 +91,5 @@ def net(seed: int) -> Net:
 
 nets = st.integers(0, 2**32 - 1).map(net)
 """Networks by their seeds: graphs that are drawn edge by edge have hardly any alternatives."""
+tried = settings(max_examples=300, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+"""A smaller seed is not a simpler network, so none is looked for."""

@@ -7,11 +7,11 @@ import pickle
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokaido.node.topology import NoDisjointRoutesError, cut_nodes, disjoint_routes
-from tokaido_testing.topologies import Net, nets, one_a_hop, topology
+from tokaido_testing.topologies import Net, nets, one_a_hop, topology, tried
 
 
 def refusal(net: Net, most_hops: int = 16) -> NoDisjointRoutesError | None:
@@ -26,7 +26,7 @@ def refusal(net: Net, most_hops: int = 16) -> NoDisjointRoutesError | None:
     return None
 
 
-@settings(max_examples=300)
+@tried
 @given(nets)
 def test_the_pair_is_the_cheapest_of_all(net: Net) -> None:
     pairs = net.pairs()
@@ -47,7 +47,7 @@ def test_the_pair_is_the_cheapest_of_all(net: Net) -> None:
         assert "there is no route at all" in str(error)
 
 
-@settings(max_examples=300)
+@tried
 @given(nets, st.integers(1, 4))
 def test_a_pair_within_a_limit_of_hops_is_one(net: Net, most_hops: int) -> None:
     """Not every such pair is found; the cheapest of all is, if it is one."""

@@ -6,12 +6,12 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokaido.hal import ConfigurationError, RangeError
 from tokaido.node.topology import MOST_HOPS, best_route, cut_nodes, routes
-from tokaido_testing.topologies import Net, nets, one_a_hop, topology
+from tokaido_testing.topologies import Net, nets, one_a_hop, topology, tried
 
 LINE = tuple(f"n{number:02}" for number in range(18))
 """17 hops from end to end."""
@@ -21,7 +21,7 @@ def line(*more: tuple[str, str]) -> list[tuple[str, str]]:
     return [*pairwise(LINE), *more]
 
 
-@settings(max_examples=300)
+@tried
 @given(nets, st.integers(1, MOST_HOPS))
 def test_the_best_route_is_the_best_of_all_paths(net: Net, most_hops: int) -> None:
     paths = [one for one in net.paths() if one[1] <= most_hops]
@@ -29,7 +29,7 @@ def test_the_best_route_is_the_best_of_all_paths(net: Net, most_hops: int) -> No
     assert found == (paths[0][2] if paths else None)
 
 
-@settings(max_examples=300)
+@tried
 @given(nets, st.integers(1, 4), st.integers(1, MOST_HOPS))
 def test_alternatives_are_the_next_best_of_all_paths(net: Net, most: int, most_hops: int) -> None:
     paths = [one[2] for one in net.paths() if one[1] <= most_hops]
@@ -37,7 +37,7 @@ def test_alternatives_are_the_next_best_of_all_paths(net: Net, most: int, most_h
     assert found == tuple(paths[:most])
 
 
-@settings(max_examples=300)
+@tried
 @given(nets)
 def test_cut_nodes_are_those_on_all_paths(net: Net) -> None:
     paths = [one[2] for one in net.paths()]
