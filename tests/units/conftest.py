@@ -8,6 +8,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import Emulator, launch
+from tokaido_testing.patience import patient
 from tokaido_testing.unit_vendors import VENDORS, Vendor
 
 TIMEOUT_S = 0.4
@@ -31,5 +32,5 @@ def emulator(vendor: Vendor) -> Iterator[Emulator]:
 @pytest.fixture
 def tx(vendor: Vendor, emulator: Emulator) -> Iterator[hal.Transmitter]:
     """Its driver."""
-    with hal.Transmitter.open(vendor.transmitter, timeout=TIMEOUT_S, **emulator.resources) as tx:
+    with hal.Transmitter.open(vendor.transmitter, timeout=patient(TIMEOUT_S), **emulator.resources) as tx:
         yield tx

@@ -11,6 +11,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import Emulator, launch
+from tokaido_testing.patience import patient
 from tokaido_testing.unit_vendors import Vendor
 
 CHANGES = "tokaido.hal.changes"
@@ -71,7 +72,7 @@ def test_commands_are_told_and_what_belongs_to_a_setting_is_not_told_twice(
 def test_a_failure_is_a_warning_with_its_reason(
     vendor: Vendor, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with hal.Transmitter.open(vendor.transmitter, name="alice", timeout=0.3, **emulator.resources) as tx:
+    with hal.Transmitter.open(vendor.transmitter, name="alice", timeout=patient(0.3), **emulator.resources) as tx:
         with pytest.raises(hal.StateError):
             tx.start()
         (line,) = told(caplog, logging.WARNING)

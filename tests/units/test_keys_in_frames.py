@@ -15,6 +15,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import Emulator
+from tokaido_testing.patience import patient
 from tokaido_testing.unit_vendors import Vendor
 
 SESSION = "00ff00ff00ff00ff"
@@ -68,7 +69,9 @@ def check_error(error: BaseException, secret: bytes) -> None:
 
 def by_aio(vendor: Vendor, emulator: Emulator, key: hal.KeyMaterial, _: Path) -> None:
     async def load() -> None:
-        opening = hal.aio.open(hal.Transmitter.open, vendor.transmitter, timeout=TIMEOUT_S, **emulator.resources)
+        opening = hal.aio.open(
+            hal.Transmitter.open, vendor.transmitter, timeout=patient(TIMEOUT_S), **emulator.resources
+        )
         async with opening as tx:
             await tx.call(hal.Transmitter.load_preshared_key, key)
 
@@ -80,14 +83,14 @@ def by_station(vendor: Vendor, emulator: Emulator, key: hal.KeyMaterial, folder:
     file = folder / "lab.toml"
     file.write_text(
         f'[station]\nname = "lab"\non_exit = "keep"\n[devices.alice]\ndriver = "{vendor.transmitter}"\n'
-        f"timeout = {TIMEOUT_S}\n{resources}"
+        f"timeout = {patient(TIMEOUT_S)}\n{resources}"
     )
     with hal.Station.from_file(file) as station:
         station.device("alice", hal.Transmitter).load_preshared_key(key)
 
 
 def by_call(vendor: Vendor, emulator: Emulator, key: hal.KeyMaterial, _: Path) -> None:
-    with hal.Transmitter.open(vendor.transmitter, timeout=TIMEOUT_S, **emulator.resources) as tx:
+    with hal.Transmitter.open(vendor.transmitter, timeout=patient(TIMEOUT_S), **emulator.resources) as tx:
         tx.load_preshared_key(key)
 
 
@@ -124,7 +127,7 @@ def test_a_block_that_nobody_gets_is_in_no_local_variable(
     emulator: Emulator, tx: hal.Transmitter, kind: str, match: bytes
 ) -> None:
     (secret,) = fill(emulator, 1)
-    emulator.faults.add(kind, port="keys", match=match, seconds=1.2 * TIMEOUT_S)
+    emulator.faults.add(kind, port="keys", match=match, seconds=1.2 * tx.transport.timeout_s)
     raised = 0
     for _ in range(4):
         try:

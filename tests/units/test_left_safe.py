@@ -12,6 +12,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import Bench, Emulator
+from tokaido_testing.patience import patient
 from tokaido_testing.unit_vendors import Vendor
 
 
@@ -75,7 +76,9 @@ def test_a_failure_is_logged_and_raised_by_a_block_that_went_well(
 ) -> None:
     with (
         pytest.raises(hal.TransportError) as raised,
-        hal.Transmitter.open(vendor.transmitter, name="alice", timeout=0.3, on_exit="safe", **emulator.resources) as tx,
+        hal.Transmitter.open(
+            vendor.transmitter, name="alice", timeout=patient(0.3), on_exit="safe", **emulator.resources
+        ) as tx,
     ):
         emulator.unplug()
     emulator.replug()
@@ -90,7 +93,7 @@ def test_a_failure_is_logged_and_hides_no_error_of_the_block(
     vendor: Vendor, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     def experiment() -> None:
-        with hal.Transmitter.open(vendor.transmitter, timeout=0.3, on_exit="safe", **emulator.resources):
+        with hal.Transmitter.open(vendor.transmitter, timeout=patient(0.3), on_exit="safe", **emulator.resources):
             emulator.unplug()
             raise ValueError("the experiment")
 
@@ -125,7 +128,7 @@ def test_devices_and_bench_may_be_closed_in_either_order(first: str) -> None:
     emulator = bench.device("voa", "keysight.attenuator")
     control = emulator.resources["control"]
     voa = block.enter_context(
-        hal.VariableAttenuator.open("keysight.attenuator", control=control, timeout=0.3, on_exit="safe")
+        hal.VariableAttenuator.open("keysight.attenuator", control=control, timeout=patient(0.3), on_exit="safe")
     )
     voa.blocked = False
     start = time.monotonic()

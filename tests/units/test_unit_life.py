@@ -173,7 +173,7 @@ def test_a_station_leaves_its_devices_as_it_says(
 
 def test_a_station_that_cannot_make_its_devices_safe_says_so(vendor: Vendor, emulator: Emulator) -> None:
     station = hal.Station.from_text(
-        f'[devices.alice]\ndriver = "{vendor.transmitter}"\ntimeout = 0.3\n'
+        f'[devices.alice]\ndriver = "{vendor.transmitter}"\ntimeout = {patient(0.3)}\n'
         f'control = "{emulator.resources["control"]}"\n'
     )
     station.device("alice", hal.Transmitter)

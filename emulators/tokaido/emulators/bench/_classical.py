@@ -113,6 +113,8 @@ class ClassicalChannel:
                 yield place.end.next_light_ns
 
     def _send(self, sender: UnitPlaceOnBench, now_ns: int) -> bool:
+        if not sender.model.peer.speaks:  # as nearly always; the lock costs more
+            return False
         with sender.shared.lock:
             messages = sender.model.peer.take()
             if not messages:

@@ -121,7 +121,7 @@ class AlarmBook:
         """Raise while there is a cause, and clear without one unless the alarm is latched."""
         if cause:
             self.raise_(code, now_ns, detail)
-        elif self.kinds[code].latch is Latch.NONE:
+        elif code in self._active and self.kinds[code].latch is Latch.NONE:
             self.clear(code)
 
     def latched(self, latch: Latch) -> list[str]:

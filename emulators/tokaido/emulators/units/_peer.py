@@ -176,6 +176,12 @@ class Peer:
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 
+    @property
+    def speaks(self) -> bool:
+        """Whether there are messages for the peer."""
+        session = self._unit.blocks.session
+        return bool(self._outbox or (session is not None and session.outbox))
+
     def take(self) -> list[bytes]:
         """Return, once, the messages for the peer."""
         messages, self._outbox = self._outbox, []
