@@ -28,6 +28,7 @@ PARTS = (
     "peers",
     "telemetry",
     "shared",
+    "repeater",
     "log",
     "inprocess",
     "idle",

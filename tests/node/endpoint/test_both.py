@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -109,7 +110,7 @@ def daemon(folder: Path, certificates: Path) -> Iterator[Opens]:
         yield opened
     finally:
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(60) in {0, -signal.SIGTERM}  # one that was drained may be past its handlers
 
 
 @pytest.fixture(params=[emulated, daemon])

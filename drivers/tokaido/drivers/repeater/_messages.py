@@ -134,11 +134,9 @@ def answer(frames: list[bytes], identifier: bytes, decode: Callable[[bytes], Ans
     if len(frames) != 1:
         return NOT_MINE
     message = frames[0]
-    if not message.startswith(identifier):
-        return NOT_MINE
     content = message[HEAD_BYTES:]
-    if zlib.crc32(identifier + content, _ANSWERED) != int.from_bytes(message[ID_BYTES:HEAD_BYTES], "big"):
-        return NOT_MINE  # as if it had never come
+    if not message.startswith(identifier + zlib.crc32(identifier + content, _ANSWERED).to_bytes(4, "big")):
+        return NOT_MINE  # another's, or altered on its way: as if it had never come
     try:
         return decode(content)
     except ValueError:

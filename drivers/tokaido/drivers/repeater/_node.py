@@ -6,6 +6,7 @@ import getpass
 import os
 import socket
 import sys
+import weakref
 from os import urandom
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
@@ -31,14 +32,17 @@ from tokaido.hal.driver import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokaido.hal.driver import NotMine, Transport, ZmqTransport
+    from tokaido.hal.driver import Measured, NotMine, Transport, ZmqTransport
 
 R = TypeVar("R", bound=m.Answer)
+T = TypeVar("T")
 
 MOST_EVENTS: Final = 500
 MOST_COUNT: Final = (1 << 32) - 1
 LONGEST_WHO: Final = 1000
 LATEST_S: Final = 1e11
+ORDINARY: Final = 1e36
+"""A number beyond it is none, in words of SCPI, and not a finite one if it is none at all."""
 CAPABILITIES: Final = {one.value: one for one in hal.RepeaterCapability}
 _DECODERS: Final[Mapping[type[m.Answer], Callable[[bytes], Any]]] = {
     kind: msgspec.msgpack.Decoder(kind).decode
@@ -46,7 +50,46 @@ _DECODERS: Final[Mapping[type[m.Answer], Callable[[bytes], Any]]] = {
 }
 
 
-class Neighbour(hal.NeighbourOfRepeater):
+class _Question:
+    """One question, asked again and again: it keeps the id of the last time, under the transport's lock."""
+
+    __slots__ = ("_body", "_decode", "_identifier", "_node")
+
+    def __init__(self, node: Node, body: bytes, kind: type[m.Answer]) -> None:
+        self._node = weakref.ref(node)  # which keeps its questions
+        self._body = body
+        self._decode = _DECODERS[kind]
+        self._identifier = b""
+
+    def write(self) -> list[bytes]:
+        """Return the message, under a new id."""
+        node = self._node()
+        if node is None:
+            raise hal.ClosedError("the device of this request is gone", remedy="Open it again")
+        self._identifier = identifier = node._next_id()
+        return [m.frame(identifier, self._body)]
+
+    def accept(self, frames: list[bytes]) -> m.Answer | NotMine:
+        """Return the reply to it."""
+        return m.answer(frames, self._identifier, self._decode)
+
+
+class _PartOfNode(hal.Part):
+    """A part that is read as its node is."""
+
+    def __init__(self, device: Node, path: str, prefix: str) -> None:
+        super().__init__(device, path, prefix)
+        vars(self).update(_of=device)
+
+    _of: Node
+
+    def read(self, value: Measured[T]) -> T:
+        """Ask the node for one value."""
+        own = self._own(value)
+        return self._of.value_at(self._prefix + own.check_present(), own)
+
+
+class Neighbour(_PartOfNode, hal.NeighbourOfRepeater):
     """A node that this one has a link to."""
 
     name = measured(str, "name")
@@ -61,7 +104,7 @@ class Neighbour(hal.NeighbourOfRepeater):
         vars(self).update(node=name)
 
 
-class Link(hal.LinkOfRepeater):
+class Link(_PartOfNode, hal.LinkOfRepeater):
     """This end of one QKD link."""
 
     name = measured(str, "name")
@@ -94,7 +137,7 @@ class Link(hal.LinkOfRepeater):
         vars(self).update(link=name)
 
 
-class Pair(hal.PairOfRepeater):
+class Pair(_PartOfNode, hal.PairOfRepeater):
     """Keys of 256 bit that this node shares with another one."""
 
     name = measured(str, "name")
@@ -170,7 +213,7 @@ class Node(hal.RepeaterNode):
         self._control.on_open(weakly(self._greet, "the device of this transport"))
         self._prefix = b""  # of the ids of this connection
         self._count = 0  # of its requests
-        self._reads: dict[str, bytes] = {}  # bodies of requests, by path
+        self._reads: dict[str, LateRequest[list[bytes], m.Answer]] = {}  # by path
         self._seen: m.Greeted | None = None
 
     # --- connecting ---------------------------------------------------------------------------------------------------
@@ -267,14 +310,47 @@ class Node(hal.RepeaterNode):
         told = (hal.NodeEvent(e.sequence, e.utc_s, e.kind, e.code, e.of, e.severity, e.text, e.by) for e in events)
         return hal.NodeEvents(page.run, tuple(told), page.last, lost)
 
+    def read(self, value: Measured[T]) -> T:
+        """Ask the node for one value."""
+        own = self._own(value)
+        found = self.value_at(own.check_present(), own)
+        if own.writable:
+            self._last_known[own.name] = found
+        return found
+
+    def value_at(self, path: str, own: Measured[T]) -> T:
+        """Return the value at a path of the protocol: at once if it came as a number of its kind, else by its text."""
+        found = self._one(path).value
+        plain = type(found) is own.kind and own.calibration is None
+        if plain and (not isinstance(found, float) or -ORDINARY < found < ORDINARY):
+            return cast("T", found)
+        return own.decode(self._text(path, found))
+
     def _ask(self, command: str) -> Answer:
-        body = self._reads.get(command)
-        if body is None:
-            body = self._reads[command] = m.body("read", {"of": command})
-        found = self._exchanged(f"read {command}", m.OneValue, body)
-        if found.value is None:
-            raise self._no_data(command)
-        return Answer(encode(found.value), found.age_s)
+        found = self._one(command)
+        return Answer(self._text(command, found.value), found.age_s)
+
+    def _one(self, path: str) -> m.OneValue:
+        request = self._reads.get(path)
+        if request is None:
+            question = _Question(self, m.body("read", {"of": path}), m.OneValue)
+            request = self._reads[path] = LateRequest(f"read {path}", [], question.accept, write=question.write)
+        found = self._control.exchange(request)
+        if type(found) is m.OneValue and found.ok:
+            return found
+        raise self._refused(found, f"read {path}")
+
+    def _text(self, path: str, value: m.Value) -> str:
+        if value is None:
+            raise self._no_data(path)
+        return encode(value)
+
+    def _next_id(self) -> bytes:
+        """Return the id of the next request, whose turn has come."""
+        if self._count == MOST_COUNT:
+            raise hal.NotConnectedError("the ids of this connection are used up", remedy="The next call has others")
+        self._count = count = self._count + 1
+        return self._prefix + count.to_bytes(4, "big")
 
     def _ask_all(self) -> Mapping[str, Answer | hal.TokaidoError]:
         found = self._asked("status", m.AllValues)
@@ -351,22 +427,9 @@ class Node(hal.RepeaterNode):
             OutcomeUnknownError: It is a command, and nobody knows whether it did.
             TokaidoError: No reply came, or the node lacks what was asked for.
         """
-        decode = _DECODERS[kind]
-        identifier = b""
-
-        def write() -> list[bytes]:
-            nonlocal identifier
-            if self._count == MOST_COUNT:
-                raise hal.NotConnectedError("the ids of this connection are used up", remedy="The next call has others")
-            self._count += 1
-            identifier = self._prefix + self._count.to_bytes(4, "big")
-            return [m.frame(identifier, body)]
-
-        def accept(frames: list[bytes]) -> m.Answer | NotMine:
-            return m.answer(frames, identifier, decode)
-
+        question = _Question(self, body, kind)
         request: LateRequest[list[bytes], m.Answer]
-        request = LateRequest(what, [], accept, repeatable=repeatable, write=write)
+        request = LateRequest(what, [], question.accept, repeatable=repeatable, write=question.write)
         found = self._control.exchange(request)
         if found.ok and isinstance(found, kind):
             return found
