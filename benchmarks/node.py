@@ -134,7 +134,7 @@ def _files(folder: Path) -> dict[str, int]:
     from tokaido.node.store import new_wrapping_key
 
     issue(folder / "pki", nodes=dict.fromkeys(NODES, ()), saes=SAES)
-    ports = _free_ports(5)
+    ports = free_ports(5)
     apps, peers = dict(zip(NODES, ports, strict=False)), dict(zip(NODES, ports[2:], strict=False))
     for node, other in (NODES, NODES[::-1]):
         new_wrapping_key(folder / f"{node}.key")
@@ -155,7 +155,7 @@ def _files(folder: Path) -> dict[str, int]:
     return {**apps, "bare": ports[4]}
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [int(one.getsockname()[1]) for one in taken]

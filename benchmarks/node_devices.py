@@ -20,6 +20,8 @@ from tokaido.node.pki import issue
 from tokaido.node.store import new_wrapping_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokaido.node.operation import NodeStatus
 
 TOSHIBA = "toshiba.transmitter", "toshiba.receiver"
@@ -45,7 +47,8 @@ def measure() -> list[Figure]:
 def polled(name: str, devices: tuple[str, ...] | list[str]) -> Figure:
     """Return what a node takes that polls devices at 1 Hz, in percent of a core."""
     with tempfile.TemporaryDirectory() as folder, served(devices) as (_, resources):
-        write_files(Path(folder), [{"driver": name, **of} for name, of in zip(devices, resources, strict=True)])
+        issue(Path(folder) / "pki", nodes={"otemachi": ()}, saes=())
+        write_files(Path(folder), ({"driver": driver, **of} for driver, of in zip(devices, resources, strict=True)))
         with process("devices", folder, "otemachi") as pid:
             time.sleep(SETTLING_S)
             shares = []
@@ -64,25 +67,42 @@ def check(status: NodeStatus) -> None:
         raise RuntimeError(f"not read: {late}; {status.links}")
 
 
-def write_files(folder: Path, devices: list[dict[str, str]]) -> None:
-    """Write the files of a node whose links have the units among these devices."""
-    station = ['[station]\nname = "otemachi"']
+def write_files(
+    folder: Path,
+    devices: Iterable[dict[str, str]],
+    *,
+    names: tuple[str, str] = ("otemachi", "koganei"),
+    listen: str = 'neighbours = "127.0.0.1:0"',
+    url: str = "https://127.0.0.1:1",
+    more: str = "[supervision]\nstart = false\n",
+) -> Path:
+    """Write the files of a node whose links have the units among these devices, and return its own.
+
+    Args:
+        folder: Where the certificates are, in `pki`.
+        devices: Driver and resources of each; they are called d0, d1 and so on, and the links of units l0, l1.
+        names: Of the node and its neighbour.
+        listen: The table `listen`.
+        url: Where the neighbour listens.
+        more: Further tables.
+    """
+    name, other = names
+    station = [f'[station]\nname = "{name}"']
     for number, device in enumerate(devices):
         station += [f"[devices.d{number}]", *(f'{key} = "{value}"' for key, value in device.items())]
         if "keys" in device:
-            station += [f"[links.l{number}]", f'unit = "d{number}"', 'neighbour = "koganei"']
-    (folder / "station.toml").write_text("\n".join(station), encoding="utf-8")
-    issue(folder / "pki", nodes={"otemachi": ()}, saes=())
-    new_wrapping_key(folder / "store.key")
-    link = "" if any("keys" in device for device in devices) else '[links.l0]\nsource = "d0"\nneighbour = "koganei"\n'
-    (folder / "otemachi.toml").write_text(
-        '[node]\nname = "otemachi"\nstation = "station.toml"\nemulation = true\n'
-        '[store]\npath = "keys.sqlite"\nkey_file = "store.key"\n'
-        '[tls]\ncertificate = "pki/node-otemachi.pem"\nkey = "pki/node-otemachi.key"\nauthority = "pki/ca.pem"\n'
-        '[listen]\nneighbours = "127.0.0.1:0"\n[neighbours.koganei]\nurl = "https://127.0.0.1:1"\n'
-        "[supervision]\nstart = false\n" + link,
+            station += [f"[links.l{number}]", f'unit = "d{number}"', f'neighbour = "{other}"']
+    (folder / f"{name}-station.toml").write_text("\n".join(station), encoding="utf-8")
+    new_wrapping_key(folder / f"{name}.key")
+    link = "" if "[links." in "".join(station) else f'[links.l0]\nsource = "d0"\nneighbour = "{other}"\n'
+    (folder / f"{name}.toml").write_text(
+        f'[node]\nname = "{name}"\nstation = "{name}-station.toml"\nemulation = true\n'
+        f'[store]\npath = "{name}.sqlite"\nkey_file = "{name}.key"\n'
+        f'[tls]\ncertificate = "pki/node-{name}.pem"\nkey = "pki/node-{name}.key"\nauthority = "pki/ca.pem"\n'
+        f'[listen]\n{listen}\n{link}[neighbours.{other}]\nurl = "{url}"\n{more}',
         encoding="utf-8",
     )
+    return folder / f"{name}.toml"
 
 
 def cpu_s(pid: int) -> float:

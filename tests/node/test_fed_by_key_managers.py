@@ -21,7 +21,7 @@ from tokaido_testing.ports import free_port
 NODES = {"otemachi": "bank", "koganei": "hospital"}
 
 
-def write(folder: Path, node: str, control: str, ports: Mapping[str, tuple[int, int]], *, fetches: bool) -> NodeFile:
+def write(folder: Path, node: str, control: str, ports: Mapping[str, tuple[int, int]]) -> NodeFile:
     """Write the files of a node whose one device is a key manager, and read them."""
     (other,) = NODES.keys() - {node}
     (folder / f"{node}-station.toml").write_text(
@@ -46,7 +46,6 @@ applications = "127.0.0.1:{ports[node][1]}"
 [links.bought]
 source = "kme"
 neighbour = "{other}"
-fetches = {str(fetches).lower()}
 [neighbours.{other}]
 url = "https://127.0.0.1:{ports[other][0]}"
 stock = 16
@@ -109,6 +108,6 @@ def test_keys_of_a_pair_of_key_managers_reach_the_applications_of_both_ends(tmp_
                         await slave.dec_keys(names[0], [given[0].key_id])
 
     with launch("etsi014.source", directory=tmp_path / "kme", stored=400, rate_per_s=200.0) as pair:
-        first = write(tmp_path, "otemachi", pair.resources["control"], ports, fetches=False)
-        second = write(tmp_path, "koganei", pair.counterpart["control"], ports, fetches=True)
+        first = write(tmp_path, "otemachi", pair.resources["control"], ports)
+        second = write(tmp_path, "koganei", pair.counterpart["control"], ports)
         asyncio.run(work(first, second))

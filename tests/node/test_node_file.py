@@ -107,6 +107,7 @@ def test_an_empty_file_is_told_everything_that_it_lacks(tmp_path: Path) -> None:
             "half-link of the",
         ),
         ("[applications]", "[links.w]\n[applications]", "needs source"),
+        ("[applications]", "[links.w]\nfetches = true\n[applications]", "links.w.fetches: unknown key"),
         ("[applications]", "[extras]\n[applications]", "extras: unknown key"),
     ],
 )
@@ -114,6 +115,25 @@ def test_each_mistake_is_told_where_it_is(tmp_path: Path, old: str, new: str, to
     text = on_the_page()
     assert old in text
     assert told in mistakes(text.replace(old, new), tmp_path)
+
+
+KEY_MANAGER = """
+[devices.kme]
+driver = "etsi014.source"
+control = "https://kme.example:8443?peer=bank&end={end}&cert_file=a.crt&key_file=a.key&ca_file=ca.crt"
+[devices.switch]
+driver = "polatis.matrix"
+control = "visa:TCPIP::127.0.0.1::1::SOCKET"
+"""
+
+
+@pytest.mark.parametrize(("end", "fetches"), [("master", False), ("slave", True)])
+def test_a_link_fetches_its_blocks_if_its_source_is_a_slave_s_end(tmp_path: Path, end: str, fetches: bool) -> None:
+    text = on_the_page() + '[links.bought]\nsource = "%s"\nneighbour = "koganei"\n'
+    station = STATION + KEY_MANAGER.format(end=end)
+    links = read(text % "kme", tmp_path, station).core_settings().neighbours["koganei"].links
+    assert {link.name: link.fetches for link in links} == {"field": False, "bought": fetches}
+    assert "'switch' cannot give keys" in mistakes(text % "switch", tmp_path, station)
 
 
 def test_mistakes_of_the_station_file_are_told_with_them(tmp_path: Path) -> None:

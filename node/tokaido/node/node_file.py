@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from tokaido.hal import ConfigurationError, KeyMaterial, Station
+from tokaido.hal import ConfigurationError, KeyEnd, KeyMaterial, KeySource, Station, load_driver
 from tokaido.hal.files import read_believed
 from tokaido.hal.tables import Check, Mistakes, number, of_kind, parsed, read, whole
 from tokaido.node._network_tables import NAME, NeighbourEntry, NetworkTables, TopologyEntry
@@ -80,7 +80,7 @@ class NodeFile:
     """All nodes that keys are shared with or relayed over."""
     applications: Mapping[str, ApplicationSettings]
     fetching: frozenset[str]
-    """Links whose source fetches blocks by the ids that the neighbour tells."""
+    """Links whose source is a slave's end: it fetches blocks by the ids that the neighbour tells."""
     sources: Mapping[str, str]
     """Devices that are the key sources of links, by link, where they are no units of half-links."""
     keys: Mapping[str, Any]
@@ -302,22 +302,29 @@ class _Reader:
             if not NAME.fullmatch(name) or not isinstance(table, dict):
                 self._mistakes.note(("links", name), "must be a table [links.NAME] with source and neighbour")
                 continue
-            entry = self._mistakes.checked(where, table, {"source": _TEXT, "neighbour": _TEXT, "fetches": _FLAG})
+            entry = self._mistakes.checked(where, table, {"source": _TEXT, "neighbour": _TEXT})
             if name in found:
                 self._mistakes.note(("links", name), "is a half-link of the station file already")
             if "source" not in entry or "neighbour" not in entry:
                 self._mistakes.note(("links", name), "needs source (a device of the station) and neighbour")
                 continue
-            if station is not None and entry["source"] not in station.devices:
-                self._mistakes.note(
-                    ("links", name, "source"),
-                    f"there is no device {entry['source']!r}; the station has {', '.join(station.devices)}",
-                )
             found[name] = entry["neighbour"]
             sources[name] = entry["source"]
-            if entry.get("fetches", False):
+            if station is not None and self._key_end(name, entry["source"], station) is KeyEnd.SLAVE:
                 fetching.add(name)
         return found, frozenset(fetching), sources
+
+    def _key_end(self, link: str, source: str, station: Station) -> KeyEnd | None:
+        where = "links", link, "source"
+        if source not in station.devices:
+            self._mistakes.note(where, f"there is no device {source!r}; the station has {', '.join(station.devices)}")
+            return None
+        entry = station.entry(source)
+        try:
+            return load_driver(entry.driver, KeySource).key_end_of(entry.resources)
+        except ConfigurationError as error:
+            self._mistakes.note(where, f"{source!r} cannot give keys: {error}")
+            return None
 
 
 _NAMES: Final = Check(

@@ -132,10 +132,10 @@ class Source(hal.KeySource):
 
     # --- what it tells ------------------------------------------------------------------------------------------------
 
-    @property
-    def key_end(self) -> hal.KeyEnd:
-        """Which end this is: `KeyEnd.MASTER` or `KeyEnd.SLAVE`, as the resource says."""
-        return self._options.end
+    @classmethod
+    def key_end_of(cls, resources: Mapping[str, hal.Resource]) -> hal.KeyEnd:
+        """Return which end this is: `KeyEnd.MASTER` or `KeyEnd.SLAVE`, as the resource says."""
+        return Options.of(resources["control"]).end
 
     @property
     def draws_lost(self) -> int:

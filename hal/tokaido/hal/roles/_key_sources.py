@@ -10,9 +10,10 @@ from tokaido.hal._device import Device
 from tokaido.hal._errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tokaido.hal._keys import KeyBlock
+    from tokaido.hal.transports._resources import Resource
 
 
 class KeyEnd(Enum):
@@ -34,10 +35,15 @@ class KeySource(Device):
     first key's id and the number is 0.
     """
 
+    @classmethod
+    def key_end_of(cls, resources: Mapping[str, Resource]) -> KeyEnd:  # noqa: ARG003 - for drivers with two kinds of ends
+        """Return which end a device with these resources is, without opening it. Default: `KeyEnd.OWN`."""
+        return KeyEnd.OWN
+
     @property
     def key_end(self) -> KeyEnd:
-        """Which end this is. Default: `KeyEnd.OWN`."""
-        return KeyEnd.OWN
+        """Which end this is, as its resources say."""
+        return self.key_end_of(self._resources)
 
     @property
     def draws_lost(self) -> int:
