@@ -87,6 +87,13 @@ def test_a_key_wipes_itself_and_never_shows(kind: Any, managers: KeyManagers) ->
     assert key.wiped
 
 
+@pytest.mark.parametrize("emulated", [True, False])
+def test_a_key_of_emulated_units_says_so(kind: Any, managers: KeyManagers, emulated: bool) -> None:
+    managers.network.emulated = emulated
+    (made,) = bank(kind, managers).enc_keys("shop")
+    assert made.emulated is emulated
+
+
 def test_status_is_table_9(kind: Any, managers: KeyManagers) -> None:
     found = bank(kind, managers).status("shop")
     assert (found.source_KME_ID, found.target_KME_ID, found.stored_key_count) == ("otemachi", "koganei", 1000)

@@ -263,6 +263,13 @@ def test_further_slaves_are_few_different_and_known(managers: KeyManagers) -> No
     assert managers.network.stock == 1000
 
 
+@pytest.mark.parametrize("emulated", [True, False])
+def test_keys_of_emulated_units_say_so(managers: KeyManagers, emulated: bool) -> None:
+    managers.network.emulated = emulated
+    reply = json.loads(post(managers).body)
+    assert reply.get("key_container_extension") == ({"tokaido_emulated": True} if emulated else None)
+
+
 # --- extensions (6.2) -------------------------------------------------------------------------------------------------
 
 

@@ -135,6 +135,7 @@ def test_sixteen_wrong_tags_make_a_neighbour_wait_twice_as_long_each_time() -> N
             length=64,
             count=1,
             insecure=False,
+            emulated=True,
             ciphertext=bytes(32),
             tag=bytes(16),
         )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LINE = ("odawara", "numazu", "mishima", "kobe")
 FAR = ("odawara", "kobe")
+LINKS_OF_LINE = ("odawara-numazu", "numazu-mishima", "mishima-kobe")
 
 
 def line(*, stock: int = 16, confirms: bool = True, nodes: tuple[str, ...] = LINE, closed: bool = False) -> TwoNodes:
@@ -361,6 +362,31 @@ def test_keys_over_a_link_of_seeded_secrets_are_not_taken_but_in_emulation() -> 
     given = far_enc(nodes)
     assert all(key.key.insecure for key in keys_of(given))
     assert all(key.key.insecure for key in keys_of(far_dec(nodes, ids_of(given))))
+
+
+def test_the_mark_of_emulated_units_is_carried_to_both_applications() -> None:
+    nodes = filled()
+    given = far_enc(nodes)
+    assert [key.emulated for key in (*keys_of(given), *keys_of(far_dec(nodes, ids_of(given))))] == [True, True]
+
+
+@pytest.mark.parametrize("emulated", LINKS_OF_LINE)
+def test_one_emulated_link_on_the_way_is_enough_for_the_mark(emulated: str) -> None:
+    nodes = line()
+    for link in nodes.scenario.links:
+        nodes.draw_both(0, 16_000, link=link, emulated=link == emulated)
+    nodes.wait(3.0)
+    given = far_enc(nodes)
+    assert [key.emulated for key in (*keys_of(given), *keys_of(far_dec(nodes, ids_of(given))))] == [True, True]
+
+
+def test_keys_of_real_units_have_no_mark() -> None:
+    nodes = line()
+    for link in nodes.scenario.links:
+        nodes.draw_both(0, 16_000, link=link, emulated=False)
+    nodes.wait(3.0)
+    given = far_enc(nodes)
+    assert [key.emulated for key in (*keys_of(given), *keys_of(far_dec(nodes, ids_of(given))))] == [False, False]
 
 
 # --- relays that overtake each other ----------------------------------------------------------------------------------

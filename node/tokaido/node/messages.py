@@ -152,6 +152,8 @@ class Leased(_Message, frozen=True, tag="LEASED"):
     relay: Id
     insecure: bool = False
     """Whether key of one of these links was made with seeded secrets."""
+    emulated: bool = False
+    """Whether key of one of these links comes from emulated units."""
 
 
 class Relay(_Message, frozen=True, tag="RELAY"):
@@ -168,6 +170,8 @@ class Relay(_Message, frozen=True, tag="RELAY"):
     count: Count
     insecure: bool
     """Whether key of this link, or of one before it, was made with seeded secrets."""
+    emulated: bool
+    """Whether key of this link, or of one before it, comes from emulated units."""
     ciphertext: Annotated[bytes, Meta(min_length=CELL, max_length=CELL * MAX_BATCH)]
     tag: Tag
 

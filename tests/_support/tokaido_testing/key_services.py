@@ -39,6 +39,7 @@ class Network:
     age_s: float = 5.0
     """How old they are."""
     hops: int = 1
+    emulated: bool = False
 
 
 class HonestService:
@@ -134,7 +135,7 @@ class HonestService:
     def _give(self, key_id: bytes, supply: Supply) -> SuppliedKey:
         key = KeyMaterial(supply.data)
         self.out.append(key)
-        return SuppliedKey(key_id, key, self.network.hops)
+        return SuppliedKey(key_id, key, self.network.hops, self.network.emulated)
 
     async def _wait(self) -> None:
         if self.held is not None:

@@ -91,20 +91,32 @@ class TwoNodes:
             self.do(name, c.Tick())
         self.now_s = end_s
 
-    def info(self, number: int, key: bytes, *, insecure: bool = False) -> KeyBlockInfo:
+    def info(self, number: int, key: bytes, *, insecure: bool = False, emulated: bool = True) -> KeyBlockInfo:
         """Return what is public about a block."""
-        return KeyBlockInfo("s", number, 8 * len(key), "lim2014", "chernoff", 1e-10, insecure, True, serial_number="T1")
+        marks = insecure, emulated
+        return KeyBlockInfo("s", number, 8 * len(key), "lim2014", "chernoff", 1e-10, *marks, serial_number="T1")
 
-    def draw(self, name: str, number: int, key: bytes, *, link: str = LINK, insecure: bool = False) -> list[c.Action]:
+    def draw(
+        self,
+        name: str,
+        number: int,
+        key: bytes,
+        *,
+        link: str = LINK,
+        insecure: bool = False,
+        emulated: bool = True,
+    ) -> list[c.Action]:
         """Have the source of a node give a block."""
-        info = self.info(number, key, insecure=insecure)
+        info = self.info(number, key, insecure=insecure, emulated=emulated)
         return self.do(name, c.Drawn(next(self._numbers), link, info, KeyMaterial(key)))
 
-    def draw_both(self, number: int, size: int = 4000, *, link: str = LINK, insecure: bool = False) -> None:
+    def draw_both(
+        self, number: int, size: int = 4000, *, link: str = LINK, insecure: bool = False, emulated: bool = True
+    ) -> None:
         """Have both sources of a link give the same block."""
         key = bytes((number + i * i + sum(link.encode())) % 256 for i in range(size))
         for name in self.scenario.links[link]:
-            self.draw(name, number, key, link=link, insecure=insecure)
+            self.draw(name, number, key, link=link, insecure=insecure, emulated=emulated)
 
     def enc(
         self,

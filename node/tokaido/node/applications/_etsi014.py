@@ -242,7 +242,12 @@ def _container(body: bytearray, keys: Sequence[SuppliedKey]) -> None:
         with key.key.reveal() as view:
             body += binascii.b2a_base64(view, newline=False)
         body += b'"}'
-    body += b"]}"
+    body += b"]"
+    marks = [b'"tokaido_emulated":true'] if any(key.emulated for key in keys) else []
+    marks += [b'"tokaido_insecure":true'] if any(key.key.insecure for key in keys) else []
+    if marks:
+        body += b',"key_container_extension":{' + b",".join(marks) + b"}"
+    body += b"}"
 
 
 def _simple(query: str) -> KeyRequest:

@@ -86,6 +86,8 @@ class ClientKey:
     key_id: uuid.UUID
     """Tell it to the other end, which asks for the key by it."""
     key: KeyMaterial = field(repr=False)
+    emulated: bool = False
+    """Whether the key manager says that it comes from emulated units, and so protects nothing."""
 
     def __enter__(self) -> KeyMaterial:
         return self.key
@@ -121,6 +123,12 @@ class _Key(msgspec.Struct, frozen=True):
 
 class _Container(msgspec.Struct, frozen=True):
     keys: list[_Key]
+    key_container_extension: Any = None
+
+    def says(self, name: str) -> bool:
+        """Whether a mark of Tokaido's stands in it."""
+        extension = self.key_container_extension
+        return isinstance(extension, dict) and extension.get(name) is True
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -202,7 +210,8 @@ def keys_in(
     """
     found: list[_Key] = []
     try:
-        found = decoded(body, _Container).keys
+        container = decoded(body, _Container)
+        found = container.keys
         told = [key.key_ID for key in found]
         if len(set(told)) != len(told) or len(told) != number:
             raise ProtocolError(f"the key manager gave {len(set(told))} different keys where {number} were asked")
@@ -210,7 +219,11 @@ def keys_in(
             raise ProtocolError("the key manager gave other keys than those that were asked")
         if any(not key.key or (size is not None and 8 * len(key.key) != size) for key in found):
             raise ProtocolError(f"the key manager gave keys of another size than {size or 'any'} bits")
-        taken = {key.key_ID: ClientKey(key.key_ID, KeyMaterial(key.key)) for key in found}
+        emulated, insecure = container.says("tokaido_emulated"), container.says("tokaido_insecure")
+        taken = {
+            key.key_ID: ClientKey(key.key_ID, KeyMaterial(key.key, insecure=insecure), emulated=emulated)
+            for key in found
+        }
         return tuple(taken[key_id] for key_id in ids or told)
     finally:
         body[:] = bytes(len(body))

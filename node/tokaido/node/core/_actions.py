@@ -77,6 +77,8 @@ class SuppliedKey:
     """The application's carrier wipes it."""
     hops: int
     """1 where master and slave are at neighbouring nodes."""
+    emulated: bool = False
+    """Whether key of emulated units was a pad on its way: it protects nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ class Deliveries:
         ended: list[bytes] = []
         for key_id in event.key_ids:
             waiting = self._waiting[key_id]
-            keys.append(SuppliedKey(key_id, waiting.copy(), waiting.row.hops))
+            keys.append(SuppliedKey(key_id, waiting.copy(), waiting.row.hops, waiting.row.emulated))
             writes.append(Delivered(key_id, event.slave))
             waiting.left.remove(event.slave)
             if not waiting.left:
@@ -238,7 +238,7 @@ class Deliveries:
     def _take(self, neighbour: Neighbour, item: SupplyItem, touched: dict[bytes, StockBatch]) -> tuple[_Waiting, int]:
         held = self._stocks.of(neighbour.name).held
         parts: list[KeyMaterial] = []
-        skipped, hops, insecure = 0, 1, False
+        skipped, hops, insecure, emulated = 0, 1, False, False
         for cells in item.cells:
             batch = held.get(cells.relay)
             assert batch is not None, "what is taken was looked for"
@@ -247,6 +247,7 @@ class Deliveries:
             parts += taken
             skipped += more
             hops, insecure = max(hops, batch.hops), insecure or batch.insecure
+            emulated = emulated or batch.emulated
         row = SupplyRow(
             item.key_id,
             neighbour.name,
@@ -259,6 +260,7 @@ class Deliveries:
             self._context.now_s,
             hops,
             insecure,
+            emulated,
         )
         return _Waiting(row, joined(parts, item.size, insecure=insecure)), skipped
 

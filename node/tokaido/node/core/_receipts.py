@@ -262,6 +262,7 @@ class Receipts:
             *(relay.relay, start.name, False, relay.count, relay.route, ready),
             born_s=context.now_s,
             insecure=insecure,
+            emulated=relay.emulated or block.emulated,
         )
         held = self._stocks.of(start.name).held
         held.add(StockBatch(row, keys))

@@ -64,6 +64,7 @@ class _Started:
     relay: bytes
     count: int
     insecure: bool
+    emulated: bool
 
     @property
     def length(self) -> int:
@@ -108,8 +109,9 @@ class Relays:
                 return
             link, lease = place
             count = min(peer.settings.batch, MAX_BATCH, missing, (lease.free - TAG_KEY) // CELL)
-            relay, insecure = self._context.entropy(16), lease.block.insecure
-            started = _Started(peer, found.route, found.first, link, lease, relay, count, insecure)
+            relay, block = self._context.entropy(16), lease.block
+            marks = block.insecure, block.emulated
+            started = _Started(peer, found.route, found.first, link, lease, relay, count, *marks)
             stock.on_the_way += 1
             self._spending.reserve(lease, started.length)
             if len(found.route) > 2:
@@ -136,9 +138,10 @@ class Relays:
         def heard(answer: Message | None) -> None:
             stock.asked -= started.count
             free = isinstance(answer, Leased) and answer.relay == started.relay
-            if isinstance(answer, Leased) and answer.insecure:
-                started.insecure = True
-                free = free and self._context.settings.emulation
+            if isinstance(answer, Leased):
+                started.insecure |= answer.insecure
+                started.emulated |= answer.emulated
+                free = free and (self._context.settings.emulation or not started.insecure)
             if free and started.lease.alive and first.up and first.run == run and not self._context.draining:
                 self._begin(started)
                 return
@@ -170,11 +173,17 @@ class Relays:
             length=started.length,
             count=count,
             insecure=insecure,
+            emulated=started.emulated,
             ciphertext=b"",
             tag=bytes(16),
         )
         sealed = seal(pad, keys, blank)
-        row = Batch(relay, peer.name, True, count, route, False, born_s=context.now_s, insecure=insecure)
+        row = Batch(
+            *(relay, peer.name, True, count, route, False),
+            born_s=context.now_s,
+            insecure=insecure,
+            emulated=started.emulated,
+        )
         stock = self._stocks.of(peer.name)
         batch = StockBatch(row, keys)
         stock.own.add(batch)

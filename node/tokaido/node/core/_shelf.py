@@ -22,6 +22,7 @@ class StockBatch:
         self.route: Final = batch.route
         self.born_s: Final = batch.born_s
         self.insecure: Final = batch.insecure
+        self.emulated: Final = batch.emulated
         self.started_here: Final = batch.started_here
         self.ready = batch.ready
         self.taken = batch.taken

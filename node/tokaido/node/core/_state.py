@@ -27,6 +27,7 @@ class BlockState:
         self.size: Final = block.size
         self.key_ids: Final = block.key_ids
         self.insecure: Final = block.insecure
+        self.emulated: Final = block.emulated
         self.own_half: Final = block.own_half
         halves = block.size // 2, block.size - block.size // 2
         self.own_size: Final = halves[block.own_half]

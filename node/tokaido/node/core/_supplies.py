@@ -88,7 +88,7 @@ class Supplies:
             return
         request = _Request(neighbour, {}, tuple(row for row, _ in taken), neighbour.epoch)
         for row, key in taken:
-            request.keys[row.key_id] = SuppliedKey(row.key_id, key, row.hops)
+            request.keys[row.key_id] = SuppliedKey(row.key_id, key, row.hops, row.emulated)
             self.rows[row.key_id] = row
             writes.append(PutSupply(row, None))
         self._open[event.request] = request
@@ -233,7 +233,7 @@ class Supplies:
         """Return one key of an application, out of the oldest batches."""
         places: list[tuple[bytes, int, int]] = []
         parts: list[KeyMaterial] = []
-        hops, insecure = 1, False
+        hops, insecure, emulated = 1, False, False
         own = self._stocks.of(neighbour.name).own
         for batch in batches:
             count = min(batch.free, cells - len(parts))
@@ -241,6 +241,7 @@ class Supplies:
                 places.append((batch.relay, batch.taken, count))
                 parts += own.take(batch, batch.taken, count)[0]
                 hops, insecure = max(hops, batch.hops), insecure or batch.insecure
+                emulated = emulated or batch.emulated
         row = SupplyRow(
             uuid.UUID(bytes=self._context.entropy(16), version=4).bytes,
             neighbour.name,
@@ -253,6 +254,7 @@ class Supplies:
             self._context.now_s,
             hops,
             insecure,
+            emulated,
         )
         return row, joined(parts, event.size, insecure=insecure)
 

@@ -80,12 +80,13 @@ class Transit:
         self._spending.reserve(lease, pad_length(question.count))
         until_s = context.now_s + RESERVED_S
         reserved = self._reserved[question.relay] = _Reserved(question, before.name, after, link, lease, until_s)
-        insecure = lease.block.insecure
+        block = lease.block
 
         def heard(answer: Message | None) -> None:
             if isinstance(answer, Leased) and answer.relay == question.relay:
                 if self._reserved.get(question.relay) is reserved:
-                    context.answer(exchange, Leased(relay=question.relay, insecure=insecure or answer.insecure))
+                    marks = block.insecure or answer.insecure, block.emulated or answer.emulated
+                    context.answer(exchange, Leased(relay=question.relay, insecure=marks[0], emulated=marks[1]))
                 else:
                     context.refuse(exchange, "lease")
                 return
@@ -118,10 +119,16 @@ class Transit:
         del self._reserved[relay.relay]
         after, block, hop = reserved.after, reserved.lease.block, relay.hop + 1
         begin, pad, writes = self._spending.take(reserved.link, reserved.lease, relay.count)
-        insecure = relay.insecure or block.insecure
         link, session, number = block.name
         blank = msgspec.structs.replace(
-            relay, hop=hop, link=link, session=session, number=number, offset=begin, insecure=insecure
+            relay,
+            hop=hop,
+            link=link,
+            session=session,
+            number=number,
+            offset=begin,
+            insecure=relay.insecure or block.insecure,
+            emulated=relay.emulated or block.emulated,
         )
         sealed = seal(pad, keys, blank)
         keys.wipe()

@@ -93,6 +93,8 @@ class Batch:
     born_s: float = 0.0
     """When it was relayed, in s of the node's own age."""
     insecure: bool = False
+    emulated: bool = False
+    """Whether key of emulated units was a pad on its way."""
 
     @property
     def hops(self) -> int:
@@ -143,6 +145,7 @@ class SupplyRow:
     born_s: float
     hops: int
     insecure: bool = False
+    emulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,14 +40,17 @@ TABLES: Final = {
         Table(
             "batch",
             ("relay",),
-            ("neighbour", "started_here", "count", "route", "ready", "taken", "born_s", "insecure", "sealed"),
+            (
+                *("neighbour", "started_here", "count", "route", "ready", "taken", "born_s"),
+                *("insecure", "emulated", "sealed"),
+            ),
         ),
         Table(
             "supply",
             ("key_id",),
             (
                 *("neighbour", "started_here", "master", "slaves", "size", "cells", "max_age_s", "born_s", "hops"),
-                *("insecure", "sealed"),
+                *("insecure", "emulated", "sealed"),
             ),
         ),
         Table("counter", ("of", "name"), ("amount",)),

@@ -28,11 +28,12 @@ MIGRATIONS: Final = (
     CREATE TABLE batch (
         relay BLOB NOT NULL UNIQUE, neighbour TEXT NOT NULL, started_here INTEGER NOT NULL, count INTEGER NOT NULL,
         route BLOB NOT NULL, ready INTEGER NOT NULL, taken INTEGER NOT NULL, born_s REAL NOT NULL,
-        insecure INTEGER NOT NULL, sealed BLOB, mac BLOB NOT NULL);
+        insecure INTEGER NOT NULL, emulated INTEGER NOT NULL, sealed BLOB, mac BLOB NOT NULL);
     CREATE TABLE supply (
         key_id BLOB NOT NULL UNIQUE, neighbour TEXT NOT NULL, started_here INTEGER NOT NULL, master TEXT NOT NULL,
         slaves BLOB NOT NULL, size INTEGER NOT NULL, cells BLOB NOT NULL, max_age_s REAL NOT NULL,
-        born_s REAL NOT NULL, hops INTEGER NOT NULL, insecure INTEGER NOT NULL, sealed BLOB, mac BLOB NOT NULL);
+        born_s REAL NOT NULL, hops INTEGER NOT NULL, insecure INTEGER NOT NULL, emulated INTEGER NOT NULL, sealed BLOB,
+        mac BLOB NOT NULL);
     CREATE TABLE counter (
         of TEXT NOT NULL, name TEXT NOT NULL, amount INTEGER NOT NULL, mac BLOB NOT NULL,
         PRIMARY KEY (of, name)) WITHOUT ROWID;

@@ -165,17 +165,17 @@ class Stock:
 def _of_batch(batch: Batch) -> Row:
     return (
         *(batch.neighbour, int(batch.started_here), batch.count, _encode(batch.route), int(batch.ready), batch.taken),
-        *(float(batch.born_s), int(batch.insecure)),
+        *(float(batch.born_s), int(batch.insecure), int(batch.emulated)),
     )
 
 
 def _batch_of(row: Row) -> tuple[Batch, bytes | None]:
-    relay, neighbour, started_here, count, route, ready, taken, born_s, insecure, sealed = cast(
-        "tuple[bytes, str, int, int, bytes, int, int, float, int, bytes | None]", row
+    relay, neighbour, started_here, count, route, ready, taken, born_s, insecure, emulated, sealed = cast(
+        "tuple[bytes, str, int, int, bytes, int, int, float, int, int, bytes | None]", row
     )
     batch = Batch(
         *(relay, neighbour, bool(started_here), count, _decode_texts(route), bool(ready), taken, born_s),
-        bool(insecure),
+        *(bool(insecure), bool(emulated)),
     )
     return batch, sealed
 
@@ -183,16 +183,19 @@ def _batch_of(row: Row) -> tuple[Batch, bytes | None]:
 def _of_supply(row: SupplyRow) -> Row:
     return (
         *(row.neighbour, int(row.started_here), row.master, _encode(row.slaves), row.size, _encode(row.cells)),
-        *(float(row.max_age_s), float(row.born_s), row.hops, int(row.insecure)),
+        *(float(row.max_age_s), float(row.born_s), row.hops, int(row.insecure), int(row.emulated)),
     )
 
 
 def _supply_of(row: Row) -> tuple[SupplyRow, bytes | None]:
-    key_id, neighbour, started_here, master, slaves, size, cells, max_age_s, born_s, hops, insecure, sealed = cast(
-        "tuple[bytes, str, int, str, bytes, int, bytes, float, float, int, int, bytes | None]", row
+    key_id, neighbour, started_here, master, slaves, size, cells = cast(
+        "tuple[bytes, str, int, str, bytes, int, bytes]", row[:7]
+    )
+    max_age_s, born_s, hops, insecure, emulated, sealed = cast(
+        "tuple[float, float, int, int, int, bytes | None]", row[7:]
     )
     supply = SupplyRow(
         *(key_id, neighbour, bool(started_here), master, _decode_texts(slaves), size, _decode_cells(cells)),
-        *(max_age_s, born_s, hops, bool(insecure)),
+        *(max_age_s, born_s, hops, bool(insecure), bool(emulated)),
     )
     return supply, sealed
