@@ -67,6 +67,15 @@ def test_the_second_route_may_take_the_first_one_apart() -> None:
     assert found == (("a", "c", "z"), ("a", "d", "z"))
 
 
+def test_the_second_route_may_go_back_along_several_hops_of_the_first() -> None:
+    net = topology([("s", "a"), ("a", "b"), ("b", "c"), ("c", "t"), ("s", "x"), ("x", "c"), ("a", "y"), ("y", "t")])
+
+    def cost(one: str, other: str) -> float:
+        return 1.0 if {one, other} <= set("sabct") else 5.0
+
+    assert disjoint_routes(net, "s", "t", cost) == (("s", "a", "y", "t"), ("s", "x", "c", "t"))
+
+
 def test_two_links_between_neighbours_are_two_routes_and_one_link_is_one() -> None:
     assert disjoint_routes(topology([("a", "b"), ("b", "a")]), "a", "b", one_a_hop) == (("a", "b"), ("a", "b"))
     with pytest.raises(NoDisjointRoutesError, match="link l0 between them is the only way") as caught:

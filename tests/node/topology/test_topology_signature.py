@@ -1,4 +1,4 @@
-"""Signed topologies: what was signed is what is read, and nothing else is."""
+"""Signed topologies: a node reads what was signed, and nothing else."""
 
 from __future__ import annotations
 
