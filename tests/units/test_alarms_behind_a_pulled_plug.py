@@ -9,6 +9,7 @@ import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import Emulator, launch
+from tokaido_testing.patience import patient
 from tokaido_testing.unit_vendors import Vendor, wait_for_port
 
 
@@ -41,8 +42,8 @@ def behind_a_pulled_plug(emulator: Emulator, *changes: str) -> None:
 
 def events_of(unit: hal.Unit) -> tuple[hal.AlarmEvent, ...]:
     with suppress(hal.NotConnectedError):
-        return unit.alarm_events(timeout=0.1)
-    return unit.alarm_events(timeout=0.1)  # the first one found the plug out
+        return unit.alarm_events(timeout=patient(0.1))
+    return unit.alarm_events(timeout=patient(0.1))  # the first one found the plug out
 
 
 def told(unit: hal.Unit) -> list[str]:
