@@ -54,7 +54,7 @@ def measure() -> list[Figure]:
             node = closing.enter_context(hal.RepeaterNode.open("repeater.node", timeout=5, control=control))
             links.append(node.links[0])
         with on_one_core():
-            readings = [lambda link=link: link.qber for link in links]  # type: ignore[misc]
+            readings = [lambda link=link: link.qber for link in links]
             sides = in_turns([bare_socket, *readings], rounds=ROUNDS)
         many = closing.enter_context(peer("many", str(MANY), script=__file__)).split()
     bare, *ours = sides

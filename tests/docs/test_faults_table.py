@@ -33,7 +33,7 @@ def end_row(end: str, port: FaultPort) -> str:
     assert len(distinct) - len(missing) >= 14
     assert all(kind.why_not for kind in missing)
     not_there = ", ".join(f"`{kind.name}`: {kind.why_not}" for kind in missing)
-    carries = {"control": "a stream", "keys": "messages"}[port]
+    carries = "messages" if port == "keys" or end == "`zmq`" else "a stream"
     return f"| {end} | {port} | {carries} | {len(distinct) - len(missing)} | {not_there} |"
 
 

@@ -47,6 +47,20 @@ def test_the_example_runs_in_one_thread_and_repeats_itself() -> None:
     assert run() == first
 
 
+def test_its_alarms_are_alarms_of_the_station(tmp_path: Path) -> None:
+    with launch("repeater.node", serial_number="maibara", seed=1, speed=40.0) as emulator:
+        text = f'[devices.maibara]\ndriver = "repeater.node"\ncontrol = "{emulator.resources["control"]}"\n'
+        station = hal.Station.from_text(f'[station]\nname = "chain"\non_exit = "keep"\n{text}', base=tmp_path)
+        with station, station.alarms(poll=0.05) as watch:
+            emulator.add_fault("neighbour_lost")
+            heard = next(iter(watch))
+            assert (heard.device, heard.code, heard.raised) == ("maibara", "NEIGHBOUR_SILENT:west", True)
+            assert heard.text == "nothing was heard for 10 s"
+            emulator.remove_fault("neighbour_lost")
+            heard = next(iter(watch))
+            assert (heard.code, heard.raised) == ("NEIGHBOUR_SILENT:west", False)
+
+
 def test_many_in_one_process_take_no_threads_and_answer() -> None:
     def of_this_process() -> tuple[int, int]:
         return threading.active_count(), len(list(Path("/proc/self/task").iterdir()))

@@ -71,8 +71,8 @@ def emulated(_folder: Path, _certificates: Path) -> Iterator[Opens]:
     with ExitStack() as stack:
 
         def opened(who: str = "host", **options: Any) -> hal.RepeaterNode:
-            roles = {"vic": {"roles": "viewer"}}.get(who, {})
-            emulator = stack.enter_context(launch("repeater.node", seed=1, **roles))  # type: ignore[arg-type]
+            roles = {"roles": "viewer"} if who == "vic" else {}
+            emulator = stack.enter_context(launch("repeater.node", seed=1, model_options=roles))
             return hal.RepeaterNode.open("repeater.node", timeout=patient(5.0), **emulator.resources, **options)
 
         yield opened
@@ -169,12 +169,13 @@ def test_maintenance_has_an_end_and_unknown_links_are_refused(opened: Opens) -> 
         assert link.maintained_until == end_s
         node.end_maintenance(link.link)
         assert link.maintained_until == 0.0
-        for refused in (
+        refusals: list[Callable[[], None]] = [
             lambda: node.maintain(link.link, until_utc_s=1.0),
             lambda: node.maintain("kobe"),
             lambda: node.resume("kobe"),
             lambda: node.acknowledge("TAMPER", "alice"),
-        ):
+        ]
+        for refused in refusals:
             with pytest.raises(hal.RefusedError):
                 refused()
         node.resume(link.link)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from tokaido_testing.hasty_clock import HastyClock
 from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 STATION = """
 [station]
@@ -96,7 +96,7 @@ def test_a_driver_reads_and_orders_a_daemon(folder: Path) -> None:
             assert node.identity().serial_number == "maibara"
             assert node.state() is hal.RepeaterState.RELAYING
             assert [link.link for link in node.links] == ["field"]
-            telemetry = node.telemetry()
+            telemetry: Mapping[str, Any] = node.telemetry()
             assert telemetry["links[0].neighbour"].value == "koganei"
             assert telemetry["links[0].qber"].quality is hal.Quality.BAD
             assert telemetry["pairs[0].target"].value == 4096

@@ -11,6 +11,7 @@ from tokaido.hal._clock import NS_PER_S
 from tokaido.hal._errors import TokaidoError, UnsupportedError
 from tokaido.hal.roles._alarms import Severity
 from tokaido.hal.roles._amplifier import OpticalAmplifier
+from tokaido.hal.roles._repeaters import RepeaterNode
 from tokaido.hal.roles._units import Unit
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class StationAlarm:
     device: str
     """Name of the device in the station; empty for what concerns none."""
     code: str
-    """As the device calls it. The station's own are NOT_ANSWERING, CHANGES_LOST and CALIBRATION_EXPIRED:PATH."""
+    """As the device calls it. The station's own are NOT_ANSWERING, CHANGES_LOST and CALIBRATION_EXPIRED:PATH. A
+    repeater's say behind it, after a colon, what they are of: NEIGHBOUR_SILENT:otsu."""
     severity: Severity
     """As the device says. Amplifiers say none: theirs are MAJOR, as NOT_ANSWERING is; the station's others are
     WARNINGs."""
@@ -120,6 +122,12 @@ class DeviceLooks:
         elif isinstance(device, OpticalAmplifier):
             found = {alarm.name: (Severity.MAJOR, alarm.value, 0.0) for alarm in device.alarms()}
             yield from self._compared(found | self._expired(device))
+        elif isinstance(device, RepeaterNode):
+            told = {
+                f"{alarm.code}:{alarm.of}" if alarm.of else alarm.code: (alarm.severity, alarm.text, alarm.age_s)
+                for alarm in device.alarms()
+            }
+            yield from self._compared(told | self._expired(device))
         else:  # its role tells of no alarms: it answers, or it does not
             device.identity()
             yield from self._compared(self._expired(device))
