@@ -22,6 +22,7 @@ from tokaido.node.supervision import DeviceLoop, LinkEnd, Source, SupervisionSet
 
 if TYPE_CHECKING:
     from tokaido.node.core import Clear, Fetch, Raise
+    from tokaido.node.supervision import UnitOrder
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = EXAMPLES / "otemachi.toml", EXAMPLES / "koganei.toml"
@@ -47,9 +48,7 @@ class Site:
         one = Supervisor(name, entry.unit, settings, random=Random(1).random)
         self.end = LinkEnd(one, self, self.age_s)
         source = Source(self.station, entry.unit, entry, holder=f"node {self.station.name}")
-        self.end.device = self.loop = DeviceLoop(
-            source, self.end.hear, poll_s=self.poll_s, clock=self.station.clock
-        )
+        self.end.device = self.loop = DeviceLoop(source, self.end.hear, poll_s=self.poll_s, clock=self.station.clock)
 
     def age_s(self) -> float:
         return self.station.clock.monotonic_ns() / 1e9
@@ -61,6 +60,9 @@ class Site:
 
     def not_fetched(self, end: LinkEnd, action: Fetch, why: str) -> None:
         raise AssertionError(why)
+
+    def attempt(self, end: LinkEnd, order: UnitOrder) -> None:
+        end.give(order)
 
     def alarm(self, action: Raise | Clear) -> None:
         pass

@@ -152,6 +152,7 @@ class NodeDaemon:
         await keeping.start()
         ending.push_async_callback(keeping.end)
         ending.push_async_callback(operating.close)
+        await sources.remember(keeping)
         await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
         await self._listen("neighbours", file.neighbours_at, peer_application(keeping, self._is_neighbour), ending)
         if file.applications_at is not None:
