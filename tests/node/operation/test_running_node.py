@@ -223,7 +223,7 @@ def test_attempts_count_beyond_a_life_and_are_durable_before_the_unit_is_ordered
 
     with QkdLink.launch("toshiba", load_preshared_key=True) as link:
         with link.transmitter.lock:
-            link.transmitter.model.prepare("STANDBY")
+            link.transmitter.model.prepare("STANDBY")  # type: ignore[attr-defined]
         station = (folder / "station.toml").read_text(encoding="utf-8")
         at = 'control = "serial:/nowhere/at/all"'
         assert at in station

@@ -34,8 +34,8 @@ from tokaido.node.supervision import (
     Supervisor,
     SupervisorAction,
     SupervisorEvent,
-    UnitRead,
     UnitOrder,
+    UnitRead,
     Unreachable,
 )
 from tokaido_testing.toy_clock import ToyClock

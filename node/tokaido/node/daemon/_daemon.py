@@ -118,7 +118,7 @@ class NodeDaemon:
             if left := self._file.needs_restart(file):
                 LOG.warning("not taken until the node is started again: %s", ", ".join(left))
                 return left
-            context = tls.server_context(file.tls)
+            context = tls.server_context(file.tls, self._clock)
             self._keeping.reconfigure(file.core_settings())
             for listener in self._listeners:
                 listener.reload(context)
@@ -135,7 +135,10 @@ class NodeDaemon:
     async def _start(self, ending: AsyncExitStack) -> Operating:
         file = self._file
         ways = Neighbours(
-            {name: Neighbour(name, entry.url, tls.client_context(file.tls)) for name, entry in file.neighbours.items()}
+            {
+                name: Neighbour(name, entry.url, tls.client_context(file.tls, clock=self._clock))
+                for name, entry in file.neighbours.items()
+            }
         )
         ending.push_async_callback(ways.close)
         sources = self._sources = self._make_sources(file)
@@ -170,7 +173,7 @@ class NodeDaemon:
 
     async def _listen(self, name: str, at: Address, application: object, ending: AsyncExitStack) -> None:
         limits = Limits(body=MAX_BODY) if name == "neighbours" else Limits()
-        listener = Listener(application, tls.server_context(self._file.tls), limits)  # type: ignore[arg-type]
+        listener = Listener(application, tls.server_context(self._file.tls, self._clock), limits)  # type: ignore[arg-type]
         await listener.open(at.host, at.port)
         ending.push_async_callback(listener.close)
         self._listeners.append(listener)
