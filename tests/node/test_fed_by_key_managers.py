@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from tokaido.emulators import launch
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Clock, ConfigurationError
 from tokaido.node import NodeDaemon, NodeFile
 from tokaido.node.client import AsyncKeyClient, KeyManagerError
+from tokaido.node.operation import ControlClient
 from tokaido.node.pki import files_of, issue
 from tokaido.node.store import new_wrapping_key
 from tokaido_testing.patience import patient
@@ -61,8 +64,8 @@ poll_s = 0.2
 
 
 @asynccontextmanager
-async def running(file: NodeFile) -> AsyncIterator[NodeDaemon]:
-    daemon, ready = NodeDaemon(file), asyncio.Event()
+async def running(file: NodeFile, clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[NodeDaemon]:
+    daemon, ready = NodeDaemon(file, clock=clock), asyncio.Event()
     life = asyncio.create_task(daemon.run(ready.set))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({life, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -80,6 +83,63 @@ async def stocked(client: AsyncKeyClient, other: str, least: int) -> None:
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"no stock: {await client.status(other)}")
+
+
+class SetClock:
+    """The machine's clock, whose time of day is set by hand."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0
+
+    def monotonic_ns(self) -> int:
+        return SYSTEM_CLOCK.monotonic_ns()
+
+    def utc_ns(self) -> int:
+        return SYSTEM_CLOCK.utc_ns() + self.ahead_s * NS_PER_S
+
+    def wait(self, seconds: float, event: threading.Event | None = None) -> bool:
+        return SYSTEM_CLOCK.wait(seconds, event)
+
+
+@pytest.mark.timeout(120)
+def test_a_time_of_day_that_is_set_changes_nothing_for_keys_and_alarms(tmp_path: Path) -> None:
+    issue(tmp_path / "pki", nodes=dict.fromkeys(NODES, ()), saes=list(NODES.values()))
+    ports = {node: (free_port(), free_port()) for node in NODES}
+    clock = SetClock()
+
+    async def work(first: NodeFile, second: NodeFile) -> None:
+        control = ControlClient(first.control)
+        async with running(first, clock) as daemon, running(second, clock):
+            bank, hospital = (
+                AsyncKeyClient(f"https://127.0.0.1:{ports[node][1]}", files_of(tmp_path / "pki", f"sae-{sae}"))
+                for node, sae in NODES.items()
+            )
+            async with bank, hospital:
+                await stocked(bank, "hospital", 8)
+                given = await bank.enc_keys("hospital", number=1)
+                for ahead_s in (10 * 3600, -30 * 3600, 0):
+                    clock.ahead_s = ahead_s
+                    before = given
+                    given = await bank.enc_keys("hospital", number=1)
+                    for key in before:
+                        [taken] = await hospital.dec_keys("bank", [key.key_id])
+                        assert taken.key.digest(bytes(16)) == key.key.digest(bytes(16))
+                    status = await asyncio.to_thread(control.status)
+                    assert status.up_s < 120
+                    assert status.neighbours[0].up
+                    assert (status.links[0].answered_s or 0.0) < 60
+                    assert all(alarm.age_s < 120 for alarm in status.alarms)
+                clock.ahead_s = 10 * 365 * 86400
+                with pytest.raises(ConfigurationError, match="ended on"):
+                    daemon.take_file()
+                await bank.enc_keys("hospital", number=1)
+                clock.ahead_s = 0
+                assert daemon.take_file() == ()
+
+    with launch("etsi014.source", directory=tmp_path / "kme", stored=400, rate_per_s=200.0) as pair:
+        first = write(tmp_path, "otemachi", pair.resources["control"], ports)
+        second = write(tmp_path, "koganei", pair.counterpart["control"], ports)
+        asyncio.run(work(first, second))
 
 
 @pytest.mark.timeout(120)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.hal import KeyMaterial, Severity
-from tokaido.node.store import AlarmRow, DeviceRow, OutboxRow, SqliteStore, StoreError
+from tokaido.node.store import AlarmRow, DeviceRow, OutboxRow, SqliteStore, StoreError, erase_store
+from tokaido_testing.toy_clock import ToyClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +121,26 @@ def test_devices_are_known_by_name(store: SqliteStore) -> None:
     assert store.records.devices() == (DeviceRow("alice", "TKTX0001", True), DeviceRow("bob", "TKRX0002", True))
     store.records.drop_device("alice")
     assert [row.name for row in store.records.devices()] == ["bob"]
+
+
+def test_attempts_are_as_long_ago_as_the_node_was_alive_since(path: Path) -> None:
+    clock = ToyClock()
+    store = SqliteStore.open(path, KeyMaterial(KEY), create=True, clock=clock)
+    clock.wait(4000.0)
+    store.records.set_attempts("alice", (3000.0, 5.0))
+    store.records.set_attempts("bob", (1.0,))
+    store.records.set_attempts("bob", ())
+    clock.wait(100.0)
+    store.tend()
+    store.close()
+    clock.wait(7200.0)  # nobody counts while the store is closed, so no attempt is forgotten too early
+    store = SqliteStore.open(path, KeyMaterial(KEY), clock=clock)
+    assert store.records.attempts() == {"alice": (pytest.approx(3100.0), pytest.approx(105.0))}
+    store.close()
+    erase_store(path)
+    store = SqliteStore.open(path, KeyMaterial(KEY), create=True, clock=clock)
+    assert store.records.attempts() == {}
+    store.close()
 
 
 def test_a_text_that_is_none_is_refused_and_ends_the_store(store: SqliteStore) -> None:

@@ -11,12 +11,14 @@ class ToyClock:
     def __init__(self, start_s: float = 1000.0) -> None:
         self._now_ns = round(start_s * 1e9)
         self._lock = threading.Lock()
+        self.ahead_s = 0.0
+        """How far the time of day is ahead."""
 
     def monotonic_ns(self) -> int:
         return self._now_ns
 
     def utc_ns(self) -> int:
-        return self._now_ns
+        return self._now_ns + round(self.ahead_s * 1e9)
 
     def wait(self, seconds: float, event: threading.Event | None = None) -> bool:
         with self._lock:

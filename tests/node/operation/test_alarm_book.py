@@ -51,6 +51,18 @@ def test_an_alarm_is_told_when_its_cause_has_lasted_and_cleared_when_it_has_been
     assert told.kinds()[1:] == [(Change.CLEARED, "STOCK_LOW")]
 
 
+def test_a_clock_that_is_set_changes_neither_age_nor_order_of_alarms() -> None:
+    one, _, clock = book()
+    one.take(LOW)
+    wait(one, clock, 2.1)
+    clock.ahead_s = -36_000.0
+    one.raise_("NEIGHBOUR_SILENT", Severity.WARNING, "koganei", "nothing was heard")
+    wait(one, clock, 2.1)
+    assert [alarm.code for alarm in one.standing()] == ["STOCK_LOW", "NEIGHBOUR_SILENT"]
+    assert [alarm.began_s for alarm in one.standing()] == [1000.0, pytest.approx(1002.1)]
+    assert one.standing()[1].raised_s == pytest.approx(1002.1 - 36_000)
+
+
 def test_what_flutters_is_one_alarm_and_what_was_short_is_none() -> None:
     one, told, clock = book()
     one.take(LOW)

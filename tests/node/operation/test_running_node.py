@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tokaido.emulators import QkdLink
 from tokaido.hal import SYSTEM_CLOCK, Deadline, RefusedError
 from tokaido.node import NodeDaemon, NodeFile
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import ControlClient
-from tokaido.node.store import SqliteStore, new_wrapping_key, wrapping_key_from_file
+from tokaido.node.store import Records, SqliteStore, new_wrapping_key, wrapping_key_from_file
+from tokaido.node.supervision import Source
 from tokaido_testing.console_runs import run_console
 from tokaido_testing.hasty_clock import HastyClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tokaido.node.operation import NodeStatus
+    from tokaido.node.supervision import Done, Failed, UnitOrder
 
 STATION = """
 [station]
@@ -190,6 +193,45 @@ def test_what_people_and_machines_see_of_a_node(folder: Path, monkeypatch: pytes
         store.close()
     assert acts[:2] == ["acknowledge NOT_ANSWERING of field", "begin maintenance of field"]
     assert acts[-1] == "drain"
+
+
+def test_attempts_count_beyond_a_life_and_are_durable_before_the_unit_is_ordered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordered: list[int] = []
+    durable: list[int] = []
+    obey, keep = Source.carry_out, Records.set_attempts
+
+    def carry_out(source: Source, order: UnitOrder) -> Done | Failed:
+        ordered.append(durable[-1] if durable else 0)
+        return obey(source, order)
+
+    def set_attempts(records: Records, device: str, ago_s: Iterable[float]) -> None:
+        times = tuple(ago_s)
+        SYSTEM_CLOCK.wait(0.1)  # an order that does not wait for this is given before
+        keep(records, device, times)
+        durable.append(len(times))
+
+    monkeypatch.setattr(Source, "carry_out", carry_out)
+    monkeypatch.setattr(Records, "set_attempts", set_attempts)
+
+    def work(client: ControlClient) -> None:
+        if ordered:
+            [line] = client.status().links
+            assert line.attempts_within_an_hour >= len(ordered)
+        until(client, lambda status: bool(ordered))
+
+    with QkdLink.launch("toshiba", load_preshared_key=True) as link:
+        with link.transmitter.lock:
+            link.transmitter.model.prepare("STANDBY")  # type: ignore[attr-defined]
+        station = (folder / "station.toml").read_text(encoding="utf-8")
+        at = 'control = "serial:/nowhere/at/all"'
+        assert at in station
+        station = station.replace(at, f'control = "{link.transmitter.resources["control"]}"\ntimeout = 40')
+        (folder / "station.toml").write_text(station, encoding="utf-8")
+        run(folder, work, monkeypatch)
+        assert ordered == list(range(1, len(ordered) + 1))
+        run(folder, work, monkeypatch)
 
 
 def test_a_latched_alarm_outlives_the_node_and_its_console_says_so(

@@ -12,7 +12,7 @@ from tokaido.hal import KeyBlock, Quality, Reading, Severity, Telemetry, UnitSta
 from tokaido.node import core
 from tokaido.node.core import ApplicationSettings, CoreSettings, NodeCore, Snapshot
 from tokaido.node.operation import AlarmBook, NodeStatus, StoreLine, judged, survey
-from tokaido.node.supervision import BlockDrawn, LinkEnd, SupervisionSettings, Supervisor, UnitRead
+from tokaido.node.supervision import BlockDrawn, LinkEnd, SupervisionSettings, Supervisor, UnitOrder, UnitRead
 from tokaido_testing.node_lines import LINK, NEIGHBOUR, PAIR, TAMPER, but
 from tokaido_testing.toy_clock import ToyClock
 
@@ -70,6 +70,7 @@ def test_the_first_line_says_whether_keys_are_served_and_the_worst_thing(
 class Nowhere:
     def block_offered(self, end: LinkEnd, draw: int, block: KeyBlock) -> None: ...
     def not_fetched(self, end: LinkEnd, action: Fetch, why: str) -> None: ...
+    def attempt(self, end: LinkEnd, order: UnitOrder) -> None: ...
     def alarm(self, action: Raise | Clear) -> None: ...
 
 
@@ -115,6 +116,10 @@ def test_a_status_is_put_together_from_core_supervisors_and_alarms() -> None:
     assert status.level == "not serving"  # nothing is ready yet
     assert "LOS of alice" in status.headline
     assert status.utc == "2027-01-15T08:00:00Z"
+
+
+def test_an_alarm_is_as_old_as_the_monotonic_clock_says() -> None:
+    assert [alarm.age_s for alarm in surveyed(None, age_s=1060.0).alarms] == [60.0]
 
 
 def test_a_node_without_a_core_serves_nothing() -> None:

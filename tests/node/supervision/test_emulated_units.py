@@ -20,6 +20,7 @@ from tokaido.node.supervision import (
     Source,
     SupervisionSettings,
     Supervisor,
+    UnitOrder,
 )
 from tokaido_testing.bench import BLOCK_BITS, PARAMETERS
 from tokaido_testing.pairs import optics
@@ -58,6 +59,9 @@ class Site:
 
     def not_fetched(self, end: LinkEnd, action: Fetch, why: str) -> None:
         raise AssertionError(why)
+
+    def attempt(self, end: LinkEnd, order: UnitOrder) -> None:
+        end.give(order)
 
     def alarm(self, action: Raise | Clear) -> None:
         if isinstance(action, Raise):

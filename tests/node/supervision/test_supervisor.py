@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokaido.hal import RUNNING, Alarm, Severity, UnitState
+from tokaido.hal import RUNNING, Alarm, KeyMaterial, Severity, UnitState
 from tokaido.node.core import Clear, Raise, Tick
+from tokaido.node.store import SqliteStore
 from tokaido.node.supervision import (
     Align,
     BlockDrawn,
@@ -33,12 +34,16 @@ from tokaido.node.supervision import (
     Supervisor,
     SupervisorAction,
     SupervisorEvent,
+    UnitOrder,
     UnitRead,
     Unreachable,
 )
+from tokaido_testing.toy_clock import ToyClock
 from tokaido_testing.toy_unit import CAUSES, ToyUnit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tokaido.hal import KeyBlock
     from tokaido.node.core import Fetch
 
@@ -287,6 +292,24 @@ def test_attempts_of_an_earlier_life_count() -> None:
     assert one.attempts.times[-1] == 4600
 
 
+def test_a_node_that_is_restarted_again_and_again_makes_no_more_attempts_than_allowed(
+    tmp_path: Path,
+) -> None:
+    clock, unit = ToyClock(0.0), ToyUnit(Random(1), causes={"grumpy"})
+    for life in range(120):
+        store = SqliteStore.open(tmp_path / "store", KeyMaterial(bytes(32)), create=True, clock=clock)
+        now_s = clock.monotonic_ns() / 1e9
+        before = [now_s - ago_s for ago_s in store.records.attempts().get("alice", ())]
+        one = Supervisor("field", "alice", SETTINGS, random=Random(life).random, attempts=before)
+        while (now_s := clock.monotonic_ns() / 1e9) < (life + 1) * 60.0:
+            unit.turn(one, now_s)
+            store.records.set_attempts("alice", [now_s - at_s for at_s in one.attempts.times])
+            clock.wait(10.0)
+        store.close()
+    assert len(unit.orders) >= 12
+    check_orders(unit, SETTINGS)
+
+
 def test_a_node_that_starts_nothing_watches_and_draws() -> None:
     one = supervisor(SupervisionSettings(start=False))
     actions = one.handle(read(UnitState.STANDBY), 0)
@@ -302,6 +325,7 @@ class Nowhere:
 
     def block_offered(self, end: LinkEnd, draw: int, block: KeyBlock) -> None: ...
     def not_fetched(self, end: LinkEnd, action: Fetch, why: str) -> None: ...
+    def attempt(self, end: LinkEnd, order: UnitOrder) -> None: ...
     def alarm(self, action: Raise | Clear) -> None:
         self.alarms.append(action.code if isinstance(action, Raise) else f"no {action.code}")
 

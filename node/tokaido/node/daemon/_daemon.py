@@ -123,7 +123,7 @@ class NodeDaemon:
             if left := self._file.needs_restart(file):
                 LOG.warning("not taken until the node is started again: %s", ", ".join(left))
                 return left
-            context = tls.server_context(file.tls)
+            context = tls.server_context(file.tls, self._clock)
             self._check_topology(file)
             self._keeping.reconfigure(file.core_settings())
             for listener in self._listeners:
@@ -142,7 +142,10 @@ class NodeDaemon:
     async def _start(self, ending: AsyncExitStack) -> Operating:
         file = self._file
         ways = Neighbours(
-            {name: Neighbour(name, entry.url, tls.client_context(file.tls)) for name, entry in file.neighbours.items()}
+            {
+                name: Neighbour(name, entry.url, tls.client_context(file.tls, clock=self._clock))
+                for name, entry in file.neighbours.items()
+            }
         )
         ending.push_async_callback(ways.close)
         sources = self._sources = self._make_sources(file)
@@ -161,6 +164,7 @@ class NodeDaemon:
         ending.push_async_callback(keeping.end)
         ending.push_async_callback(operating.close)
         await self._take_topology(keeping)
+        await sources.remember(keeping)
         await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
         await self._listen("neighbours", file.neighbours_at, peer_application(keeping, self._is_neighbour), ending)
         if file.applications_at is not None:
@@ -216,7 +220,7 @@ class NodeDaemon:
 
     async def _listen(self, name: str, at: Address, application: object, ending: AsyncExitStack) -> None:
         limits = Limits(body=MAX_BODY) if name == "neighbours" else Limits()
-        listener = Listener(application, tls.server_context(self._file.tls), limits)  # type: ignore[arg-type]
+        listener = Listener(application, tls.server_context(self._file.tls, self._clock), limits)  # type: ignore[arg-type]
         await listener.open(at.host, at.port)
         ending.push_async_callback(listener.close)
         self._listeners.append(listener)

@@ -13,10 +13,16 @@ from tokaido.node.daemon._runner import CoreRunner
 from tokaido.node.messages import ANY_HOPS
 from tokaido.node.peers import BusyError
 from tokaido.node.service import KeyRefusedError
-from tokaido.node.store import SqliteStore, StoreThread, wrapping_key_from_credential, wrapping_key_from_file
+from tokaido.node.store import (
+    SqliteStore,
+    StoreError,
+    StoreThread,
+    wrapping_key_from_credential,
+    wrapping_key_from_file,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tokaido.hal import Clock, KeyMaterial
@@ -135,6 +141,29 @@ class Keeping:
     @property
     def store(self) -> StoreThread | None:
         """The thread that owns the store, while it is open."""
+        return self._store
+
+    # --- attempts to start devices ------------------------------------------------------------------------------------
+
+    async def attempts(self) -> Mapping[str, Sequence[float]]:
+        """Return how many s of the node's age ago each device was ordered what may cost it authentication key.
+
+        Raises:
+            StoreError: The store is not open, or failed.
+        """
+        return await self._open_store().call(lambda store: store.records.attempts())
+
+    async def note_attempts(self, device: str, ago_s: Sequence[float]) -> None:
+        """Make it durable when a device was ordered that, in place of what was noted before.
+
+        Raises:
+            StoreError: The store is not open, or failed.
+        """
+        await self._open_store().call(lambda store: store.records.set_attempts(device, ago_s))
+
+    def _open_store(self) -> StoreThread:
+        if self._store is None:
+            raise StoreError(self.why_not or "the store is not open", remedy="The node tries to open it again")
         return self._store
 
     # --- as a service -------------------------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ from abc import ABC, abstractmethod
 from itertools import count
 from math import inf
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from tokaido.hal import SYSTEM_CLOCK
+from tokaido.hal import SYSTEM_CLOCK, TokaidoError
 from tokaido.node.core import Drawn, NotFetched
-from tokaido.node.supervision import DeviceThread, LinkEnd, Source, Supervisor
+from tokaido.node.supervision import DeviceThread, Failed, LinkEnd, Outcome, Source, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,9 +20,29 @@ if TYPE_CHECKING:
     from tokaido.hal import AlarmHook, Clock, KeyBlock, Station
     from tokaido.node.core import Clear, Event, Fetch, Raise
     from tokaido.node.node_file import NodeFile
-    from tokaido.node.supervision import DeviceEvent
+    from tokaido.node.supervision import DeviceEvent, UnitOrder
 
 LOG: Final = logging.getLogger("tokaido.node.devices")
+
+
+class AttemptBook(Protocol):
+    """Remembers, beyond the life of a node, when devices were ordered what may cost them authentication key."""
+
+    async def attempts(self) -> Mapping[str, Sequence[float]]:
+        """Return how many s ago each device was.
+
+        Raises:
+            TokaidoError: It cannot be read.
+        """
+        ...
+
+    async def note_attempts(self, device: str, ago_s: Sequence[float]) -> None:
+        """Make it durable how many s ago a device was, in place of what was noted of it before.
+
+        Raises:
+            TokaidoError: It cannot be written.
+        """
+        ...
 
 
 class KeySources(ABC):
@@ -42,6 +62,13 @@ class KeySources(ABC):
         Args:
             feed: Hands an event to the core; whether one took it is returned.
             alarm: Takes the alarms of devices and their supervisors.
+        """
+
+    async def remember(self, book: AttemptBook) -> None:  # noqa: B027 - nothing, unless there are devices
+        """Take up what is known of an earlier life of the node; before `start`. Default: nothing is.
+
+        Raises:
+            TokaidoError: It cannot be read.
         """
 
     @abstractmethod
@@ -80,6 +107,9 @@ class Sources(KeySources):
         self._ends: dict[str, LinkEnd] = {}
         self.ends = MappingProxyType(self._ends)
         self._threads: list[DeviceThread] = []
+        self._book: AttemptBook | None = None
+        self._attempts: Mapping[str, Sequence[float]] = {}
+        self._attempting: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self.alarm_hooks = station.alarm_hooks
         self._links = {half.unit: half.name for half in station.half_links.values()}
@@ -100,6 +130,14 @@ class Sources(KeySources):
         """What supervisors count time by, in s."""
         return self._clock.monotonic_ns() / 1e9
 
+    async def remember(self, book: AttemptBook) -> None:
+        """Count the attempts of an earlier life, too.
+
+        Raises:
+            TokaidoError: They cannot be read.
+        """
+        self._book, self._attempts = book, await book.attempts()
+
     def start(self, feed: Callable[[Event], bool], alarm: Callable[[Raise | Clear], None]) -> None:
         """Let the threads run."""
         loop = asyncio.get_running_loop()
@@ -107,7 +145,9 @@ class Sources(KeySources):
         settings = self._file.supervision
         for device in self._station.devices:
             half = next((half for half in self._station.half_links.values() if half.unit == device), None)
-            end = LinkEnd(Supervisor(self._links.get(device, device), device, settings), self, lambda: self.age_s)
+            attempts = [self.age_s - ago_s for ago_s in self._attempts.get(device, ())]
+            one = Supervisor(self._links.get(device, device), device, settings, attempts=attempts)
+            end = LinkEnd(one, self, lambda: self.age_s)
 
             def tell(event: DeviceEvent, end: LinkEnd = end) -> None:
                 loop.call_soon_threadsafe(self._hear, end, event)
@@ -122,6 +162,8 @@ class Sources(KeySources):
         """End the threads and close the station. A device that hangs is left behind after 2 s."""
         for timer in self._timers.values():
             timer.cancel()
+        for task in self._attempting:
+            task.cancel()
         for thread in self._threads:
             thread.end()
         ended = await asyncio.gather(*(asyncio.to_thread(thread.join) for thread in self._threads))
@@ -163,6 +205,23 @@ class Sources(KeySources):
     def not_fetched(self, end: LinkEnd, action: Fetch, why: str) -> None:
         """A block that was to be fetched did not come."""
         self._feed(NotFetched(end.name, action.session, action.number, why))
+
+    def attempt(self, end: LinkEnd, order: UnitOrder) -> None:
+        """Give an order as soon as it is durable that it was given: a node that dies now remembers it."""
+        task = asyncio.get_running_loop().create_task(self._attempt(end, order))
+        self._attempting.add(task)
+        task.add_done_callback(self._attempting.discard)
+
+    async def _attempt(self, end: LinkEnd, order: UnitOrder) -> None:
+        now_s = self.age_s
+        try:
+            if self._book is not None:
+                ago_s = [now_s - at_s for at_s in end.supervisor.attempts.times]
+                await self._book.note_attempts(end.supervisor.unit, ago_s)
+        except TokaidoError as error:
+            self._hear(end, Failed(order, Outcome.NOT_SENT, f"it cannot be written down: {error.what}"))
+        else:
+            end.give(order)
 
     def _hear(self, end: LinkEnd, event: DeviceEvent) -> None:
         end.hear(event)

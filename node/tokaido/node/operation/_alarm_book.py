@@ -25,7 +25,7 @@ RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 @dataclass(frozen=True, slots=True)
 class NodeAlarm:
-    """One alarm. Times are in s since 1970-01-01 UTC."""
+    """One alarm. Times are in s since 1970-01-01 UTC, as the clock of that moment had it, but for `began_s`."""
 
     code: str
     of: str
@@ -40,6 +40,8 @@ class NodeAlarm:
     acknowledged_s: float | None = None
     acknowledged_by: str = ""
     note: str = ""
+    began_s: float = 0.0
+    """When it was raised, in s of the monotonic clock: a clock that is set changes no alarm's age."""
     times: int = 1
     """How often it was raised since then: more than once if it came and went within the hold-off."""
 
@@ -114,6 +116,7 @@ class AlarmBook:
                 row.acknowledged_s,
                 row.acknowledged_by,
                 row.note,
+                self._now_s() - max(self._utc_s() - row.raised_s, 0.0),
             )
             if alarm.cleared_s is None:
                 alarm = replace(alarm, cleared_s=self._utc_s())
@@ -131,7 +134,7 @@ class AlarmBook:
     def raise_(self, code: str, severity: Severity, of: str, text: str, *, latched: bool = False) -> None:
         """Raise an alarm. Raised again while it stands, it is the same one, with the new text."""
         name = code, of
-        fresh = NodeAlarm(code, of, severity, text, latched, self._utc_s())
+        fresh = NodeAlarm(code, of, severity, text, latched, self._utc_s(), began_s=self._now_s())
         if (stands := self._standing.get(name)) is not None and stands.cleared_s is None:
             again = self._going.pop(name, None) is not None
             latest = replace(
@@ -151,7 +154,7 @@ class AlarmBook:
             self._stand(fresh)
         elif name in self._coming:
             begin_s, first = self._coming[name]
-            self._coming[name] = begin_s, replace(fresh, raised_s=first.raised_s)
+            self._coming[name] = begin_s, replace(fresh, raised_s=first.raised_s, began_s=first.began_s)
         else:
             self._coming[name] = self._now_s(), fresh
 
@@ -218,7 +221,7 @@ class AlarmBook:
         return tuple(
             sorted(
                 self._standing.values(),
-                key=lambda one: (RANKS[one.severity], one.acknowledged_s is not None, one.raised_s, one.name),
+                key=lambda one: (RANKS[one.severity], one.acknowledged_s is not None, one.began_s, one.name),
             )
         )
 

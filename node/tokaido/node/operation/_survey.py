@@ -53,7 +53,7 @@ def survey(
     Args:
         node: Its name.
         utc_s: The time of day, in s since 1970-01-01 UTC.
-        age_s: The node's age in s, on which `ends` count.
+        age_s: The monotonic clock in s, on which `ends` and `alarms` count.
         up_s: For how long it has run, in s.
         keys: What the core says; None while none runs.
         store: How the store is.
@@ -79,7 +79,7 @@ def survey(
         store = StoreLine(open=False, why=store.why or "the core does not run", restarts=store.restarts)
     elif keys is not None and keys.failed:
         store = StoreLine(open=False, why=store.why or "the store failed", restarts=store.restarts)
-    lines = tuple(_alarm(alarm, utc_s) for alarm in alarms)
+    lines = tuple(_alarm(alarm, age_s) for alarm in alarms)
     draining = keys is not None and keys.draining
     relaying = keys is None or keys.relaying
     level, headline, first = judged(
@@ -181,7 +181,7 @@ def _pair(pair: core.PairStatus) -> PairLine:
     )
 
 
-def _alarm(alarm: NodeAlarm, utc_s: float) -> AlarmLine:
+def _alarm(alarm: NodeAlarm, age_s: float) -> AlarmLine:
     return AlarmLine(
         code=alarm.code,
         of=alarm.of,
@@ -189,7 +189,7 @@ def _alarm(alarm: NodeAlarm, utc_s: float) -> AlarmLine:
         text=alarm.text,
         to_do=to_do(alarm.code),
         raised=iso(alarm.raised_s),
-        age_s=max(utc_s - alarm.raised_s, 0.0),
+        age_s=max(age_s - alarm.began_s, 0.0),
         lasts=alarm.cleared_s is None,
         latched=alarm.latched,
         acknowledged_by=alarm.acknowledged_by,

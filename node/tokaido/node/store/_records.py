@@ -1,6 +1,7 @@
-"""What the operation of a node keeps beside its keys: alarms, audit log, outbox, and the devices that it accepted.
+"""What the operation of a node keeps beside its keys: alarms, audit log, outbox, devices, and attempts to start them.
 
-None of it is sealed, and none of it may hold a key. Times are in s since 1970-01-01 UTC.
+None of it is sealed, and none of it may hold a key. Times are in s since 1970-01-01 UTC; attempts are
+counted by the node's age, which no clock that is set can change.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tokaido.hal import Severity
 from tokaido.node.store._errors import Damage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tokaido.node.store._file import StoreFile
 
@@ -80,13 +81,14 @@ class DeviceRow:
 
 
 class Records:
-    """Tables alarm, audit, outbox, device and topology. Each call is a durable transaction.
+    """Tables alarm, audit, outbox, device, topology and attempt.
 
-    All raise StoreError if it fails.
+    Each call is a durable transaction; all raise StoreError if it fails.
     """
 
-    def __init__(self, file: StoreFile) -> None:
+    def __init__(self, file: StoreFile, age_s: Callable[[], float]) -> None:
         self._file = file
+        self._age_s = age_s
 
     # --- alarms -----------------------------------------------------------------------------------------------------
 
@@ -260,6 +262,33 @@ class Records:
             )
             ((highest,),) = self._rows("SELECT serial FROM topology WHERE network = ?", network)
             return int(highest)
+
+        return self._file.transact(work)
+
+    # --- attempts ---------------------------------------------------------------------------------------------------
+
+    def set_attempts(self, device: str, ago_s: Iterable[float]) -> None:
+        """Keep how many s ago a device was ordered what may cost it authentication key, in place of what was kept."""
+        age_s = self._age_s()
+        times = tuple(age_s - one_s for one_s in ago_s)
+
+        def work() -> None:
+            self._execute("DELETE FROM attempt WHERE device = ?", device)
+            for time_s in times:
+                self._execute("INSERT INTO attempt VALUES (?, ?)", device, float(time_s))
+
+        self._file.transact(work)
+
+    def attempts(self) -> dict[str, tuple[float, ...]]:
+        """Return how many s of the node's age ago each device was ordered that, the first time first."""
+        age_s = self._age_s()
+
+        def work() -> dict[str, tuple[float, ...]]:
+            found: dict[str, tuple[float, ...]] = {}
+            for device, at_s in self._rows("SELECT device, at_s FROM attempt ORDER BY device, at_s"):
+                ago_s = max(age_s - at_s, 0.0)  # the age of a node that died may have stayed behind
+                found[device] = (*found.get(device, ()), ago_s)
+            return found
 
         return self._file.transact(work)
 

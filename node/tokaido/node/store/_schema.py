@@ -53,6 +53,7 @@ MIGRATIONS: Final = (
     CREATE TABLE device (
         name TEXT PRIMARY KEY, serial_number TEXT NOT NULL, accepted INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    "CREATE TABLE attempt (device TEXT NOT NULL, at_s REAL NOT NULL);",
 )
 """The statements that make form `n + 1` of form `n`. Published ones stay as they are; a new form is appended."""
 

@@ -71,8 +71,8 @@ class SqliteStore:
         self._stock = Stock(self._rows, seals)
         self._destroyed_ns: int | None = None
         """When key was first destroyed that the log may still hold, sealed."""
-        self.records: Final = Records(file)
-        """Alarms, audit log, outbox and devices."""
+        self.records: Final = Records(file, lambda: self.age_s)
+        """Alarms, audit log, outbox, devices and attempts."""
 
     @classmethod
     def open(cls, path: Path | str, key: KeyMaterial, *, create: bool = False, clock: Clock = SYSTEM_CLOCK) -> Self:
@@ -327,7 +327,7 @@ def _data_key(file: StoreFile, key: KeyMaterial, *, create: bool) -> Seals:
 
 def _begin_anew(file: StoreFile, key: KeyMaterial) -> Seals:
     database = file.database
-    for table in ("store", *CUSTODY):
+    for table in ("store", "attempt", *CUSTODY):  # attempts are counted by the age, which begins anew
         database.execute(f"DELETE FROM {table}")  # noqa: S608 - our names
     identity, data_key = os.urandom(ID_BYTES), KeyMaterial(os.urandom(KEY_BYTES))
     database.execute("INSERT INTO store VALUES (1, ?, ?)", (identity, wrap(data_key, key, identity)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from tokaido.node.core import Clear, Raise, Tick
 from tokaido.node.supervision._device_thread import BlockOffered, DeviceEvent, NotFetchedBlock
-from tokaido.node.supervision._orders import BlockDrawn, UnitRead, Unreachable
+from tokaido.node.supervision._orders import BlockDrawn, Draw, Reopen, Stop, UnitRead, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokaido.hal import KeyBlock
     from tokaido.node.core import Fetch
     from tokaido.node.supervision._device_thread import DeviceLoop, DeviceOrder
-    from tokaido.node.supervision._orders import SupervisorEvent
+    from tokaido.node.supervision._orders import SupervisorEvent, UnitOrder
     from tokaido.node.supervision._supervisor import Supervisor
 
 MUTE_S: Final = 120.0
@@ -31,6 +31,10 @@ class LinkEndSurroundings(Protocol):
 
     def not_fetched(self, end: LinkEnd, action: Fetch, why: str) -> None:
         """A block that was to be fetched did not come."""
+        ...
+
+    def attempt(self, end: LinkEnd, order: UnitOrder) -> None:
+        """An order that may cost authentication key is due: `LinkEnd.give` gives it, once it is remembered."""
         ...
 
     def alarm(self, action: Raise | Clear) -> None:
@@ -92,8 +96,10 @@ class LinkEnd:
         for action in self.supervisor.handle(event, now_s):
             if isinstance(action, (Raise, Clear)):
                 self._surroundings.alarm(action)
+            elif isinstance(action, (Draw, Reopen, Stop)):
+                self.give(action)
             else:
-                self._order(action)
+                self._surroundings.attempt(self, action)
 
     def tick(self) -> None:
         """Let the supervisor look at the time."""
@@ -114,13 +120,14 @@ class LinkEnd:
 
     def fetch(self, action: Fetch) -> None:
         """Have the device fetch a block."""
-        self._order(action)
+        self.give(action)
 
     def settle(self, draw: int, why_not: str | None) -> None:
         """Say that a block is durable (None), or why it was not taken; from any thread."""
         if self.device is not None:
             self.device.settle(draw, why_not)
 
-    def _order(self, order: DeviceOrder) -> None:
+    def give(self, order: DeviceOrder) -> None:
+        """Have the device's thread do something."""
         if self.device is not None:
             self.device.order(order)
