@@ -108,7 +108,7 @@ def serve(devices: list[str]) -> None:
     with ExitStack() as stack:
         found = []
         for number, name in enumerate(devices):
-            device = stack.enter_context(launch(name, serial_number=f"TK-{number:06}", seed=number))
+            device: Any = stack.enter_context(launch(name, serial_number=f"TK-{number:06}", seed=number))
             if "keys" in device.resources:  # a unit
                 with device.lock:
                     device.model.prepare("STANDBY")

@@ -54,7 +54,7 @@ def _stock(folder: Path, where: str, rounds: int, repeats: int) -> list[Figure]:
     cells = KeyMaterial(os.urandom(32 * BATCH))
 
     def one() -> Commit:
-        batch = Batch(os.urandom(16), "numazu", True, BATCH, 3, ready=False)
+        batch = Batch(os.urandom(16), "numazu", True, BATCH, ROUTE, ready=False)
         return Commit(next(relays), (PutBatch(batch, cells), Count("pair:numazu", {"held": BATCH})))
 
     def put(number: int) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tokaido.node.core import Clear, Fetch, Raise
     from tokaido.node.operation import Act, ControlRequest, NodeStatus, Peer
     from tokaido.node.store import MemoryStore
+    from tokaido.node.supervision import UnitOrder
 
 BLOCK_BYTES: Final = 8192
 LEASE_BYTES: Final = 8192
@@ -260,6 +261,9 @@ class EmulatedNode:
 
     def not_fetched(self, end: LinkEnd, action: Fetch, why: str) -> None:
         """Take no note: nothing is fetched."""
+
+    def attempt(self, end: LinkEnd, order: UnitOrder) -> None:
+        """Give no order: there are no units."""
 
     def alarm(self, action: Raise | Clear) -> None:
         """Take note of an alarm of a link's end."""
