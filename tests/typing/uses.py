@@ -119,6 +119,6 @@ def bad(tx: hal.Transmitter, rx: hal.Receiver, driver: Transmitter) -> None:
     rx.detectors[0].temperature = 1.0  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     tx.block_bits = 1.5  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     hal.Transmitter({})  # type: ignore[abstract]  # pyright: ignore[reportAbstractUsage]
-    measured(float, "X")  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue]
+    measured(float, "X")  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
     measured(float, "X", unit=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     measured(str, "X", absolute=(0, 1))  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
