@@ -234,9 +234,8 @@ class Receipts:
             over.wipe()
             block.gaps.append(Gap(block.passed, kept, expires_s))
             self._gaps.append((expires_s, block))
-        elif len(parts) > 1:
-            parts[1].wipe()
-        parts[0].wipe()
+        for part in parts:
+            part.wipe()
         block.passed = end
         return [
             SetMarks(block.name, passed=end),
