@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _FORKING = """
-import importlib, json, os, runpy, socket, sys
+import gc, importlib, json, os, runpy, socket, sys
 
 line = socket.socket(fileno=int(sys.argv[1]))
 for name in sys.argv[2:]:
     module = importlib.import_module(name)
     [getattr(module, name) for name in getattr(module, "__all__", ())]  # some are imported when they are asked for
+gc.freeze()  # so that no fork copies it to look for garbage
 while True:
     asked, streams, _, _ = socket.recv_fds(line, 1 << 16, 3)
     if not asked:
