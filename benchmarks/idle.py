@@ -109,7 +109,7 @@ def serve(devices: list[str]) -> None:
         found = []
         for number, name in enumerate(devices):
             device = stack.enter_context(launch(name, serial_number=f"TK-{number:06}", seed=number))
-            if "keys" in device.resources:  # a unit
+            if name in {*TOSHIBA, *NEC}:
                 with device.lock:
                     device.model.prepare("STANDBY")
             found.append(dict(device.resources))
