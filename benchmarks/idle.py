@@ -111,7 +111,7 @@ def serve(devices: list[str]) -> None:
             device = stack.enter_context(launch(name, serial_number=f"TK-{number:06}", seed=number))
             if name in {*TOSHIBA, *NEC}:
                 with device.lock:
-                    device.model.prepare("STANDBY")
+                    device.model.prepare("STANDBY")  # type: ignore[attr-defined]
             found.append(dict(device.resources))
         print(json.dumps(found), flush=True)
         for _ in sys.stdin:

@@ -17,6 +17,7 @@ from tokaido.node.tls import TlsFiles
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+HOLD_OFF_S: Final = 2.0
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 CONFIRM_BYTES: Final = 32
 TABLES: Final = (
@@ -29,6 +30,7 @@ TABLES: Final = (
     "applications",
     "keys",
     "supervision",
+    "alarms",
 )
 _FIXED: Final = (
     *("name", "station", "emulation", "store", "wrapping_key", "neighbours_at", "applications_at", "skip_at"),
@@ -93,6 +95,8 @@ class NodeFile:
     """Devices that are the key sources of links, by link, where they are no units of half-links."""
     keys: Mapping[str, Any]
     supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
+    hold_off_s: float = HOLD_OFF_S
+    """How long the cause of an alarm lasts before it is told."""
 
     @classmethod
     def read(cls, path: Path) -> NodeFile:
@@ -252,6 +256,7 @@ class _Reader:
             fetching=fetching,
             sources=sources,
             keys=self._table(tables, "keys", _KEYS),
+            hold_off_s=self._table(tables, "alarms", _ALARMS).get("hold_off_s", HOLD_OFF_S),
             supervision=replace(
                 SupervisionSettings(), **self._table(tables, "supervision", SupervisionSettings.checks())
             ),
@@ -397,6 +402,7 @@ _QUOTA: Final = {
     "burst": Check(whole(1), "a whole number of keys of 256 bit, at least 1"),
     "share": Check(number(0, 1), "a share of the stock, 0 to 1"),
 }
+_ALARMS: Final = {"hold_off_s": Check(number(0, 3600), "a number of seconds, 0 to 3600")}
 _KEYS: Final = {
     "lease": Check(whole(64, 1 << 24), "a whole number of bytes, 64 to 16777216"),
     "supply_age_s": Check(number(1, 1e9), "a number of seconds, at least 1"),

@@ -129,7 +129,8 @@ class NodeDaemon:
                 listener.reload(context)
             assert self._sources is not None
             self._sources.reconfigure(file)
-            self._file = self._operating.file = file
+            self._operating.reconfigure(file)
+            self._file = file
             LOG.info("the node file was read again")
             return ()
         finally:

@@ -99,10 +99,10 @@ class Neighbour:
 
     async def close(self) -> None:
         """Close every connection."""
-        sessions = {*self._asking, self._session} - {None}
-        self._session = None
+        sessions, self._session = (*self._asking, self._session), None
         for session in sessions:
-            await session.close()
+            if session is not None:
+                await session.close()
 
 
 class Neighbours:
