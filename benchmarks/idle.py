@@ -108,10 +108,10 @@ def serve(devices: list[str]) -> None:
     with ExitStack() as stack:
         found = []
         for number, name in enumerate(devices):
-            device: Any = stack.enter_context(launch(name, serial_number=f"TK-{number:06}", seed=number))
-            if "keys" in device.resources:  # a unit
+            device = stack.enter_context(launch(name, serial_number=f"TK-{number:06}", seed=number))
+            if name in {*TOSHIBA, *NEC}:
                 with device.lock:
-                    device.model.prepare("STANDBY")
+                    device.model.prepare("STANDBY")  # type: ignore[attr-defined]
             found.append(dict(device.resources))
         print(json.dumps(found), flush=True)
         for _ in sys.stdin:

@@ -55,6 +55,8 @@ def test_the_file_on_the_page_says_what_the_page_says(tmp_path: Path) -> None:
     assert str(file.neighbours_at) == "192.0.2.1:8471"
     assert file.skip_at is file.metrics_at is None
     assert file.neighbours["koganei"].links == ("field",)
+    assert file.hold_off_s == 2
+    assert read(on_the_page() + "[alarms]\nhold_off_s = 60\n", tmp_path).hold_off_s == 60
     settings = file.core_settings()
     assert settings.neighbours["koganei"].stock == 4096
     assert settings.applications["bank"].quota == Quota(20, 400, 0.5)
@@ -100,6 +102,7 @@ def test_an_empty_file_is_told_everything_that_it_lacks(tmp_path: Path) -> None:
         ('{ node = "koganei" }', '{ node = "koganei", quota = { rate = 1 } }', "belongs to the file of the node"),
         ("[applications]", "[keys]\nkey_size = 255\n[applications]", "a multiple of 8"),
         ("[applications]", "[supervision]\npoll_s = 0\n[applications]", "a number of seconds"),
+        ("[applications]", "[alarms]\nhold_off_s = -1\n[applications]", "alarms.hold_off_s"),
         ("[applications]", '[links.w]\nsource = "kme"\nneighbour = "koganei"\n[applications]', "no device 'kme'"),
         (
             "[applications]",

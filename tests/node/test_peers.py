@@ -18,7 +18,7 @@ from aiohttp import web
 from tokaido.node.listening import Limits, Listener
 from tokaido.node.messages import MAX_BODY, Envelope, Hello, Ok, decode, encode
 from tokaido.node.peers import PATH, TYPE, BusyError, Neighbour, UnansweredError, peer_application
-from tokaido.node.pki import files_of, issue
+from tokaido.node.pki import files_of, issue, revoke
 from tokaido.node.tls import client_context, server_context
 
 
@@ -211,3 +211,30 @@ def test_a_context_of_one_neighbour_takes_no_other(pki: Path) -> None:
 def test_an_envelope_is_what_it_was_after_the_wire() -> None:
     asked = envelope()
     assert decode(encode(asked)) == asked
+
+
+def test_new_settings_are_for_connections_to_come_and_let_a_question_be_answered(tmp_path: Path) -> None:
+    issue(tmp_path / "pki", nodes={"otemachi": (), "koganei": ()})
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(neighbour: str, heard: Envelope) -> Envelope:
+        asked.set()
+        await go_on.wait()
+        return await polite(neighbour, heard)
+
+    async def work() -> None:
+        async with koganei(tmp_path / "pki", slow) as port:
+            files = files_of(tmp_path / "pki", "node-otemachi")
+            way = Neighbour("koganei", f"https://127.0.0.1:{port}", client_context(files))
+            question = asyncio.create_task(way.ask(envelope(), 20.0))
+            await asked.wait()
+            revoke(tmp_path / "pki", ["koganei"])
+            way.reload(client_context(files))
+            go_on.set()
+            assert isinstance((await question).body, Ok)
+            for _ in range(2):
+                with pytest.raises(UnansweredError, match="revoked"):
+                    await way.ask(envelope(2), 20.0)
+            await way.close()
+
+    asyncio.run(work())

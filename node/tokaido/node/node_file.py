@@ -20,6 +20,7 @@ from tokaido.node.topology import best_route
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+HOLD_OFF_S: Final = 2.0
 CONFIRM_BYTES: Final = 32
 TABLES: Final = (
     "node",
@@ -33,6 +34,7 @@ TABLES: Final = (
     "keys",
     "supervision",
     "endpoint",
+    "alarms",
 )
 _FIXED: Final = (
     *("name", "station", "emulation", "store", "wrapping_key", "neighbours_at", "applications_at", "skip_at"),
@@ -89,6 +91,8 @@ class NodeFile:
     """The topology that the node takes; None: its neighbours are all that it knows."""
     endpoint: EndpointSettings | None = None
     """The control endpoint for machines; None: there is none."""
+    hold_off_s: float = HOLD_OFF_S
+    """How long the cause of an alarm lasts before it is told."""
 
     @classmethod
     def read(cls, path: Path) -> NodeFile:
@@ -251,6 +255,7 @@ class _Reader:
             fetching=fetching,
             sources=sources,
             keys=self._table(tables, "keys", _KEYS),
+            hold_off_s=self._table(tables, "alarms", _ALARMS).get("hold_off_s", HOLD_OFF_S),
             supervision=replace(
                 SupervisionSettings(), **self._table(tables, "supervision", SupervisionSettings.checks())
             ),
@@ -333,6 +338,7 @@ _NAMES: Final = Check(
 )
 _FLAG: Final = Check(of_kind(bool), "true or false")
 _EXIT: Final = Check(lambda value: value in ("keep", "safe"), '"keep" or "safe"')
+_ALARMS: Final = {"hold_off_s": Check(number(0, 3600), "a number of seconds, 0 to 3600")}
 _KEYS: Final = {
     "lease": Check(whole(64, 1 << 24), "a whole number of bytes, 64 to 16777216"),
     "supply_age_s": Check(number(1, 1e9), "a number of seconds, at least 1"),

@@ -149,12 +149,25 @@ def child(order: dict[str, Any]) -> None:
     asyncio.run(live(folder, node, order.get("pace_s", 0.02)))
 
 
+def warm_up(folder: Path, node: str) -> None:
+    """Import once what every node imports when it starts."""
+    from tokaido.node.applications import etsi014_application  # noqa: F401
+    from tokaido.node.store import SqliteStore, StoreThread  # noqa: F401
+    from tokaido.node.tls import server_context
+
+    server_context(NodeFile.read(folder / f"{node}.toml").tls)
+
+
 def main() -> None:
     """Take orders to start nodes, a line each, and say what became of them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warm = False
     for line in sys.stdin:
         order = json.loads(line)
         if "start" in order:
+            if not warm:
+                warm_up(Path(order["start"]["folder"]), order["start"]["node"])
+                warm = True
             pid = os.fork()
             if pid == 0:
                 code = 70

@@ -15,8 +15,12 @@ import pytest
 from tokaido_testing.chaos_pair import NODES, ChaosPair
 
 LONG = os.environ.get("TOKAIDO_CHAOS") == "long"
-KILLS = 200 if LONG else 20
-DIES_WITHIN_S = 0.6
+KILLS = 200 if LONG else 50
+KILLS_A_ROUND = 10
+"""After so many both nodes are left alive until they share keys again."""
+LIVES_S = 0.8
+"""After so long a node is killed that has not come to its step."""
+NO_NAME = "at a moment of no name"
 TOLD_S = 7.0
 """Longer than it takes until a node has told its neighbour how far its store is."""
 
@@ -48,36 +52,57 @@ def test_kills_at_every_step_reuse_no_pad_and_deliver_equal_keys(tmp_path: Path)
         pair.start_applications(draws.getrandbits(32))
         pair.wait_for_shared(50, within_s=30)
         tried: Counter[str] = Counter()
-        while died.total() < KILLS or (LONG and unsaid(pair, died, tried)):
-            node = draws.choice(NODES)
+        lives: dict[str, tuple[str, float]] = {}
+
+        def live(node: str) -> None:
             known = pair.steps()
-            fewest = min(tried[step] for step in known)
-            step = draws.choice([name for name in known if tried[name] == fewest])
+            fewest = min(died[step] + tried[step] for step in known)
+            step = draws.choice([name for name in known if died[name] + tried[name] == fewest])
             tried[step] += 1
-            pair.kill(node)
             pair.start(node, step=step, occurrence=draws.choice((1, 1, 2, 5)))
-            begun = time.monotonic()
-            while pair.alive(node) and time.monotonic() - begun < DIES_WITHIN_S:
-                time.sleep(0.01)
-            if pair.alive(node):
+            lives[node] = step, time.monotonic()
+
+        while died.total() < KILLS or (LONG and unsaid(pair, died, tried)):
+            back_s.append(come_back(pair))
+            told = died.total()
+            for node in NODES:
                 pair.kill(node)
-                died["at a moment of no name"] += 1
-            else:
-                assert pair.reap(node) == -9, pair.log(node)
-                died[step] += 1
-            pair.start(node)
-            back_s.append(pair.wait_ready(node) + pair.wait_for_shared(1, within_s=20))
-            if died.total() % 25 == 0:
-                print(
-                    f"{died.total()} kills, {len(died)} steps, {pair.deliveries.shared} keys at both ends", flush=True
-                )
+                live(node)
+            while died.total() < told + KILLS_A_ROUND:
+                time.sleep(0.005)
+                for node, (step, begun) in tuple(lives.items()):
+                    if not pair.alive(node):
+                        assert pair.reap(node) == -9, pair.log(node)
+                        died[step] += 1
+                    elif time.monotonic() - begun > LIVES_S:
+                        pair.kill(node)
+                        died[NO_NAME] += 1
+                    else:
+                        continue
+                    live(node)
+            print(f"{died.total()} kills, {len(died)} steps, {pair.deliveries.shared} keys at both ends", flush=True)
+        come_back(pair)
         check(pair)
         assert [pair.end(node) for node in NODES] == [0, 0]
     print(
-        f"{died.total()} kills, at {len(died) - 1} named steps and others; {pair.deliveries.shared} keys at both ends"
+        f"{died.total()} kills, {died[NO_NAME]} of them at no named step, the rest at {len(died) - 1}; "
+        f"{pair.deliveries.shared} keys at both ends"
     )
     print(f"fewest at a step: {min(died[step] for step in pair.steps())}; {len(pair.relays())} pads, none twice")
     print(f"back after {sorted(back_s)[len(back_s) // 2]:.2f} s (median), {max(back_s):.2f} s at most")
+
+
+def come_back(pair: ChaosPair) -> float:
+    """Let both nodes live, and return how long it takes until applications share keys again."""
+    begun = time.monotonic()
+    for node in NODES:
+        if node in pair.pids:
+            pair.kill(node)
+        pair.start(node)
+    for node in NODES:
+        pair.wait_ready(node)
+    pair.wait_for_shared(2, within_s=20)
+    return time.monotonic() - begun
 
 
 def unsaid(pair: ChaosPair, died: Counter[str], tried: Counter[str]) -> list[str]:

@@ -159,8 +159,13 @@ def test_what_people_and_machines_see_of_a_node(folder: Path, monkeypatch: pytes
 
         file = folder / "node.toml"
         text = file.read_text(encoding="utf-8")
-        file.write_text(text + "clinic = { node = 'koganei' }\n", encoding="utf-8")
+        changed = text + "clinic = { node = 'koganei' }\n[alarms]\nhold_off_s = 3600\n"
+        file.write_text(changed, encoding="utf-8")
         assert client.reload() == ()
+        client.maintenance("field", on=True, note="a new cable")
+        SYSTEM_CLOCK.wait(0.4)  # 8 s of the node
+        assert ("MAINTENANCE", "field") not in alarms(client.status())
+        client.maintenance("field", on=False)
         assert {one.name for one in client.status().applications} == {"bank", "clinic"}
         file.write_text(text.replace("keys.sqlite", "other.sqlite"), encoding="utf-8")
         assert client.reload() == ("store",)

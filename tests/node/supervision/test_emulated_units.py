@@ -12,6 +12,7 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators import EmulatedStations
 from tokaido.node.core import Clear, Fetch, Raise
+from tokaido.node.operation import LinkLine, StoreLine, survey
 from tokaido.node.supervision import (
     DeviceLoop,
     LinkEnd,
@@ -70,6 +71,14 @@ class Site:
         else:
             del self.alarms[action.code, action.of]
 
+    def line(self) -> LinkLine:
+        """Return what the node's status says of the link."""
+        store, age_s = StoreLine(open=True), self.clock.monotonic_ns() / 1e9
+        told = survey(
+            node="", utc_s=0, age_s=age_s, up_s=0, keys=None, store=store, ends=[self.end], applications={}, alarms=()
+        )
+        return told.links[0]
+
     @property
     def state(self) -> hal.UnitState | None:
         return self.end.supervisor.status(self.clock.monotonic_ns() / 1e9).state
@@ -101,6 +110,7 @@ def test_two_nodes_bring_their_units_to_keys_through_everything_that_happens_to_
         live((here, there), lambda: len(here.names) > 1 and len(there.names) > 1, 600)
         assert set(here.names) & set(there.names)
         assert here.end.supervisor.status(0.0).phase is Phase.RUNNING
+        assert here.line().running
         assert here.station.device("alice", hal.Transmitter).link() == hal.LinkSelection("TKRX0001", "A", 1)
         assert "AUTH_KEY_LOW" not in here.told
 
@@ -112,6 +122,8 @@ def test_two_nodes_bring_their_units_to_keys_through_everything_that_happens_to_
         begin_ns = here.clock.monotonic_ns()
         live((here, there), lambda: here.clock.monotonic_ns() - begin_ns > 100e9, 110)
         assert there.end.supervisor.attempts.times == attempts  # a cut fibre costs nothing
+        assert (here.state in hal.RUNNING, here.line().running) == (True, False)  # alice shines, and nobody sees it
+        assert "the other end" in here.line().why
         both.emulation.order("mend", "A")
         live((here, there), lambda: len(there.names) > drawn + 1, 900)
         assert ("LOS", "bob") not in there.alarms

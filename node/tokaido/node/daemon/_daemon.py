@@ -24,6 +24,7 @@ from tokaido.node.operation.metrics import metrics_application
 from tokaido.node.peers import Neighbour, Neighbours, peer_application
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -65,6 +66,7 @@ class NodeDaemon:
         self._keeping: Keeping | None = None
         self._sources: KeySources | None = None
         self._make_sources = sources or (lambda file: Sources(file, Station.from_file(file.station), clock=clock))
+        self._ways: Neighbours | None = None
         self._listeners: list[Listener] = []
         self._operating: Operating | None = None
         self._stop = asyncio.Event()
@@ -125,12 +127,16 @@ class NodeDaemon:
                 return left
             context = tls.server_context(file.tls, self._clock)
             self._check_topology(file)
+            trusted = self._trusted(file)
             self._keeping.reconfigure(file.core_settings())
+            assert self._ways is not None
+            self._ways.reload(trusted)
             for listener in self._listeners:
                 listener.reload(context)
             assert self._sources is not None
             self._sources.reconfigure(file)
-            self._file = self._operating.file = file
+            self._operating.reconfigure(file)
+            self._file = file
             self._taking = asyncio.get_running_loop().create_task(self._take_topology(self._keeping))
             LOG.info("the node file was read again")
             return ()
@@ -141,11 +147,9 @@ class NodeDaemon:
 
     async def _start(self, ending: AsyncExitStack) -> Operating:
         file = self._file
-        ways = Neighbours(
-            {
-                name: Neighbour(name, entry.url, tls.client_context(file.tls, clock=self._clock))
-                for name, entry in file.neighbours.items()
-            }
+        trusted = self._trusted(file)
+        ways = self._ways = Neighbours(
+            {name: Neighbour(name, entry.url, trusted[name]) for name, entry in file.neighbours.items()}
         )
         ending.push_async_callback(ways.close)
         sources = self._sources = self._make_sources(file)
@@ -226,6 +230,10 @@ class NodeDaemon:
         self._listeners.append(listener)
         self.ports[name] = listener.port
         LOG.info("%s are heard at %s:%d", name, at.host, listener.port)
+
+    def _trusted(self, file: NodeFile) -> dict[str, ssl.SSLContext]:
+        """Return TLS of this node as a client, for each neighbour."""
+        return {name: tls.client_context(file.tls, clock=self._clock) for name in file.neighbours}
 
     def _is_neighbour(self, name: str) -> bool:
         return name in self._file.neighbours

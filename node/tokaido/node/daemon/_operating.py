@@ -85,7 +85,7 @@ class Operating:
         self._daemon = daemon
         self._clock = clock
         self._born_ns = clock.monotonic_ns()
-        self._book = AlarmBook(self._changed, clock=clock)
+        self._book = AlarmBook(self._changed, hold_off_s=file.hold_off_s, clock=clock)
         self._hooks: list[HookQueue] = []
         self._ends: Mapping[str, LinkEnd] = {}
         self._links: Collection[str] = ()
@@ -98,6 +98,11 @@ class Operating:
         self._metrics: Any = None
         self._ended = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
+
+    def reconfigure(self, file: NodeFile) -> None:
+        """Take a node file that was read again."""
+        self.file = file
+        self._book.hold_off_s = file.hold_off_s
 
     # --- its life -----------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tokaido.hal import Clock
     from tokaido.node.store import AlarmRow, Records
 
-HOLD_OFF_S: Final = 2.0
 MOST_ALARMS: Final = 10_000
 """Alarms that are remembered at once; further ones are dropped, which is an alarm itself."""
 OVERFLOW: Final = "ALARMS_DROPPED"
@@ -89,9 +88,9 @@ class AlarmBook:
         clock: Where time comes from.
     """
 
-    def __init__(self, tell: Tell, *, hold_off_s: float = HOLD_OFF_S, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, tell: Tell, *, hold_off_s: float = 2.0, clock: Clock = SYSTEM_CLOCK) -> None:
         self._tell = tell
-        self._hold_off_s = hold_off_s
+        self.hold_off_s = hold_off_s
         self._clock = clock
         self._standing: dict[tuple[str, str], NodeAlarm] = {}
         self._coming: dict[tuple[str, str], tuple[float, NodeAlarm]] = {}
@@ -149,7 +148,7 @@ class AlarmBook:
                 self._tell(AlarmChange(Change.ALTERED, latest))
         elif stands is None and len(self._standing) + len(self._coming) >= MOST_ALARMS and code != OVERFLOW:
             self.raise_(OVERFLOW, Severity.MAJOR, "", f"more than {MOST_ALARMS} alarms stand; others are not kept")
-        elif latched or severity is Severity.CRITICAL or self._hold_off_s <= 0:
+        elif latched or severity is Severity.CRITICAL or self.hold_off_s <= 0:
             self._coming.pop(name, None)
             self._stand(fresh)
         elif name in self._coming:
@@ -165,7 +164,7 @@ class AlarmBook:
         stands = self._standing.get(name)
         if stands is None or stands.cleared_s is not None or name in self._going:
             return
-        if stands.latched or self._hold_off_s <= 0:
+        if stands.latched or self.hold_off_s <= 0:
             self._end(stands)
         else:
             self._going[name] = self._now_s()
@@ -200,11 +199,11 @@ class AlarmBook:
         """Tell what has lasted for the hold-off; due at `wake_s`."""
         now_s = self._now_s()
         for name, (begin_s, alarm) in tuple(self._coming.items()):
-            if now_s >= begin_s + self._hold_off_s:
+            if now_s >= begin_s + self.hold_off_s:
                 del self._coming[name]
                 self._stand(alarm)
         for name, begin_s in tuple(self._going.items()):
-            if now_s >= begin_s + self._hold_off_s:
+            if now_s >= begin_s + self.hold_off_s:
                 del self._going[name]
                 self._end(self._standing[name])
         if len(self._standing) < MOST_ALARMS:
@@ -214,7 +213,7 @@ class AlarmBook:
     def wake_s(self) -> float:
         """When `tick` is due, on the monotonic clock in s."""
         begins = (*(begin_s for begin_s, _ in self._coming.values()), *self._going.values())
-        return min(begins, default=inf) + self._hold_off_s
+        return min(begins, default=inf) + self.hold_off_s
 
     def standing(self) -> tuple[NodeAlarm, ...]:
         """Return the alarms that stand: the most severe first, of these those that nobody acknowledged, the oldest."""

@@ -212,9 +212,19 @@ def judged(
 _TO_DO_STORE: Final = "Look at the disk of the key store; the node tries to open it again"
 
 
-def is_running(state: UnitState | None, *, drawing: bool) -> bool:
-    """Return whether a source gives keys, as far as its state tells; one without states does if it can be drawn."""
-    return drawing if state is None else state in RUNNING
+KEYLESS: Final = "it runs and makes no key yet: see what the other end says of its light"
+"""Why a unit counts as one that does not run: a transmitter goes on as before when its fibre is cut."""
+
+
+def is_running(state: UnitState | None, readings: Telemetry | None, *, drawing: bool) -> bool:
+    """Return whether a source gives keys, as far as its state and readings tell; one without states if it is drawn."""
+    return drawing if state is None else state in RUNNING and not is_keyless(state, readings)
+
+
+def is_keyless(state: UnitState | None, readings: Telemetry | None) -> bool:
+    """Return whether a unit runs and has no rate of key: it made no block since it began."""
+    told = readings is not None and "secret_key_rate" in readings
+    return state in RUNNING and told and not value_of(readings, "secret_key_rate")
 
 
 def value_of(readings: Telemetry | None, path: str) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import ProtocolError
@@ -37,9 +38,26 @@ class Neighbour:
     def __init__(self, name: str, url: str, context: ssl.SSLContext) -> None:
         self.name = name
         self._url = url.rstrip("/") + PATH
-        context.sslobject_class = _speaks_for(name)
-        self._context = context
         self._session: aiohttp.ClientSession | None = None
+        self._asking: Counter[aiohttp.ClientSession] = Counter()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._take(context)
+
+    def reload(self, context: ssl.SSLContext) -> None:
+        """Take new TLS settings for the connections to come; the present ones end with the answers that they wait for.
+
+        Args:
+            context: As for `Neighbour`.
+        """
+        self._take(context)
+        session, self._session = self._session, None
+        if session is not None and not self._asking[session]:
+            self._closing.add(task := asyncio.get_running_loop().create_task(session.close()))
+            task.add_done_callback(self._closing.discard)
+
+    def _take(self, context: ssl.SSLContext) -> None:
+        context.sslobject_class = _speaks_for(self.name)
+        self._context = context
 
     async def ask(self, envelope: Envelope, within_s: float) -> Envelope:
         """Return the neighbour's answer.
@@ -53,6 +71,7 @@ class Neighbour:
             session = self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             )
+        self._asking[session] += 1
         try:
             async with (
                 asyncio.timeout(within_s),
@@ -72,12 +91,18 @@ class Neighbour:
             raise UnansweredError(f"{self.name} did not answer within {within_s:g} s") from None
         except (aiohttp.ClientError, OSError, ProtocolError, ValueError) as error:
             raise UnansweredError(f"{self.name} at {self._url}: {error}") from None
+        finally:
+            self._asking[session] -= 1
+            if session is not self._session and not self._asking[session]:
+                del self._asking[session]
+                await session.close()
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        sessions, self._session = (*self._asking, self._session), None
+        for session in sessions:
+            if session is not None:
+                await session.close()
 
 
 class Neighbours:
@@ -92,6 +117,11 @@ class Neighbours:
         if way is None:
             raise UnansweredError(f"no way leads to {neighbour}")
         return await way.ask(envelope, within_s)
+
+    def reload(self, contexts: Mapping[str, ssl.SSLContext]) -> None:
+        """Take new TLS settings, by neighbour, as `Neighbour.reload` does."""
+        for name, context in contexts.items():
+            self._ways[name].reload(context)
 
     async def close(self) -> None:
         """Close all of them."""
