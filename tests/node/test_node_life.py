@@ -12,6 +12,7 @@ from tokaido.node.messages import (
     Envelope,
     Hello,
 )
+from tokaido.node.operation import AlarmBook
 from tokaido.node.simulation import Scenario
 from tokaido_testing.nodes import LINK, TwoNodes, ids_of, keys_of, reason_of, secrets_of, stocked
 
@@ -61,6 +62,23 @@ def test_a_store_that_failed_refuses_all_and_says_so() -> None:
     assert reason_of(nodes.enc()) is c.Reason.STORE
     assert isinstance(nodes.draw("kobe", 1, bytes(500))[0], c.LeaveDraw)
     assert core.wake_s == float("inf")
+
+
+def test_a_latched_alarm_ends_when_a_person_has_acknowledged_it() -> None:
+    nodes = stocked()
+    before = nodes.stores["kobe"].copy()
+    nodes.enc()
+    nodes.do("kobe", c.Drain())
+    nodes.stores["kobe"] = before
+    nodes.told["kobe"].clear()
+    nodes.start("kobe")
+    book = AlarmBook(lambda _: None)
+    for action in nodes.told["kobe"]:
+        if isinstance(action, (c.Raise, c.Clear)):
+            book.take(action)
+    assert [alarm.code for alarm in book.standing()] == ["STORE_ROLLBACK"]
+    book.acknowledge("STORE_ROLLBACK", "osaka", by="the person on duty")
+    assert not book.standing()
 
 
 def test_a_silent_neighbour_and_a_low_stock_are_alarms_that_end() -> None:

@@ -147,10 +147,13 @@ class Context:
         self.answer(exchange, Refused(why=why, what=what, node=node))
 
     def raise_alarm(self, code: AlarmCode, of: str, text: str) -> None:
-        """Raise an alarm; one that is latched is told each time."""
-        if (code, of) not in self._alarms or code.latched:
+        """Raise an alarm. One that is latched tells what happened: it is told each time, and is over at once."""
+        told = Raise(code.name, code.severity, of, text, code.latched)
+        if code.latched:
+            self.actions += told, Clear(code.name, of)
+        elif (code, of) not in self._alarms:
             self._alarms.add((code, of))
-            self.actions.append(Raise(code.name, code.severity, of, text, code.latched))
+            self.actions.append(told)
 
     def clear_alarm(self, code: AlarmCode, of: str) -> None:
         """Clear an alarm if it was raised."""
