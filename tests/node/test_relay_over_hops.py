@@ -336,7 +336,7 @@ def test_a_way_around_is_gone_where_a_link_far_away_has_no_key() -> None:
     assert far_pair(nodes).ready == 16
 
 
-def test_what_was_set_aside_is_free_again() -> None:
+def test_key_that_was_set_aside_is_free_again() -> None:
     nodes = filled()
     free = nodes.cores["numazu"].status().links["numazu-mishima"].leased
     question = Lease(relay=b"never used again", route=LINE, hop=0, count=8)
