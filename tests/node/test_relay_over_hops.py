@@ -233,7 +233,7 @@ def test_a_relay_without_a_lease_is_not_sent_on_and_its_pad_is_spent() -> None:
 
     watch(nodes, catch)
     fill(nodes)
-    nodes.wait(16.0)  # what was set aside is free again
+    nodes.wait(16.0)  # longer than key is set aside
     relay = next(body for body in caught if body.route[0] == "odawara")
     answer = nodes.ask("numazu", relay, sender="odawara")
     assert isinstance(answer, Refused)
