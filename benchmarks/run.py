@@ -37,6 +37,8 @@ PARTS = (
     "store",
     "node",
     "node_devices",
+    "node_memory",
+    "node_week",
     "optics",
     "day",
     "distillation",
