@@ -40,6 +40,8 @@ PARTS = (
     "routes",
     "relay",
     "node_devices",
+    "node_memory",
+    "node_week",
     "optics",
     "day",
     "distillation",
