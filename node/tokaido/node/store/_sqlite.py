@@ -26,6 +26,7 @@ from tokaido.node.core._writes import (
 from tokaido.node.store._blocks import Blocks
 from tokaido.node.store._errors import Damage, StoreBusyError, StoreError
 from tokaido.node.store._file import StoreFile, destroy
+from tokaido.node.store._merged import Merged
 from tokaido.node.store._records import Records
 from tokaido.node.store._rows import Rows
 from tokaido.node.store._schema import CUSTODY
@@ -217,17 +218,23 @@ class SqliteStore:
         """Write, load, destroy what is passed; return whether anything was destroyed."""
         destroyed = False
         passed: set[BlockName] = set()
+        merged = Merged()
         for commit in commits:
             names = {wanted.name for wanted in commit.loads}
             before = {name: found[1] for name in names if (found := self._blocks.find(name)) is not None}
             for write in commit.writes:
-                destroyed |= self._apply(write, passed)
+                if merged.take(write):
+                    continue
+                for one in (*merged.before(write), write):
+                    destroyed |= self._apply(one, passed)
             keys: list[KeyMaterial] = []
             try:
                 for wanted in commit.loads:
                     keys.append(self._blocks.load(wanted, before.get(wanted.name)))  # noqa: PERF401 - wiped on failure
             finally:
                 loaded.append(tuple(keys))
+        for write in merged.rest():
+            destroyed |= self._apply(write, passed)
         for name in passed:
             destroyed |= self._blocks.sweep(name)
         self._write_state()
