@@ -88,10 +88,11 @@ def _page(status: NodeStatus) -> None:
         title="Links",
     )
     print_table(
-        ("keys with", "ready", "of", "a second", "last", "integrity"),
+        ("keys with", "over", "ready", "of", "a second", "last", "integrity"),
         [
             (
                 pair.neighbour,
+                _over(pair.route),
                 str(pair.ready),
                 str(pair.target),
                 f"{pair.demand:.3g}",
@@ -99,6 +100,7 @@ def _page(status: NodeStatus) -> None:
                 pair.integrity,
             )
             for pair in status.pairs
+            if pair.target or pair.ready or pair.held
         ],
         title="Keys",
     )
@@ -110,6 +112,11 @@ def _page(status: NodeStatus) -> None:
     silent = [one.name for one in status.devices if one.answered_s is None or one.answered_s > 30]
     if silent:
         _line(f"devices that do not answer: {', '.join(silent)}", "yellow")
+
+
+def _over(route: tuple[str, ...]) -> str:
+    """Return the nodes that keys pass on their way."""
+    return ", ".join(route[1:-1]) or ("-" if route else "no way")
 
 
 def _link(link: LinkLine) -> tuple[str, ...]:

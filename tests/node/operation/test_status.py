@@ -49,6 +49,9 @@ EMPTY = but(PAIR, ready=0)
         ({"pairs": [EMPTY]}, "not serving", "NO KEYS ARE SERVED: no key is ready for koganei", "Look at the links"),
         ({"pairs": [EMPTY], "alarms": [TAMPER]}, "not serving", "NO KEYS ARE SERVED: TAMPER of alice", "Go to"),
         ({"draining": True}, "not serving", "the node is draining", "Nothing"),
+        ({"pairs": [but(EMPTY, target=0)]}, "fine", "Keys are relayed", ""),
+        ({"pairs": [PAIR, but(EMPTY, neighbour="nagoya", target=0)]}, "fine", "Keys are served", ""),
+        ({"pairs": [], "links": [but(LINK, running=False)]}, "degraded", "Keys are relayed from stock; field", "Look"),
         (
             {"store": StoreLine(open=False, why="the disk is full")},
             "not serving",

@@ -174,39 +174,39 @@ def judged(
     relaying: bool = True,
 ) -> tuple[Level, str, str]:
     """Return whether keys are served, what is worst in a line, and what a person does first."""
-    links, pairs, alarms = tuple(links), tuple(pairs), tuple(alarms)
+    links, alarms = tuple(links), tuple(alarms)
+    pairs = tuple(pair for pair in pairs if pair.target)
+    done = "served" if pairs else "relayed"  # a node in the middle of routes shares keys with nobody
     worst = next((alarm for alarm in alarms if alarm.severity in {"CRITICAL", "MAJOR"}), None)
     told = "" if worst is None else f"{worst.code}{f' of {worst.of}' if worst.of else ''}: {worst.text}"
     to_do = "" if worst is None else worst.to_do
     empty = [pair.neighbour for pair in pairs if not pair.ready]
+    none = f"NO KEYS ARE {done.upper()}"
     if not store.open:
-        return "not serving", f"NO KEYS ARE SERVED: {store.why or 'the store is closed'}", to_do or _TO_DO_STORE
+        return "not serving", f"{none}: {store.why or 'the store is closed'}", to_do or _TO_DO_STORE
     if draining:
-        return "not serving", "NO KEYS ARE SERVED: the node is draining", "Nothing: somebody is ending the node"
+        return "not serving", f"{none}: the node is draining", "Nothing: somebody is ending the node"
     if pairs and len(empty) == len(pairs):
         why = told or f"no key is ready for {', '.join(empty)}"
-        return "not serving", f"NO KEYS ARE SERVED: {why}", to_do or "Look at the links below"
+        return "not serving", f"{none}: {why}", to_do or "Look at the links below"
     silent = [neighbour.name for neighbour in neighbours if not neighbour.up]
     still = [link.name for link in links if not link.running]
     if worst is not None:
-        return "degraded", f"Keys are served, and {told}", to_do
+        return "degraded", f"Keys are {done}, and {told}", to_do
     if empty:
         return "degraded", f"Keys are served, but none to {', '.join(empty)}", "Look at the link to it"
     if not relaying:
-        return (
-            "degraded",
-            "Keys are served from stock; the node was told to relay none",
-            "Let it relay when the work is done",
-        )
+        stock = "Keys are served from stock" if pairs else none
+        return "degraded", f"{stock}; the node was told to relay none", "Let it relay when the work is done"
     if silent:
         return (
             "degraded",
-            f"Keys are served; {', '.join(silent)} is silent",
+            f"Keys are {done}; {', '.join(silent)} is silent",
             "See whether it runs, and the network to it",
         )
     if still:
-        return "degraded", f"Keys are served from stock; {', '.join(still)} makes none", "Look at the link below"
-    return "fine", "Keys are served", ""
+        return "degraded", f"Keys are {done} from stock; {', '.join(still)} makes none", "Look at the link below"
+    return "fine", f"Keys are {done}", ""
 
 
 _TO_DO_STORE: Final = "Look at the disk of the key store; the node tries to open it again"
