@@ -336,6 +336,24 @@ def test_a_way_around_is_gone_where_a_link_far_away_has_no_key() -> None:
     assert far_pair(nodes).ready == 16
 
 
+def test_a_route_that_is_not_there_is_not_looked_for_at_every_event() -> None:
+    nodes = line()
+    ways = nodes.settings["odawara"].ways
+    assert ways is not None
+    looks: list[str] = []
+
+    def looked(end: str, cost: Callable[[str, str], float]) -> tuple[str, ...] | None:
+        looks.append(end)
+        return ways(end, cost)
+
+    nodes.change("odawara", ways=looked)
+    for _ in range(100):
+        nodes.do("odawara", c.Tick())
+    assert looks == ["kobe"]
+    fill(nodes)
+    assert far_pair(nodes).ready == 16
+
+
 def test_key_that_was_set_aside_is_free_again() -> None:
     nodes = filled()
     free = nodes.cores["numazu"].status().links["numazu-mishima"].leased

@@ -74,6 +74,8 @@ class NodeCore:
         self._supplies = Supplies(context, self._stocks, [row for row, _ in snapshot.supplies if row.started_here])
         waiting = [(row, key) for row, key in snapshot.supplies if not row.started_here and key is not None]
         self._deliveries = Deliveries(context, self._stocks, waiting)
+        self._parts = self._supplies, self._deliveries, self._receipts, self._transit, self._ways
+        """Those that have something to do at a time."""
 
     def handle(self, event: e.Event, now_s: float) -> list[Action]:
         """Return what is to be done after an event, in this order.
@@ -102,7 +104,7 @@ class NodeCore:
         """When `Tick` is next needed, as the node's age in s."""
         if self._failed or not self._started:
             return float("inf")
-        times = [part.wake_s() for part in (self._supplies, self._deliveries, self._receipts, self._transit)]
+        times = [part.wake_s() for part in self._parts]
         now_s = self._context.now_s
         for neighbour in self._context.neighbours.values():
             times += [self._greetings.wake_s(neighbour), self._stocks.wake_s(neighbour)]

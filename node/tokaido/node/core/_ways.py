@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 ROUTE_S: Final = 1.0
 """How long a route is kept before it is looked for again."""
+NO_ROUTE_S: Final = 0.2
+"""After how long one is looked for again where there was none."""
 AVOID_S: Final = 2.0, 60.0
 """How long a hop that failed is avoided at first, and at most."""
 AVOIDED: Final = 1000.0
@@ -49,14 +51,21 @@ class Ways:
         if context.settings.ways is None:
             return Found((context.settings.node, peer.name), peer) if peer.links else None
         kept = self._kept.get(peer.name)
-        if kept is None or context.now_s >= kept[0] or not self._leads(kept[1]):
+        if kept is None or context.now_s >= kept[0] or (kept[1] is not None and not self._leads(kept[1])):
             route = context.settings.ways(peer.name, self._cost)
             if route is None and peer.links:
                 route = context.settings.node, peer.name
-            kept = context.now_s + ROUTE_S, route
+            kept = context.now_s + (NO_ROUTE_S if route is None else ROUTE_S), route
             self._kept[peer.name] = kept
         route = kept[1]
         return Found(route, context.neighbours[route[1]]) if route is not None and self._leads(route) else None
+
+    def wake_s(self) -> float:
+        """Return when a route is to be looked for again where there was none."""
+        now_s = self._context.now_s
+        return min(
+            (at_s for at_s, route in self._kept.values() if route is None and at_s > now_s), default=float("inf")
+        )
 
     def forget(self) -> None:
         """Look for all routes again."""
