@@ -100,9 +100,11 @@ def test_the_tutorial_gives_both_applications_the_same_key(tmp_path: Path, page:
         for node in (first, second):
             terminals.enter_context(terminal(node.strip(), folder, "runs: neighbours at port"))
         waited(lambda: "Keys are served" in typed(status, folder), 90.0, lambda: typed(status, folder))
-        (given,) = json.loads(typed(ask, folder))["keys"]
+        asked = json.loads(typed(ask, folder))
+        (given,) = asked["keys"]
         taken = json.loads(typed(fetch.replace("KEY_ID", given["key_ID"]), folder))
-        assert taken == {"keys": [given]}
+        assert taken == asked
+        assert asked["key_container_extension"] == {"tokaido_emulated": True}
         assert "not found on KME" in typed(fetch.replace("KEY_ID", given["key_ID"]), folder)
 
         span.write(b"cut field\n")
