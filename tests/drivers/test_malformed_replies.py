@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 import tokaido.hal as hal
 from tokaido.emulators import launch
 from tokaido.hal.driver import Request
-from tokaido.hal.transports import HttpMessage, HttpsTransport
+from tokaido.hal.transports import HttpMessage, HttpsTransport, LateRequest, ZmqTransport
 
 if TYPE_CHECKING:
     from tokaido.hal.driver import Measured, Query, Valued
@@ -107,6 +109,16 @@ def let_say(device: hal.Device, monkeypatch: pytest.MonkeyPatch, text: str) -> N
     if isinstance(transport, HttpsTransport):
         said = HttpMessage("200", text.encode(), "application/json")
         monkeypatch.setattr(transport, "exchange", lambda request, _=None: transport._judge(request, said))
+        return
+    if isinstance(transport, ZmqTransport):  # TRN1: id, check and a map
+        content = msgspec.msgpack.encode({"ok": True, "value": text, "age_s": 0.0})
+
+        def reply(request: LateRequest[list[bytes], Any], _: float | None = None) -> Any:
+            identifier = request.write()[0][:8]
+            check = zlib.crc32(identifier + content, zlib.crc32(b"<")).to_bytes(4, "big")
+            return transport._judge(request, [identifier + check + content])
+
+        monkeypatch.setattr(transport, "exchange", reply)
         return
 
     class Plain:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tokaido.emulators import InstrumentEmulator
 
 VISA_ENDS = ("tcp", "hislip", "visa", "asrl")
-TEXT_ENDS = [end for end in WIRE_ENDS if end != "https"]
-"""Ends of lines of text; HTTPS carries key managers alone."""
+TEXT_ENDS = [end for end in WIRE_ENDS if end not in {"https", "zmq"}]
+"""Ends of lines of text; HTTPS carries key managers alone, ZeroMQ repeaters."""
 
 
 # --- the same instrument everywhere ---------------------------------------------------------------------------------

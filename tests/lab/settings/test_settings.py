@@ -16,7 +16,7 @@ from tokaido.hal.driver import Answer, query, setting
 from tokaido.lab.settings import Change, RestoreError, Settings, save
 from tokaido_testing.toys import Toy
 
-IN_PROCESS = {"keysight.attenuator": "visa", "nec.transmitter": "visa", "nec.receiver": "visa"}
+IN_PROCESS = {"keysight.attenuator": "visa", "nec.transmitter": "visa", "nec.receiver": "visa", "repeater.node": "zmq"}
 TEXTS = {"POW": "0", "CNT": "1", "LAB": "a", "ATT": "12.5", "SHT": "OPEN", "P0:LEV": "1", "P1:LEV": "1"}
 ALL = [entry.name for entry in hal.emulators() if entry.distribution == "tokaido" and entry.name != "etsi014.source"]
 """A key manager has nothing that could be set."""

@@ -141,13 +141,11 @@ async def deliver(
     body = bytearray()
     try:
         write(body, keys)
-        answer = web.StreamResponse(headers={**_HEADERS, "Content-Type": JSON})
-        answer.content_length = len(body)
+        answer = web.Response(body=bytes(body), content_type=JSON, headers=_HEADERS)
         async with asyncio.timeout(ANSWER_S):
             if request.transport is None or request.transport.is_closing():
                 raise ConnectionResetError("the application has left")
             await answer.prepare(request)
-            await answer.write(bytes(body))
             await answer.write_eof()
     except BaseException as error:
         service.undelivered(keys)
