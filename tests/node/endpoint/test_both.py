@@ -15,6 +15,7 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators import launch
 from tokaido.node.store import new_wrapping_key
+from tokaido_testing.node_files import HEAD
 from tokaido_testing.patience import patient
 from tokaido_testing.ports import free_port
 
@@ -35,18 +36,6 @@ unit = "bob"
 neighbour = "east"
 """
 NODE = """
-[node]
-name = "maibara"
-station = "station.toml"
-[store]
-path = "keys.sqlite"
-key_file = "store.key"
-[tls]
-certificate = "{pki}/node-otemachi.pem"
-key = "{pki}/node-otemachi.key"
-authority = "{pki}/ca.pem"
-[listen]
-neighbours = "127.0.0.1:0"
 [neighbours.west]
 url = "https://127.0.0.1:1"
 stock = 64
@@ -81,7 +70,7 @@ def emulated(_folder: Path, _certificates: Path) -> Iterator[Opens]:
 @contextmanager
 def daemon(folder: Path, certificates: Path) -> Iterator[Opens]:
     (folder / "station.toml").write_text(STATION, encoding="utf-8")
-    (folder / "node.toml").write_text(NODE.format(pki=certificates), encoding="utf-8")
+    (folder / "node.toml").write_text(HEAD.format(name="maibara", pki=certificates) + NODE, encoding="utf-8")
     new_wrapping_key(folder / "store.key")
     for name in ("node", "host", "vic"):
         hal.create_curve_keys(folder, name, durable=False)

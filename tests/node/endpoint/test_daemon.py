@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import tokaido.hal as hal
-from tokaido.node import NodeDaemon, NodeFile
 from tokaido.node.store import new_wrapping_key
-from tokaido_testing.hasty_clock import HastyClock
+from tokaido_testing.node_files import HEAD, living
 from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from tokaido.node import NodeDaemon
 
 STATION = """
 [station]
@@ -28,18 +28,6 @@ unit = "alice"
 neighbour = "koganei"
 """
 NODE = """
-[node]
-name = "maibara"
-station = "station.toml"
-[store]
-path = "keys.sqlite"
-key_file = "store.key"
-[tls]
-certificate = "{pki}/node-otemachi.pem"
-key = "{pki}/node-otemachi.key"
-authority = "{pki}/ca.pem"
-[listen]
-neighbours = "127.0.0.1:0"
 [neighbours.koganei]
 url = "https://127.0.0.1:1"
 [endpoint]
@@ -57,7 +45,7 @@ roles = ["maintenance", "security-officer"]
 @pytest.fixture
 def folder(tmp_path: Path, certificates: Path) -> Path:
     (tmp_path / "station.toml").write_text(STATION, encoding="utf-8")
-    (tmp_path / "node.toml").write_text(NODE.format(pki=certificates), encoding="utf-8")
+    (tmp_path / "node.toml").write_text(HEAD.format(name="maibara", pki=certificates) + NODE, encoding="utf-8")
     new_wrapping_key(tmp_path / "store.key")
     for name in ("node", "viewer", "ann", "stranger"):
         hal.create_curve_keys(tmp_path, name, durable=False)
@@ -67,27 +55,15 @@ def folder(tmp_path: Path, certificates: Path) -> Path:
 def run(folder: Path, work: Callable[[Callable[[str], hal.RepeaterNode]], None]) -> None:
     """Run the node while `work` opens drivers on it, and end it."""
 
-    async def live() -> None:
-        daemon = NodeDaemon(NodeFile.read(folder / "node.toml"), clock=HastyClock(20.0))
-        ready = asyncio.Event()
-        running = asyncio.create_task(daemon.run(ready.set))
-        waiting = asyncio.create_task(ready.wait())
-        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-
+    def asked(daemon: NodeDaemon) -> None:
         def opened(who: str) -> hal.RepeaterNode:
             keys = f"server_key_file={folder}/node.key&client_key_file={folder}/{who}.key_secret"
             place = f"zmq:tcp://127.0.0.1:{daemon.ports['endpoint']}?{keys}"
             return hal.RepeaterNode.open("repeater.node", timeout=patient(5.0), control=place)
 
-        try:
-            if not running.done():
-                await asyncio.to_thread(work, opened)
-        finally:
-            waiting.cancel()
-            daemon.stop()
-            await asyncio.wait_for(running, 30)
+        work(opened)
 
-    asyncio.run(live())
+    living(folder, asked)
 
 
 def test_a_driver_reads_and_orders_a_daemon(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import socket
@@ -14,13 +13,12 @@ import pytest
 
 from tokaido.emulators import QkdLink
 from tokaido.hal import SYSTEM_CLOCK, Deadline, RefusedError
-from tokaido.node import NodeDaemon, NodeFile
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import ControlClient
 from tokaido.node.store import Records, SqliteStore, new_wrapping_key, wrapping_key_from_file
 from tokaido.node.supervision import Source
 from tokaido_testing.console_runs import run_console
-from tokaido_testing.hasty_clock import HastyClock
+from tokaido_testing.node_files import HEAD, living
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,31 +41,19 @@ neighbour = "koganei"
 [[alarms.hooks]]
 program = ["/bin/sh", "-c", "cat >> {told}"]
 """
-NODE = """
-[node]
-name = "otemachi"
-station = "station.toml"
-[store]
-path = "keys.sqlite"
-key_file = "store.key"
-[tls]
-certificate = "{pki}/node-otemachi.pem"
-key = "{pki}/node-otemachi.key"
-authority = "{pki}/ca.pem"
-[listen]
-neighbours = "127.0.0.1:0"
+NODE = """\
 metrics = "unix:metrics.sock"
 [neighbours.koganei]
 url = "https://127.0.0.1:1"
 [applications]
-bank = {{ node = "otemachi" }}
+bank = { node = "otemachi" }
 """
 
 
 @pytest.fixture
 def folder(tmp_path: Path, certificates: Path) -> Path:
     (tmp_path / "station.toml").write_text(STATION.format(told=tmp_path / "told"), encoding="utf-8")
-    (tmp_path / "node.toml").write_text(NODE.format(pki=certificates), encoding="utf-8")
+    (tmp_path / "node.toml").write_text(HEAD.format(name="otemachi", pki=certificates) + NODE, encoding="utf-8")
     new_wrapping_key(tmp_path / "store.key")
     return tmp_path
 
@@ -83,23 +69,8 @@ def run(folder: Path, work: Callable[[ControlClient], None], monkeypatch: pytest
         systemd = threading.Thread(target=lambda: told.extend(_heard(door)))
         systemd.start()
 
-        async def live() -> None:
-            daemon = NodeDaemon(NodeFile.read(folder / "node.toml"), clock=HastyClock(20.0))
-            ready = asyncio.Event()
-            loop = asyncio.get_running_loop()
-            running = loop.create_task(daemon.run(ready.set))
-            waiting = loop.create_task(ready.wait())
-            await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            try:
-                if not running.done():
-                    await asyncio.to_thread(work, ControlClient(control_socket(folder / "node.toml")))
-            finally:
-                waiting.cancel()
-                daemon.stop()
-                await asyncio.wait_for(running, 30)
-
         try:
-            asyncio.run(live())
+            living(folder, lambda _: work(ControlClient(control_socket(folder / "node.toml"))))
         finally:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
                 end.sendto(b"", str(folder / "notify"))
