@@ -456,12 +456,16 @@ def test_a_relay_that_was_overtaken_long_ago_is_not_taken(how: str) -> None:
     assert nodes.cores["osaka"].status().links[LINK].discarded["gap"] == 8 * first.length
 
 
-def test_a_gap_is_destroyed_with_its_block() -> None:
+@pytest.mark.parametrize("ends", ["block", "core"])
+def test_a_gap_is_destroyed_with_its_block_and_with_its_core(ends: str) -> None:
     nodes, (_, second) = two_relays()
     assert isinstance(nodes.ask("osaka", second), Relayed)
     block: Any = nodes.cores["osaka"]._blocks.held[LINK, "s", 0]
     (gap,) = block.gaps
-    nodes.ask("osaka", Dead(blocks=(DeadBlock(LINK, "s", 0, "used up"),)))
+    if ends == "block":
+        nodes.ask("osaka", Dead(blocks=(DeadBlock(LINK, "s", 0, "used up"),)))
+    else:
+        nodes.cores["osaka"].close()
     assert not block.gaps
     with pytest.raises(KeyMaterialError):
         gap.key.reveal()

@@ -173,6 +173,11 @@ class Blocks:
             elif block.end_known and block.passed >= block.other_size and not block.gaps:
                 self._drop(block, [], found[0] if found is not None else None)
 
+    def wipe(self) -> None:
+        """Destroy all keys in memory."""
+        for block in self.held.values():
+            block.wipe_gaps()
+
     def _leave(self, event: Drawn, why: str) -> None:
         event.key.wipe()
         self._context.actions.append(LeaveDraw(event.draw, why))
@@ -236,8 +241,7 @@ class Blocks:
 
     def _drop(self, block: BlockState, writes: list[Write], neighbour: Neighbour | None) -> None:
         block.alive = False
-        while block.gaps:
-            block.gaps.pop().key.wipe()
+        block.wipe_gaps()
         del self.held[block.name]
         session = block.name[:2]
         self._ended[session] = added(self._ended.get(session, ()), block.name[2])

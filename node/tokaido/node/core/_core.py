@@ -140,6 +140,7 @@ class NodeCore:
             for link in neighbour.links.values():
                 for lease in link.leases:
                     lease.key.wipe()
+        self._blocks.wipe()
         self._stocks.wipe()
         self._deliveries.wipe()
         self._supplies.fail()

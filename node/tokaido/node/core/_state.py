@@ -58,6 +58,11 @@ class BlockState:
         """Bytes that were neither leased nor passed."""
         return self.own_size - self.own + self.other_size - self.passed
 
+    def wipe_gaps(self) -> None:
+        """Destroy what was passed over."""
+        while self.gaps:
+            self.gaps.pop().key.wipe()
+
 
 class Gap:
     """A range of the neighbour's half that was passed over, and may be used until it expires."""

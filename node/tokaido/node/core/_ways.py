@@ -24,7 +24,7 @@ FAILING_S: Final = 10.0
 
 
 class Found(NamedTuple):
-    """A route, and where on its first hop key is at hand."""
+    """A route, and the neighbour that its first hop leads to."""
 
     route: tuple[str, ...]
     first: Neighbour
@@ -94,19 +94,19 @@ class Ways:
             text = f"relays fail for {failing_s:.0f} s, the last one by {' - '.join(route)} at {node}: {why}"
             self._context.raise_alarm(AlarmCode.RELAY_FAILED, peer.name, text)
 
-    def usable(self, neighbour: Neighbour) -> bool:
+    def _usable(self, neighbour: Neighbour) -> bool:
         """Whether a link to a neighbour has key that may be spent."""
         return neighbour.up and any(link.free_lease(LEAST) or link.spendable for link in neighbour.links.values())
 
     def _leads(self, route: tuple[str, ...] | None) -> bool:
         first = None if route is None else self._context.neighbours.get(route[1])
-        return first is not None and self.usable(first)
+        return first is not None and self._usable(first)
 
     def _cost(self, a: str, b: str) -> float:
         node = self._context.settings.node
         if node in {a, b}:
             other = self._context.neighbours.get(b if a == node else a)
-            if other is None or not self.usable(other):
+            if other is None or not self._usable(other):
                 return float("inf")
         avoided = self._avoided.get(_hop(a, b))
         return 1.0 if avoided is None or self._context.now_s >= avoided.until_s else AVOIDED
