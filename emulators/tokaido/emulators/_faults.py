@@ -98,7 +98,7 @@ class Faults:
         """
         known = FAULT_KINDS.get(kind)
         if known is None:
-            raise ConfigurationError(f"there is no fault {kind!r}", remedy=f"Choose one of: {', '.join(KINDS)}")
+            raise ConfigurationError(f"no fault is called {kind!r}", remedy=f"Choose one of: {', '.join(KINDS)}")
         if direction not in BOTH_WAYS:
             raise ConfigurationError(f"there is no direction {direction!r}", remedy="Choose to_unit or from_unit")
         if direction not in known.directions:

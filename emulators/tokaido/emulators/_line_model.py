@@ -84,5 +84,5 @@ class LineModel(DeviceModel):
     def add_fault(self, fault: str) -> None:
         """Begin a model fault."""
         if fault not in self.FAULTS:
-            raise ConfigurationError(f"there is no fault {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")
+            raise ConfigurationError(f"no fault is called {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")
         self.provoked.add(fault)

@@ -29,7 +29,7 @@ class NeighbourEntry:
     url: str
     """Where its listener for neighbours is: `https://HOST:PORT`."""
     links: tuple[str, ...]
-    """None: it is no neighbour; keys for it go over others."""
+    """None: keys for it go over others."""
     confirm_key_file: Path | None
     stock: int
     batch: int

@@ -211,7 +211,7 @@ class KeyManagersModel(HttpsModel):
     def add_fault(self, fault: str) -> None:
         """Begin a model fault."""
         if fault not in self.FAULTS:
-            raise ConfigurationError(f"there is no fault {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")
+            raise ConfigurationError(f"no fault is called {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")
         self.provoked.add(fault)
 
     def forget_secrets(self) -> None:

@@ -162,7 +162,7 @@ class RepeaterModel(DeviceModel):
     def add_fault(self, fault: str) -> None:
         """Begin a model fault; `store_rolled_back` happens once."""
         if fault not in self.FAULTS:
-            raise ConfigurationError(f"there is no fault {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")
+            raise ConfigurationError(f"no fault is called {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")
         self.provoked.add(fault)
         self.node.faults_changed(fault)
 
@@ -177,7 +177,7 @@ def link_rate_of(preset: str, distance_km: float) -> tuple[float, float]:
     """Return the secret rate in bit/s and the QBER of a link, as `tokaido rate` calculates them.
 
     Raises:
-        ConfigurationError: There is no such preset, or the link gives no key over that distance.
+        ConfigurationError: No preset has that name, or the link gives no key over that distance.
     """
     from tokaido.emulators import optics  # noqa: PLC0415 - numpy, when first needed
 

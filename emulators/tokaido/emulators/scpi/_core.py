@@ -216,7 +216,7 @@ class ScpiCore(DeviceModel):
     def add_fault(self, fault: str) -> None:
         """Begin a model fault; `provoked` then has it."""
         if fault not in self.FAULTS:
-            raise ConfigurationError(f"there is no fault {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")
+            raise ConfigurationError(f"no fault is called {fault!r}", remedy=f"Choose one of: {', '.join(self.FAULTS)}")
         self.provoked.add(fault)
 
     def status_byte(self, *, message_available: bool) -> int:

@@ -135,7 +135,7 @@ class LinkOfRepeater(Part):
     stock: Measured[int] = measured(int, unit="bit")
     """Measure the link key in the store, of both halves."""
     reserve: Measured[float] = measured(float, unit="s")
-    """Measure how long this node's half lasts at the present demand; there is no value without demand."""
+    """Measure how long this node's half lasts at the present demand; without demand it has no value."""
     drawn: Measured[int] = measured(int, unit="bit")
     """Measure how much link key was ever drawn from the unit."""
     spent: Measured[int] = measured(int, unit="bit")
@@ -165,7 +165,7 @@ class PairOfRepeater(Part):
     demand: Measured[float] = measured(float, unit="1/s")
     """Measure the keys a second that were asked for lately."""
     reserve: Measured[float] = measured(float, unit="s")
-    """Measure how long the ready keys last at that demand; there is no value without demand."""
+    """Measure how long the ready keys last at that demand; without demand it has no value."""
     relayed: Measured[int] = measured(int, unit="")
     """Measure how many keys this node ever started to relay."""
     received: Measured[int] = measured(int, unit="")

@@ -31,7 +31,7 @@ class NeighbourSettings:
 
     name: str
     links: tuple[LinkSettings, ...]
-    """None: it is no neighbour, and is reached over others."""
+    """None: it is reached over others."""
     confirm_key: KeyMaterial | None = field(default=None, repr=False)
     """The pair's pre-shared end-to-end key; None: relays are trusted."""
     stock: int = 4096
@@ -73,7 +73,7 @@ class CoreSettings:
     neighbours: Mapping[str, NeighbourSettings]
     applications: Mapping[str, ApplicationSettings]
     ways: Ways | None = None
-    """Routes to nodes that are no neighbours, and around links that fail; None: there are none."""
+    """Gives routes to nodes without a common link, and around links that fail; None: nobody gives any."""
     emulation: bool = False
     """Whether keys that protect nothing (seeded ones) are taken."""
     lease: int = 1 << 16
