@@ -106,8 +106,8 @@ class Contract(UnderFaults):
 
     def check_threads(self, rig: Rig) -> None:
         """Have several threads ask one driver."""
-        questions = self.questions(rig)
         rig.unhurry()
+        questions = self.questions(rig)
         rig.emulator.faults.add("latency", port="control", seconds=OVERLAP_S)
         with ThreadPoolExecutor(THREADS) as pool:
             runs = [pool.submit(self._hammer, questions, offset) for offset in range(THREADS)]
