@@ -16,6 +16,7 @@ from tokaido.node.messages import (
     Envelope,
     Grant,
     Granted,
+    Hello,
     Lease,
     Leased,
     Message,
@@ -365,6 +366,98 @@ def test_key_that_was_set_aside_is_free_again() -> None:
     nodes.wait(16.0)
     assert isinstance(nodes.ask("numazu", question, sender="odawara"), Leased)
     assert nodes.cores["numazu"].status().links["numazu-mishima"].leased == free
+
+
+def test_key_is_free_again_at_once_when_its_relay_was_refused() -> None:
+    nodes = line()
+    refused: list[bytes] = []
+
+    def alter_one(sender: str, envelope: Envelope) -> Envelope:
+        body = envelope.body
+        if isinstance(body, Relay) and body.route[0] == sender == "odawara" and not refused:
+            refused.append(body.relay)
+            return changed(envelope, count=7)
+        return envelope
+
+    watch(nodes, alter_one)
+    fill(nodes)
+    assert refused
+    for name in LINE[1:3]:
+        transit: Any = nodes.cores[name]._transit
+        assert not transit._reserved, name
+
+
+def test_the_end_takes_nothing_of_a_start_that_it_has_not_heard() -> None:
+    nodes = filled()
+    relays = watch(nodes)
+    nodes.between = lambda sender, envelope: (
+        None if isinstance(envelope.body, Hello) and sender in FAR and envelope.body.node in FAR else envelope
+    )
+    nodes.start("kobe")
+    nodes.wait(3.0)
+    question = Lease(relay=bytes(16), route=LINE, hop=2, count=1)
+    answer = nodes.ask("kobe", question, sender="mishima")
+    assert isinstance(answer, Refused)
+    assert answer.why == "peer"
+    assert not any(isinstance(body, Relayed) for _, body in relays)
+
+
+@pytest.mark.parametrize("mark", ["insecure", "emulated"])
+def test_a_node_in_the_middle_tells_the_mark_of_its_own_link_to_an_end_whose_start_does_not(mark: str) -> None:
+    nodes = line()
+    for name in LINE:
+        nodes.change(name, emulation=True)
+
+    def hide(_: str, envelope: Envelope) -> Envelope:
+        return changed(envelope, **{mark: False}) if isinstance(envelope.body, Leased) else envelope
+
+    watch(nodes, hide)
+    for link in nodes.scenario.links:
+        marked = link == "numazu-mishima"
+        marks = {"insecure": mark == "insecure" and marked, "emulated": mark == "emulated" and marked}
+        nodes.draw_both(0, 16_000, link=link, **marks)
+    nodes.wait(3.0)
+    given = far_enc(nodes)
+    (key,) = keys_of(far_dec(nodes, ids_of(given)))
+    assert (key.key.insecure if mark == "insecure" else key.emulated) is True
+
+
+def test_a_relay_that_hides_seeded_secrets_is_refused() -> None:
+    nodes = TwoNodes(Scenario(stock=0))
+    for name in ("kobe", "osaka"):
+        nodes.change(name, emulation=True)
+    nodes.start()
+    nodes.draw_both(0, insecure=True)
+    grant = Grant(link=LINK, session="s", number=0, mark=0, wanted=64)
+    assert isinstance(nodes.ask("osaka", grant), Granted)
+    relay = Relay(
+        relay=b"one of our relay",
+        route=("kobe", "osaka"),
+        hop=0,
+        link=LINK,
+        session="s",
+        number=0,
+        offset=0,
+        length=64,
+        count=1,
+        insecure=False,
+        emulated=True,
+        ciphertext=bytes(32),
+        tag=bytes(16),
+    )
+    answer = nodes.ask("osaka", relay)
+    assert isinstance(answer, Refused)
+    assert answer.why == "insecure"
+
+
+@pytest.mark.parametrize(("hops", "given"), [((1, 16), True), ((2, 3), True), ((1, 2), False), ((4, 16), False)])
+def test_an_application_may_say_how_many_hops_its_keys_go(hops: tuple[int, int], given: bool) -> None:
+    nodes = filled()
+    event = c.EncKeys(1 << 30, "odawara-1", ("kobe-1",), 1, 256, None, hops)
+    (answer,) = [one for one in nodes.do("odawara", event) if isinstance(one, (c.Keys, c.Refusal))]
+    assert isinstance(answer, c.Keys) is given
+    if not given:
+        assert reason_of(answer) is c.Reason.ROUTE
 
 
 def test_keys_over_a_link_of_seeded_secrets_are_not_taken_but_in_emulation() -> None:

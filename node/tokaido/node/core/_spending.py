@@ -80,7 +80,7 @@ class Spending:
 
     def _rest(self, link: LinkState, lease: Lease) -> list[Write]:
         """Discard what is left of a lease if it is too short for anything."""
-        if not lease.alive or lease.reserved or len(lease) >= LEAST:
+        if not lease.alive or len(lease) >= LEAST:  # whatever is set aside is longer
             return []
         tail = 8 * len(lease)
         link.leases.remove(lease)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from tokaido.node.core._writes import Count, DropBatch, PutBatch, SetBatch, SetNeighbour
+from tokaido.node.core._writes import Count, PutBatch, SetBatch, SetNeighbour
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +43,6 @@ class Merged:
         """Yield what has to be carried out before a write that is not kept."""
         if isinstance(write, PutBatch) and write.batch.relay in self._batches:
             yield self._batches.pop(write.batch.relay)
-        elif isinstance(write, DropBatch):
-            self._batches.pop(write.relay, None)  # its keys are destroyed anyhow
 
     def rest(self) -> Iterator[Write]:
         """Yield what was kept."""
