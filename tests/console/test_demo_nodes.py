@@ -6,10 +6,13 @@ import json
 import subprocess
 import sys
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import tokaido.hal as hal
+from tokaido.console._demo_nodes import wait_for_keys
 from tokaido_testing.patience import patient
 
 COMMAND = [sys.executable, "-c", "from tokaido.console import main; raise SystemExit(main())"]
@@ -60,3 +63,24 @@ def test_a_chain_of_nodes_relays_keys_from_end_to_end() -> None:
     assert found["integrity"] == "confirmed end to end"
     for one in found["deliveries"]:
         assert one["route"] == (names if one["master_sae"] == "bank" else names[::-1])
+
+
+def test_the_applications_begin_when_each_end_has_keys_of_its_own() -> None:
+    """Each end owns its own keys: those of one end are no help to the other."""
+    stocks = {"nagoya": [0, 40, 40, 40], "kobe": [0, 0, 10, 40]}
+    asked = dict.fromkeys(stocks, 0)
+
+    def end(name: str) -> Any:
+        def status(_: str) -> Any:
+            asked[name] += 1
+            return SimpleNamespace(stored_key_count=stocks[name][min(asked[name], len(stocks[name])) - 1])
+
+        return SimpleNamespace(
+            site=SimpleNamespace(name=name, sae=f"sae-{name}"), client=SimpleNamespace(status=status)
+        )
+
+    ends: Any = (end("nagoya"), end("kobe"))
+    plant: Any = SimpleNamespace(ends=[one.site for one in ends], wanted_stock=16)
+    view: Any = SimpleNamespace(say=lambda _: None)
+    wait_for_keys(view, plant, ends, hal.Deadline(hal.SYSTEM_CLOCK, patient(30)), [])
+    assert asked == {"nagoya": 4, "kobe": 4}

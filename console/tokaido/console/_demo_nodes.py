@@ -90,7 +90,7 @@ def run_nodes_demo(
         view.say(f"All {len(nodes)} nodes run, and bring their units up. Keys come as soon as the units have aligned.")
         first, second = plant.ends
         bank, hospital = (_Application(site, stack.enter_context(plant.client(site))) for site in (first, second))
-        _wait_for_keys(view, plant, bank.client, deadline, [emulator, *nodes])
+        wait_for_keys(view, plant, (bank, hospital), deadline, [emulator, *nodes])
         deliveries = [
             delivery
             for (number, size), (master, slave) in zip(
@@ -134,18 +134,22 @@ def _spans(plant: Plant) -> str:
     return "The span is" if len(plant.spans) == 1 else f"All {len(plant.spans)} spans are"
 
 
-def _wait_for_keys(
-    view: View, plant: Plant, client: KeyClient, deadline: hal.Deadline, processes: Sequence[Started]
+def wait_for_keys(
+    view: View, plant: Plant, ends: Sequence[_Application], deadline: hal.Deadline, processes: Sequence[Started]
 ) -> None:
+    """Wait until each end has keys in stock that it may give: they are not the same, since each end owns its own."""
     told = -1
+    first, second = plant.ends
     while True:
         for process in processes:
             process.check()
-        count = client.status(plant.ends[1].sae).stored_key_count
-        if count != told and count:
-            view.say(f"{count} keys of 256 bit are in stock at {plant.ends[0].name} for {plant.ends[1].name}.")
-            told = count
-        if count >= plant.wanted_stock:
+        counts = [
+            one.client.status(other.site.sae).stored_key_count for one, other in zip(ends, reversed(ends), strict=True)
+        ]
+        if counts[0] != told and counts[0]:
+            view.say(f"{counts[0]} keys of 256 bit are in stock at {first.name} for {second.name}.")
+            told = counts[0]
+        if min(counts) >= plant.wanted_stock:
             return
         if deadline.passed:
             raise hal.DeviceTimeoutError(
