@@ -66,7 +66,7 @@ def test_a_chain_of_nodes_relays_keys_from_end_to_end() -> None:
 
 
 def test_the_applications_begin_when_each_end_has_keys_of_its_own() -> None:
-    """Each end owns its own keys: those of one end are no help to the other."""
+    """Each end owns its own keys: the other one cannot give them."""
     stocks = {"nagoya": [0, 40, 40, 40], "kobe": [0, 0, 10, 40]}
     asked = dict.fromkeys(stocks, 0)
 
