@@ -76,6 +76,20 @@ def test_the_other_end_s_certificate_is_believed_and_not_served(pair: Instrument
     assert asked(pair.resources, "GET", STATUS, cert_file=other["cert_file"], key_file=other["key_file"]) == (401, b"")
 
 
+def test_keys_that_nobody_asked_for_are_none_of_the_stock() -> None:
+    with (
+        launch("etsi014.source", stored=2) as pair,
+        opened(pair.resources) as master,
+        opened(pair.counterpart) as slave,
+    ):
+        (block,) = master.key_blocks(0)
+        pair.add_fault("other_ids")
+        with pytest.raises(hal.ProtocolError, match="other keys than those"):
+            slave.fetch_block(block.info.key_ids)
+        pair.remove_fault("other_ids")
+        assert master.stored_key_count == 0
+
+
 def test_its_secrets_are_its_owner_s_alone_and_gone_in_the_end(tmp_path: Path) -> None:
     before = threading.active_count()
     with launch("etsi014.source", directory=tmp_path) as pair:

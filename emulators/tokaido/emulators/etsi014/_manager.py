@@ -55,6 +55,10 @@ class Stock:
         self.count -= 1
         if self.laid_down and self.laid_down[0][1].bits == bits:
             return self.laid_down.popleft()
+        return self.made(bits)
+
+    def made(self, bits: int) -> tuple[str, KeyMaterial]:
+        """Return a fresh id and key, which were never in stock."""
         return str(uuid.UUID(bytes=self.random(16), version=4)), KeyMaterial(self.random(bits // 8))
 
 
@@ -225,7 +229,7 @@ class KeyManager:
         if len(set(lower)) != len(lower) or any(one not in self.held for one in lower):
             raise RefusalError(400, NOT_FOUND)
         if "other_ids" in self._provoked:
-            return self._container("dec_keys", [self._stock.take(self._manner.key_size) for _ in ids])
+            return self._container("dec_keys", [self._stock.made(self._manner.key_size) for _ in ids])
         keys = list(zip(ids, [self.held.pop(one) for one in lower], strict=True))
         if "any_order" in self._manner.slips:
             keys.reverse()
