@@ -13,6 +13,8 @@ LONG = os.environ.get("TOKAIDO_CHAOS") == "long"
 SEED = int(os.environ.get("TOKAIDO_CHAOS_SEED") or secrets.randbits(32))
 FAIR = Chances(lost=0.004, late=0.004)
 """A route of many hops needs many messages, one after the other."""
+STEPS_A_NODE = 30_000
+"""In a long form: a line of 12 needs many more steps than one of 3 until a relay is through."""
 LINES = range(3, 13) if LONG else (4,)
 
 
@@ -30,8 +32,16 @@ def test_no_pad_is_used_twice_and_counters_add_up_at_every_step() -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("nodes", LINES)
 def test_no_pad_is_used_twice_on_a_line_of_nodes(nodes: int) -> None:
-    steps, kills_each = (90_000, 3) if LONG else (3_000, 0)
-    told = campaign(SEED, steps, scenario=network(nodes), chances=FAIR, kill=0.0002, kills_each=kills_each)
+    steps, kills_each = (STEPS_A_NODE * nodes, 3) if LONG else (3_000, 0)
+    told = campaign(
+        SEED,
+        steps,
+        scenario=network(nodes),
+        chances=FAIR,
+        kill=0.0002,
+        kills_each=kills_each,
+        steps_each=max(10_000, STEPS_A_NODE * nodes // 10),
+    )
     tell(f"a line of {nodes}", told)
     assert not LONG or told.seen["relayed"] > 20
 

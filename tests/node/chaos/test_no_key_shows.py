@@ -6,8 +6,8 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 
+from tokaido_testing.chaos_line import NODES, ChaosLine
 from tokaido_testing.chaos_nodes import block
-from tokaido_testing.chaos_pair import NODES, ChaosPair
 
 PIECE = 12
 """Bytes of a key that are looked for at a time: a part of one shows it, too."""
@@ -48,7 +48,7 @@ def found(folder: Path, looked_for: dict[bytes, int]) -> list[str]:
 
 
 def test_no_file_of_a_node_shows_a_key(tmp_path: Path) -> None:
-    with ChaosPair(tmp_path) as pair:
+    with ChaosLine(tmp_path) as pair:
         for node in NODES:
             pair.start(node)
         pair.start_applications(1)
