@@ -344,9 +344,7 @@ def test_a_node_that_wants_two_routes_and_has_none_says_which_nodes_are_in_the_w
     assert json.loads(reply.body)["details"] == [{"tokaido_reason": "route", "tokaido_cut_nodes": ["kyoto"]}]
 
 
-@pytest.mark.parametrize(
-    ("routes", "given"), [(1, "direct"), (2, "disjoint")]
-)
+@pytest.mark.parametrize(("routes", "given"), [(1, "direct"), (2, "disjoint")])
 def test_two_routes_that_are_wished_for_are_taken_where_they_are(
     managers: KeyManagers, routes: int, given: str
 ) -> None:
@@ -358,13 +356,13 @@ def test_two_routes_that_are_wished_for_are_taken_where_they_are(
 
 def test_an_answer_says_which_routes_its_keys_went(managers: KeyManagers) -> None:
     managers.network.routes = 2
-    insists = {"extension_mandatory": [{"tokaido_route_type": "disjoint"}]}
-    both = post(managers, number=2, **insists)
+    insists = [{"tokaido_route_type": "disjoint"}]
+    both = post(managers, number=2, extension_mandatory=insists)
     ids = [key["key_ID"] for key in keys(both)]
     for reply in (both, fetch(managers, ids)):
         assert json.loads(reply.body)["key_container_extension"] == {"tokaido_route_type": "disjoint"}
     plain = post(managers)
-    mixed = [post(managers, **insists), plain]
+    mixed = [post(managers, extension_mandatory=insists), plain]
     for reply in (plain, fetch(managers, [keys(one)[0]["key_ID"] for one in mixed])):
         assert "key_container_extension" not in json.loads(reply.body)
     managers.network.hops = 3

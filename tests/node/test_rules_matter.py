@@ -12,6 +12,7 @@ from tokaido.node.core import Keys, NodeCore, Reason, Refusal
 from tokaido.node.core import _deliveries as deliveries
 from tokaido.node.core import _grants as grants
 from tokaido.node.core import _supplies as supplies
+from tokaido.node.core import _two_routes as two_routes
 from tokaido.node.messages import Supplied
 from tokaido.node.simulation import Chances, Observer, Scenario, World
 from tokaido_testing.nodes import TwoNodes, keys_of, reason_of
@@ -155,7 +156,7 @@ def _any_two(batches: Iterable[StockBatch], wanted: int) -> tuple[list[StockBatc
 
 def _one(batches: Iterable[StockBatch], wanted: int) -> tuple[list[StockBatch], ...]:
     """Return batches of one side alone."""
-    found = supplies.enough(batches, wanted)
+    found = two_routes.enough(batches, wanted)
     return (found,) if found else ()
 
 
@@ -168,7 +169,7 @@ def test_two_routes_are_apart_and_each_end_alone_sees_to_it() -> None:
 
 
 def test_who_asks_for_two_routes_is_not_given_one() -> None:
-    rule = "who asks for keys of two routes gets no key of one"
+    rule = "an application that asks for keys of two routes gets none of one"
     with patch.object(supplies, "two_sides", _one):
         assert not broken(rule, scenario=TWO_ROUTES)  # the peer's own file says so, too
         assert broken(rule, scenario=replace(TWO_ROUTES, routes=1, two_routes=0.5))

@@ -1,4 +1,4 @@
-"""Keys of two routes: both ends get the sum of two keys, no node in the middle saw both, and one alone is never given."""
+"""Keys of two routes: both ends get the sum of two keys, no node in the middle saw both, and one is never given."""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ class NodeCore:
         self._transit = Transit(context, self._blocks, spending)
         self._relays = Relays(context, self._blocks, self._stocks, self._ways, spending)
         self._receipts = Receipts(context, self._blocks, self._stocks, self._transit)
-        self._supplies = Supplies(context, self._stocks, self._ways, [row for row, _ in snapshot.supplies if row.started_here])
+        owned = [row for row, _ in snapshot.supplies if row.started_here]
+        self._supplies = Supplies(context, self._stocks, self._ways, owned)
         waiting = [(row, key) for row, key in snapshot.supplies if not row.started_here and key is not None]
         self._deliveries = Deliveries(context, self._stocks, waiting)
         self._parts = self._supplies, self._deliveries, self._receipts, self._transit, self._ways

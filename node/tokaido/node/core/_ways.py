@@ -80,9 +80,7 @@ class Ways:
             found = context.settings.disjoint(peer.name, self._cost_of_two)
             kept = self._kept_pairs[peer.name] = context.now_s + ROUTE_S, found
             self._failing = {
-                key: since_s
-                for key, since_s in self._failing.items()
-                if key[0] != peer.name or key[1] in found.routes
+                key: since_s for key, since_s in self._failing.items() if key[0] != peer.name or key[1] in found.routes
             }
         return kept[1]
 

@@ -269,9 +269,7 @@ class CoreRunner:
         routes: int = 1,
     ) -> tuple[SuppliedKey, ...]:
         """Return keys that `master` will share with `slaves`, as `KeyService.enc_keys` does."""
-        return await self._requested(
-            lambda n: EncKeys(n, master, tuple(slaves), number, size, max_age_s, hops, routes)
-        )
+        return await self._requested(lambda n: EncKeys(n, master, tuple(slaves), number, size, max_age_s, hops, routes))
 
     async def dec_keys(self, slave: str, master: str, key_ids: Sequence[bytes]) -> tuple[SuppliedKey, ...]:
         """Return the keys of those ids, as `KeyService.dec_keys` does."""

@@ -191,15 +191,13 @@ class Observer:
         pair = frozenset((node, other))
         return [key_id for key_id, nodes in self._pairs.items() if nodes == pair]
 
-    def master_got(
-        self, application: str, known: Set[bytes], keys: Iterable[SuppliedKey], routes: int = 1
-    ) -> None:
+    def master_got(self, application: str, known: Set[bytes], keys: Iterable[SuppliedKey], routes: int = 1) -> None:
         """See a master get keys, of so many routes at least: the other key manager knows of them."""
         for key in keys:
             self.seen["enc"] += 1
             item, _ = self._look(key)
             if key.routes < routes:
-                self.blame("who asks for keys of two routes gets no key of one")
+                self.blame("an application that asks for keys of two routes gets none of one")
             if item.master != application:
                 self.blame("a key is given to its master", f"{application} is not {item.master}")
             if key.key_id not in known:

@@ -185,7 +185,8 @@ def _batch_of(row: Row) -> tuple[Batch, bytes | None]:
 
 def _of_supply(row: SupplyRow) -> Row:
     return (
-        *(row.neighbour, int(row.started_here), row.master, _encode(row.slaves), row.size, _encode((*row.cells, *row.others))),
+        *(row.neighbour, int(row.started_here), row.master, _encode(row.slaves), row.size),
+        _encode((*row.cells, *row.others)),
         *(float(row.max_age_s), float(row.born_s), row.hops, int(row.insecure), int(row.emulated)),
     )
 

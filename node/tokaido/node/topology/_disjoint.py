@@ -77,7 +77,7 @@ def disjoint_routes(
     """Return two routes that share no node but start and end, with the least total cost; the better one comes first.
 
     Adjacent nodes have the direct route once, over however many links. The pair of least cost is returned if both
-    routes are within the limit of hops. Otherwise the pair of fewest hops is tried; pairs in between are not looked for.
+    routes are within the limit of hops. Otherwise the pair of fewest hops is tried; those in between are not looked at.
 
     Args:
         topology: The network.
