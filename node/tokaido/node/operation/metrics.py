@@ -110,7 +110,7 @@ class _Status:
     def _pairs(self) -> Iterator[Metric]:
         pairs = self._status.pairs
         for name, text, unit, value in (
-            ("ready_keys", "Keys of 256 bit that can be supplied", "keys", lambda pair: float(pair.supplied_ready)),
+            ("ready_keys", "Keys of 256 bit that can be supplied", "keys", lambda pair: float(pair.ready)),
             ("target_keys", "Keys that are to be ready", "keys", lambda pair: float(pair.target)),
             ("in_flight_keys", "Keys that are being relayed", "keys", lambda pair: float(pair.in_flight)),
             ("held_keys", "Keys in stock for the other node", "keys", lambda pair: float(pair.held)),
