@@ -69,6 +69,25 @@ def test_a_supply_that_is_lost_burns_both_keys_at_both_ends(lost: type[Message])
     assert before == 32
 
 
+def test_batches_of_both_routes_are_burned_where_the_peer_does_not_hold_one_of_them() -> None:
+    nodes = filled(routes=2)
+    note, refused = nodes.between, [False]
+
+    def between(sender: str, envelope: Envelope) -> Envelope | None:
+        if isinstance(envelope.body, Supplied) and not refused[0]:
+            refused[0] = True
+            return Envelope(run=envelope.run, to=envelope.to, n=envelope.n, body=Refused(why="cells"))
+        return note(sender, envelope)
+
+    nodes.between = between
+    assert reason_of(nodes.ask_for()) is c.Reason.PEER_SILENT
+    assert nodes.pair_of().counters["burned:not held"] == 2 * 7
+    keys_of(nodes.ask_for())
+    nodes.wait(10.0)
+    dropped = nodes.pair_of("mishima").counters
+    assert dropped["dropped:dead"] == 2 * 7
+
+
 @pytest.mark.parametrize("lost", [Relayed, Confirm])
 def test_a_key_that_is_not_confirmed_is_no_half(lost: type[Message]) -> None:
     nodes = Ring(routes=2)
