@@ -10,7 +10,7 @@ from tokaido.console._output import escaped, number, on_terminal, print_error, p
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tokaido.node.operation import ControlClient, LinkLine, NodeStatus
+    from tokaido.node.operation import ControlClient, LinkLine, NodeStatus, PairLine
 
 
 def client_of(node: Path) -> ControlClient:
@@ -92,7 +92,7 @@ def _page(status: NodeStatus) -> None:
         [
             (
                 pair.neighbour,
-                _over(pair.route),
+                _over(pair),
                 str(pair.ready),
                 str(pair.target),
                 f"{pair.demand:.3g}",
@@ -114,9 +114,12 @@ def _page(status: NodeStatus) -> None:
         _line(f"devices that do not answer: {', '.join(silent)}", "yellow")
 
 
-def _over(route: tuple[str, ...]) -> str:
-    """Return the nodes that keys pass on their way."""
-    return ", ".join(route[1:-1]) or ("-" if route else "no way")
+def _over(pair: PairLine) -> str:
+    """Return the nodes that keys pass on their way, or on their two ways."""
+    if pair.routes == 2:
+        both = " and ".join(", ".join(route[1:-1]) or "-" for route in pair.disjoint)
+        return both or f"no two ways{': all pass ' if pair.cut_nodes else ''}{', '.join(pair.cut_nodes)}"
+    return ", ".join(pair.route[1:-1]) or ("-" if pair.route else "no way")
 
 
 def _link(link: LinkLine) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, N
 from tokaido.node.endpoint import EndpointSettings
 from tokaido.node.supervision import SupervisionSettings
 from tokaido.node.tls import TlsFiles
-from tokaido.node.topology import best_route
+from tokaido.node.topology import best_route, route_pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,11 +128,13 @@ class NodeFile:
                     None if entry.confirm_key_file is None else _confirm_key(entry.confirm_key_file),
                     entry.stock,
                     entry.batch,
+                    routes=entry.routes,
                 )
                 for name, entry in self.neighbours.items()
             },
             applications=self.applications,
             ways=None if self.network is None else partial(best_route, self.network.topology, self.name),
+            disjoint=None if self.network is None else partial(route_pair, self.network.topology, self.name),
             emulation=self.emulation,
             **self.keys,
         )

@@ -127,10 +127,11 @@ class TwoNodes:
         size: int = 256,
         max_age_s: float | None = None,
         master: str | None = None,
+        routes: int = 1,
     ) -> c.Keys | c.Refusal:
         """Ask for keys as a master; default: kobe-1."""
         master = f"{name}-1" if master is None else master
-        event = c.EncKeys(next(self._numbers), master, slaves, number, size, max_age_s)
+        event = c.EncKeys(next(self._numbers), master, slaves, number, size, max_age_s, routes=routes)
         return self._answer(event.request, self.do(name, event))
 
     def enc_together(self, *slaves: str) -> list[c.Keys | c.Refusal]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from dataclasses import replace
 
 import pytest
 
@@ -51,3 +52,12 @@ def test_no_pad_is_used_twice_on_a_ring_of_nodes() -> None:
     steps, kills_each = (100_000, 3) if LONG else (3_000, 0)
     ring = network(8, closed=True)
     tell("a ring of 8", campaign(SEED, steps, scenario=ring, chances=FAIR, kill=0.0002, kills_each=kills_each))
+
+
+@pytest.mark.timeout(3600)
+def test_no_key_of_two_routes_is_seen_whole_by_a_node_in_the_middle() -> None:
+    steps, kills_each = (150_000, 3) if LONG else (3_000, 0)
+    ring = replace(network(4, closed=True), two_routes=0.5)
+    told = campaign(SEED, steps, scenario=ring, chances=FAIR, kill=0.0002, kills_each=kills_each)
+    tell(f"a ring of 4, {told.seen['key of two routes']} keys of two routes given", told)
+    assert not LONG or told.seen["key of two routes"] > 100

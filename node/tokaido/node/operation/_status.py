@@ -100,6 +100,12 @@ class PairLine(_Part, frozen=True):
     counters: dict[str, int]
     route: tuple[str, ...] = ()
     """The route that the next keys go; empty: there is none now."""
+    routes: int = 1
+    """How many routes each key for applications goes."""
+    disjoint: tuple[tuple[str, ...], ...] = ()
+    """The two routes of keys that go two, where such keys are wanted; empty: they are not, or there are none."""
+    cut_nodes: tuple[str, ...] = ()
+    """Nodes that every route passes, where keys of two routes are wanted."""
 
 
 class NeighbourLine(_Part, frozen=True):

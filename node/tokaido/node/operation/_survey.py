@@ -171,15 +171,18 @@ def _link(
 def _pair(pair: core.PairStatus) -> PairLine:
     return PairLine(
         neighbour=pair.neighbour,
-        ready=pair.ready,
+        ready=pair.supplied_ready,
         target=pair.target,
         in_flight=pair.in_flight,
         held=pair.held,
         demand=pair.demand,
-        reserve_s=reserve_s(pair.ready, pair.demand),
+        reserve_s=reserve_s(pair.supplied_ready, pair.demand),
         integrity=pair.integrity,
         counters=dict(pair.counters),
         route=pair.route,
+        routes=pair.routes,
+        disjoint=pair.disjoint,
+        cut_nodes=pair.cut_nodes,
     )
 
 
