@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections import deque
 
+import msgspec
 import pytest
 
-from tokaido.node.moving import Stage
-from tokaido_testing.two_halves import FROM, TO, End, Faults, UnderLightError, World
+from tokaido.node.moving import Follower, Leader, MoveOrder, Order, Stage
+from tokaido_testing.two_halves import FIRST, FROM, TO, End, Faults, UnderLightError, World
 
 LONG = os.environ.get("TOKAIDO_CHAOS") == "long"
 
@@ -108,6 +109,25 @@ def test_a_move_is_whole_or_rolled_back_and_dark_whatever_happens(faults: Faults
     worlds = explore(World(faults=faults, far=far))
     assert worlds > 15
     print(f"{worlds} worlds")
+
+
+def test_an_order_of_a_move_that_is_long_over_begins_nothing() -> None:
+    ended = msgspec.structs.replace(FIRST, move=b"the move before.", leads=False, stage=Stage.CANCELLED, token=5)
+    first = msgspec.structs.replace(FIRST, token=6)
+    long_over = MoveOrder(
+        order=Order.PREPARE, link="field", path=TO, move=b"one before that.", token=4, unit="TX", selected=("RX", FROM)
+    )
+    explore(
+        World(
+            near_note=first,
+            leader=Leader(first, fenced=True),
+            far_note=ended,
+            follower=Follower(ended),
+            tokens=6,
+            late=frozenset({long_over}),
+            faults=Faults(losses=1, goes_back=1),
+        )
+    )
 
 
 @pytest.mark.thorough

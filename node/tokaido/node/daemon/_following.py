@@ -120,7 +120,7 @@ class Following(LinkMoves):
         """Keep the lease as long as the move is open, and go back when nothing is heard for too long."""
         loop = asyncio.get_running_loop()
         self._heard_s = loop.time()
-        while self.open and not await set_within(self._ending, RETRY_S if self._silent else KEEP_S):
+        while not await set_within(self._ending, RETRY_S if self._silent else KEEP_S):
             async with self._lock:
                 if not self.open:
                     return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
-from tokaido.hal import ConfigurationError, RefusedError
+from tokaido.hal import ConfigurationError, Device, RefusedError, Transmitter, load_driver
 from tokaido.node.core import Clear, Raise
 from tokaido.node.daemon._following import Following
 from tokaido.node.daemon._leading import Leading
@@ -96,7 +96,9 @@ class Moving:
             if len(entry.paths) > 1:
                 record = unpacked(noted[link]) if link in noted else None
                 site = Site(self._station, link, holder=f"node {self._node}")
-                self._links[link] = (Leading if site.leads else Following)(site, self, record)
+                unit = load_driver(self._station.entry(entry.unit).driver, Device)
+                kind = Leading if issubclass(unit, Transmitter) else Following
+                self._links[link] = kind(site, self, record)
 
     @property
     def can_lead(self) -> bool:

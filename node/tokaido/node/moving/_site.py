@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from tokaido.hal import (
     ConfigurationError,
     Deadline,
-    Device,
     HalfLink,
     LeaseError,
     LeaseHeldError,
@@ -15,8 +14,6 @@ from tokaido.hal import (
     MovedEnd,
     RefusedError,
     TokaidoError,
-    Transmitter,
-    load_driver,
 )
 from tokaido.node.moving._actions import Deed
 from tokaido.node.moving._messages import MoveOrder
@@ -42,8 +39,6 @@ class Site:
 
     def __init__(self, station: Station, link: str, *, holder: str) -> None:
         self.entry = station.half_links[link]
-        self.leads = issubclass(load_driver(station.entry(self.entry.unit).driver, Device), Transmitter)
-        """Whether the unit of this end is the transmitter, so that moves are led from here."""
         self._station = station
         self._holder = holder
         self._lease: HeldLease | None = None
