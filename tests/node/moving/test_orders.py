@@ -58,16 +58,15 @@ def run(follower: Follower, heard: MoveOrder, *, fails: Deed | None = None) -> t
 
 
 def told(actions: list[Action]) -> list[str]:
-    found = []
-    for action in actions:
-        match action:
-            case Write(record=record):
-                found.append(f"note {record.stage.value}")
-            case Act(deed=deed):
-                found.append(deed.value)
-            case _:
-                found.append(type(action).__name__)
-    return found
+    """Return what each of them is, in words."""
+    return [
+        f"note {action.record.stage.value}"
+        if isinstance(action, Write)
+        else action.deed.value
+        if isinstance(action, Act)
+        else type(action).__name__
+        for action in actions
+    ]
 
 
 def test_a_whole_move_of_a_follower_is_noted_before_it_is_done_and_before_it_is_answered() -> None:
