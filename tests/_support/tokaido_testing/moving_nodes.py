@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -100,6 +102,24 @@ attempts_per_hour = 1000
         waiting.cancel()
         if self._lives[node].done():
             await self._lives[node]
+
+    async def spawn(self, node: str, step: str) -> asyncio.subprocess.Process:
+        """Start a node in a process of its own, which kills itself at that step of a move."""
+        ready = self.folder / f"ready-{node}"
+        ready.unlink(missing_ok=True)
+        with (self.folder / f"log-{node}").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tokaido_testing.mortal_node", str(self.folder), node, step),
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            )
+        end_s = asyncio.get_running_loop().time() + patient(30.0)
+        while not ready.exists():
+            assert process.returncode is None, (self.folder / f"log-{node}").read_text(encoding="utf-8")
+            assert asyncio.get_running_loop().time() < end_s, step
+            await asyncio.sleep(0.02)
+        return process
 
     async def stop(self, node: str) -> None:
         """End a node in order."""
