@@ -1,4 +1,4 @@
-"""The commands `node status`, `ack`, `resume`, `maintenance`, `drain` and `reload`: what a running node is asked."""
+"""The commands `node status`, `ack`, `resume`, `maintenance`, `move`, `drain` and `reload`: what a node is asked."""
 
 from __future__ import annotations
 
@@ -76,6 +76,24 @@ def maintenance(
 
     _node_status.client_of(node).maintenance(link, on=not end, note=note)
     _node_status.done("given back" if end else "taken for maintenance", {"link": link}, as_json=as_json)
+
+
+@control_commands.command()
+def move(
+    node: RunningNode,
+    link: Link,
+    path: Annotated[str, typer.Argument(metavar="[PATH]", help="Where to.", show_default=False)] = "",
+    *,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Forget a move that cannot end; you have seen to both switches.")
+    ] = False,
+    wait: Annotated[float, typer.Option("--wait", help="How long to wait for its end, in s.")] = 180.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Move a link to another path, together with the node at its other end. Exit code: 0 moved, 1 not moved."""
+    from tokaido.console import _node_move  # noqa: PLC0415
+
+    raise typer.Exit(_node_move.run(node, link, path, forget=forget, wait_s=wait, as_json=as_json))
 
 
 @control_commands.command()

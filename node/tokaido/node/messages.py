@@ -60,7 +60,7 @@ class Refused(_Message, frozen=True, tag="REFUSED"):
     """The message was not acted upon."""
 
     why: Text
-    """One of the words of section 8."""
+    """One of the words of section 9."""
     what: Text = ""
     node: Annotated[str, Meta(max_length=64)] = ""
     """Which node of a route refused; empty: the one that answers."""

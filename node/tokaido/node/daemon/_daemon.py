@@ -10,10 +10,11 @@ from contextlib import AsyncExitStack
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, Station, TokaidoError
+from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, RefusedError, Station, TokaidoError
 from tokaido.node import tls
 from tokaido.node.applications import etsi014_application, skip_application
 from tokaido.node.daemon._keeping import Keeping
+from tokaido.node.daemon._moving import Moving
 from tokaido.node.daemon._operating import Operating
 from tokaido.node.daemon._sources import KeySources, Sources
 from tokaido.node.endpoint import About, ControlEndpoint, Desk
@@ -69,6 +70,7 @@ class NodeDaemon:
         self._ways: Neighbours | None = None
         self._listeners: list[Listener] = []
         self._operating: Operating | None = None
+        self._moving: Moving | None = None
         self._stop = asyncio.Event()
         self._taking: asyncio.Task[None] | None = None
         self.ports: dict[str, int] = {}
@@ -143,6 +145,19 @@ class NodeDaemon:
         finally:
             notifier.ready(self._operating.status().headline)
 
+    async def move(self, link: str, path: str, *, by: str) -> None:
+        """Begin to move a link to another path, and return when that is noted; without a path: forget the move.
+
+        Raises:
+            TokaidoError: It was not begun, or not forgotten.
+        """
+        if self._moving is None:
+            raise RefusedError("the node is starting", remedy="Try again in a moment")
+        if path:
+            await self._moving.move(link, path, by=by)
+        else:
+            await self._moving.forget(link, by=by)
+
     # --- how it begins ------------------------------------------------------------------------------------------------
 
     async def _start(self, ending: AsyncExitStack) -> Operating:
@@ -169,8 +184,19 @@ class NodeDaemon:
         ending.push_async_callback(operating.close)
         await self._take_topology(keeping)
         await sources.remember(keeping)
+        moving = self._moving = Moving(
+            file.name,
+            sources.station,
+            sources.ends,
+            neighbours=ways,
+            store=lambda: keeping.store,
+            alarm=operating.alarm,
+            account=operating.note,
+        )
+        await moving.remember()
         await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
-        await self._listen("neighbours", file.neighbours_at, peer_application(keeping, self._is_neighbour), ending)
+        heard = peer_application(keeping, self._is_neighbour, moves=moving)
+        await self._listen("neighbours", file.neighbours_at, heard, ending)
         if file.applications_at is not None:
             served = etsi014_application(keeping, self._is_application)
             await self._listen("applications", file.applications_at, served, ending)
@@ -178,7 +204,7 @@ class NodeDaemon:
             skip = skip_application(keeping, self._is_application, remotes=self._remotes)
             await self._listen("skip", file.skip_at, skip, ending)
         if file.endpoint is not None:
-            about = About(file.name, version("tokaido"), emulated=file.emulation)
+            about = About(file.name, version("tokaido"), emulated=file.emulation, can_move=moving.can_lead)
             keys, clients = file.endpoint.identities()
             desk = Desk(operating, about, clock=self._clock)
             endpoint = ControlEndpoint(file.endpoint.listen, keys, clients, desk, operating)
@@ -191,6 +217,8 @@ class NodeDaemon:
             await self._listen("metrics", file.metrics_at, metrics, ending)
         sources.start(keeping.feed, operating.alarm)
         ending.push_async_callback(sources.close)
+        moving.resume()
+        ending.push_async_callback(moving.close)
         return operating
 
     def _check_topology(self, file: NodeFile) -> None:

@@ -20,6 +20,7 @@ from tokaido.node.operation import (
     DrainNode,
     Events,
     MaintainLink,
+    MoveLink,
     NodeStatus,
     Notifier,
     Peer,
@@ -58,6 +59,10 @@ class Commanded(Protocol):
 
     def take_file(self) -> tuple[str, ...]:
         """Read the node file again, and return what needs a restart."""
+        ...
+
+    async def move(self, link: str, path: str, *, by: str) -> None:
+        """Begin to move a link, and return when that is noted; without a path: forget the move."""
         ...
 
 
@@ -257,6 +262,9 @@ class Operating:
                 return self.status()
             case Acknowledge() | ResumeLink() | MaintainLink() | SetRelaying():
                 self._carrying_out.carry_out(request, peer)
+            case MoveLink(link=link, path=path):
+                await self._daemon.move(link, path, by=peer.user)
+                self._account(peer, f"move {link} to {path}" if path else f"forget the move of {link}", "")
             case DrainNode(note=note):
                 self._account(peer, "drain", note)
                 self._daemon.stop()
@@ -266,6 +274,10 @@ class Operating:
                 return list(self._daemon.take_file())
         await self._write()
         return None
+
+    def note(self, by: str, what: str) -> None:
+        """Account for what became of something that somebody ordered earlier."""
+        self._account(Peer(os.getpid(), os.getuid(), by), what, "")
 
     def _account(self, peer: Peer, what: str, why: str) -> None:
         LOG.info("%s: %s", peer.user, what)

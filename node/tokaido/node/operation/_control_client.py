@@ -23,6 +23,7 @@ from tokaido.node.operation._control_messages import (
     ControlRequest,
     DrainNode,
     MaintainLink,
+    MoveLink,
     ReloadFile,
     ResumeLink,
     SetRelaying,
@@ -89,6 +90,14 @@ class ControlClient:
             until_s: When it is given back by itself, in s since 1970-01-01 UTC; 0: never.
         """
         self.ask(MaintainLink(link=link, on=on, note=note, until_s=until_s))
+
+    def move(self, link: str, path: str) -> None:
+        """Begin to move a link to another path, and return when that is durable; `status` tells how it goes."""
+        self.ask(MoveLink(link=link, path=path))
+
+    def forget_move(self, link: str) -> None:
+        """Let the node forget a move that cannot end: you have seen to both switches."""
+        self.ask(MoveLink(link=link))
 
     def set_relaying(self, *, on: bool) -> None:
         """Let the node relay keys, or relay none."""

@@ -48,6 +48,14 @@ class MaintainLink(_Request, frozen=True, tag="maintenance"):
     """When it ends by itself, in s since 1970-01-01 UTC; 0: when it is given back."""
 
 
+class MoveLink(_Request, frozen=True, tag="move"):
+    """Move a link to another path, together with the node at its other end."""
+
+    link: str
+    path: str = ""
+    """Empty: forget a move that cannot end."""
+
+
 class SetRelaying(_Request, frozen=True, tag="relaying"):
     """Relay from now on, or no more."""
 
@@ -64,7 +72,9 @@ class ReloadFile(_Request, frozen=True, tag="reload"):
     """Read the node file again."""
 
 
-ControlRequest: TypeAlias = Status | Acknowledge | ResumeLink | MaintainLink | SetRelaying | DrainNode | ReloadFile
+ControlRequest: TypeAlias = (
+    Status | Acknowledge | ResumeLink | MaintainLink | MoveLink | SetRelaying | DrainNode | ReloadFile
+)
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

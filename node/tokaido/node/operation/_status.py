@@ -83,6 +83,8 @@ class LinkLine(_Part, frozen=True):
     """Bits: `drawn` is the sum of all others."""
     maintained_until_s: float | None = None
     """When maintenance ends by itself, in s since 1970-01-01 UTC; None: it does not."""
+    move: str = ""
+    """What its last move comes to, in a line; empty: none was ordered."""
 
 
 class PairLine(_Part, frozen=True):

@@ -165,6 +165,7 @@ def _link(
         answered_s=_since(end.answered_s, age_s),
         counters=counters,
         maintained_until_s=maintained_until_s,
+        move=end.move,
     )
 
 

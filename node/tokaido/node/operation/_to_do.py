@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tokaido.node.moving import MOVE_STUCK, MOVE_STUCK_TO_DO
 from tokaido.node.supervision import SupervisionAlarm
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ OF_UNITS: Final[Mapping[str, str]] = {
 }
 OF_THE_NODE: Final[Mapping[str, str]] = {
     "ALARMS_DROPPED": "Clear the causes of the others first; look into the log for the rest",
+    MOVE_STUCK: MOVE_STUCK_TO_DO,
     "STORE_CLOSED": "Look at the disk of the key store; the node tries to open it again",
 }
 _BY_CODE: Final[Mapping[str, str]] = {

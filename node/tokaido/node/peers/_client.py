@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tokaido.hal import ProtocolError
 from tokaido.node._extra import aiohttp
 from tokaido.node.messages import MAX_BODY, decode, encode
-from tokaido.node.peers._server import PATH, TYPE
+from tokaido.node.peers._server import MOVE_PATH, PATH, TYPE
 from tokaido.node.tls import names_of
 
 if TYPE_CHECKING:
@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 
 CONNECTIONS: Final = 32
 """Most connections to a neighbour."""
+UNHEARD: Final = frozenset({400, 403, 404})
+"""Statuses that say that the body was not even looked at, or is no message."""
 
 
 class UnansweredError(Exception):
     """No answer came. Whether the neighbour acted is unknown."""
+
+
+class UnheardError(UnansweredError):
+    """The neighbour says that it did not take the message."""
 
 
 class Neighbour:
@@ -37,7 +43,7 @@ class Neighbour:
 
     def __init__(self, name: str, url: str, context: ssl.SSLContext) -> None:
         self.name = name
-        self._url = url.rstrip("/") + PATH
+        self._url = url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
         self._asking: Counter[aiohttp.ClientSession] = Counter()
         self._closing: set[asyncio.Task[None]] = set()
@@ -65,6 +71,22 @@ class Neighbour:
         Raises:
             UnansweredError: None came within `within_s`, or what came is none.
         """
+        body = await self._post(PATH, encode(envelope), within_s)
+        try:
+            return decode(body)
+        except ProtocolError as error:
+            raise UnansweredError(f"{self.name} at {self._url}: {error}") from None
+
+    async def ask_move(self, order: bytes, within_s: float) -> bytes:
+        """Return the neighbour's answer to an order of a move.
+
+        Raises:
+            UnheardError: It does not take orders of moves.
+            UnansweredError: None came within `within_s`.
+        """
+        return await self._post(MOVE_PATH, order, within_s)
+
+    async def _post(self, path: str, data: bytes, within_s: float) -> bytes:
         session = self._session
         if session is None:
             connector = aiohttp.TCPConnector(ssl=self._context, limit=CONNECTIONS, keepalive_timeout=30.0)
@@ -76,8 +98,8 @@ class Neighbour:
             async with (
                 asyncio.timeout(within_s),
                 session.post(
-                    self._url,
-                    data=encode(envelope),
+                    self._url + path,
+                    data=data,
                     headers={"Content-Type": TYPE},
                     allow_redirects=False,
                 ) as response,
@@ -85,8 +107,9 @@ class Neighbour:
                 body = await _whole(response)
                 if response.status != 200:
                     said = body[:200].decode("utf-8", "replace").strip()
-                    raise UnansweredError(f"{self.name} answered {response.status}: {said}")
-                return decode(body)
+                    kind = UnheardError if response.status in UNHEARD else UnansweredError
+                    raise kind(f"{self.name} answered {response.status}: {said}")
+                return body
         except TimeoutError:
             raise UnansweredError(f"{self.name} did not answer within {within_s:g} s") from None
         except (aiohttp.ClientError, OSError, ProtocolError, ValueError) as error:
@@ -117,6 +140,13 @@ class Neighbours:
         if way is None:
             raise UnansweredError(f"no way leads to {neighbour}")
         return await way.ask(envelope, within_s)
+
+    async def ask_move(self, neighbour: str, order: bytes, within_s: float) -> bytes:
+        """Return a neighbour's answer to an order of a move, as `Neighbour.ask_move` does."""
+        way = self._ways.get(neighbour)
+        if way is None:
+            raise UnheardError(f"no way leads to {neighbour}")
+        return await way.ask_move(order, within_s)
 
     def reload(self, contexts: Mapping[str, ssl.SSLContext]) -> None:
         """Take new TLS settings, by neighbour, as `Neighbour.reload` does."""

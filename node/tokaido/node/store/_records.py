@@ -1,4 +1,4 @@
-"""What the operation of a node keeps beside its keys: alarms, audit log, outbox, devices, and attempts to start them.
+"""What the operation of a node keeps beside its keys: alarms, audit log, outbox, devices, attempts to start, moves.
 
 None of it is sealed, and none of it may hold a key. Times are in s since 1970-01-01 UTC; attempts are
 counted by the node's age, which no clock that is set can change.
@@ -81,7 +81,7 @@ class DeviceRow:
 
 
 class Records:
-    """Tables alarm, audit, outbox, device, topology and attempt.
+    """Tables alarm, audit, outbox, device, topology, attempt and move.
 
     Each call is a durable transaction; all raise StoreError if it fails.
     """
@@ -291,6 +291,16 @@ class Records:
             return found
 
         return self._file.transact(work)
+
+    # --- moves of links ---------------------------------------------------------------------------------------------
+
+    def set_move(self, link: str, record: bytes) -> None:
+        """Keep what is noted of the last move of a link, in place of what was kept."""
+        self._file.transact(lambda: self._execute("INSERT OR REPLACE INTO move VALUES (?, ?)", link, record))
+
+    def moves(self) -> dict[str, bytes]:
+        """Return what is noted of the last move of each link."""
+        return self._file.transact(lambda: dict(self._rows("SELECT link, record FROM move ORDER BY link")))
 
     # ----------------------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ MIGRATIONS: Final = (
         name TEXT PRIMARY KEY, serial_number TEXT NOT NULL, accepted INTEGER NOT NULL) WITHOUT ROWID;
     """,
     "CREATE TABLE attempt (device TEXT NOT NULL, at_s REAL NOT NULL);",
+    "CREATE TABLE move (link TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;",
 )
 """The statements that make form `n + 1` of form `n`. Published ones stay as they are; a new form is appended."""
 

@@ -73,7 +73,7 @@ class SqliteStore:
         self._destroyed_ns: int | None = None
         """When key was first destroyed that the log may still hold, sealed."""
         self.records: Final = Records(file, lambda: self.age_s)
-        """Alarms, audit log, outbox, devices and attempts."""
+        """Alarms, audit log, outbox, devices, attempts and moves."""
 
     @classmethod
     def open(cls, path: Path | str, key: KeyMaterial, *, create: bool = False, clock: Clock = SYSTEM_CLOCK) -> Self:
