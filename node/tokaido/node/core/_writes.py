@@ -191,6 +191,16 @@ class SetNeighbour:
     """The highest mark that it told."""
 
 
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A message for the bus goes into the outbox. No core makes one: what stands by adds it to a core's commit."""
+
+    subject: str
+    payload: bytes
+    state: str = "waiting"
+    """Of the outbox: which messages may be dropped when there are too many."""
+
+
 Write: TypeAlias = (
     PutBlock
     | SetMarks
@@ -203,6 +213,7 @@ Write: TypeAlias = (
     | DropSupply
     | Count
     | SetNeighbour
+    | Post
 )
 
 

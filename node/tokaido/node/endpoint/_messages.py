@@ -100,6 +100,9 @@ AnyAsk: TypeAlias = (
     Hello | Read | AskStatus | AskAlarms | AskEvents | SetRelay | Resume | AcknowledgeAlarm | Maintain | DrainThis
 )
 
+AnyCommand: TypeAlias = SetRelay | Resume | AcknowledgeAlarm | Maintain | DrainThis
+"""Those that change something."""
+
 _decoder: Final = msgspec.msgpack.Decoder(AnyAsk)
 _encode: Final[Callable[[object], bytes]] = msgspec.msgpack.Encoder().encode
 

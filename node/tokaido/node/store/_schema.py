@@ -54,6 +54,10 @@ MIGRATIONS: Final = (
         name TEXT PRIMARY KEY, serial_number TEXT NOT NULL, accepted INTEGER NOT NULL) WITHOUT ROWID;
     """,
     "CREATE TABLE attempt (device TEXT NOT NULL, at_s REAL NOT NULL);",
+    """
+    CREATE TABLE command (
+        id TEXT PRIMARY KEY, by TEXT NOT NULL, until_s REAL NOT NULL, answer BLOB) WITHOUT ROWID;
+    """,
 )
 """The statements that make form `n + 1` of form `n`. Published ones stay as they are; a new form is appended."""
 

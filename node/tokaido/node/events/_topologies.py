@@ -1,0 +1,81 @@
+"""Signed topologies over the bus: docs/protocols/events.md, section 5."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tokaido.hal import ConfigurationError, ProtocolError
+from tokaido.hal.files import write_whole
+from tokaido.node.topology import topology_from_signed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokaido.node.topology import Topology
+
+MAX_FILE: Final = 700_000
+"""Longest file, in bytes; a hub takes messages of 1 MiB."""
+
+
+class TopologyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A signed topology file as a message."""
+
+    network: str
+    serial: int
+    file: Annotated[str, Meta(max_length=MAX_FILE)]
+    type: Literal["topology"] = "topology"
+
+
+_decoder: Final = msgspec.json.Decoder(TopologyFile)
+
+
+def message_of(data: bytes, public_key: Path, network: str) -> tuple[Topology, bytes]:
+    """Return what a signed file says, and the message that carries it.
+
+    Args:
+        data: The file.
+        public_key: File of the public key of who signs.
+        network: Name of the network on the bus.
+
+    Raises:
+        AuthenticationError: The signature is missing or wrong.
+        ConfigurationError: With every mistake in the file; or it is too long.
+    """
+    topology = topology_from_signed(data, public_key)
+    if len(data) > MAX_FILE:
+        raise ConfigurationError(f"the topology has {len(data)} bytes; {MAX_FILE} go over the bus", remedy="Send it by hand")
+    message = TopologyFile(network=network, serial=topology.serial, file=data.decode())
+    return topology, msgspec.json.encode(message)
+
+
+def take_topology(payload: bytes, network: str, in_force: Topology, file: Path, public_key: Path) -> bool:
+    """Put a topology that came over the bus in the place of a node's own file; return whether it is newer.
+
+    Args:
+        payload: The message.
+        network: Name of the network on the bus.
+        in_force: The one that the node takes now.
+        file: Of the node's topology; overwritten.
+        public_key: File of the public key of who signs.
+
+    Raises:
+        ProtocolError: It is not such a message.
+        AuthenticationError: The signature is missing or wrong.
+        ConfigurationError: It is one of another network, or has mistakes.
+        TokaidoError: The file cannot be written.
+    """
+    try:
+        message = _decoder.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ProtocolError(f"not a topology: {error}") from None
+    data = message.file.encode()
+    topology = topology_from_signed(data, public_key)
+    if message.network != network or topology.network != in_force.network:
+        raise ConfigurationError(f"a topology of {topology.network}, and this node is one of {in_force.network}")
+    if topology.serial <= in_force.serial:
+        return False
+    write_whole(file, data)
+    return True
