@@ -70,7 +70,7 @@ def command(
     note: Annotated[str, typer.Option("--note", help="What there is to say of it; it is kept.")] = "",
     end: Annotated[bool, typer.Option("--end", help="maintain: give the link back.")] = False,
     within: Annotated[
-        float, typer.Option(parser=number(0, 300), help="After so many seconds the node does not begin it any more.")
+        float, typer.Option(parser=number(0), help="After so many seconds the node does not begin it any more.")
     ] = 10,
     identifier: Annotated[
         str | None, typer.Option("--id", help="Ask what came of the command of that id.", show_default=False)

@@ -19,7 +19,7 @@ from tokaido.hal import (
     TokaidoError,
 )
 from tokaido.hal.files import read_believed
-from tokaido.node.events._commands import Command
+from tokaido.node.events._commands import LONGEST_S, Command
 from tokaido.node.events._connection import AT_ONCE, Connection, Stored
 from tokaido.node.events._messages import Answer, decode
 from tokaido.node.events._seen import Seen
@@ -158,12 +158,14 @@ class NetworkClient:
             identifier: Of the command; default: a new one. With that of an earlier one it asks what came of that.
 
         Raises:
-            ConfigurationError: There is no such order.
+            ConfigurationError: There is no such order, or it would have too long a time.
             OutcomeUnknownError: No answer came in time.
             TransportError: The connection ended.
         """
         import msgspec  # noqa: PLC0415
 
+        if not 0 < within_s <= LONGEST_S:
+            raise ConfigurationError(f"a command has more than 0 and at most {LONGEST_S:g} s, not {within_s:g} s")
         now_s = self._clock.utc_ns() / NS_PER_S
         identifier = identifier or os.urandom(16).hex()
         head = {"id": identifier, "network": self.settings.network, "node": node}
