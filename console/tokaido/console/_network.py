@@ -101,7 +101,9 @@ async def _watch(settings: Any, show: Callable[[NetworkView], None], interval: f
         while True:
             await asyncio.to_thread(hal.SYSTEM_CLOCK.wait, interval)
             if client.connection.ended.is_set():
-                raise hal.NotConnectedError("the connection to the hub ended", remedy="Watch again: another server may be there")
+                raise hal.NotConnectedError(
+                    "the connection to the hub ended", remedy="Watch again: another server may be there"
+                )
             show(view)
             if once:
                 return view
@@ -131,7 +133,7 @@ def _told(told: Any) -> dict[str, Any]:
 
 
 def _rows(view: NetworkView) -> list[tuple[str, tuple[str, ...]]]:
-    found = []
+    found: list[tuple[str, tuple[str, ...]]] = []
     for name in sorted(view.nodes):
         told = view.nodes[name].telemetry
         heard = f"{view.age_s(name):.1f} s ago"

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tokaido.console._output import print_json
-from tokaido.hal.files import MODE_OF_SECRETS, write_whole
+from tokaido.hal.files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def write(file: Path, folder: Path, store_bytes: int, *, as_json: bool) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     paths = {name: folder / f"{name}.conf" for name in written}
     for name, text in written.items():
-        write_whole(paths[name], text.encode(), mode=MODE_OF_SECRETS)
+        write_whole(paths[name], text.encode())
     if as_json:
         print_json({"written": {name: str(path) for name, path in paths.items()}})
         return

@@ -84,7 +84,7 @@ def issue(
     servers |= {f"hub-{name}": (name, HUB_URI, given) for name, given in (hubs or {}).items()}
     clients = {f"sae-{name}": (name, SAE_URI) for name in saes}
     clients |= {f"operator-{name}": (name, OPERATOR_URI) for name in operators}
-    wanted = {stem: one[0] for stem, one in (*servers.items(), *clients.items())}
+    wanted = {stem: name for stem, (name, *_) in servers.items()} | {stem: name for stem, (name, _) in clients.items()}
     _check(folder, wanted, len(servers) + len(saes) + len(operators), days)
     hosts = {
         stem: [_host(one) for one in given or (*DEFAULT_HOSTS, name)] for stem, (name, _, given) in servers.items()
@@ -151,7 +151,10 @@ def _named(folder: Path, name: str) -> Path:
     ]
     if len(found) != 1 or found[0].name == "ca.pem":
         why = "several have it" if len(found) > 1 else "no certificate has it"
-        raise ConfigurationError(f"{name!r} cannot be revoked in {folder}: {why}", remedy="Say node-NAME, sae-NAME, operator-NAME or hub-NAME")
+        raise ConfigurationError(
+            f"{name!r} cannot be revoked in {folder}: {why}",
+            remedy="Say node-NAME, sae-NAME, operator-NAME or hub-NAME",
+        )
     return found[0]
 
 

@@ -58,9 +58,10 @@ class Deliveries:
 
 
 class ChaosPair:
-    """Two nodes, whose life is in the hands of a test."""
+    """Two nodes, whose life is in the hands of a test; `more` is added to their files, with the name for {node}."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
+        self._more = more
         self.folder = folder
         self.deliveries = Deliveries()
         self.pids: dict[str, int] = {}
@@ -232,7 +233,9 @@ class ChaosPair:
             f'applications = "127.0.0.1:{self._ports[node][1]}"\ncontrol = "{node}.sock"\n'
             f'[neighbours.{other}]\nurl = "https://127.0.0.1:{self._ports[other][0]}"\nstock = 192\nbatch = 16\n'
             f"[keys]\nlease = 2048\nsupply_age_s = 3.0\n"
-            f"[applications]\n" + "".join(f'{SAES[name]} = {{ node = "{name}" }}\n' for name in NODES)
+            f"[applications]\n"
+            + "".join(f'{SAES[name]} = {{ node = "{name}" }}\n' for name in NODES)
+            + self._more.format(node=node)
         )
 
     def _say(self, order: dict[str, Any]) -> dict[str, Any]:

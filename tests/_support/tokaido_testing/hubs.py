@@ -35,6 +35,9 @@ needs_a_hub = pytest.mark.skipif(
 )
 
 
+_OWN: Final = (("certificate", "pem"), ("key", "key"))
+
+
 class Hub:
     """Servers of one hub, with certificates for nodes and people. Use it as a context manager.
 
@@ -43,12 +46,20 @@ class Hub:
         nodes: Names of nodes.
         operators: Names of people; `ann` is a keeper.
         servers: How many.
+        trace: Whether the servers write every message into their logs.
     """
 
     def __init__(
-        self, folder: Path, nodes: Sequence[str] = (), operators: Sequence[str] = (KEEPER,), servers: int = 1
+        self,
+        folder: Path,
+        nodes: Sequence[str] = (),
+        operators: Sequence[str] = (KEEPER,),
+        servers: int = 1,
+        *,
+        trace: bool = False,
     ) -> None:
         self.folder = folder
+        self._more = ("-V",) if trace else ()
         self.names = tuple(f"hub-{number}" for number in range(servers))
         self.ports = {name: free_port() for name in self.names}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
@@ -93,7 +104,7 @@ class Hub:
             if name not in self.running:
                 with (self.folder / f"{name}.log").open("ab") as log:
                     self.running[name] = subprocess.Popen(
-                        [PROGRAM, "-c", self.folder / f"{name}.conf"], stdout=log, stderr=log
+                        [PROGRAM, "-c", self.folder / f"{name}.conf", *self._more], stdout=log, stderr=log
                     )
         for name in names or self.names:
             self._wait_for(name)
@@ -118,9 +129,11 @@ class Hub:
         return EventsSettings(NETWORK, self.urls, files_of(self.pki, stem), **more)  # type: ignore[arg-type]
 
     def table(self, operators: Mapping[str, Sequence[str]] | None = None) -> str:
-        """Return the table `events` of a node file whose own certificates are used."""
+        """Return the table `events` of a node file, with `{node}` for the node's name."""
         urls = ", ".join(f'"{url}"' for url in self.urls)
         text = f'[events]\nnetwork = "{NETWORK}"\nservers = [{urls}]\nevery_s = 0.3\n'
+        text += f'authority = "{self.pki}/ca.pem"\nrevoked = "{self.pki}/crl.pem"\n'
+        text += "".join(f'{key} = "{self.pki}/node-{{node}}.{end}"\n' for key, end in _OWN)
         for who, roles in (operators or {}).items():
             text += f"[events.operators.{who}]\nroles = {list(roles)}\n".replace("'", '"')
         return text

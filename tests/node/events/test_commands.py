@@ -21,7 +21,7 @@ from tokaido_testing.node_lines import FINE
 from tokaido_testing.toy_clock import ToyClock
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from tokaido.node.operation import ControlRequest, NodeStatus, Peer
 
@@ -75,15 +75,15 @@ class Scene:
         """Be a node that has just started."""
         self.outgoing = Outgoing(self.settings, "maibara", self.node.events, clock=self.clock)
         desk = Desk(self.node, About("maibara", "1"), clock=self.clock)
-        self.commands = Commands(
-            self.settings, desk, self.node, self.outgoing, lambda: self.store, lambda _: None, clock=self.clock
-        )
+        self.commands = Commands(self.settings, desk, self.node, self.outgoing, lambda: self.store, clock=self.clock)
 
     @property
     def now_s(self) -> float:
         return self.clock.utc_ns() / 1e9
 
-    def envelope(self, stem: str = "operator-ann", *, folder: Path | None = None, **changes: object) -> bytes:
+    def envelope(
+        self, stem: str = "operator-ann", *, folder: Path | None = None, changes: Mapping[str, object] | None = None
+    ) -> bytes:
         body = {
             "id": ID,
             "network": "line",
@@ -91,7 +91,7 @@ class Scene:
             "issued_utc_s": self.now_s,
             "deadline_utc_s": self.now_s + 10,
             "order": {"do": "relay", "on": False},
-        } | changes
+        } | dict(changes or {})
         return sign(msgspec.json.encode(body), files_of(folder or self.authority, stem))
 
     async def send(self, envelope: bytes, who: str = "ann") -> Answer | None:
@@ -170,7 +170,7 @@ def test_a_late_command_is_refused_and_never_done(tmp_path: Path, authority: Pat
 @pytest.mark.parametrize("changes", [{"deadline_utc_s": 400.0}, {"issued_utc_s": 45.0}])
 def test_a_command_of_another_time_is_refused(tmp_path: Path, authority: Path, changes: dict[str, float]) -> None:
     async def play(scene: Scene) -> None:
-        answer = await scene.send(scene.envelope(**{key: scene.now_s + s for key, s in changes.items()}))
+        answer = await scene.send(scene.envelope(changes={key: scene.now_s + s for key, s in changes.items()}))
         assert answer is not None
         assert (answer.ok, answer.error) == (False, "TOO_EARLY")
 
@@ -183,7 +183,7 @@ def test_the_role_decides_as_at_the_control_endpoint(tmp_path: Path, authority: 
         assert answer is not None
         assert (answer.ok, answer.error) == (False, "ROLE")
         assert "bob has viewer" in answer.text
-        answer = await scene.send(scene.envelope(id="ab" * 16, order={"do": "drain", "why": "fun"}))
+        answer = await scene.send(scene.envelope(changes={"id": "ab" * 16, "order": {"do": "drain", "why": "fun"}}))
         assert answer is not None
         assert (answer.ok, answer.error) == (False, "ROLE")
 
@@ -193,9 +193,7 @@ def test_the_role_decides_as_at_the_control_endpoint(tmp_path: Path, authority: 
 def test_a_node_that_died_in_the_middle_says_that_nobody_knows(tmp_path: Path, authority: Path) -> None:
     async def play(scene: Scene) -> None:
         at_s = scene.now_s
-        await scene.store.call(
-            lambda store: store.records.begin_command(ID, "ann", now_s=at_s, until_s=at_s + 100)
-        )
+        await scene.store.call(lambda store: store.records.begin_command(ID, "ann", now_s=at_s, until_s=at_s + 100))
         scene.begin()
         answer = await scene.send(scene.envelope())
         assert answer is not None
@@ -223,16 +221,16 @@ async def not_taken(scene: Scene, envelope: bytes, who: str = "ann") -> None:
 
 FORGED: dict[str, Callable[[Scene], tuple[bytes, str]]] = {
     "another person's subject": lambda scene: (scene.envelope("operator-bob"), "ann"),
-    "another node": lambda scene: (scene.envelope(node="otsu"), "ann"),
-    "another network": lambda scene: (scene.envelope(network="other"), "ann"),
+    "another node": lambda scene: (scene.envelope(changes={"node": "otsu"}), "ann"),
+    "another network": lambda scene: (scene.envelope(changes={"network": "other"}), "ann"),
     "a node's certificate": lambda scene: (scene.envelope("node-maibara"), "maibara"),
     "an application's certificate": lambda scene: (scene.envelope("sae-bank"), "bank"),
     "another authority": lambda scene: (scene.envelope(folder=scene.authority.parent / "other" / "pki"), "ann"),
     "a revoked certificate": lambda scene: (scene.envelope("operator-eve"), "eve"),
     "another body": lambda scene: (scene.envelope().replace(b"maibara", b"maibarb", 1), "ann"),
-    "an unknown order": lambda scene: (scene.envelope(order={"do": "zeroise"}), "ann"),
-    "a question": lambda scene: (scene.envelope(order={"do": "status"}), "ann"),
-    "another member": lambda scene: (scene.envelope(key="00"), "ann"),
+    "an unknown order": lambda scene: (scene.envelope(changes={"order": {"do": "zeroise"}}), "ann"),
+    "a question": lambda scene: (scene.envelope(changes={"order": {"do": "status"}}), "ann"),
+    "another member": lambda scene: (scene.envelope(changes={"key": "00"}), "ann"),
     "no command": lambda scene: (b"\0", "ann"),
     "too long": lambda scene: (scene.envelope() + b" " * (1 << 16), "ann"),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokaido.hal import SYSTEM_CLOCK, KeyMaterial, Severity, TokaidoError
+from tokaido.hal import KeyMaterial, Severity
 from tokaido.node.core import Clear, Raise
 from tokaido.node.events import Bus, NetworkClient, Outgoing, Reader
 from tokaido.node.operation import AlarmBook, Events

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK
+from tokaido.hal import SYSTEM_CLOCK
 from tokaido.node.events import Bus, Commands, Outgoing
 from tokaido.node.store import SqliteStore, StoreThread, new_wrapping_key, wrapping_key_from_file
 
@@ -45,7 +45,12 @@ class RepeaterOnBus:
         self.outgoing = Outgoing(settings, model.serial_number, node.events, clock=clock)
         """What it has to tell."""
         commands = Commands(
-            settings, node.desk, self, self.outgoing, lambda: self._store, lambda number: self.bus.posted(number), clock=clock
+            settings,
+            node.desk,
+            self,
+            self.outgoing,
+            lambda: self._store,
+            clock=clock,
         )
         self.bus = Bus(settings, self.outgoing, lambda: self._store, self._alarm, commands=commands, clock=clock)
         """Its way to the hub."""

@@ -62,7 +62,7 @@ def on_bus(
         return keeping.store
 
     outgoing = Outgoing(settings, name, operating.events, serial=serial, clock=clock)
-    commands = Commands(settings, desk, operating, outgoing, store, lambda number: bus.posted(number), clock=clock)
+    commands = Commands(settings, desk, operating, outgoing, store, clock=clock)
     bus = Bus(
         settings,
         outgoing,

@@ -66,6 +66,8 @@ class Bus:
         self._store = store
         self._alarm = alarm
         self._commands = commands
+        if commands is not None:
+            commands.posted = self.posted
         self._topology = topology
         self._clock = clock
         self._posted = asyncio.Event()

@@ -139,7 +139,7 @@ class NetworkClient:
 
     def _age_s(self, stored: Stored) -> float:
         try:
-            at = datetime.fromisoformat(stored.at[:26].rstrip("Z") + "+00:00")
+            at = datetime.fromisoformat(stored.at)
         except ValueError:
             return 0.0
         return max(self._clock.utc_ns() / NS_PER_S - at.astimezone(UTC).timestamp(), 0.0)
@@ -173,7 +173,9 @@ class NetworkClient:
         try:
             command = msgspec.convert({**head, **times, "order": order}, Command)
         except msgspec.ValidationError as error:
-            raise ConfigurationError(f"there is no such order: {error}", remedy="docs/protocols/repeater.md has them") from None
+            raise ConfigurationError(
+                f"there is no such order: {error}", remedy="docs/protocols/repeater.md has them"
+            ) from None
         envelope = await asyncio.to_thread(sign, msgspec.json.encode(command), self.settings.tls)
         return await self.give(node, identifier, envelope, within_s)
 

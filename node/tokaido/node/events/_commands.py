@@ -65,7 +65,6 @@ class Commands:
         operations: Carries orders out.
         outgoing: Makes the answers.
         store: Returns the thread of the store, if it is open.
-        posted: Called when an answer was put into the outbox.
         clock: Where time comes from.
     """
 
@@ -76,7 +75,6 @@ class Commands:
         operations: Operations,
         outgoing: Outgoing,
         store: Callable[[], StoreThread | None],
-        posted: Callable[[int], None],
         *,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -85,7 +83,8 @@ class Commands:
         self._operations = operations
         self._outgoing = outgoing
         self._store = store
-        self._posted = posted
+        self.posted: Callable[[int], None] = lambda _: None
+        """Told how many answers were put into the outbox; the bus sets it."""
         self._clock = clock
         self._under_way: set[str] = set()
 
@@ -174,14 +173,16 @@ class Commands:
             records.together(work)
 
         await store.call(write)
-        self._posted(1)
+        self.posted(1)
 
 
 def _untimely(command: Command, now_s: float) -> dict[str, Any] | None:
     """Return why a command does not come in its time; None: it does."""
     late_s = now_s - command.deadline_utc_s
     if late_s > 0:
-        return refusal("LATE", f"the command came {late_s:.3g} s after its deadline", "Give a new one if it still holds")
+        return refusal(
+            "LATE", f"the command came {late_s:.3g} s after its deadline", "Give a new one if it still holds"
+        )
     if command.issued_utc_s > now_s + AHEAD_S:
         what = f"the command was given {command.issued_utc_s - now_s:.3g} s ahead of the node's clock"
         return refusal("TOO_EARLY", what, "Set the clocks")

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from cryptography import x509
@@ -74,7 +74,11 @@ class HubFile:
         mistakes, base = Mistakes(text), path.resolve().parent
         mistakes.only((), tables, ("hub", "servers"))
         hub = mistakes.checked("hub", mistakes.table((), tables, "hub"), _HUB)
-        for key, example in (("network", '"tokaido"'), ("authority", '"pki/ca.pem"'), ("certificates", '["pki/*.pem"]')):
+        for key, example in (
+            ("network", '"tokaido"'),
+            ("authority", '"pki/ca.pem"'),
+            ("certificates", '["pki/*.pem"]'),
+        ):
             if key not in hub:
                 mistakes.note(("hub",), f"{key} is missing, such as {key} = {example}")
         files: list[Path] = []
@@ -110,6 +114,16 @@ class HubFile:
         return cls(hub["network"], base / hub["authority"], revoked, tuple(dict.fromkeys(files)), keepers, servers)
 
 
+class _LetIn(NamedTuple):
+    """Who may connect."""
+
+    users: Mapping[str, dict[str, Any]]
+    """Permissions, by the URI of the certificate."""
+    pins: Sequence[str]
+    own_pins: Sequence[str]
+    """Of the servers, among themselves."""
+
+
 def hub_configuration(hub: HubFile, *, store_bytes: int = STORE_BYTES) -> dict[str, str]:
     """Return the configuration of each server, by its name.
 
@@ -135,8 +149,8 @@ def hub_configuration(hub: HubFile, *, store_bytes: int = STORE_BYTES) -> dict[s
             remedy="Add it to hub.certificates",
         )
     own = _good(hub, [server.certificate for server in hub.servers.values()])
-    own_pins = [_pin(certificate) for _, certificate in own]
-    return {name: _text(_server(hub, server, users, pins, own_pins, store_bytes)) for name, server in hub.servers.items()}
+    let_in = _LetIn(users, pins, [_pin(certificate) for _, certificate in own])
+    return {name: _text(_server(hub, server, let_in, store_bytes)) for name, server in hub.servers.items()}
 
 
 def node_permissions(network: str, node: str) -> dict[str, Any]:
@@ -209,9 +223,7 @@ def _revoked(hub: HubFile) -> set[tuple[x509.Name, int]]:
     if hub.revoked is None:
         return set()
     try:
-        authorities = x509.load_pem_x509_certificates(
-            read_believed(hub.authority, "authority", longest=_LONGEST_FILE)
-        )
+        authorities = x509.load_pem_x509_certificates(read_believed(hub.authority, "authority", longest=_LONGEST_FILE))
         found: set[tuple[x509.Name, int]] = set()
         data = read_believed(hub.revoked, "revocation list", longest=LONGEST_CRL)
         for pem in re.findall(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", data, re.DOTALL):
@@ -233,14 +245,7 @@ def _pin(certificate: x509.Certificate) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def _server(
-    hub: HubFile,
-    server: HubServer,
-    users: Mapping[str, dict[str, Any]],
-    pins: Sequence[str],
-    own_pins: Sequence[str],
-    store_bytes: int,
-) -> dict[str, Any]:
+def _server(hub: HubFile, server: HubServer, let_in: _LetIn, store_bytes: int) -> dict[str, Any]:
     files = {"cert_file": str(server.certificate), "key_file": str(server.key), "ca_file": str(hub.authority)}
     found: dict[str, Any] = {
         "server_name": server.name,
@@ -248,10 +253,10 @@ def _server(
         "ping_interval": "10s",
         "write_deadline": "5s",
         "max_payload": 1 << 20,
-        "tls": {**files, "verify_and_map": True, "timeout": 5, "pinned_certs": list(pins)},
+        "tls": {**files, "verify_and_map": True, "timeout": 5, "pinned_certs": let_in.pins},
         "authorization": {
             "timeout": 5,
-            "users": [{"user": uri, "permissions": permissions} for uri, permissions in sorted(users.items())],
+            "users": [{"user": uri, "permissions": permissions} for uri, permissions in sorted(let_in.users.items())],
         },
         "jetstream": {
             "store_dir": str(server.store),
@@ -266,7 +271,7 @@ def _server(
             "listen": server.cluster,
             "no_advertise": True,
             "routes": [f"nats-route://{one.cluster}" for one in hub.servers.values()],
-            "tls": {**files, "verify": True, "timeout": 5, "pinned_certs": list(own_pins)},
+            "tls": {**files, "verify": True, "timeout": 5, "pinned_certs": let_in.own_pins},
         }
     return found
 

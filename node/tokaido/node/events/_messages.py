@@ -178,9 +178,10 @@ def decode(payload: bytes) -> Message:
     if len(payload) > MAX_PAYLOAD:
         raise ProtocolError(f"a message of {len(payload)} bytes; {MAX_PAYLOAD} are the most")
     try:
-        return _decoder.decode(payload)
+        found: Message = _decoder.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ProtocolError(f"not a message of a node: {error}") from None
+    return found
 
 
 def id_of(payload: bytes) -> str:

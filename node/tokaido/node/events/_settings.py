@@ -24,9 +24,7 @@ SERVER: Final = re.compile(r"tls://[^/?#@\s]+:\d{1,5}")
 _TEXT: Final = Check(lambda value: isinstance(value, str) and bool(value), "text in quotes")
 _SERVERS: Final = Check(
     lambda value: (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(one, str) and SERVER.fullmatch(one) for one in value)
+        isinstance(value, list) and bool(value) and all(isinstance(one, str) and SERVER.fullmatch(one) for one in value)
     ),
     'a list of servers, such as ["tls://192.0.2.11:4222"]',
 )
@@ -86,7 +84,7 @@ class EventsSettings:
             needed |= {"certificate": '"me.pem"', "key": '"me.key"', "authority": '"ca.pem"'}
             revoked = base / entry["revoked"] if "revoked" in entry else None
             paths = [base / str(entry.get(key, "")) for key in ("certificate", "key", "authority")]
-            files = TlsFiles(*paths, revoked)
+            files = TlsFiles(paths[0], paths[1], paths[2], revoked)
         for key, example in needed.items():
             if key not in table:
                 mistakes.note(("events",), f"{key} is missing, such as {key} = {example}")
@@ -102,9 +100,7 @@ class EventsSettings:
                 mistakes.note(("events", "operators", name), 'roles is missing, such as roles = ["operator"]')
             operators[name] = frozenset(one.get("roles", ()))
         more = {key: entry[key] for key in ("every_s", "rows", "topology") if key in entry}
-        return cls(
-            entry.get("network", "tokaido"), tuple(entry.get("servers", ())), files, operators=operators, **more
-        )
+        return cls(entry.get("network", "tokaido"), tuple(entry.get("servers", ())), files, operators=operators, **more)
 
     @property
     def fixed(self) -> dict[str, object]:

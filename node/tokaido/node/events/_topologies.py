@@ -46,7 +46,9 @@ def message_of(data: bytes, public_key: Path, network: str) -> tuple[Topology, b
     """
     topology = topology_from_signed(data, public_key)
     if len(data) > MAX_FILE:
-        raise ConfigurationError(f"the topology has {len(data)} bytes; {MAX_FILE} go over the bus", remedy="Send it by hand")
+        raise ConfigurationError(
+            f"the topology has {len(data)} bytes; {MAX_FILE} go over the bus", remedy="Send it by hand"
+        )
     message = TopologyFile(network=network, serial=topology.serial, file=data.decode())
     return topology, msgspec.json.encode(message)
 

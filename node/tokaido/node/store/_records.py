@@ -291,9 +291,7 @@ class Records:
 
     def answer_command(self, identifier: str, answer: bytes) -> None:
         """Note what a command was answered."""
-        self._file.transact(
-            lambda: self._execute("UPDATE command SET answer = ? WHERE id = ?", answer, identifier)
-        )
+        self._file.transact(lambda: self._execute("UPDATE command SET answer = ? WHERE id = ?", answer, identifier))
 
     # --- devices ----------------------------------------------------------------------------------------------------
 
