@@ -12,8 +12,7 @@ import pytest
 
 from tokaido.hal import ConfigurationError, KeyMaterial
 from tokaido.node.endpoint import About, Desk
-from tokaido.node.events import Answer, Commands, EventsSettings, Outgoing, decode
-from tokaido.node.events._signed import sign
+from tokaido.node.events import Answer, Commands, EventsSettings, Outgoing, decode, sign
 from tokaido.node.operation import Events, SetRelaying
 from tokaido.node.pki import files_of, issue, revoke
 from tokaido.node.store import SqliteStore, StoreThread

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.hal import KeyMaterial, Severity
-from tokaido.node.core._actions import Commit
-from tokaido.node.core._writes import Batch, Post, PutBatch
+from tokaido.node.core import Batch, Commit, Post, PutBatch
 from tokaido.node.store import CommandRow, SqliteStore, StoreError
 
 if TYPE_CHECKING:

@@ -39,6 +39,7 @@ __all__ = [
     "decode",
     "encode",
     "hub_configuration",
+    "sign",
     "take_topology",
 ]
 
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from tokaido.node.events._outgoing import Outgoing
     from tokaido.node.events._seen import Seen
     from tokaido.node.events._settings import EventsSettings, check_node_name
+    from tokaido.node.events._signed import sign
     from tokaido.node.events._subjects import Subjects
     from tokaido.node.events._topologies import take_topology
     from tokaido.node.events._view import NetworkView, NodeView
@@ -81,6 +83,7 @@ else:
         "_outgoing": ("Outgoing",),
         "_seen": ("Seen",),
         "_settings": ("EventsSettings", "check_node_name"),
+        "_signed": ("sign",),
         "_subjects": ("Subjects",),
         "_topologies": ("take_topology",),
         "_view": ("NetworkView", "NodeView"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,7 @@ from tokaido.hal import (
     OutcomeUnknownError,
     ProtocolError,
     TokaidoError,
+    TransportError,
 )
 from tokaido.hal.files import read_believed
 from tokaido.node.events._commands import LONGEST_S, Command
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from tokaido.node.events._settings import EventsSettings
     from tokaido.node.topology import Topology
 
+LOG: Final = logging.getLogger("tokaido.node.events")
+RECALL_S: Final = 0.5
 WINDOW_S: Final = 600.0
 """For how long the streams know the ids of messages."""
 TELEMETRY_S: Final = 2 * 86_400.0
@@ -60,6 +64,7 @@ class NetworkClient:
         self._clock = clock
         self._connection: Connection | None = None
         self._who = ""
+        self._recalling: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Connect to the first server that lets us in.
@@ -84,6 +89,8 @@ class NetworkClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._recalling is not None:
+            self._recalling.cancel()
         if self._connection is not None:
             await self._connection.close()
 
@@ -121,10 +128,26 @@ class NetworkClient:
                 told(message)
 
         await self.connection.hear(self.subjects.everything, take)
-        telemetry = self.subjects.of("*", "telemetry")
-        for one in await self.connection.lasts(self.subjects.telemetry_stream, telemetry):
-            view.take(one.subject, one.payload, age_s=self._age_s(one))
+        if not await self._recall(view):  # a hub that has just started
+            self._recalling = asyncio.get_running_loop().create_task(self._recall_soon(view))
         return view
+
+    async def _recall(self, view: NetworkView) -> bool:
+        """Show what each node told last, and return whether the stream could be read."""
+        telemetry = self.subjects.of("*", "telemetry")
+        try:
+            for one in await self.connection.lasts(self.subjects.telemetry_stream, telemetry):
+                view.take(one.subject, one.payload, age_s=self._age_s(one))
+        except TransportError as error:
+            LOG.info("what nodes told last is not known yet: %s", error)
+            return False
+        return True
+
+    async def _recall_soon(self, view: NetworkView) -> None:
+        while not self.connection.ended.is_set():
+            await asyncio.to_thread(self._clock.wait, RECALL_S)
+            if await self._recall(view):
+                return
 
     def reader(self, *, telemetry: bool = False, position: int = 0, seen: Seen | None = None) -> Reader:
         """Return a reader of one of the streams.

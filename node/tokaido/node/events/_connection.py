@@ -21,8 +21,8 @@ CONNECT_S: Final = 5.0
 """How long a connection may take."""
 PING_S: Final = 5
 """How often each end asks whether the other one is there; two that are not answered end the connection."""
-ACKNOWLEDGE_S: Final = 5.0
-"""How long a stream may take to acknowledge a message."""
+ACKNOWLEDGE_S: Final = 2.0
+"""How long a stream may take to acknowledge a message, before it is sent again."""
 READ_S: Final = 5.0
 """How long a stream may take to give what it was asked for."""
 AT_ONCE: Final = 256
@@ -142,6 +142,8 @@ class Connection:
             async with asyncio.timeout(ACKNOWLEDGE_S):
                 await self._live().publish(subject, payload)
                 await self._live().flush(timeout=ACKNOWLEDGE_S)
+        except TransportError:
+            raise
         except self._foreign as error:
             raise TransportError(f"nothing went out to {subject}: {_said(error)}") from None
 
@@ -172,6 +174,8 @@ class Connection:
         try:
             await self._live().subscribe(subject, cb=taken)
             await self._live().flush(timeout=ACKNOWLEDGE_S)
+        except TransportError:
+            raise
         except self._foreign as error:
             raise TransportError(f"{subject} cannot be heard: {_said(error)}") from None
 
@@ -213,7 +217,7 @@ class Connection:
                     headers = message.headers or {}
                     if (status := headers.get("Status", "")) == "404" or "Nats-Sequence" not in headers:
                         if status not in {"404", "204"}:
-                            why = headers.get("Description", "") or f"status {status}"
+                            why = headers.get("Description", "") or f"status {status or 'of no stream'}"
                             raise TransportError(f"the stream {stream} cannot be read: {why}")
                         return
                     yield Stored(
@@ -227,6 +231,8 @@ class Connection:
             finally:
                 if not client.is_closed:
                     await heard.unsubscribe()
+        except TransportError:
+            raise
         except self._foreign as error:
             raise TransportError(f"the stream {stream} cannot be read: {_said(error)}") from None
 
@@ -245,4 +251,4 @@ class Connection:
 
 
 def _said(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
