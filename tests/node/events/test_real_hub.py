@@ -198,7 +198,7 @@ def test_a_revoked_certificate_is_refused_and_who_has_it_is_put_out(hub: Hub) ->
         hub.write()
         hub.reload()
         await until(eve.ended.is_set)
-        assert not bob.ended.is_set()  # who is good stays
+        assert not bob.ended.is_set()  # a good certificate stays
         with pytest.raises(NotConnectedError):
             await Connection(hub.settings("operator-eve"), "operator-eve").open(hub.urls[0])
         await bob.close()

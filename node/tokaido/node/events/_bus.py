@@ -29,7 +29,7 @@ LOG: Final = logging.getLogger("tokaido.node.events")
 ALARM: Final = "BUS_LOST"
 AT_ONCE: Final = 128
 """Messages that wait for their acknowledgements at once."""
-RETRIES_S: Final = (0.2, 0.5, 1.0, 1.0, 2.0)
+RETRIES_S: Final = (0.2, 0.5, 1.0)
 """Pauses between attempts; the last one is repeated."""
 IDLE_S: Final = 1.0
 ENDING_S: Final = 1.0

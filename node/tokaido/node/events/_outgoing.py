@@ -152,7 +152,7 @@ class Outgoing:
         return Post(self.subjects.of(self.node, kind), encode(message), state)
 
     def _of_event(self, event: Event) -> Post:
-        head = self._head() | {"utc_s": event.utc_s}
+        head: dict[str, Any] = {**self._head(), "utc_s": event.utc_s}
         if event.kind == "act":
             return self._post("act", ActDone(**head, by=short(event.by), what=short(event.text)))
         alarm = Alarm(
