@@ -93,11 +93,21 @@ def test_a_person_sees_a_node_and_orders_it(hub: Hub, tmp_path: Any) -> None:
         async with NetworkClient(hub.settings("operator-bob")) as client:
             refused = await client.command("maibara", {"do": "relay", "on": True})
             assert (refused.ok, refused.error) == (False, "ROLE")
+            with pytest.raises(NotConnectedError, match="otsu is not on the bus now"):
+                await client.command("otsu", {"do": "relay", "on": True})
+            deaf = Connection(hub.settings("node-otsu"), "node-otsu")
+            await deaf.open(hub.urls[0])
+            await deaf.hear("tokaido.line.command.otsu.*", ignore)
             with pytest.raises(OutcomeUnknownError, match="Ask again with the same id"):
                 await client.command("otsu", {"do": "relay", "on": True}, within_s=0.3)
+            await deaf.close()
 
     asyncio.run(beside(node, work()))
     assert node.model.node.sites.core.status().relaying is False
+
+
+async def ignore(subject: str, payload: bytes) -> None:
+    """Hear, and do nothing."""
 
 
 def _state(view: NetworkView, node: str) -> str:

@@ -6,7 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from tokaido.hal import SYSTEM_CLOCK
+from tokaido.hal import SYSTEM_CLOCK, TokaidoError
+from tokaido.hal.files import write_whole
 from tokaido.node.events import Bus, Commands, Outgoing, Tapped, take_topology
 
 if TYPE_CHECKING:
@@ -53,10 +54,17 @@ def on_bus(
         network = file().network
         if network is None:
             return
-        own = settings.network, network.topology, network.file, network.public_key
-        if await asyncio.to_thread(take_topology, payload, *own):
+        data = await asyncio.to_thread(take_topology, payload, settings.network, network.topology, network.public_key)
+        if data is None:
+            return
+        before = await asyncio.to_thread(network.file.read_bytes)
+        await asyncio.to_thread(write_whole, network.file, data)
+        try:
             left = take_file()
-            LOG.info("a topology came over the bus%s", f"; it needs a restart: {', '.join(left)}" if left else "")
+        except TokaidoError:
+            await asyncio.to_thread(write_whole, network.file, before)  # the node shall start again with what it has
+            raise
+        LOG.info("a topology came over the bus%s", f"; it needs a restart: {', '.join(left)}" if left else "")
 
     def store() -> StoreThread | None:
         return keeping.store

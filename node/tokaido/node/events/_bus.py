@@ -76,6 +76,7 @@ class Bus:
         self._hearing: set[asyncio.Task[None]] = set()
         self._lost = False
         self._connection: Connection | None = None
+        self._renewing = False
 
     async def start(self) -> None:
         """Begin; it goes on whether there is a hub or not.
@@ -115,6 +116,7 @@ class Bus:
         if self._commands is not None:
             self._commands.settings = settings
         if self._connection is not None:
+            self._renewing = True
             self._connection.ended.set()
 
     def posted(self, number: int) -> None:
@@ -141,7 +143,8 @@ class Bus:
                 await self._send(connection)
                 failures = 0
             except TokaidoError as error:
-                self._tell(str(error))
+                if not self._renewing:
+                    self._tell(str(error))
             except Exception as error:
                 LOG.exception("the bus failed")
                 self._tell(f"{type(error).__name__} in the node; its log says more")
@@ -149,7 +152,8 @@ class Bus:
                 self.connected, self._connection = False, None
                 if connection is not None:
                     await connection.close()
-            if not self._ending.is_set():
+            renewing, self._renewing = self._renewing, False
+            if not self._ending.is_set() and not renewing:
                 await self._trim()
                 await self._pause(RETRIES_S[min(failures, len(RETRIES_S) - 1)])
                 failures += 1

@@ -182,6 +182,7 @@ class NetworkClient:
 
         Raises:
             ConfigurationError: There is no such order, or it would have too long a time.
+            NotConnectedError: The node is not on the bus: nothing was carried out.
             OutcomeUnknownError: No answer came in time.
             TransportError: The connection ended.
         """
@@ -206,7 +207,8 @@ class NetworkClient:
         """Publish a signed command, and return the answer.
 
         Raises:
-            OutcomeUnknownError: None came in time.
+            NotConnectedError: The node is not on the bus: nothing was carried out.
+            OutcomeUnknownError: No answer came in time.
             TransportError: The connection ended.
         """
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -219,7 +221,13 @@ class NetworkClient:
                     answered.set_result(message)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # `mine`
 
         await self.connection.hear(self.subjects.answer(node, self._who), take)
-        await self.connection.publish(self.subjects.command(node, self._who), envelope)
+
+        def unheard() -> None:
+            if not answered.done():
+                what = f"{node} is not on the bus now: nobody heard the command"
+                answered.set_exception(NotConnectedError(what, remedy="Give it again once the node is there"))
+
+        await self.connection.publish(self.subjects.command(node, self._who), envelope, unheard)
         try:
             async with asyncio.timeout(within_s):
                 return await answered

@@ -132,15 +132,29 @@ class Connection:
                 LOG.debug("a connection ended with %s", _said(error))
         self.ended.set()
 
-    async def publish(self, subject: str, payload: bytes) -> None:
+    async def publish(self, subject: str, payload: bytes, unheard: Callable[[], object] | None = None) -> None:
         """Say something once, to those who hear it now.
+
+        Args:
+            subject: Where.
+            payload: What.
+            unheard: Called if the server knows that nobody hears it.
 
         Raises:
             TransportError: It did not go out.
         """
+
+        async def told(message: Any) -> None:
+            if unheard is not None and (message.headers or {}).get("Status") == "503":
+                unheard()
+
         try:
             async with asyncio.timeout(ACKNOWLEDGE_S):
-                await self._live().publish(subject, payload)
+                client, reply = self._live(), ""
+                if unheard is not None:
+                    reply = client.new_inbox()
+                    await client.subscribe(reply, cb=told)
+                await client.publish(subject, payload, reply=reply)
                 await self._live().flush(timeout=ACKNOWLEDGE_S)
         except TransportError:
             raise

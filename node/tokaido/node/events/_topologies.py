@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Meta
 
 from tokaido.hal import ConfigurationError, ProtocolError
-from tokaido.hal.files import write_whole
 from tokaido.node.topology import topology_from_signed
 
 if TYPE_CHECKING:
@@ -53,21 +52,19 @@ def message_of(data: bytes, public_key: Path, network: str) -> tuple[Topology, b
     return topology, msgspec.json.encode(message)
 
 
-def take_topology(payload: bytes, network: str, in_force: Topology, file: Path, public_key: Path) -> bool:
-    """Put a topology that came over the bus in the place of a node's own file; return whether it is newer.
+def take_topology(payload: bytes, network: str, in_force: Topology, public_key: Path) -> bytes | None:
+    """Return the file of a topology that came over the bus; None if it is not newer than the one in force.
 
     Args:
         payload: The message.
         network: Name of the network on the bus.
         in_force: The one that the node takes now.
-        file: Of the node's topology; overwritten.
         public_key: File of the public key of who signs.
 
     Raises:
         ProtocolError: It is not such a message.
         AuthenticationError: The signature is missing or wrong.
         ConfigurationError: It is one of another network, or has mistakes.
-        TokaidoError: The file cannot be written.
     """
     try:
         message = _decoder.decode(payload)
@@ -77,7 +74,4 @@ def take_topology(payload: bytes, network: str, in_force: Topology, file: Path, 
     topology = topology_from_signed(data, public_key)
     if message.network != network or topology.network != in_force.network:
         raise ConfigurationError(f"a topology of {topology.network}, and this node is one of {in_force.network}")
-    if topology.serial <= in_force.serial:
-        return False
-    write_whole(file, data)
-    return True
+    return data if topology.serial > in_force.serial else None
