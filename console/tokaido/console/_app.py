@@ -12,6 +12,7 @@ from tokaido.console._alarm_app import alarm_commands
 from tokaido.console._examples import examples
 from tokaido.console._link_app import links, move
 from tokaido.console._log_app import log
+from tokaido.console._network_app import networks
 from tokaido.console._node_app import nodes
 from tokaido.console._number_types import number, whole_number
 from tokaido.console._options import (
@@ -48,6 +49,7 @@ app.add_typer(plots, name="plot")
 app.add_typer(settings, name="settings")
 app.add_typer(links, name="link")
 app.add_typer(nodes, name="node")
+app.add_typer(networks, name="network")
 app.add_typer(alarm_commands)
 app.command()(log)
 app.command()(examples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import tokaido.hal as hal
 from tokaido.console._output import print_json, print_table
@@ -13,15 +13,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def pki(
-    folder: Path, nodes: Sequence[str], saes: Sequence[str], days: float, revoked: Sequence[str], *, as_json: bool
-) -> None:
+class Wanted(NamedTuple):
+    """For whom certificates are made, as the command line has them."""
+
+    nodes: Sequence[str] = ()
+    saes: Sequence[str] = ()
+    operators: Sequence[str] = ()
+    hubs: Sequence[str] = ()
+
+
+def pki(folder: Path, wanted: Wanted, days: float, revoked: Sequence[str], *, as_json: bool) -> None:
     """Make certificates and print their files, or revoke some and print the list's.
 
     Raises:
         ConfigurationError: Nothing is asked for, or what is asked for cannot be.
     """
-    if revoked and (nodes or saes):
+    if revoked and any(wanted):
         raise hal.ConfigurationError("certificates are made or revoked, not both at once", remedy="Say it in two steps")
     if revoked:
         path = library.revoke(folder, revoked)
@@ -31,14 +38,18 @@ def pki(
         print(f"{path}  tells that {', '.join(revoked)} is believed no more")
         print("Nodes whose file names this list take it when they get SIGHUP")
         return
-    if not nodes and not saes:
-        raise hal.ConfigurationError("no name is given", remedy="Say --node NAME, --sae ID or --revoke NAME")
-    named = [_node(text) for text in nodes]
-    if len(hosts := dict(named)) < len(named):
+    if not any(wanted):
         raise hal.ConfigurationError(
-            "a node is given twice", remedy="Give all of its hosts in one --node NAME=HOST,HOST"
+            "no name is given", remedy="Say --node NAME, --sae ID, --operator NAME, --hub NAME or --revoke NAME"
         )
-    issued = library.issue(folder, nodes=hosts, saes=saes, days=days)
+    issued = library.issue(
+        folder,
+        nodes=_hosts("node", wanted.nodes),
+        saes=wanted.saes,
+        operators=wanted.operators,
+        hubs=_hosts("hub", wanted.hubs),
+        days=days,
+    )
     if as_json:
         print_json(
             {
@@ -62,11 +73,20 @@ def pki(
     print(f"{issued[0].files.revoked}  revocation list: nodes name it in their file")
 
 
-def _node(text: str) -> tuple[str, list[str]]:
+def _hosts(kind: str, texts: Sequence[str]) -> dict[str, list[str]]:
+    named = [_named(kind, text) for text in texts]
+    if len(hosts := dict(named)) < len(named):
+        raise hal.ConfigurationError(
+            f"a {kind} is given twice", remedy=f"Give all of its hosts in one --{kind} NAME=HOST,HOST"
+        )
+    return hosts
+
+
+def _named(kind: str, text: str) -> tuple[str, list[str]]:
     name, equals, hosts = text.partition("=")
     found = [host.strip() for host in hosts.split(",") if host.strip()]
     if equals and not found:
         raise hal.ConfigurationError(
-            f"--node {text} names no host", remedy="Write --node NAME=HOST,HOST or --node NAME"
+            f"--{kind} {text} names no host", remedy=f"Write --{kind} NAME=HOST,HOST or --{kind} NAME"
         )
     return name, found

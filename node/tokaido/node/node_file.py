@@ -13,6 +13,7 @@ from tokaido.hal.tables import Check, Mistakes, number, of_kind, parsed, read, w
 from tokaido.node._network_tables import NAME, NeighbourEntry, NetworkTables, TopologyEntry
 from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings
 from tokaido.node.endpoint import EndpointSettings
+from tokaido.node.events import EventsSettings, check_node_name
 from tokaido.node.supervision import SupervisionSettings
 from tokaido.node.tls import TlsFiles
 from tokaido.node.topology import best_route, route_pair
@@ -34,6 +35,7 @@ TABLES: Final = (
     "keys",
     "supervision",
     "endpoint",
+    "events",
     "alarms",
 )
 _FIXED: Final = (
@@ -91,6 +93,8 @@ class NodeFile:
     """The topology that the node takes; None: its neighbours are all that it knows."""
     endpoint: EndpointSettings | None = None
     """The control endpoint for machines; None: there is none."""
+    events: EventsSettings | None = None
+    """Its way to the bus; None: it has none."""
     hold_off_s: float = HOLD_OFF_S
     """How long the cause of an alarm lasts before it is told."""
 
@@ -147,7 +151,8 @@ class NodeFile:
         links = {name: (entry.url, entry.links) for name, entry in self.neighbours.items()}
         if links != {name: (entry.url, entry.links) for name, entry in other.neighbours.items()}:
             found.append("neighbours (their urls and links)")
-        return tuple(found)
+        mine, theirs = ({} if one is None else one.fixed for one in (self.events, other.events))
+        return (*found, *(["events"] if mine != theirs else ()))
 
 
 def control_socket(path: Path) -> Path:
@@ -232,6 +237,12 @@ class _Reader:
         network_tables = NetworkTables(mistakes, tables, self._base, name, links)
         network = network_tables.topology()
         neighbours = network_tables.neighbours(network)
+        files = TlsFiles(
+            certificate=self._base / tls.get("certificate", ""),
+            key=self._base / tls.get("key", ""),
+            authority=self._base / tls.get("authority", ""),
+            revoked=self._base / tls["revoked"] if "revoked" in tls else None,
+        )
         found = NodeFile(
             path=path,
             name=name,
@@ -240,12 +251,7 @@ class _Reader:
             on_exit=head.get("on_exit", "keep"),
             store=self._base / self._needed("store", store, "path", "keys.sqlite"),
             wrapping_key=self._base / store["key_file"] if "key_file" in store else store.get("credential", ""),
-            tls=TlsFiles(
-                certificate=self._base / tls.get("certificate", ""),
-                key=self._base / tls.get("key", ""),
-                authority=self._base / tls.get("authority", ""),
-                revoked=self._base / tls["revoked"] if "revoked" in tls else None,
-            ),
+            tls=files,
             neighbours_at=neighbours_at or Address("", 0),
             applications_at=addresses.get("applications"),
             skip_at=addresses.get("skip"),
@@ -263,7 +269,10 @@ class _Reader:
             ),
             network=network,
             endpoint=EndpointSettings.read(mistakes, tables, self._base),
+            events=EventsSettings.read(mistakes, tables, self._base, files),
         )
+        if found.events is not None:
+            check_node_name(mistakes, name)
         if mistakes:
             where = "the node file" if path is None else f"the node file {path}"
             raise ConfigurationError(

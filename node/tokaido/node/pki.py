@@ -25,7 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Clock, ConfigurationError
 from tokaido.hal.driver import real
 from tokaido.hal.files import MODE_OF_SECRETS, path_of, read_believed, write_new, write_whole
-from tokaido.node.tls import LONGEST_CRL, NODE_URI, SAE_URI, TlsFiles
+from tokaido.node.tls import HUB_URI, LONGEST_CRL, NODE_URI, OPERATOR_URI, SAE_URI, TlsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +56,8 @@ def issue(
     *,
     nodes: Mapping[str, Sequence[str]] | None = None,
     saes: Sequence[str] = (),
+    operators: Sequence[str] = (),
+    hubs: Mapping[str, Sequence[str]] | None = None,
     days: float = DEFAULT_DAYS,
     clock: Clock = SYSTEM_CLOCK,
 ) -> tuple[Issued, ...]:
@@ -68,6 +70,8 @@ def issue(
         folder: Made with mode 0700 if it is not there.
         nodes: Hosts (DNS names and IP addresses) of each node, by name; none given: `DEFAULT_HOSTS` and the name.
         saes: Ids of applications: letters, digits, `.`, `_` and `-`.
+        operators: Names of people who watch and command nodes over the bus.
+        hubs: Hosts of each server of the bus, by name, as for nodes.
         days: How long they are good, at most as long as the authority.
         clock: Tells the time.
 
@@ -76,12 +80,21 @@ def issue(
         TokaidoError: A file could not be written. What was made before is left, and is good.
     """
     folder = path_of(folder, "the folder of certificates")
-    wanted = {f"node-{name}": name for name in nodes or {}} | {f"sae-{name}": name for name in saes}
-    _check(folder, wanted, len(nodes or {}) + len(saes), days)
-    hosts = {name: [_host(one) for one in given or (*DEFAULT_HOSTS, name)] for name, given in (nodes or {}).items()}
+    servers = {f"node-{name}": (name, NODE_URI, given) for name, given in (nodes or {}).items()}
+    servers |= {f"hub-{name}": (name, HUB_URI, given) for name, given in (hubs or {}).items()}
+    clients = {f"sae-{name}": (name, SAE_URI) for name in saes}
+    clients |= {f"operator-{name}": (name, OPERATOR_URI) for name in operators}
+    wanted = {stem: name for stem, (name, *_) in servers.items()} | {stem: name for stem, (name, _) in clients.items()}
+    _check(folder, wanted, len(servers) + len(saes) + len(operators), days)
+    hosts = {
+        stem: [_host(one) for one in given or (*DEFAULT_HOSTS, name)] for stem, (name, _, given) in servers.items()
+    }
     authority = _Authority.of(folder, days, clock)
-    made = [authority.issue(f"node-{name}", name, f"{NODE_URI}{quote(name)}", days, hosts[name]) for name in hosts]
-    made += [authority.issue(f"sae-{name}", name, f"{SAE_URI}{quote(name)}", days, ()) for name in saes]
+    made = [
+        authority.issue(stem, name, f"{kind}{quote(name)}", days, hosts[stem])
+        for stem, (name, kind, _) in servers.items()
+    ]
+    made += [authority.issue(stem, name, f"{kind}{quote(name)}", days, ()) for stem, (name, kind) in clients.items()]
     return tuple(made)
 
 
@@ -133,12 +146,15 @@ def _fits(name: str) -> bool:
 def _named(folder: Path, name: str) -> Path:
     found = [
         path
-        for stem in (name, f"node-{name}", f"sae-{name}")
+        for stem in (name, *(f"{kind}-{name}" for kind in ("node", "sae", "operator", "hub")))
         if _fits(stem) and (path := folder / f"{stem}.pem").exists()
     ]
     if len(found) != 1 or found[0].name == "ca.pem":
-        why = "a node and an application have it" if len(found) > 1 else "no certificate has it"
-        raise ConfigurationError(f"{name!r} cannot be revoked in {folder}: {why}", remedy="Say node-NAME or sae-NAME")
+        why = "several have it" if len(found) > 1 else "no certificate has it"
+        raise ConfigurationError(
+            f"{name!r} cannot be revoked in {folder}: {why}",
+            remedy="Say node-NAME, sae-NAME, operator-NAME or hub-NAME",
+        )
     return found[0]
 
 

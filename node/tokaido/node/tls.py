@@ -27,8 +27,14 @@ if TYPE_CHECKING:
 
 NODE_URI: Final = "urn:tokaido:node:"
 """Begins the URI, among the subject alternative names of a certificate, that names a node."""
+OUR_URI: Final = "urn:tokaido:"
+"""Begins all of them: a certificate that has one speaks for nobody by its common name."""
 SAE_URI: Final = "urn:tokaido:sae:"
 """Begins the URI that names an application (SAE). Its id follows, percent-encoded."""
+OPERATOR_URI: Final = "urn:tokaido:operator:"
+"""Begins the URI that names a person who watches and commands nodes over the bus."""
+HUB_URI: Final = "urn:tokaido:hub:"
+"""Begins the URI that names a server of the bus."""
 
 _LONGEST_NAME: Final = 255
 LONGEST_CRL: Final = 16 << 20
@@ -189,7 +195,7 @@ def _names(der: bytes) -> Names:
 def _named(commons: list[str], uris: list[str]) -> Names:
     nodes = {uri.removeprefix(NODE_URI) for uri in uris if uri.startswith(NODE_URI)}
     saes = {uri.removeprefix(SAE_URI) for uri in uris if uri.startswith(SAE_URI)}
-    if nodes or saes:
+    if any(uri.startswith(OUR_URI) for uri in uris):  # such as that of a person: none is an application besides
         return Names(_one(nodes), _one(saes))
     return Names(None, _plain(commons[0]) if len(commons) == 1 else None)
 

@@ -78,9 +78,11 @@ class ChaosLine:
     Args:
         folder: Where their files are.
         nodes: Their names. Keys are shared by the first and the last.
+        more: Is added to their files, with the name for {node}.
     """
 
-    def __init__(self, folder: Path, nodes: tuple[str, ...] = NODES) -> None:
+    def __init__(self, folder: Path, nodes: tuple[str, ...] = NODES, *, more: str = "") -> None:
+        self._more = more
         self.folder = folder
         self.nodes = nodes
         self.ends = nodes[0], nodes[-1]
@@ -306,7 +308,7 @@ class ChaosLine:
             text += f'[neighbours.{other}]\nurl = "https://127.0.0.1:{self._ports[other][0]}"\n'
             text += f"stock = {STOCK}\nbatch = {BATCH}\n[applications]\n"
             text += "".join(f'{sae} = {{ node = "{end}" }}\n' for end, sae in self._saes.items())
-        (self.folder / f"{node}.toml").write_text(text)
+        (self.folder / f"{node}.toml").write_text(text + self._more.format(node=node))
 
     def _say(self, order: dict[str, Any]) -> dict[str, Any]:
         zygote = self._zygote

@@ -1,5 +1,15 @@
 """The emulated repeater: a node's own core with neighbours, units by calculation, and its control endpoint."""
 
-from tokaido.emulators.repeater._model import RepeaterModel
+from __future__ import annotations
 
-__all__ = ["RepeaterModel"]
+from typing import TYPE_CHECKING
+
+from tokaido.emulators.repeater._model import RepeaterModel
+from tokaido.hal.lazy import lazily
+
+__all__ = ["RepeaterModel", "RepeaterOnBus"]
+
+if TYPE_CHECKING:
+    from tokaido.emulators.repeater._on_bus import RepeaterOnBus
+else:
+    __getattr__, __dir__ = lazily(__name__, {"RepeaterOnBus": "tokaido.emulators.repeater._on_bus"}, __all__)

@@ -152,7 +152,7 @@ class EmulatedNode:
             return answer
         failure: TokaidoError | None = None
         try:
-            self._carry_out(answer.request, answer.peer)
+            self.carry_out(answer.request, answer.peer)
         except TokaidoError as error:
             failure = error
         return self.desk.settled(answer, failure)
@@ -271,7 +271,12 @@ class EmulatedNode:
 
     # --- orders -------------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, request: ControlRequest, peer: Peer) -> None:
+    def carry_out(self, request: ControlRequest, peer: Peer) -> None:
+        """Do what somebody ordered.
+
+        Raises:
+            TokaidoError: It cannot be.
+        """
         if isinstance(request, DrainNode):
             self._account(peer, "drain", request.note)
             self.sites.do(self._nature.name, Drain())

@@ -198,6 +198,16 @@ class SetNeighbour:
     """The highest mark that it told."""
 
 
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A message for the bus goes into the outbox. No core makes one: what stands by adds it to a core's commit."""
+
+    subject: str
+    payload: bytes
+    state: str = "waiting"
+    """Of the outbox: which messages may be dropped when there are too many."""
+
+
 Write: TypeAlias = (
     PutBlock
     | SetMarks
@@ -210,6 +220,7 @@ Write: TypeAlias = (
     | DropSupply
     | Count
     | SetNeighbour
+    | Post
 )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokaido.hal import Clock
+    from tokaido.node.events import Bus
 
 LOG: Final = logging.getLogger("tokaido.node")
 DRAIN_S: Final = 4.0
@@ -73,6 +74,7 @@ class NodeDaemon:
         self._moving: Moving | None = None
         self._stop = asyncio.Event()
         self._taking: asyncio.Task[None] | None = None
+        self._bus: Bus | None = None
         self.ports: dict[str, int] = {}
         """Where it listens: `neighbours`, `applications`, `skip`, `endpoint`, by number of port."""
 
@@ -139,6 +141,8 @@ class NodeDaemon:
             self._sources.reconfigure(file)
             self._operating.reconfigure(file)
             self._file = file
+            if self._bus is not None and file.events is not None:
+                self._bus.reload(file.events)
             self._taking = asyncio.get_running_loop().create_task(self._take_topology(self._keeping))
             LOG.info("the node file was read again")
             return ()
@@ -179,11 +183,6 @@ class NodeDaemon:
             clock=self._clock,
         )
         self._check_topology(file)
-        await keeping.start()
-        ending.push_async_callback(keeping.end)
-        ending.push_async_callback(operating.close)
-        await self._take_topology(keeping)
-        await sources.remember(keeping)
         moving = self._moving = Moving(
             file.name,
             sources.station,
@@ -193,6 +192,19 @@ class NodeDaemon:
             alarm=operating.alarm,
             account=operating.note,
         )
+        about = About(file.name, version("tokaido"), emulated=file.emulation, can_move=moving.can_lead)
+        desk = Desk(operating, about, clock=self._clock)
+        if file.events is not None:
+            from tokaido.node.daemon._on_bus import on_bus  # noqa: PLC0415 - for those who have a hub
+
+            self._bus = on_bus(lambda: self._file, operating, keeping, desk, self.take_file, clock=self._clock)
+        await keeping.start()
+        ending.push_async_callback(keeping.end)
+        if self._bus is not None:
+            ending.push_async_callback(self._bus.close)
+        ending.push_async_callback(operating.close)
+        await self._take_topology(keeping)
+        await sources.remember(keeping)
         await moving.remember()
         await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
         heard = peer_application(keeping, self._is_neighbour, moves=moving)
@@ -204,9 +216,7 @@ class NodeDaemon:
             skip = skip_application(keeping, self._is_application, remotes=self._remotes)
             await self._listen("skip", file.skip_at, skip, ending)
         if file.endpoint is not None:
-            about = About(file.name, version("tokaido"), emulated=file.emulation, can_move=moving.can_lead)
             keys, clients = file.endpoint.identities()
-            desk = Desk(operating, about, clock=self._clock)
             endpoint = ControlEndpoint(file.endpoint.listen, keys, clients, desk, operating)
             await endpoint.open()
             ending.push_async_callback(endpoint.close)
@@ -215,6 +225,8 @@ class NodeDaemon:
         if isinstance(file.metrics_at, Address):
             metrics = metrics_application(operating.status, file.metrics_readers)
             await self._listen("metrics", file.metrics_at, metrics, ending)
+        if self._bus is not None:
+            await self._bus.start()
         sources.start(keeping.feed, operating.alarm)
         ending.push_async_callback(sources.close)
         moving.resume()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokaido.hal import Clock, KeyMaterial
     from tokaido.node.core import Clear, CoreSettings, Event, Fetch, Raise, SuppliedKey
     from tokaido.node.core._status import NodeStatus
-    from tokaido.node.daemon._runner import Asks
+    from tokaido.node.daemon._runner import Asks, Commits
     from tokaido.node.daemon._sources import KeySources
     from tokaido.node.messages import Envelope
     from tokaido.node.service import PairStatus
@@ -76,6 +76,8 @@ class Keeping:
         """Why no core runs; empty if one does."""
         self.restarts = 0
         self._relaying = True
+        self.tap: Callable[[StoreThread], Commits] = lambda store: store
+        """Stands between core and store, and may add to commits; set it before `start`."""
 
     async def start(self) -> None:
         """Open the store and let a core run.
@@ -91,7 +93,7 @@ class Keeping:
         finally:
             key.wipe()
         core = NodeCore(self._settings, snapshot, os.urandom(16))
-        runner = CoreRunner(core, store, self._neighbours, self, clock=self._clock, age_s=snapshot.age_s)
+        runner = CoreRunner(core, self.tap(store), self._neighbours, self, clock=self._clock, age_s=snapshot.age_s)
         self._store, self._runner, self.why_not = store, runner, ""
         runner.start()
         if not self._relaying:

@@ -35,11 +35,12 @@ from tokaido.node.operation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from tokaido.hal import AlarmHook, Clock
     from tokaido.node.core import Clear, Raise
     from tokaido.node.daemon._keeping import Keeping
+    from tokaido.node.events import Outgoing
     from tokaido.node.node_file import NodeFile
     from tokaido.node.store import SqliteStore
     from tokaido.node.supervision import LinkEnd
@@ -101,6 +102,8 @@ class Operating:
         self._carrying_out = Acts(self._book, self._ends_now, self._relay, self._account, clock=clock)
         self._control = ControlServer(file.control, self)
         self._metrics: Any = None
+        self._outgoing: Outgoing | None = None
+        self._posted: Callable[[int], None] = lambda _: None
         self._ended = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
 
@@ -108,6 +111,10 @@ class Operating:
         """Take a node file that was read again."""
         self.file = file
         self._book.hold_off_s = file.hold_off_s
+
+    def tell(self, outgoing: Outgoing, posted: Callable[[int], None]) -> None:
+        """Have what happens put into the outbox of the bus, too; `posted` is told how many messages were."""
+        self._outgoing, self._posted = outgoing, posted
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
@@ -213,23 +220,36 @@ class Operating:
     async def _write(self) -> None:
         """Make changes and acts durable, as soon as a store is open."""
         store = None if self._keeping is None else self._keeping.store
-        if store is None or not (self._unwritten or self._acts):
+        if store is None:
+            return
+        posts = [] if self._outgoing is None else self._outgoing.take(self.status)
+        if not (self._unwritten or self._acts or posts):
             return
         changes, acts = self._unwritten, self._acts
         self._unwritten, self._acts = [], []
 
         def write(store: SqliteStore) -> None:
-            for change in changes:
-                keep(change, store.records)
-            for who, place, what, why, at_s in acts:
-                store.records.audit(who=who, place=place, what=what, why=why, at_s=at_s)
+            records = store.records
+
+            def work() -> None:
+                for change in changes:
+                    keep(change, records)
+                for who, place, what, why, at_s in acts:
+                    records.audit(who=who, place=place, what=what, why=why, at_s=at_s)
+                for post in posts:
+                    records.post(post.subject, post.payload, post.state)
+
+            records.together(work)
 
         try:
             await store.call(write)
+            self._posted(len(posts))
         except TokaidoError as error:
             LOG.warning("alarms are not written: %s", error)
             self._unwritten = changes + self._unwritten  # writing one twice changes nothing
             self._acts = acts + self._acts
+            if self._outgoing is not None:
+                self._outgoing.give_back(posts)
 
     # --- what can be asked --------------------------------------------------------------------------------------------
 

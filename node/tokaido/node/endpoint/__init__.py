@@ -8,5 +8,16 @@ from __future__ import annotations
 from tokaido.node.endpoint._desk import About, Desk, Managed, Order, Role
 from tokaido.node.endpoint._server import ControlEndpoint
 from tokaido.node.endpoint._settings import EndpointSettings, ListedClient
+from tokaido.node.endpoint._values import state_of
 
-__all__ = ["About", "ControlEndpoint", "Desk", "EndpointSettings", "ListedClient", "Managed", "Order", "Role"]
+__all__ = [
+    "About",
+    "ControlEndpoint",
+    "Desk",
+    "EndpointSettings",
+    "ListedClient",
+    "Managed",
+    "Order",
+    "Role",
+    "state_of",
+]

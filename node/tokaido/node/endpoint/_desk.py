@@ -124,9 +124,7 @@ class Desk:
             asked = m.request_of(content)
             if isinstance(asked, m.Read):  # the most frequent one
                 return m.sealed(identifier, self._one(asked.of))
-            answer = self._answer(client, asked)
-        except _RefusedError as error:
-            answer = error.reply
+            answer = self.judge(client, asked)
         except ProtocolError as error:
             answer = m.refusal("MALFORMED", error.what)
         except Exception:
@@ -137,23 +135,33 @@ class Desk:
         place = f"control endpoint, key {client.public[:8].decode('ascii', 'replace')}"
         return Order(identifier, answer, Peer(0, -1, client.name, place))
 
+    def judge(self, client: CurveClient, asked: m.AnyAsk) -> dict[str, Any] | ControlRequest:
+        """Return the answer, or what is to be carried out before there is one."""
+        try:
+            return self._answer(client, asked)
+        except _RefusedError as error:
+            return error.reply
+
     def settled(self, order: Order, error: Exception | None = None) -> bytes:
         """Return what to answer once a command was carried out, or was not."""
+        return m.sealed(order.identifier, self.outcome(error))
+
+    def outcome(self, error: Exception | None) -> dict[str, Any]:
+        """Return what became of a command, as the members of an answer."""
         self.forget()
         match error:
             case None:
-                reply: dict[str, Any] = {"ok": True}
+                return {"ok": True}
             case UnsupportedError():
-                reply = m.refusal("UNSUPPORTED", error.what, error.remedy)
+                return m.refusal("UNSUPPORTED", error.what, error.remedy)
             case DeviceTimeoutError():
-                reply = m.refusal("BUSY", error.what, error.remedy)
+                return m.refusal("BUSY", error.what, error.remedy)
             case ConfigurationError():
-                reply = m.refusal("UNKNOWN", error.what, error.remedy)
+                return m.refusal("UNKNOWN", error.what, error.remedy)
             case TokaidoError():
-                reply = m.refusal("REFUSED", error.what, error.remedy)
+                return m.refusal("REFUSED", error.what, error.remedy)
             case _:
-                reply = m.refusal("INTERNAL", "the node failed", "Its log says more")
-        return m.sealed(order.identifier, reply)
+                return m.refusal("INTERNAL", "the node failed", "Its log says more")
 
     def forget(self) -> None:
         """Look at the node again before anything else is told."""

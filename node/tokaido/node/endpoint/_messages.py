@@ -117,6 +117,9 @@ AnyAsk: TypeAlias = (
     | DrainThis
 )
 
+AnyCommand: TypeAlias = SetRelay | Resume | AcknowledgeAlarm | Maintain | DrainThis
+"""Those that change something."""
+
 _decoder: Final = msgspec.msgpack.Decoder(AnyAsk)
 _encode: Final[Callable[[object], bytes]] = msgspec.msgpack.Encoder().encode
 

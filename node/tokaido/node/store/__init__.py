@@ -9,6 +9,7 @@ from tokaido.hal.lazy import lazily
 __all__ = [
     "AlarmRow",
     "AuditRow",
+    "CommandRow",
     "DeviceRow",
     "MemoryStore",
     "OutboxRow",
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tokaido.node.store._errors import StoreBusyError, StoreError
     from tokaido.node.store._memory import MemoryStore
     from tokaido.node.store._protocol import Store
-    from tokaido.node.store._records import AlarmRow, AuditRow, DeviceRow, OutboxRow, Records
+    from tokaido.node.store._records import AlarmRow, AuditRow, CommandRow, DeviceRow, OutboxRow, Records
     from tokaido.node.store._sqlite import SqliteStore, erase_store
     from tokaido.node.store._thread import StoreThread
     from tokaido.node.store._wrapping_keys import new_wrapping_key, wrapping_key_from_credential, wrapping_key_from_file
@@ -40,6 +41,7 @@ else:
             "StoreError": "tokaido.node.store._errors",
             "AlarmRow": "tokaido.node.store._records",
             "AuditRow": "tokaido.node.store._records",
+            "CommandRow": "tokaido.node.store._records",
             "DeviceRow": "tokaido.node.store._records",
             "OutboxRow": "tokaido.node.store._records",
             "Records": "tokaido.node.store._records",

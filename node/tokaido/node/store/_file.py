@@ -100,12 +100,14 @@ class StoreFile:
         return self._database
 
     def transact(self, work: Callable[[], T]) -> T:
-        """Do `work` in one transaction, make it durable, and return what `work` returned.
+        """Do `work` in one transaction, make it durable, and return what `work` returned; within another one, in that.
 
         Raises:
             StoreError: Nothing was written, or nobody can know. The file is of no more use until it is opened again.
         """
         database = self.database
+        if database.in_transaction:
+            return work()
         try:
             database.execute("BEGIN IMMEDIATE")
             result = work()

@@ -189,6 +189,8 @@ def _apply(state: _State, write: w.Write) -> None:
         case w.SetNeighbour(name, mark, told):
             before = state.neighbours.get(name, w.NeighbourMarks())
             state.neighbours[name] = w.NeighbourMarks(max(before.mark, mark or 0), max(before.told, told or 0))
+        case w.Post():
+            pass  # it has no outbox
 
 
 def _drop_supply(state: _State, key_id: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tokaido.node.store._file import StoreFile
+
+T = TypeVar("T")
 
 _FIRST: Final = bytes(32)
 _encode = msgspec.msgpack.Encoder().encode
@@ -72,6 +74,15 @@ class OutboxRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandRow:
+    """One command that came over the bus."""
+
+    by: str
+    answer: bytes | None
+    """What it was answered; None: it was begun, and nobody knows what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceRow:
     """One device that the node was shown."""
 
@@ -81,7 +92,7 @@ class DeviceRow:
 
 
 class Records:
-    """Tables alarm, audit, outbox, device, topology, attempt and move.
+    """Tables alarm, audit, outbox, command, device, topology, attempt and move.
 
     Each call is a durable transaction; all raise StoreError if it fails.
     """
@@ -89,6 +100,10 @@ class Records:
     def __init__(self, file: StoreFile, age_s: Callable[[], float]) -> None:
         self._file = file
         self._age_s = age_s
+
+    def together(self, work: Callable[[], T]) -> T:
+        """Do `work`, and all calls of this object in it, in one durable transaction."""
+        return self._file.transact(work)
 
     # --- alarms -----------------------------------------------------------------------------------------------------
 
@@ -194,13 +209,13 @@ class Records:
 
     # --- outbox -----------------------------------------------------------------------------------------------------
 
-    def post(self, subject: str, payload: bytes) -> int:
-        """Put a message into the outbox, in state `waiting`; return its id."""
-        return self._file.transact(
-            lambda: self._execute(
-                "INSERT INTO outbox (subject, payload, state) VALUES (?, ?, 'waiting')", subject, payload
-            )
-        )
+    def post(self, subject: str, payload: bytes, state: str = "waiting") -> int:
+        """Put a message into the outbox; return its id."""
+        return self._file.transact(lambda: self.post_within(subject, payload, state))
+
+    def post_within(self, subject: str, payload: bytes, state: str) -> int:
+        """Put a message into the outbox, within a transaction of another one."""
+        return self._execute("INSERT INTO outbox (subject, payload, state) VALUES (?, ?, ?)", subject, payload, state)
 
     def outbox(self, *, most: int = 100, state: str | None = None) -> tuple[OutboxRow, ...]:
         """Return messages, the oldest first.
@@ -230,6 +245,53 @@ class Records:
                 self._execute("DELETE FROM outbox WHERE id = ?", number)
 
         self._file.transact(work)
+
+    def outbox_count(self) -> int:
+        """Return how many messages there are."""
+        return int(self._file.transact(lambda: self._rows("SELECT count(*) FROM outbox"))[0][0])
+
+    def trim_outbox(self, most: int, states: Sequence[str]) -> int:
+        """Drop the oldest messages in these states, state after state, until `most` are left; return how many."""
+
+        def work() -> int:
+            ((found,),) = self._rows("SELECT count(*) FROM outbox")
+            left = found
+            for state in states:
+                if left > most:
+                    oldest = "SELECT id FROM outbox WHERE state = ? ORDER BY id LIMIT ?"
+                    left -= self._file.database.execute(
+                        f"DELETE FROM outbox WHERE id IN ({oldest})",  # noqa: S608 - our words
+                        (state, left - most),
+                    ).rowcount
+            return int(found - left)
+
+        return self._file.transact(work)
+
+    # --- commands ---------------------------------------------------------------------------------------------------
+
+    def begin_command(self, identifier: str, by: str, *, now_s: float, until_s: float) -> CommandRow | None:
+        """Note that a command begins, and return None; return what is known of it if it came before.
+
+        Args:
+            identifier: Its id.
+            by: Who gave it.
+            now_s: The time, in s since 1970-01-01 UTC; what was to be known until then is forgotten.
+            until_s: Until when its id is to be known.
+        """
+
+        def work() -> CommandRow | None:
+            self._execute("DELETE FROM command WHERE until_s < ?", float(now_s))
+            found = self._rows("SELECT by, answer FROM command WHERE id = ?", identifier)
+            if found:
+                return CommandRow(*found[0])
+            self._execute("INSERT INTO command VALUES (?, ?, ?, NULL)", identifier, by, float(until_s))
+            return None
+
+        return self._file.transact(work)
+
+    def answer_command(self, identifier: str, answer: bytes) -> None:
+        """Note what a command was answered."""
+        self._file.transact(lambda: self._execute("UPDATE command SET answer = ? WHERE id = ?", answer, identifier))
 
     # --- devices ----------------------------------------------------------------------------------------------------
 

@@ -55,6 +55,10 @@ MIGRATIONS: Final = (
     """,
     "CREATE TABLE attempt (device TEXT NOT NULL, at_s REAL NOT NULL);",
     "CREATE TABLE move (link TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;",
+    """
+    CREATE TABLE command (
+        id TEXT PRIMARY KEY, by TEXT NOT NULL, until_s REAL NOT NULL, answer BLOB) WITHOUT ROWID;
+    """,
 )
 """The statements that make form `n + 1` of form `n`. Published ones stay as they are; a new form is appended."""
 

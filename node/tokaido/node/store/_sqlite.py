@@ -15,6 +15,7 @@ from tokaido.node.core._writes import (
     DropBatch,
     DropBlock,
     DropSupply,
+    Post,
     PutBatch,
     PutBlock,
     PutSupply,
@@ -266,6 +267,8 @@ class SqliteStore:
                 self._stock.count(write)
             case SetNeighbour():
                 self._stock.set_neighbour(write)
+            case Post(subject, payload, state):
+                self.records.post_within(subject, payload, state)
         return False
 
     def _write_state(self) -> None:
