@@ -103,10 +103,10 @@ def test_the_old_wrapping_is_in_no_file(path: Path) -> None:
 
 
 def test_a_newer_form_is_refused_and_left_as_it_is(path: Path) -> None:
-    altered(path, "PRAGMA user_version = 3")
+    altered(path, "PRAGMA user_version = 999")
     before = path.read_bytes()
     with pytest.raises(
-        StoreError, match=r"has form 3, and this Tokaido knows forms up to 2\. Install the Tokaido that"
+        StoreError, match=r"has form 999, and this Tokaido knows forms up to \d+\. Install the Tokaido that"
     ):
         SqliteStore.open(path, key())
     assert path.read_bytes() == before

@@ -54,11 +54,15 @@ MIGRATIONS: Final = (
         name TEXT PRIMARY KEY, serial_number TEXT NOT NULL, accepted INTEGER NOT NULL) WITHOUT ROWID;
     """,
     "CREATE TABLE attempt (device TEXT NOT NULL, at_s REAL NOT NULL);",
+    """
+    CREATE TABLE audit_end (
+        one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, digest BLOB NOT NULL, mac BLOB NOT NULL);
+    """,
 )
 """The statements that make form `n + 1` of form `n`. Published ones stay as they are; a new form is appended."""
 
 VERSION: Final = len(MIGRATIONS)
 """Of the form: SQLite's `user_version`."""
 
-CUSTODY: Final = ("block", "lease", "segment", "ended", "batch", "supply", "counter", "neighbour", "state")
+CUSTODY: Final = ("block", "lease", "segment", "ended", "batch", "supply", "counter", "neighbour", "audit_end", "state")
 """Tables that are worth nothing without the data key."""
