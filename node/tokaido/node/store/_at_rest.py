@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal.files import path_of
-from tokaido.node.store._audit import AuditFinding, AuditMark, AuditRow, check, rows_of
+from tokaido.node.store._audit import EMPTY, AuditFinding, AuditMark, AuditRow, check, rows_of
 from tokaido.node.store._errors import Damage, StoreBusyError, StoreError
 from tokaido.node.store._rows import Rows
 from tokaido.node.store._schema import APPLICATION, VERSION
@@ -144,12 +144,12 @@ def _end(database: sqlite3.Connection, key: KeyMaterial | None, version: int) ->
         rows = Rows(database, seals)
         _, digest = stated(database, seals)
         rows.begin(digest)
-        end = audit_end(rows)
+        end = audit_end(rows) or EMPTY
     except Damage as error:
         return None, "", str(error)
     finally:
         seals.wipe()
-    return end, "", "" if end is not None else "the end of the log is missing"
+    return end, "", ""
 
 
 def _told(path: Path, error: BaseException) -> StoreError:

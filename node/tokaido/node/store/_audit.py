@@ -190,8 +190,9 @@ class AuditLog:
 
     def begin(self) -> None:
         """Keep the end of a log whose end was never kept: that of an older form, or of a store that was erased."""
-        if self._end() is None:
-            self._keep(self._last_row())
+        last = self._last_row()
+        if last.number and self._end() is None:
+            self._keep(last)
 
     def append(self, said: tuple[float, str, str, str, str]) -> AuditRow:
         """Append a row after the one that was written last, whether that is still there or not."""
@@ -205,7 +206,7 @@ class AuditLog:
     @property
     def end(self) -> AuditMark:
         """The row that was written last."""
-        return self._end() or self._last_row()
+        return self._end() or EMPTY
 
     def rows(self, *, above: int = 0, most: int = -1) -> tuple[AuditRow, ...]:
         """Return the rows above a number."""
@@ -213,7 +214,7 @@ class AuditLog:
 
     def check(self, kept: Iterable[AuditMark] = ()) -> AuditFinding:
         """Return whether the log is whole."""
-        return check(rows_of(self._database()), self._end(), kept)
+        return check(rows_of(self._database()), self.end, kept)
 
     def _last_row(self) -> AuditMark:
         found = self._database().execute("SELECT number, digest FROM audit ORDER BY number DESC LIMIT 1").fetchone()
