@@ -53,12 +53,13 @@ def resume(
     use_reserve: Annotated[
         bool, typer.Option("--use-reserve", help="Let the next attempt take authentication key from the reserve.")
     ] = False,
+    note: Note = "",
     as_json: JsonOption = False,
 ) -> None:
     """Let a node try a link again at once, as if nothing had failed."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
-    _node_status.client_of(node).resume(link, use_reserve=use_reserve)
+    _node_status.client_of(node).resume(link, use_reserve=use_reserve, note=note)
     _node_status.done("resumed", {"link": link}, as_json=as_json)
 
 
@@ -97,17 +98,17 @@ def move(
 
 
 @control_commands.command()
-def drain(node: RunningNode, *, as_json: JsonOption = False) -> None:
+def drain(node: RunningNode, *, note: Note = "", as_json: JsonOption = False) -> None:
     """End a node in order: it finishes its exchanges and begins no new ones."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
-    _node_status.client_of(node).drain()
+    _node_status.client_of(node).drain(note=note)
     _node_status.done("draining", {}, as_json=as_json)
 
 
 @control_commands.command()
-def reload(node: RunningNode, *, as_json: JsonOption = False) -> None:
+def reload(node: RunningNode, *, note: Note = "", as_json: JsonOption = False) -> None:
     """Let a node read its file again, and tell what it takes only when it is started again."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
-    _node_status.reload(node, as_json=as_json)
+    _node_status.reload(node, note=note, as_json=as_json)

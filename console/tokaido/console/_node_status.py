@@ -31,9 +31,9 @@ def done(what: str, facts: dict[str, object], *, as_json: bool) -> None:
         print_json({"done": what, **facts})
 
 
-def reload(node: Path, *, as_json: bool) -> None:
+def reload(node: Path, *, note: str, as_json: bool) -> None:
     """Let a node read its file again, and tell what needs a restart."""
-    left = client_of(node).reload()
+    left = client_of(node).reload(note=note)
     done("reloaded", {"needs_restart": list(left)}, as_json=as_json)
     if left and not as_json:
         print(f"taken when the node is started again: {', '.join(left)}")

@@ -176,6 +176,24 @@ def control_socket(path: Path) -> Path:
     return path.resolve().parent / control
 
 
+def store_files(path: Path) -> tuple[Path, Path | str]:
+    """Return where the store of a node is, and the file of its wrapping key or the name of its credential.
+
+    Mistakes elsewhere in the file do not matter; no key file or credential: an empty text.
+
+    Raises:
+        ConfigurationError: The node file cannot be read, or names no store.
+    """
+    _, tables = read(path, "the node file")
+    store = tables.get("store")
+    place = store.get("path") if isinstance(store, dict) else None
+    if not isinstance(store, dict) or not isinstance(place, str) or not place:
+        raise ConfigurationError(f"the node file {path} names no store", remedy="Name the store's own file")
+    base = path.resolve().parent
+    key_file, credential = store.get("key_file"), store.get("credential")
+    return base / place, base / key_file if isinstance(key_file, str) else str(credential or "")
+
+
 def _confirm_key(path: Path) -> KeyMaterial:
     data = read_believed(path, "end-to-end key", longest=CONFIRM_BYTES + 1, closed=0o077)
     if len(data) != CONFIRM_BYTES:

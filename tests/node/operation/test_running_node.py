@@ -164,11 +164,14 @@ def test_what_people_and_machines_see_of_a_node(folder: Path, monkeypatch: pytes
             row for row in store.records.alarms(standing=False) if (row.code, row.of) == ("NOT_ANSWERING", "field")
         ]
         assert row.note == "ann is on her way"
-        acts = [row.what for row in store.records.audit_log()]
+        log = store.records.audit_log()
+        acts = [row.what for row in log if row.who != "node"]
+        own = [row.what for row in log if row.who == "node"]
     finally:
         store.close()
     assert acts[:2] == ["acknowledge NOT_ANSWERING of field", "begin maintenance of field"]
     assert acts[-1] == "drain"
+    assert own == ["start node otemachi", "end node otemachi"]
 
 
 def test_attempts_count_beyond_a_life_and_are_durable_before_the_unit_is_ordered(

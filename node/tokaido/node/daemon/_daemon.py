@@ -109,6 +109,8 @@ class NodeDaemon:
 
     def reload(self) -> None:
         """Read the node file again, and take what can be changed while the node runs."""
+        if self._operating is not None:
+            self._operating.account(self._operating.itself, "reload, by SIGHUP")
         try:
             self.take_file()
         except TokaidoError as error:
@@ -261,6 +263,10 @@ class NodeDaemon:
         topology = network.topology
         highest = await store.call(lambda store: store.records.take_topology(topology.network, topology.serial))
         _see_serial(topology.serial, highest, network.file)
+        if self._operating is not None:
+            self._operating.account(
+                self._operating.itself, f"take topology {topology.network}, serial {topology.serial}"
+            )
 
     async def _listen(self, name: str, at: Address, application: object, ending: AsyncExitStack) -> None:
         limits = Limits(body=MAX_BODY) if name == "neighbours" else Limits()

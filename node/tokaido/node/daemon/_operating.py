@@ -8,13 +8,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, HookQueue, StationAlarm, TokaidoError
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, HookQueue, RefusedError, Severity, StationAlarm, TokaidoError
 from tokaido.node.operation import (
     Acknowledge,
     Acts,
     AlarmBook,
     AlarmChange,
     Change,
+    CheckAudit,
     ControlRequest,
     ControlServer,
     DrainNode,
@@ -27,11 +28,15 @@ from tokaido.node.operation import (
     ReloadFile,
     ResumeLink,
     SetRelaying,
+    ShowAudit,
     Status,
     StoreLine,
     devices_answer,
     keep,
+    marks,
     survey,
+    told,
+    verdict,
 )
 
 if TYPE_CHECKING:
@@ -42,10 +47,12 @@ if TYPE_CHECKING:
     from tokaido.node.daemon._keeping import Keeping
     from tokaido.node.events import Outgoing
     from tokaido.node.node_file import NodeFile
-    from tokaido.node.store import SqliteStore
+    from tokaido.node.store import AuditFinding, AuditRow, SqliteStore, StoreThread
     from tokaido.node.supervision import LinkEnd
 
 LOG: Final = logging.getLogger("tokaido.node.alarms")
+AUDIT: Final = logging.getLogger("tokaido.node.audit")
+"""Tells each row with its mark: whoever keeps the journal elsewhere has the whole chain."""
 LOOK_S: Final = 1.0
 MOST_UNWRITTEN: Final = 10_000
 """Changes that wait for a store that is closed; older ones are dropped."""
@@ -97,9 +104,11 @@ class Operating:
         self._links: Collection[str] = ()
         self._unwritten: list[AlarmChange] = []
         self._acts: list[tuple[str, str, str, str, float]] = []
+        self.itself = Peer(os.getpid(), os.geteuid(), "node", f"process {os.getpid()}")
+        """Who acts when nobody does."""
         self.events = Events(os.urandom(8).hex(), clock=clock)
         """What happened in this run."""
-        self._carrying_out = Acts(self._book, self._ends_now, self._relay, self._account, clock=clock)
+        self._carrying_out = Acts(self._book, self._ends_now, self._relay, self.account, clock=clock)
         self._control = ControlServer(file.control, self)
         self._metrics: Any = None
         self._outgoing: Outgoing | None = None
@@ -140,6 +149,8 @@ class Operating:
         self._hooks = [HookQueue(hook, self._clock) for hook in hooks]
         if (store := keeping.store) is not None:
             self._book.restore(await store.call(lambda store: store.records.alarms()))
+            self._see_audit(await store.call(lambda store: store.records.check_audit()))
+        self.account(self.itself, f"start node {self.file.name}{', for emulation' if self.file.emulation else ''}")
         await self._control.open()
         if isinstance(self.file.metrics_at, Path):
             await self._open_metrics(self.file.metrics_at)
@@ -153,6 +164,7 @@ class Operating:
         await self._control.close()
         if self._metrics is not None:
             await self._metrics()
+        self.account(self.itself, f"end node {self.file.name}")
         await self._write()
         for queue in self._hooks:
             queue.end()
@@ -227,6 +239,7 @@ class Operating:
             return
         changes, acts = self._unwritten, self._acts
         self._unwritten, self._acts = [], []
+        written: list[AuditRow] = []
 
         def write(store: SqliteStore) -> None:
             records = store.records
@@ -235,7 +248,7 @@ class Operating:
                 for change in changes:
                     keep(change, records)
                 for who, place, what, why, at_s in acts:
-                    records.audit(who=who, place=place, what=what, why=why, at_s=at_s)
+                    written.append(records.audit(who=who, place=place, what=what, why=why, at_s=at_s))
                 for post in posts:
                     records.post(post.subject, post.payload, post.state)
 
@@ -243,6 +256,10 @@ class Operating:
 
         try:
             await store.call(write)
+            for row in written:
+                AUDIT.info(
+                    "%s %s, %s: %s%s", row.mark, row.who, row.place, row.what, f" ({row.why})" if row.why else ""
+                )
             self._posted(len(posts))
         except TokaidoError as error:
             LOG.warning("alarms are not written: %s", error)
@@ -284,24 +301,44 @@ class Operating:
                 self._carrying_out.carry_out(request, peer)
             case MoveLink(link=link, path=path):
                 await self._daemon.move(link, path, by=peer.user)
-                self._account(peer, f"move {link} to {path}" if path else f"forget the move of {link}", "")
+                self.account(peer, f"move {link} to {path}" if path else f"forget the move of {link}")
             case DrainNode(note=note):
-                self._account(peer, "drain", note)
+                self.account(peer, "drain", note)
                 self._daemon.stop()
                 return None
-            case ReloadFile():
-                self._account(peer, "reload", "")
+            case ReloadFile(note=note):
+                self.account(peer, "reload", note)
                 return list(self._daemon.take_file())
+            case CheckAudit(kept=kept):
+                await self._write()
+                known = marks(kept)
+                return verdict(await self._store().call(lambda store: store.records.check_audit(known)))
+            case ShowAudit(above=above, most=most):
+                await self._write()
+                return await self._store().call(lambda store: told(store.records, above, most))
         await self._write()
         return None
 
     def note(self, by: str, what: str) -> None:
         """Account for what became of something that somebody ordered earlier."""
-        self._account(Peer(os.getpid(), os.getuid(), by), what, "")
+        self.account(Peer(os.getpid(), os.geteuid(), by), what)
 
-    def _account(self, peer: Peer, what: str, why: str) -> None:
+    def _store(self) -> StoreThread:
+        store = None if self._keeping is None else self._keeping.store
+        if store is None:
+            raise RefusedError("the key store is closed, and the audit log is in it", remedy="Try again")
+        return store
+
+    def _see_audit(self, finding: AuditFinding) -> None:
+        if not finding.fits:
+            text = f"row {finding.first_wrong} of the audit log does not fit: {finding.why}"
+            self._book.raise_("AUDIT_ALTERED", Severity.CRITICAL, "", text, latched=True)
+
+    def account(self, peer: Peer, what: str, why: str = "") -> None:
+        """Take note of an act: it is in the audit log as soon as the store is open."""
         LOG.info("%s: %s", peer.user, what)
-        self.events.acted(peer, what, why)
+        if peer is not self.itself:
+            self.events.acted(peer, what, why)
         self._acts.append((peer.user, peer.place, what, why, self._clock.utc_ns() / NS_PER_S))
 
     def _ends_now(self) -> Iterable[LinkEnd]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tokaido.node.operation._acts import Act, Acts
 from tokaido.node.operation._alarm_book import AlarmBook, AlarmChange, Change, NodeAlarm, keep
+from tokaido.node.operation._audit import AuditLine, AuditVerdict, at_rest, marks, told, verdict
 from tokaido.node.operation._control_client import ControlClient
 from tokaido.node.operation._control_messages import (
     Acknowledge,
+    CheckAudit,
     ControlRequest,
     DrainNode,
     MaintainLink,
@@ -14,6 +16,7 @@ from tokaido.node.operation._control_messages import (
     ReloadFile,
     ResumeLink,
     SetRelaying,
+    ShowAudit,
     Status,
 )
 from tokaido.node.operation._control_server import ControlServer, Operations, Peer
@@ -46,7 +49,10 @@ __all__ = [
     "AlarmChange",
     "AlarmLine",
     "ApplicationLine",
+    "AuditLine",
+    "AuditVerdict",
     "Change",
+    "CheckAudit",
     "ControlClient",
     "ControlRequest",
     "ControlServer",
@@ -68,12 +74,17 @@ __all__ = [
     "ReloadFile",
     "ResumeLink",
     "SetRelaying",
+    "ShowAudit",
     "Status",
     "StoreLine",
+    "at_rest",
     "devices_answer",
     "judged",
     "keep",
     "log_as_json",
+    "marks",
     "survey",
     "to_do",
+    "told",
+    "verdict",
 ]

@@ -54,6 +54,7 @@ OF_THE_NODE: Final[Mapping[str, str]] = {
     "ALARMS_DROPPED": "Clear the causes of the others first; look into the log for the rest",
     MOVE_STUCK: MOVE_STUCK_TO_DO,
     "BUS_LOST": "See that the hub runs and knows this node's certificate; keys need no bus, and its messages wait",
+    "AUDIT_ALTERED": "Call the security officer: keep a copy of the store, then compare `audit show` with the journal",
     "STORE_CLOSED": "Look at the disk of the key store; the node tries to open it again",
 }
 _BY_CODE: Final[Mapping[str, str]] = {

@@ -59,11 +59,15 @@ MIGRATIONS: Final = (
     CREATE TABLE command (
         id TEXT PRIMARY KEY, by TEXT NOT NULL, until_s REAL NOT NULL, answer BLOB) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE audit_end (
+        one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, digest BLOB NOT NULL, mac BLOB NOT NULL);
+    """,
 )
 """The statements that make form `n + 1` of form `n`. Published ones stay as they are; a new form is appended."""
 
 VERSION: Final = len(MIGRATIONS)
 """Of the form: SQLite's `user_version`."""
 
-CUSTODY: Final = ("block", "lease", "segment", "ended", "batch", "supply", "counter", "neighbour", "state")
+CUSTODY: Final = ("block", "lease", "segment", "ended", "batch", "supply", "counter", "neighbour", "audit_end", "state")
 """Tables that are worth nothing without the data key."""
