@@ -159,7 +159,8 @@ def test_an_end_of_before_is_not_taken_for_that_of_now(path: Path) -> None:
 
 
 def test_a_store_set_back_to_its_older_form_is_not_believed(path: Path) -> None:
-    by_hand(path, "DELETE FROM audit WHERE number > 2", "DROP TABLE audit_end", "PRAGMA user_version = 2")
+    later = [f"DROP TABLE {table}" for table in ("move", "command", "audit_end")]
+    by_hand(path, "DELETE FROM audit WHERE number > 2", *later, "PRAGMA user_version = 2")
     found = audit_at_rest(path, key())
     assert (found.finding.end_checked, "older form" in found.end_unknown) == (False, True)
     with pytest.raises(StoreError, match="rows are missing"):

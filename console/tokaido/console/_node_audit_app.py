@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tokaido.console._number_types import whole_number
 from tokaido.console._options import JsonOption
 
 audits = typer.Typer(no_args_is_help=True, help="The audit log of a node: who did what, from where, and why.")
@@ -44,8 +45,10 @@ def verify(
 def show(
     node: Audited,
     *,
-    above: Annotated[int, typer.Option("--above", min=0, help="Only rows with a higher number.")] = 0,
-    most: Annotated[int, typer.Option("--most", min=1, max=1000, help="The last so many rows.")] = 100,
+    above: Annotated[int, typer.Option("--above", parser=whole_number(0), help="Only rows with a higher number.")] = 0,
+    most: Annotated[
+        int, typer.Option("--most", parser=whole_number(1), help="The last so many rows, 1000 at most.")
+    ] = 100,
     key_file: KeyFile = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tokaido.console._number_types import number
 from tokaido.console._options import JsonOption
 
 control_commands = typer.Typer()
@@ -88,7 +89,9 @@ def move(
     forget: Annotated[
         bool, typer.Option("--forget", help="Forget a move that cannot end; you have seen to both switches.")
     ] = False,
-    wait: Annotated[float, typer.Option("--wait", help="How long to wait for its end, in s.")] = 180.0,
+    wait: Annotated[
+        float, typer.Option("--wait", parser=number(0), help="How long to wait for its end, in s.")
+    ] = 180.0,
     as_json: JsonOption = False,
 ) -> None:
     """Move a link to another path, together with the node at its other end. Exit code: 0 moved, 1 not moved."""
