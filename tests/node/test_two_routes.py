@@ -12,7 +12,7 @@ from tokaido.hal import KeyMaterial
 from tokaido.node.messages import Lease, Relay
 from tokaido.node.simulation import Scenario
 from tokaido.node.topology import RoutePair
-from tokaido_testing.nodes import TwoNodes, ids_of, keys_of, reason_of, secrets_of
+from tokaido_testing.nodes import TwoNodes, ids_of, keys_of, reason_of, secrets_of, text_of
 from tokaido_testing.rings import FAR, RING, Ring, filled, xor
 
 WAYS = {("odawara", "numazu", "mishima"), ("odawara", "kobe", "mishima")}
@@ -167,6 +167,8 @@ def test_on_a_line_the_refusal_names_the_cut_nodes(routes: int) -> None:
         assert nodes.pair_of().cut_nodes == ("numazu", "kobe")
         assert nodes.pair_of().counters.get("born", 0) == 0  # no link key is spent on what is never given
         assert reason_of(nodes.ask_for()) is c.Reason.ROUTE
+        nodes.wait(120.0)
+        assert "every route passes numazu, kobe" in text_of(nodes, "odawara", "STOCK_LOW")
     else:
         assert [key.routes for key in keys_of(nodes.ask_for())] == [1]
 
