@@ -9,9 +9,10 @@ import pytest
 
 import tokaido.node.core as c
 from tokaido.hal import KeyMaterial
-from tokaido.node.messages import Relay
+from tokaido.node.messages import Lease, Relay
 from tokaido.node.simulation import Scenario
-from tokaido_testing.nodes import TwoNodes, ids_of, keys_of, reason_of, secrets_of
+from tokaido.node.topology import RoutePair
+from tokaido_testing.nodes import TwoNodes, ids_of, keys_of, reason_of, secrets_of, text_of
 from tokaido_testing.rings import FAR, RING, Ring, filled, xor
 
 WAYS = {("odawara", "numazu", "mishima"), ("odawara", "kobe", "mishima")}
@@ -166,6 +167,8 @@ def test_on_a_line_the_refusal_names_the_cut_nodes(routes: int) -> None:
         assert nodes.pair_of().cut_nodes == ("numazu", "kobe")
         assert nodes.pair_of().counters.get("born", 0) == 0  # no link key is spent on what is never given
         assert reason_of(nodes.ask_for()) is c.Reason.ROUTE
+        nodes.wait(120.0)
+        assert "every route passes numazu, kobe" in text_of(nodes, "odawara", "STOCK_LOW")
     else:
         assert [key.routes for key in keys_of(nodes.ask_for())] == [1]
 
@@ -213,6 +216,38 @@ def test_a_dead_route_stops_two_route_keys_and_the_other_one_keeps_its_stock() -
     last = [action for action in nodes.told["odawara"] if isinstance(action, (c.Raise, c.Clear))]
     assert isinstance(last[-1], c.Clear)
     assert [key.routes for key in keys_of(nodes.ask_for())] == [2]
+
+
+def test_the_alarm_of_a_route_that_fails_lasts_while_the_other_one_works() -> None:
+    nodes = filled(nodes=(*RING, "nara"))
+    nodes.ask_for(routes=2)
+    nodes.wait(3.0)
+    del nodes.cores["kobe"]
+
+    def use(times: int) -> list[type[c.Action]]:
+        before = len(nodes.told["odawara"])
+        for _ in range(times):
+            keys_of(nodes.ask_for(number=4))
+            nodes.wait(5.0)
+        told = nodes.told["odawara"][before:]
+        return [type(one) for one in told if isinstance(one, (c.Raise, c.Clear)) and one.code == "RELAY_FAILED"]
+
+    assert use(12) == [c.Raise]
+    over_numazu, nowhere = ("odawara", "numazu", "mishima"), ("odawara", "kyoto", "mishima")
+    nodes.change("odawara", disjoint=lambda _end, _cost: RoutePair((over_numazu, nowhere)))
+    assert use(4) == [c.Clear]
+
+
+def test_stock_that_is_enough_over_two_routes_is_not_made_again_over_others() -> None:
+    nodes = filled(routes=2)
+    nodes.seen.clear()
+    others = ("odawara", "numazu", "nara", "mishima"), ("odawara", "kobe", "kyoto", "mishima")
+    nodes.change("odawara", disjoint=lambda _end, _cost: RoutePair(others))
+    nodes.wait(10.0)
+    assert not any(isinstance(body, Lease) for _, body in nodes.seen)
+    keys_of(nodes.ask_for(number=4))
+    nodes.wait(10.0)
+    assert {body.route for _, body in nodes.seen if isinstance(body, Lease)} == set(others)
 
 
 @pytest.mark.parametrize("bad", ["numazu", "kobe"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,69 @@ def test_the_peer_takes_two_routes_only_if_they_are_two() -> None:
     assert supply(8, [Cells(one[0], 0, 1)], [Cells(other[0], 0, 1)]) == "SUPPLIED"
     assert supply(9, [Cells(one[0], 1, 1)], [Cells(other[0], 0, 1)]) == "cells"  # one of them was supplied
     assert nodes.pair_of("mishima").counters["supplied"] == 2
+
+
+def test_a_key_that_two_supplies_of_one_message_name_is_given_to_neither() -> None:
+    nodes = filled(routes=2)
+    batches = [batch for batch in nodes.stores["mishima"].batches.values() if not batch.started_here]
+    one, other = (next(batch.relay for batch in batches if middle in batch.route) for middle in ("numazu", "kobe"))
+    items = [
+        SupplyItem(
+            bytes([at]) * 16, "odawara-1", ("mishima-1",), 256, (Cells(one, at, 1),), 60.0, (Cells(other, 5, 1),)
+        )
+        for at in (1, 2)
+    ]
+    answer = nodes.ask("mishima", Supply(supplies=tuple(items)), sender="odawara")
+    assert isinstance(answer, Refused)
+    assert answer.why == "cells"
+    assert nodes.stores["mishima"].supplies == {}
+
+
+def test_routes_that_share_a_node_are_not_two() -> None:
+    over_numazu, over_both, over_kobe = (
+        ("odawara", "numazu", "mishima"),
+        ("odawara", "numazu", "kobe", "mishima"),
+        ("odawara", "kobe", "mishima"),
+    )
+    nodes = stocked(over_numazu, over_both, over_kobe)
+    one, both, other = (bytes([number]) * 16 for number in range(3))
+    for first, second in ((one, both), (both, one), (other, both)):
+        answer = nodes.ask("mishima", Supply(supplies=(item_of(first, second),)), sender="odawara")
+        assert isinstance(answer, Refused)
+        assert answer.why == "cells"
+    given = nodes.ask_for(number=4)
+    assert secrets_of(nodes.fetch(ids_of(given))) == secrets_of(given)
+    assert {(item.cells[0].relay, item.others[0].relay) for item in nodes.supplied()} == {(one, other)}
+    none = stocked(over_numazu, over_both)
+    assert reason_of(none.ask_for()) is c.Reason.NO_KEY
+
+
+def test_one_link_twice_is_not_two_routes() -> None:
+    direct = ("odawara", "mishima")
+    nodes = stocked(direct, direct, nodes=("odawara", "numazu", "mishima"))
+    assert reason_of(nodes.ask_for()) is c.Reason.NO_KEY
+    answer = nodes.ask("mishima", Supply(supplies=(item_of(bytes(16), b"\1" * 16),)), sender="odawara")
+    assert isinstance(answer, Refused)
+    assert answer.why == "cells"
+
+
+def stocked(*routes: tuple[str, ...], nodes: tuple[str, ...] = RING) -> Ring:
+    """Return nodes that have keys in stock which went these routes, and no link key."""
+    ring = Ring(routes=2, nodes=nodes)
+    for number, route in enumerate(routes):
+        keys = os.urandom(8 * 32)
+        for name, other in (FAR, FAR[::-1]):
+            batch = c.Batch(bytes([number]) * 16, other, name == route[0], 8, route, ready=True)
+            count = c.Count(f"pair:{other}", {"born" if batch.started_here else "held": 8})
+            ring.stores[name].commit([c.Commit(1, (c.PutBatch(batch, KeyMaterial(keys)), count))])
+    ring.start()
+    ring.wait(1.0)
+    return ring
+
+
+def item_of(one: bytes, other: bytes) -> SupplyItem:
+    key_id = os.urandom(16)
+    return SupplyItem(key_id, "odawara-1", ("mishima-1",), 256, (Cells(one, 0, 1),), 60.0, (Cells(other, 0, 1),))
 
 
 @pytest.mark.parametrize("lost", [Supply, Supplied])

@@ -216,3 +216,10 @@ def ids_of(answer: c.Keys | c.Refusal) -> tuple[bytes, ...]:
 def secrets_of(answer: c.Keys | c.Refusal) -> list[bytes]:
     """Return the bytes of the keys of an answer."""
     return [bytes(key.key.reveal()) for key in keys_of(answer)]
+
+
+def text_of(nodes: TwoNodes, name: str, code: str) -> str:
+    """Return what a node's last alarm of a code says."""
+    texts = [action.text for action in nodes.told[name] if isinstance(action, c.Raise) and action.code == code]
+    assert texts, nodes.alarms(name)
+    return texts[-1]

@@ -348,7 +348,9 @@ class NodeCore:
             if neighbour.low_since_s is None:
                 neighbour.low_since_s = context.now_s
             if context.now_s >= neighbour.low_since_s + LOW_S:
-                text = f"{ready} keys are ready for {neighbour.name}, {neighbour.settings.stock} are to be"
+                two = self._ways.two(neighbour) if neighbour.settings.routes == 2 else None
+                why = f": {two.why}" if two is not None and two.why else ""
+                text = f"{ready} keys are ready for {neighbour.name}, {neighbour.settings.stock} are to be{why}"
                 context.raise_alarm(AlarmCode.STOCK_LOW, neighbour.name, text)
 
     # --- settings ---------------------------------------------------------------------------------------------------

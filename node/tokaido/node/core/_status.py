@@ -62,7 +62,7 @@ class PairStatus:
     routes: int = 1
     """How many routes each key for applications goes."""
     ready_over_two: int = 0
-    """Keys of two routes that can be made of those that are ready."""
+    """Keys of two routes that can be made of those that are ready; 0 where nobody wants such keys."""
     disjoint: tuple[tuple[str, ...], ...] = ()
     """The two routes of such keys, where they are wanted; empty: they are not, or there are none."""
     cut_nodes: tuple[str, ...] = ()

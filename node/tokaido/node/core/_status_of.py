@@ -51,7 +51,7 @@ def pair_status(context: Context, stocks: Stocks, ways: Ways, neighbour: Neighbo
         "relays trusted" if settings.confirm_key is None else "confirmed end to end",
         () if found is None else found.route,
         settings.routes,
-        stocks.ready(neighbour, 2),
+        stocks.ready(neighbour, 2) if wants_two else 0,
         () if two is None else two.routes,
         () if two is None else two.cut_nodes,
     )

@@ -67,7 +67,10 @@ class Stocks:
 
     def of(self, neighbour: str) -> Stock:
         """Return the stock of a pair."""
-        return self._of.setdefault(neighbour, Stock())
+        found = self._of.get(neighbour)
+        if found is None:
+            found = self._of[neighbour] = Stock()
+        return found
 
     def ready(self, neighbour: Neighbour, routes: int) -> int:
         """Return how many keys of one route, or of two, can be supplied."""
