@@ -103,19 +103,20 @@ def test_the_old_wrapping_is_in_no_file(path: Path) -> None:
 
 
 def test_a_newer_form_is_refused_and_left_as_it_is(path: Path) -> None:
-    altered(path, "PRAGMA user_version = 3")
+    altered(path, "PRAGMA user_version = 4")
     before = path.read_bytes()
     with pytest.raises(
-        StoreError, match=r"has form 3, and this Tokaido knows forms up to 2\. Install the Tokaido that"
+        StoreError, match=r"has form 4, and this Tokaido knows forms up to 3\. Install the Tokaido that"
     ):
         SqliteStore.open(path, key())
     assert path.read_bytes() == before
 
 
 def test_a_store_of_the_first_form_is_taken_further(path: Path) -> None:
-    altered(path, "PRAGMA user_version = 1", "DROP TABLE attempt")
+    altered(path, "PRAGMA user_version = 1", "DROP TABLE attempt", "DROP TABLE move")
     store = SqliteStore.open(path, key())
     store.records.set_attempts("alice", (0.0,))
+    store.records.set_move("field", b"to B")
     store.close()
 
 
