@@ -35,7 +35,7 @@ def drawn(line: LinkLine) -> int:
 
 
 async def draws_more(nodes: MovingNodes) -> None:
-    """See that both nodes draw key blocks anew."""
+    """See that both nodes draw further key blocks."""
     for node in NODES:
         before = drawn(await nodes.line(node))
         await nodes.until(lambda line, before=before: drawn(line) > before, node)  # type: ignore[misc]
@@ -164,7 +164,7 @@ FOLLOWER_STEPS = (
     *("after check", "after note begun", "after make dark", "after note switching"),
     *("before switch", "after switch", "after note moved", "after note finished"),
 )
-"""What is done is done before the node dies after it; nobody was told."""
+"""Nobody was told yet of the deed that the node dies after."""
 
 
 @pytest.mark.thorough
