@@ -122,3 +122,15 @@ def test_a_text_that_is_none_is_refused_and_ends_the_store(store: SqliteStore) -
         store.records.set_device("\ud800", "TKRX0001", accepted=False)
     with pytest.raises(StoreError, match="failed before"):
         store.records.devices()
+
+
+def test_the_last_move_of_each_link_outlives_the_keys(store: SqliteStore, path: Path) -> None:
+    assert store.records.moves() == {}
+    store.records.set_move("field", b"to B")
+    store.records.set_move("field", b"to A")
+    store.records.set_move("spur", b"to C")
+    store.close()
+    erase_store(path)
+    again = SqliteStore.open(path, KeyMaterial(KEY), create=True)
+    assert again.records.moves() == {"field": b"to A", "spur": b"to C"}
+    again.close()

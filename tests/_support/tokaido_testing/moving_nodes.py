@@ -62,10 +62,21 @@ url = "https://127.0.0.1:{ports[other]}"
 poll_s = 0.2
 hands_off_s = 0.1
 attempts_per_hour = 1000
+[endpoint]
+listen = "127.0.0.1:0"
+key_file = "node.key_secret"
+[endpoint.clients.vic]
+key_file = "vic.key"
+roles = ["viewer"]
+[endpoint.clients.ann]
+key_file = "ann.key"
+roles = ["operator"]
 """,
                 encoding="utf-8",
             )
             new_wrapping_key(folder / f"{node}.key")
+        for name in ("node", "vic", "ann"):
+            hal.create_curve_keys(folder, name, durable=False)
         self.both = EmulatedStations.from_files(
             *(EXAMPLES / f"{node}.toml" for node in NODES), clock=hal.SYSTEM_CLOCK, seed=1, speed=SPEED
         )
@@ -148,6 +159,12 @@ attempts_per_hour = 1000
     def client(self, node: str) -> ControlClient:
         """Return a client of the control socket of a node."""
         return ControlClient(self.folder / f"{node}.sock", timeout=patient(15.0))
+
+    def manager(self, node: str, who: str) -> hal.RepeaterNode:
+        """Return a node as a control centre has it."""
+        keys = f"server_key_file={self.folder}/node.key&client_key_file={self.folder}/{who}.key_secret"
+        place = f"zmq:tcp://127.0.0.1:{self.daemons[node].ports['endpoint']}?{keys}"
+        return hal.RepeaterNode.open("repeater.node", timeout=patient(10.0), control=place)
 
     async def line(self, node: str) -> LinkLine:
         """Return what a node says of the link."""

@@ -88,7 +88,7 @@ class World:
     tokens: int = 1
     """Highest fencing token at the leader's site."""
     sent: MoveOrder | None = None
-    """The order on its way, whose answer is waited for."""
+    """The order on its way, for whose answer the leader waits."""
     heard: bool = False
     """Whether the follower has that order, and not another one."""
     late: frozenset[MoveOrder] = frozenset()
@@ -182,9 +182,9 @@ class World:
         idle = self.follower is not None and self.follower.asked is None
         if self.sent is not None and not self.heard:
             if idle:
-                yield self._delivered(self.sent, waited_for=True)
+                yield self._delivered(self.sent)
                 if (left := self.faults.less("losses")) is not None:
-                    twice = self._delivered(self.sent, waited_for=True)
+                    twice = self._delivered(self.sent)
                     twice.late, twice.faults = self.late | {self.sent}, left
                     yield twice
             if self.follower is None:
@@ -200,7 +200,7 @@ class World:
             yield new._lead(Failed("no answer"))
         for order in self.late:
             if idle:
-                new = self._delivered(order, waited_for=False)
+                new = self._delivered(order, late=True)
                 new.late -= {order}
                 yield new
 
@@ -255,11 +255,11 @@ class World:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def _delivered(self, order: MoveOrder, *, waited_for: bool) -> World:
-        new = self.copy(f"follower hears {order.order.value}{'' if waited_for else ', late'}")
+    def _delivered(self, order: MoveOrder, *, late: bool = False) -> World:
+        new = self.copy(f"follower hears {order.order.value}{', late' if late else ''}")
         assert new.follower is not None
         new.follower.hear(order_of(encoded(order)))
-        new.heard = waited_for
+        new.heard = not late
         return new
 
     def _lead(self, outcome: Outcome) -> World:

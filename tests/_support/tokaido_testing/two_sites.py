@@ -111,7 +111,7 @@ class TwoSites:
         self.leader = Leader(record, fenced=True)
 
     def move(self, to: str) -> MoveRecord:
-        """Move the link and return what the leader noted in the end, whoever died on the way."""
+        """Move the link and return what the leader noted in the end, although nodes died on the way."""
         self.begin(to)
         return self.end()
 

@@ -57,6 +57,10 @@ def run(follower: Follower, heard: MoveOrder, *, fails: Deed | None = None) -> t
     raise AssertionError("no reply")
 
 
+def holding(follower: Follower) -> bool:
+    return follower.holds
+
+
 def told(actions: list[Action]) -> list[str]:
     """Return what each of them is, in words."""
     return [
@@ -71,15 +75,15 @@ def told(actions: list[Action]) -> list[str]:
 
 def test_a_whole_move_of_a_follower_is_noted_before_it_is_done_and_before_it_is_answered() -> None:
     follower = Follower(None)
-    assert not follower.holds
+    assert not holding(follower)
     done, answer = run(follower, order(Order.PREPARE))
     assert (told(done), answer.half) == (["check", "note begun", "make dark"], Half.DARK)
-    assert follower.holds
+    assert holding(follower)
     done, answer = run(follower, order(Order.SWITCH))
     assert (told(done), answer.half) == (["note switching", "switch", "note moved"], Half.MOVED)
     done, answer = run(follower, order(Order.FINISH))
     assert (told(done), answer.half) == (["note finished", "take the new path"], Half.FINISHED)
-    assert not follower.holds
+    assert not holding(follower)
     for kind in Order:
         assert run(follower, order(kind)) == ([], MoveAnswer(half=Half.FINISHED))
 
@@ -106,7 +110,7 @@ def test_what_cannot_be_prepared_is_over_and_a_late_order_for_it_changes_nothing
     done, answer = run(follower, order(Order.PREPARE), fails=Deed.CHECK)
     assert (told(done), answer) == (["check", "note cancelled"], MoveAnswer(half=Half.CANCELLED, why="broken"))
     assert run(follower, order(Order.PREPARE)) == ([], answer)
-    assert not follower.holds
+    assert not holding(follower)
 
 
 @pytest.mark.parametrize("stage", [Stage.SWITCHING, Stage.MOVED, Stage.RETURNING])
