@@ -49,6 +49,7 @@ def test_the_faces_are_the_ones_we_know() -> None:
         "tokaido.emulators",
         "tokaido.emulators.bench",
         "tokaido.emulators.ends",
+        "tokaido.emulators.repeater",
         "tokaido.hal",
         "tokaido.hal.authentication",
         "tokaido.hal.driver",
@@ -57,6 +58,7 @@ def test_the_faces_are_the_ones_we_know() -> None:
         "tokaido.lab",
         "tokaido.node",
         "tokaido.node.client",
+        "tokaido.node.events",
         "tokaido.node.store",
     ]
 

@@ -100,9 +100,9 @@ class Bus:
         self._ending.set()
         self._posted.set()
         try:
-            await asyncio.wait_for(self._task, 5.0)
-        except TimeoutError:
-            LOG.warning("the bus did not end in time")
+            await asyncio.wait_for(self._task, ENDING_S)
+        except TimeoutError:  # it waited for a server
+            LOG.debug("the bus was cancelled")
         for task in self._hearing:
             task.cancel()
 

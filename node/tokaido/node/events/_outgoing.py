@@ -71,7 +71,8 @@ class Outgoing:
         self._events = events
         self._serial = serial
         self._clock = clock
-        self._run = os.urandom(8).hex()
+        self.run = os.urandom(8).hex()
+        """Names this run in the ids of messages."""
         self._numbers = count(1)
         self._told = 0
         self._due_ns = clock.monotonic_ns()
@@ -144,7 +145,7 @@ class Outgoing:
         return {
             "network": self.subjects.network,
             "node": self.node,
-            "id": f"{self._run}-{next(self._numbers)}",
+            "id": f"{self.run}-{next(self._numbers)}",
             "utc_s": self._clock.utc_ns() / NS_PER_S,
         }
 
