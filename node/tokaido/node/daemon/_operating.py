@@ -8,12 +8,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, HookQueue, RefusedError, Severity, StationAlarm, TokaidoError
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError, Severity, TokaidoError
 from tokaido.node.operation import (
     Acknowledge,
     Acts,
     AlarmBook,
     AlarmChange,
+    Callout,
     Change,
     CheckAudit,
     ControlRequest,
@@ -21,15 +22,18 @@ from tokaido.node.operation import (
     DrainNode,
     Events,
     MaintainLink,
+    NodeAlarm,
     NodeStatus,
     Notifier,
     Peer,
+    Places,
     ReloadFile,
     ResumeLink,
     SetRelaying,
     ShowAudit,
     Status,
     StoreLine,
+    causes_of,
     devices_answer,
     keep,
     marks,
@@ -92,8 +96,9 @@ class Operating:
         self._daemon = daemon
         self._clock = clock
         self._born_ns = clock.monotonic_ns()
-        self._book = AlarmBook(self._changed, hold_off_s=file.hold_off_s, clock=clock)
-        self._hooks: list[HookQueue] = []
+        self._book = AlarmBook(self._changed, hold_off_s=file.hold_off_s, clock=clock, relate=self._relate)
+        self._ways: dict[str, str] = {}
+        self._callout = Callout(file.name, (), clock=clock)
         self._ends: Mapping[str, LinkEnd] = {}
         self._links: Collection[str] = ()
         self._unwritten: list[AlarmChange] = []
@@ -134,7 +139,7 @@ class Operating:
             ConfigurationError: A socket cannot be made.
         """
         self._keeping, self._ends, self._links = keeping, ends, links
-        self._hooks = [HookQueue(hook, self._clock) for hook in hooks]
+        self._callout = Callout(self.file.name, hooks, clock=self._clock)
         if (store := keeping.store) is not None:
             self._book.restore(await store.call(lambda store: store.records.alarms()))
             self._see_audit(await store.call(lambda store: store.records.check_audit()))
@@ -154,8 +159,7 @@ class Operating:
             await self._metrics()
         self.account(self.itself, f"end node {self.file.name}")
         await self._write()
-        for queue in self._hooks:
-            queue.end()
+        self._callout.end()
 
     async def _open_metrics(self, where: Path) -> None:
         from tokaido.node._extra import web  # noqa: PLC0415 - for those who have metrics
@@ -173,6 +177,7 @@ class Operating:
         every_s = LOOK_S if watchdog_s is None else min(LOOK_S, watchdog_s / 3)
         while not self._ended.is_set():
             self._book.tick()
+            self._callout.tick()
             self._carrying_out.tick()
             for end in self._ends.values():
                 end.look()
@@ -207,15 +212,16 @@ class Operating:
             f" ({alarm.acknowledged_by}: {alarm.note})" if change.change is Change.ACKNOWLEDGED else "",
         )
         self._unwritten = [*self._unwritten[-MOST_UNWRITTEN:], change]
-        if change.change not in {Change.RAISED, Change.CLEARED}:
-            return
-        raised = change.change is Change.RAISED
-        at_s = alarm.raised_s if raised else alarm.cleared_s or 0.0
-        told = StationAlarm(
-            self.file.name, alarm.of, alarm.code, alarm.severity, raised, round(at_s * NS_PER_S), alarm.text
-        )
-        for queue in self._hooks:
-            queue.put(told)
+        self._callout.changed(change)
+
+    def _relate(self, alarms: Iterable[NodeAlarm]) -> dict[tuple[str, str], tuple[str, str]]:
+        """Return which alarm follows from which, as things hang together now."""
+        keys = None if self._keeping is None else self._keeping.status()
+        if keys is not None:
+            self._ways |= {pair.neighbour: pair.route[1] for pair in keys.pairs.values() if len(pair.route) > 1}
+        links = {device: end.name for device, end in self._ends.items() if device in self._links}
+        neighbours = {link: name for name, entry in self.file.neighbours.items() for link in entry.links}
+        return causes_of(alarms, Places(links, neighbours, self._ways))
 
     async def _write(self) -> None:
         """Make changes and acts durable, as soon as a store is open."""

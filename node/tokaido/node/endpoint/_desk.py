@@ -266,6 +266,8 @@ class Desk:
                 "latched": one.latched,
                 "acknowledged_by": one.acknowledged_by,
                 "note": one.note,
+                "cause": one.cause,
+                "cause_of": one.cause_of,
             }
             for one in self._look().alarms
         ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tokaido.node.operation._acts import Act, Acts
 from tokaido.node.operation._alarm_book import AlarmBook, AlarmChange, Change, NodeAlarm, keep
 from tokaido.node.operation._audit import AuditLine, AuditVerdict, at_rest, marks, told, verdict
+from tokaido.node.operation._callout import Callout
+from tokaido.node.operation._causes import CONSEQUENCES, Places, causes_of
 from tokaido.node.operation._control_client import ControlClient
 from tokaido.node.operation._control_messages import (
     Acknowledge,
@@ -39,6 +41,7 @@ from tokaido.node.operation._survey import survey
 from tokaido.node.operation._to_do import to_do
 
 __all__ = [
+    "CONSEQUENCES",
     "EXIT_CODES",
     "UNREACHABLE",
     "Acknowledge",
@@ -50,6 +53,7 @@ __all__ = [
     "ApplicationLine",
     "AuditLine",
     "AuditVerdict",
+    "Callout",
     "Change",
     "CheckAudit",
     "ControlClient",
@@ -69,6 +73,7 @@ __all__ = [
     "Operations",
     "PairLine",
     "Peer",
+    "Places",
     "ReloadFile",
     "ResumeLink",
     "SetRelaying",
@@ -76,6 +81,7 @@ __all__ = [
     "Status",
     "StoreLine",
     "at_rest",
+    "causes_of",
     "devices_answer",
     "judged",
     "keep",

@@ -29,6 +29,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     severity: str | None = None
     text: str = ""
     by: str = ""
+    cause: str = ""
+    cause_of: str = ""
 
 
 class Events:
@@ -61,6 +63,7 @@ class Events:
             severity=alarm.severity.value,
             text=alarm.text,
             by=alarm.acknowledged_by if change.change.value == "acknowledged" else "",
+            cause=alarm.cause or ("", ""),
         )
 
     def acted(self, peer: Peer, what: str, why: str) -> None:
@@ -74,18 +77,27 @@ class Events:
         return tuple(found[:most]), max(first - sequence - 1, 0)
 
     def _note(
-        self, *, kind: str, code: str = "", of: str = "", severity: str | None = None, text: str = "", by: str = ""
+        self,
+        *,
+        kind: str,
+        code: str = "",
+        of: str = "",
+        severity: str | None = None,
+        text: str = "",
+        by: str = "",
+        cause: tuple[str, str] = ("", ""),
     ) -> None:
-        utc_s = self._clock.utc_ns() / NS_PER_S
         self._kept.append(
             Event(
                 sequence=next(self._numbers),
-                utc_s=utc_s,
+                utc_s=self._clock.utc_ns() / NS_PER_S,
                 kind=kind,
                 code=code,
                 of=of,
                 severity=severity,
                 text=text,
                 by=by,
+                cause=cause[0],
+                cause_of=cause[1],
             )
         )
