@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from tokaido.hal import SYSTEM_CLOCK, Deadline, ProgramHook, Severity
@@ -197,7 +198,7 @@ def test_events_tell_the_cause() -> None:
     desk.take(LOS, OF_THE_CUT[3])
     events, _ = desk.events.since(0, 100)
     assert [(one.kind, one.code, one.cause, one.cause_of) for one in events] == [
-        ("raised", "LOS", "", ""),
+        ("raised", "LOS", msgspec.UNSET, msgspec.UNSET),
         ("raised", "NO_BLOCKS", "LOS", "bob"),
     ]
 

@@ -29,8 +29,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     severity: str | None = None
     text: str = ""
     by: str = ""
-    cause: str = ""
-    cause_of: str = ""
+    cause: str | msgspec.UnsetType = msgspec.UNSET
+    """Of a consequence alone."""
+    cause_of: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Events:
@@ -63,7 +64,7 @@ class Events:
             severity=alarm.severity.value,
             text=alarm.text,
             by=alarm.acknowledged_by if change.change.value == "acknowledged" else "",
-            cause=alarm.cause or ("", ""),
+            cause=alarm.cause,
         )
 
     def acted(self, peer: Peer, what: str, why: str) -> None:
@@ -85,7 +86,7 @@ class Events:
         severity: str | None = None,
         text: str = "",
         by: str = "",
-        cause: tuple[str, str] = ("", ""),
+        cause: tuple[str, str] | None = None,
     ) -> None:
         self._kept.append(
             Event(
@@ -97,7 +98,7 @@ class Events:
                 severity=severity,
                 text=text,
                 by=by,
-                cause=cause[0],
-                cause_of=cause[1],
+                cause=msgspec.UNSET if cause is None else cause[0],
+                cause_of=msgspec.UNSET if cause is None else cause[1],
             )
         )
