@@ -13,6 +13,7 @@ from tokaido.hal.tables import Check, Mistakes, number, of_kind, parsed, read, w
 from tokaido.node._network_tables import NAME, NeighbourEntry, NetworkTables, TopologyEntry
 from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings
 from tokaido.node.endpoint import EndpointSettings
+from tokaido.node.operation import ExpirySettings
 from tokaido.node.supervision import SupervisionSettings
 from tokaido.node.tls import TlsFiles
 from tokaido.node.topology import best_route
@@ -93,6 +94,7 @@ class NodeFile:
     """The control endpoint for machines; None: there is none."""
     hold_off_s: float = HOLD_OFF_S
     """How long the cause of an alarm lasts before it is told."""
+    expiry: ExpirySettings = field(default_factory=ExpirySettings)
 
     @classmethod
     def read(cls, path: Path) -> NodeFile:
@@ -248,6 +250,10 @@ class _Reader:
         network_tables = NetworkTables(mistakes, tables, self._base, name, links)
         network = network_tables.topology()
         neighbours = network_tables.neighbours(network)
+        alarms = self._table(tables, "alarms", _ALARMS)
+        expiry = ExpirySettings(
+            **{name.removeprefix("certificate_"): days for name, days in alarms.items() if name != "hold_off_s"}
+        )
         found = NodeFile(
             path=path,
             name=name,
@@ -273,7 +279,8 @@ class _Reader:
             fetching=fetching,
             sources=sources,
             keys=self._table(tables, "keys", _KEYS),
-            hold_off_s=self._table(tables, "alarms", _ALARMS).get("hold_off_s", HOLD_OFF_S),
+            hold_off_s=alarms.get("hold_off_s", HOLD_OFF_S),
+            expiry=expiry,
             supervision=replace(
                 SupervisionSettings(), **self._table(tables, "supervision", SupervisionSettings.checks())
             ),
@@ -356,7 +363,12 @@ _NAMES: Final = Check(
 )
 _FLAG: Final = Check(of_kind(bool), "true or false")
 _EXIT: Final = Check(lambda value: value in ("keep", "safe"), '"keep" or "safe"')
-_ALARMS: Final = {"hold_off_s": Check(number(0, 3600), "a number of seconds, 0 to 3600")}
+_DAYS: Final = Check(number(0, 3650), "a number of days, 0 to 3650")
+_ALARMS: Final = {
+    "hold_off_s": Check(number(0, 3600), "a number of seconds, 0 to 3600"),
+    "certificate_days": _DAYS,
+    "certificate_urgent_days": _DAYS,
+}
 _KEYS: Final = {
     "lease": Check(whole(64, 1 << 24), "a whole number of bytes, 64 to 16777216"),
     "supply_age_s": Check(number(1, 1e9), "a number of seconds, at least 1"),

@@ -20,7 +20,9 @@ from tokaido.node.operation import (
     ControlRequest,
     ControlServer,
     DrainNode,
+    Ending,
     Events,
+    ExpiryWatch,
     MaintainLink,
     NodeAlarm,
     NodeStatus,
@@ -41,9 +43,10 @@ from tokaido.node.operation import (
     told,
     verdict,
 )
+from tokaido.node.tls import ends_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from tokaido.hal import AlarmHook, Clock
     from tokaido.node.core import Clear, Raise
@@ -98,6 +101,10 @@ class Operating:
         self._born_ns = clock.monotonic_ns()
         self._book = AlarmBook(self._changed, hold_off_s=file.hold_off_s, clock=clock, relate=self._relate)
         self._ways: dict[str, str] = {}
+        self._expiry = ExpiryWatch(self._book.take, file.expiry, clock=clock)
+        self._endings: tuple[Ending, ...] = ()
+        self.seen: Callable[[], Mapping[str, float]] = dict
+        """Returns when the certificates end that neighbours showed, by neighbour, in s since 1970-01-01 UTC."""
         self._callout = Callout(file.name, (), clock=clock)
         self._ends: Mapping[str, LinkEnd] = {}
         self._links: Collection[str] = ()
@@ -117,6 +124,8 @@ class Operating:
         """Take a node file that was read again."""
         self.file = file
         self._book.hold_off_s = file.hold_off_s
+        self._expiry.settings = file.expiry
+        self._endings = _endings(file)
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
@@ -139,6 +148,7 @@ class Operating:
             ConfigurationError: A socket cannot be made.
         """
         self._keeping, self._ends, self._links = keeping, ends, links
+        self._endings = _endings(self.file)
         self._callout = Callout(self.file.name, hooks, clock=self._clock)
         if (store := keeping.store) is not None:
             self._book.restore(await store.call(lambda store: store.records.alarms()))
@@ -178,6 +188,7 @@ class Operating:
         while not self._ended.is_set():
             self._book.tick()
             self._callout.tick()
+            self._expiry.look((*self._endings, *_theirs(self.seen())))
             self._carrying_out.tick()
             for end in self._ends.values():
                 end.look()
@@ -319,3 +330,20 @@ class Operating:
     def _relay(self, on: bool) -> None:
         if self._keeping is not None:
             self._keeping.set_relaying(on)
+
+
+def _endings(file: NodeFile) -> tuple[Ending, ...]:
+    """Return what of a node's own ends."""
+    ends = ends_of(file.tls)
+    until = None if file.network is None else file.network.topology.valid_until
+    return (
+        Ending("CERTIFICATE_ENDS", "", "the certificate of this node", ends.certificate),
+        Ending("AUTHORITY_ENDS", "", "the certificate of the authority", ends.authority),
+        *(() if ends.revoked is None else (Ending("REVOCATIONS_END", "", "the revocation list", ends.revoked),)),
+        *(() if until is None else (Ending("TOPOLOGY_ENDS", "", "the topology", until.timestamp()),)),
+    )
+
+
+def _theirs(seen: Mapping[str, float]) -> Iterator[Ending]:
+    for name, end_s in seen.items():
+        yield Ending("CERTIFICATE_ENDS", name, f"the certificate of {name}", end_s)

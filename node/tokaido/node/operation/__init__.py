@@ -22,6 +22,7 @@ from tokaido.node.operation._control_messages import (
 )
 from tokaido.node.operation._control_server import ControlServer, Operations, Peer
 from tokaido.node.operation._events import Event, Events
+from tokaido.node.operation._expiry import Ending, ExpirySettings, ExpiryWatch
 from tokaido.node.operation._logs import JsonFormatter, log_as_json
 from tokaido.node.operation._notify import Notifier, devices_answer
 from tokaido.node.operation._status import (
@@ -61,8 +62,11 @@ __all__ = [
     "ControlServer",
     "DeviceLine",
     "DrainNode",
+    "Ending",
     "Event",
     "Events",
+    "ExpirySettings",
+    "ExpiryWatch",
     "JsonFormatter",
     "LinkLine",
     "MaintainLink",
