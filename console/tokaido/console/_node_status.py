@@ -71,12 +71,12 @@ def _page(status: NodeStatus) -> None:
             ("alarm", "of", "severity", "for", "seen by", "what, and what to do"),
             [
                 (
-                    alarm.code,
+                    f"  {alarm.code}" if alarm.cause else alarm.code,
                     alarm.of,
                     f"{alarm.severity}{'' if alarm.lasts else ', gone'}",
                     _span(alarm.age_s),
                     alarm.acknowledged_by or "-",
-                    f"{alarm.text}. {alarm.to_do}",
+                    alarm.text if alarm.cause else f"{alarm.text}. {alarm.to_do}",
                 )
                 for alarm in status.alarms
             ],

@@ -14,6 +14,7 @@ from tokaido.node._network_tables import NAME, NeighbourEntry, NetworkTables, To
 from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings
 from tokaido.node.endpoint import EndpointSettings
 from tokaido.node.events import EventsSettings, check_node_name
+from tokaido.node.operation import ExpirySettings
 from tokaido.node.supervision import SupervisionSettings
 from tokaido.node.tls import TlsFiles
 from tokaido.node.topology import best_route, route_pair
@@ -97,6 +98,7 @@ class NodeFile:
     """Its way to the bus; None: it has none."""
     hold_off_s: float = HOLD_OFF_S
     """How long the cause of an alarm lasts before it is told."""
+    expiry: ExpirySettings = field(default_factory=ExpirySettings)
 
     @classmethod
     def read(cls, path: Path) -> NodeFile:
@@ -261,6 +263,10 @@ class _Reader:
             authority=self._base / tls.get("authority", ""),
             revoked=self._base / tls["revoked"] if "revoked" in tls else None,
         )
+        alarms = self._table(tables, "alarms", _ALARMS)
+        expiry = ExpirySettings(
+            **{name.removeprefix("certificate_"): days for name, days in alarms.items() if name != "hold_off_s"}
+        )
         found = NodeFile(
             path=path,
             name=name,
@@ -281,7 +287,8 @@ class _Reader:
             fetching=fetching,
             sources=sources,
             keys=self._table(tables, "keys", _KEYS),
-            hold_off_s=self._table(tables, "alarms", _ALARMS).get("hold_off_s", HOLD_OFF_S),
+            hold_off_s=alarms.get("hold_off_s", HOLD_OFF_S),
+            expiry=expiry,
             supervision=replace(
                 SupervisionSettings(), **self._table(tables, "supervision", SupervisionSettings.checks())
             ),
@@ -367,7 +374,12 @@ _NAMES: Final = Check(
 )
 _FLAG: Final = Check(of_kind(bool), "true or false")
 _EXIT: Final = Check(lambda value: value in ("keep", "safe"), '"keep" or "safe"')
-_ALARMS: Final = {"hold_off_s": Check(number(0, 3600), "a number of seconds, 0 to 3600")}
+_DAYS: Final = Check(number(0, 3650), "a number of days, 0 to 3650")
+_ALARMS: Final = {
+    "hold_off_s": Check(number(0, 3600), "a number of seconds, 0 to 3600"),
+    "certificate_days": _DAYS,
+    "certificate_urgent_days": _DAYS,
+}
 _KEYS: Final = {
     "lease": Check(whole(64, 1 << 24), "a whole number of bytes, 64 to 16777216"),
     "supply_age_s": Check(number(1, 1e9), "a number of seconds, at least 1"),

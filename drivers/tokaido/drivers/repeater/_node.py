@@ -291,6 +291,8 @@ class Node(hal.RepeaterNode):
                 one.lasts,
                 one.acknowledged_by,
                 one.note,
+                one.cause,
+                one.cause_of,
             )
             for one in found.alarms
         )

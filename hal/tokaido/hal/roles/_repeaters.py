@@ -63,6 +63,10 @@ class NodeAlarm(Alarm):
     """Who has seen it; empty: nobody."""
     note: str = ""
     """What they say of it."""
+    cause: str = ""
+    """Code of the alarm that it follows from; empty: it is a cause itself, or the node does not say."""
+    cause_of: str = ""
+    """What that one is about."""
 
 
 @dataclass(frozen=True, slots=True)

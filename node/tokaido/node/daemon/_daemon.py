@@ -175,6 +175,7 @@ class NodeDaemon:
         ending.push_async_callback(ways.close)
         sources = self._sources = self._make_sources(file)
         operating = self._operating = Operating(file, self, clock=self._clock)
+        operating.seen = lambda: ways.certificate_ends_s
         keeping = self._keeping = Keeping(
             file.store,
             file.wrapping_key,

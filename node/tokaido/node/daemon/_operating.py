@@ -8,29 +8,35 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, HookQueue, RefusedError, Severity, StationAlarm, TokaidoError
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError, Severity, TokaidoError
 from tokaido.node.operation import (
     Acknowledge,
     Acts,
     AlarmBook,
     AlarmChange,
+    Callout,
     Change,
     CheckAudit,
     ControlRequest,
     ControlServer,
     DrainNode,
+    Ending,
     Events,
+    ExpiryWatch,
     MaintainLink,
     MoveLink,
+    NodeAlarm,
     NodeStatus,
     Notifier,
     Peer,
+    Places,
     ReloadFile,
     ResumeLink,
     SetRelaying,
     ShowAudit,
     Status,
     StoreLine,
+    causes_of,
     devices_answer,
     keep,
     marks,
@@ -38,9 +44,10 @@ from tokaido.node.operation import (
     told,
     verdict,
 )
+from tokaido.node.tls import ends_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from tokaido.hal import AlarmHook, Clock
     from tokaido.node.core import Clear, Raise
@@ -98,8 +105,13 @@ class Operating:
         self._daemon = daemon
         self._clock = clock
         self._born_ns = clock.monotonic_ns()
-        self._book = AlarmBook(self._changed, hold_off_s=file.hold_off_s, clock=clock)
-        self._hooks: list[HookQueue] = []
+        self._book = AlarmBook(self._changed, hold_off_s=file.hold_off_s, clock=clock, relate=self._relate)
+        self._ways: dict[str, str] = {}
+        self._expiry = ExpiryWatch(self._book.take, file.expiry, clock=clock)
+        self._endings: tuple[Ending, ...] = ()
+        self.seen: Callable[[], Mapping[str, float]] = dict
+        """Returns when the certificates end that neighbours showed, by neighbour, in s since 1970-01-01 UTC."""
+        self._callout = Callout(file.name, (), clock=clock)
         self._ends: Mapping[str, LinkEnd] = {}
         self._links: Collection[str] = ()
         self._unwritten: list[AlarmChange] = []
@@ -120,6 +132,8 @@ class Operating:
         """Take a node file that was read again."""
         self.file = file
         self._book.hold_off_s = file.hold_off_s
+        self._expiry.settings = file.expiry
+        self._endings = _endings(file)
 
     def tell(self, outgoing: Outgoing, posted: Callable[[int], None]) -> None:
         """Have what happens put into the outbox of the bus, too; `posted` is told how many messages were."""
@@ -146,7 +160,8 @@ class Operating:
             ConfigurationError: A socket cannot be made.
         """
         self._keeping, self._ends, self._links = keeping, ends, links
-        self._hooks = [HookQueue(hook, self._clock) for hook in hooks]
+        self._endings = _endings(self.file)
+        self._callout = Callout(self.file.name, hooks, clock=self._clock)
         if (store := keeping.store) is not None:
             self._book.restore(await store.call(lambda store: store.records.alarms()))
             self._see_audit(await store.call(lambda store: store.records.check_audit()))
@@ -166,8 +181,7 @@ class Operating:
             await self._metrics()
         self.account(self.itself, f"end node {self.file.name}")
         await self._write()
-        for queue in self._hooks:
-            queue.end()
+        self._callout.end()
 
     async def _open_metrics(self, where: Path) -> None:
         from tokaido.node._extra import web  # noqa: PLC0415 - for those who have metrics
@@ -185,6 +199,8 @@ class Operating:
         every_s = LOOK_S if watchdog_s is None else min(LOOK_S, watchdog_s / 3)
         while not self._ended.is_set():
             self._book.tick()
+            self._callout.tick()
+            self._expiry.look((*self._endings, *_theirs(self.seen())))
             self._carrying_out.tick()
             for end in self._ends.values():
                 end.look()
@@ -219,15 +235,16 @@ class Operating:
             f" ({alarm.acknowledged_by}: {alarm.note})" if change.change is Change.ACKNOWLEDGED else "",
         )
         self._unwritten = [*self._unwritten[-MOST_UNWRITTEN:], change]
-        if change.change not in {Change.RAISED, Change.CLEARED}:
-            return
-        raised = change.change is Change.RAISED
-        at_s = alarm.raised_s if raised else alarm.cleared_s or 0.0
-        told = StationAlarm(
-            self.file.name, alarm.of, alarm.code, alarm.severity, raised, round(at_s * NS_PER_S), alarm.text
-        )
-        for queue in self._hooks:
-            queue.put(told)
+        self._callout.changed(change)
+
+    def _relate(self, alarms: Iterable[NodeAlarm]) -> dict[tuple[str, str], tuple[str, str]]:
+        """Return which alarm follows from which, as things hang together now."""
+        keys = None if self._keeping is None else self._keeping.status()
+        if keys is not None:
+            self._ways |= {pair.neighbour: pair.route[1] for pair in keys.pairs.values() if len(pair.route) > 1}
+        links = {device: end.name for device, end in self._ends.items() if device in self._links}
+        neighbours = {link: name for name, entry in self.file.neighbours.items() for link in entry.links}
+        return causes_of(alarms, Places(links, neighbours, self._ways))
 
     async def _write(self) -> None:
         """Make changes and acts durable, as soon as a store is open."""
@@ -347,3 +364,20 @@ class Operating:
     def _relay(self, on: bool) -> None:
         if self._keeping is not None:
             self._keeping.set_relaying(on)
+
+
+def _endings(file: NodeFile) -> tuple[Ending, ...]:
+    """Return what of a node's own ends."""
+    ends = ends_of(file.tls)
+    until = None if file.network is None else file.network.topology.valid_until
+    return (
+        Ending("CERTIFICATE_ENDS", "", "the certificate of this node", ends.certificate),
+        Ending("AUTHORITY_ENDS", "", "the certificate of the authority", ends.authority),
+        *(() if ends.revoked is None else (Ending("REVOCATIONS_END", "", "the revocation list", ends.revoked),)),
+        *(() if until is None else (Ending("TOPOLOGY_ENDS", "", "the topology", until.timestamp()),)),
+    )
+
+
+def _theirs(seen: Mapping[str, float]) -> Iterator[Ending]:
+    for name, end_s in seen.items():
+        yield Ending("CERTIFICATE_ENDS", name, f"the certificate of {name}", end_s)

@@ -285,6 +285,7 @@ class Desk:
                 "latched": one.latched,
                 "acknowledged_by": one.acknowledged_by,
                 "note": one.note,
+                **({"cause": one.cause, "cause_of": one.cause_of} if one.cause else {}),
             }
             for one in self._look().alarms
         ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tokaido.node.operation._acts import Act, Acts
 from tokaido.node.operation._alarm_book import AlarmBook, AlarmChange, Change, NodeAlarm, keep
 from tokaido.node.operation._audit import AuditLine, AuditVerdict, at_rest, marks, told, verdict
+from tokaido.node.operation._callout import Callout
+from tokaido.node.operation._causes import CONSEQUENCES, Places, causes_of
 from tokaido.node.operation._control_client import ControlClient
 from tokaido.node.operation._control_messages import (
     Acknowledge,
@@ -21,6 +23,7 @@ from tokaido.node.operation._control_messages import (
 )
 from tokaido.node.operation._control_server import ControlServer, Operations, Peer
 from tokaido.node.operation._events import Event, Events
+from tokaido.node.operation._expiry import Ending, ExpirySettings, ExpiryWatch
 from tokaido.node.operation._logs import JsonFormatter, log_as_json
 from tokaido.node.operation._notify import Notifier, devices_answer
 from tokaido.node.operation._status import (
@@ -40,6 +43,7 @@ from tokaido.node.operation._survey import survey
 from tokaido.node.operation._to_do import to_do
 
 __all__ = [
+    "CONSEQUENCES",
     "EXIT_CODES",
     "UNREACHABLE",
     "Acknowledge",
@@ -51,6 +55,7 @@ __all__ = [
     "ApplicationLine",
     "AuditLine",
     "AuditVerdict",
+    "Callout",
     "Change",
     "CheckAudit",
     "ControlClient",
@@ -58,8 +63,11 @@ __all__ = [
     "ControlServer",
     "DeviceLine",
     "DrainNode",
+    "Ending",
     "Event",
     "Events",
+    "ExpirySettings",
+    "ExpiryWatch",
     "JsonFormatter",
     "LinkLine",
     "MaintainLink",
@@ -71,6 +79,7 @@ __all__ = [
     "Operations",
     "PairLine",
     "Peer",
+    "Places",
     "ReloadFile",
     "ResumeLink",
     "SetRelaying",
@@ -78,6 +87,7 @@ __all__ = [
     "Status",
     "StoreLine",
     "at_rest",
+    "causes_of",
     "devices_answer",
     "judged",
     "keep",

@@ -46,6 +46,10 @@ class AlarmLine(_Part, frozen=True):
     latched: bool
     acknowledged_by: str = ""
     note: str = ""
+    cause: str = ""
+    """Code of the alarm that it follows from, which stands before it; empty: it is a cause itself."""
+    cause_of: str = ""
+    """What that one is about."""
 
 
 class LinkLine(_Part, frozen=True):
@@ -186,6 +190,8 @@ def judged(
     pairs = tuple(pair for pair in pairs if pair.target)
     done = "served" if pairs else "relayed"  # a node in the middle of routes shares keys with nobody
     worst = next((alarm for alarm in alarms if alarm.severity in {"CRITICAL", "MAJOR"}), None)
+    if worst is not None and worst.cause:
+        worst = next((alarm for alarm in alarms if (alarm.code, alarm.of) == (worst.cause, worst.cause_of)), worst)
     told = "" if worst is None else f"{worst.code}{f' of {worst.of}' if worst.of else ''}: {worst.text}"
     to_do = "" if worst is None else worst.to_do
     empty = [pair.neighbour for pair in pairs if not pair.ready]

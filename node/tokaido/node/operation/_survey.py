@@ -200,6 +200,8 @@ def _alarm(alarm: NodeAlarm, age_s: float) -> AlarmLine:
         latched=alarm.latched,
         acknowledged_by=alarm.acknowledged_by,
         note=alarm.note,
+        cause="" if alarm.cause is None else alarm.cause[0],
+        cause_of="" if alarm.cause is None else alarm.cause[1],
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokaido.node.moving import MOVE_STUCK, MOVE_STUCK_TO_DO
+from tokaido.node.operation._expiry import TO_DO as OF_ENDS
 from tokaido.node.supervision import SupervisionAlarm
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ _BY_CODE: Final[Mapping[str, str]] = {
     **OF_UNITS,
     **OF_THE_CORE,
     **OF_THE_NODE,
+    **OF_ENDS,
     **{alarm.code: alarm.to_do for alarm in SupervisionAlarm},
 }
 

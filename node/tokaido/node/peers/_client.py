@@ -11,10 +11,10 @@ from tokaido.hal import ProtocolError
 from tokaido.node._extra import aiohttp
 from tokaido.node.messages import MAX_BODY, decode, encode
 from tokaido.node.peers._server import MOVE_PATH, PATH, TYPE
-from tokaido.node.tls import names_of
+from tokaido.node.tls import end_of, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tokaido.node.messages import Envelope
 
@@ -43,6 +43,8 @@ class Neighbour:
 
     def __init__(self, name: str, url: str, context: ssl.SSLContext) -> None:
         self.name = name
+        self.certificate_end_s: float | None = None
+        """When the certificate ends that it showed last, in s since 1970-01-01 UTC; None: none was seen yet."""
         self._url = url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
         self._asking: Counter[aiohttp.ClientSession] = Counter()
@@ -62,8 +64,11 @@ class Neighbour:
             task.add_done_callback(self._closing.discard)
 
     def _take(self, context: ssl.SSLContext) -> None:
-        context.sslobject_class = _speaks_for(self.name)
+        context.sslobject_class = _speaks_for(self.name, self._see)
         self._context = context
+
+    def _see(self, certificate: bytes) -> None:
+        self.certificate_end_s = end_of(certificate)
 
     async def ask(self, envelope: Envelope, within_s: float) -> Envelope:
         """Return the neighbour's answer.
@@ -153,6 +158,12 @@ class Neighbours:
         for name, context in contexts.items():
             self._ways[name].reload(context)
 
+    @property
+    def certificate_ends_s(self) -> Mapping[str, float]:
+        """When the certificates end that neighbours showed last, in s since 1970-01-01 UTC, by neighbour."""
+        ends = {name: way.certificate_end_s for name, way in self._ways.items()}
+        return {name: end_s for name, end_s in ends.items() if end_s is not None}
+
     async def close(self) -> None:
         """Close all of them."""
         for way in self._ways.values():
@@ -170,7 +181,7 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _speaks_for(name: str) -> type[ssl.SSLObject]:
+def _speaks_for(name: str, see: Callable[[bytes], None]) -> type[ssl.SSLObject]:
     """Return TLS objects that end the handshake, before a byte is sent, unless the peer's certificate speaks for it."""
 
     class SpeaksFor(ssl.SSLObject):
@@ -179,5 +190,6 @@ def _speaks_for(name: str) -> type[ssl.SSLObject]:
             found = names_of(self).node
             if found != name:
                 raise ssl.SSLCertVerificationError(f"the certificate speaks for {found or 'no node'}, not for {name}")
+            see(self.getpeercert(binary_form=True) or b"")
 
     return SpeaksFor
