@@ -244,7 +244,7 @@ def keys_in(
 
 def _cut_nodes(details: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return which nodes are in the way of two routes, as far as details say it."""
-    found = next((detail["tokaido_cut_nodes"] for detail in details if "tokaido_cut_nodes" in detail), [])
+    found: object = next((detail["tokaido_cut_nodes"] for detail in details if "tokaido_cut_nodes" in detail), [])
     return tuple(node for node in found if isinstance(node, str)) if isinstance(found, list) else ()
 
 
