@@ -61,6 +61,10 @@ class Leading(LinkMoves):
             )
         self._site.check_entry(path)
         self._beginning = True
+        # A person who leaves meanwhile must not leave a note of a move that nobody leads.
+        await asyncio.shield(asyncio.get_running_loop().create_task(self._begin(path, by)))
+
+    async def _begin(self, path: str, by: str) -> None:
         try:
             self._hold(f"is to be moved to {path}")
             before = await self._in_thread(lambda: self._site.look(path))
