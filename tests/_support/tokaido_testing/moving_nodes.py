@@ -80,7 +80,7 @@ roles = ["operator"]
         self.both = EmulatedStations.from_files(
             *(EXAMPLES / f"{node}.toml" for node in NODES), clock=hal.SYSTEM_CLOCK, seed=1, speed=SPEED
         )
-        self.stations = dict(zip(NODES, self.both, strict=True))
+        self.stations: dict[str, hal.Station] = dict(zip(NODES, self.both, strict=True))
         for node, station in self.stations.items():
             self._write_station(node, station)
         self.daemons: dict[str, NodeDaemon] = {}

@@ -145,11 +145,44 @@ def test_a_neighbour_that_is_not_there_leaves_this_end_as_it_was_and_an_alarm(
     asyncio.run(live())
 
 
-async def alarmed(nodes: MovingNodes, there: bool) -> None:
+@pytest.mark.thorough
+@pytest.mark.timeout(120)
+def test_a_follower_whose_leader_died_goes_back_stays_dark_and_calls_a_person(
+    tmp_path: Path, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("PATIENCE_S", 2.0), ("KEEP_S", 0.5)):
+        monkeypatch.setattr(f"tokaido.node.daemon._following.{name}", seconds)
+
+    async def live() -> None:
+        async with MovingNodes(tmp_path, certificates) as nodes:
+            await nodes.stop("otemachi")
+            process = await nodes.spawn("otemachi", "after say switch")
+            await nodes.until(lambda line: line.state in {"RUN", "TRACK"})
+            with suppress(hal.NotConnectedError):
+                await asyncio.to_thread(nodes.client("otemachi").move, "field", "B")
+            assert await asyncio.wait_for(process.wait(), patient(30.0)) == -9
+            assert nodes.joined() == {"otemachi": {1: 1}, "koganei": {2: 1}}
+            line = await nodes.line("koganei")
+            assert (line.phase, line.move) == ("moving", "moving to B: moved")
+            await alarmed(nodes, True, "koganei")
+            assert nodes.joined() == JOINED["A"]
+            line = await nodes.line("koganei")
+            assert (line.phase, line.state) == ("moving", "AUTH")
+            assert "waits: otemachi says nothing; the half here is back, and its unit dark" in line.move
+            await nodes.start("otemachi")
+            await nodes.until(lambda line: line.move.startswith("not moved to B"), within_s=40.0)
+            await alarmed(nodes, False, "koganei")
+            assert nodes.joined() == JOINED["A"]
+            await draws_more(nodes)
+
+    asyncio.run(live())
+
+
+async def alarmed(nodes: MovingNodes, there: bool, node: str = "otemachi") -> None:
     """Wait until the alarm of a move that waits stands, or stands no more."""
     end_s = asyncio.get_running_loop().time() + patient(20.0)
     while True:
-        status = await asyncio.to_thread(nodes.client("otemachi").status)
+        status = await asyncio.to_thread(nodes.client(node).status)
         if there is any(alarm.code == MOVE_STUCK and "--forget" in alarm.to_do for alarm in status.alarms):
             return
         assert asyncio.get_running_loop().time() < end_s, status.alarms

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from tokaido.hal import RefusedError
-from tokaido.node.daemon._link_moves import RETRY_S, LinkMoves, set_within
+from tokaido.node.daemon._link_moves import ENDING_S, RETRY_S, LinkMoves, set_within
 from tokaido.node.moving import Deed, Done, Failed, Follower, MoveAnswer, MoveOrder, MoveRecord, Reply, Write
 from tokaido.node.peers import BusyError
 
@@ -73,6 +73,13 @@ class Following(LinkMoves):
         self._hearing.add(task)
         task.add_done_callback(self._hearing.discard)
         return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Begin nothing more; what is being done to a device may end."""
+        self._ending.set()
+        if self._hearing:
+            await asyncio.wait(self._hearing, timeout=ENDING_S)
+        await super().close()
 
     async def _follow(self, order: MoveOrder) -> MoveAnswer:
         async with self._lock:

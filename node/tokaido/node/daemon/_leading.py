@@ -32,6 +32,7 @@ class Leading(LinkMoves):
         super().__init__(site, surroundings)
         self._leader = None if record is None else Leader(record, fenced=False)
         self._beginning = False
+        self._starting: asyncio.Task[None] | None = None
 
     @property
     def record(self) -> MoveRecord | None:
@@ -61,6 +62,11 @@ class Leading(LinkMoves):
             )
         self._site.check_entry(path)
         self._beginning = True
+        # A person who leaves meanwhile must not leave a note of a move that nobody leads.
+        self._starting = asyncio.get_running_loop().create_task(self._begin(path, by))
+        await asyncio.shield(self._starting)
+
+    async def _begin(self, path: str, by: str) -> None:
         try:
             self._hold(f"is to be moved to {path}")
             before = await self._in_thread(lambda: self._site.look(path))
