@@ -130,6 +130,8 @@ def played(hub: Hub, path: Path, breaks: Any) -> tuple[Teller, float]:
 )
 def test_all_is_caught_up_after_the_whole_hub_was_down(tmp_path: Path, servers: int, down_s: float) -> None:
     async def breaks(teller: Teller) -> None:
+        hub.freeze()  # so that some messages are on their way when it dies
+        await asyncio.sleep(0.3)
         hub.kill()
         await until(lambda: not teller.bus.connected, 10)
         await asyncio.sleep(down_s)
