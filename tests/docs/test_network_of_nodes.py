@@ -1,4 +1,4 @@
-"""The page about networks of nodes: its commands, typed in a folder, and its tables in a node file that is read."""
+"""The page about networks of nodes: its commands are typed in a folder, its tables are those of the reference."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def test_its_commands_make_sign_and_check_a_topology(tmp_path: Path, monkeypatch
         assert all(end in said[-1][1] for end in pair.ends)
 
 
-def test_its_tables_are_those_that_a_node_file_has() -> None:
-    reference = (ROOT / "docs" / "reference" / "node-file.md").read_text(encoding="utf-8")
+def test_its_tables_are_those_that_node_files_and_topologies_have() -> None:
+    pages = ("node-file.md", "topology-file.md")
+    reference = "".join((ROOT / "docs" / "reference" / page).read_text(encoding="utf-8") for page in pages)
     keys = re.findall(r"^(\w+) = ", "".join(re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)), re.MULTILINE)
-    assert keys == ["file", "public_key", "confirm_key_file"]
+    assert keys == ["file", "public_key", "confirm_key_file", "ends", "routes"]
     assert all(f"`{key}`" in reference for key in keys)

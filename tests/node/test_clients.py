@@ -115,6 +115,17 @@ def test_further_slaves_and_extensions_travel(kind: Any, managers: KeyManagers) 
     assert told.value.details == ({"extension_mandatory_unmet": ["tokaido_max_age"]},)
 
 
+def test_keys_say_that_they_went_two_routes_and_refusals_what_is_in_the_way(kind: Any, managers: KeyManagers) -> None:
+    insists = {"tokaido_route_type": "disjoint"}
+    with pytest.raises(KeyManagerError, match="could be met") as told:
+        bank(kind, managers).enc_keys("shop", mandatory=insists)
+    assert told.value.cut_nodes == ("kyoto",)
+    managers.network.routes = 2
+    (made,) = bank(kind, managers).enc_keys("shop", mandatory=insists)
+    (plain,) = bank(kind, managers).enc_keys("shop")
+    assert (made.route_type, plain.route_type) == ("disjoint", "")
+
+
 @pytest.mark.parametrize(
     ("reason", "status"),
     [

@@ -285,6 +285,7 @@ def test_a_mandatory_extension_that_is_not_known_is_told_exactly(managers: KeyMa
     [
         {"tokaido_route_type": "relayed"},
         {"tokaido_route_type": "by air"},
+        {"tokaido_route_type": ["direct"]},
         {"tokaido_route_type": 1},
         {"tokaido_hops": 0},
         {"tokaido_hops": "1"},
@@ -326,6 +327,47 @@ def test_an_optional_extension_never_costs_the_keys(managers: KeyManagers, asked
 def test_an_optional_age_is_met_where_it_can_be(managers: KeyManagers) -> None:
     keys(post(managers, extension_mandatory=[{"tokaido_max_age": 6000}], extension_optional=[{"tokaido_max_age": 10}]))
     assert message(post(managers, extension_mandatory=[{"tokaido_max_age": 10}])) == UNMET
+
+
+def test_who_insists_on_two_routes_where_there_are_none_is_told_the_cut_nodes(managers: KeyManagers) -> None:
+    reply = post(managers, extension_mandatory=[{"tokaido_route_type": "disjoint"}])
+    assert message(reply) == UNMET
+    unmet = {"extension_mandatory_unmet": ["tokaido_route_type"], "tokaido_cut_nodes": ["kyoto"]}
+    assert json.loads(reply.body)["details"] == [unmet]
+    assert managers.network.stock == 1000
+
+
+def test_a_node_that_wants_two_routes_and_has_none_says_which_nodes_are_in_the_way(managers: KeyManagers) -> None:
+    managers.here.fails = KeyRefusedError("every route passes kyoto", Reason.ROUTE, cut_nodes=("kyoto",))
+    reply = post(managers)
+    assert message(reply, 503) == "every route passes kyoto"
+    assert json.loads(reply.body)["details"] == [{"tokaido_reason": "route", "tokaido_cut_nodes": ["kyoto"]}]
+
+
+@pytest.mark.parametrize(("routes", "given"), [(1, "direct"), (2, "disjoint")])
+def test_two_routes_that_are_wished_for_are_taken_where_they_are(
+    managers: KeyManagers, routes: int, given: str
+) -> None:
+    managers.network.routes = routes
+    wish = [{"tokaido_route_type": "disjoint"}, {"tokaido_max_age": 10}]  # keys are older, which costs no route
+    reply = post(managers, extension_optional=wish)
+    assert json.loads(reply.body)["key_container_extension"] == {"tokaido_route_type": given}
+
+
+def test_an_answer_says_which_routes_its_keys_went(managers: KeyManagers) -> None:
+    managers.network.routes = 2
+    insists = [{"tokaido_route_type": "disjoint"}]
+    both = post(managers, number=2, extension_mandatory=insists)
+    ids = [key["key_ID"] for key in keys(both)]
+    for reply in (both, fetch(managers, ids)):
+        assert json.loads(reply.body)["key_container_extension"] == {"tokaido_route_type": "disjoint"}
+    plain = post(managers)
+    mixed = [post(managers, extension_mandatory=insists), plain]
+    for reply in (plain, fetch(managers, [keys(one)[0]["key_ID"] for one in mixed])):
+        assert "key_container_extension" not in json.loads(reply.body)
+    managers.network.hops = 3
+    relayed = post(managers, extension_mandatory=[{"tokaido_route_type": "relayed"}])
+    assert json.loads(relayed.body)["key_container_extension"] == {"tokaido_route_type": "relayed"}
 
 
 def test_an_extension_stands_once(managers: KeyManagers) -> None:

@@ -65,7 +65,8 @@ def test_the_file_on_the_page_says_what_the_page_says(tmp_path: Path) -> None:
 
 def test_the_page_has_every_key_of_the_tables_keys_and_supervision() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    core = {field.name for field in fields(CoreSettings)} - {"node", "neighbours", "applications", "emulation", "ways"}
+    elsewhere = {"node", "neighbours", "applications", "emulation", "ways", "disjoint"}
+    core = {field.name for field in fields(CoreSettings)} - elsewhere
     for name in core | {field.name for field in fields(SupervisionSettings)}:
         assert f"`{name}`" in page, name
 
@@ -97,6 +98,8 @@ def test_an_empty_file_is_told_everything_that_it_lacks(tmp_path: Path) -> None:
         ("[neighbours.koganei]", "[neighbours.hakone]", "link field leads to koganei, and there is no table"),
         ("[neighbours.koganei]", "[neighbours.hakone]", "no link of the station file or of [links] leads there"),
         ('url = "https://koganei.example:8471"', 'url = "https://k:1"\nbatch = 65', "a whole number of keys, 1 to 64"),
+        ('url = "https://koganei.example:8471"', 'url = "https://k:1"\nroutes = 3', "routes: must be 1 or 2, not 3"),
+        ('url = "https://koganei.example:8471"', 'url = "https://k:1"\nroutes = 2', "needs a table [topology]"),
         ("share = 0.5", "share = 50", "a share of the stock, 0 to 1"),
         ('hospital = { node = "koganei" }', 'hospital = { node = "nagoya" }', "neither this node nor one of its"),
         ('{ node = "koganei" }', '{ node = "koganei", quota = { rate = 1 } }', "belongs to the file of the node"),

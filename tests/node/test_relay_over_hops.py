@@ -25,7 +25,7 @@ from tokaido.node.messages import (
     Relayed,
 )
 from tokaido.node.simulation import Scenario
-from tokaido_testing.nodes import LINK, TwoNodes, ids_of, keys_of, reason_of, secrets_of
+from tokaido_testing.nodes import LINK, TwoNodes, ids_of, keys_of, reason_of, secrets_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,13 +89,6 @@ def watch(nodes: TwoNodes, change: Callable[[str, Envelope], Envelope | None] | 
 def changed(envelope: Envelope, **changes: object) -> Envelope:
     body = msgspec.structs.replace(envelope.body, **changes)
     return msgspec.structs.replace(envelope, body=body)
-
-
-def text_of(nodes: TwoNodes, name: str, code: str) -> str:
-    """Return what a node's last alarm of a code says."""
-    texts = [action.text for action in nodes.told[name] if isinstance(action, c.Raise) and action.code == code]
-    assert texts, nodes.alarms(name)
-    return texts[-1]
 
 
 @pytest.mark.parametrize("confirms", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -10,14 +11,19 @@ import pytest
 from tokaido.node.core import Keys, NodeCore, Reason, Refusal
 from tokaido.node.core import _deliveries as deliveries
 from tokaido.node.core import _grants as grants
+from tokaido.node.core import _supplies as supplies
+from tokaido.node.core import _two_routes as two_routes
 from tokaido.node.messages import Supplied
 from tokaido.node.simulation import Chances, Observer, Scenario, World
 from tokaido_testing.nodes import TwoNodes, keys_of, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
+
+    from tokaido.node.core._shelf import StockBatch
 
 SEEDS = 12
+TWO_ROUTES = Scenario(nodes=("kobe", "nara", "osaka"), closed=True, routes=2, block_every_s=0.5)
 THREE = Scenario(nodes=("kobe", "nara", "osaka"), block_every_s=0.5)
 
 
@@ -140,3 +146,37 @@ def test_nothing_stored_is_supplied_before_the_neighbour_was_heard() -> None:
     assert reason_of(nodes.dec(ids)) is Reason.STARTING
     with patch.object(deliveries.Deliveries, "_is_believed", lambda *_: True):
         keys_of(nodes.dec(ids))  # a second time
+
+
+def _any_two(batches: Iterable[StockBatch], wanted: int) -> tuple[list[StockBatch], ...]:
+    """Return two batches that have so many keys, whichever way they went."""
+    found = [[batch] for batch in batches if batch.free >= wanted]
+    return tuple(found[:2]) if len(found) > 1 else ()
+
+
+def _one(batches: Iterable[StockBatch], wanted: int) -> tuple[list[StockBatch], ...]:
+    """Return batches of one side alone."""
+    found = two_routes.enough(batches, wanted)
+    return (found,) if found else ()
+
+
+def test_two_routes_are_apart_and_each_end_alone_sees_to_it() -> None:
+    rule = "no node in the middle sees both keys of which one of two routes is the sum"
+    with patch.object(supplies, "two_sides", _any_two):
+        assert not broken(rule, scenario=TWO_ROUTES)
+        with patch.object(deliveries, "apart", lambda *_: True):
+            assert broken(rule, scenario=TWO_ROUTES)
+
+
+def test_who_asks_for_two_routes_is_not_given_one() -> None:
+    rule = "an application that asks for keys of two routes gets none of one"
+    with patch.object(supplies, "two_sides", _one):
+        assert not broken(rule, scenario=TWO_ROUTES)  # the peer's own file says so, too
+        assert broken(rule, scenario=replace(TWO_ROUTES, routes=1, two_routes=0.5))
+
+
+def test_both_ends_add_the_same_two_keys() -> None:
+    with patch.object(deliveries, "added", lambda one, _other: one):
+        assert broken("both ends have the same key", scenario=TWO_ROUTES)
+    with patch.object(deliveries, "added", lambda one, _: one), patch.object(supplies, "added", lambda one, _: one):
+        assert broken("both ends have the same key", scenario=TWO_ROUTES)

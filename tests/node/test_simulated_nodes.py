@@ -6,6 +6,8 @@ A failure names its world: `World(seed=...)`. TOKAIDO_SEED sets the first seed.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -50,6 +52,24 @@ def test_no_rule_is_broken_in_lines_and_a_ring(nodes: int, closed: bool) -> None
     assert tally.seen["relay, hop 0"] >= tally.seen["relay, hop 1"] > 10
     assert tally.seen[f"relay, hop {last}"] > 0
     assert tally.killed.total() > 0
+
+
+@pytest.mark.parametrize(("routes", "two_routes"), [(1, 0.5), (2, 0.0)])
+def test_no_rule_is_broken_by_keys_of_two_routes_in_a_ring(routes: Literal[1, 2], two_routes: float) -> None:
+    ring = replace(network(4, closed=True), routes=routes, two_routes=two_routes)
+    tally = campaign(SEED, 10_000, scenario=ring, kill=0.0003, steps_each=5_000)
+    assert tally.seen["key of two routes"] > 20
+    assert tally.seen["restored"] == 2
+    assert tally.killed.total() > 0
+
+
+def test_on_a_line_nobody_gets_a_key_of_two_routes_and_all_are_told_the_cut_nodes() -> None:
+    world = World(SEED, chances=CALM, scenario=replace(network(4), two_routes=0.5))
+    world.run(4_000)
+    seen = world.observer.seen
+    assert seen["key of two routes"] == 0
+    assert seen["enc"] > 10
+    assert seen["cut nodes: odawara, shizuoka"] + seen["cut nodes: shizuoka, odawara"] == seen["EncKeys route"] > 10
 
 
 def test_a_node_dies_at_every_step_that_has_a_name() -> None:

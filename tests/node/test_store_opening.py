@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import tokaido.hal as hal
@@ -19,6 +21,7 @@ from tokaido.node.store import (
     SqliteStore,
     StoreBusyError,
     StoreError,
+    audit_at_rest,
     erase_store,
     new_wrapping_key,
     wrapping_key_from_credential,
@@ -103,20 +106,28 @@ def test_the_old_wrapping_is_in_no_file(path: Path) -> None:
 
 
 def test_a_newer_form_is_refused_and_left_as_it_is(path: Path) -> None:
-    altered(path, "PRAGMA user_version = 4")
+    altered(path, "PRAGMA user_version = 999")
     before = path.read_bytes()
     with pytest.raises(
-        StoreError, match=r"has form 4, and this Tokaido knows forms up to 3\. Install the Tokaido that"
+        StoreError, match=r"has form 999, and this Tokaido knows forms up to \d+\. Install the Tokaido that"
     ):
         SqliteStore.open(path, key())
     assert path.read_bytes() == before
 
 
 def test_a_store_of_the_first_form_is_taken_further(path: Path) -> None:
-    altered(path, "PRAGMA user_version = 1", "DROP TABLE attempt", "DROP TABLE command")
+    row = (1, 9.0, "ann", "desk", "drain", "", bytes(32))
+    digest = hashlib.sha256(msgspec.msgpack.encode(row)).hexdigest()
+    acted = f"INSERT INTO audit VALUES (1, 9.0, 'ann', 'desk', 'drain', '', zeroblob(32), x'{digest}')"
+    later = ("attempt", "move", "command", "audit_end")
+    altered(path, "PRAGMA user_version = 1", *(f"DROP TABLE {table}" for table in later), acted)
     store = SqliteStore.open(path, key())
     store.records.set_attempts("alice", (0.0,))
+    store.records.set_move("field", b"to B")
+    assert store.records.check_audit().fits
     store.close()
+    altered(path, "DELETE FROM audit")
+    assert audit_at_rest(path, key()).finding.first_wrong == 1
 
 
 @pytest.mark.parametrize("statement", ["CREATE TABLE mine (one)", "PRAGMA user_version = 1"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,31 +74,6 @@ def test_the_audit_log_is_a_chain(store: SqliteStore, path: Path) -> None:
     again.close()
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE audit SET who = 'nobody' WHERE number = 2",
-        "UPDATE audit SET at_s = 9 WHERE number = 1",
-        "DELETE FROM audit WHERE number = 2",
-        "DELETE FROM audit WHERE number = 1",
-        "UPDATE audit SET digest = x'00' WHERE number = 3",
-        "UPDATE audit SET what = x'ff' WHERE number = 3",
-    ],
-)
-def test_an_altered_audit_log_is_told(store: SqliteStore, path: Path, statement: str) -> None:
-    for number in range(3):
-        store.records.audit(who="officer", place="10.0.0.7", what=f"act {number}", why="trial", at_s=float(number))
-    store.close()
-    database = sqlite3.connect(path)
-    assert database.execute(statement).rowcount == 1
-    database.commit()
-    database.close()
-    again = SqliteStore.open(path, KeyMaterial(KEY))
-    with pytest.raises(StoreError, match="the audit log was altered at number"):
-        again.records.audit_log()
-    again.close()
-
-
 def test_the_outbox_gives_messages_in_order_until_they_are_taken(store: SqliteStore) -> None:
     ids = [store.records.post("node.alarms", bytes([number])) for number in range(5)]
     assert ids == sorted(ids)
@@ -148,3 +122,15 @@ def test_a_text_that_is_none_is_refused_and_ends_the_store(store: SqliteStore) -
         store.records.set_device("\ud800", "TKRX0001", accepted=False)
     with pytest.raises(StoreError, match="failed before"):
         store.records.devices()
+
+
+def test_the_last_move_of_each_link_outlives_the_keys(store: SqliteStore, path: Path) -> None:
+    assert store.records.moves() == {}
+    store.records.set_move("field", b"to B")
+    store.records.set_move("field", b"to A")
+    store.records.set_move("spur", b"to C")
+    store.close()
+    erase_store(path)
+    again = SqliteStore.open(path, KeyMaterial(KEY), create=True)
+    assert again.records.moves() == {"field": b"to A", "spur": b"to C"}
+    again.close()

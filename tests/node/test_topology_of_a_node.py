@@ -11,6 +11,7 @@ from tokaido.node.node_file import control_socket
 from tokaido.node.operation import ControlClient
 from tokaido.node.store import new_wrapping_key
 from tokaido.node.topology import new_signing_key, sign
+from tokaido_testing.console_runs import run_console
 from tokaido_testing.node_files import HEAD, living
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ ends = ["koganei", "hachioji"]
 [[pairs]]
 ends = ["otemachi", "hachioji"]
 stock = {stock}
+routes = {routes}
 """
 
 
@@ -63,10 +65,18 @@ def folder(tmp_path: Path, certificates: Path) -> Path:
     return tmp_path
 
 
-def issue(folder: Path, serial: int, *, stock: int = 8, begin: str = "2026-01-01T00:00:00Z", more: str = "") -> None:
+def issue(
+    folder: Path,
+    serial: int,
+    *,
+    stock: int = 8,
+    routes: int = 1,
+    begin: str = "2026-01-01T00:00:00Z",
+    more: str = "",
+) -> None:
     """Sign a topology as the node's, over whatever there is."""
     (folder / "line.signed.toml").unlink(missing_ok=True)
-    text = TOPOLOGY.format(serial=serial, stock=stock, begin=begin, more=more)
+    text = TOPOLOGY.format(serial=serial, stock=stock, routes=routes, begin=begin, more=more)
     (folder / "line.toml").write_text(text, encoding="utf-8")
     sign(folder / "line.toml", folder / "signing" / "topology.key", folder / "line.signed.toml")
 
@@ -92,6 +102,23 @@ def test_a_newer_topology_is_taken_while_the_node_runs_and_an_older_one_is_not(f
         with pytest.raises(RefusedError, match="has serial 3, and this node took 4 before"):
             control.reload()
         assert stock_of(control) == 20
+
+    run(folder, work)
+
+
+def test_a_pair_that_wants_two_routes_and_has_none_has_the_cut_nodes_in_the_status(folder: Path) -> None:
+    issue(folder, 1, routes=2)
+
+    def work(control: ControlClient) -> None:
+        (pair,) = [pair for pair in control.status().pairs if pair.neighbour == "hachioji"]
+        assert (pair.routes, pair.disjoint, pair.cut_nodes) == (2, (), ("koganei",))
+        code, out, _ = run_console("node", "status", str(folder / "node.toml"))
+        assert code in {0, 1, 2}, out
+        assert "no two ways: all pass koganei" in out
+        issue(folder, 2)
+        assert control.reload() == ()
+        (pair,) = [pair for pair in control.status().pairs if pair.neighbour == "hachioji"]
+        assert (pair.routes, pair.cut_nodes) == (1, ())
 
     run(folder, work)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tokaido.console._node_audit_app import audits
 from tokaido.console._node_control_app import control_commands
 from tokaido.console._options import JsonOption, LinesOption
 from tokaido.console._pki_app import pki
@@ -19,6 +20,7 @@ nodes = typer.Typer(
 )
 nodes.add_typer(control_commands)
 nodes.add_typer(topologies, name="topology")
+nodes.add_typer(audits, name="audit")
 
 nodes.command()(pki)
 

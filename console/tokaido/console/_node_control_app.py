@@ -1,4 +1,4 @@
-"""The commands `node status`, `ack`, `resume`, `maintenance`, `drain` and `reload`: what a running node is asked."""
+"""The commands `node status`, `ack`, `resume`, `maintenance`, `move`, `drain` and `reload`: what a node is asked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tokaido.console._number_types import number
 from tokaido.console._options import JsonOption
 
 control_commands = typer.Typer()
@@ -53,12 +54,13 @@ def resume(
     use_reserve: Annotated[
         bool, typer.Option("--use-reserve", help="Let the next attempt take authentication key from the reserve.")
     ] = False,
+    note: Note = "",
     as_json: JsonOption = False,
 ) -> None:
     """Let a node try a link again at once, as if nothing had failed."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
-    _node_status.client_of(node).resume(link, use_reserve=use_reserve)
+    _node_status.client_of(node).resume(link, use_reserve=use_reserve, note=note)
     _node_status.done("resumed", {"link": link}, as_json=as_json)
 
 
@@ -79,17 +81,37 @@ def maintenance(
 
 
 @control_commands.command()
-def drain(node: RunningNode, *, as_json: JsonOption = False) -> None:
+def move(
+    node: RunningNode,
+    link: Link,
+    path: Annotated[str, typer.Argument(metavar="[PATH]", help="Where to.", show_default=False)] = "",
+    *,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Forget a move that cannot end; you have seen to both switches.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option("--wait", parser=number(0), help="How long to wait for its end, in s.")
+    ] = 180.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Move a link to another path, together with the node at its other end. Exit code: 0 moved, 1 not moved."""
+    from tokaido.console import _node_move  # noqa: PLC0415
+
+    raise typer.Exit(_node_move.run(node, link, path, forget=forget, wait_s=wait, as_json=as_json))
+
+
+@control_commands.command()
+def drain(node: RunningNode, *, note: Note = "", as_json: JsonOption = False) -> None:
     """End a node in order: it finishes its exchanges and begins no new ones."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
-    _node_status.client_of(node).drain()
+    _node_status.client_of(node).drain(note=note)
     _node_status.done("draining", {}, as_json=as_json)
 
 
 @control_commands.command()
-def reload(node: RunningNode, *, as_json: JsonOption = False) -> None:
+def reload(node: RunningNode, *, note: Note = "", as_json: JsonOption = False) -> None:
     """Let a node read its file again, and tell what it takes only when it is started again."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
-    _node_status.reload(node, as_json=as_json)
+    _node_status.reload(node, note=note, as_json=as_json)

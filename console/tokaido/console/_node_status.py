@@ -10,7 +10,7 @@ from tokaido.console._output import escaped, number, on_terminal, print_error, p
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tokaido.node.operation import ControlClient, LinkLine, NodeStatus
+    from tokaido.node.operation import ControlClient, LinkLine, NodeStatus, PairLine
 
 
 def client_of(node: Path) -> ControlClient:
@@ -31,9 +31,9 @@ def done(what: str, facts: dict[str, object], *, as_json: bool) -> None:
         print_json({"done": what, **facts})
 
 
-def reload(node: Path, *, as_json: bool) -> None:
+def reload(node: Path, *, note: str, as_json: bool) -> None:
     """Let a node read its file again, and tell what needs a restart."""
-    left = client_of(node).reload()
+    left = client_of(node).reload(note=note)
     done("reloaded", {"needs_restart": list(left)}, as_json=as_json)
     if left and not as_json:
         print(f"taken when the node is started again: {', '.join(left)}")
@@ -71,12 +71,12 @@ def _page(status: NodeStatus) -> None:
             ("alarm", "of", "severity", "for", "seen by", "what, and what to do"),
             [
                 (
-                    alarm.code,
+                    f"  {alarm.code}" if alarm.cause else alarm.code,
                     alarm.of,
                     f"{alarm.severity}{'' if alarm.lasts else ', gone'}",
                     _span(alarm.age_s),
                     alarm.acknowledged_by or "-",
-                    f"{alarm.text}. {alarm.to_do}",
+                    alarm.text if alarm.cause else f"{alarm.text}. {alarm.to_do}",
                 )
                 for alarm in status.alarms
             ],
@@ -92,7 +92,7 @@ def _page(status: NodeStatus) -> None:
         [
             (
                 pair.neighbour,
-                _over(pair.route),
+                _over(pair),
                 str(pair.ready),
                 str(pair.target),
                 f"{pair.demand:.3g}",
@@ -114,9 +114,12 @@ def _page(status: NodeStatus) -> None:
         _line(f"devices that do not answer: {', '.join(silent)}", "yellow")
 
 
-def _over(route: tuple[str, ...]) -> str:
-    """Return the nodes that keys pass on their way."""
-    return ", ".join(route[1:-1]) or ("-" if route else "no way")
+def _over(pair: PairLine) -> str:
+    """Return the nodes that keys pass on their way, or on their two ways."""
+    if pair.routes == 2:
+        both = " and ".join(", ".join(route[1:-1]) or "-" for route in pair.disjoint)
+        return both or f"no two ways{': all pass ' if pair.cut_nodes else ''}{', '.join(pair.cut_nodes)}"
+    return ", ".join(pair.route[1:-1]) or ("-" if pair.route else "no way")
 
 
 def _link(link: LinkLine) -> tuple[str, ...]:

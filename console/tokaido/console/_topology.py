@@ -134,8 +134,6 @@ def _second(survey: PairSurvey) -> str:
         return f"none: {survey.why.partition(': ')[2] or survey.why}"
     first, second = survey.disjoint
     way = " > ".join(second)
-    if first == second:
-        return f"{way}, over another link"
     return way if first == survey.route else f"{way}, beside {' > '.join(first)}"
 
 

@@ -94,6 +94,7 @@ __all__ = [
     "EndedBlock",
     "HalfLink",
     "HalfLinkEntry",
+    "HeldLease",
     "HookQueue",
     "Identity",
     "InterlockEntry",
@@ -124,6 +125,7 @@ __all__ = [
     "MoveError",
     "MoveReport",
     "MoveStep",
+    "MovedEnd",
     "NeighbourOfRepeater",
     "NoDataError",
     "NodeAlarm",
@@ -235,8 +237,9 @@ if TYPE_CHECKING:
     )
     from tokaido.hal.stations._half_links import HalfLink, LinkLoss
     from tokaido.hal.stations._hook_queue import HookQueue
-    from tokaido.hal.stations._leases import Lease, LeaseBook, LeaseInfo
+    from tokaido.hal.stations._leases import HeldLease, Lease, LeaseBook, LeaseInfo
     from tokaido.hal.stations._links import Link
+    from tokaido.hal.stations._move_ends import MovedEnd
     from tokaido.hal.stations._move_report import MoveError, MoveReport, MoveStep
     from tokaido.hal.stations._remote import RemoteStation
     from tokaido.hal.stations._station import Station
@@ -305,11 +308,13 @@ else:
             "InterlockEntry": "tokaido.hal.stations._entries",
             "LinkEntry": "tokaido.hal.stations._entries",
             "PortPairs": "tokaido.hal.stations._entries",
+            "HeldLease": "tokaido.hal.stations._leases",
             "Lease": "tokaido.hal.stations._leases",
             "LeaseBook": "tokaido.hal.stations._leases",
             "LeaseInfo": "tokaido.hal.stations._leases",
             "Link": "tokaido.hal.stations._links",
             "LinkLoss": "tokaido.hal.stations._half_links",
+            "MovedEnd": "tokaido.hal.stations._move_ends",
             "MoveError": "tokaido.hal.stations._move_report",
             "MoveReport": "tokaido.hal.stations._move_report",
             "MoveStep": "tokaido.hal.stations._move_report",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from tokaido.hal import AuthenticationError, ConfigurationError
 from tokaido.hal.tables import Check, number, whole
@@ -33,6 +33,8 @@ class NeighbourEntry:
     confirm_key_file: Path | None
     stock: int
     batch: int
+    routes: Literal[1, 2]
+    """2: all keys for applications are sums of two, over node-disjoint routes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class NetworkTables:
             )
             if not NAME.fullmatch(key) or key == self.name:
                 self.mistakes.note(where, f"{key!r} cannot be the name of a neighbour")
-            by_topology = known.get(key, _Peer("", 4096))
+            by_topology = known.get(key, _Peer("", 4096, 1))
             url = entry.get("url", by_topology.url)
             if not re.fullmatch(r"https://[^/?#@\s]+(:\d+)?/?", url):
                 self.mistakes.note((*where, "url"), f"must be https://HOST:PORT, not {url!r}")
@@ -103,7 +105,10 @@ class NetworkTables:
                 None if file is None else self.base / file,
                 entry.get("stock", by_topology.stock),
                 entry.get("batch", 64),
+                entry.get("routes", by_topology.routes),
             )
+            if entry.get("routes") == 2 and "topology" not in self.tables:
+                self.mistakes.note((*where, "routes"), "needs a table [topology]: without it no second route is known")
             if not own and key not in known:
                 self.mistakes.note(where, "no link of the station file or of [links] leads there, nor does a topology")
         for link, neighbour in self.links.items():
@@ -163,12 +168,16 @@ class NetworkTables:
 
     def _peers(self, topology: Topology) -> dict[str, _Peer]:
         """Return the neighbours of this node, and the other ends of its pairs."""
-        stocks = dict.fromkeys((neighbour for neighbour in self.links.values() if neighbour in topology.nodes), 0)
+        peers = {
+            neighbour: _Peer(topology.nodes[neighbour].url, 0, 1)
+            for neighbour in self.links.values()
+            if neighbour in topology.nodes
+        }
         for pair in topology.pairs:
             if self.name in pair.ends:
                 (other,) = set(pair.ends) - {self.name}
-                stocks[other] = pair.stock
-        return {other: _Peer(topology.nodes[other].url, stock) for other, stock in stocks.items()}
+                peers[other] = _Peer(topology.nodes[other].url, pair.stock, pair.routes)
+        return peers
 
 
 class _Peer(NamedTuple):
@@ -176,6 +185,7 @@ class _Peer(NamedTuple):
 
     url: str
     stock: int
+    routes: Literal[1, 2]
 
 
 _NEIGHBOUR: Final = {
@@ -183,6 +193,7 @@ _NEIGHBOUR: Final = {
     "confirm_key_file": _TEXT,
     "stock": Check(whole(0, 1_000_000), "a whole number of keys, 0 to 1000000"),
     "batch": Check(whole(1, 64), "a whole number of keys, 1 to 64"),
+    "routes": Check(lambda value: type(value) is int and value in (1, 2), "1 or 2"),
 }
 _QUOTA: Final = {
     "rate": Check(number(0), "keys of 256 bit a second, at least 0"),

@@ -60,7 +60,7 @@ class Refused(_Message, frozen=True, tag="REFUSED"):
     """The message was not acted upon."""
 
     why: Text
-    """One of the words of section 8."""
+    """One of the words of section 9."""
     what: Text = ""
     node: Annotated[str, Meta(max_length=64)] = ""
     """Which node of a route refused; empty: the one that answers."""
@@ -211,6 +211,8 @@ class SupplyItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     """In bits."""
     cells: Annotated[tuple[Cells, ...], Meta(min_length=1, max_length=1024)]
     max_age_s: Annotated[float, Meta(gt=0, le=1e9)]
+    others: Annotated[tuple[Cells, ...], Meta(max_length=1024)] = ()
+    """Those of a second route, which are added; empty: the key went one."""
 
 
 class Supply(_Message, frozen=True, tag="SUPPLY"):

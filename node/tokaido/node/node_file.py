@@ -14,9 +14,10 @@ from tokaido.node._network_tables import NAME, NeighbourEntry, NetworkTables, To
 from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings
 from tokaido.node.endpoint import EndpointSettings
 from tokaido.node.events import EventsSettings, check_node_name
+from tokaido.node.operation import ExpirySettings
 from tokaido.node.supervision import SupervisionSettings
 from tokaido.node.tls import TlsFiles
-from tokaido.node.topology import best_route
+from tokaido.node.topology import best_route, route_pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +98,7 @@ class NodeFile:
     """Its way to the bus; None: it has none."""
     hold_off_s: float = HOLD_OFF_S
     """How long the cause of an alarm lasts before it is told."""
+    expiry: ExpirySettings = field(default_factory=ExpirySettings)
 
     @classmethod
     def read(cls, path: Path) -> NodeFile:
@@ -132,11 +134,13 @@ class NodeFile:
                     None if entry.confirm_key_file is None else _confirm_key(entry.confirm_key_file),
                     entry.stock,
                     entry.batch,
+                    routes=entry.routes,
                 )
                 for name, entry in self.neighbours.items()
             },
             applications=self.applications,
             ways=None if self.network is None else partial(best_route, self.network.topology, self.name),
+            disjoint=None if self.network is None else partial(route_pair, self.network.topology, self.name),
             emulation=self.emulation,
             **self.keys,
         )
@@ -172,6 +176,24 @@ def control_socket(path: Path) -> Path:
     if not isinstance(control, str) or not control:
         raise ConfigurationError(f"the node file {path} names no control socket: listen.control is {control!r}")
     return path.resolve().parent / control
+
+
+def store_files(path: Path) -> tuple[Path, Path | str]:
+    """Return where the store of a node is, and the file of its wrapping key or the name of its credential.
+
+    Mistakes elsewhere in the file do not matter; no key file or credential: an empty text.
+
+    Raises:
+        ConfigurationError: The node file cannot be read, or names no store.
+    """
+    _, tables = read(path, "the node file")
+    store = tables.get("store")
+    place = store.get("path") if isinstance(store, dict) else None
+    if not isinstance(store, dict) or not isinstance(place, str) or not place:
+        raise ConfigurationError(f"the node file {path} names no store", remedy="Name the store's own file")
+    base = path.resolve().parent
+    key_file, credential = store.get("key_file"), store.get("credential")
+    return base / place, base / key_file if isinstance(key_file, str) else str(credential or "")
 
 
 def _confirm_key(path: Path) -> KeyMaterial:
@@ -241,6 +263,10 @@ class _Reader:
             authority=self._base / tls.get("authority", ""),
             revoked=self._base / tls["revoked"] if "revoked" in tls else None,
         )
+        alarms = self._table(tables, "alarms", _ALARMS)
+        expiry = ExpirySettings(
+            **{name.removeprefix("certificate_"): days for name, days in alarms.items() if name != "hold_off_s"}
+        )
         found = NodeFile(
             path=path,
             name=name,
@@ -261,7 +287,8 @@ class _Reader:
             fetching=fetching,
             sources=sources,
             keys=self._table(tables, "keys", _KEYS),
-            hold_off_s=self._table(tables, "alarms", _ALARMS).get("hold_off_s", HOLD_OFF_S),
+            hold_off_s=alarms.get("hold_off_s", HOLD_OFF_S),
+            expiry=expiry,
             supervision=replace(
                 SupervisionSettings(), **self._table(tables, "supervision", SupervisionSettings.checks())
             ),
@@ -347,7 +374,12 @@ _NAMES: Final = Check(
 )
 _FLAG: Final = Check(of_kind(bool), "true or false")
 _EXIT: Final = Check(lambda value: value in ("keep", "safe"), '"keep" or "safe"')
-_ALARMS: Final = {"hold_off_s": Check(number(0, 3600), "a number of seconds, 0 to 3600")}
+_DAYS: Final = Check(number(0, 3650), "a number of days, 0 to 3650")
+_ALARMS: Final = {
+    "hold_off_s": Check(number(0, 3600), "a number of seconds, 0 to 3600"),
+    "certificate_days": _DAYS,
+    "certificate_urgent_days": _DAYS,
+}
 _KEYS: Final = {
     "lease": Check(whole(64, 1 << 24), "a whole number of bytes, 64 to 16777216"),
     "supply_age_s": Check(number(1, 1e9), "a number of seconds, at least 1"),

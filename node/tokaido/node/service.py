@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 class KeyRefusedError(TokaidoError):
     """An application gets no key, and `reason` says why in one word."""
 
-    def __init__(self, what: str, reason: Reason, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, what: str, reason: Reason, retry_after_s: float | None = None, cut_nodes: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(what)
         self.reason = reason
         self.retry_after_s = retry_after_s
+        self.cut_nodes = cut_nodes
+        """Nodes that every route passes, where two node-disjoint ones were wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class KeyService(Protocol):
         *,
         max_age_s: float | None = None,
         hops: tuple[int, int] = ANY_HOPS,
+        routes: int = 1,
     ) -> tuple[SuppliedKey, ...]:
         """Return `number` keys of `size` bits that `master` will share with `slaves`, whose key managers know them.
 
@@ -68,6 +73,7 @@ class KeyService(Protocol):
             size: In bits.
             max_age_s: Oldest age of a key since it was relayed, in s; None: any.
             hops: Fewest and most hops that a key may have gone.
+            routes: 2: each key is the sum of two that went node-disjoint routes.
 
         Raises:
             KeyRefusedError: None of the keys is given.

@@ -37,6 +37,7 @@ HUB_URI: Final = "urn:tokaido:hub:"
 """Begins the URI that names a server of the bus."""
 
 _LONGEST_NAME: Final = 255
+_PEM_OF_LIST: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 LONGEST_CRL: Final = 16 << 20
 """Longest revocation list that is read, in bytes."""
 _LONGEST_FILE: Final = 1 << 20
@@ -96,6 +97,43 @@ def client_context(files: TlsFiles, *, host_names: bool = True, clock: Clock = S
     context = _context(ssl.PROTOCOL_TLS_CLIENT, files, clock)
     context.check_hostname = host_names
     return context
+
+
+class Ends(NamedTuple):
+    """When the files of one end of a connection end, in s since 1970-01-01 UTC."""
+
+    certificate: float
+    """The earliest end in this end's chain."""
+    authority: float
+    """Of the authority that ends last: as long as one lasts, somebody can connect."""
+    revoked: float | None
+    """Of the revocation list that ends first; None: there is none, or it has no end."""
+
+
+def ends_of(files: TlsFiles) -> Ends:
+    """Return when files end.
+
+    Raises:
+        ConfigurationError: One cannot be read.
+    """
+    lists = []
+    if files.revoked is not None:
+        data = read_believed(files.revoked, "revocation list", longest=LONGEST_CRL)
+        lists = [x509.load_pem_x509_crl(pem).next_update_utc for pem in _PEM_OF_LIST.findall(data)]
+    return Ends(
+        min(one.not_valid_after_utc.timestamp() for one in _certificates(files.certificate, "certificate")),
+        max(one.not_valid_after_utc.timestamp() for one in _certificates(files.authority, "authority")),
+        min((end.timestamp() for end in lists if end is not None), default=None),
+    )
+
+
+@lru_cache(maxsize=1024)
+def end_of(der: bytes) -> float | None:
+    """Return when a certificate in DER ends, in s since 1970-01-01 UTC; None if it cannot be read."""
+    try:
+        return x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp()
+    except ValueError:
+        return None
 
 
 def names_of(peer: ssl.SSLObject | ssl.SSLSocket | bytes | Mapping[str, Any] | None) -> Names:
@@ -158,7 +196,7 @@ def _certificates(path: Path, what: str) -> list[x509.Certificate]:
 def _check_revocations(path: Path, authorities: Iterable[x509.Certificate], now: float) -> None:
     """Say what OpenSSL would only tell every peer: that the list is foreign, or out of date."""
     data = read_believed(path, "revocation list", longest=LONGEST_CRL)
-    pems = re.findall(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", data, re.DOTALL)
+    pems = _PEM_OF_LIST.findall(data)
     if not pems:
         raise ConfigurationError(f"the revocation list {path} holds none in PEM", remedy="Name another file")
     for pem in pems:

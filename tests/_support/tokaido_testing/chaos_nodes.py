@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tokaido.hal import KeyBlockInfo, KeyMaterial
+from tokaido.hal import KeyBlockInfo, KeyMaterial, Station
 from tokaido.node import NodeDaemon, NodeFile
 from tokaido.node.core import Answer, Commit, Drawn, Send
 from tokaido.node.daemon import KeySources
@@ -26,57 +26,65 @@ from tokaido.node.daemon._runner import CoreRunner
 from tokaido.node.messages import Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokaido.node.core import Clear, Event, Fetch, Raise
 
 BLOCK_BYTES: Final = 24_000
-LINK: Final = "span"
 
 
-def block(number: int) -> bytes:
-    """Return the key of a block, the same at both ends."""
-    return hashlib.shake_256(b"block %d" % number).digest(BLOCK_BYTES)
+def block(number: int, link: str = "span") -> bytes:
+    """Return the key of a block of a link, the same at both ends."""
+    return hashlib.shake_256(f"block {number} of {link}".encode()).digest(BLOCK_BYTES)
 
 
 class MadeUp(KeySources):
-    """Key sources of one node: block after block, each offered until it is committed, some at one end alone."""
+    """Key sources of one node: block after block, each offered until it is committed, some at one end alone.
 
-    def __init__(self, folder: Path, node: str, pace_s: float) -> None:
+    Args:
+        folder: Of the test.
+        node: Name of the node.
+        links: Its links, each with the name of the neighbour.
+        pace_s: Time between two blocks of a link.
+    """
+
+    def __init__(self, folder: Path, node: str, links: Mapping[str, str], pace_s: float) -> None:
         self._folder = folder / f"unit-{node}"
         self._folder.mkdir(exist_ok=True)
         self._node = node
+        self._links = links
         self._pace_s = pace_s
-        self._task: asyncio.Task[None] | None = None
-        self._offered: dict[int, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._offered: dict[int, Path] = {}
         self._draws = itertools.count(1)
 
     def start(self, feed: Callable[[Event], bool], alarm: Callable[[Raise | Clear], None]) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._draw(feed))
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._draw(link, other, feed)) for link, other in self._links.items()]
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
 
-    async def _draw(self, feed: Callable[[Event], bool]) -> None:
+    async def _draw(self, link: str, other: str, feed: Callable[[Event], bool]) -> None:
         number = 0
         while True:
-            while (self._folder / f"{number}").exists():
+            while (committed := self._folder / f"{link}-{number}").exists():
                 number += 1
-            if number % 9 == (3 if self._node == "otemachi" else 6):  # this one is at the other end alone
-                (self._folder / f"{number}").touch()
+            if number % 9 == (3 if self._node < other else 6):  # this one is at the other end alone
+                committed.touch()
                 continue
-            key = KeyMaterial(block(number))
+            key = KeyMaterial(block(number, link))
             facts = {"method": "made up", "bound": "none", "eps": 0.0, "insecure": False, "emulated": True}
             info = KeyBlockInfo(session="s", number=number, bits=key.bits, serial_number=self._node, **facts)  # type: ignore[arg-type]
             draw = next(self._draws)
-            self._offered[draw] = number
-            feed(Drawn(draw, LINK, info, key))
+            self._offered[draw] = committed
+            feed(Drawn(draw, link, info, key))
             await asyncio.sleep(self._pace_s)
 
     def take_draw(self, draw: int, why_not: str | None) -> None:
         if why_not is None:
-            (self._folder / f"{self._offered.pop(draw)}").touch()
+            self._offered.pop(draw).touch()
 
     def fetch(self, action: Fetch) -> None:
         raise AssertionError(action)
@@ -114,8 +122,8 @@ def die_at(step: str | None, occurrence: int, seen: Path) -> None:
     CoreRunner.feed = fed  # type: ignore[method-assign]
 
 
-def write_down_relays(file: Path) -> None:
-    """Write down which range of which half is used as a pad, before it is sent."""
+def write_down_relays(file: Path, node: str) -> None:
+    """Write down which range of its own halves a node uses as a pad, before it sends it."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     carry_out = CoreRunner._carry_out
 
@@ -123,7 +131,7 @@ def write_down_relays(file: Path) -> None:
         if isinstance(action, Send) and isinstance(action.envelope.body, Relay):
             body = action.envelope.body
             digest = hashlib.sha256(body.ciphertext).hexdigest()[:16]
-            record = [body.link, body.session, body.number, body.route[0], body.offset, body.length, digest]
+            record = [body.link, body.session, body.number, node, body.offset, body.length, digest]
             os.write(descriptor, json.dumps(record).encode() + b"\n")
         carry_out(self, action)
 
@@ -133,7 +141,9 @@ def write_down_relays(file: Path) -> None:
 async def live(folder: Path, node: str, pace_s: float) -> None:
     """Live as a node until SIGTERM."""
     file = NodeFile.read(folder / f"{node}.toml")
-    daemon = NodeDaemon(file, sources=lambda _: MadeUp(folder, node, pace_s))
+    halves = Station.from_file(file.station).half_links
+    links = {name: half.neighbour for name, half in halves.items()}
+    daemon = NodeDaemon(file, sources=lambda _: MadeUp(folder, node, links, pace_s))
     await daemon.run((folder / f"ready-{node}").touch)
 
 
@@ -144,8 +154,8 @@ def child(order: dict[str, Any]) -> None:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     logging.basicConfig(level=logging.DEBUG)
-    write_down_relays(folder / f"relays-{node}")
-    die_at(order.get("step"), order.get("occurrence", 1), folder / "steps")
+    write_down_relays(folder / f"relays-{node}", node)
+    die_at(order.get("step"), order.get("occurrence", 1), folder / f"steps-{node}")
     asyncio.run(live(folder, node, order.get("pace_s", 0.02)))
 
 

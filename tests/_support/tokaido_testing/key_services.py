@@ -24,6 +24,7 @@ class Supply:
     master: str
     slaves: frozenset[str]
     data: bytes
+    routes: int = 1
     delivered: set[str] = field(default_factory=set)
 
 
@@ -40,6 +41,8 @@ class Network:
     """How old they are."""
     hops: int = 1
     emulated: bool = False
+    routes: int = 1
+    """Most routes that a key can go."""
 
 
 class HonestService:
@@ -68,6 +71,7 @@ class HonestService:
         *,
         max_age_s: float | None = None,
         hops: tuple[int, int] = ANY_HOPS,
+        routes: int = 1,
     ) -> tuple[SuppliedKey, ...]:
         network = self.network
         if self.fails is not None:
@@ -77,11 +81,14 @@ class HonestService:
             raise KeyRefusedError("not enough key is in stock", Reason.NO_KEY, 2.5)
         if not hops[0] <= network.hops <= hops[1]:
             raise KeyRefusedError("no key in stock went so many hops", Reason.ROUTE)
+        if routes > network.routes:
+            raise KeyRefusedError("every route passes kyoto", Reason.ROUTE, cut_nodes=("kyoto",))
         if max_age_s is not None and max_age_s < network.age_s:
             raise KeyRefusedError("no key in stock is so fresh", Reason.TOO_OLD)
         network.stock -= number
         made = {
-            uuid.uuid4().bytes: Supply(master, frozenset(slaves), secrets.token_bytes(size // 8)) for _ in range(number)
+            uuid.uuid4().bytes: Supply(master, frozenset(slaves), secrets.token_bytes(size // 8), routes)
+            for _ in range(number)
         }
         network.supplies |= made
         await self._wait()
@@ -135,7 +142,7 @@ class HonestService:
     def _give(self, key_id: bytes, supply: Supply) -> SuppliedKey:
         key = KeyMaterial(supply.data)
         self.out.append(key)
-        return SuppliedKey(key_id, key, self.network.hops, self.network.emulated)
+        return SuppliedKey(key_id, key, self.network.hops, self.network.emulated, supply.routes)
 
     async def _wait(self) -> None:
         if self.held is not None:

@@ -127,10 +127,11 @@ class TwoNodes:
         size: int = 256,
         max_age_s: float | None = None,
         master: str | None = None,
+        routes: int = 1,
     ) -> c.Keys | c.Refusal:
         """Ask for keys as a master; default: kobe-1."""
         master = f"{name}-1" if master is None else master
-        event = c.EncKeys(next(self._numbers), master, slaves, number, size, max_age_s)
+        event = c.EncKeys(next(self._numbers), master, slaves, number, size, max_age_s, routes=routes)
         return self._answer(event.request, self.do(name, event))
 
     def enc_together(self, *slaves: str) -> list[c.Keys | c.Refusal]:
@@ -215,3 +216,10 @@ def ids_of(answer: c.Keys | c.Refusal) -> tuple[bytes, ...]:
 def secrets_of(answer: c.Keys | c.Refusal) -> list[bytes]:
     """Return the bytes of the keys of an answer."""
     return [bytes(key.key.reveal()) for key in keys_of(answer)]
+
+
+def text_of(nodes: TwoNodes, name: str, code: str) -> str:
+    """Return what a node's last alarm of a code says."""
+    texts = [action.text for action in nodes.told[name] if isinstance(action, c.Raise) and action.code == code]
+    assert texts, nodes.alarms(name)
+    return texts[-1]

@@ -287,9 +287,12 @@ class Commits:
         draw = self._draw
         started_here = draw.random() < 0.5
         slaves = tuple(f"sae{at}" for at in range(draw.randint(1, 3)))
-        cells = tuple((draw.randbytes(16), draw.randint(0, 5), 1) for _ in range(draw.randint(1, 3)))
+        keys = draw.randint(1, 3)
+        cells, others = (tuple((draw.randbytes(16), draw.randint(0, 5), 1) for _ in range(keys)) for _ in range(2))
+        head = draw.randbytes(16), "numazu", started_here, "master", slaves, 256 * keys - 8
         row = SupplyRow(
-            *(draw.randbytes(16), "numazu", started_here, "master", slaves, 256, cells, 3600.0, draw.random() * 9, 3),
+            *(*head, cells, 3600.0, draw.random() * 9, 3),
             insecure=draw.random() < 0.3,
+            others=others if draw.random() < 0.3 else (),
         )
         return PutSupply(row, None if started_here else KeyMaterial(draw.randbytes(32)))

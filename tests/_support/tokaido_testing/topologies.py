@@ -62,7 +62,7 @@ class Net:
                 yield from self._from((*route, other))
 
     def pairs(self, most_hops: int = 99) -> list[tuple[float, Route, Route]]:
-        """Return all pairs of node-disjoint paths, cheapest first; the direct one pairs with itself over two links."""
+        """Return all pairs of node-disjoint paths, cheapest first."""
         paths = [one for one in self.paths() if one[1] <= most_hops]
         found = [
             (one[0] + other[0], one[2], other[2])
@@ -70,10 +70,6 @@ class Net:
             for other in paths[number + 1 :]
             if not set(one[2][1:-1]) & set(other[2][1:-1])
         ]
-        direct = (self.start, self.end)
-        joined = [link for link in self.topology.links.values() if set(link.ends) == set(direct)]
-        if len(joined) > 1 and self.costs[direct] < math.inf:
-            found.append((2 * self.costs[direct], direct, direct))
         return sorted(found)
 
 

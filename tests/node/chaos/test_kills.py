@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import secrets
 import shutil
 import time
 from collections import Counter
@@ -12,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tokaido_testing.chaos_pair import NODES, ChaosPair
+from tokaido_testing.chaos_line import LONG, NODES, ChaosLine, seed
 
-LONG = os.environ.get("TOKAIDO_CHAOS") == "long"
 KILLS = 200 if LONG else 50
 KILLS_A_ROUND = 10
 """After so many both nodes are left alive until they share keys again."""
@@ -25,26 +22,13 @@ TOLD_S = 7.0
 """Longer than it takes until a node has told its neighbour how far its store is."""
 
 
-def seed() -> int:
-    found = int(os.environ.get("TOKAIDO_CHAOS_SEED") or secrets.randbits(32))
-    print(f"TOKAIDO_CHAOS_SEED={found} repeats the draws of this test")
-    return found
-
-
-def check(pair: ChaosPair) -> None:
-    book = pair.deliveries
-    assert pair.reused() == []
-    assert book.twice == []
-    assert book.differing() == []
-
-
 @pytest.mark.thorough
 @pytest.mark.timeout(3600)
 def test_kills_at_every_step_reuse_no_pad_and_deliver_equal_keys(tmp_path: Path) -> None:
     draws = random.Random(seed())
     died: Counter[str] = Counter()
     back_s: list[float] = []
-    with ChaosPair(tmp_path) as pair:
+    with ChaosLine(tmp_path) as pair:
         for node in NODES:
             pair.start(node)
         for node in NODES:
@@ -55,7 +39,7 @@ def test_kills_at_every_step_reuse_no_pad_and_deliver_equal_keys(tmp_path: Path)
         lives: dict[str, tuple[str, float]] = {}
 
         def live(node: str) -> None:
-            known = pair.steps()
+            known = steps(pair)
             fewest = min(died[step] + tried[step] for step in known)
             step = draws.choice([name for name in known if died[name] + tried[name] == fewest])
             tried[step] += 1
@@ -63,7 +47,7 @@ def test_kills_at_every_step_reuse_no_pad_and_deliver_equal_keys(tmp_path: Path)
             lives[node] = step, time.monotonic()
 
         while died.total() < KILLS or (LONG and unsaid(pair, died, tried)):
-            back_s.append(come_back(pair))
+            back_s.append(pair.come_back())
             told = died.total()
             for node in NODES:
                 pair.kill(node)
@@ -81,33 +65,26 @@ def test_kills_at_every_step_reuse_no_pad_and_deliver_equal_keys(tmp_path: Path)
                         continue
                     live(node)
             print(f"{died.total()} kills, {len(died)} steps, {pair.deliveries.shared} keys at both ends", flush=True)
-        come_back(pair)
-        check(pair)
+        pair.come_back()
+        pair.check()
         assert [pair.end(node) for node in NODES] == [0, 0]
     print(
         f"{died.total()} kills, {died[NO_NAME]} of them at no named step, the rest at {len(died) - 1}; "
         f"{pair.deliveries.shared} keys at both ends"
     )
-    print(f"fewest at a step: {min(died[step] for step in pair.steps())}; {len(pair.relays())} pads, none twice")
+    rare = {step: died[step] for step in steps(pair) if died[step] < 3}
+    print(f"steps at which less than three died, that often: {rare or 'none'}; {len(pair.relays())} pads, none twice")
     print(f"back after {sorted(back_s)[len(back_s) // 2]:.2f} s (median), {max(back_s):.2f} s at most")
 
 
-def come_back(pair: ChaosPair) -> float:
-    """Let both nodes live, and return how long it takes until applications share keys again."""
-    begun = time.monotonic()
-    for node in NODES:
-        if node in pair.pids:
-            pair.kill(node)
-        pair.start(node)
-    for node in NODES:
-        pair.wait_ready(node)
-    pair.wait_for_shared(2, within_s=20)
-    return time.monotonic() - begun
+def steps(pair: ChaosLine) -> list[str]:
+    """Return the named steps that a node has passed, whichever it was."""
+    return sorted({step for node in pair.nodes for step in pair.steps(node)})
 
 
-def unsaid(pair: ChaosPair, died: Counter[str], tried: Counter[str]) -> list[str]:
+def unsaid(pair: ChaosLine, died: Counter[str], tried: Counter[str]) -> list[str]:
     """Return the steps at which nodes have died less than three times, though they could have."""
-    return [step for step in pair.steps() if died[step] < 3 and tried[step] < 10]
+    return [step for step in steps(pair) if died[step] < 3 and tried[step] < 10]
 
 
 @pytest.mark.thorough
@@ -115,7 +92,7 @@ def unsaid(pair: ChaosPair, died: Counter[str], tried: Counter[str]) -> list[str
 @pytest.mark.parametrize("restored", [1, 2])
 def test_one_store_that_is_restored_reuses_nothing_and_two_of_them_do(tmp_path: Path, restored: int) -> None:
     draws = random.Random(seed())
-    with ChaosPair(tmp_path) as pair:
+    with ChaosLine(tmp_path) as pair:
         for node in NODES:
             pair.start(node)
         pair.start_applications(draws.getrandbits(32))
@@ -143,7 +120,7 @@ def test_one_store_that_is_restored_reuses_nothing_and_two_of_them_do(tmp_path: 
         for node in NODES:
             pair.kill(node)
         if restored == 1:
-            check(pair)
+            pair.check()
             for node in NODES:
                 assert "STORE_ROLLBACK" in (tmp_path / f"log-{node}").read_text()
         else:

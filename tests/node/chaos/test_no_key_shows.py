@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+from tokaido_testing.chaos_line import NODES, ChaosLine
 from tokaido_testing.chaos_nodes import block
-from tokaido_testing.chaos_pair import NODES, ChaosPair
 from tokaido_testing.key_scan import found, pieces
 
 
 def test_no_file_of_a_node_shows_a_key(tmp_path: Path) -> None:
-    with ChaosPair(tmp_path) as pair:
+    with ChaosLine(tmp_path) as pair:
         for node in NODES:
             pair.start(node)
         pair.start_applications(1)

@@ -13,8 +13,8 @@ import pytest
 from tokaido.node.events import Connection, NetworkClient, RelayState, Telemetry
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import ControlClient
+from tokaido_testing.chaos_line import NODES, ChaosLine
 from tokaido_testing.chaos_nodes import block
-from tokaido_testing.chaos_pair import NODES, ChaosPair
 from tokaido_testing.hubs import Hub, needs_a_hub
 from tokaido_testing.key_scan import found, pieces
 from tokaido_testing.patience import patient
@@ -69,7 +69,7 @@ async def betray(hub: Hub, node: str, secret: bytes) -> None:
 @pytest.mark.timeout(120)
 def test_no_message_shows_a_key_and_nothing_needs_the_hub(tmp_path: Path) -> None:
     hub = Hub(tmp_path / "hub", NODES, trace=True)
-    with ChaosPair(tmp_path / "nodes", hub.table({"ann": ["operator"]})) as pair:
+    with ChaosLine(tmp_path / "nodes", more=hub.table({"ann": ["operator"]})) as pair:
         for node in NODES:
             pair.start(node)
         pair.start_applications(1)

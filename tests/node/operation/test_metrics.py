@@ -46,7 +46,7 @@ def test_a_scrape_has_all_that_the_status_says() -> None:
     assert found["tokaido_neighbour_up"] == [({"neighbour": "koganei"}, 1.0)]
     assert found["tokaido_device_answer_age_seconds"] == [({"device": "alice"}, 0.4)]
     [(labels, value)] = found["tokaido_alarm"]
-    assert labels == {"code": "TAMPER", "of": "alice", "severity": "CRITICAL", "acknowledged": "no"}
+    assert labels == {"code": "TAMPER", "of": "alice", "severity": "CRITICAL", "acknowledged": "no", "cause": ""}
     assert value == 1.0
 
 

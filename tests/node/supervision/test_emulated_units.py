@@ -12,7 +12,7 @@ import pytest
 import tokaido.hal as hal
 from tokaido.emulators import EmulatedStations
 from tokaido.node.core import Clear, Fetch, Raise
-from tokaido.node.operation import LinkLine, StoreLine, survey
+from tokaido.node.operation import AlarmBook, AlarmChange, Change, LinkLine, Places, StoreLine, causes_of, survey
 from tokaido.node.supervision import (
     DeviceLoop,
     LinkEnd,
@@ -44,9 +44,12 @@ class Site:
     names: list[tuple[str, int]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     takes: bool = True
+    changes: list[AlarmChange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         [(name, entry)] = self.station.half_links.items()
+        places = Places({entry.unit: name}, {name: entry.neighbour})
+        self.book = AlarmBook(self.changes.append, clock=self.clock, relate=lambda alarms: causes_of(alarms, places))
         one = Supervisor(name, entry.unit, SETTINGS, random=Random(1).random)
         self.end = LinkEnd(one, self, lambda: self.clock.monotonic_ns() / 1e9)
         source = Source(self.station, entry.unit, entry, holder=f"node {self.station.name}")
@@ -65,6 +68,7 @@ class Site:
         end.give(order)
 
     def alarm(self, action: Raise | Clear) -> None:
+        self.book.take(action)
         if isinstance(action, Raise):
             self.alarms[action.code, action.of] = action
             self.told.append(action.code)
@@ -93,6 +97,7 @@ def live(sites: Iterable[Site], until: Callable[[], bool], within_s: float) -> N
         assert clock.monotonic_ns() - begin_ns < within_s * 1e9, [(one.state, one.alarms) for one in sites]
         for site in sites:
             site.loop.turn()
+            site.book.tick()
             if site.end.wake_s <= clock.monotonic_ns() / 1e9:
                 site.end.tick()
         clock.wait(0.5)
@@ -124,9 +129,21 @@ def test_two_nodes_bring_their_units_to_keys_through_everything_that_happens_to_
         assert there.end.supervisor.attempts.times == attempts  # a cut fibre costs nothing
         assert (here.state in hal.RUNNING, here.line().running) == (True, False)  # alice shines, and nobody sees it
         assert "the other end" in here.line().why
+        there.book.raise_("STOCK_LOW", hal.Severity.WARNING, "otemachi", "few keys are ready")  # as its core does
+        live((here, there), lambda: len(there.book.standing()) > 2, 10)
+        cut, *others = there.book.standing()
+        assert (cut.code, cut.of, cut.cause) == ("LOS", "bob", None)
+        assert {one.code for one in others} >= {"RATE_LOW", "STOCK_LOW"}
+        assert {one.cause for one in others} == {("LOS", "bob")}
+        called = [one.alarm.code for one in there.changes if one.change is Change.RAISED and one.alarm.cause is None]
+        assert called[-1] == "LOS"
         both.emulation.order("mend", "A")
         live((here, there), lambda: len(there.names) > drawn + 1, 900)
         assert ("LOS", "bob") not in there.alarms
+        left = there.book.standing()
+        assert left[0].cause is None
+        assert "STOCK_LOW" in {one.code for one in left}
+        assert ("LOS", "bob") not in {one.cause for one in left}
 
         here.end.feed(Maintenance(True, "ann"))
         unit = here.station.device("alice", hal.Transmitter)

@@ -20,6 +20,7 @@ from tokaido.node.supervision import (
     Done,
     Draw,
     Failed,
+    Hold,
     LinkEnd,
     Maintenance,
     Outcome,
@@ -211,6 +212,27 @@ def test_a_unit_in_maintenance_gets_no_order_and_its_blocks_are_drawn() -> None:
     actions = one.handle(Maintenance(False), 5000)
     assert cleared(actions) == ["MAINTENANCE"]
     assert orders(one.handle(read(UnitState.STANDBY), 5001)) == [Start()]
+
+
+def test_a_unit_that_a_move_holds_gets_no_order_and_is_started_when_it_is_given_back() -> None:
+    one = supervisor()
+    after(one, (0, read(UnitState.RUN)), (1, Hold("moving to B")))
+    assert (one.status(1).phase, one.status(1).why) == (Phase.MOVING, "moving to B")
+    for now_s, state in ((2, UnitState.RUN), (3, UnitState.STANDBY), (4, UnitState.AUTH), (500, UnitState.STANDBY)):
+        actions = one.handle(read(state, wanted=("RX", "B"), selected=("RX", "A")), now_s)
+        assert (orders(actions), raised(actions)) == ([], [])
+        assert Draw(False) not in actions
+    after(one, (501, Hold("")))
+    assert orders(one.handle(read(UnitState.STANDBY), 502)) == [Start()]
+
+
+def test_what_a_move_did_to_a_unit_is_no_failure_of_it() -> None:
+    one = supervisor()
+    after(one, (0, read(UnitState.STANDBY)))
+    after(one, (1, Failed(Start(), Outcome.TAKEN, "node otemachi holds the lease")), (1, Hold("moving to B")))
+    actions = after(one, (2, Hold("")), (3, read(UnitState.STANDBY)))
+    assert orders(actions) == [Start()]
+    assert one.attempts.failures == 0
 
 
 def test_an_end_that_somebody_else_leased_is_in_maintenance_and_no_attempt_is_counted() -> None:

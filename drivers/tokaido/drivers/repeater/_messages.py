@@ -80,6 +80,8 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     latched: bool
     acknowledged_by: Told = ""
     note: Told = ""
+    cause: Told = ""
+    cause_of: Told = ""
 
 
 class Alarms(Answer, frozen=True, kw_only=True):

@@ -115,6 +115,8 @@ class Link(_PartOfNode, hal.LinkOfRepeater):
     """Measure the status as ETSI GS QKD 015 has it, as this end sees it."""
     phase = measured(str, "phase")
     """Measure what the node does with the link."""
+    last_move = measured(str, "move")
+    """Measure what the last move of it came to since the node started."""
     maintained_until = measured(float, "maintained_until_utc_s", unit="s")
     """Measure when maintenance ends, in s since 1970-01-01 UTC; 0: it is not under way, or has no end."""
     qber = measured(float, "qber", unit="", absolute=(0, 0.5))
@@ -289,6 +291,8 @@ class Node(hal.RepeaterNode):
                 one.lasts,
                 one.acknowledged_by,
                 one.note,
+                one.cause,
+                one.cause_of,
             )
             for one in found.alarms
         )
@@ -405,6 +409,11 @@ class Node(hal.RepeaterNode):
         """Let the node end in order."""
         self._need(hal.RepeaterCapability.DRAIN, f"drain, {why}")
         self._told(f"drain: {why}", "drain", why=why)
+
+    def move_half_link(self, link: str, path: str) -> None:
+        """Begin to move a switched link to another path."""
+        self._need(hal.RepeaterCapability.SWITCH_MOVE, f"a move of {link} to {path}")
+        self._told(f"move {link} to {path}", "move", link=link, path=path)
 
     def _need(self, capability: hal.RepeaterCapability, what: str) -> None:
         if self._seen is not None and capability not in self.capabilities:

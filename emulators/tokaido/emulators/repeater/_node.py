@@ -22,7 +22,7 @@ from tokaido.hal import (
 )
 from tokaido.node.core import ApplicationSettings, CoreSettings, Drain, LinkSettings, NeighbourSettings, RelayingSet
 from tokaido.node.endpoint import About, Desk, Order
-from tokaido.node.operation import Acts, AlarmBook, DrainNode, Events, StoreLine, survey
+from tokaido.node.operation import Acts, AlarmBook, DrainNode, Events, Places, StoreLine, causes_of, survey
 from tokaido.node.supervision import BlockDrawn, LinkEnd, SupervisionSettings, Supervisor, UnitRead
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class EmulatedNode:
         clock = _Clock(self)
         self.events = Events(self._random.randbytes(8).hex(), clock=clock)
         """What happened in this run."""
-        self._book = AlarmBook(self.events.changed, clock=clock)
+        places = Places({f"unit-{link}": link for link in self._links}, self._links)
+        self._book = AlarmBook(self.events.changed, clock=clock, relate=lambda alarms: causes_of(alarms, places))
         self._acts = Acts(self._book, self._ends_now, self._relay, self._account, clock=clock)
         self.desk = Desk(self, About(nature.name, version("tokaido"), emulated=True), clock=clock)
         self._settings = self._all_settings()

@@ -43,7 +43,7 @@ class RepeaterCapability(Enum):
     DRAIN = "drain"
     """It ends in order when it is told to."""
     SWITCH_MOVE = "switch move"
-    """It does its half of a move of a switched link."""
+    """It leads moves of switched links to other paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,10 @@ class NodeAlarm(Alarm):
     """Who has seen it; empty: nobody."""
     note: str = ""
     """What they say of it."""
+    cause: str = ""
+    """Code of the alarm that it follows from; empty: it is a cause itself, or the node does not say."""
+    cause_of: str = ""
+    """What that one is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,8 @@ class LinkOfRepeater(Part):
     """Measure the status as ETSI GS QKD 015 has it, as this end sees it: ACTIVE, PASSIVE, PENDING or OFF."""
     phase: Measured[str] = measured(str)
     """Measure what the node does with the link."""
+    last_move: Measured[str] = measured(str)
+    """Measure what the last move of it came to since the node started; empty if none was ordered."""
     maintained_until: Measured[float] = measured(float, unit="s")
     """Measure when maintenance ends, in s since 1970-01-01 UTC; 0: it is not under way, or has no end."""
     qber: Measured[float] = measured(float, unit="")
@@ -290,10 +296,14 @@ class RepeaterNode(Device, ABC):
         raise self._lacks(RepeaterCapability.DRAIN, f"drain, {why}")
 
     def move_half_link(self, link: str, path: str) -> None:
-        """Do this node's half of a move of a switched link to another path.
+        """Begin to move a switched link to another path: the node leads, and orders the other half of its neighbour.
+
+        It returns when the move is durable at the node, and found to be possible there. What became of it tells
+        `last_move` of the link: `moving to ...`, then `moved to ...` or `not moved to ...`.
 
         Raises:
             UnsupportedError: The node lacks `RepeaterCapability.SWITCH_MOVE`.
+            RefusedError: Its end cannot be moved, or the other end leads; nothing was touched.
         """
         raise self._lacks(RepeaterCapability.SWITCH_MOVE, f"a move of {link} to {path}")
 

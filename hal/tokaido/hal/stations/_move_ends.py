@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokaido.hal._errors import DeviceError, RefusedError, StateError
+from tokaido.hal._errors import DeviceError, RefusedError, StateError, TokaidoError
 from tokaido.hal.roles._unit_values import LinkSelection, UnitState
 from tokaido.hal.roles._units import Receiver, Transmitter
-from tokaido.hal.stations._move_orders import STOPPABLE, Maps, Orders
+from tokaido.hal.stations._move_orders import STOPPABLE, Maps, Orders, at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokaido.hal._clock import Clock
     from tokaido.hal.roles._units import Unit
@@ -168,6 +168,28 @@ class MovedEnd:
         self.orders.lease.renew()
         draw(self.unit)
 
+    def make_dark(self) -> None:
+        """Stop the unit, order its safe state, and see that it is dark.
+
+        Raises:
+            DeviceError: It is not within 2 s.
+        """
+        self.orders.stop()
+        self.orders.make_safe()
+        self.orders.check_dark()
+
+    def join(self, wanted: Maps) -> None:
+        """Let the switches of this site join these pairs of the link and no other of the link's, read back.
+
+        Raises:
+            TokaidoError: One of them does not.
+        """
+        raise_failed(at_once(self.orders.reroutes(wanted)))
+        for name, pairs in wanted.items():
+            found = self.orders.own(name)
+            if found != pairs:
+                raise DeviceError(f"was to join {pairs} and joins {found} of the link's pairs now", device=name)
+
     def take_target(self, peer: str) -> None:
         """Set the unit to the link with `peer` over the new path."""
         self._select(peer, self.to)
@@ -244,3 +266,13 @@ class MovedEnd:
                 if found != before:
                     unlike[name] = f"joins {found} of the link's pairs and joined {before}; {why}"
         return unlike
+
+
+def raise_failed(failed: Mapping[str, Exception]) -> None:
+    """Raise what went wrong with switches, by switch: the error itself if it is one."""
+    if not failed:
+        return
+    first = next(iter(failed.values()))
+    if len(failed) == 1:
+        raise first
+    raise TokaidoError("; ".join(f"{name}: {error}" for name, error in failed.items())) from first

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tokaido.hal._clock import NS_PER_S, Clock
-from tokaido.hal._errors import LeaseError, TokaidoError, TransportError
+from tokaido.hal._errors import LeaseError, TransportError
 from tokaido.hal.roles._unit_values import RUNNING, UnitState
 from tokaido.hal.stations._half_links import this_program
 from tokaido.hal.stations._move_back import Rollback
-from tokaido.hal.stations._move_ends import MovedEnd
+from tokaido.hal.stations._move_ends import MovedEnd, raise_failed
 from tokaido.hal.stations._move_orders import at_once, wait_for_light, wait_for_states
 from tokaido.hal.stations._move_report import MoveError, MoveReport, MoveStep
 
@@ -146,12 +146,7 @@ class Move:
 
     def _switch(self, ends: Ends) -> None:
         self.switching = True
-        failed = ends.reroute(ends.transmitter.target, ends.receiver.target)
-        if failed:
-            first = next(iter(failed.values()))
-            if len(failed) == 1:
-                raise first
-            raise TokaidoError("; ".join(f"{name}: {error}" for name, error in failed.items())) from first
+        raise_failed(ends.reroute(ends.transmitter.target, ends.receiver.target))
 
     def _verify(self, ends: Ends) -> None:
         for end in ends:

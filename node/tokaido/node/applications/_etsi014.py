@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -22,7 +23,7 @@ from tokaido.node.applications._answers import (
     target,
     whole_in,
 )
-from tokaido.node.applications._extensions import Extensions, UnmetError, joined
+from tokaido.node.applications._extensions import Extensions, UnmetError, joined, route_type
 from tokaido.node.applications._strict_json import MalformedError, decoded
 from tokaido.node.core._actions import Reason
 from tokaido.node.service import KeyRefusedError
@@ -117,11 +118,15 @@ def _refused(error: KeyRefusedError) -> web.Response:
         case Reason.SIZE | Reason.UNKNOWN_APPLICATION:
             return _error(400, error.what, [{"tokaido_reason": error.reason.value}])
         case _:
-            answer = _error(503, error.what, [{"tokaido_reason": error.reason.value}])
+            answer = _error(503, error.what, [{"tokaido_reason": error.reason.value} | _cut_nodes(error)])
             answer.headers["Retry-After"] = retry_after(error)
             if error.reason is Reason.DRAINING:
                 answer.force_close()
             return answer
+
+
+def _cut_nodes(error: KeyRefusedError | UnmetError) -> dict[str, Any]:
+    return {"tokaido_cut_nodes": list(error.cut_nodes)} if error.cut_nodes else {}
 
 
 def _error(status: int, message: str, details: Sequence[dict[str, Any]] = ()) -> web.Response:
@@ -204,15 +209,16 @@ class _Server:
             raise _BadError(UNSUPPORTED, [{"extension_mandatory_unsupported": list(extensions.unsupported)}])
         service = self._service
 
-        async def enc_keys(max_age_s: float | None, hops: tuple[int, int]) -> tuple[SuppliedKey, ...]:
-            given = service.enc_keys(master, slaves, asked.number, size, max_age_s=max_age_s, hops=hops)
+        async def enc_keys(max_age_s: float | None, hops: tuple[int, int], routes: int) -> tuple[SuppliedKey, ...]:
+            given = service.enc_keys(master, slaves, asked.number, size, max_age_s=max_age_s, hops=hops, routes=routes)
             return await kept(service, given)
 
         try:
             keys = await extensions.met(enc_keys)
         except UnmetError as error:
-            raise _BadError(UNMET, [{"extension_mandatory_unmet": list(error.names)}]) from None
-        return await deliver(service, request, keys, _container)
+            unmet: dict[str, Any] = {"extension_mandatory_unmet": list(error.names)}
+            raise _BadError(UNMET, [unmet | _cut_nodes(error)]) from None
+        return await deliver(service, request, keys, partial(_container, asked=extensions.asks_for_a_route))
 
     async def _dec_keys(
         self, request: web.Request, slave: str, master: str, texts: Sequence[str]
@@ -233,8 +239,8 @@ class _Server:
         return await deliver(self._service, request, keys, _container)
 
 
-def _container(body: bytearray, keys: Sequence[SuppliedKey]) -> None:
-    """Write a key container (clause 6.3)."""
+def _container(body: bytearray, keys: Sequence[SuppliedKey], *, asked: bool = False) -> None:
+    """Write a key container (clause 6.3); `asked`: somebody wants to know which routes the keys went."""
     body += b'{"keys":['
     for position, key in enumerate(keys):
         body += b"," if position else b""
@@ -245,6 +251,8 @@ def _container(body: bytearray, keys: Sequence[SuppliedKey]) -> None:
     body += b"]"
     marks = [b'"tokaido_emulated":true'] if any(key.emulated for key in keys) else []
     marks += [b'"tokaido_insecure":true'] if any(key.key.insecure for key in keys) else []
+    kind = route_type(keys, asked=asked)
+    marks += [b'"tokaido_route_type":"%b"' % kind.encode()] if kind else []
     if marks:
         body += b',"key_container_extension":{' + b",".join(marks) + b"}"
     body += b"}"

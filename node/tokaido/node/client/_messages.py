@@ -52,7 +52,7 @@ class KeyManagerError(KeyRefusedError):
         retry_after_s: float | None = None,
         remedy: str = "",
     ) -> None:
-        super().__init__(what, reason, retry_after_s)
+        super().__init__(what, reason, retry_after_s, _cut_nodes(details))
         self.remedy = remedy
         self.status = status
         """400 (the request breaks a rule), 401 (not authorised), 503 (not now), or another one of HTTP."""
@@ -88,6 +88,8 @@ class ClientKey:
     key: KeyMaterial = field(repr=False)
     emulated: bool = False
     """Whether the key manager says that it comes from emulated units, and so protects nothing."""
+    route_type: str = ""
+    """`direct`, `relayed`, or `disjoint` (the XOR of two keys that went two routes), where the key manager says it."""
 
     def __enter__(self) -> KeyMaterial:
         return self.key
@@ -127,8 +129,17 @@ class _Container(msgspec.Struct, frozen=True):
 
     def says(self, name: str) -> bool:
         """Whether a mark of Tokaido's stands in it."""
-        extension = self.key_container_extension
-        return isinstance(extension, dict) and extension.get(name) is True
+        return self._extension(name) is True
+
+    @property
+    def route_type(self) -> str:
+        """Which routes the keys went; empty: it does not say."""
+        found = self._extension("tokaido_route_type")
+        return found if isinstance(found, str) else ""
+
+    def _extension(self, name: str) -> object:
+        extension: object = self.key_container_extension
+        return extension.get(name) if isinstance(extension, dict) else None
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -221,7 +232,7 @@ def keys_in(
             raise ProtocolError(f"the key manager gave keys of another size than {size or 'any'} bits")
         emulated, insecure = container.says("tokaido_emulated"), container.says("tokaido_insecure")
         taken = {
-            key.key_ID: ClientKey(key.key_ID, KeyMaterial(key.key, insecure=insecure), emulated=emulated)
+            key.key_ID: ClientKey(key.key_ID, KeyMaterial(key.key, insecure=insecure), emulated, container.route_type)
             for key in found
         }
         return tuple(taken[key_id] for key_id in ids or told)
@@ -229,6 +240,12 @@ def keys_in(
         body[:] = bytes(len(body))
         for key in found:
             key.key[:] = bytes(len(key.key))
+
+
+def _cut_nodes(details: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return which nodes are in the way of two routes, as far as details say it."""
+    found: object = next((detail["tokaido_cut_nodes"] for detail in details if "tokaido_cut_nodes" in detail), [])
+    return tuple(node for node in found if isinstance(node, str)) if isinstance(found, list) else ()
 
 
 def _refusal(method: str, status: int, body: bytes | bytearray, retry_after: str | None) -> KeyManagerError:

@@ -79,6 +79,8 @@ class SuppliedKey:
     """1 where master and slave are at neighbouring nodes."""
     emulated: bool = False
     """Whether key of emulated units was a pad on its way: it protects nothing."""
+    routes: int = 1
+    """2: it is the sum of two keys whose routes have no node in the middle in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Reason(Enum):
     SIZE = "size"
     """A number or size that is never served."""
     ROUTE = "route"
-    """No key in stock went so few or so many hops."""
+    """No key in stock went so few or so many hops, or there are no two node-disjoint routes."""
     TOO_OLD = "too_old"
     """No key in stock is as fresh as was asked."""
     STARTING = "starting"
@@ -129,6 +131,8 @@ class Refusal:
     what: str
     """For people; it names no key."""
     retry_after_s: float | None = None
+    cut_nodes: tuple[str, ...] = ()
+    """Nodes that every route passes, where two node-disjoint ones were wanted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from tokaido.node.core._receipts import Receipts
 from tokaido.node.core._relays import Relays
 from tokaido.node.core._spending import Spending
 from tokaido.node.core._state import LinkState, Neighbour
-from tokaido.node.core._status import LinkStatus, NeighbourStatus, NodeStatus, PairStatus
+from tokaido.node.core._status import NeighbourStatus, NodeStatus, PairStatus
+from tokaido.node.core._status_of import link_status, pair_status
 from tokaido.node.core._stocks import Stocks
 from tokaido.node.core._supplies import Supplies
 from tokaido.node.core._transit import Transit
@@ -71,7 +72,8 @@ class NodeCore:
         self._transit = Transit(context, self._blocks, spending)
         self._relays = Relays(context, self._blocks, self._stocks, self._ways, spending)
         self._receipts = Receipts(context, self._blocks, self._stocks, self._transit)
-        self._supplies = Supplies(context, self._stocks, [row for row, _ in snapshot.supplies if row.started_here])
+        owned = [row for row, _ in snapshot.supplies if row.started_here]
+        self._supplies = Supplies(context, self._stocks, self._ways, owned)
         waiting = [(row, key) for row, key in snapshot.supplies if not row.started_here and key is not None]
         self._deliveries = Deliveries(context, self._stocks, waiting)
         self._parts = self._supplies, self._deliveries, self._receipts, self._transit, self._ways
@@ -108,7 +110,7 @@ class NodeCore:
         now_s = self._context.now_s
         for neighbour in self._context.neighbours.values():
             times += [self._greetings.wake_s(neighbour), self._stocks.wake_s(neighbour)]
-            later = [neighbour.relay_at_s, neighbour.dead_at_s]
+            later = [self._relays.wake_s(neighbour), neighbour.dead_at_s]
             for link in neighbour.links.values():
                 later += link.ask_at_s, link.tell_at_s
             if neighbour.low_since_s is not None:
@@ -148,13 +150,13 @@ class NodeCore:
     def pair(self, node: str) -> PairStatus | None:
         """Return what may be known of the keys that are shared with a node, None if none can be."""
         neighbour = self._context.neighbours.get(node)
-        return None if neighbour is None else self._pair_status(neighbour)
+        return None if neighbour is None else self._pair(neighbour)
 
     def status(self) -> NodeStatus:
         """Return what may be known of the node."""
         context = self._context
         links = {
-            name: self._link_status(neighbour, name, link)
+            name: link_status(context, self._blocks, neighbour, name, link)
             for neighbour in context.neighbours.values()
             for name, link in neighbour.links.items()
         }
@@ -164,7 +166,7 @@ class NodeCore:
             relaying=context.relaying,
             failed=self._failed,
             links=links,
-            pairs={neighbour.name: self._pair_status(neighbour) for neighbour in context.neighbours.values()},
+            pairs={neighbour.name: self._pair(neighbour) for neighbour in context.neighbours.values()},
             neighbours={
                 neighbour.name: NeighbourStatus(
                     neighbour.name,
@@ -176,6 +178,10 @@ class NodeCore:
                 for neighbour in context.neighbours.values()
             },
         )
+
+    def _pair(self, neighbour: Neighbour) -> PairStatus:
+        demand = self._supplies.demand(neighbour.name)
+        return pair_status(self._context, self._stocks, self._ways, neighbour, demand)
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -333,7 +339,7 @@ class NodeCore:
 
     def _watch_stock(self, neighbour: Neighbour) -> None:
         context = self._context
-        ready = self._stocks.of(neighbour.name).own.ready(insecure=context.settings.emulation)
+        ready = self._stocks.ready(neighbour, neighbour.settings.routes)
         low, enough = (share * neighbour.settings.stock for share in LOW)
         if ready >= enough:
             neighbour.low_since_s = None
@@ -342,7 +348,9 @@ class NodeCore:
             if neighbour.low_since_s is None:
                 neighbour.low_since_s = context.now_s
             if context.now_s >= neighbour.low_since_s + LOW_S:
-                text = f"{ready} keys are ready for {neighbour.name}, {neighbour.settings.stock} are to be"
+                two = self._ways.two(neighbour) if neighbour.settings.routes == 2 else None
+                why = f": {two.why}" if two is not None and two.why else ""
+                text = f"{ready} keys are ready for {neighbour.name}, {neighbour.settings.stock} are to be{why}"
                 context.raise_alarm(AlarmCode.STOCK_LOW, neighbour.name, text)
 
     # --- settings ---------------------------------------------------------------------------------------------------
@@ -389,37 +397,3 @@ class NodeCore:
         writes = self._blocks.forfeit(neighbour.links.pop(link))
         if writes:
             self._context.commit(writes, concerns=neighbour)
-
-    # --- status -----------------------------------------------------------------------------------------------------
-
-    def _link_status(self, neighbour: Neighbour, name: str, link: LinkState) -> LinkStatus:
-        counted = self._context.counters.of(_counters.link(name))
-        blocks = [block for block in self._blocks.held.values() if block.name[0] == name]
-        prefix = "discarded:"
-        return LinkStatus(
-            name,
-            neighbour.name,
-            counted.get("drawn", 0),
-            8 * sum(block.stored for block in blocks),
-            counted.get("leased", 0),
-            counted.get("spent_pad", 0),
-            counted.get("spent_tag", 0),
-            {key.removeprefix(prefix): bits for key, bits in counted.items() if key.startswith(prefix)},
-            len(blocks),
-            sum(block.name in link.had for block in blocks),
-            link.asking,
-        )
-
-    def _pair_status(self, neighbour: Neighbour) -> PairStatus:
-        stock, found = self._stocks.of(neighbour.name), self._ways.to(neighbour)
-        return PairStatus(
-            neighbour.name,
-            stock.own.ready(insecure=True),
-            stock.own.coming(),
-            stock.held.keys,
-            self._context.counters.of(_counters.pair(neighbour.name)),
-            self._supplies.demand(neighbour.name),
-            neighbour.settings.stock,
-            "relays trusted" if neighbour.settings.confirm_key is None else "confirmed end to end",
-            () if found is None else found.route,
-        )

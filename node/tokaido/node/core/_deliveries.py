@@ -9,6 +9,7 @@ from tokaido.node.core._actions import Keys, Reason, Refusal, SuppliedKey
 from tokaido.node.core._alarm_codes import AlarmCode
 from tokaido.node.core._stocks import taken_from
 from tokaido.node.core._supplies import joined
+from tokaido.node.core._two_routes import added, apart
 from tokaido.node.core._writes import Delivered, DropSupply, PutSupply, SupplyRow, Write
 from tokaido.node.messages import CELL, Supplied, Supply, SupplyItem
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from tokaido.node.core._context import Context
     from tokaido.node.core._events import DecKeys
-    from tokaido.node.core._shelf import StockBatch
+    from tokaido.node.core._shelf import Route, StockBatch
     from tokaido.node.core._state import Neighbour
     from tokaido.node.core._stocks import Stocks
 
@@ -68,7 +69,7 @@ class Deliveries:
         for item in supply.supplies:
             waiting, skipped = self._take(neighbour, item, touched)
             self._waiting[item.key_id] = waiting
-            cells = sum(cells.count for cells in item.cells)
+            cells = sum(cells.count for cells in (*item.cells, *item.others))
             writes.append(PutSupply(waiting.row, waiting.copy()))
             writes.append(self._stocks.count(neighbour, {"supplied": cells, "skipped": skipped}))
         writes += [taken_from(batch) for batch in touched.values()]
@@ -122,7 +123,8 @@ class Deliveries:
         ended: list[bytes] = []
         for key_id in event.key_ids:
             waiting = self._waiting[key_id]
-            keys.append(SuppliedKey(key_id, waiting.copy(), waiting.row.hops, waiting.row.emulated))
+            row = waiting.row
+            keys.append(SuppliedKey(key_id, waiting.copy(), row.hops, row.emulated, row.routes))
             writes.append(Delivered(key_id, event.slave))
             waiting.left.remove(event.slave)
             if not waiting.left:
@@ -208,7 +210,6 @@ class Deliveries:
             return "draining"
         if len(self._waiting) + len(supply.supplies) > MAX_WAITING:
             return "full"
-        held = self._stocks.of(neighbour.name).held
         asked: set[tuple[bytes, int]] = set()
         total = 0
         serves = {name: application.node for name, application in settings.applications.items()}
@@ -219,11 +220,30 @@ class Deliveries:
                 return "application"
             if item.key_id in self._waiting or item.key_id in neighbour.gone or item.size % 8:
                 return "cells"
-            cells = sum(cells.count for cells in item.cells)
-            if cells != -(-item.size // (8 * CELL)):
+            if neighbour.settings.routes == 2 and not item.others:
+                return "route"
+            why = self._cells_refusal(neighbour, item)
+            if why:
+                return why
+            places = [
+                (part.relay, place)
+                for part in (*item.cells, *item.others)
+                for place in range(part.first, part.first + part.count)
+            ]
+            asked.update(places)
+            total += len(places)
+        same_id = len({item.key_id for item in supply.supplies}) < len(supply.supplies)
+        return "cells" if same_id or len(asked) != total else ""
+
+    def _cells_refusal(self, neighbour: Neighbour, item: SupplyItem) -> str:
+        """Return why the cells of a supply are not taken, nothing if they are."""
+        held = self._stocks.of(neighbour.name).held
+        wanted = -(-item.size // (8 * CELL))
+        routes: list[set[Route]] = []
+        for side in (item.cells, item.others) if item.others else (item.cells,):
+            if sum(part.count for part in side) != wanted:
                 return "cells"
-            total += cells
-            for part in item.cells:
+            for part in side:
                 batch = held.get(part.relay)
                 if batch is None or not batch.has(part.first, part.count):
                     return "cells"
@@ -231,23 +251,25 @@ class Deliveries:
                     text = f"{neighbour.name} supplies keys that it did not confirm: it lacks the end-to-end key"
                     self._context.raise_alarm(AlarmCode.CONFIRM_FAILED, neighbour.name, text)
                     return "cells"
-                asked.update((part.relay, place) for place in range(part.first, part.first + part.count))
-        same_id = len({item.key_id for item in supply.supplies}) < len(supply.supplies)
-        return "cells" if same_id or len(asked) != total else ""
+            routes.append({batch.route for batch in held.known(part.relay for part in side)})
+        return "" if len(routes) == 1 or apart(*routes) else "cells"
 
     def _take(self, neighbour: Neighbour, item: SupplyItem, touched: dict[bytes, StockBatch]) -> tuple[_Waiting, int]:
         held = self._stocks.of(neighbour.name).held
-        parts: list[KeyMaterial] = []
-        skipped, hops, insecure, emulated = 0, 1, False, False
-        for cells in item.cells:
-            batch = held.get(cells.relay)
-            assert batch is not None, "what is taken was looked for"
-            touched[cells.relay] = batch
-            taken, more = held.take(batch, cells.first, cells.count)
-            parts += taken
-            skipped += more
-            hops, insecure = max(hops, batch.hops), insecure or batch.insecure
-            emulated = emulated or batch.emulated
+        used: list[StockBatch] = []
+        keys: list[KeyMaterial] = []
+        skipped = 0
+        for side in (item.cells, item.others) if item.others else (item.cells,):
+            parts: list[KeyMaterial] = []
+            batches = [held.get(cells.relay) for cells in side]
+            for cells, batch in zip(side, batches, strict=True):
+                assert batch is not None, "what is taken was looked for"
+                touched[cells.relay] = batch
+                used.append(batch)
+                taken, more = held.take(batch, cells.first, cells.count)
+                parts += taken
+                skipped += more
+            keys.append(joined(parts, item.size, insecure=any(batch.insecure for batch in used)))
         row = SupplyRow(
             item.key_id,
             neighbour.name,
@@ -258,11 +280,12 @@ class Deliveries:
             tuple((cells.relay, cells.first, cells.count) for cells in item.cells),
             item.max_age_s,
             self._context.now_s,
-            hops,
-            insecure,
-            emulated,
+            max(batch.hops for batch in used),
+            any(batch.insecure for batch in used),
+            any(batch.emulated for batch in used),
+            tuple((cells.relay, cells.first, cells.count) for cells in item.others),
         )
-        return _Waiting(row, joined(parts, item.size, insecure=insecure)), skipped
+        return _Waiting(row, added(*keys) if len(keys) > 1 else keys[0]), skipped
 
     def _drop(self, neighbour: Neighbour | None, key_ids: Iterable[bytes]) -> None:
         writes: list[Write] = []

@@ -99,6 +99,8 @@ class EncKeys:
     """Oldest age of a key that is wanted, since it was relayed; None: any."""
     hops: tuple[int, int] = ANY_HOPS
     """Fewest and most hops that a key may have gone."""
+    routes: int = 1
+    """2: keys that are sums of two, over node-disjoint routes."""
 
 
 @dataclass(frozen=True, slots=True)

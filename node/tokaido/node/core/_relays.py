@@ -12,6 +12,7 @@ from tokaido.node.core._pads import pad_length, seal
 from tokaido.node.core._shelf import StockBatch
 from tokaido.node.core._spending import Spending, answer_within_s
 from tokaido.node.core._state import LEAST, Lease, LinkState, Neighbour
+from tokaido.node.core._two_routes import most_keys
 from tokaido.node.core._ways import free_lease
 from tokaido.node.core._writes import Batch, PutBatch, SetBatch
 from tokaido.node.messages import (
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     from tokaido.node.core._blocks import Blocks
     from tokaido.node.core._context import Context
-    from tokaido.node.core._stocks import Stocks
-    from tokaido.node.core._ways import Ways
+    from tokaido.node.core._stocks import Lane, Stocks
+    from tokaido.node.core._ways import Found, Ways
 
 AGAIN_S: Final = 1.0
 """Pause after a neighbour took no relay."""
@@ -57,6 +58,7 @@ class _Started:
     """A relay that starts here."""
 
     peer: Neighbour
+    lane: Lane
     route: tuple[str, ...]
     first: Neighbour
     link: LinkState
@@ -85,25 +87,46 @@ class Relays:
         """Return how many bytes of leases are to be at hand, by the neighbour at the other end of the link."""
         wanted: dict[str, int] = {}
         for peer in self._context.neighbours.values():
-            missing = self._missing(peer)
-            found = self._ways.to(peer) if missing else None
-            if found is not None:
-                settings = peer.settings
-                length = min(settings.in_flight * pad_length(settings.batch), 2 * pad_length(missing))
-                wanted[found.first.name] = wanted.get(found.first.name, 0) + length
+            for lane in self._lanes(peer):
+                missing = self._missing(peer, lane)
+                found = self._way(peer, lane) if missing else None
+                if found is not None:
+                    settings = peer.settings
+                    length = min(settings.in_flight * pad_length(settings.batch), 2 * pad_length(missing))
+                    wanted[found.first.name] = wanted.get(found.first.name, 0) + length
         return wanted
 
     def pump(self, peer: Neighbour) -> None:
         """Start relays while the stock lacks keys and leases are at hand."""
-        stock = self._stocks.of(peer.name)
+        if peer.up and not self._context.draining:
+            for lane in self._lanes(peer):
+                self._fill(peer, lane)
+
+    def wake_s(self, peer: Neighbour) -> float:
+        """Return when the next pause of a peer's relays ends."""
+        now_s, lanes = self._context.now_s, self._stocks.of(peer.name).lanes.values()
+        return min((lane.at_s for lane in lanes if lane.at_s > now_s), default=float("inf"))
+
+    def _lanes(self, peer: Neighbour) -> list[Lane]:
+        """Return by which lanes a pair gets its keys: two where it wants two routes, none if there are no two."""
+        stock, wants_two = self._stocks.of(peer.name), peer.settings.routes == 2
+        if wants_two or self._context.now_s < peer.two_routes_until_s:
+            pair = self._ways.two(peer)
+            if wants_two or (pair is not None and pair.routes):
+                return [] if pair is None else [stock.lane(route) for route in pair.routes]
+        return [stock.lane()]
+
+    def _way(self, peer: Neighbour, lane: Lane) -> Found | None:
+        return self._ways.over(lane.route) if lane.route else self._ways.to(peer)
+
+    def _fill(self, peer: Neighbour, lane: Lane) -> None:
+        """Start relays of a lane."""
         while (
-            peer.up
-            and not self._context.draining
-            and self._context.now_s >= peer.relay_at_s
-            and stock.on_the_way < peer.settings.in_flight
-            and (missing := self._missing(peer))
+            self._context.now_s >= lane.at_s
+            and lane.on_the_way < peer.settings.in_flight
+            and (missing := self._missing(peer, lane))
         ):
-            found = self._ways.to(peer)
+            found = self._way(peer, lane)
             place = None if found is None else free_lease(found.first, LEAST)
             if found is None or place is None:
                 return
@@ -111,32 +134,37 @@ class Relays:
             count = min(peer.settings.batch, MAX_BATCH, missing, (lease.free - TAG_KEY) // CELL)
             relay, block = self._context.entropy(16), lease.block
             marks = block.insecure, block.emulated
-            started = _Started(peer, found.route, found.first, link, lease, relay, count, *marks)
-            stock.on_the_way += 1
+            started = _Started(peer, lane, found.route, found.first, link, lease, relay, count, *marks)
+            lane.on_the_way += 1
             self._spending.reserve(lease, started.length)
             if len(found.route) > 2:
                 self._ask(started)
             else:
                 self._begin(started)
 
-    def _missing(self, peer: Neighbour) -> int:
-        """Return how many keys the stock lacks, 0 if too few for a relay."""
-        settings, stock = peer.settings, self._stocks.of(peer.name)
+    def _missing(self, peer: Neighbour, lane: Lane) -> int:
+        """Return how many keys the stock of a lane lacks, 0 if too few for a relay."""
+        settings, own = peer.settings, self._stocks.of(peer.name).own
         emulation = self._context.settings.emulation
-        missing = settings.stock - stock.own.ready(insecure=emulation) - stock.own.coming() - stock.asked
+        if not lane.route:
+            there = own.ready(insecure=emulation) + own.coming()
+        elif most_keys(own.ready_over(insecure=emulation)) >= settings.stock:
+            return 0
+        else:
+            there = own.over(lane.route, insecure=emulation)
+        missing = settings.stock - there - lane.asked
         worth_it = min(settings.batch, max(settings.stock // 4, 1))
         return missing if missing >= worth_it else 0
 
     def _ask(self, started: _Started) -> None:
         """Ask whether the way is free, and begin if it is."""
-        peer, first, route = started.peer, started.first, started.route
-        stock = self._stocks.of(peer.name)
-        stock.asked += started.count
+        lane, first, route = started.lane, started.first, started.route
+        lane.asked += started.count
         run = first.run
         question = LeaseQuestion(relay=started.relay, route=route, hop=0, count=started.count)
 
         def heard(answer: Message | None) -> None:
-            stock.asked -= started.count
+            lane.asked -= started.count
             free = isinstance(answer, Leased) and answer.relay == started.relay
             if isinstance(answer, Leased):
                 started.insecure |= answer.insecure
@@ -145,19 +173,19 @@ class Relays:
             if free and started.lease.alive and first.up and first.run == run and not self._context.draining:
                 self._begin(started)
                 return
-            stock.on_the_way -= 1
+            lane.on_the_way -= 1
             self._spending.release(started.link, started.lease, started.length)
             if not isinstance(answer, Refused):
                 self._give_back(started)
             if not free:
                 self._failed(started, answer)
-                peer.relay_at_s = max(peer.relay_at_s, self._context.now_s + NO_LEASE_S)
+                lane.at_s = max(lane.at_s, self._context.now_s + NO_LEASE_S)
 
         self._context.send(first, question, heard, answer_within_s(self._context.settings.answer_s, route, 0))
 
     def _begin(self, started: _Started) -> None:
         """Take the pad, seal new keys, and send them once it is durable what was spent and what is on its way."""
-        context, peer, first, route = self._context, started.peer, started.first, started.route
+        context, peer, lane, first, route = self._context, started.peer, started.lane, started.first, started.route
         block, relay, count, insecure = started.lease.block, started.relay, started.count, started.insecure
         begin, pad, writes = self._spending.take(started.link, started.lease, count)
         keys = KeyMaterial(context.entropy(CELL * count), insecure=insecure)
@@ -191,23 +219,23 @@ class Relays:
         run = first.run
 
         def ended(answer: Message | None) -> None:
-            stock.on_the_way -= 1
+            lane.on_the_way -= 1
             self._spending.done(block)
             if relay not in stock.own:
                 return
             if isinstance(answer, Relayed) and answer.relay == relay:
-                peer.relay_pause_s = 0.0
-                self._ways.succeeded(peer, route)
-                self._confirm(peer, batch)
+                lane.pause_s = 0.0
+                self._ways.succeeded(peer, lane.route, route)
+                self._confirm(peer, lane, batch)
                 return
             self._stocks.burn(peer, [batch], "refused" if isinstance(answer, Refused) else "lost")
             self._failed(started, answer)
             if len(route) > 2:
                 self._give_back(started)
-            if len(route) > 2 and context.now_s >= peer.relay_at_s:
+            if len(route) > 2 and context.now_s >= lane.at_s:
                 first_s, most_s = PAUSES_S
-                peer.relay_pause_s = min(max(first_s, 2 * peer.relay_pause_s), most_s)
-                peer.relay_at_s = context.now_s + peer.relay_pause_s
+                lane.pause_s = min(max(first_s, 2 * lane.pause_s), most_s)
+                lane.at_s = context.now_s + lane.pause_s
 
         def durable(_loaded: tuple[KeyMaterial, ...]) -> None:
             if relay in stock.own and first.up and first.run == run:
@@ -230,13 +258,13 @@ class Relays:
         node = (answer.node if isinstance(answer, Refused) else "") or first.name
         if len(started.route) > 2:
             by = started.route[0] if answer is None else node
-            self._ways.failed(peer, started.route, by, why)
+            self._ways.failed(peer, started.lane.route, started.route, by, why)
         if isinstance(answer, Refused) and node == first.name:
             self._spending.refused(first, started.link, started.lease.block, why)
         if len(started.route) == 2 and why not in {"block", "tag", "range", "lost"}:
-            peer.relay_at_s = self._context.now_s + AGAIN_S
+            started.lane.at_s = self._context.now_s + AGAIN_S
 
-    def _confirm(self, peer: Neighbour, batch: StockBatch) -> None:
+    def _confirm(self, peer: Neighbour, lane: Lane, batch: StockBatch) -> None:
         """Have the other end prove that it holds the same keys, where the pair has a key for that."""
         key = peer.settings.confirm_key
         if key is None:
@@ -246,20 +274,20 @@ class Relays:
         with batch.joined() as keys:
             expected = confirm_mac(key, "end", batch.relay, route, keys)
             question = Confirm(relay=batch.relay, mac=confirm_mac(key, "start", batch.relay, route, keys))
-        stock.on_the_way += 1
+        lane.on_the_way += 1
 
         def heard(answer: Message | None) -> None:
-            stock.on_the_way -= 1
+            lane.on_the_way -= 1
             if batch.relay not in stock.own:
                 return
             if isinstance(answer, Confirm) and hmac.compare_digest(answer.mac, expected):
                 self._ready(peer, batch)
                 return
             self._stocks.burn(peer, [batch], "confirm" if answer is not None else "lost")
-            peer.relay_at_s = self._context.now_s + AGAIN_S
+            lane.at_s = self._context.now_s + AGAIN_S
             if isinstance(answer, Confirm) or (isinstance(answer, Refused) and answer.why == "tag"):
                 self._context.raise_alarm(AlarmCode.CONFIRM_FAILED, peer.name, differs(peer.name, route))
-                peer.relay_at_s = self._context.now_s + UNCONFIRMED_S
+                lane.at_s = self._context.now_s + UNCONFIRMED_S
 
         self._context.send(peer, question, heard)
 

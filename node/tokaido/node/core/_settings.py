@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokaido.hal import KeyMaterial
+    from tokaido.node.topology import RoutePair
 
     Cost: TypeAlias = Callable[[str, str], float]
     """What a hop from one node to the next costs: more than 0; infinite if it cannot be used."""
     Ways: TypeAlias = Callable[[str, Cost], tuple[str, ...] | None]
     """Gives the best route from this node to another one, None if there is none."""
+    DisjointWays: TypeAlias = Callable[[str, Cost], RoutePair]
+    """Gives two node-disjoint routes from this node to another one, or why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,9 @@ class NeighbourSettings:
     batch: int = 64
     """Most keys in one relay."""
     in_flight: int = 4
-    """Most relays that wait for an answer."""
+    """Most relays over one route that wait for an answer."""
+    routes: Literal[1, 2] = 1
+    """2: all keys for applications are sums of two, over node-disjoint routes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,8 @@ class CoreSettings:
     applications: Mapping[str, ApplicationSettings]
     ways: Ways | None = None
     """Gives routes to nodes without a common link, and around links that fail; None: nobody gives any."""
+    disjoint: DisjointWays | None = None
+    """Gives two of them for keys of two routes; None: there are no such keys."""
     emulation: bool = False
     """Whether keys that protect nothing (seeded ones) are taken."""
     lease: int = 1 << 16

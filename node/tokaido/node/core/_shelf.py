@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tokaido.hal import KeyMaterial
 from tokaido.node.messages import CELL
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tokaido.node.core._writes import Batch
+
+Route: TypeAlias = tuple[str, ...]
 
 
 class StockBatch:
@@ -73,23 +75,51 @@ class StockBatch:
         self.free = 0
 
 
+class _Amount:
+    """How many keys there are."""
+
+    def __init__(self) -> None:
+        self.keys = 0
+        self._ready = 0
+        self._ready_insecure = 0
+
+    def ready(self, *, insecure: bool) -> int:
+        """Return how many can be supplied."""
+        return self._ready if insecure else self._ready - self._ready_insecure
+
+    def coming(self) -> int:
+        """Return how many are not ready yet."""
+        return self.keys - self._ready
+
+    def count(self, batch: StockBatch, keys: int) -> None:
+        """Count keys of a batch."""
+        self.keys += keys
+        if batch.ready:
+            self._ready += keys
+            if batch.insecure:
+                self._ready_insecure += keys
+
+
 class Shelf:
     """Batches, oldest first. How many keys there are is counted as they come and go: it is asked at every event."""
 
     def __init__(self) -> None:
         self._batches: dict[bytes, StockBatch] = {}
-        self.keys = 0
-        """Keys in stock, ready or not."""
         self.relayed = 0
         """Keys that the batches had when they came."""
-        self._ready = 0
-        self._ready_insecure = 0
+        self._all = _Amount()
+        self._over: dict[Route, _Amount] = {}
 
     def __contains__(self, relay: bytes) -> bool:
         return relay in self._batches
 
     def __iter__(self) -> Iterator[StockBatch]:
         return iter(self._batches.values())
+
+    @property
+    def keys(self) -> int:
+        """Keys in stock, ready or not."""
+        return self._all.keys
 
     def get(self, relay: bytes) -> StockBatch | None:
         """Return a batch, None if it is not here."""
@@ -130,15 +160,24 @@ class Shelf:
 
     def ready(self, *, insecure: bool) -> int:
         """Return how many keys can be supplied."""
-        return self._ready if insecure else self._ready - self._ready_insecure
+        return self._all.ready(insecure=insecure)
 
     def coming(self) -> int:
         """Return how many keys are not ready yet."""
-        return self.keys - self._ready
+        return self._all.coming()
+
+    def over(self, route: Route, *, insecure: bool) -> int:
+        """Return how many keys went one route, and can be supplied or will be."""
+        amount = self._over.get(route)
+        return 0 if amount is None else amount.ready(insecure=insecure) + amount.coming()
+
+    def ready_over(self, *, insecure: bool) -> dict[Route, int]:
+        """Return how many keys can be supplied, by the route that they went."""
+        return {route: amount.ready(insecure=insecure) for route, amount in self._over.items()}
 
     def _count(self, batch: StockBatch, keys: int) -> None:
-        self.keys += keys
-        if batch.ready:
-            self._ready += keys
-            if batch.insecure:
-                self._ready_insecure += keys
+        self._all.count(batch, keys)
+        over = self._over.setdefault(batch.route, _Amount())
+        over.count(batch, keys)
+        if not over.keys:
+            del self._over[batch.route]

@@ -191,9 +191,8 @@ class Neighbour:
         """So are these; whether a row is kept in the store until the neighbour knows."""
         self.gone: OrderedDict[bytes, None] = OrderedDict()
         """Relays and supplies that the neighbour told of as dead, the newest last."""
-        self.relay_at_s = 0.0
-        self.relay_pause_s = 0.0
-        """How long the last pause was after a relay that came to nothing."""
+        self.two_routes_until_s = 0.0
+        """Until when its stock is kept over two routes because an application asked for such keys."""
         self.low_since_s: float | None = None
         """Since when few keys are ready."""
 

@@ -59,6 +59,25 @@ class PairStatus:
     """`confirmed end to end` or `relays trusted`."""
     route: tuple[str, ...] = ()
     """The route that the next relay goes, from this node on; empty: there is none now."""
+    routes: int = 1
+    """How many routes each key for applications goes."""
+    ready_over_two: int = 0
+    """Keys of two routes that can be made of those that are ready; 0 where nobody wants such keys."""
+    disjoint: tuple[tuple[str, ...], ...] = ()
+    """The two routes of such keys, where they are wanted; empty: they are not, or there are none."""
+    cut_nodes: tuple[str, ...] = ()
+    """Nodes that every route passes, where such keys are wanted."""
+
+    @property
+    def hops(self) -> int:
+        """Of the route that the next key goes, of the longer one if it goes two; 0: there is none now."""
+        routes = self.disjoint if self.routes == 2 else (self.route,)
+        return max((len(route) - 1 for route in routes if route), default=0)
+
+    @property
+    def supplied_ready(self) -> int:
+        """Keys that an application can get that asks for nothing else."""
+        return self.ready_over_two if self.routes == 2 else self.ready
 
     @property
     def taken(self) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tokaido.node.core import _counters
 from tokaido.node.core._shelf import Shelf, StockBatch
+from tokaido.node.core._two_routes import most_keys
 from tokaido.node.core._writes import Batch, DropBatch, SetBatch, Write
 
 if TYPE_CHECKING:
@@ -14,7 +15,24 @@ if TYPE_CHECKING:
 
     from tokaido.hal import KeyMaterial
     from tokaido.node.core._context import Context
+    from tokaido.node.core._shelf import Route
     from tokaido.node.core._state import Neighbour
+
+
+class Lane:
+    """Relays of a pair over one route, or over whichever is best."""
+
+    def __init__(self, route: Route) -> None:
+        self.route: Final = route
+        """Empty: whichever is best."""
+        self.on_the_way = 0
+        """Relays that were started and have not ended."""
+        self.asked = 0
+        """Keys of relays that wait for the answer to a LEASE."""
+        self.at_s = 0.0
+        """No relay is started before."""
+        self.pause_s = 0.0
+        """How long the last pause was after a relay that came to nothing."""
 
 
 class Stock:
@@ -25,10 +43,15 @@ class Stock:
         """Started here."""
         self.held = Shelf()
         """Started by the neighbour."""
-        self.on_the_way = 0
-        """Relays that were started here and have not ended."""
-        self.asked = 0
-        """Keys of relays that wait for the answer to a LEASE."""
+        self.lanes: dict[Route, Lane] = {}
+        """By which relays are started here."""
+
+    def lane(self, route: Route = ()) -> Lane:
+        """Return the lane of a route; default: that of whichever is best."""
+        found = self.lanes.get(route)
+        if found is None:
+            found = self.lanes[route] = Lane(route)
+        return found
 
 
 class Stocks:
@@ -44,7 +67,15 @@ class Stocks:
 
     def of(self, neighbour: str) -> Stock:
         """Return the stock of a pair."""
-        return self._of.setdefault(neighbour, Stock())
+        found = self._of.get(neighbour)
+        if found is None:
+            found = self._of[neighbour] = Stock()
+        return found
+
+    def ready(self, neighbour: Neighbour, routes: int) -> int:
+        """Return how many keys of one route, or of two, can be supplied."""
+        own, insecure = self.of(neighbour.name).own, self._context.settings.emulation
+        return own.ready(insecure=insecure) if routes == 1 else most_keys(own.ready_over(insecure=insecure))
 
     def start(self, neighbour: Neighbour) -> None:
         """Burn what an earlier life left unfinished."""

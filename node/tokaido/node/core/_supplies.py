@@ -12,6 +12,7 @@ from tokaido.node.core._actions import Keys, Reason, Refusal, SuppliedKey
 from tokaido.node.core._demand import Demand
 from tokaido.node.core._quotas import Allowance, reserved
 from tokaido.node.core._stocks import taken_from
+from tokaido.node.core._two_routes import added, enough, two_sides
 from tokaido.node.core._writes import DropSupply, PutSupply, SupplyRow, Write
 from tokaido.node.messages import CELL, Cells, Message, Refused, Supplied, Supply, SupplyItem
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tokaido.node.core._shelf import Shelf, StockBatch
     from tokaido.node.core._state import Neighbour
     from tokaido.node.core._stocks import Stocks
+    from tokaido.node.core._ways import Ways
 
 MAX_SLAVES: Final = 64
 """Most slaves of one key."""
@@ -30,6 +32,8 @@ IN_FLIGHT: Final = 2
 """Most SUPPLY of one neighbour that wait for an answer."""
 MAX_TOGETHER: Final = 512
 """Most keys in one SUPPLY, but for a single request."""
+TWO_ROUTES_S: Final = 3600.0
+"""For how long a stock is kept over two routes after an application asked for such keys."""
 AGAIN_S: Final = 1.0
 """When an application is told to try again."""
 
@@ -37,11 +41,11 @@ AGAIN_S: Final = 1.0
 class _RefusedError(Exception):
     """Why an application gets no key."""
 
-    def __init__(self, reason: Reason, what: str, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, reason: Reason, what: str, retry_after_s: float | None = None, cut_nodes: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(what)
-        self.reason = reason
-        self.what = what
-        self.retry_after_s = retry_after_s
+        self.refusal = reason, what, retry_after_s, cut_nodes
 
 
 @dataclass(slots=True)
@@ -58,9 +62,10 @@ class _Request:
 class Supplies:
     """Supplies that this node owns."""
 
-    def __init__(self, context: Context, stocks: Stocks, stored: Iterable[SupplyRow]) -> None:
+    def __init__(self, context: Context, stocks: Stocks, ways: Ways, stored: Iterable[SupplyRow]) -> None:
         self._context = context
         self._stocks = stocks
+        self._ways = ways
         self.rows = {row.key_id: row for row in sorted(stored, key=lambda row: row.born_s)}
         self._open: dict[int, _Request] = {}
         self._queues: dict[str, deque[int]] = {}
@@ -84,11 +89,11 @@ class Supplies:
             neighbour = self._neighbour(event)
             taken, writes = self._take(event, neighbour)
         except _RefusedError as refused:
-            self._context.actions.append(Refusal(event.request, refused.reason, refused.what, refused.retry_after_s))
+            self._context.actions.append(Refusal(event.request, *refused.refusal))
             return
         request = _Request(neighbour, {}, tuple(row for row, _ in taken), neighbour.epoch)
         for row, key in taken:
-            request.keys[row.key_id] = SuppliedKey(row.key_id, key, row.hops, row.emulated)
+            request.keys[row.key_id] = SuppliedKey(row.key_id, key, row.hops, row.emulated, row.routes)
             self.rows[row.key_id] = row
             writes.append(PutSupply(row, None))
         self._open[event.request] = request
@@ -195,53 +200,77 @@ class Supplies:
         wait_s = allowance.wait_s(quota, wanted, now_s)
         if wait_s != 0:
             raise _RefusedError(Reason.QUOTA, "more keys than the quota of the application allows", wait_s)
-        stock = self._stocks.of(neighbour.name)
-        there = stock.own.ready(insecure=settings.emulation)
+        routes = max(event.routes, neighbour.settings.routes)
+        there = self._stocks.ready(neighbour, routes)
+        if routes == 2:
+            self._want_two(neighbour, lacking=there < wanted)
         if there < wanted:
-            raise _RefusedError(Reason.NO_KEY, f"there are {there} keys of 256 bit in stock, not {wanted}", AGAIN_S)
+            over = " over two routes" if routes == 2 else ""
+            what = f"there are {there} keys of 256 bit in stock{over}, not {wanted}"
+            raise _RefusedError(Reason.NO_KEY, what, AGAIN_S)
         if there - wanted < reserved(quota, neighbour.settings.stock):
             raise _RefusedError(Reason.QUOTA, "the application may not use so much of the stock", AGAIN_S)
-        batches = self._oldest(stock.own, wanted, None, event.hops)
-        if sum(batch.free for batch in batches) < wanted:
+        own = self._stocks.of(neighbour.name).own
+        if not self._sides(own, wanted, routes, None, event.hops):
             fewest, most = event.hops
             what = f"not enough keys in stock went {fewest} to {most} hops"
             raise _RefusedError(Reason.ROUTE, what, AGAIN_S)
-        batches = self._oldest(stock.own, wanted, event.max_age_s, event.hops)
-        if sum(batch.free for batch in batches) < wanted:
+        sides = self._sides(own, wanted, routes, event.max_age_s, event.hops)
+        if not sides:
             raise _RefusedError(Reason.TOO_OLD, "not enough keys in stock are as fresh as was asked", AGAIN_S)
         allowance.take(wanted)
-        taken = [self._cut(event, neighbour, batches, each) for _ in range(event.number)]
-        writes: list[Write] = [self._stocks.count(neighbour, {"taken": wanted})]
-        return taken, [*writes, *map(taken_from, batches)]
+        taken = [self._cut(event, neighbour, sides, each) for _ in range(event.number)]
+        writes: list[Write] = [self._stocks.count(neighbour, {"taken": wanted * routes})]
+        return taken, [*writes, *(taken_from(batch) for side in sides for batch in side)]
 
-    def _oldest(self, shelf: Shelf, wanted: int, max_age_s: float | None, hops: tuple[int, int]) -> list[StockBatch]:
-        """Return the oldest batches that may be supplied and have so many keys together; fewer if there are not."""
+    def _want_two(self, neighbour: Neighbour, *, lacking: bool) -> None:
+        """Have keys of two routes kept in stock for a while, if there are such routes."""
+        pair = self._ways.two(neighbour)
+        if pair is not None and pair.routes:
+            neighbour.two_routes_until_s = self._context.now_s + TWO_ROUTES_S
+        elif lacking:
+            own = self._context.settings.node
+            none = f"there are no two node-disjoint routes from {own} to {neighbour.name}: {own} has no topology"
+            why, cut_nodes = (none, ()) if pair is None else (pair.why, pair.cut_nodes)
+            raise _RefusedError(Reason.ROUTE, why, cut_nodes=cut_nodes)
+
+    def _sides(
+        self, shelf: Shelf, wanted: int, routes: int, max_age_s: float | None, hops: tuple[int, int]
+    ) -> tuple[list[StockBatch], ...]:
+        """Return the oldest batches that may be supplied, for each route with so many keys; none if there are not."""
         settings, now_s = self._context.settings, self._context.now_s
-        found: list[StockBatch] = []
-        for batch in shelf:
-            if wanted <= 0:
-                break
-            fits = hops[0] <= batch.hops <= hops[1] and (max_age_s is None or now_s - batch.born_s <= max_age_s)
-            if fits and batch.ready and (settings.emulation or not batch.insecure):
-                found.append(batch)
-                wanted -= batch.free
-        return found
+        fitting = (
+            batch
+            for batch in shelf
+            if batch.ready
+            and hops[0] <= batch.hops <= hops[1]
+            and (max_age_s is None or now_s - batch.born_s <= max_age_s)
+            and (settings.emulation or not batch.insecure)
+        )
+        if routes == 2:
+            return two_sides(fitting, wanted)
+        found = enough(fitting, wanted)
+        return (found,) if found else ()
 
     def _cut(
-        self, event: EncKeys, neighbour: Neighbour, batches: list[StockBatch], cells: int
+        self, event: EncKeys, neighbour: Neighbour, sides: tuple[list[StockBatch], ...], cells: int
     ) -> tuple[SupplyRow, KeyMaterial]:
-        """Return one key of an application, out of the oldest batches."""
-        places: list[tuple[bytes, int, int]] = []
-        parts: list[KeyMaterial] = []
-        hops, insecure, emulated = 1, False, False
+        """Return one key of an application: out of the oldest batches of one route, or the sum of two over two."""
+        places: list[tuple[tuple[bytes, int, int], ...]] = []
+        keys: list[KeyMaterial] = []
+        used: list[StockBatch] = []
         own = self._stocks.of(neighbour.name).own
-        for batch in batches:
-            count = min(batch.free, cells - len(parts))
-            if count:
-                places.append((batch.relay, batch.taken, count))
-                parts += own.take(batch, batch.taken, count)[0]
-                hops, insecure = max(hops, batch.hops), insecure or batch.insecure
-                emulated = emulated or batch.emulated
+        for batches in sides:
+            there: list[tuple[bytes, int, int]] = []
+            parts: list[KeyMaterial] = []
+            for batch in batches:
+                count = min(batch.free, cells - len(parts))
+                if count:
+                    there.append((batch.relay, batch.taken, count))
+                    parts += own.take(batch, batch.taken, count)[0]
+                    used.append(batch)
+            places.append(tuple(there))
+            keys.append(joined(parts, event.size, insecure=any(batch.insecure for batch in used)))
         row = SupplyRow(
             uuid.UUID(bytes=self._context.entropy(16), version=4).bytes,
             neighbour.name,
@@ -249,14 +278,15 @@ class Supplies:
             event.master,
             event.slaves,
             event.size,
-            tuple(places),
+            places[0],
             self._context.settings.supply_age_s,
             self._context.now_s,
-            hops,
-            insecure,
-            emulated,
+            max(batch.hops for batch in used),
+            any(batch.insecure for batch in used),
+            any(batch.emulated for batch in used),
+            places[1] if len(places) > 1 else (),
         )
-        return row, joined(parts, event.size, insecure=insecure)
+        return row, added(*keys) if len(keys) > 1 else keys[0]
 
     def _queue(self, number: int) -> None:
         """Have SUPPLY sent: the cells are out of the stock, durably."""
@@ -292,7 +322,8 @@ class Supplies:
         rows = [row for number in numbers for row in self._open[number].rows]
         items = tuple(
             SupplyItem(
-                row.key_id, row.master, row.slaves, row.size, tuple(Cells(*cells) for cells in row.cells), row.max_age_s
+                *(row.key_id, row.master, row.slaves, row.size, tuple(Cells(*cells) for cells in row.cells)),
+                *(row.max_age_s, tuple(Cells(*cells) for cells in row.others)),
             )
             for row in rows
         )
@@ -341,7 +372,7 @@ class Supplies:
     def _burn_batches(self, request: _Request) -> None:
         """Burn what is left of batches of which the peer does not hold all: the next request would fail, too."""
         own = self._stocks.of(request.neighbour.name).own
-        relays = dict.fromkeys(relay for row in request.rows for relay, _, _ in row.cells)
+        relays = dict.fromkeys(relay for row in request.rows for relay, _, _ in (*row.cells, *row.others))
         self._stocks.burn(request.neighbour, own.known(relays), "not held")
 
     def _wipe(self, request: _Request) -> None:

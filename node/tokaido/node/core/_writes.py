@@ -140,12 +140,19 @@ class SupplyRow:
     size: int
     """In bits."""
     cells: tuple[tuple[bytes, int, int], ...]
-    """Relay, first and count."""
+    """Relay, first and count; as many keys as `size` asks for."""
     max_age_s: float
     born_s: float
     hops: int
     insecure: bool = False
     emulated: bool = False
+    others: tuple[tuple[bytes, int, int], ...] = ()
+    """Those of a second route, as many again; empty: the key went one."""
+
+    @property
+    def routes(self) -> int:
+        """How many routes the key went."""
+        return 2 if self.others else 1
 
 
 @dataclass(frozen=True, slots=True)

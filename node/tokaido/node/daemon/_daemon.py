@@ -10,10 +10,11 @@ from contextlib import AsyncExitStack
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, Station, TokaidoError
+from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, RefusedError, Station, TokaidoError
 from tokaido.node import tls
 from tokaido.node.applications import etsi014_application, skip_application
 from tokaido.node.daemon._keeping import Keeping
+from tokaido.node.daemon._moving import Moving
 from tokaido.node.daemon._operating import Operating
 from tokaido.node.daemon._sources import KeySources, Sources
 from tokaido.node.endpoint import About, ControlEndpoint, Desk
@@ -70,6 +71,7 @@ class NodeDaemon:
         self._ways: Neighbours | None = None
         self._listeners: list[Listener] = []
         self._operating: Operating | None = None
+        self._moving: Moving | None = None
         self._stop = asyncio.Event()
         self._taking: asyncio.Task[None] | None = None
         self._bus: Bus | None = None
@@ -107,6 +109,8 @@ class NodeDaemon:
 
     def reload(self) -> None:
         """Read the node file again, and take what can be changed while the node runs."""
+        if self._operating is not None:
+            self._operating.account(self._operating.itself, "reload, by SIGHUP")
         try:
             self.take_file()
         except TokaidoError as error:
@@ -147,6 +151,19 @@ class NodeDaemon:
         finally:
             notifier.ready(self._operating.status().headline)
 
+    async def move(self, link: str, path: str, *, by: str) -> None:
+        """Begin to move a link to another path, and return when that is noted; without a path: forget the move.
+
+        Raises:
+            TokaidoError: It was not begun, or not forgotten.
+        """
+        if self._moving is None:
+            raise RefusedError("the node is starting", remedy="Try again in a moment")
+        if path:
+            await self._moving.move(link, path, by=by)
+        else:
+            await self._moving.forget(link, by=by)
+
     # --- how it begins ------------------------------------------------------------------------------------------------
 
     async def _start(self, ending: AsyncExitStack) -> Operating:
@@ -158,6 +175,7 @@ class NodeDaemon:
         ending.push_async_callback(ways.close)
         sources = self._sources = self._make_sources(file)
         operating = self._operating = Operating(file, self, clock=self._clock)
+        operating.seen = lambda: ways.certificate_ends_s
         keeping = self._keeping = Keeping(
             file.store,
             file.wrapping_key,
@@ -168,7 +186,16 @@ class NodeDaemon:
             clock=self._clock,
         )
         self._check_topology(file)
-        about = About(file.name, version("tokaido"), emulated=file.emulation)
+        moving = self._moving = Moving(
+            file.name,
+            sources.station,
+            sources.ends,
+            neighbours=ways,
+            store=lambda: keeping.store,
+            alarm=operating.alarm,
+            account=operating.note,
+        )
+        about = About(file.name, version("tokaido"), emulated=file.emulation, can_move=moving.can_lead)
         desk = Desk(operating, about, clock=self._clock)
         if file.events is not None:
             from tokaido.node.daemon._on_bus import on_bus  # noqa: PLC0415 - for those who have a hub
@@ -181,8 +208,10 @@ class NodeDaemon:
         ending.push_async_callback(operating.close)
         await self._take_topology(keeping)
         await sources.remember(keeping)
+        await moving.remember()
         await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
-        await self._listen("neighbours", file.neighbours_at, peer_application(keeping, self._is_neighbour), ending)
+        heard = peer_application(keeping, self._is_neighbour, moves=moving)
+        await self._listen("neighbours", file.neighbours_at, heard, ending)
         if file.applications_at is not None:
             served = etsi014_application(keeping, self._is_application)
             await self._listen("applications", file.applications_at, served, ending)
@@ -203,6 +232,8 @@ class NodeDaemon:
             await self._bus.start()
         sources.start(keeping.feed, operating.alarm)
         ending.push_async_callback(sources.close)
+        moving.resume()
+        ending.push_async_callback(moving.close)
         return operating
 
     def _check_topology(self, file: NodeFile) -> None:
@@ -233,6 +264,10 @@ class NodeDaemon:
         topology = network.topology
         highest = await store.call(lambda store: store.records.take_topology(topology.network, topology.serial))
         _see_serial(topology.serial, highest, network.file)
+        if self._operating is not None:
+            self._operating.account(
+                self._operating.itself, f"take topology {topology.network}, serial {topology.serial}"
+            )
 
     async def _listen(self, name: str, at: Address, application: object, ending: AsyncExitStack) -> None:
         limits = Limits(body=MAX_BODY) if name == "neighbours" else Limits()

@@ -185,9 +185,11 @@ class Keeping:
         *,
         max_age_s: float | None = None,
         hops: tuple[int, int] = ANY_HOPS,
+        routes: int = 1,
     ) -> tuple[SuppliedKey, ...]:
         """Return keys that `master` will share with `slaves`, as `KeyService.enc_keys` does."""
-        return await self._ready().enc_keys(master, slaves, number, size, max_age_s=max_age_s, hops=hops)
+        ready = self._ready()
+        return await ready.enc_keys(master, slaves, number, size, max_age_s=max_age_s, hops=hops, routes=routes)
 
     async def dec_keys(self, slave: str, master: str, key_ids: Sequence[bytes]) -> tuple[SuppliedKey, ...]:
         """Return the keys of those ids, as `KeyService.dec_keys` does."""

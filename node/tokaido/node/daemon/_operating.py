@@ -8,43 +8,58 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, HookQueue, StationAlarm, TokaidoError
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError, Severity, TokaidoError
 from tokaido.node.operation import (
     Acknowledge,
     Acts,
     AlarmBook,
     AlarmChange,
+    Callout,
     Change,
+    CheckAudit,
     ControlRequest,
     ControlServer,
     DrainNode,
+    Ending,
     Events,
+    ExpiryWatch,
     MaintainLink,
+    MoveLink,
+    NodeAlarm,
     NodeStatus,
     Notifier,
     Peer,
+    Places,
     ReloadFile,
     ResumeLink,
     SetRelaying,
+    ShowAudit,
     Status,
     StoreLine,
+    causes_of,
     devices_answer,
     keep,
+    marks,
     survey,
+    told,
+    verdict,
 )
+from tokaido.node.tls import ends_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from tokaido.hal import AlarmHook, Clock
     from tokaido.node.core import Clear, Raise
     from tokaido.node.daemon._keeping import Keeping
     from tokaido.node.events import Outgoing
     from tokaido.node.node_file import NodeFile
-    from tokaido.node.store import SqliteStore
+    from tokaido.node.store import AuditFinding, AuditRow, SqliteStore, StoreThread
     from tokaido.node.supervision import LinkEnd
 
 LOG: Final = logging.getLogger("tokaido.node.alarms")
+AUDIT: Final = logging.getLogger("tokaido.node.audit")
+"""Tells each row with its mark: whoever keeps the journal elsewhere has the whole chain."""
 LOOK_S: Final = 1.0
 MOST_UNWRITTEN: Final = 10_000
 """Changes that wait for a store that is closed; older ones are dropped."""
@@ -59,6 +74,10 @@ class Commanded(Protocol):
 
     def take_file(self) -> tuple[str, ...]:
         """Read the node file again, and return what needs a restart."""
+        ...
+
+    async def move(self, link: str, path: str, *, by: str) -> None:
+        """Begin to move a link, and return when that is noted; without a path: forget the move."""
         ...
 
 
@@ -86,15 +105,22 @@ class Operating:
         self._daemon = daemon
         self._clock = clock
         self._born_ns = clock.monotonic_ns()
-        self._book = AlarmBook(self._changed, hold_off_s=file.hold_off_s, clock=clock)
-        self._hooks: list[HookQueue] = []
+        self._book = AlarmBook(self._changed, hold_off_s=file.hold_off_s, clock=clock, relate=self._relate)
+        self._ways: dict[str, str] = {}
+        self._expiry = ExpiryWatch(self._book.take, file.expiry, clock=clock)
+        self._endings: tuple[Ending, ...] = ()
+        self.seen: Callable[[], Mapping[str, float]] = dict
+        """Returns when the certificates end that neighbours showed, by neighbour, in s since 1970-01-01 UTC."""
+        self._callout = Callout(file.name, (), clock=clock)
         self._ends: Mapping[str, LinkEnd] = {}
         self._links: Collection[str] = ()
         self._unwritten: list[AlarmChange] = []
         self._acts: list[tuple[str, str, str, str, float]] = []
+        self.itself = Peer(os.getpid(), os.geteuid(), "node", f"process {os.getpid()}")
+        """Who acts when nobody does."""
         self.events = Events(os.urandom(8).hex(), clock=clock)
         """What happened in this run."""
-        self._carrying_out = Acts(self._book, self._ends_now, self._relay, self._account, clock=clock)
+        self._carrying_out = Acts(self._book, self._ends_now, self._relay, self.account, clock=clock)
         self._control = ControlServer(file.control, self)
         self._metrics: Any = None
         self._outgoing: Outgoing | None = None
@@ -106,6 +132,8 @@ class Operating:
         """Take a node file that was read again."""
         self.file = file
         self._book.hold_off_s = file.hold_off_s
+        self._expiry.settings = file.expiry
+        self._endings = _endings(file)
 
     def tell(self, outgoing: Outgoing, posted: Callable[[int], None]) -> None:
         """Have what happens put into the outbox of the bus, too; `posted` is told how many messages were."""
@@ -132,9 +160,12 @@ class Operating:
             ConfigurationError: A socket cannot be made.
         """
         self._keeping, self._ends, self._links = keeping, ends, links
-        self._hooks = [HookQueue(hook, self._clock) for hook in hooks]
+        self._endings = _endings(self.file)
+        self._callout = Callout(self.file.name, hooks, clock=self._clock)
         if (store := keeping.store) is not None:
             self._book.restore(await store.call(lambda store: store.records.alarms()))
+            self._see_audit(await store.call(lambda store: store.records.check_audit()))
+        self.account(self.itself, f"start node {self.file.name}{', for emulation' if self.file.emulation else ''}")
         await self._control.open()
         if isinstance(self.file.metrics_at, Path):
             await self._open_metrics(self.file.metrics_at)
@@ -148,9 +179,9 @@ class Operating:
         await self._control.close()
         if self._metrics is not None:
             await self._metrics()
+        self.account(self.itself, f"end node {self.file.name}")
         await self._write()
-        for queue in self._hooks:
-            queue.end()
+        self._callout.end()
 
     async def _open_metrics(self, where: Path) -> None:
         from tokaido.node._extra import web  # noqa: PLC0415 - for those who have metrics
@@ -168,6 +199,8 @@ class Operating:
         every_s = LOOK_S if watchdog_s is None else min(LOOK_S, watchdog_s / 3)
         while not self._ended.is_set():
             self._book.tick()
+            self._callout.tick()
+            self._expiry.look((*self._endings, *_theirs(self.seen())))
             self._carrying_out.tick()
             for end in self._ends.values():
                 end.look()
@@ -202,15 +235,16 @@ class Operating:
             f" ({alarm.acknowledged_by}: {alarm.note})" if change.change is Change.ACKNOWLEDGED else "",
         )
         self._unwritten = [*self._unwritten[-MOST_UNWRITTEN:], change]
-        if change.change not in {Change.RAISED, Change.CLEARED}:
-            return
-        raised = change.change is Change.RAISED
-        at_s = alarm.raised_s if raised else alarm.cleared_s or 0.0
-        told = StationAlarm(
-            self.file.name, alarm.of, alarm.code, alarm.severity, raised, round(at_s * NS_PER_S), alarm.text
-        )
-        for queue in self._hooks:
-            queue.put(told)
+        self._callout.changed(change)
+
+    def _relate(self, alarms: Iterable[NodeAlarm]) -> dict[tuple[str, str], tuple[str, str]]:
+        """Return which alarm follows from which, as things hang together now."""
+        keys = None if self._keeping is None else self._keeping.status()
+        if keys is not None:
+            self._ways |= {pair.neighbour: pair.route[1] for pair in keys.pairs.values() if len(pair.route) > 1}
+        links = {device: end.name for device, end in self._ends.items() if device in self._links}
+        neighbours = {link: name for name, entry in self.file.neighbours.items() for link in entry.links}
+        return causes_of(alarms, Places(links, neighbours, self._ways))
 
     async def _write(self) -> None:
         """Make changes and acts durable, as soon as a store is open."""
@@ -222,6 +256,7 @@ class Operating:
             return
         changes, acts = self._unwritten, self._acts
         self._unwritten, self._acts = [], []
+        written: list[AuditRow] = []
 
         def write(store: SqliteStore) -> None:
             records = store.records
@@ -230,7 +265,7 @@ class Operating:
                 for change in changes:
                     keep(change, records)
                 for who, place, what, why, at_s in acts:
-                    records.audit(who=who, place=place, what=what, why=why, at_s=at_s)
+                    written.append(records.audit(who=who, place=place, what=what, why=why, at_s=at_s))
                 for post in posts:
                     records.post(post.subject, post.payload, post.state)
 
@@ -238,6 +273,10 @@ class Operating:
 
         try:
             await store.call(write)
+            for row in written:
+                AUDIT.info(
+                    "%s %s, %s: %s%s", row.mark, row.who, row.place, row.what, f" ({row.why})" if row.why else ""
+                )
             self._posted(len(posts))
         except TokaidoError as error:
             LOG.warning("alarms are not written: %s", error)
@@ -277,19 +316,46 @@ class Operating:
                 return self.status()
             case Acknowledge() | ResumeLink() | MaintainLink() | SetRelaying():
                 self._carrying_out.carry_out(request, peer)
+            case MoveLink(link=link, path=path):
+                await self._daemon.move(link, path, by=peer.user)
+                self.account(peer, f"move {link} to {path}" if path else f"forget the move of {link}")
             case DrainNode(note=note):
-                self._account(peer, "drain", note)
+                self.account(peer, "drain", note)
                 self._daemon.stop()
                 return None
-            case ReloadFile():
-                self._account(peer, "reload", "")
+            case ReloadFile(note=note):
+                self.account(peer, "reload", note)
                 return list(self._daemon.take_file())
+            case CheckAudit(kept=kept):
+                await self._write()
+                known = marks(kept)
+                return verdict(await self._store().call(lambda store: store.records.check_audit(known)))
+            case ShowAudit(above=above, most=most):
+                await self._write()
+                return await self._store().call(lambda store: told(store.records, above, most))
         await self._write()
         return None
 
-    def _account(self, peer: Peer, what: str, why: str) -> None:
+    def note(self, by: str, what: str) -> None:
+        """Account for what became of something that somebody ordered earlier."""
+        self.account(Peer(os.getpid(), os.geteuid(), by), what)
+
+    def _store(self) -> StoreThread:
+        store = None if self._keeping is None else self._keeping.store
+        if store is None:
+            raise RefusedError("the key store is closed, and the audit log is in it", remedy="Try again")
+        return store
+
+    def _see_audit(self, finding: AuditFinding) -> None:
+        if not finding.fits:
+            text = f"row {finding.first_wrong} of the audit log does not fit: {finding.why}"
+            self._book.raise_("AUDIT_ALTERED", Severity.CRITICAL, "", text, latched=True)
+
+    def account(self, peer: Peer, what: str, why: str = "") -> None:
+        """Take note of an act: it is in the audit log as soon as the store is open."""
         LOG.info("%s: %s", peer.user, what)
-        self.events.acted(peer, what, why)
+        if peer is not self.itself:
+            self.events.acted(peer, what, why)
         self._acts.append((peer.user, peer.place, what, why, self._clock.utc_ns() / NS_PER_S))
 
     def _ends_now(self) -> Iterable[LinkEnd]:
@@ -298,3 +364,20 @@ class Operating:
     def _relay(self, on: bool) -> None:
         if self._keeping is not None:
             self._keeping.set_relaying(on)
+
+
+def _endings(file: NodeFile) -> tuple[Ending, ...]:
+    """Return what of a node's own ends."""
+    ends = ends_of(file.tls)
+    until = None if file.network is None else file.network.topology.valid_until
+    return (
+        Ending("CERTIFICATE_ENDS", "", "the certificate of this node", ends.certificate),
+        Ending("AUTHORITY_ENDS", "", "the certificate of the authority", ends.authority),
+        *(() if ends.revoked is None else (Ending("REVOCATIONS_END", "", "the revocation list", ends.revoked),)),
+        *(() if until is None else (Ending("TOPOLOGY_ENDS", "", "the topology", until.timestamp()),)),
+    )
+
+
+def _theirs(seen: Mapping[str, float]) -> Iterator[Ending]:
+    for name, end_s in seen.items():
+        yield Ending("CERTIFICATE_ENDS", name, f"the certificate of {name}", end_s)

@@ -187,7 +187,9 @@ class CoreRunner:
                 self._deliver(request, keys)
             case Refusal(request=request):
                 if (asked := self._requests.pop(request, None)) is not None and not asked.done():
-                    asked.set_exception(KeyRefusedError(action.what, action.reason, action.retry_after_s))
+                    asked.set_exception(
+                        KeyRefusedError(action.what, action.reason, action.retry_after_s, action.cut_nodes)
+                    )
             case CommitDraw(draw=draw):
                 self._surroundings.take_draw(draw, None)
             case LeaveDraw(draw=draw, why=why):
@@ -264,9 +266,10 @@ class CoreRunner:
         *,
         max_age_s: float | None = None,
         hops: tuple[int, int] = ANY_HOPS,
+        routes: int = 1,
     ) -> tuple[SuppliedKey, ...]:
         """Return keys that `master` will share with `slaves`, as `KeyService.enc_keys` does."""
-        return await self._requested(lambda n: EncKeys(n, master, tuple(slaves), number, size, max_age_s, hops))
+        return await self._requested(lambda n: EncKeys(n, master, tuple(slaves), number, size, max_age_s, hops, routes))
 
     async def dec_keys(self, slave: str, master: str, key_ids: Sequence[bytes]) -> tuple[SuppliedKey, ...]:
         """Return the keys of those ids, as `KeyService.dec_keys` does."""
@@ -299,7 +302,7 @@ class CoreRunner:
         return PairStatus(
             source_node=settings.node,
             target_node=found.node,
-            stored_keys=0 if pair is None else pair.ready // cells,
+            stored_keys=0 if pair is None else pair.supplied_ready // cells,
             max_stored_keys=0 if pair is None else pair.target // cells,
             key_size=settings.key_size,
             min_key_size=settings.min_key_size,
@@ -307,7 +310,7 @@ class CoreRunner:
             max_keys=settings.max_keys,
             max_slaves=settings.max_slaves,
             integrity="relays trusted" if pair is None else pair.integrity,
-            hops=0 if pair is None else max(len(pair.route) - 1, 0),
+            hops=0 if pair is None else pair.hops,
         )
 
     def undelivered(self, keys: Sequence[SuppliedKey]) -> None:

@@ -54,6 +54,8 @@ class KeySources(ABC):
     """The devices that give the blocks of links."""
     ends: Mapping[str, LinkEnd] = MappingProxyType({})
     """What becomes of each device, by its name."""
+    station: Station | None = None
+    """The station that they are devices of, whose links can be moved."""
 
     @abstractmethod
     def start(self, feed: Callable[[Event], bool], alarm: Callable[[Raise | Clear], None]) -> None:
@@ -99,7 +101,7 @@ class Sources(KeySources):
 
     def __init__(self, file: NodeFile, station: Station, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._file = file
-        self._station = station
+        self.station = self._station = station
         self._clock = clock
         self._feed: Callable[[Event], bool] = lambda _: False
         self._numbers = count(1)

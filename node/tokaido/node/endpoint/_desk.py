@@ -19,7 +19,7 @@ from tokaido.hal import (
 )
 from tokaido.node.endpoint import _messages as m
 from tokaido.node.endpoint._values import Value, values_of
-from tokaido.node.operation import Acknowledge, DrainNode, MaintainLink, Peer, ResumeLink, SetRelaying
+from tokaido.node.operation import Acknowledge, DrainNode, MaintainLink, MoveLink, Peer, ResumeLink, SetRelaying
 
 if TYPE_CHECKING:
     from tokaido.hal import Clock
@@ -53,7 +53,13 @@ class About:
     emulated: bool = False
     vendor: str = "Tokaido"
     model: str = "repeater node"
-    capabilities: tuple[str, ...] = ("maintenance", "drain")
+    can_move: bool = False
+    """Whether it leads moves of a link."""
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What it has that not every node has."""
+        return ("maintenance", "drain", *(("switch move",) if self.can_move else ()))
 
 
 class Managed(Protocol):
@@ -233,6 +239,11 @@ class Desk:
             case m.Maintain(link=link, on=on, until_utc_s=until_s, note=note):
                 self._need(client, frozenset({Role.MAINTENANCE}), "maintenance of a link")
                 return MaintainLink(link=link, on=on, note=note, until_s=until_s)
+            case m.Move(link=link, path=path):
+                self._need(client, WORKERS, "to move a link")
+                if not self._about.can_move:
+                    raise _RefusedError("UNSUPPORTED", "this node leads no moves", "Ask the one with the transmitter")
+                return MoveLink(link=link, path=path)
             case m.DrainThis(why=why):
                 self._need(client, frozenset({Role.MAINTENANCE}), "to drain the node")
                 return DrainNode(note=why)
@@ -274,6 +285,7 @@ class Desk:
                 "latched": one.latched,
                 "acknowledged_by": one.acknowledged_by,
                 "note": one.note,
+                **({"cause": one.cause, "cause_of": one.cause_of} if one.cause else {}),
             }
             for one in self._look().alarms
         ]

@@ -90,6 +90,13 @@ class Maintain(_Ask, frozen=True, tag="maintain"):
     note: Told
 
 
+class Move(_Ask, frozen=True, tag="move"):
+    """Move a link to another path."""
+
+    link: Path
+    path: Path
+
+
 class DrainThis(_Ask, frozen=True, tag="drain"):
     """End the node in order."""
 
@@ -97,7 +104,17 @@ class DrainThis(_Ask, frozen=True, tag="drain"):
 
 
 AnyAsk: TypeAlias = (
-    Hello | Read | AskStatus | AskAlarms | AskEvents | SetRelay | Resume | AcknowledgeAlarm | Maintain | DrainThis
+    Hello
+    | Read
+    | AskStatus
+    | AskAlarms
+    | AskEvents
+    | SetRelay
+    | Resume
+    | AcknowledgeAlarm
+    | Maintain
+    | Move
+    | DrainThis
 )
 
 AnyCommand: TypeAlias = SetRelay | Resume | AcknowledgeAlarm | Maintain | DrainThis

@@ -52,6 +52,7 @@ def _of_link(link: LinkLine) -> dict[str, Value]:
         "neighbour": link.neighbour,
         "status": _link_status(link).value,
         "phase": link.phase,
+        "move": link.move,
         "maintained_until_utc_s": link.maintained_until_s or 0.0,
         "qber": _finite(link.qber),
         "secret_key_rate": _finite(link.secret_key_rate),

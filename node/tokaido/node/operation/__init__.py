@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from tokaido.node.operation._acts import Act, Acts
 from tokaido.node.operation._alarm_book import AlarmBook, AlarmChange, Change, NodeAlarm, keep
+from tokaido.node.operation._audit import AuditLine, AuditVerdict, at_rest, marks, told, verdict
+from tokaido.node.operation._callout import Callout
+from tokaido.node.operation._causes import CONSEQUENCES, Places, causes_of
 from tokaido.node.operation._control_client import ControlClient
 from tokaido.node.operation._control_messages import (
     Acknowledge,
+    CheckAudit,
     ControlRequest,
     DrainNode,
     MaintainLink,
+    MoveLink,
     ReloadFile,
     ResumeLink,
     SetRelaying,
+    ShowAudit,
     Status,
 )
 from tokaido.node.operation._control_server import ControlServer, Operations, Peer
 from tokaido.node.operation._events import Event, Events
+from tokaido.node.operation._expiry import Ending, ExpirySettings, ExpiryWatch
 from tokaido.node.operation._logs import JsonFormatter, log_as_json
 from tokaido.node.operation._notify import Notifier, devices_answer
 from tokaido.node.operation._status import (
@@ -36,6 +43,7 @@ from tokaido.node.operation._survey import survey
 from tokaido.node.operation._to_do import to_do
 
 __all__ = [
+    "CONSEQUENCES",
     "EXIT_CODES",
     "UNREACHABLE",
     "Acknowledge",
@@ -45,17 +53,25 @@ __all__ = [
     "AlarmChange",
     "AlarmLine",
     "ApplicationLine",
+    "AuditLine",
+    "AuditVerdict",
+    "Callout",
     "Change",
+    "CheckAudit",
     "ControlClient",
     "ControlRequest",
     "ControlServer",
     "DeviceLine",
     "DrainNode",
+    "Ending",
     "Event",
     "Events",
+    "ExpirySettings",
+    "ExpiryWatch",
     "JsonFormatter",
     "LinkLine",
     "MaintainLink",
+    "MoveLink",
     "NeighbourLine",
     "NodeAlarm",
     "NodeStatus",
@@ -63,15 +79,22 @@ __all__ = [
     "Operations",
     "PairLine",
     "Peer",
+    "Places",
     "ReloadFile",
     "ResumeLink",
     "SetRelaying",
+    "ShowAudit",
     "Status",
     "StoreLine",
+    "at_rest",
+    "causes_of",
     "devices_answer",
     "judged",
     "keep",
     "log_as_json",
+    "marks",
     "survey",
     "to_do",
+    "told",
+    "verdict",
 ]

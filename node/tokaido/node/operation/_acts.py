@@ -70,9 +70,9 @@ class Acts:
             case Acknowledge(code=code, of=of, note=note):
                 self._book.acknowledge(code, of, by=peer.user, note=note)
                 self._account(peer, f"acknowledge {code} of {of or 'the node'}", note)
-            case ResumeLink(link=link, use_reserve=use_reserve):
+            case ResumeLink(link=link, use_reserve=use_reserve, note=note):
                 self._end_of(link).feed(Resume(use_reserve))
-                self._account(peer, f"resume {link}{', with the reserve' if use_reserve else ''}", "")
+                self._account(peer, f"resume {link}{', with the reserve' if use_reserve else ''}", note)
             case MaintainLink(link=link, on=on, note=note, until_s=until_s):
                 if on and until_s and until_s <= self._utc_s():
                     raise RangeError(f"maintenance of {link} would end in the past", remedy="Give a time that comes")

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, ConfigurationError, RefusedError, Severity
 from tokaido.node.core import Clear, Raise
+from tokaido.node.operation._causes import RELATED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tokaido.hal import Clock
+    from tokaido.node.operation._causes import Name, Relate
     from tokaido.node.store import AlarmRow, Records
 
 MOST_ALARMS: Final = 10_000
@@ -41,6 +45,8 @@ class NodeAlarm:
     note: str = ""
     began_s: float = 0.0
     """When it was raised, in s of the monotonic clock: a clock that is set changes no alarm's age."""
+    cause: Name | None = None
+    """The alarm that it follows from; None: it is a cause itself."""
     times: int = 1
     """How often it was raised since then: more than once if it came and went within the hold-off."""
 
@@ -60,7 +66,7 @@ class Change(Enum):
 
     RAISED = "raised"
     ALTERED = "altered"
-    """Its text, its severity or its latch."""
+    """Its text, its severity, its latch or its cause."""
     CLEARED = "cleared"
     ACKNOWLEDGED = "acknowledged"
 
@@ -86,15 +92,25 @@ class AlarmBook:
         tell: Takes every change.
         hold_off_s: How long, in s.
         clock: Where time comes from.
+        relate: Returns which alarm each consequence follows from; default: none does.
     """
 
-    def __init__(self, tell: Tell, *, hold_off_s: float = 2.0, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        tell: Tell,
+        *,
+        hold_off_s: float = 2.0,
+        clock: Clock = SYSTEM_CLOCK,
+        relate: Relate = lambda _: {},
+    ) -> None:
         self._tell = tell
+        self._relate = relate
         self.hold_off_s = hold_off_s
         self._clock = clock
         self._standing: dict[tuple[str, str], NodeAlarm] = {}
         self._coming: dict[tuple[str, str], tuple[float, NodeAlarm]] = {}
         self._going: dict[tuple[str, str], float] = {}
+        self._came_apart = False
 
     def restore(self, rows: Iterable[AlarmRow]) -> None:
         """Take up alarms of an earlier life of the node: the latched ones stay, all others are cleared.
@@ -146,6 +162,7 @@ class AlarmBook:
             self._standing[name] = latest
             if (latest.severity, latest.text, latest.latched) != (stands.severity, stands.text, stands.latched):
                 self._tell(AlarmChange(Change.ALTERED, latest))
+                self._tell_causes(self._causes(code))
         elif stands is None and len(self._standing) + len(self._coming) >= MOST_ALARMS and code != OVERFLOW:
             self.raise_(OVERFLOW, Severity.MAJOR, "", f"more than {MOST_ALARMS} alarms stand; others are not kept")
         elif latched or severity is Severity.CRITICAL or self.hold_off_s <= 0:
@@ -196,7 +213,7 @@ class AlarmBook:
         return stands
 
     def tick(self) -> None:
-        """Tell what has lasted for the hold-off; due at `wake_s`."""
+        """Tell what has lasted for the hold-off, and which consequences have lost their cause; due at `wake_s`."""
         now_s = self._now_s()
         for name, (begin_s, alarm) in tuple(self._coming.items()):
             if now_s >= begin_s + self.hold_off_s:
@@ -206,27 +223,69 @@ class AlarmBook:
             if now_s >= begin_s + self.hold_off_s:
                 del self._going[name]
                 self._end(self._standing[name])
+        if self._came_apart:  # looked at here, since a cause and what followed from it end together
+            self._came_apart = False
+            self._tell_causes(self._relate(self._standing.values()))
         if len(self._standing) < MOST_ALARMS:
             self.clear(OVERFLOW, "")
 
     @property
     def wake_s(self) -> float:
         """When `tick` is due, on the monotonic clock in s."""
+        if self._came_apart:
+            return self._now_s()
         begins = (*(begin_s for begin_s, _ in self._coming.values()), *self._going.values())
         return min(begins, default=inf) + self.hold_off_s
 
     def standing(self) -> tuple[NodeAlarm, ...]:
-        """Return the alarms that stand: the most severe first, of these those that nobody acknowledged, the oldest."""
-        return tuple(
-            sorted(
-                self._standing.values(),
-                key=lambda one: (RANKS[one.severity], one.acknowledged_s is not None, one.began_s, one.name),
+        """Return the alarms that stand, each cause with its consequences behind it.
+
+        The most severe come first, a cause counting as its worst consequence; of these those that nobody acknowledged,
+        then the oldest.
+        """
+        worst: dict[Name, int] = {}
+        for one in self._standing.values():
+            root = one.cause or one.name
+            worst[root] = min(worst.get(root, len(RANKS)), RANKS[one.severity])
+
+        def place(one: NodeAlarm) -> tuple[object, ...]:
+            cause = one if one.cause is None else self._standing.get(one.cause, one)
+            of_cause = (
+                worst.get(cause.name, RANKS[one.severity]),
+                cause.acknowledged_s is not None,
+                cause.began_s,
+                cause.name,
             )
-        )
+            return (
+                *of_cause,
+                one is not cause,
+                RANKS[one.severity],
+                one.acknowledged_s is not None,
+                one.began_s,
+                one.name,
+            )
+
+        return tuple(sorted(self._standing.values(), key=place))
 
     def _stand(self, alarm: NodeAlarm) -> None:
         self._standing[alarm.name] = alarm
+        causes = self._causes(alarm.code)
+        if causes is not None:
+            alarm = self._standing[alarm.name] = replace(alarm, cause=causes.get(alarm.name))
         self._tell(AlarmChange(Change.RAISED, alarm))
+        self._tell_causes(causes)
+
+    def _causes(self, code: str) -> Mapping[Name, Name] | None:
+        """Return which alarm follows from which, now that one of that code came or went; None: nothing changed."""
+        return self._relate(self._standing.values()) if code in RELATED else None
+
+    def _tell_causes(self, causes: Mapping[Name, Name] | None) -> None:
+        if causes is None:
+            return
+        for name, alarm in tuple(self._standing.items()):
+            if alarm.cause != causes.get(name):
+                self._standing[name] = latest = replace(alarm, cause=causes.get(name))
+                self._tell(AlarmChange(Change.ALTERED, latest))
 
     def _end(self, alarm: NodeAlarm) -> None:
         ended = replace(alarm, cleared_s=self._utc_s())
@@ -235,6 +294,7 @@ class AlarmBook:
         else:
             del self._standing[alarm.name]
         self._tell(AlarmChange(Change.CLEARED, ended))
+        self._came_apart = self._came_apart or alarm.code in RELATED
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / NS_PER_S

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -16,16 +16,21 @@ from tokaido.hal import (
     ProtocolError,
     RefusedError,
 )
+from tokaido.node.operation._audit import AuditLine, AuditVerdict
 from tokaido.node.operation._control_messages import (
     LENGTH,
     MAX_REPLY,
+    MOST_ROWS,
     Acknowledge,
+    CheckAudit,
     ControlRequest,
     DrainNode,
     MaintainLink,
+    MoveLink,
     ReloadFile,
     ResumeLink,
     SetRelaying,
+    ShowAudit,
     Status,
     frame,
     reply_of,
@@ -34,9 +39,12 @@ from tokaido.node.operation._status import NodeStatus
 from tokaido.node.operation._unix import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tokaido.hal import Clock
+
+T = TypeVar("T")
 
 TIMEOUT_S: Final = 15.0
 
@@ -63,21 +71,15 @@ class ControlClient:
             DeviceTimeoutError: It did not answer in time.
             ProtocolError: It speaks another version.
         """
-        try:
-            return msgspec.convert(self.ask(Status()), NodeStatus)
-        except msgspec.ValidationError as error:
-            raise ProtocolError(
-                f"the node's status is another one than this release knows: {error}",
-                remedy="Use a console of the node's own release",
-            ) from error
+        return self._converted(Status(), NodeStatus)
 
     def acknowledge(self, code: str, of: str = "", *, note: str = "") -> None:
         """Acknowledge an alarm of the node, as the user who runs this."""
         self.ask(Acknowledge(code=code, of=of, note=note))
 
-    def resume(self, link: str, *, use_reserve: bool = False) -> None:
+    def resume(self, link: str, *, use_reserve: bool = False, note: str = "") -> None:
         """Let the node try a link again at once, as if nothing had failed."""
-        self.ask(ResumeLink(link=link, use_reserve=use_reserve))
+        self.ask(ResumeLink(link=link, use_reserve=use_reserve, note=note))
 
     def maintenance(self, link: str, *, on: bool, note: str = "", until_s: float = 0.0) -> None:
         """Take this end of a link for maintenance, or give it back.
@@ -90,17 +92,42 @@ class ControlClient:
         """
         self.ask(MaintainLink(link=link, on=on, note=note, until_s=until_s))
 
+    def move(self, link: str, path: str) -> None:
+        """Begin to move a link to another path, and return when that is durable; `status` tells how it goes."""
+        self.ask(MoveLink(link=link, path=path))
+
+    def forget_move(self, link: str) -> None:
+        """Let the node forget a move that cannot end: you have seen to both switches."""
+        self.ask(MoveLink(link=link))
+
     def set_relaying(self, *, on: bool) -> None:
         """Let the node relay keys, or relay none."""
         self.ask(SetRelaying(on=on))
 
-    def drain(self) -> None:
+    def drain(self, *, note: str = "") -> None:
         """Let the node end in order."""
-        self.ask(DrainNode())
+        self.ask(DrainNode(note=note))
 
-    def reload(self) -> tuple[str, ...]:
+    def reload(self, *, note: str = "") -> tuple[str, ...]:
         """Let the node read its file again, and return what it takes only when it is started again."""
-        return tuple(str(one) for one in self.ask(ReloadFile()) or ())
+        return tuple(str(one) for one in self.ask(ReloadFile(note=note)) or ())
+
+    def check_audit(self, kept: Iterable[str] = ()) -> AuditVerdict:
+        """Return whether the node's audit log is whole.
+
+        Args:
+            kept: Marks that were kept elsewhere, which must still be right.
+        """
+        return self._converted(CheckAudit(kept=tuple(kept)), AuditVerdict)
+
+    def audit_log(self, *, above: int = 0, most: int = MOST_ROWS) -> tuple[AuditLine, ...]:
+        """Return the last rows of the node's audit log, the oldest first.
+
+        Args:
+            above: Only rows with a higher number.
+            most: How many, at most 1000.
+        """
+        return self._converted(ShowAudit(above=above, most=most), tuple[AuditLine, ...])
 
     def ask(self, request: ControlRequest) -> Any:
         """Return what the node answers.
@@ -138,6 +165,15 @@ class ControlClient:
         if reply.error:
             raise RefusedError(reply.error, remedy=reply.remedy)
         return reply.value
+
+    def _converted(self, request: ControlRequest, kind: type[T]) -> T:
+        try:
+            return msgspec.convert(self.ask(request), kind)
+        except msgspec.ValidationError as error:
+            raise ProtocolError(
+                f"the node's answer is another one than this release knows: {error}",
+                remedy="Use a console of the node's own release",
+            ) from error
 
     @staticmethod
     def _read(door: socket.socket, size: int, deadline: Deadline) -> bytes:

@@ -13,6 +13,8 @@ VERSION: Final = 1
 LENGTH: Final = struct.Struct(">I")
 MAX_REQUEST: Final = 1 << 16
 MAX_REPLY: Final = 1 << 24
+MOST_ROWS: Final = 1000
+"""Rows of the audit log in one reply, at most."""
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
@@ -36,6 +38,7 @@ class ResumeLink(_Request, frozen=True, tag="resume"):
 
     link: str
     use_reserve: bool = False
+    note: str = ""
 
 
 class MaintainLink(_Request, frozen=True, tag="maintenance"):
@@ -46,6 +49,14 @@ class MaintainLink(_Request, frozen=True, tag="maintenance"):
     note: str = ""
     until_s: float = 0.0
     """When it ends by itself, in s since 1970-01-01 UTC; 0: when it is given back."""
+
+
+class MoveLink(_Request, frozen=True, tag="move"):
+    """Move a link to another path, together with the node at its other end."""
+
+    link: str
+    path: str = ""
+    """Empty: forget a move that cannot end."""
 
 
 class SetRelaying(_Request, frozen=True, tag="relaying"):
@@ -63,8 +74,35 @@ class DrainNode(_Request, frozen=True, tag="drain"):
 class ReloadFile(_Request, frozen=True, tag="reload"):
     """Read the node file again."""
 
+    note: str = ""
 
-ControlRequest: TypeAlias = Status | Acknowledge | ResumeLink | MaintainLink | SetRelaying | DrainNode | ReloadFile
+
+class CheckAudit(_Request, frozen=True, tag="check-audit"):
+    """See whether the audit log is whole."""
+
+    kept: tuple[str, ...] = ()
+    """Marks that were kept elsewhere."""
+
+
+class ShowAudit(_Request, frozen=True, tag="show-audit"):
+    """Tell rows of the audit log, the last ones if there are more."""
+
+    above: int = 0
+    most: int = MOST_ROWS
+
+
+ControlRequest: TypeAlias = (
+    Status
+    | Acknowledge
+    | ResumeLink
+    | MaintainLink
+    | MoveLink
+    | SetRelaying
+    | DrainNode
+    | ReloadFile
+    | CheckAudit
+    | ShowAudit
+)
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     severity: str | None = None
     text: str = ""
     by: str = ""
+    cause: str | msgspec.UnsetType = msgspec.UNSET
+    """Of a consequence alone."""
+    cause_of: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Events:
@@ -61,6 +64,7 @@ class Events:
             severity=alarm.severity.value,
             text=alarm.text,
             by=alarm.acknowledged_by if change.change.value == "acknowledged" else "",
+            cause=alarm.cause,
         )
 
     def acted(self, peer: Peer, what: str, why: str) -> None:
@@ -74,18 +78,27 @@ class Events:
         return tuple(found[:most]), max(first - sequence - 1, 0)
 
     def _note(
-        self, *, kind: str, code: str = "", of: str = "", severity: str | None = None, text: str = "", by: str = ""
+        self,
+        *,
+        kind: str,
+        code: str = "",
+        of: str = "",
+        severity: str | None = None,
+        text: str = "",
+        by: str = "",
+        cause: tuple[str, str] | None = None,
     ) -> None:
-        utc_s = self._clock.utc_ns() / NS_PER_S
         self._kept.append(
             Event(
                 sequence=next(self._numbers),
-                utc_s=utc_s,
+                utc_s=self._clock.utc_ns() / NS_PER_S,
                 kind=kind,
                 code=code,
                 of=of,
                 severity=severity,
                 text=text,
                 by=by,
+                cause=msgspec.UNSET if cause is None else cause[0],
+                cause_of=msgspec.UNSET if cause is None else cause[1],
             )
         )

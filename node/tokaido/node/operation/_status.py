@@ -46,6 +46,10 @@ class AlarmLine(_Part, frozen=True):
     latched: bool
     acknowledged_by: str = ""
     note: str = ""
+    cause: str = ""
+    """Code of the alarm that it follows from, which stands before it; empty: it is a cause itself."""
+    cause_of: str = ""
+    """What that one is about."""
 
 
 class LinkLine(_Part, frozen=True):
@@ -83,6 +87,8 @@ class LinkLine(_Part, frozen=True):
     """Bits: `drawn` is the sum of all others."""
     maintained_until_s: float | None = None
     """When maintenance ends by itself, in s since 1970-01-01 UTC; None: it does not."""
+    move: str = ""
+    """What its last move comes to, in a line; empty: none was ordered."""
 
 
 class PairLine(_Part, frozen=True):
@@ -100,6 +106,12 @@ class PairLine(_Part, frozen=True):
     counters: dict[str, int]
     route: tuple[str, ...] = ()
     """The route that the next keys go; empty: there is none now."""
+    routes: int = 1
+    """How many routes each key for applications goes."""
+    disjoint: tuple[tuple[str, ...], ...] = ()
+    """The two routes of keys that go two, where such keys are wanted; empty: they are not, or there are none."""
+    cut_nodes: tuple[str, ...] = ()
+    """Nodes that every route passes, where keys of two routes are wanted."""
 
 
 class NeighbourLine(_Part, frozen=True):
@@ -178,6 +190,8 @@ def judged(
     pairs = tuple(pair for pair in pairs if pair.target)
     done = "served" if pairs else "relayed"  # a node in the middle of routes shares keys with nobody
     worst = next((alarm for alarm in alarms if alarm.severity in {"CRITICAL", "MAJOR"}), None)
+    if worst is not None and worst.cause:
+        worst = next((alarm for alarm in alarms if (alarm.code, alarm.of) == (worst.cause, worst.cause_of)), worst)
     told = "" if worst is None else f"{worst.code}{f' of {worst.of}' if worst.of else ''}: {worst.text}"
     to_do = "" if worst is None else worst.to_do
     empty = [pair.neighbour for pair in pairs if not pair.ready]

@@ -165,21 +165,25 @@ def _link(
         answered_s=_since(end.answered_s, age_s),
         counters=counters,
         maintained_until_s=maintained_until_s,
+        move=end.move,
     )
 
 
 def _pair(pair: core.PairStatus) -> PairLine:
     return PairLine(
         neighbour=pair.neighbour,
-        ready=pair.ready,
+        ready=pair.supplied_ready,
         target=pair.target,
         in_flight=pair.in_flight,
         held=pair.held,
         demand=pair.demand,
-        reserve_s=reserve_s(pair.ready, pair.demand),
+        reserve_s=reserve_s(pair.supplied_ready, pair.demand),
         integrity=pair.integrity,
         counters=dict(pair.counters),
         route=pair.route,
+        routes=pair.routes,
+        disjoint=pair.disjoint,
+        cut_nodes=pair.cut_nodes,
     )
 
 
@@ -196,6 +200,8 @@ def _alarm(alarm: NodeAlarm, age_s: float) -> AlarmLine:
         latched=alarm.latched,
         acknowledged_by=alarm.acknowledged_by,
         note=alarm.note,
+        cause="" if alarm.cause is None else alarm.cause[0],
+        cause_of="" if alarm.cause is None else alarm.cause[1],
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tokaido.node.moving import MOVE_STUCK, MOVE_STUCK_TO_DO
+from tokaido.node.operation._expiry import TO_DO as OF_ENDS
 from tokaido.node.supervision import SupervisionAlarm
 
 if TYPE_CHECKING:
@@ -51,13 +53,16 @@ OF_UNITS: Final[Mapping[str, str]] = {
 }
 OF_THE_NODE: Final[Mapping[str, str]] = {
     "ALARMS_DROPPED": "Clear the causes of the others first; look into the log for the rest",
+    MOVE_STUCK: MOVE_STUCK_TO_DO,
     "BUS_LOST": "See that the hub runs and knows this node's certificate; keys need no bus, and its messages wait",
+    "AUDIT_ALTERED": "Call the security officer: keep a copy of the store, then compare `audit show` with the journal",
     "STORE_CLOSED": "Look at the disk of the key store; the node tries to open it again",
 }
 _BY_CODE: Final[Mapping[str, str]] = {
     **OF_UNITS,
     **OF_THE_CORE,
     **OF_THE_NODE,
+    **OF_ENDS,
     **{alarm.code: alarm.to_do for alarm in SupervisionAlarm},
 }
 

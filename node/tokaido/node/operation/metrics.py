@@ -17,7 +17,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from tokaido.node.operation._status import NodeStatus
+    from tokaido.node.operation._status import AlarmLine, NodeStatus
 
 LEVELS: Final = ("fine", "degraded", "not serving")
 GAUGES: Final = frozenset({"stored", "leased"})
@@ -71,9 +71,9 @@ class _Status:
         yield _gauge(
             "tokaido_alarm",
             "1 for each alarm that stands",
-            ("code", "of", "severity", "acknowledged"),
+            ("code", "of", "severity", "acknowledged", "cause"),
             [
-                ((alarm.code, alarm.of, alarm.severity, "yes" if alarm.acknowledged_by else "no"), 1.0)
+                ((alarm.code, alarm.of, alarm.severity, "yes" if alarm.acknowledged_by else "no", _cause(alarm)), 1.0)
                 for alarm in status.alarms
             ],
         )
@@ -155,6 +155,11 @@ def metrics_application(status: Callable[[], NodeStatus], readers: Collection[st
     application = web.Application()
     application.router.add_get("/metrics", answer)
     return application
+
+
+def _cause(alarm: AlarmLine) -> str:
+    """Return the alarm that one follows from: empty for a cause."""
+    return f"{alarm.cause} of {alarm.cause_of or 'the node'}" if alarm.cause else ""
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...], samples: Iterable[Sample], *, unit: str = "") -> Metric:

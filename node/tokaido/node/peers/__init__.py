@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tokaido.node.peers._client import Neighbour, Neighbours, UnansweredError
-from tokaido.node.peers._server import PATH, TYPE, BusyError, Hears, peer_application
+from tokaido.node.peers._client import Neighbour, Neighbours, UnansweredError, UnheardError
+from tokaido.node.peers._server import MOVE_PATH, PATH, TYPE, BusyError, Hears, HearsMoves, peer_application
 
-__all__ = ["PATH", "TYPE", "BusyError", "Hears", "Neighbour", "Neighbours", "UnansweredError", "peer_application"]
+__all__ = [
+    "MOVE_PATH",
+    "PATH",
+    "TYPE",
+    "BusyError",
+    "Hears",
+    "HearsMoves",
+    "Neighbour",
+    "Neighbours",
+    "UnansweredError",
+    "UnheardError",
+    "peer_application",
+]

@@ -10,20 +10,26 @@ from typing import TYPE_CHECKING, Final
 from tokaido.hal import ProtocolError
 from tokaido.node._extra import aiohttp
 from tokaido.node.messages import MAX_BODY, decode, encode
-from tokaido.node.peers._server import PATH, TYPE
-from tokaido.node.tls import names_of
+from tokaido.node.peers._server import MOVE_PATH, PATH, TYPE
+from tokaido.node.tls import end_of, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tokaido.node.messages import Envelope
 
 CONNECTIONS: Final = 32
 """Most connections to a neighbour."""
+UNHEARD: Final = frozenset({400, 403, 404})
+"""Statuses that say that the body was not even looked at, or is no message."""
 
 
 class UnansweredError(Exception):
     """No answer came. Whether the neighbour acted is unknown."""
+
+
+class UnheardError(UnansweredError):
+    """The neighbour says that it did not take the message."""
 
 
 class Neighbour:
@@ -37,7 +43,9 @@ class Neighbour:
 
     def __init__(self, name: str, url: str, context: ssl.SSLContext) -> None:
         self.name = name
-        self._url = url.rstrip("/") + PATH
+        self.certificate_end_s: float | None = None
+        """When the certificate ends that it showed last, in s since 1970-01-01 UTC; None: none was seen yet."""
+        self._url = url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
         self._asking: Counter[aiohttp.ClientSession] = Counter()
         self._closing: set[asyncio.Task[None]] = set()
@@ -56,8 +64,11 @@ class Neighbour:
             task.add_done_callback(self._closing.discard)
 
     def _take(self, context: ssl.SSLContext) -> None:
-        context.sslobject_class = _speaks_for(self.name)
+        context.sslobject_class = _speaks_for(self.name, self._see)
         self._context = context
+
+    def _see(self, certificate: bytes) -> None:
+        self.certificate_end_s = end_of(certificate)
 
     async def ask(self, envelope: Envelope, within_s: float) -> Envelope:
         """Return the neighbour's answer.
@@ -65,6 +76,22 @@ class Neighbour:
         Raises:
             UnansweredError: None came within `within_s`, or what came is none.
         """
+        body = await self._post(PATH, encode(envelope), within_s)
+        try:
+            return decode(body)
+        except ProtocolError as error:
+            raise UnansweredError(f"{self.name} at {self._url}: {error}") from None
+
+    async def ask_move(self, order: bytes, within_s: float) -> bytes:
+        """Return the neighbour's answer to an order of a move.
+
+        Raises:
+            UnheardError: It does not take orders of moves.
+            UnansweredError: None came within `within_s`.
+        """
+        return await self._post(MOVE_PATH, order, within_s)
+
+    async def _post(self, path: str, data: bytes, within_s: float) -> bytes:
         session = self._session
         if session is None:
             connector = aiohttp.TCPConnector(ssl=self._context, limit=CONNECTIONS, keepalive_timeout=30.0)
@@ -76,8 +103,8 @@ class Neighbour:
             async with (
                 asyncio.timeout(within_s),
                 session.post(
-                    self._url,
-                    data=encode(envelope),
+                    self._url + path,
+                    data=data,
                     headers={"Content-Type": TYPE},
                     allow_redirects=False,
                 ) as response,
@@ -85,8 +112,9 @@ class Neighbour:
                 body = await _whole(response)
                 if response.status != 200:
                     said = body[:200].decode("utf-8", "replace").strip()
-                    raise UnansweredError(f"{self.name} answered {response.status}: {said}")
-                return decode(body)
+                    kind = UnheardError if response.status in UNHEARD else UnansweredError
+                    raise kind(f"{self.name} answered {response.status}: {said}")
+                return body
         except TimeoutError:
             raise UnansweredError(f"{self.name} did not answer within {within_s:g} s") from None
         except (aiohttp.ClientError, OSError, ProtocolError, ValueError) as error:
@@ -118,10 +146,23 @@ class Neighbours:
             raise UnansweredError(f"no way leads to {neighbour}")
         return await way.ask(envelope, within_s)
 
+    async def ask_move(self, neighbour: str, order: bytes, within_s: float) -> bytes:
+        """Return a neighbour's answer to an order of a move, as `Neighbour.ask_move` does."""
+        way = self._ways.get(neighbour)
+        if way is None:
+            raise UnheardError(f"no way leads to {neighbour}")
+        return await way.ask_move(order, within_s)
+
     def reload(self, contexts: Mapping[str, ssl.SSLContext]) -> None:
         """Take new TLS settings, by neighbour, as `Neighbour.reload` does."""
         for name, context in contexts.items():
             self._ways[name].reload(context)
+
+    @property
+    def certificate_ends_s(self) -> Mapping[str, float]:
+        """When the certificates end that neighbours showed last, in s since 1970-01-01 UTC, by neighbour."""
+        ends = {name: way.certificate_end_s for name, way in self._ways.items()}
+        return {name: end_s for name, end_s in ends.items() if end_s is not None}
 
     async def close(self) -> None:
         """Close all of them."""
@@ -140,7 +181,7 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _speaks_for(name: str) -> type[ssl.SSLObject]:
+def _speaks_for(name: str, see: Callable[[bytes], None]) -> type[ssl.SSLObject]:
     """Return TLS objects that end the handshake, before a byte is sent, unless the peer's certificate speaks for it."""
 
     class SpeaksFor(ssl.SSLObject):
@@ -149,5 +190,6 @@ def _speaks_for(name: str) -> type[ssl.SSLObject]:
             found = names_of(self).node
             if found != name:
                 raise ssl.SSLCertVerificationError(f"the certificate speaks for {found or 'no node'}, not for {name}")
+            see(self.getpeercert(binary_form=True) or b"")
 
     return SpeaksFor

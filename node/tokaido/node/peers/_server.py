@@ -11,11 +11,13 @@ from tokaido.node.messages import MAX_BODY, decode, encode
 from tokaido.node.tls import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from tokaido.node.messages import Envelope
 
 PATH: Final = "/tokaido/node/1"
+MOVE_PATH: Final = f"{PATH}/move"
+"""For orders of moves: docs/protocols/node.md, section 10."""
 TYPE: Final = "application/msgpack"
 
 
@@ -35,15 +37,41 @@ class Hears(Protocol):
         ...
 
 
-def peer_application(hears: Hears, is_neighbour: Callable[[str], bool]) -> web.Application:
+class HearsMoves(Protocol):
+    """What answers orders of moves."""
+
+    async def __call__(self, neighbour: str, order: bytes) -> bytes:
+        """Return the answer to an order of a neighbour.
+
+        Raises:
+            ProtocolError: It is none.
+            BusyError: The node is starting or draining.
+        """
+        ...
+
+
+def peer_application(
+    hears: Hears, is_neighbour: Callable[[str], bool], *, moves: HearsMoves | None = None
+) -> web.Application:
     """Return the web application that neighbours talk to.
 
     Args:
         hears: Answers envelopes.
         is_neighbour: Whether a node of that name is a neighbour.
+        moves: Answers orders of moves; None: such orders are not found here.
     """
 
+    async def told(neighbour: str, body: bytes) -> bytes:
+        return encode(await hears(neighbour, decode(body)))
+
     async def take(request: web.Request) -> web.Response:
+        return await answered(request, told)
+
+    async def move(request: web.Request) -> web.Response:
+        assert moves is not None
+        return await answered(request, moves)
+
+    async def answered(request: web.Request, answer: Callable[[str, bytes], Awaitable[bytes]]) -> web.Response:
         transport = request.transport
         name = names_of(transport.get_extra_info("ssl_object")).node if transport is not None else None
         if name is None or not is_neighbour(name):
@@ -54,15 +82,14 @@ def peer_application(hears: Hears, is_neighbour: Callable[[str], bool]) -> web.A
         if request.content_type != TYPE:
             return web.Response(status=400, text=f"the body must be {TYPE}\n")
         try:
-            envelope = decode(await request.read())
+            return web.Response(body=await answer(name, await request.read()), content_type=TYPE)
         except ProtocolError as error:
             return web.Response(status=400, text=f"{error}\n")
-        try:
-            answer = await hears(name, envelope)
         except BusyError as error:
             return web.Response(status=503, text=f"{error}\n", headers={"Retry-After": "1"})
-        return web.Response(body=encode(answer), content_type=TYPE)
 
     found = web.Application(client_max_size=MAX_BODY)
     found.router.add_post(PATH, take)
+    if moves is not None:
+        found.router.add_post(MOVE_PATH, move)
     return found

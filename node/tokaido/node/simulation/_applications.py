@@ -36,7 +36,9 @@ class Applications:
         slaves = world.random.choice([(f"{other}-1",), (f"{other}-2",), (f"{other}-1", f"{other}-2")])
         master = f"{node.name}-{world.random.randint(1, 2)}"
         size = world.random.choice([256, 256, 256, 128, 512, 264, 1000])
-        self._ask(node, EncKeys(next(self._numbers), master, slaves, world.random.randint(1, 3), size))
+        routes = 2 if world.random.random() < world.scenario.two_routes else 1
+        number = world.random.randint(1, 3)
+        self._ask(node, EncKeys(next(self._numbers), master, slaves, number, size, routes=routes))
 
     def answered(self, node: SimulatedNode, answer: Keys | Refusal) -> None:
         """Take what an application is told."""
@@ -47,6 +49,8 @@ class Applications:
             return
         if isinstance(answer, Refusal):
             world.observer.seen[f"{type(asked).__name__} {answer.reason.value}"] += 1
+            if answer.cut_nodes:
+                world.observer.seen[f"cut nodes: {', '.join(answer.cut_nodes)}"] += 1
             if isinstance(asked, EncKeys):
                 self._refused(asked, node.asked_for.pop(answer.request, ()))
             elif answer.reason is Reason.STARTING and self._tries.pop(asked.request, 0) < TRIES:
@@ -56,7 +60,8 @@ class Applications:
             return
         if isinstance(asked, EncKeys):
             node.asked_for.pop(answer.request, None)
-            world.observer.master_got(asked.master, self._node_of(asked.slaves[0]).known, answer.keys)
+            routes = max(asked.routes, world.scenario.routes)
+            world.observer.master_got(asked.master, self._node_of(asked.slaves[0]).known, answer.keys, routes)
             if not world.dies(node, "keys given to a master"):
                 self._tell_slaves(asked, answer.keys)
         else:

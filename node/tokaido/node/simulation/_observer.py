@@ -44,6 +44,7 @@ class Observer:
         self._pairs: dict[bytes, frozenset[str]] = {}  # which nodes share a supply
         self._ends: dict[bytes, str] = {}  # of relays
         self._passing: dict[bytes, tuple[BlockName, int]] = {}  # the hop that a relay went last: block, end of the pad
+        self._passed: dict[bytes, set[str]] = {}  # which nodes in the middle were sent a relay
 
     def blame(self, rule: str, detail: str = "") -> None:
         """Note that a rule is broken.
@@ -78,6 +79,9 @@ class Observer:
         if block is not None and block.own < end:
             self.blame("an own mark is durable before its range is used", f"{block.own} < {end}")
         keys = self._opened(node, name, half, relay)
+        passed = self._passed.setdefault(relay.relay, set())
+        if relay.hop + 2 < len(relay.route):
+            passed.add(relay.route[relay.hop + 1])
         if relay.hop == 0:
             if row is None:
                 self.blame("a relay is durable before it is sent")
@@ -128,10 +132,31 @@ class Observer:
             self._pairs[item.key_id] = frozenset((owner, peer))
             if item.key_id not in store.supplies:
                 self.blame("keys leave the stock durably before SUPPLY")
-            key = b"".join(
-                self._cells[part.relay][CELL * part.first : CELL * (part.first + part.count)] for part in item.cells
-            )
-            self._supplies[item.key_id] = item, key[: item.size // 8]
+            self._supplies[item.key_id] = item, self._key_of(item)
+
+    def _key_of(self, item: SupplyItem) -> bytes:
+        """Return the key that a supply is to be."""
+        one, other = self._sides_of(item)
+        return bytes(a ^ b for a, b in zip(one, other, strict=True)) if other else one
+
+    def _sides_of(self, item: SupplyItem) -> tuple[bytes, bytes]:
+        """Return what a key is the sum of; the second is empty if it went one route."""
+        one, other = (
+            b"".join(self._cells[part.relay][CELL * part.first : CELL * (part.first + part.count)] for part in side)
+            for side in (item.cells, item.others)
+        )
+        return one[: item.size // 8], other[: item.size // 8]
+
+    def _given_over_two(self, item: SupplyItem, key: bytes) -> None:
+        """See a key of two routes given: no node saw both keys of which it is the sum, and it is neither of them."""
+        self.seen["key of two routes"] += 1
+        ones, others = (
+            set[str]().union(*(self._passed[part.relay] for part in side)) for side in (item.cells, item.others)
+        )
+        if ones & others:
+            self.blame("no node in the middle sees both keys of which one of two routes is the sum")
+        if key in self._sides_of(item):
+            self.blame("a key of two routes is neither of those that went them")
 
     def supplied(self, store: MemoryStore, key_ids: Iterable[bytes]) -> None:
         """See supplies acknowledged: they are durable."""
@@ -166,18 +191,20 @@ class Observer:
         pair = frozenset((node, other))
         return [key_id for key_id, nodes in self._pairs.items() if nodes == pair]
 
-    def master_got(self, application: str, known: Set[bytes], keys: Iterable[SuppliedKey]) -> None:
-        """See a master get keys: the other key manager knows of them."""
+    def master_got(self, application: str, known: Set[bytes], keys: Iterable[SuppliedKey], routes: int = 1) -> None:
+        """See a master get keys, of so many routes at least: the other key manager knows of them."""
         for key in keys:
             self.seen["enc"] += 1
             item, _ = self._look(key)
+            if key.routes < routes:
+                self.blame("an application that asks for keys of two routes gets none of one")
             if item.master != application:
                 self.blame("a key is given to its master", f"{application} is not {item.master}")
             if key.key_id not in known:
                 self.blame("a supply is known at the other end before its master gets it")
             if key.key_id in self._refused:
                 self.blame("no key is given after it was refused")
-            for part in item.cells:
+            for part in (*item.cells, *item.others):
                 for place in range(part.first, part.first + part.count):
                     if self._given.setdefault((part.relay, place), key.key_id) != key.key_id:
                         self.blame("a key is given under one id")
@@ -203,6 +230,10 @@ class Observer:
         with key.key.reveal() as view:
             if bytes(view) != expected:
                 self.blame("both ends have the same key")
+        if key.routes != (2 if item.others else 1):
+            self.blame("a key says how many routes it went")
+        if item.others:
+            self._given_over_two(item, expected)
         return item, expected
 
     # --- counters ---------------------------------------------------------------------------------------------------

@@ -6,11 +6,11 @@ import datetime
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from tokaido.hal import KeyMaterial, RangeError
 from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings, Quota
-from tokaido.node.topology import Topology, TopologyLink, TopologyNode, best_route
+from tokaido.node.topology import Topology, TopologyLink, TopologyNode, best_route, route_pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +69,10 @@ class Scenario:
     stock: int = 24
     batch: int = 8
     in_flight: int = 3
+    routes: Literal[1, 2] = 1
+    """How many routes each key goes, by the files of the nodes."""
+    two_routes: float = 0.0
+    """Chance that an application asks for keys of two routes."""
     lease: int = 512
     supply_age_s: float = 20.0
     batch_age_s: float = 60.0
@@ -134,6 +138,7 @@ def settings_of(scenario: Scenario) -> dict[str, CoreSettings]:
             _peers(scenario, node),
             applications,
             ways=partial(best_route, topology, node) if len(scenario.nodes) > 2 else None,
+            disjoint=partial(route_pair, topology, node) if len(scenario.nodes) > 2 else None,
             lease=scenario.lease,
             supply_age_s=scenario.supply_age_s,
             batch_age_s=scenario.batch_age_s,
@@ -155,6 +160,7 @@ def _peers(scenario: Scenario, node: str) -> dict[str, NeighbourSettings]:
             stock=scenario.stock if other in shares else 0,
             batch=scenario.batch,
             in_flight=scenario.in_flight,
+            routes=scenario.routes,
         )
         for other in sorted(others)
     }

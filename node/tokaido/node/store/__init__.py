@@ -8,6 +8,9 @@ from tokaido.hal.lazy import lazily
 
 __all__ = [
     "AlarmRow",
+    "AuditAtRest",
+    "AuditFinding",
+    "AuditMark",
     "AuditRow",
     "CommandRow",
     "DeviceRow",
@@ -19,17 +22,21 @@ __all__ = [
     "StoreBusyError",
     "StoreError",
     "StoreThread",
+    "audit_at_rest",
     "erase_store",
+    "is_store",
     "new_wrapping_key",
     "wrapping_key_from_credential",
     "wrapping_key_from_file",
 ]
 
 if TYPE_CHECKING:
+    from tokaido.node.store._at_rest import AuditAtRest, audit_at_rest, is_store
+    from tokaido.node.store._audit import AuditFinding, AuditMark, AuditRow
     from tokaido.node.store._errors import StoreBusyError, StoreError
     from tokaido.node.store._memory import MemoryStore
     from tokaido.node.store._protocol import Store
-    from tokaido.node.store._records import AlarmRow, AuditRow, CommandRow, DeviceRow, OutboxRow, Records
+    from tokaido.node.store._records import AlarmRow, CommandRow, DeviceRow, OutboxRow, Records
     from tokaido.node.store._sqlite import SqliteStore, erase_store
     from tokaido.node.store._thread import StoreThread
     from tokaido.node.store._wrapping_keys import new_wrapping_key, wrapping_key_from_credential, wrapping_key_from_file
@@ -39,8 +46,13 @@ else:
         {
             "StoreBusyError": "tokaido.node.store._errors",
             "StoreError": "tokaido.node.store._errors",
+            "AuditAtRest": "tokaido.node.store._at_rest",
+            "audit_at_rest": "tokaido.node.store._at_rest",
+            "is_store": "tokaido.node.store._at_rest",
+            "AuditFinding": "tokaido.node.store._audit",
+            "AuditMark": "tokaido.node.store._audit",
+            "AuditRow": "tokaido.node.store._audit",
             "AlarmRow": "tokaido.node.store._records",
-            "AuditRow": "tokaido.node.store._records",
             "CommandRow": "tokaido.node.store._records",
             "DeviceRow": "tokaido.node.store._records",
             "OutboxRow": "tokaido.node.store._records",

@@ -1,4 +1,4 @@
-"""What the operation of a node keeps beside its keys: alarms, audit log, outbox, devices, and attempts to start them.
+"""What the operation of a node keeps beside its keys: alarms, audit log, outbox, devices, attempts to start, moves.
 
 None of it is sealed, and none of it may hold a key. Times are in s since 1970-01-01 UTC; attempts are
 counted by the node's age, which no clock that is set can change.
@@ -6,24 +6,18 @@ counted by the node's age, which no clock that is set can change.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, TypeVar
 
 from tokaido.hal import Severity
-from tokaido.node.store._errors import Damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from tokaido.node.store._audit import AuditFinding, AuditLog, AuditMark, AuditRow
     from tokaido.node.store._file import StoreFile
 
 T = TypeVar("T")
-
-_FIRST: Final = bytes(32)
-_encode = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +37,6 @@ class AlarmRow:
     acknowledged_s: float | None = None
     acknowledged_by: str = ""
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditRow:
-    """One act that must be accounted for."""
-
-    number: int
-    at_s: float
-    who: str
-    place: str
-    """From where it came."""
-    what: str
-    why: str
-    previous: bytes
-    """Digest of the row before."""
-    digest: bytes
-    """SHA-256 of all of it, `previous` included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +69,15 @@ class DeviceRow:
 
 
 class Records:
-    """Tables alarm, audit, outbox, command, device, topology and attempt.
+    """Tables alarm, audit, outbox, command, device, topology, attempt and move.
 
     Each call is a durable transaction; all raise StoreError if it fails.
     """
 
-    def __init__(self, file: StoreFile, age_s: Callable[[], float]) -> None:
+    def __init__(self, file: StoreFile, age_s: Callable[[], float], audit: AuditLog) -> None:
         self._file = file
         self._age_s = age_s
+        self._audit = audit
 
     def together(self, work: Callable[[], T]) -> T:
         """Do `work`, and all calls of this object in it, in one durable transaction."""
@@ -170,42 +148,28 @@ class Records:
 
     def audit(self, *, who: str, place: str, what: str, why: str, at_s: float) -> AuditRow:
         """Append an act to the audit log."""
+        return self._file.transact(lambda: self._audit.append((float(at_s), who, place, what, why)))
 
-        def work() -> AuditRow:
-            last = self._rows("SELECT number, digest FROM audit ORDER BY number DESC LIMIT 1")
-            number, previous = (last[0][0] + 1, last[0][1]) if last else (1, _FIRST)
-            said = number, float(at_s), who, place, what, why, previous
-            row = AuditRow(*said, _chained(said))
-            self._execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *said, row.digest)
-            return row
+    def audit_log(self, *, above: int = 0, most: int = -1) -> tuple[AuditRow, ...]:
+        """Return rows of the log as they stand in the file; `check_audit` says whether they fit.
 
-        return self._file.transact(work)
-
-    def audit_log(self) -> tuple[AuditRow, ...]:
-        """Return the whole log, after its chain was checked.
-
-        A log whose end was cut off is whole, too: its last digest is worth keeping elsewhere.
-
-        Raises:
-            StoreError: A row was altered, added or taken out.
+        Args:
+            above: Only rows with a higher number.
+            most: How many, at most; -1: all.
         """
+        return self._file.transact(lambda: self._audit.rows(above=above, most=most))
 
-        def work() -> tuple[AuditRow, ...]:
-            rows = tuple(
-                AuditRow(*row)
-                for row in self._rows(
-                    "SELECT number, at_s, who, place, what, why, previous, digest FROM audit ORDER BY number"
-                )
-            )
-            previous = _FIRST
-            for number, row in enumerate(rows, 1):
-                said = row.number, row.at_s, row.who, row.place, row.what, row.why, previous
-                if (row.number, row.previous, row.digest) != (number, previous, _chained(said)):
-                    raise Damage(f"the audit log was altered at number {number}")
-                previous = row.digest
-            return rows
+    def audit_end(self) -> AuditMark:
+        """Return the mark of the row that was written last."""
+        return self._file.transact(lambda: self._audit.end)
 
-        return self._file.transact(work)
+    def check_audit(self, kept: Iterable[AuditMark] = ()) -> AuditFinding:
+        """Return whether the log is whole, and which row is the first that does not fit.
+
+        Args:
+            kept: Marks that were kept elsewhere: what they stand for must still be there.
+        """
+        return self._file.transact(lambda: self._audit.check(kept))
 
     # --- outbox -----------------------------------------------------------------------------------------------------
 
@@ -354,6 +318,16 @@ class Records:
 
         return self._file.transact(work)
 
+    # --- moves of links ---------------------------------------------------------------------------------------------
+
+    def set_move(self, link: str, record: bytes) -> None:
+        """Keep what is noted of the last move of a link, in place of what was kept."""
+        self._file.transact(lambda: self._execute("INSERT OR REPLACE INTO move VALUES (?, ?)", link, record))
+
+    def moves(self) -> dict[str, bytes]:
+        """Return what is noted of the last move of each link."""
+        return self._file.transact(lambda: dict(self._rows("SELECT link, record FROM move ORDER BY link")))
+
     # ----------------------------------------------------------------------------------------------------------------
 
     def _select_alarms(self, where: str, *values: object) -> list[AlarmRow]:
@@ -369,7 +343,3 @@ class Records:
 
     def _execute(self, statement: str, *values: object) -> int:
         return self._file.database.execute(statement, values).lastrowid or 0
-
-
-def _chained(said: tuple[object, ...]) -> bytes:
-    return hashlib.sha256(_encode(said)).digest()

@@ -55,6 +55,7 @@ TABLES: Final = {
         ),
         Table("counter", ("of", "name"), ("amount",)),
         Table("neighbour", ("name",), ("mark", "told")),
+        Table("audit_end", ("one",), ("number", "digest")),
     )
 }
 

@@ -54,9 +54,14 @@ MIGRATIONS: Final = (
         name TEXT PRIMARY KEY, serial_number TEXT NOT NULL, accepted INTEGER NOT NULL) WITHOUT ROWID;
     """,
     "CREATE TABLE attempt (device TEXT NOT NULL, at_s REAL NOT NULL);",
+    "CREATE TABLE move (link TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;",
     """
     CREATE TABLE command (
         id TEXT PRIMARY KEY, by TEXT NOT NULL, until_s REAL NOT NULL, answer BLOB) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE audit_end (
+        one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, digest BLOB NOT NULL, mac BLOB NOT NULL);
     """,
 )
 """The statements that make form `n + 1` of form `n`. Published ones stay as they are; a new form is appended."""
@@ -64,5 +69,5 @@ MIGRATIONS: Final = (
 VERSION: Final = len(MIGRATIONS)
 """Of the form: SQLite's `user_version`."""
 
-CUSTODY: Final = ("block", "lease", "segment", "ended", "batch", "supply", "counter", "neighbour", "state")
+CUSTODY: Final = ("block", "lease", "segment", "ended", "batch", "supply", "counter", "neighbour", "audit_end", "state")
 """Tables that are worth nothing without the data key."""

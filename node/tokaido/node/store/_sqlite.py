@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,8 @@ from tokaido.node.core._writes import (
     SetNeighbour,
     Snapshot,
 )
+from tokaido.node.store._at_rest import audit_end, stated
+from tokaido.node.store._audit import AuditLog
 from tokaido.node.store._blocks import Blocks
 from tokaido.node.store._errors import Damage, StoreBusyError, StoreError
 from tokaido.node.store._file import StoreFile, destroy
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tokaido.hal import Clock
     from tokaido.node.core._actions import Commit
     from tokaido.node.core._writes import BlockName, Write
+    from tokaido.node.store._audit import AuditMark
 
 ID_BYTES: Final = 16
 SWEEP_S: Final = 1.0
@@ -64,7 +66,7 @@ class SqliteStore:
         self._seals = seals
         self._clock = clock
         self._opened_ns = clock.monotonic_ns()
-        self._age_at_open_s, digest = self._state()
+        self._age_at_open_s, digest = stated(file.database, seals)
         self._age_written_s = self._age_at_open_s
         self._rows = Rows(file.database, seals)
         self._rows.begin(digest)
@@ -73,8 +75,10 @@ class SqliteStore:
         self._stock = Stock(self._rows, seals)
         self._destroyed_ns: int | None = None
         """When key was first destroyed that the log may still hold, sealed."""
-        self.records: Final = Records(file, lambda: self.age_s)
-        """Alarms, audit log, outbox, devices and attempts."""
+        audit = AuditLog(lambda: file.database, self._audit_end, self._keep_audit_end)
+        audit.begin()
+        self.records: Final = Records(file, lambda: self.age_s, audit)
+        """Alarms, audit log, outbox, devices, attempts and moves."""
 
     @classmethod
     def open(cls, path: Path | str, key: KeyMaterial, *, create: bool = False, clock: Clock = SYSTEM_CLOCK) -> Self:
@@ -276,13 +280,12 @@ class SqliteStore:
         _put_state(self._file, self._seals, age_s, digest)
         self._age_written_s = age_s
 
-    def _state(self) -> tuple[float, bytes]:
-        row = self._file.database.execute("SELECT age_s, digest, mac FROM state").fetchone()
-        if row is None or not all(isinstance(value, bytes) for value in row[1:]):
-            raise Damage("its state is missing")
-        if not hmac.compare_digest(self._seals.mac("state", row[:2]), row[2]):
-            raise Damage("its state was altered")
-        return row[0], row[1]
+    def _audit_end(self) -> AuditMark | None:
+        return audit_end(self._rows)
+
+    def _keep_audit_end(self, mark: AuditMark) -> None:
+        self._rows.put("audit_end", (1,), (mark.number, mark.digest))
+        self._write_state()
 
     def _sweep(self) -> None:
         self._file.checkpoint()

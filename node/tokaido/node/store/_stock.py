@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, cast
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import msgspec
 
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     from tokaido.node.store._rows import Row, Rows
     from tokaido.node.store._seals import Seal, Seals
 
+Cells: TypeAlias = tuple[tuple[bytes, int, int], ...]
+
 CELL: Final = 32
 """Bytes of a key in a batch."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_texts = msgspec.msgpack.Decoder(tuple[str, ...]).decode
-_decode_cells = msgspec.msgpack.Decoder(tuple[tuple[bytes, int, int], ...]).decode
+_decode_cells = msgspec.msgpack.Decoder(Cells).decode
 
 
 class Stock:
@@ -182,7 +185,8 @@ def _batch_of(row: Row) -> tuple[Batch, bytes | None]:
 
 def _of_supply(row: SupplyRow) -> Row:
     return (
-        *(row.neighbour, int(row.started_here), row.master, _encode(row.slaves), row.size, _encode(row.cells)),
+        *(row.neighbour, int(row.started_here), row.master, _encode(row.slaves), row.size),
+        _encode((*row.cells, *row.others)),
         *(float(row.max_age_s), float(row.born_s), row.hops, int(row.insecure), int(row.emulated)),
     )
 
@@ -194,8 +198,16 @@ def _supply_of(row: Row) -> tuple[SupplyRow, bytes | None]:
     max_age_s, born_s, hops, insecure, emulated, sealed = cast(
         "tuple[float, float, int, int, int, bytes | None]", row[7:]
     )
+    of_one, of_other = _routes_of(_decode_cells(cells), size)
     supply = SupplyRow(
-        *(key_id, neighbour, bool(started_here), master, _decode_texts(slaves), size, _decode_cells(cells)),
-        *(max_age_s, born_s, hops, bool(insecure), bool(emulated)),
+        *(key_id, neighbour, bool(started_here), master, _decode_texts(slaves), size, of_one),
+        *(max_age_s, born_s, hops, bool(insecure), bool(emulated), of_other),
     )
     return supply, sealed
+
+
+def _routes_of(cells: Cells, size: int) -> tuple[Cells, Cells]:
+    """Return the cells of one route and those of the other: each has as many keys as the size asks for."""
+    counts = accumulate(count for _, _, count in cells)
+    of_one = sum(count <= -(-size // (8 * CELL)) for count in counts)
+    return cells[:of_one], cells[of_one:]

@@ -60,6 +60,8 @@ class LinkEnd:
         self._complained_s = -inf
         self.last_block_s = -inf
         """When the last block of it was durable, in s of the node's age."""
+        self.move = ""
+        """What the last move of the link comes to, in a line; empty: none was ordered."""
         self._surroundings = surroundings
         self._age_s = age_s
         self.device: DeviceLoop | None = None

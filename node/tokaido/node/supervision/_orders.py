@@ -168,6 +168,14 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A move of the link takes the unit, or gives it back: meanwhile it gets no order from here."""
+
+    by: str
+    """What the move does; empty: the unit is given back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Resume:
     """A person has removed the cause: try again now, as if nothing had failed. It ends a pause by hand, too."""
 
@@ -183,7 +191,7 @@ class Drawing:
 
 
 SupervisorEvent: TypeAlias = (
-    UnitRead | Unreachable | Done | Failed | BlockDrawn | Draws | Maintenance | Resume | Drawing | Tick
+    UnitRead | Unreachable | Done | Failed | BlockDrawn | Draws | Maintenance | Hold | Resume | Drawing | Tick
 )
 
 

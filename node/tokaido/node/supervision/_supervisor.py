@@ -19,6 +19,7 @@ from tokaido.node.supervision._orders import (
     Drawing,
     Draws,
     Failed,
+    Hold,
     Maintenance,
     Outcome,
     PowerOn,
@@ -101,7 +102,7 @@ class Supervisor:
         self._align_next = False
         self._stopping = False  # Stop is the last order, and the unit was not seen at rest since
         self._hands_off_until_s = -inf
-        self._maintained_by = ""
+        self._maintained_by = self._held_by = ""
         self._taken_until_s, self._taken_by = -inf, ""
         self._may_use_reserve = False
         self._drawing_allowed = True
@@ -157,6 +158,8 @@ class Supervisor:
             case Maintenance(on=on, by=by):
                 self._maintained_by = (by or "somebody") if on else ""
                 self._hands_off_until_s = -inf
+            case Hold(by=by):
+                self._hold(by)
             case Resume(use_reserve=use_reserve):
                 self.attempts.succeeded()
                 self._teller.set(SupervisionAlarm.GIVEN_UP, "")
@@ -195,7 +198,7 @@ class Supervisor:
         self._watch_authentication_key(read)
         if self._awaits_answer_or_effect(read, now_s):
             return
-        if before is not None and not self._maintained_by:
+        if before is not None and not self._maintained_by and not self._held_by:
             self._notice_a_fall(before, read, now_s)
         self._given = None
         self._time_states(read, now_s)
@@ -228,6 +231,14 @@ class Supervisor:
             return
         self._align_next = self._align_next and not isinstance(failed.order, Align)
         self._count_failure(f"{name_of(failed.order)}: {failed.why}", now_s)
+
+    def _hold(self, by: str) -> None:
+        if not by:  # what the move did to the unit was no failure of it, and nobody's hand
+            self._pending = self._given = None
+            self._hands_off_until_s = self._taken_until_s = -inf
+            self.attempts.succeeded()
+        self._held_by = by
+        self._wait(Phase.MOVING if by else Phase.WAITING, by)
 
     def _block_came(self, now_s: float) -> None:
         self.attempts.succeeded()
@@ -276,7 +287,9 @@ class Supervisor:
     def _decide(self, read: UnitRead, now_s: float) -> None:
         hold = read.state is UnitState.SECURITY_HOLD
         self._teller.set(SupervisionAlarm.SECURITY_HOLD, f"the unit holds: {codes_of(read.alarms)}" if hold else "")
-        if hold:
+        if self._held_by:
+            self._wait(Phase.MOVING, self._held_by)
+        elif hold:
             self._wait(Phase.NEEDS_A_PERSON, SupervisionAlarm.SECURITY_HOLD.to_do)
         elif read.state is None:
             self._wait(Phase.RUNNING, "")

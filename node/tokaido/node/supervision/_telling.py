@@ -30,6 +30,8 @@ class Phase(Enum):
     WATCHING = "watching"
     """The file says that the node starts nothing."""
     MAINTENANCE = "maintenance"
+    MOVING = "moving"
+    """A move of the link has the unit."""
     NEEDS_A_PERSON = "needs a person"
     SILENT = "silent"
     """The device does not answer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokaido.node.topology._adjacency import Adjacency
-from tokaido.node.topology._disjoint import NoDisjointRoutesError, disjoint_routes
+from tokaido.node.topology._disjoint import NoDisjointRoutesError, RoutePair, disjoint_routes, route_pair
 from tokaido.node.topology._file import read_topology, topology_from_text
 from tokaido.node.topology._routes import MOST_HOPS, Cost, best_route, cut_nodes, routes
 from tokaido.node.topology._signature import (
@@ -32,6 +32,7 @@ __all__ = [
     "Cost",
     "NoDisjointRoutesError",
     "PairSurvey",
+    "RoutePair",
     "Topology",
     "TopologyLink",
     "TopologyNode",
@@ -42,6 +43,7 @@ __all__ = [
     "new_signing_key",
     "read_signed",
     "read_topology",
+    "route_pair",
     "routes",
     "sign",
     "survey_pair",

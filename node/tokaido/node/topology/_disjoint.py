@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -45,14 +46,38 @@ class NoDisjointRoutesError(TokaidoError, LookupError):
         """Nodes that every route passes, from start to end; none if something else is the reason."""
 
 
+@dataclass(frozen=True, slots=True)
+class RoutePair:
+    """Two node-disjoint routes, or why there are none."""
+
+    routes: tuple[tuple[str, ...], ...]
+    """Two, the better one first; or none."""
+    cut_nodes: tuple[str, ...] = ()
+    """Nodes that every route passes, where there are none."""
+    why: str = ""
+    """Why there are none; empty: there are two."""
+
+
+def route_pair(topology: Topology, start: str, end: str, cost: Cost) -> RoutePair:
+    """Return what `disjoint_routes` finds, or why it finds nothing.
+
+    Raises:
+        ConfigurationError: There is no such node, or start and end are the same.
+        RangeError: A cost is out of range.
+    """
+    try:
+        return RoutePair(disjoint_routes(topology, start, end, cost))
+    except NoDisjointRoutesError as error:
+        return RoutePair((), error.cut_nodes, error.what)
+
+
 def disjoint_routes(
     topology: Topology, start: str, end: str, cost: Cost, *, most_hops: int = MOST_HOPS
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return two routes that share no node but start and end, with the least total cost; the better one comes first.
 
-    Adjacent nodes with several links between them can have the direct route twice: it then goes over two different
-    links, which the caller has to choose. The pair of least cost is returned if both routes are within the limit of
-    hops. Otherwise the pair of fewest hops is tried; pairs in between are not looked for.
+    Adjacent nodes have the direct route once, over however many links. The pair of least cost is returned if both
+    routes are within the limit of hops. Otherwise the pair of fewest hops is tried; those in between are not looked at.
 
     Args:
         topology: The network.
@@ -68,13 +93,12 @@ def disjoint_routes(
     """
     first, last = ends_of(topology, start, end, most_hops)
     arcs = usable_arcs(topology, cost)
-    twice = len(topology.adjacency.links.get((first, last), ())) > 1
-    pair = _cheapest_pair(arcs, first, last, twice=twice)
+    pair = _cheapest_pair(arcs, first, last)
     if pair is None:
         raise _refusal(topology, arcs, start, end)
     if any(len(path) - 1 > most_hops for path in pair):
         hops = [dict.fromkeys(beside, 1.0) for beside in arcs]
-        pair = _cheapest_pair(hops, first, last, twice=twice) or pair
+        pair = _cheapest_pair(hops, first, last) or pair
     longest = max(len(path) - 1 for path in pair)
     if longest > most_hops:
         raise NoDisjointRoutesError(
@@ -95,9 +119,10 @@ def _refusal(topology: Topology, arcs: Arcs, start: str, end: str) -> NoDisjoint
         why = f"every route passes {', '.join(cut)}"
         remedy = f"Ask for keys of one route, or add links around {', '.join(cut)}"
     elif numbers[end] in arcs[numbers[start]]:
-        link = topology.links_between(start, end)[0]
-        why = f"link {link} between them is the only way"
-        remedy = "Ask for keys of one route, or add a second link between them or a way through other nodes"
+        links = topology.links_between(start, end)
+        only = f"link {links[0]} between them is" if len(links) == 1 else f"links {', '.join(links)} between them are"
+        why = f"{only} the only way"
+        remedy = "Ask for keys of one route, or add a way through other nodes"
     else:
         why, remedy = "there is no route at all", "Wait for links to come back, or add some"
     what = f"there are no two node-disjoint routes from {start} to {end}: {why}"
@@ -111,20 +136,13 @@ def _judged(arcs: Arcs, path: Path) -> Found:
     return cost, len(path) - 1, path
 
 
-def _cheapest_pair(arcs: Arcs, start: int, end: int, *, twice: bool) -> tuple[Path, Path] | None:
-    """Return two disjoint paths of least total cost, of whatever length.
-
-    Args:
-        arcs: Usable hops.
-        start: The first node of both.
-        end: The last node of both.
-        twice: Whether both may go directly from start to end.
-    """
+def _cheapest_pair(arcs: Arcs, start: int, end: int) -> tuple[Path, Path] | None:
+    """Return two disjoint paths of least total cost, of whatever length."""
     found = _first_path(arcs, start, end)
     if found is None:
         return None
     first, distance = found
-    second = _second_path(arcs, first, distance, twice=twice)
+    second = _second_path(arcs, first, distance)
     if second is None:
         return None
     after: dict[int, list[int]] = {}
@@ -169,7 +187,7 @@ def _first_path(arcs: Arcs, start: int, end: int) -> tuple[Path, list[float]] | 
     return None
 
 
-def _second_path(arcs: Arcs, first: Path, distance: list[float], *, twice: bool) -> list[Place] | None:
+def _second_path(arcs: Arcs, first: Path, distance: list[float]) -> list[Place] | None:
     """Return the cheapest way from start to end that uses nodes of the first path only to go back along it.
 
     Each node is two places, entered and left, and one path alone can lead from one to the other. A step from a node
@@ -177,7 +195,7 @@ def _second_path(arcs: Arcs, first: Path, distance: list[float], *, twice: bool)
     """
     start, end = first[0], first[-1]
     back = {there: here for here, there in pairwise(first) if there != end}
-    used = {} if twice and first == (start, end) else dict(pairwise(first))
+    used = dict(pairwise(first))
 
     def steps(node: int, leaving: bool) -> Iterator[tuple[float, Place]]:
         if not leaving:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tokaido.node.topology._disjoint import NoDisjointRoutesError, disjoint_routes
+from tokaido.node.topology._disjoint import route_pair
 from tokaido.node.topology._routes import MOST_HOPS, best_route
 
 if TYPE_CHECKING:
@@ -43,11 +43,8 @@ def survey_pair(topology: Topology, pair: TopologyPair) -> PairSurvey:
         why = f"there is no route from {start} to {end} of at most {MOST_HOPS} hops"
         return PairSurvey(pair, (), None, (), (), why)
     length = _length(topology, route)
-    try:
-        found = disjoint_routes(topology, start, end, _one_a_hop)
-    except NoDisjointRoutesError as error:
-        return PairSurvey(pair, route, length, (), error.cut_nodes, error.what)
-    return PairSurvey(pair, route, length, found, (), "")
+    found = route_pair(topology, start, end, _one_a_hop)
+    return PairSurvey(pair, route, length, found.routes, found.cut_nodes, found.why)
 
 
 def _one_a_hop(_one: str, _other: str) -> float:

@@ -51,7 +51,7 @@ class TopologyPair:
     stock: int = 4096
     """Keys of 256 bit that each end keeps ready."""
     routes: Literal[1, 2] = 1
-    """2: halves of keys over two node-disjoint routes."""
+    """2: all keys are sums of two that went two node-disjoint routes."""
 
 
 @dataclass(frozen=True, slots=True)

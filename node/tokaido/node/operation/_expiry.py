@@ -1,0 +1,94 @@
+"""Tells in time that something ends: certificates, those of neighbours too, revocation lists, the topology."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Severity
+from tokaido.node.core import Clear, Raise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tokaido.hal import Clock
+
+DAY_S: Final = 86_400.0
+TO_DO: Final = {
+    "CERTIFICATE_ENDS": "Have the certificate renewed; a node takes its new one at a reload: `tokaido node reload`",
+    "AUTHORITY_ENDS": "Have the authority renewed, bring its certificate to all nodes, then reload them",
+    "REVOCATIONS_END": "Bring a new revocation list to the node and reload it: after its end nobody can connect",
+    "TOPOLOGY_ENDS": "Have the topology signed for longer, under a higher serial, and bring it to all nodes",
+}
+"""What a person does about each alarm."""
+
+
+class Ending(NamedTuple):
+    """Something that ends, and when."""
+
+    code: str
+    """Of the alarm."""
+    of: str
+    """A neighbour; empty: this node."""
+    what: str
+    """In words."""
+    at_s: float
+    """In s since 1970-01-01 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpirySettings:
+    """How long before the end of something it is told, in days."""
+
+    days: float = 21.0
+    """As a WARNING."""
+    urgent_days: float = 7.0
+    """As MAJOR. At the end itself it is CRITICAL."""
+
+
+class ExpiryWatch:
+    """Raises an alarm for what ends soon, and clears it when something that lasts longer is in its place.
+
+    Args:
+        take: Takes the alarms.
+        settings: How long before.
+        clock: Where the time of day comes from.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[Raise | Clear], object],
+        settings: ExpirySettings | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.settings = settings or ExpirySettings()
+        self._take = take
+        self._clock = clock
+        self._raised: set[tuple[str, str]] = set()
+
+    def look(self, endings: Iterable[Ending]) -> None:
+        """See what ends soon; call it now and then. Of two things with one name the earlier end counts.
+
+        Args:
+            endings: All that ends.
+        """
+        now_s = self._clock.utc_ns() / NS_PER_S
+        soonest: dict[tuple[str, str], Ending] = {}
+        for ending in sorted(endings, key=lambda one: one.at_s):
+            if ending.at_s - now_s < self.settings.days * DAY_S:
+                soonest.setdefault((ending.code, ending.of), ending)
+        for code, of in self._raised - set(soonest):
+            self._take(Clear(code, of))
+        for (code, of), ending in soonest.items():
+            left_s = ending.at_s - now_s
+            urgent = Severity.MAJOR if left_s < self.settings.urgent_days * DAY_S else Severity.WARNING
+            ended = left_s <= 0
+            text = f"{ending.what} {'ended' if ended else 'ends'} on {_day(ending.at_s)}"
+            self._take(Raise(code, Severity.CRITICAL if ended else urgent, of, text))
+        self._raised = set(soonest)
+
+
+def _day(at_s: float) -> str:
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M} UTC"
