@@ -39,12 +39,14 @@ def order_of(name: str, of: Sequence[str], *, note: str, end: bool) -> dict[str,
             return {"do": "acknowledge", "code": code, "of": about[0] if about else "", "note": note}
         case "maintain", [link]:
             return {"do": "maintain", "link": link, "on": not end, "until_utc_s": 0.0, "note": note}
+        case "move", [link, path]:
+            return {"do": "move", "link": link, "path": path}
         case "drain", []:
             return {"do": "drain", "why": note}
         case _:
             raise hal.ConfigurationError(
                 f"{name} does not take {' '.join(of) or 'no argument'}",
-                remedy="relay on|off, resume LINK, acknowledge ALARM [OF], maintain LINK [--end], drain",
+                remedy="relay on|off, resume LINK, acknowledge ALARM [OF], maintain LINK, move LINK PATH, drain",
             )
 
 
