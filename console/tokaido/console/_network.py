@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from tokaido.node.events import NetworkView
 
 COLUMNS: Final = ("node", "state", "links", "stock", "keys ready", "alarms", "heard", "what is worst")
-COLOURS: Final = {"fine": "green", "degraded": "yellow", "not serving": "red", "silent": "magenta"}
+COLOURS: Final = {"silent": "magenta", "not serving": "red", "degraded": "yellow", "fine": "green"}
+WORST_FIRST: Final = {level: rank for rank, level in enumerate(COLOURS)}
+FRAME: Final = 7
+"""Lines of a screen that are not those of nodes."""
 
 
 def order_of(name: str, of: Sequence[str], *, note: str, end: bool) -> dict[str, Any]:
@@ -36,12 +39,14 @@ def order_of(name: str, of: Sequence[str], *, note: str, end: bool) -> dict[str,
             return {"do": "acknowledge", "code": code, "of": about[0] if about else "", "note": note}
         case "maintain", [link]:
             return {"do": "maintain", "link": link, "on": not end, "until_utc_s": 0.0, "note": note}
+        case "move", [link, path]:
+            return {"do": "move", "link": link, "path": path}
         case "drain", []:
             return {"do": "drain", "why": note}
         case _:
             raise hal.ConfigurationError(
                 f"{name} does not take {' '.join(of) or 'no argument'}",
-                remedy="relay on|off, resume LINK, acknowledge ALARM [OF], maintain LINK [--end], drain",
+                remedy="relay on|off, resume LINK, acknowledge ALARM [OF], maintain LINK, move LINK PATH, drain",
             )
 
 
@@ -94,19 +99,24 @@ def watch(network: Path, *, once: bool, interval: float, as_json: bool) -> int:
 
 
 async def _watch(settings: Any, show: Callable[[NetworkView], None], interval: float, *, once: bool) -> NetworkView:
+    """Show all nodes; a hub that was there once may go and come back."""
     from tokaido.node.events import NetworkClient  # noqa: PLC0415 - an extra
 
-    async with NetworkClient(settings) as client:
-        view = await client.watch()
-        while True:
-            await asyncio.to_thread(hal.SYSTEM_CLOCK.wait, interval)
-            if client.connection.ended.is_set():
-                raise hal.NotConnectedError(
-                    "the connection to the hub ended", remedy="Watch again: another server may be there"
-                )
-            show(view)
-            if once:
-                return view
+    view: NetworkView | None = None
+    while True:
+        try:
+            async with NetworkClient(settings) as client:
+                view = await client.watch(view=view)
+                while not client.connection.ended.is_set():
+                    await asyncio.to_thread(hal.SYSTEM_CLOCK.wait, interval)
+                    show(view)
+                    if once:
+                        return view
+        except hal.TransportError:
+            if view is None or once:
+                raise
+        show(view)
+        await asyncio.to_thread(hal.SYSTEM_CLOCK.wait, interval)
 
 
 def facts(view: NetworkView) -> dict[str, Any]:
@@ -156,7 +166,7 @@ def _rows(view: NetworkView) -> list[tuple[str, tuple[str, ...]]]:
             told.headline,
         )
         found.append((level, row))
-    return found
+    return sorted(found, key=lambda one: (WORST_FIRST[one[0]], one[1][0]))
 
 
 def _print(view: NetworkView) -> None:
@@ -165,8 +175,13 @@ def _print(view: NetworkView) -> None:
 
 def _grid(view: NetworkView) -> RenderableType:
     grid = table(*COLUMNS, title=_title(view), whole=2)
-    for level, row in _rows(view):
-        grid.add_row(*(escaped(field) for field in row), style=COLOURS.get(level, ""))
+    rows = _rows(view)
+    room = max(terminal().height - FRAME, 1)
+    for level, row in rows[:room]:
+        grid.add_row(*(escaped(field) for field in row), style=COLOURS[level])
+    if left := rows[room:]:
+        fine = sum(level == "fine" for level, _ in left)
+        grid.caption = f"and {len(left)} more, {'all' if fine == len(left) else fine} fine: --once or --json shows them"
     return grid
 
 

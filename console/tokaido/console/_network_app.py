@@ -37,6 +37,7 @@ class Order(StrEnum):
     RESUME = "resume"
     ACKNOWLEDGE = "acknowledge"
     MAINTAIN = "maintain"
+    MOVE = "move"
     DRAIN = "drain"
 
 
@@ -62,7 +63,8 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="[ARGUMENT]...",
-            help="relay: on or off. resume, maintain: a link. acknowledge: an alarm, and what it is about.",
+            help="relay: on or off. resume, maintain: a link. move: a link and a path. "
+            "acknowledge: an alarm, and what it is about.",
             show_default=False,
         ),
     ] = None,

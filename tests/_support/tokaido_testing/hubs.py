@@ -116,6 +116,11 @@ class Hub:
             process.kill()
             process.wait(20)
 
+    def freeze(self) -> None:
+        """Have all servers take and answer nothing more; kill them afterwards."""
+        for process in self.running.values():
+            os.kill(process.pid, signal.SIGSTOP)
+
     def reload(self) -> None:
         """Have all servers read their configurations again."""
         for process in self.running.values():

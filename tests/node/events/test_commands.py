@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tokaido.node.operation import ControlRequest, NodeStatus, Peer
 
+MOVE = {"do": "move", "link": "field", "path": "B"}
 ID = "0123456789abcdef" * 2
 
 
@@ -185,6 +186,10 @@ def test_the_role_decides_as_at_the_control_endpoint(tmp_path: Path, authority: 
         answer = await scene.send(scene.envelope(changes={"id": "ab" * 16, "order": {"do": "drain", "why": "fun"}}))
         assert answer is not None
         assert (answer.ok, answer.error) == (False, "ROLE")
+
+        answer = await scene.send(scene.envelope(changes={"id": "cd" * 16, "order": MOVE}))
+        assert answer is not None
+        assert (answer.ok, answer.error) == (False, "UNSUPPORTED")  # the role is enough, and this node leads no moves
 
     assert played(tmp_path, authority, play).node.done == []
 

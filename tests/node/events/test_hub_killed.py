@@ -6,7 +6,10 @@ The short form has one server; those with three belong to `make thorough`.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,6 +133,8 @@ def played(hub: Hub, path: Path, breaks: Any) -> tuple[Teller, float]:
 )
 def test_all_is_caught_up_after_the_whole_hub_was_down(tmp_path: Path, servers: int, down_s: float) -> None:
     async def breaks(teller: Teller) -> None:
+        hub.freeze()  # so that some messages are on their way when it dies
+        await asyncio.sleep(0.3)
         hub.kill()
         await until(lambda: not teller.bus.connected, 10)
         await asyncio.sleep(down_s)
@@ -163,3 +168,39 @@ async def leader_of_records(hub: Hub) -> str:
     async with NetworkClient(hub.settings("operator-ann")) as client:
         info = await client.connection.streams.stream_info(client.subjects.records_stream)
         return str(info.cluster.leader)
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(120)
+def test_a_person_goes_on_watching_when_the_hub_comes_back(tmp_path: Path) -> None:
+    def heard_s(line: str) -> float:
+        [node] = json.loads(line)["nodes"]
+        return float(node["heard_s"])
+
+    async def breaks(teller: Teller) -> None:
+        command = [
+            "network",
+            "watch",
+            "--network",
+            str(hub.network_file("operator-ann")),
+            "--interval",
+            "0.2",
+            "--json",
+        ]
+        program = [sys.executable, "-c", "import sys, tokaido.console as c; sys.exit(c.main())", *command]
+        with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as watching:
+            assert watching.stdout is not None
+            lines = watching.stdout
+            try:
+                assert heard_s(await asyncio.to_thread(lines.readline)) < patient(5.0)
+                hub.kill()
+                while heard_s(await asyncio.to_thread(lines.readline)) < 2.0:
+                    pass  # it shows how old what it knows is
+                await asyncio.to_thread(hub.start)
+                while heard_s(await asyncio.to_thread(lines.readline)) > 1.0:
+                    pass
+            finally:
+                watching.terminate()
+
+    with hub_of(1, tmp_path / "hub") as hub:
+        played(hub, tmp_path / "store", breaks)

@@ -12,7 +12,7 @@ import pytest
 from tokaido.emulators.repeater import RepeaterModel, RepeaterOnBus
 from tokaido.hal import NotConnectedError, OutcomeUnknownError
 from tokaido.node.events import ActDone, Answer, Connection, NetworkClient, Telemetry, encode
-from tokaido.node.pki import revoke
+from tokaido.node.pki import issue, revoke
 from tokaido_testing.console_runs import run_console
 from tokaido_testing.hubs import Hub, needs_a_hub
 from tokaido_testing.patience import patient
@@ -235,18 +235,33 @@ async def until_async(work: Callable[[], Awaitable[None]], condition: Callable[[
 
 
 def test_a_revoked_certificate_is_refused_and_who_has_it_is_put_out(hub: Hub) -> None:
+    async def reload() -> None:
+        """Have the server read its configuration again, and wait until it has."""
+        before = hub.log("hub-0").count("Reloaded server configuration")
+        hub.write()
+        hub.reload()
+        await until(lambda: hub.log("hub-0").count("Reloaded server configuration") > before)
+
     async def work() -> None:
         eve = Connection(hub.settings("operator-eve"), "operator-eve")
         await eve.open(hub.urls[0])
         bob = Connection(hub.settings("operator-bob"), "operator-bob")
         await bob.open(hub.urls[0])
         revoke(hub.pki, ["operator-eve"])
-        hub.write()
-        hub.reload()
+        await reload()
         await until(eve.ended.is_set)
         assert not bob.ended.is_set()  # a good certificate stays
         with pytest.raises(NotConnectedError):
             await Connection(hub.settings("operator-eve"), "operator-eve").open(hub.urls[0])
+        for end in ("pem", "key"):
+            (hub.pki / f"operator-eve.{end}").rename(hub.pki / f"stolen-eve.{end}")
+        issue(hub.pki, operators=["eve"])
+        await reload()
+        anew = Connection(hub.settings("operator-eve"), "operator-eve")
+        await anew.open(hub.urls[0])  # her new one
+        with pytest.raises(NotConnectedError):  # and still not the old one, of the same name
+            await Connection(hub.settings("stolen-eve"), "operator-eve").open(hub.urls[0])
+        await anew.close()
         await bob.close()
         await eve.close()
 

@@ -117,7 +117,7 @@ AnyAsk: TypeAlias = (
     | DrainThis
 )
 
-AnyCommand: TypeAlias = SetRelay | Resume | AcknowledgeAlarm | Maintain | DrainThis
+AnyCommand: TypeAlias = SetRelay | Resume | AcknowledgeAlarm | Maintain | Move | DrainThis
 """Those that change something."""
 
 _decoder: Final = msgspec.msgpack.Decoder(AnyAsk)

@@ -112,25 +112,28 @@ class NetworkClient:
 
     # --- watching -----------------------------------------------------------------------------------------------------
 
-    async def watch(self, told: Callable[[Message], object] = lambda _: None) -> NetworkView:
+    async def watch(
+        self, told: Callable[[Message], object] = lambda _: None, view: NetworkView | None = None
+    ) -> NetworkView:
         """Return a view of the network that goes on changing: first what was told last, then what comes.
 
         Args:
             told: Gets every message that comes from now on.
+            view: One of an earlier connection, which goes on; default: a new one.
 
         Raises:
             TransportError: The connection ended.
         """
-        view = NetworkView(self.settings.network, clock=self._clock)
+        shown = NetworkView(self.settings.network, clock=self._clock) if view is None else view
 
         async def take(subject: str, payload: bytes) -> None:
-            if self.subjects.node_of(subject) and (message := view.take(subject, payload)) is not None:
+            if self.subjects.node_of(subject) and (message := shown.take(subject, payload)) is not None:
                 told(message)
 
         await self.connection.hear(self.subjects.everything, take)
-        if not await self._recall(view):  # a hub that has just started
-            self._recalling = asyncio.get_running_loop().create_task(self._recall_soon(view))
-        return view
+        if not await self._recall(shown):  # a hub that has just started
+            self._recalling = asyncio.get_running_loop().create_task(self._recall_soon(shown))
+        return shown
 
     async def _recall(self, view: NetworkView) -> bool:
         """Show what each node told last, and return whether the stream could be read."""

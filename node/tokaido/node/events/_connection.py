@@ -75,6 +75,7 @@ class Connection:
         self._client: Any = None
         self._streams: Any = None
         self._nats = library()
+        self._why = ""
         self.ended = asyncio.Event()
         """Set once it is of no more use."""
         self.refused: list[str] = []
@@ -97,6 +98,8 @@ class Connection:
                     name=self._user,
                     inbox_prefix=inbox(self._user).encode(),
                     allow_reconnect=False,
+                    max_reconnect_attempts=1,  # else it tries one server for ever, and tells nobody
+                    reconnect_time_wait=0.05,
                     connect_timeout=CONNECT_S,
                     ping_interval=PING_S,
                     max_outstanding_pings=2,
@@ -107,7 +110,7 @@ class Connection:
         except self._foreign as error:
             await self.close()  # the library leaves the socket open
             raise NotConnectedError(
-                f"the hub's server {server} cannot be reached: {_said(error)}",
+                f"the hub's server {server} cannot be reached: {self._why or _said(error)}",
                 remedy="See that it runs, and that its configuration knows this certificate",
             ) from None
         self._streams = client.jetstream(timeout=ACKNOWLEDGE_S)
@@ -256,7 +259,8 @@ class Connection:
         return self._client
 
     async def _failed(self, error: BaseException) -> None:
-        LOG.info("the hub: %s", _said(error))
+        LOG.debug("the hub: %s", _said(error))
+        self._why = _said(error)
         if "permissions violation" in str(error).lower():
             self.refused = [*self.refused[-99:], str(error)]
 
