@@ -172,7 +172,7 @@ class NodeDaemon:
         ending.push_async_callback(operating.close)
         await self._take_topology(keeping)
         await sources.remember(keeping)
-        await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks)
+        await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks, sources.inventory)
         await self._listen("neighbours", file.neighbours_at, peer_application(keeping, self._is_neighbour), ending)
         if file.applications_at is not None:
             served = etsi014_application(keeping, self._is_application)

@@ -19,7 +19,7 @@ from tokaido.hal import (
 )
 from tokaido.node.endpoint import _messages as m
 from tokaido.node.endpoint._values import Value, values_of
-from tokaido.node.operation import Acknowledge, DrainNode, MaintainLink, Peer, ResumeLink, SetRelaying
+from tokaido.node.operation import AcceptDevice, Acknowledge, DrainNode, MaintainLink, Peer, ResumeLink, SetRelaying
 
 if TYPE_CHECKING:
     from tokaido.hal import Clock
@@ -225,6 +225,9 @@ class Desk:
             case m.Maintain(link=link, on=on, until_utc_s=until_s, note=note):
                 self._need(client, frozenset({Role.MAINTENANCE}), "maintenance of a link")
                 return MaintainLink(link=link, on=on, note=note, until_s=until_s)
+            case m.AcceptThis(device=device, serial_number=serial_number, note=note):
+                self._need(client, frozenset({Role.SECURITY_OFFICER}), "to accept another box")
+                return AcceptDevice(device=device, serial_number=serial_number, note=note)
             case m.DrainThis(why=why):
                 self._need(client, frozenset({Role.MAINTENANCE}), "to drain the node")
                 return DrainNode(note=why)

@@ -90,6 +90,14 @@ class Maintain(_Ask, frozen=True, tag="maintain"):
     note: Told
 
 
+class AcceptThis(_Ask, frozen=True, tag="accept"):
+    """Let another box stand under the name of a device."""
+
+    device: Path
+    serial_number: Told
+    note: Told
+
+
 class DrainThis(_Ask, frozen=True, tag="drain"):
     """End the node in order."""
 
@@ -97,7 +105,17 @@ class DrainThis(_Ask, frozen=True, tag="drain"):
 
 
 AnyAsk: TypeAlias = (
-    Hello | Read | AskStatus | AskAlarms | AskEvents | SetRelay | Resume | AcknowledgeAlarm | Maintain | DrainThis
+    Hello
+    | Read
+    | AskStatus
+    | AskAlarms
+    | AskEvents
+    | SetRelay
+    | Resume
+    | AcknowledgeAlarm
+    | Maintain
+    | AcceptThis
+    | DrainThis
 )
 
 _decoder: Final = msgspec.msgpack.Decoder(AnyAsk)

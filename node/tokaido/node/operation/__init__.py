@@ -9,6 +9,7 @@ from tokaido.node.operation._callout import Callout
 from tokaido.node.operation._causes import CONSEQUENCES, Places, causes_of
 from tokaido.node.operation._control_client import ControlClient
 from tokaido.node.operation._control_messages import (
+    AcceptDevice,
     Acknowledge,
     CheckAudit,
     ControlRequest,
@@ -18,11 +19,13 @@ from tokaido.node.operation._control_messages import (
     ResumeLink,
     SetRelaying,
     ShowAudit,
+    ShowInventory,
     Status,
 )
 from tokaido.node.operation._control_server import ControlServer, Operations, Peer
 from tokaido.node.operation._events import Event, Events
 from tokaido.node.operation._expiry import Ending, ExpirySettings, ExpiryWatch
+from tokaido.node.operation._inventory import InventoryDesk, InventoryLine
 from tokaido.node.operation._logs import JsonFormatter, log_as_json
 from tokaido.node.operation._notify import Notifier, devices_answer
 from tokaido.node.operation._status import (
@@ -45,6 +48,7 @@ __all__ = [
     "CONSEQUENCES",
     "EXIT_CODES",
     "UNREACHABLE",
+    "AcceptDevice",
     "Acknowledge",
     "Act",
     "Acts",
@@ -67,6 +71,8 @@ __all__ = [
     "Events",
     "ExpirySettings",
     "ExpiryWatch",
+    "InventoryDesk",
+    "InventoryLine",
     "JsonFormatter",
     "LinkLine",
     "MaintainLink",
@@ -82,6 +88,7 @@ __all__ = [
     "ResumeLink",
     "SetRelaying",
     "ShowAudit",
+    "ShowInventory",
     "Status",
     "StoreLine",
     "at_rest",

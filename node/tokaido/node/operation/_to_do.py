@@ -53,6 +53,7 @@ OF_UNITS: Final[Mapping[str, str]] = {
 OF_THE_NODE: Final[Mapping[str, str]] = {
     "ALARMS_DROPPED": "Clear the causes of the others first; look into the log for the rest",
     "AUDIT_ALTERED": "Call the security officer: keep a copy of the store, then compare `audit show` with the journal",
+    "DEVICE_CHANGED": "Find out who changed the box; then the officer: `tokaido node inventory accept NODE DEVICE`",
     "STORE_CLOSED": "Look at the disk of the key store; the node tries to open it again",
 }
 _BY_CODE: Final[Mapping[str, str]] = {

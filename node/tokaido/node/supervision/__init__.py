@@ -13,6 +13,7 @@ from tokaido.node.supervision._device_thread import (
     NotFetchedBlock,
     Reads,
 )
+from tokaido.node.supervision._inventory import DeviceSeen, Inventory, Sight, described
 from tokaido.node.supervision._link_end import LinkEnd, LinkEndSurroundings
 from tokaido.node.supervision._orders import (
     Align,
@@ -52,12 +53,14 @@ __all__ = [
     "DeviceEvent",
     "DeviceLoop",
     "DeviceOrder",
+    "DeviceSeen",
     "DeviceThread",
     "Done",
     "Draw",
     "Drawing",
     "Draws",
     "Failed",
+    "Inventory",
     "LinkEnd",
     "LinkEndSurroundings",
     "Maintenance",
@@ -69,6 +72,7 @@ __all__ = [
     "Reopen",
     "Resume",
     "SelectLink",
+    "Sight",
     "Source",
     "Start",
     "Stop",
@@ -81,5 +85,6 @@ __all__ = [
     "UnitOrder",
     "UnitRead",
     "Unreachable",
+    "described",
     "name_of",
 ]
