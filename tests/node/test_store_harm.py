@@ -16,7 +16,7 @@ import pytest
 
 from tokaido.hal import KeyMaterial, Severity
 from tokaido.node.core import Block, Commit, Count, PutBlock, Range, SetMarks
-from tokaido.node.store import SqliteStore, StoreError
+from tokaido.node.store import DeviceRow, SqliteStore, StoreError
 from tokaido_testing.forks import in_a_fork
 from tokaido_testing.stores import Commits, Model, facts, in_memory, shown
 
@@ -81,7 +81,7 @@ def test_no_flipped_byte_gives_another_key_or_another_mark(in_memory: Path, coun
     store.records.raise_alarm("LINK_DOWN", "gotemba-hakone", Severity.MAJOR, "dark", raised_s=1.0)
     store.records.audit(who="a", place="b", what="c", why="d", at_s=2.0)
     store.records.post("subject", b"payload")
-    store.records.set_device("alice", "TKTX0001", accepted=True)
+    store.records.set_device(DeviceRow("alice", "TKTX0001", True))
     store.close()
     content = path.read_bytes()
     expected = read_all(path)

@@ -89,10 +89,10 @@ def test_the_outbox_gives_messages_in_order_until_they_are_taken(store: SqliteSt
 
 
 def test_devices_are_known_by_name(store: SqliteStore) -> None:
-    store.records.set_device("bob", "TKRX0001", accepted=False)
-    store.records.set_device("alice", "TKTX0001", accepted=True)
-    store.records.set_device("bob", "TKRX0002", accepted=True)
-    assert store.records.devices() == (DeviceRow("alice", "TKTX0001", True), DeviceRow("bob", "TKRX0002", True))
+    alice = DeviceRow("alice", "TKTX0001", True, "Toshiba", "TX", "1.2", 9.0, "ann")
+    for row in (DeviceRow("bob", "TKRX0001", False), alice, DeviceRow("bob", "TKRX0002", True)):
+        store.records.set_device(row)
+    assert store.records.devices() == (alice, DeviceRow("bob", "TKRX0002", True))
     store.records.drop_device("alice")
     assert [row.name for row in store.records.devices()] == ["bob"]
 
@@ -119,7 +119,7 @@ def test_attempts_are_as_long_ago_as_the_node_was_alive_since(path: Path) -> Non
 
 def test_a_text_that_is_none_is_refused_and_ends_the_store(store: SqliteStore) -> None:
     with pytest.raises(StoreError, match="surrogates"):
-        store.records.set_device("\ud800", "TKRX0001", accepted=False)
+        store.records.set_device(DeviceRow("\ud800", "TKRX0001", False))
     with pytest.raises(StoreError, match="failed before"):
         store.records.devices()
 

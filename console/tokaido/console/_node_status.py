@@ -39,6 +39,32 @@ def reload(node: Path, *, note: str, as_json: bool) -> None:
         print(f"taken when the node is started again: {', '.join(left)}")
 
 
+def show_inventory(node: Path, *, as_json: bool) -> None:
+    """Print which box stands under the name of each device."""
+    import msgspec  # noqa: PLC0415
+
+    lines = client_of(node).inventory()
+    if as_json:
+        print_json({"devices": msgspec.to_builtins(lines)})
+        return
+    print_table(
+        ("device", "box", "serial number", "firmware", "accepted", "by", "waits"),
+        [
+            (
+                one.device,
+                f"{one.vendor} {one.model}".strip(),
+                one.serial_number,
+                one.firmware,
+                one.accepted,
+                one.accepted_by,
+                one.waiting or "-",
+            )
+            for one in lines
+        ],
+        title="Inventory",
+    )
+
+
 def show(node: Path, *, as_json: bool) -> int:
     """Print the status of a node, and return the exit code that goes with it."""
     import msgspec  # noqa: PLC0415

@@ -22,7 +22,17 @@ from tokaido.hal import (
 )
 from tokaido.node.core import ApplicationSettings, CoreSettings, Drain, LinkSettings, NeighbourSettings, RelayingSet
 from tokaido.node.endpoint import About, Desk, Order
-from tokaido.node.operation import Acts, AlarmBook, DrainNode, Events, Places, StoreLine, causes_of, survey
+from tokaido.node.operation import (
+    AcceptDevice,
+    Acts,
+    AlarmBook,
+    DrainNode,
+    Events,
+    Places,
+    StoreLine,
+    causes_of,
+    survey,
+)
 from tokaido.node.supervision import BlockDrawn, LinkEnd, SupervisionSettings, Supervisor, UnitRead
 
 if TYPE_CHECKING:
@@ -283,6 +293,8 @@ class EmulatedNode:
             self.sites.do(self._nature.name, Drain())
             self._down_since_s = self._now_s
             return
+        if isinstance(request, AcceptDevice):
+            raise ConfigurationError(f"this node has no device {request.device!r}", remedy="Its units are not boxes")
         act: Act = request  # type: ignore[assignment]  # the desk makes no other orders
         self._acts.carry_out(act, peer)
 

@@ -209,6 +209,18 @@ class Station:
             raise ConfigurationError(f"{name} is a {type(device).__name__}, not a {getattr(role, '__name__', role)}")
         return cast("D", device)
 
+    def forget(self, name: str) -> None:
+        """Close a device if it is open. Its next use opens it again, and may find another box there.
+
+        Raises:
+            ConfigurationError: The station has none of that name.
+        """
+        self.entry(name)
+        with self._locks[name]:
+            for held in (self._open, self._looked_at):
+                if (device := held.pop(name, None)) is not None:
+                    device.close()
+
     def link(self, name: str) -> Link:
         """Return a whole QKD link with its units and switches, opened on first use: `station.link("field")`.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError, Severity, TokaidoError
 from tokaido.node.operation import (
+    AcceptDevice,
     Acknowledge,
     Acts,
     AlarmBook,
@@ -23,6 +24,7 @@ from tokaido.node.operation import (
     Ending,
     Events,
     ExpiryWatch,
+    InventoryDesk,
     MaintainLink,
     MoveLink,
     NodeAlarm,
@@ -34,6 +36,7 @@ from tokaido.node.operation import (
     ResumeLink,
     SetRelaying,
     ShowAudit,
+    ShowInventory,
     Status,
     StoreLine,
     causes_of,
@@ -44,6 +47,7 @@ from tokaido.node.operation import (
     told,
     verdict,
 )
+from tokaido.node.supervision import Reopen, described
 from tokaido.node.tls import ends_of
 
 if TYPE_CHECKING:
@@ -54,8 +58,8 @@ if TYPE_CHECKING:
     from tokaido.node.daemon._keeping import Keeping
     from tokaido.node.events import Outgoing
     from tokaido.node.node_file import NodeFile
-    from tokaido.node.store import AuditFinding, AuditRow, SqliteStore, StoreThread
-    from tokaido.node.supervision import LinkEnd
+    from tokaido.node.store import AuditFinding, AuditRow, DeviceRow, SqliteStore, StoreThread
+    from tokaido.node.supervision import Inventory, LinkEnd
 
 LOG: Final = logging.getLogger("tokaido.node.alarms")
 AUDIT: Final = logging.getLogger("tokaido.node.audit")
@@ -108,6 +112,8 @@ class Operating:
         self._book = AlarmBook(self._changed, hold_off_s=file.hold_off_s, clock=clock, relate=self._relate)
         self._ways: dict[str, str] = {}
         self._expiry = ExpiryWatch(self._book.take, file.expiry, clock=clock)
+        self._rows: list[DeviceRow] = []
+        self._inventory = InventoryDesk(self._book.take, self._note_devices, lambda: clock.utc_ns() / NS_PER_S)
         self._endings: tuple[Ending, ...] = ()
         self.seen: Callable[[], Mapping[str, float]] = dict
         """Returns when the certificates end that neighbours showed, by neighbour, in s since 1970-01-01 UTC."""
@@ -147,6 +153,7 @@ class Operating:
         ends: Mapping[str, LinkEnd],
         links: Collection[str],
         hooks: Iterable[AlarmHook] = (),
+        inventory: Inventory | None = None,
     ) -> None:
         """Take up the alarms of an earlier life, and listen.
 
@@ -155,6 +162,7 @@ class Operating:
             ends: What becomes of each device, by its name; it may fill later.
             links: The devices that give the blocks of links.
             hooks: What else is told of alarms.
+            inventory: Which box stands under the name of each device.
 
         Raises:
             ConfigurationError: A socket cannot be made.
@@ -164,6 +172,10 @@ class Operating:
         self._callout = Callout(self.file.name, hooks, clock=self._clock)
         if (store := keeping.store) is not None:
             self._book.restore(await store.call(lambda store: store.records.alarms()))
+            if inventory is not None:
+                self._inventory.begin(inventory, await store.call(lambda store: store.records.devices()))
+                loop = asyncio.get_running_loop()
+                inventory.tell = lambda event: loop.call_soon_threadsafe(self._inventory.seen, event)
             self._see_audit(await store.call(lambda store: store.records.check_audit()))
         self.account(self.itself, f"start node {self.file.name}{', for emulation' if self.file.emulation else ''}")
         await self._control.open()
@@ -252,10 +264,10 @@ class Operating:
         if store is None:
             return
         posts = [] if self._outgoing is None else self._outgoing.take(self.status)
-        if not (self._unwritten or self._acts or posts):
+        if not (self._unwritten or self._acts or self._rows or posts):
             return
-        changes, acts = self._unwritten, self._acts
-        self._unwritten, self._acts = [], []
+        changes, acts, rows = self._unwritten, self._acts, self._rows
+        self._unwritten, self._acts, self._rows = [], [], []
         written: list[AuditRow] = []
 
         def write(store: SqliteStore) -> None:
@@ -264,6 +276,8 @@ class Operating:
             def work() -> None:
                 for change in changes:
                     keep(change, records)
+                for device in rows:
+                    records.set_device(device)
                 for who, place, what, why, at_s in acts:
                     written.append(records.audit(who=who, place=place, what=what, why=why, at_s=at_s))
                 for post in posts:
@@ -281,6 +295,7 @@ class Operating:
         except TokaidoError as error:
             LOG.warning("alarms are not written: %s", error)
             self._unwritten = changes + self._unwritten  # writing one twice changes nothing
+            self._rows = rows + self._rows
             self._acts = acts + self._acts
             if self._outgoing is not None:
                 self._outgoing.give_back(posts)
@@ -326,6 +341,10 @@ class Operating:
             case ReloadFile(note=note):
                 self.account(peer, "reload", note)
                 return list(self._daemon.take_file())
+            case ShowInventory():
+                return self._inventory.lines()
+            case AcceptDevice():
+                await self._accept(request, peer)
             case CheckAudit(kept=kept):
                 await self._write()
                 known = marks(kept)
@@ -339,6 +358,19 @@ class Operating:
     def note(self, by: str, what: str) -> None:
         """Account for what became of something that somebody ordered earlier."""
         self.account(Peer(os.getpid(), os.geteuid(), by), what)
+
+    async def _accept(self, request: AcceptDevice, peer: Peer) -> None:
+        """Let another box be used, once it is durable that it is."""
+        row, found = self._inventory.wanted(request.device, request.serial_number, peer.user)
+        await self._store().call(lambda store: store.records.set_device(row))
+        self._inventory.accepted(row, found)
+        self.account(peer, f"accept {request.device}: {described(found)}", request.note)
+        if request.device in self._ends:
+            self._ends[request.device].give(Reopen())
+
+    def _note_devices(self, what: str, rows: Iterable[DeviceRow]) -> None:
+        self.account(self.itself, what)
+        self._rows.extend(rows)
 
     def _store(self) -> StoreThread:
         store = None if self._keeping is None else self._keeping.store

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from tokaido.hal import SYSTEM_CLOCK, TokaidoError
 from tokaido.node.core import Drawn, NotFetched
-from tokaido.node.supervision import DeviceThread, Failed, LinkEnd, Outcome, Source, Supervisor
+from tokaido.node.supervision import DeviceThread, Failed, Inventory, LinkEnd, Outcome, Source, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -50,6 +50,8 @@ class KeySources(ABC):
 
     alarm_hooks: Sequence[AlarmHook] = ()
     """Who else is told of the node's alarms."""
+    inventory: Inventory | None = None
+    """Which box stands under the name of each device; None: there are no devices."""
     link_devices: Collection[str] = ()
     """The devices that give the blocks of links."""
     ends: Mapping[str, LinkEnd] = MappingProxyType({})
@@ -114,6 +116,7 @@ class Sources(KeySources):
         self._attempting: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self.alarm_hooks = station.alarm_hooks
+        self.inventory = Inventory()
         self._links = {half.unit: half.name for half in station.half_links.values()}
         self._links |= {device: link for link, device in file.sources.items()}
         self.link_devices = tuple(self._links)
@@ -154,7 +157,8 @@ class Sources(KeySources):
             def tell(event: DeviceEvent, end: LinkEnd = end) -> None:
                 loop.call_soon_threadsafe(self._hear, end, event)
 
-            source = Source(self._station, device, half, holder=f"node {self._file.name}")
+            holder = f"node {self._file.name}"
+            source = Source(self._station, device, half, holder=holder, inventory=self.inventory)
             end.device = thread = DeviceThread(source, tell, poll_s=settings.poll_s, clock=self._clock)
             self._ends[device] = end
             self._threads.append(thread)

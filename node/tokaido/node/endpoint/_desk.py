@@ -19,7 +19,16 @@ from tokaido.hal import (
 )
 from tokaido.node.endpoint import _messages as m
 from tokaido.node.endpoint._values import Value, values_of
-from tokaido.node.operation import Acknowledge, DrainNode, MaintainLink, MoveLink, Peer, ResumeLink, SetRelaying
+from tokaido.node.operation import (
+    AcceptDevice,
+    Acknowledge,
+    DrainNode,
+    MaintainLink,
+    MoveLink,
+    Peer,
+    ResumeLink,
+    SetRelaying,
+)
 
 if TYPE_CHECKING:
     from tokaido.hal import Clock
@@ -244,6 +253,9 @@ class Desk:
                 if not self._about.can_move:
                     raise _RefusedError("UNSUPPORTED", "this node leads no moves", "Ask the one with the transmitter")
                 return MoveLink(link=link, path=path)
+            case m.AcceptThis(device=device, serial_number=serial_number, note=note):
+                self._need(client, frozenset({Role.SECURITY_OFFICER}), "to accept another box")
+                return AcceptDevice(device=device, serial_number=serial_number, note=note)
             case m.DrainThis(why=why):
                 self._need(client, frozenset({Role.MAINTENANCE}), "to drain the node")
                 return DrainNode(note=why)

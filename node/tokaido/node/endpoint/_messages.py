@@ -97,6 +97,14 @@ class Move(_Ask, frozen=True, tag="move"):
     path: Path
 
 
+class AcceptThis(_Ask, frozen=True, tag="accept"):
+    """Let another box stand under the name of a device."""
+
+    device: Path
+    serial_number: Told
+    note: Told
+
+
 class DrainThis(_Ask, frozen=True, tag="drain"):
     """End the node in order."""
 
@@ -114,6 +122,7 @@ AnyAsk: TypeAlias = (
     | AcknowledgeAlarm
     | Maintain
     | Move
+    | AcceptThis
     | DrainThis
 )
 

@@ -9,6 +9,7 @@ from tokaido.node.operation._callout import Callout
 from tokaido.node.operation._causes import CONSEQUENCES, Places, causes_of
 from tokaido.node.operation._control_client import ControlClient
 from tokaido.node.operation._control_messages import (
+    AcceptDevice,
     Acknowledge,
     CheckAudit,
     ControlRequest,
@@ -19,11 +20,13 @@ from tokaido.node.operation._control_messages import (
     ResumeLink,
     SetRelaying,
     ShowAudit,
+    ShowInventory,
     Status,
 )
 from tokaido.node.operation._control_server import ControlServer, Operations, Peer
 from tokaido.node.operation._events import Event, Events
 from tokaido.node.operation._expiry import Ending, ExpirySettings, ExpiryWatch
+from tokaido.node.operation._inventory import InventoryDesk, InventoryLine
 from tokaido.node.operation._logs import JsonFormatter, log_as_json
 from tokaido.node.operation._notify import Notifier, devices_answer
 from tokaido.node.operation._status import (
@@ -46,6 +49,7 @@ __all__ = [
     "CONSEQUENCES",
     "EXIT_CODES",
     "UNREACHABLE",
+    "AcceptDevice",
     "Acknowledge",
     "Act",
     "Acts",
@@ -68,6 +72,8 @@ __all__ = [
     "Events",
     "ExpirySettings",
     "ExpiryWatch",
+    "InventoryDesk",
+    "InventoryLine",
     "JsonFormatter",
     "LinkLine",
     "MaintainLink",
@@ -84,6 +90,7 @@ __all__ = [
     "ResumeLink",
     "SetRelaying",
     "ShowAudit",
+    "ShowInventory",
     "Status",
     "StoreLine",
     "at_rest",

@@ -35,6 +35,7 @@ CONSEQUENCES: Final[Mapping[str, frozenset[str]]] = {
             ),
         ),
         (("STOPPED_BY_HAND",), (*_STILL, *_NO_KEYS)),
+        (("DEVICE_CHANGED",), ("NOT_ANSWERING", "NOT_DRAWN", *_STILL, *_NO_KEYS)),
         (("NOT_ANSWERING",), ("NOT_DRAWN", *_STILL, *_NO_KEYS)),
         (("CHASSIS_TEMP",), ("LASER_TEMP", "DET_TEMP", *_NO_KEY, *_STILL, *_NO_KEYS)),
         (("LASER_TEMP", "LASER_POWER", "DET_TEMP"), (*_NO_KEY, *_STILL, *_NO_KEYS)),

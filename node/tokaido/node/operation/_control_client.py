@@ -21,6 +21,7 @@ from tokaido.node.operation._control_messages import (
     LENGTH,
     MAX_REPLY,
     MOST_ROWS,
+    AcceptDevice,
     Acknowledge,
     CheckAudit,
     ControlRequest,
@@ -31,10 +32,12 @@ from tokaido.node.operation._control_messages import (
     ResumeLink,
     SetRelaying,
     ShowAudit,
+    ShowInventory,
     Status,
     frame,
     reply_of,
 )
+from tokaido.node.operation._inventory import InventoryLine
 from tokaido.node.operation._status import NodeStatus
 from tokaido.node.operation._unix import connect
 
@@ -128,6 +131,20 @@ class ControlClient:
             most: How many, at most 1000.
         """
         return self._converted(ShowAudit(above=above, most=most), tuple[AuditLine, ...])
+
+    def inventory(self) -> tuple[InventoryLine, ...]:
+        """Return which box stands under the name of each device, and which ones wait for a person."""
+        return self._converted(ShowInventory(), tuple[InventoryLine, ...])
+
+    def accept_device(self, device: str, *, serial_number: str = "", note: str = "") -> None:
+        """Let another box stand under the name of a device, and let the node use it.
+
+        Args:
+            device: Its name in the station.
+            serial_number: Of the box that is meant; empty: the one that waits.
+            note: Why, for the audit log.
+        """
+        self.ask(AcceptDevice(device=device, serial_number=serial_number, note=note))
 
     def ask(self, request: ControlRequest) -> Any:
         """Return what the node answers.

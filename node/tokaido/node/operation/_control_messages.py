@@ -91,6 +91,19 @@ class ShowAudit(_Request, frozen=True, tag="show-audit"):
     most: int = MOST_ROWS
 
 
+class ShowInventory(_Request, frozen=True, tag="show-inventory"):
+    """Tell which box stands under the name of each device."""
+
+
+class AcceptDevice(_Request, frozen=True, tag="accept-device"):
+    """Let another box stand under the name of a device, and use it."""
+
+    device: str
+    serial_number: str = ""
+    """Of the box that is meant; empty: the one that waits."""
+    note: str = ""
+
+
 ControlRequest: TypeAlias = (
     Status
     | Acknowledge
@@ -102,6 +115,8 @@ ControlRequest: TypeAlias = (
     | ReloadFile
     | CheckAudit
     | ShowAudit
+    | ShowInventory
+    | AcceptDevice
 )
 
 

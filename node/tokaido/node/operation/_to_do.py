@@ -56,6 +56,7 @@ OF_THE_NODE: Final[Mapping[str, str]] = {
     MOVE_STUCK: MOVE_STUCK_TO_DO,
     "BUS_LOST": "See that the hub runs and knows this node's certificate; keys need no bus, and its messages wait",
     "AUDIT_ALTERED": "Call the security officer: keep a copy of the store, then compare `audit show` with the journal",
+    "DEVICE_CHANGED": "Find out who changed the box; then the officer: `tokaido node inventory accept NODE DEVICE`",
     "STORE_CLOSED": "Look at the disk of the key store; the node tries to open it again",
 }
 _BY_CODE: Final[Mapping[str, str]] = {

@@ -7,7 +7,7 @@ counted by the node's age, which no clock that is set can change.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from tokaido.hal import Severity
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tokaido.node.store._file import StoreFile
 
 T = TypeVar("T")
+
+
+_DEVICE: Final = "name, serial_number, accepted, vendor, model, firmware, at_s, by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,13 @@ class DeviceRow:
     name: str
     serial_number: str
     accepted: bool
+    vendor: str = ""
+    model: str = ""
+    firmware: str = ""
+    at_s: float = 0.0
+    """When it was accepted, in s since 1970-01-01 UTC."""
+    by: str = ""
+    """Who accepted it."""
 
 
 class Records:
@@ -259,11 +269,11 @@ class Records:
 
     # --- devices ----------------------------------------------------------------------------------------------------
 
-    def set_device(self, name: str, serial_number: str, *, accepted: bool) -> None:
+    def set_device(self, row: DeviceRow) -> None:
         """Note which device stands under a name, and whether it was accepted there."""
-        self._file.transact(
-            lambda: self._execute("INSERT OR REPLACE INTO device VALUES (?, ?, ?)", name, serial_number, int(accepted))
-        )
+        ask = f"INSERT OR REPLACE INTO device ({_DEVICE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our words
+        named = row.name, row.serial_number, int(row.accepted), row.vendor, row.model, row.firmware, row.at_s, row.by
+        self._file.transact(lambda: self._execute(ask, *named))
 
     def drop_device(self, name: str) -> None:
         """Forget the device of that name."""
@@ -271,9 +281,11 @@ class Records:
 
     def devices(self) -> tuple[DeviceRow, ...]:
         """Return all devices, by name."""
-        ask = "SELECT name, serial_number, accepted FROM device ORDER BY name"
+        ask = f"SELECT {_DEVICE} FROM device ORDER BY name"  # noqa: S608 - our words
         return self._file.transact(
-            lambda: tuple(DeviceRow(name, serial, bool(accepted)) for name, serial, accepted in self._rows(ask))
+            lambda: tuple(
+                DeviceRow(name, serial, bool(accepted), *rest) for name, serial, accepted, *rest in self._rows(ask)
+            )
         )
 
     # --- topologies -------------------------------------------------------------------------------------------------

@@ -63,6 +63,13 @@ MIGRATIONS: Final = (
     CREATE TABLE audit_end (
         one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, digest BLOB NOT NULL, mac BLOB NOT NULL);
     """,
+    """
+    ALTER TABLE device ADD COLUMN vendor TEXT NOT NULL DEFAULT '';
+    ALTER TABLE device ADD COLUMN model TEXT NOT NULL DEFAULT '';
+    ALTER TABLE device ADD COLUMN firmware TEXT NOT NULL DEFAULT '';
+    ALTER TABLE device ADD COLUMN at_s REAL NOT NULL DEFAULT 0;
+    ALTER TABLE device ADD COLUMN by TEXT NOT NULL DEFAULT '';
+    """,
 )
 """The statements that make form `n + 1` of form `n`. Published ones stay as they are; a new form is appended."""
 

@@ -13,6 +13,7 @@ from tokaido.node.supervision._device_thread import (
     NotFetchedBlock,
     Reads,
 )
+from tokaido.node.supervision._inventory import DeviceSeen, Inventory, Sight, described
 from tokaido.node.supervision._link_end import LinkEnd, LinkEndSurroundings
 from tokaido.node.supervision._orders import (
     Align,
@@ -53,6 +54,7 @@ __all__ = [
     "DeviceEvent",
     "DeviceLoop",
     "DeviceOrder",
+    "DeviceSeen",
     "DeviceThread",
     "Done",
     "Draw",
@@ -60,6 +62,7 @@ __all__ = [
     "Draws",
     "Failed",
     "Hold",
+    "Inventory",
     "LinkEnd",
     "LinkEndSurroundings",
     "Maintenance",
@@ -71,6 +74,7 @@ __all__ = [
     "Reopen",
     "Resume",
     "SelectLink",
+    "Sight",
     "Source",
     "Start",
     "Stop",
@@ -83,5 +87,6 @@ __all__ = [
     "UnitOrder",
     "UnitRead",
     "Unreachable",
+    "described",
     "name_of",
 ]

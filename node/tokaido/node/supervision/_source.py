@@ -22,7 +22,9 @@ from tokaido.hal import (
     Unit,
     UnitState,
     UnsupportedError,
+    WrongDeviceError,
 )
+from tokaido.node.supervision._inventory import Inventory
 from tokaido.node.supervision._orders import (
     Align,
     ClearFault,
@@ -57,22 +59,36 @@ class Source:
         device: Name of the device in it.
         half_link: The half-link whose unit it is; None: a key source or another device.
         holder: Who holds leases, for people to read: the node.
+        inventory: Says whether a box may be used; default: any.
     """
 
     def __init__(
-        self, station: Station, device: str, half_link: HalfLinkEntry | None = None, *, holder: str = "node"
+        self,
+        station: Station,
+        device: str,
+        half_link: HalfLinkEntry | None = None,
+        *,
+        holder: str = "node",
+        inventory: Inventory | None = None,
     ) -> None:
         self.name = device
         self._station = station
         self._entry = half_link
         self._holder = holder
+        self._inventory = inventory or Inventory()
+        self._admitted: Device | None = None
         self._texts: dict[str, str] = {}
         self._path: str | None = None
         self._path_seen_ns: int | None = None
 
     @property
     def _device(self) -> Device:
-        return self._station.device(self.name, Device)
+        device = self._station.device(self.name, Device)
+        if device is not self._admitted:
+            self._admitted = None
+            self._inventory.admit(self.name, device.identity())
+            self._admitted = device
+        return device
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -80,8 +96,15 @@ class Source:
         """Read the device, opened if it is not open yet.
 
         Raises:
-            TokaidoError: It cannot be read.
+            TokaidoError: It cannot be read, or is another box that nobody has accepted.
         """
+        try:
+            return self._read()
+        except WrongDeviceError:
+            self._station.forget(self.name)  # the next look says which box it is
+            raise
+
+    def _read(self) -> UnitRead:
         clock = self._station.clock
         start_ns = clock.monotonic_ns()
         device = self._device
@@ -119,7 +142,9 @@ class Source:
         if entry is None or not entry.peer or not entry.paths:
             return None
         now_ns, seen_ns = self._station.clock.monotonic_ns(), self._path_seen_ns
-        if not entry.switches:
+        if any(self._inventory.held(switch) for switch in entry.switches):
+            self._path = self._path_seen_ns = None
+        elif not entry.switches:
             self._path = next(iter(entry.paths)) if len(entry.paths) == 1 else None
         elif state in SETUP or seen_ns is None or now_ns - seen_ns >= SWITCHES_EVERY_S * NS_PER_S:
             try:
@@ -187,7 +212,9 @@ class Source:
         return Done(order)
 
     def _give(self, order: UnitOrder, fencing_token: int | None) -> None:
-        unit = self._station.device(self.name, Unit)
+        unit = self._device
+        if not isinstance(unit, Unit):
+            raise UnsupportedError(f"{self.name} takes no orders")
         match order:
             case PowerOn():
                 unit.power_on()
