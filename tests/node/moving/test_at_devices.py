@@ -100,11 +100,7 @@ def test_a_path_without_a_preshared_key_is_refused_at_either_end(sites: TwoSites
 
 def test_a_follower_that_hears_no_more_goes_back_and_stays_dark_until_its_leader_comes(sites: TwoSites) -> None:
     sites.begin("B")
-    assert sites.leader is not None
-    while sites.leader.record.stage is not Stage.FINISHING:
-        action = sites.leader.next()
-        assert action is not None
-        sites.leader.took(sites._done(action))
+    run_to(sites, Stage.FINISHING)
     sites.site.release()
     sites.world.clock.wait(100)
     sites.follower.go_back()
@@ -130,6 +126,25 @@ def test_somebody_else_s_connection_in_the_way_is_left_alone(sites: TwoSites) ->
     sites.world.maps["east"] = {3: 1, 4: 2, 6: 6}
     assert "in the way of somebody else" in sites.move("B").why
     assert sites.world.maps["east"] == {3: 1, 4: 2, 6: 6}
+
+
+def test_a_connection_that_somebody_made_meanwhile_is_left_alone_too(sites: TwoSites) -> None:
+    sites.begin("B")
+    run_to(sites, Stage.SWITCHING)
+    sites.world.maps["east"] = {3: 1, 4: 2, 6: 6}
+    record = sites.end()
+    assert "in the way of somebody else" in record.why
+    assert sites.world.maps["east"] == {3: 1, 4: 2, 6: 6}
+    assert sites.world.maps["west"] == {1: 1, 5: 5}
+
+
+def run_to(sites: TwoSites, stage: Stage) -> None:
+    """Let the leader go on until it notes that stage."""
+    assert sites.leader is not None
+    while sites.leader.record.stage is not stage:
+        action = sites.leader.next()
+        assert action is not None
+        sites.leader.took(sites._done(action))
 
 
 def test_the_other_end_must_have_the_unit_that_the_file_names(sites: TwoSites) -> None:
