@@ -24,6 +24,7 @@ from tokaido_testing.patience import patient
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+STOP: dict[str, object] = {"do": "relay", "on": False}
 STATION = """
 [station]
 name = "otemachi"
@@ -90,11 +91,11 @@ def test_a_daemon_takes_orders_roles_and_topologies(tmp_path: Path) -> None:
     write(tmp_path, hub, ["viewer"], "topology = true\n")
     file = str(hub.network_file("operator-ann"))
 
-    async def order(on: bool) -> tuple[bool, str]:
+    async def order(wanted: dict[str, object]) -> tuple[bool, str]:
         async with NetworkClient(hub.settings("operator-ann")) as client:
             while True:
                 with suppress(NotConnectedError):  # it is just taking new files
-                    answer = await client.command("otemachi", {"do": "relay", "on": on}, within_s=patient(10))
+                    answer = await client.command("otemachi", wanted, within_s=250)  # its clock is hasty
                     return answer.ok, answer.error
                 await asyncio.sleep(0.05)
 
@@ -107,10 +108,10 @@ def test_a_daemon_takes_orders_roles_and_topologies(tmp_path: Path) -> None:
             return next(pair.target for pair in control.status().pairs)
 
         until(lambda: "BUS_LOST" not in {alarm.code for alarm in control.status().alarms})
-        assert asyncio.run(order(False)) == (False, "ROLE")
-        write(tmp_path, hub, ["operator"], "topology = true\n")
+        assert asyncio.run(order(STOP)) == (False, "ROLE")
+        write(tmp_path, hub, ["operator", "maintenance"], "topology = true\n")
         assert control.reload() == ()
-        assert asyncio.run(order(False)) == (True, "")
+        assert asyncio.run(order(STOP)) == (True, "")
         assert control.status().relaying is False
 
         assert stock() == 8
@@ -129,6 +130,7 @@ def test_a_daemon_takes_orders_roles_and_topologies(tmp_path: Path) -> None:
         asyncio.run(hand_out(signed(tmp_path, 7, stock=30)))
         until(lambda: stock() == 30)
         assert b"serial = 7" in (tmp_path / "line.signed.toml").read_bytes()
+        assert asyncio.run(order({"do": "drain", "why": "the test is over"})) == (True, "")  # it answers before it ends
 
     async def streams() -> None:
         async with NetworkClient(hub.settings("operator-ann")) as client:
@@ -143,6 +145,7 @@ def test_a_daemon_takes_orders_roles_and_topologies(tmp_path: Path) -> None:
     store.close()
     assert ("ann", "bus, by certificate", "relay no more") in acts
     assert sum(what == "relay no more" for _, _, what in acts) == 1
+    assert ("ann", "bus, by certificate", "drain") in acts
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,8 @@ class Bus:
             self._posted.clear()
             store = self._store()
             rows = () if store is None else await store.call(_first)
+            if store is not None and not rows:
+                self._outgoing.waiting = 0
             if store is None or not rows:
                 await self._wait(connection)
                 continue

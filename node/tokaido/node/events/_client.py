@@ -223,15 +223,15 @@ class NetworkClient:
                 if mine and message.node == node == self.subjects.node_of(subject) and not answered.done():
                     answered.set_result(message)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # `mine`
 
-        await self.connection.hear(self.subjects.answer(node, self._who), take)
+        stops = [await self.connection.hear(self.subjects.answer(node, self._who), take)]
 
         def unheard() -> None:
             if not answered.done():
                 what = f"{node} is not on the bus now: nobody heard the command"
                 answered.set_exception(NotConnectedError(what, remedy="Give it again once the node is there"))
 
-        await self.connection.publish(self.subjects.command(node, self._who), envelope, unheard)
         try:
+            stops.append(await self.connection.publish(self.subjects.command(node, self._who), envelope, unheard))
             async with asyncio.timeout(within_s):
                 return await answered
         except TimeoutError:
@@ -239,6 +239,9 @@ class NetworkClient:
                 f"{node} did not answer command {identifier} within {within_s:g} s",
                 remedy=f"Is it on the bus? Ask again with the same id: --id {identifier}; it is not begun any more",
             ) from None
+        finally:
+            for stop in stops:
+                await stop()
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from tokaido.hal import ConfigurationError, NotConnectedError, TransportError
 from tokaido.node import tls
@@ -26,6 +27,8 @@ ACKNOWLEDGE_S: Final = 2.0
 READ_S: Final = 5.0
 """How long a stream may take to give what it was asked for."""
 AT_ONCE: Final = 256
+Stop: TypeAlias = "Callable[[], Awaitable[None]]"
+"""Ends what was begun; may be called again."""
 
 
 class Stored(NamedTuple):
@@ -59,6 +62,10 @@ def library() -> Any:
 def _is_news(record: logging.LogRecord) -> bool:
     """Return whether a warning of asyncio is worth a line; the library's way to TLS makes it give one at each end."""
     return "eof_received() has no effect when using ssl" not in str(record.msg)
+
+
+async def _nothing() -> None:
+    """End nothing."""
 
 
 class Connection:
@@ -113,6 +120,12 @@ class Connection:
                 f"the hub's server {server} cannot be reached: {self._why or _said(error)}",
                 remedy="See that it runs, and that its configuration knows this certificate",
             ) from None
+        if not client.is_connected:  # the library takes an end of the stream for an answer
+            await self.close()
+            raise NotConnectedError(
+                f"the hub's server {server} ended the connection",
+                remedy="See that its configuration knows this certificate, and that it is not revoked",
+            )
         self._streams = client.jetstream(timeout=ACKNOWLEDGE_S)
 
     @property
@@ -135,13 +148,24 @@ class Connection:
                 LOG.debug("a connection ended with %s", _said(error))
         self.ended.set()
 
-    async def publish(self, subject: str, payload: bytes, unheard: Callable[[], object] | None = None) -> None:
+    def _stop(self, heard: Any) -> Stop:
+        async def stop() -> None:
+            if self._client is not None and not self._client.is_closed:
+                with contextlib.suppress(*self._foreign):
+                    await heard.unsubscribe()
+
+        return stop
+
+    async def publish(self, subject: str, payload: bytes, unheard: Callable[[], object] | None = None) -> Stop:
         """Say something once, to those who hear it now.
 
         Args:
             subject: Where.
             payload: What.
             unheard: Called if the server knows that nobody hears it.
+
+        Returns:
+            What ends the wait for that.
 
         Raises:
             TransportError: It did not go out.
@@ -153,12 +177,13 @@ class Connection:
 
         try:
             async with asyncio.timeout(ACKNOWLEDGE_S):
-                client, reply = self._live(), ""
+                client, reply, stop = self._live(), "", _nothing
                 if unheard is not None:
                     reply = client.new_inbox()
-                    await client.subscribe(reply, cb=told)
+                    stop = self._stop(await client.subscribe(reply, cb=told))
                 await client.publish(subject, payload, reply=reply)
                 await self._live().flush(timeout=ACKNOWLEDGE_S)
+                return stop
         except TransportError:
             raise
         except self._foreign as error:
@@ -178,8 +203,11 @@ class Connection:
         except self._foreign as error:
             raise TransportError(f"{stream} did not acknowledge a message: {_said(error)}") from None
 
-    async def hear(self, subject: str, take: Callable[[str, bytes], Awaitable[None]]) -> None:
+    async def hear(self, subject: str, take: Callable[[str, bytes], Awaitable[None]]) -> Stop:
         """Have `take` get subject and payload of each message at a subject, one after the other, from now on.
+
+        Returns:
+            What ends it.
 
         Raises:
             TransportError: It cannot be heard.
@@ -189,8 +217,9 @@ class Connection:
             await take(message.subject, message.data)
 
         try:
-            await self._live().subscribe(subject, cb=taken)
+            heard = await self._live().subscribe(subject, cb=taken)
             await self._live().flush(timeout=ACKNOWLEDGE_S)
+            return self._stop(heard)
         except TransportError:
             raise
         except self._foreign as error:
