@@ -193,6 +193,7 @@ class NodeDaemon:
             metrics = metrics_application(operating.status, file.metrics_readers)
             await self._listen("metrics", file.metrics_at, metrics, ending)
         sources.start(keeping.feed, operating.alarm)
+        operating.take_up()
         ending.push_async_callback(sources.close)
         return operating
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -46,6 +47,7 @@ from tokaido.node.operation import (
     told,
     verdict,
 )
+from tokaido.node.store import Records
 from tokaido.node.supervision import Reopen, described
 from tokaido.node.tls import ends_of
 
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     from tokaido.node.core import Clear, Raise
     from tokaido.node.daemon._keeping import Keeping
     from tokaido.node.node_file import NodeFile
-    from tokaido.node.store import AuditFinding, AuditRow, DeviceRow, SqliteStore, StoreThread
+    from tokaido.node.store import AuditFinding, AuditRow, DeviceRow, MaintenanceRow, SqliteStore, StoreThread
     from tokaido.node.supervision import Inventory, LinkEnd
 
 LOG: Final = logging.getLogger("tokaido.node.alarms")
@@ -106,7 +108,8 @@ class Operating:
         self._book = AlarmBook(self._changed, hold_off_s=file.hold_off_s, clock=clock, relate=self._relate)
         self._ways: dict[str, str] = {}
         self._expiry = ExpiryWatch(self._book.take, file.expiry, clock=clock)
-        self._rows: list[DeviceRow] = []
+        self._records: list[Callable[[Records], object]] = []
+        self._maintained: tuple[MaintenanceRow, ...] = ()
         self._inventory = InventoryDesk(self._book.take, self._note_devices, lambda: clock.utc_ns() / NS_PER_S)
         self._endings: tuple[Ending, ...] = ()
         self.seen: Callable[[], Mapping[str, float]] = dict
@@ -120,7 +123,15 @@ class Operating:
         """Who acts when nobody does."""
         self.events = Events(os.urandom(8).hex(), clock=clock)
         """What happened in this run."""
-        self._carrying_out = Acts(self._book, self._ends_now, self._relay, self.account, clock=clock)
+        self._carrying_out = Acts(
+            self._book,
+            self._ends_now,
+            self._relay,
+            self.account,
+            itself=self.itself,
+            keep=self._keep_maintenance,
+            clock=clock,
+        )
         self._control = ControlServer(file.control, self)
         self._metrics: Any = None
         self._ended = asyncio.Event()
@@ -159,6 +170,7 @@ class Operating:
         self._endings = _endings(self.file)
         self._callout = Callout(self.file.name, hooks, clock=self._clock)
         if (store := keeping.store) is not None:
+            self._maintained = await store.call(lambda store: store.records.maintenance())
             self._book.restore(await store.call(lambda store: store.records.alarms()))
             if inventory is not None:
                 self._inventory.begin(inventory, await store.call(lambda store: store.records.devices()))
@@ -170,6 +182,10 @@ class Operating:
         if isinstance(self.file.metrics_at, Path):
             await self._open_metrics(self.file.metrics_at)
         self._work = asyncio.get_running_loop().create_task(self._live())
+
+    def take_up(self) -> None:
+        """Go on with what people had taken in an earlier life of the node; before any device was heard."""
+        self._carrying_out.restore(self._maintained)
 
     async def close(self) -> None:
         """Listen no more, and write what is not written yet."""
@@ -249,17 +265,17 @@ class Operating:
     async def _write(self) -> None:
         """Make changes and acts durable, as soon as a store is open."""
         store = None if self._keeping is None else self._keeping.store
-        if store is None or not (self._unwritten or self._acts or self._rows):
+        if store is None or not (self._unwritten or self._acts or self._records):
             return
-        changes, acts, rows = self._unwritten, self._acts, self._rows
-        self._unwritten, self._acts, self._rows = [], [], []
+        changes, acts, records = self._unwritten, self._acts, self._records
+        self._unwritten, self._acts, self._records = [], [], []
         written: list[AuditRow] = []
 
         def write(store: SqliteStore) -> None:
             for change in changes:
                 keep(change, store.records)
-            for device in rows:
-                store.records.set_device(device)
+            for record in records:
+                record(store.records)
             for who, place, what, why, at_s in acts:
                 row = store.records.audit(who=who, place=place, what=what, why=why, at_s=at_s)
                 written.append(row)
@@ -270,7 +286,7 @@ class Operating:
         except TokaidoError as error:
             LOG.warning("alarms are not written: %s", error)
             self._unwritten = changes + self._unwritten  # writing one twice changes nothing
-            self._rows = rows + self._rows
+            self._records = records + self._records
             self._acts = acts[len(written) :] + self._acts
 
     # --- what can be asked --------------------------------------------------------------------------------------------
@@ -336,7 +352,13 @@ class Operating:
 
     def _note_devices(self, what: str, rows: Iterable[DeviceRow]) -> None:
         self.account(self.itself, what)
-        self._rows.extend(rows)
+        self._records += [partial(Records.set_device, row=row) for row in rows]
+
+    def _keep_maintenance(self, link: str, row: MaintenanceRow | None) -> None:
+        if row is None:
+            self._records.append(partial(Records.end_maintenance, link=link))
+        else:
+            self._records.append(partial(Records.begin_maintenance, row=row))
 
     def _store(self) -> StoreThread:
         store = None if self._keeping is None else self._keeping.store

@@ -13,6 +13,7 @@ __all__ = [
     "AuditMark",
     "AuditRow",
     "DeviceRow",
+    "MaintenanceRow",
     "MemoryStore",
     "OutboxRow",
     "Records",
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from tokaido.node.store._errors import StoreBusyError, StoreError
     from tokaido.node.store._memory import MemoryStore
     from tokaido.node.store._protocol import Store
-    from tokaido.node.store._records import AlarmRow, DeviceRow, OutboxRow, Records
+    from tokaido.node.store._records import AlarmRow, DeviceRow, MaintenanceRow, OutboxRow, Records
     from tokaido.node.store._sqlite import SqliteStore, erase_store
     from tokaido.node.store._thread import StoreThread
     from tokaido.node.store._wrapping_keys import new_wrapping_key, wrapping_key_from_credential, wrapping_key_from_file
@@ -53,6 +54,7 @@ else:
             "AuditRow": "tokaido.node.store._audit",
             "AlarmRow": "tokaido.node.store._records",
             "DeviceRow": "tokaido.node.store._records",
+            "MaintenanceRow": "tokaido.node.store._records",
             "OutboxRow": "tokaido.node.store._records",
             "Records": "tokaido.node.store._records",
             "MemoryStore": "tokaido.node.store._memory",

@@ -67,6 +67,17 @@ class DeviceRow:
     """Who accepted it."""
 
 
+@dataclass(frozen=True, slots=True)
+class MaintenanceRow:
+    """One end of a link that a person took."""
+
+    link: str
+    by: str
+    """Who, and why."""
+    until_s: float
+    """When it ends by itself; 0: it does not."""
+
+
 class Records:
     """Tables alarm, audit, outbox, device, topology and attempt.
 
@@ -225,6 +236,22 @@ class Records:
                 DeviceRow(name, serial, bool(accepted), *rest) for name, serial, accepted, *rest in self._rows(ask)
             )
         )
+
+    # --- maintenance ------------------------------------------------------------------------------------------------
+
+    def begin_maintenance(self, row: MaintenanceRow) -> None:
+        """Note that a person took an end of a link."""
+        ask = "INSERT OR REPLACE INTO maintenance VALUES (?, ?, ?)"
+        self._file.transact(lambda: self._execute(ask, row.link, row.by, float(row.until_s)))
+
+    def end_maintenance(self, link: str) -> None:
+        """Note that they gave it back."""
+        self._file.transact(lambda: self._execute("DELETE FROM maintenance WHERE link = ?", link))
+
+    def maintenance(self) -> tuple[MaintenanceRow, ...]:
+        """Return what is taken, by link."""
+        ask = "SELECT link, by, until_s FROM maintenance ORDER BY link"
+        return self._file.transact(lambda: tuple(MaintenanceRow(*row) for row in self._rows(ask)))
 
     # --- topologies -------------------------------------------------------------------------------------------------
 
