@@ -116,7 +116,7 @@ def _page(status: NodeStatus) -> None:
             title="Alarms",
         )
     print_table(
-        ("link", "to", "unit", "state", "node", "QBER", "bit/s", "stock", "lasts", "last block"),
+        ("link", "to", "unit", "state", "node", "QBER", "bit/s", "stock", "lasts", "last block", "available"),
         [_link(link) for link in status.links],
         title="Links",
     )
@@ -168,6 +168,7 @@ def _link(link: LinkLine) -> tuple[str, ...]:
         _bits(link.stock_bits),
         _span(link.reserve_s),
         "-" if link.since_block_s is None else f"{_span(link.since_block_s)} ago",
+        "-" if link.availability is None else f"{link.availability:.2%}",
     )
 
 

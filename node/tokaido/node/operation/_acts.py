@@ -10,7 +10,7 @@ from tokaido.node.store import MaintenanceRow
 from tokaido.node.supervision import Maintenance, Resume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from tokaido.hal import Clock
     from tokaido.node.operation._alarm_book import AlarmBook
@@ -68,11 +68,17 @@ class Acts:
         self._account = account
         self._clock = clock
         self._until_s: dict[str, float] = {}
+        self._maintained: set[str] = set()
 
     @property
     def maintained_until_s(self) -> Mapping[str, float]:
         """When maintenance ends by itself, by link, in s since 1970-01-01 UTC."""
         return self._until_s
+
+    @property
+    def maintained(self) -> Collection[str]:
+        """The links that people have taken."""
+        return self._maintained
 
     def restore(self, rows: Iterable[MaintenanceRow]) -> None:
         """Go on with maintenance of an earlier life of the node; before any device was heard."""
@@ -120,12 +126,14 @@ class Acts:
 
     def _begin(self, end: LinkEnd, by: str, until_s: float) -> None:
         end.feed(Maintenance(True, by))
+        self._maintained.add(end.name)
         self._until_s.pop(end.name, None)
         if until_s:
             self._until_s[end.name] = until_s
 
     def _end(self, end: LinkEnd) -> None:
         end.feed(Maintenance(False))
+        self._maintained.discard(end.name)
         self._until_s.pop(end.name, None)
         self._keep(end.name, None)
 

@@ -17,6 +17,7 @@ __all__ = [
     "MemoryStore",
     "OutboxRow",
     "Records",
+    "ServiceRow",
     "SqliteStore",
     "Store",
     "StoreBusyError",
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from tokaido.node.store._errors import StoreBusyError, StoreError
     from tokaido.node.store._memory import MemoryStore
     from tokaido.node.store._protocol import Store
-    from tokaido.node.store._records import AlarmRow, DeviceRow, MaintenanceRow, OutboxRow, Records
+    from tokaido.node.store._records import AlarmRow, DeviceRow, MaintenanceRow, OutboxRow, Records, ServiceRow
     from tokaido.node.store._sqlite import SqliteStore, erase_store
     from tokaido.node.store._thread import StoreThread
     from tokaido.node.store._wrapping_keys import new_wrapping_key, wrapping_key_from_credential, wrapping_key_from_file
@@ -57,6 +58,7 @@ else:
             "MaintenanceRow": "tokaido.node.store._records",
             "OutboxRow": "tokaido.node.store._records",
             "Records": "tokaido.node.store._records",
+            "ServiceRow": "tokaido.node.store._records",
             "MemoryStore": "tokaido.node.store._memory",
             "Store": "tokaido.node.store._protocol",
             "SqliteStore": "tokaido.node.store._sqlite",
