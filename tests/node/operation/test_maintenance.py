@@ -110,4 +110,8 @@ def test_maintenance_outlives_the_node_and_ends_by_itself(
         ordered.clear()
         with unit.lock:
             unit.model.prepare("STANDBY")  # type: ignore[attr-defined]
-        run(lambda client: until(client, lambda status: bool(ordered)) and None)
+
+        def last(client: ControlClient) -> None:
+            until(client, lambda _: bool(ordered))
+
+        run(last)
