@@ -119,7 +119,8 @@ def test_a_store_of_the_first_form_is_taken_further(path: Path) -> None:
     row = (1, 9.0, "ann", "desk", "drain", "", bytes(32))
     digest = hashlib.sha256(msgspec.msgpack.encode(row)).hexdigest()
     acted = f"INSERT INTO audit VALUES (1, 9.0, 'ann', 'desk', 'drain', '', zeroblob(32), x'{digest}')"
-    later = [f"DROP TABLE {table}" for table in ("attempt", "move", "command", "audit_end")]
+    tables = ("attempt", "move", "command", "audit_end", "maintenance", "service")
+    later = [f"DROP TABLE {table}" for table in tables]
     later += [f"ALTER TABLE device DROP COLUMN {name}" for name in ("vendor", "model", "firmware", "at_s", "by")]
     altered(path, "PRAGMA user_version = 1", *later, acted)
     store = SqliteStore.open(path, key())

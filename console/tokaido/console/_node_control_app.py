@@ -70,13 +70,16 @@ def maintenance(
     link: Link,
     *,
     end: Annotated[bool, typer.Option("--end", help="Give it back.")] = False,
+    hours: Annotated[
+        float | None, typer.Option("--hours", min=0.01, help="Let it be given back by itself after so many hours.")
+    ] = None,
     note: Note = "",
     as_json: JsonOption = False,
 ) -> None:
     """Take the unit of a link for maintenance: the node gives it no orders until you give it back."""
     from tokaido.console import _node_status  # noqa: PLC0415
 
-    _node_status.client_of(node).maintenance(link, on=not end, note=note)
+    _node_status.maintain(node, link, on=not end, note=note, hours=hours)
     _node_status.done("given back" if end else "taken for maintenance", {"link": link}, as_json=as_json)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import tokaido.hal as hal
@@ -37,6 +38,12 @@ def reload(node: Path, *, note: str, as_json: bool) -> None:
     done("reloaded", {"needs_restart": list(left)}, as_json=as_json)
     if left and not as_json:
         print(f"taken when the node is started again: {', '.join(left)}")
+
+
+def maintain(node: Path, link: str, *, on: bool, note: str, hours: float | None) -> None:
+    """Take an end of a link, for so many hours or until it is given back, or give it back."""
+    until_s = 0.0 if hours is None or not on else hal.SYSTEM_CLOCK.utc_ns() / hal.NS_PER_S + 3600 * hours
+    client_of(node).maintenance(link, on=on, note=note, until_s=until_s)
 
 
 def show_inventory(node: Path, *, as_json: bool) -> None:
@@ -109,7 +116,7 @@ def _page(status: NodeStatus) -> None:
             title="Alarms",
         )
     print_table(
-        ("link", "to", "unit", "state", "node", "QBER", "bit/s", "stock", "lasts", "last block"),
+        ("link", "to", "unit", "state", "node", "QBER", "bit/s", "stock", "lasts", "last block", "available"),
         [_link(link) for link in status.links],
         title="Links",
     )
@@ -150,6 +157,8 @@ def _over(pair: PairLine) -> str:
 
 def _link(link: LinkLine) -> tuple[str, ...]:
     wait = "" if link.next_attempt_in_s is None else f", next in {_span(link.next_attempt_in_s)}"
+    if link.maintained_until_s is not None:
+        wait = f", until {datetime.fromtimestamp(link.maintained_until_s, UTC):%Y-%m-%d %H:%M} UTC"
     why = f" ({link.why}{wait})" if link.why and link.phase != "setting up" else wait
     return (
         link.name,
@@ -162,6 +171,7 @@ def _link(link: LinkLine) -> tuple[str, ...]:
         _bits(link.stock_bits),
         _span(link.reserve_s),
         "-" if link.since_block_s is None else f"{_span(link.since_block_s)} ago",
+        "-" if link.availability is None else f"{link.availability:.2%}",
     )
 
 

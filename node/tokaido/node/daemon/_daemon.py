@@ -231,6 +231,7 @@ class NodeDaemon:
         if self._bus is not None:
             await self._bus.start()
         sources.start(keeping.feed, operating.alarm)
+        operating.take_up()
         ending.push_async_callback(sources.close)
         moving.resume()
         ending.push_async_callback(moving.close)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError, Severity, TokaidoError
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError, Severity
+from tokaido.node.daemon._ledger import ActDone, Ledger
 from tokaido.node.operation import (
     AcceptDevice,
     Acknowledge,
@@ -25,6 +27,7 @@ from tokaido.node.operation import (
     Events,
     ExpiryWatch,
     InventoryDesk,
+    LinkNow,
     MaintainLink,
     MoveLink,
     NodeAlarm,
@@ -34,6 +37,7 @@ from tokaido.node.operation import (
     Places,
     ReloadFile,
     ResumeLink,
+    ServiceTimes,
     SetRelaying,
     ShowAudit,
     ShowInventory,
@@ -41,32 +45,35 @@ from tokaido.node.operation import (
     StoreLine,
     causes_of,
     devices_answer,
-    keep,
+    endings_of_neighbours,
     marks,
+    own_endings,
     survey,
     told,
     verdict,
 )
+from tokaido.node.store import Records
 from tokaido.node.supervision import Reopen, described
-from tokaido.node.tls import ends_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from tokaido.hal import AlarmHook, Clock
     from tokaido.node.core import Clear, Raise
     from tokaido.node.daemon._keeping import Keeping
     from tokaido.node.events import Outgoing
     from tokaido.node.node_file import NodeFile
-    from tokaido.node.store import AuditFinding, AuditRow, DeviceRow, SqliteStore, StoreThread
+    from tokaido.node.store import (
+        AuditFinding,
+        DeviceRow,
+        MaintenanceRow,
+        ServiceRow,
+        StoreThread,
+    )
     from tokaido.node.supervision import Inventory, LinkEnd
 
 LOG: Final = logging.getLogger("tokaido.node.alarms")
-AUDIT: Final = logging.getLogger("tokaido.node.audit")
-"""Tells each row with its mark: whoever keeps the journal elsewhere has the whole chain."""
 LOOK_S: Final = 1.0
-MOST_UNWRITTEN: Final = 10_000
-"""Changes that wait for a store that is closed; older ones are dropped."""
 
 
 class Commanded(Protocol):
@@ -112,7 +119,9 @@ class Operating:
         self._book = AlarmBook(self._changed, hold_off_s=file.hold_off_s, clock=clock, relate=self._relate)
         self._ways: dict[str, str] = {}
         self._expiry = ExpiryWatch(self._book.take, file.expiry, clock=clock)
-        self._rows: list[DeviceRow] = []
+        self._service = ServiceTimes(self._keep_service, clock=clock)
+        self._ledger = Ledger()
+        self._maintained: tuple[MaintenanceRow, ...] = ()
         self._inventory = InventoryDesk(self._book.take, self._note_devices, lambda: clock.utc_ns() / NS_PER_S)
         self._endings: tuple[Ending, ...] = ()
         self.seen: Callable[[], Mapping[str, float]] = dict
@@ -120,13 +129,19 @@ class Operating:
         self._callout = Callout(file.name, (), clock=clock)
         self._ends: Mapping[str, LinkEnd] = {}
         self._links: Collection[str] = ()
-        self._unwritten: list[AlarmChange] = []
-        self._acts: list[tuple[str, str, str, str, float]] = []
         self.itself = Peer(os.getpid(), os.geteuid(), "node", f"process {os.getpid()}")
         """Who acts when nobody does."""
         self.events = Events(os.urandom(8).hex(), clock=clock)
         """What happened in this run."""
-        self._carrying_out = Acts(self._book, self._ends_now, self._relay, self.account, clock=clock)
+        self._carrying_out = Acts(
+            self._book,
+            self._ends_now,
+            self._relay,
+            self.account,
+            itself=self.itself,
+            keep=self._keep_maintenance,
+            clock=clock,
+        )
         self._control = ControlServer(file.control, self)
         self._metrics: Any = None
         self._outgoing: Outgoing | None = None
@@ -171,6 +186,9 @@ class Operating:
         self._endings = _endings(self.file)
         self._callout = Callout(self.file.name, hooks, clock=self._clock)
         if (store := keeping.store) is not None:
+            self._maintained = await store.call(lambda store: store.records.maintenance())
+            ends_s = {row.link: row.until_s for row in self._maintained}
+            self._service.restore(await store.call(lambda store: store.records.service()), ends_s)
             self._book.restore(await store.call(lambda store: store.records.alarms()))
             if inventory is not None:
                 self._inventory.begin(inventory, await store.call(lambda store: store.records.devices()))
@@ -183,6 +201,10 @@ class Operating:
             await self._open_metrics(self.file.metrics_at)
         self._work = asyncio.get_running_loop().create_task(self._live())
 
+    def take_up(self) -> None:
+        """Go on with what people had taken in an earlier life of the node; before any device was heard."""
+        self._carrying_out.restore(self._maintained)
+
     async def close(self) -> None:
         """Listen no more, and write what is not written yet."""
         self._ended.set()
@@ -191,6 +213,7 @@ class Operating:
         await self._control.close()
         if self._metrics is not None:
             await self._metrics()
+        self._service.write()
         self.account(self.itself, f"end node {self.file.name}")
         await self._write()
         self._callout.end()
@@ -212,12 +235,15 @@ class Operating:
         while not self._ended.is_set():
             self._book.tick()
             self._callout.tick()
-            self._expiry.look((*self._endings, *_theirs(self.seen())))
+            self._expiry.look((*self._endings, *endings_of_neighbours(self.seen())))
             self._carrying_out.tick()
             for end in self._ends.values():
                 end.look()
             await self._write()
-            self.notifier.status(self.status().headline)
+            status = self.status()
+            maintained = self._carrying_out.maintained
+            self._service.look(LinkNow(one.name, one.running, one.name in maintained) for one in status.links)
+            self.notifier.status(status.headline)
             now_s = self._clock.monotonic_ns() / NS_PER_S
             if devices_answer((now_s - end.heard_s, end.mute_s) for end in self._ends.values()):
                 self.notifier.alive()
@@ -246,7 +272,7 @@ class Operating:
             alarm.text,
             f" ({alarm.acknowledged_by}: {alarm.note})" if change.change is Change.ACKNOWLEDGED else "",
         )
-        self._unwritten = [*self._unwritten[-MOST_UNWRITTEN:], change]
+        self._ledger.change(change)
         self._callout.changed(change)
 
     def _relate(self, alarms: Iterable[NodeAlarm]) -> dict[tuple[str, str], tuple[str, str]]:
@@ -264,41 +290,10 @@ class Operating:
         if store is None:
             return
         posts = [] if self._outgoing is None else self._outgoing.take(self.status)
-        if not (self._unwritten or self._acts or self._rows or posts):
-            return
-        changes, acts, rows = self._unwritten, self._acts, self._rows
-        self._unwritten, self._acts, self._rows = [], [], []
-        written: list[AuditRow] = []
-
-        def write(store: SqliteStore) -> None:
-            records = store.records
-
-            def work() -> None:
-                for change in changes:
-                    keep(change, records)
-                for device in rows:
-                    records.set_device(device)
-                for who, place, what, why, at_s in acts:
-                    written.append(records.audit(who=who, place=place, what=what, why=why, at_s=at_s))
-                for post in posts:
-                    records.post(post.subject, post.payload, post.state)
-
-            records.together(work)
-
-        try:
-            await store.call(write)
-            for row in written:
-                AUDIT.info(
-                    "%s %s, %s: %s%s", row.mark, row.who, row.place, row.what, f" ({row.why})" if row.why else ""
-                )
+        if await self._ledger.write(store, posts):
             self._posted(len(posts))
-        except TokaidoError as error:
-            LOG.warning("alarms are not written: %s", error)
-            self._unwritten = changes + self._unwritten  # writing one twice changes nothing
-            self._rows = rows + self._rows
-            self._acts = acts + self._acts
-            if self._outgoing is not None:
-                self._outgoing.give_back(posts)
+        elif self._outgoing is not None:
+            self._outgoing.give_back(posts)
 
     # --- what can be asked --------------------------------------------------------------------------------------------
 
@@ -322,6 +317,7 @@ class Operating:
             alarms=self._book.standing(),
             emulation=self.file.emulation,
             maintained_until_s=self._carrying_out.maintained_until_s,
+            availability=self._service.all(),
         )
 
     async def operate(self, request: ControlRequest, peer: Peer) -> Any:
@@ -370,7 +366,17 @@ class Operating:
 
     def _note_devices(self, what: str, rows: Iterable[DeviceRow]) -> None:
         self.account(self.itself, what)
-        self._rows.extend(rows)
+        for row in rows:
+            self._ledger.record(partial(Records.set_device, row=row))
+
+    def _keep_service(self, rows: tuple[ServiceRow, ...]) -> None:
+        self._ledger.record(partial(Records.set_service, rows=rows))
+
+    def _keep_maintenance(self, link: str, row: MaintenanceRow | None) -> None:
+        if row is None:
+            self._ledger.record(partial(Records.end_maintenance, link=link))
+        else:
+            self._ledger.record(partial(Records.begin_maintenance, row=row))
 
     def _store(self) -> StoreThread:
         store = None if self._keeping is None else self._keeping.store
@@ -388,7 +394,7 @@ class Operating:
         LOG.info("%s: %s", peer.user, what)
         if peer is not self.itself:
             self.events.acted(peer, what, why)
-        self._acts.append((peer.user, peer.place, what, why, self._clock.utc_ns() / NS_PER_S))
+        self._ledger.act(ActDone(peer.user, peer.place, what, why, self._clock.utc_ns() / NS_PER_S))
 
     def _ends_now(self) -> Iterable[LinkEnd]:
         return self._ends.values()
@@ -399,17 +405,5 @@ class Operating:
 
 
 def _endings(file: NodeFile) -> tuple[Ending, ...]:
-    """Return what of a node's own ends."""
-    ends = ends_of(file.tls)
     until = None if file.network is None else file.network.topology.valid_until
-    return (
-        Ending("CERTIFICATE_ENDS", "", "the certificate of this node", ends.certificate),
-        Ending("AUTHORITY_ENDS", "", "the certificate of the authority", ends.authority),
-        *(() if ends.revoked is None else (Ending("REVOCATIONS_END", "", "the revocation list", ends.revoked),)),
-        *(() if until is None else (Ending("TOPOLOGY_ENDS", "", "the topology", until.timestamp()),)),
-    )
-
-
-def _theirs(seen: Mapping[str, float]) -> Iterator[Ending]:
-    for name, end_s in seen.items():
-        yield Ending("CERTIFICATE_ENDS", name, f"the certificate of {name}", end_s)
+    return own_endings(file.tls, None if until is None else until.timestamp())

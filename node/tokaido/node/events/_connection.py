@@ -177,7 +177,8 @@ class Connection:
 
         try:
             async with asyncio.timeout(ACKNOWLEDGE_S):
-                client, reply, stop = self._live(), "", _nothing
+                client, reply = self._live(), ""
+                stop: Callable[[], Awaitable[None]] = _nothing
                 if unheard is not None:
                     reply = client.new_inbox()
                     stop = self._stop(await client.subscribe(reply, cb=told))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokaido.node.operation._acts import Act, Acts
 from tokaido.node.operation._alarm_book import AlarmBook, AlarmChange, Change, NodeAlarm, keep
 from tokaido.node.operation._audit import AuditLine, AuditVerdict, at_rest, marks, told, verdict
+from tokaido.node.operation._availability import Availability, LinkNow, ServiceTimes
 from tokaido.node.operation._callout import Callout
 from tokaido.node.operation._causes import CONSEQUENCES, Places, causes_of
 from tokaido.node.operation._control_client import ControlClient
@@ -25,7 +26,7 @@ from tokaido.node.operation._control_messages import (
 )
 from tokaido.node.operation._control_server import ControlServer, Operations, Peer
 from tokaido.node.operation._events import Event, Events
-from tokaido.node.operation._expiry import Ending, ExpirySettings, ExpiryWatch
+from tokaido.node.operation._expiry import Ending, ExpirySettings, ExpiryWatch, endings_of_neighbours, own_endings
 from tokaido.node.operation._inventory import InventoryDesk, InventoryLine
 from tokaido.node.operation._logs import JsonFormatter, log_as_json
 from tokaido.node.operation._notify import Notifier, devices_answer
@@ -59,6 +60,7 @@ __all__ = [
     "ApplicationLine",
     "AuditLine",
     "AuditVerdict",
+    "Availability",
     "Callout",
     "Change",
     "CheckAudit",
@@ -76,6 +78,7 @@ __all__ = [
     "InventoryLine",
     "JsonFormatter",
     "LinkLine",
+    "LinkNow",
     "MaintainLink",
     "MoveLink",
     "NeighbourLine",
@@ -88,6 +91,7 @@ __all__ = [
     "Places",
     "ReloadFile",
     "ResumeLink",
+    "ServiceTimes",
     "SetRelaying",
     "ShowAudit",
     "ShowInventory",
@@ -96,10 +100,12 @@ __all__ = [
     "at_rest",
     "causes_of",
     "devices_answer",
+    "endings_of_neighbours",
     "judged",
     "keep",
     "log_as_json",
     "marks",
+    "own_endings",
     "survey",
     "to_do",
     "told",

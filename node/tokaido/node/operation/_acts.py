@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, ConfigurationError, RangeError
 from tokaido.node.operation._control_messages import Acknowledge, MaintainLink, ResumeLink, SetRelaying
+from tokaido.node.store import MaintenanceRow
 from tokaido.node.supervision import Maintenance, Resume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from tokaido.hal import Clock
     from tokaido.node.operation._alarm_book import AlarmBook
@@ -27,6 +28,14 @@ class Account(Protocol):
         ...
 
 
+class Keeps(Protocol):
+    """Makes it durable which ends of links people have taken."""
+
+    def __call__(self, link: str, row: MaintenanceRow | None) -> None:
+        """Who has it, and until when; None: nobody any more."""
+        ...
+
+
 class Acts:
     """Carries out what concerns alarms, ends of links, and relaying.
 
@@ -35,6 +44,8 @@ class Acts:
         ends: Returns what becomes of each device now.
         relay: Lets the node relay, or not.
         account: Takes note of each act that was carried out.
+        itself: Who acts when maintenance ends by itself.
+        keep: Makes maintenance durable; default: nothing does.
         clock: Where the time of day comes from.
     """
 
@@ -45,19 +56,36 @@ class Acts:
         relay: Callable[[bool], None],
         account: Account,
         *,
+        itself: Peer | None = None,
+        keep: Keeps = lambda _link, _row: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._itself = itself
+        self._keep = keep
         self._book = book
         self._ends = ends
         self._relay = relay
         self._account = account
         self._clock = clock
         self._until_s: dict[str, float] = {}
+        self._maintained: set[str] = set()
 
     @property
     def maintained_until_s(self) -> Mapping[str, float]:
         """When maintenance ends by itself, by link, in s since 1970-01-01 UTC."""
         return self._until_s
+
+    @property
+    def maintained(self) -> Collection[str]:
+        """The links that people have taken."""
+        return self._maintained
+
+    def restore(self, rows: Iterable[MaintenanceRow]) -> None:
+        """Go on with maintenance of an earlier life of the node; before any device was heard."""
+        ends = {end.name: end for end in self._ends()}
+        for row in rows:
+            if row.link in ends:  # the station may have lost one
+                self._begin(ends[row.link], row.by, row.until_s)
 
     def carry_out(self, act: Act, peer: Peer) -> None:
         """Do it, and account for it.
@@ -77,10 +105,12 @@ class Acts:
                 if on and until_s and until_s <= self._utc_s():
                     raise RangeError(f"maintenance of {link} would end in the past", remedy="Give a time that comes")
                 by = f"{peer.user} ({note})" if note else peer.user
-                self._end_of(link).feed(Maintenance(on, by))
-                self._until_s.pop(link, None)
-                if on and until_s:
-                    self._until_s[link] = until_s
+                end = self._end_of(link)
+                if on:
+                    self._begin(end, by, until_s)
+                    self._keep(link, MaintenanceRow(link, by, until_s))
+                else:
+                    self._end(end)
                 self._account(peer, f"{'begin' if on else 'end'} maintenance of {link}", note)
             case SetRelaying(on=on):
                 self._relay(on)
@@ -90,8 +120,22 @@ class Acts:
         """End maintenance whose time has come; call it now and then."""
         now_s = self._utc_s()
         for link in [link for link, until_s in self._until_s.items() if until_s <= now_s]:
-            del self._until_s[link]
-            self._end_of(link).feed(Maintenance(False))
+            self._end(self._end_of(link))
+            if self._itself is not None:
+                self._account(self._itself, f"end maintenance of {link}", "its time was over")
+
+    def _begin(self, end: LinkEnd, by: str, until_s: float) -> None:
+        end.feed(Maintenance(True, by))
+        self._maintained.add(end.name)
+        self._until_s.pop(end.name, None)
+        if until_s:
+            self._until_s[end.name] = until_s
+
+    def _end(self, end: LinkEnd) -> None:
+        end.feed(Maintenance(False))
+        self._maintained.discard(end.name)
+        self._until_s.pop(end.name, None)
+        self._keep(end.name, None)
 
     def _utc_s(self) -> float:
         return self._clock.utc_ns() / NS_PER_S

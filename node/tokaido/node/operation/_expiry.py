@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Severity
 from tokaido.node.core import Clear, Raise
+from tokaido.node.tls import ends_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tokaido.hal import Clock
+    from tokaido.node.tls import TlsFiles
 
 DAY_S: Final = 86_400.0
 TO_DO: Final = {
@@ -45,6 +47,30 @@ class ExpirySettings:
     """As a WARNING."""
     urgent_days: float = 7.0
     """As MAJOR. At the end itself it is CRITICAL."""
+
+
+def own_endings(files: TlsFiles, topology_s: float | None) -> tuple[Ending, ...]:
+    """Return what of a node's own ends.
+
+    Args:
+        files: Those of its TLS.
+        topology_s: When its topology ends, in s since 1970-01-01 UTC; None: it has none, or that has no end.
+
+    Raises:
+        ConfigurationError: A file cannot be read.
+    """
+    ends = ends_of(files)
+    return (
+        Ending("CERTIFICATE_ENDS", "", "the certificate of this node", ends.certificate),
+        Ending("AUTHORITY_ENDS", "", "the certificate of the authority", ends.authority),
+        *(() if ends.revoked is None else (Ending("REVOCATIONS_END", "", "the revocation list", ends.revoked),)),
+        *(() if topology_s is None else (Ending("TOPOLOGY_ENDS", "", "the topology", topology_s),)),
+    )
+
+
+def endings_of_neighbours(seen: Mapping[str, float]) -> tuple[Ending, ...]:
+    """Return when certificates end that neighbours showed, by neighbour, in s since 1970-01-01 UTC."""
+    return tuple(Ending("CERTIFICATE_ENDS", name, f"the certificate of {name}", end_s) for name, end_s in seen.items())
 
 
 class ExpiryWatch:

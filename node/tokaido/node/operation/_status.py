@@ -89,6 +89,12 @@ class LinkLine(_Part, frozen=True):
     """When maintenance ends by itself, in s since 1970-01-01 UTC; None: it does not."""
     move: str = ""
     """What its last move comes to, in a line; empty: none was ordered."""
+    availability: float | None = None
+    """The part of all time but maintenance in which it gave keys, since the store was made; None: not measured yet."""
+    up_s: float = 0.0
+    down_s: float = 0.0
+    """That of a node that did not run, too."""
+    maintenance_s: float = 0.0
 
 
 class PairLine(_Part, frozen=True):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tokaido.node import core
     from tokaido.node.core import ApplicationSettings
     from tokaido.node.operation._alarm_book import NodeAlarm
+    from tokaido.node.operation._availability import Availability
     from tokaido.node.supervision import LinkEnd
 
 
@@ -49,6 +50,7 @@ def survey(
     alarms: Iterable[NodeAlarm],
     emulation: bool = False,
     maintained_until_s: Mapping[str, float] = MappingProxyType({}),
+    availability: Mapping[str, Availability] = MappingProxyType({}),
 ) -> NodeStatus:
     """Return the status of a node.
 
@@ -65,9 +67,13 @@ def survey(
         alarms: Those that stand, the worst first.
         emulation: Whether it takes keys that protect nothing.
         maintained_until_s: When maintenance ends by itself, by link, in s since 1970-01-01 UTC.
+        availability: For how long links gave keys, by link.
     """
     demand = {} if keys is None else {name: pair.demand for name, pair in keys.pairs.items()}
-    links = tuple(_link(end, keys, demand, age_s, maintained_until_s.get(end.name)) for end in ends)
+    links = tuple(
+        _link(end, keys, demand, age_s, until_s=maintained_until_s.get(end.name), measured=availability.get(end.name))
+        for end in ends
+    )
     pairs = () if keys is None else tuple(_pair(pair) for pair in keys.pairs.values())
     neighbours = (
         ()
@@ -125,7 +131,9 @@ def _link(
     keys: core.NodeStatus | None,
     demand: Mapping[str, float],
     age_s: float,
-    maintained_until_s: float | None,
+    *,
+    until_s: float | None,
+    measured: Availability | None,
 ) -> LinkLine:
     supervised, read = end.supervisor.status(age_s), end.supervisor.reading
     found = None if keys is None else keys.links.get(end.name)
@@ -164,7 +172,11 @@ def _link(
         since_block_s=_since(end.last_block_s, age_s),
         answered_s=_since(end.answered_s, age_s),
         counters=counters,
-        maintained_until_s=maintained_until_s,
+        maintained_until_s=until_s,
+        availability=None if measured is None else measured.ratio,
+        up_s=0.0 if measured is None else measured.up_s,
+        down_s=0.0 if measured is None else measured.down_s,
+        maintenance_s=0.0 if measured is None else measured.maintenance_s,
         move=end.move,
     )
 

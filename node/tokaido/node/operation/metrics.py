@@ -90,10 +90,31 @@ class _Status:
             ("reserve_seconds", "How long it lasts at the demand of late", "seconds", lambda link: link.reserve_s),
             ("block_age_seconds", "Since the last block came", "seconds", lambda link: link.since_block_s),
             ("attempts_within_hour", "Attempts of the last hour", "", lambda link: float(link.attempts_within_an_hour)),
+            (
+                "availability_ratio",
+                "Part of all time but maintenance in which it gave keys",
+                "ratio",
+                lambda one: one.availability,
+            ),
             ("failures_in_a_row", "Failures in a row", "", lambda link: float(link.failures)),
         ):
             samples: list[Sample] = [((link.name, link.neighbour), value(link)) for link in links]
             yield _gauge(f"tokaido_link_{name}", text, names, samples, unit=unit)
+        yield _counter(
+            "tokaido_link_service_seconds",
+            "For how long it gave keys, gave none, or was maintained",
+            (*names, "service"),
+            [
+                ((link.name, link.neighbour, service), seconds)
+                for link in links
+                for service, seconds in (
+                    ("up", link.up_s),
+                    ("down", link.down_s),
+                    ("maintenance", link.maintenance_s),
+                )
+            ],
+            unit="seconds",
+        )
         yield _counter(
             "tokaido_link_key_bits",
             "What became of link key",

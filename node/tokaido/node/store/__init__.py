@@ -14,9 +14,11 @@ __all__ = [
     "AuditRow",
     "CommandRow",
     "DeviceRow",
+    "MaintenanceRow",
     "MemoryStore",
     "OutboxRow",
     "Records",
+    "ServiceRow",
     "SqliteStore",
     "Store",
     "StoreBusyError",
@@ -36,7 +38,15 @@ if TYPE_CHECKING:
     from tokaido.node.store._errors import StoreBusyError, StoreError
     from tokaido.node.store._memory import MemoryStore
     from tokaido.node.store._protocol import Store
-    from tokaido.node.store._records import AlarmRow, CommandRow, DeviceRow, OutboxRow, Records
+    from tokaido.node.store._records import (
+        AlarmRow,
+        CommandRow,
+        DeviceRow,
+        MaintenanceRow,
+        OutboxRow,
+        Records,
+        ServiceRow,
+    )
     from tokaido.node.store._sqlite import SqliteStore, erase_store
     from tokaido.node.store._thread import StoreThread
     from tokaido.node.store._wrapping_keys import new_wrapping_key, wrapping_key_from_credential, wrapping_key_from_file
@@ -55,8 +65,10 @@ else:
             "AlarmRow": "tokaido.node.store._records",
             "CommandRow": "tokaido.node.store._records",
             "DeviceRow": "tokaido.node.store._records",
+            "MaintenanceRow": "tokaido.node.store._records",
             "OutboxRow": "tokaido.node.store._records",
             "Records": "tokaido.node.store._records",
+            "ServiceRow": "tokaido.node.store._records",
             "MemoryStore": "tokaido.node.store._memory",
             "Store": "tokaido.node.store._protocol",
             "SqliteStore": "tokaido.node.store._sqlite",

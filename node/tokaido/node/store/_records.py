@@ -78,6 +78,29 @@ class DeviceRow:
     """Who accepted it."""
 
 
+@dataclass(frozen=True, slots=True)
+class MaintenanceRow:
+    """One end of a link that a person took."""
+
+    link: str
+    by: str
+    """Who, and why."""
+    until_s: float
+    """When it ends by itself; 0: it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRow:
+    """For how long one link gave keys, in s."""
+
+    link: str
+    up_s: float
+    down_s: float
+    maintenance_s: float
+    at_s: float
+    """Until when that was counted, in s since 1970-01-01 UTC."""
+
+
 class Records:
     """Tables alarm, audit, outbox, command, device, topology, attempt and move.
 
@@ -287,6 +310,37 @@ class Records:
                 DeviceRow(name, serial, bool(accepted), *rest) for name, serial, accepted, *rest in self._rows(ask)
             )
         )
+
+    # --- maintenance ------------------------------------------------------------------------------------------------
+
+    def begin_maintenance(self, row: MaintenanceRow) -> None:
+        """Note that a person took an end of a link."""
+        ask = "INSERT OR REPLACE INTO maintenance VALUES (?, ?, ?)"
+        self._file.transact(lambda: self._execute(ask, row.link, row.by, float(row.until_s)))
+
+    def end_maintenance(self, link: str) -> None:
+        """Note that they gave it back."""
+        self._file.transact(lambda: self._execute("DELETE FROM maintenance WHERE link = ?", link))
+
+    def maintenance(self) -> tuple[MaintenanceRow, ...]:
+        """Return what is taken, by link."""
+        ask = "SELECT link, by, until_s FROM maintenance ORDER BY link"
+        return self._file.transact(lambda: tuple(MaintenanceRow(*row) for row in self._rows(ask)))
+
+    def set_service(self, rows: Iterable[ServiceRow]) -> None:
+        """Keep for how long links gave keys."""
+
+        def work() -> None:
+            for row in rows:
+                named = row.link, row.up_s, row.down_s, row.maintenance_s, row.at_s
+                self._execute("INSERT OR REPLACE INTO service VALUES (?, ?, ?, ?, ?)", *named)
+
+        self._file.transact(work)
+
+    def service(self) -> tuple[ServiceRow, ...]:
+        """Return for how long links gave keys, by link."""
+        ask = "SELECT link, up_s, down_s, maintenance_s, at_s FROM service ORDER BY link"
+        return self._file.transact(lambda: tuple(ServiceRow(*row) for row in self._rows(ask)))
 
     # --- topologies -------------------------------------------------------------------------------------------------
 

@@ -70,6 +70,14 @@ MIGRATIONS: Final = (
     ALTER TABLE device ADD COLUMN at_s REAL NOT NULL DEFAULT 0;
     ALTER TABLE device ADD COLUMN by TEXT NOT NULL DEFAULT '';
     """,
+    """
+    CREATE TABLE maintenance (link TEXT PRIMARY KEY, by TEXT NOT NULL, until_s REAL NOT NULL) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE service (
+        link TEXT PRIMARY KEY, up_s REAL NOT NULL, down_s REAL NOT NULL, maintenance_s REAL NOT NULL,
+        at_s REAL NOT NULL) WITHOUT ROWID;
+    """,
 )
 """The statements that make form `n + 1` of form `n`. Published ones stay as they are; a new form is appended."""
 
