@@ -71,7 +71,8 @@ def maintenance(
     *,
     end: Annotated[bool, typer.Option("--end", help="Give it back.")] = False,
     hours: Annotated[
-        float | None, typer.Option("--hours", min=0.01, help="Let it be given back by itself after so many hours.")
+        float | None,
+        typer.Option("--hours", parser=number(0.01), help="Let it be given back by itself after so many hours."),
     ] = None,
     note: Note = "",
     as_json: JsonOption = False,

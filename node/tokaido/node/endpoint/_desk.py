@@ -31,6 +31,8 @@ from tokaido.node.operation import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokaido.hal import Clock
     from tokaido.hal.transports import CurveClient
     from tokaido.node.operation import ControlRequest, Events, NodeStatus
@@ -62,13 +64,13 @@ class About:
     emulated: bool = False
     vendor: str = "Tokaido"
     model: str = "repeater node"
-    can_move: bool = False
+    can_move: Callable[[], bool] = lambda: False
     """Whether it leads moves of a link."""
 
     @property
     def capabilities(self) -> tuple[str, ...]:
         """What it has that not every node has."""
-        return ("maintenance", "drain", *(("switch move",) if self.can_move else ()))
+        return ("maintenance", "drain", *(("switch move",) if self.can_move() else ()))
 
 
 class Managed(Protocol):
@@ -250,7 +252,7 @@ class Desk:
                 return MaintainLink(link=link, on=on, note=note, until_s=until_s)
             case m.Move(link=link, path=path):
                 self._need(client, WORKERS, "to move a link")
-                if not self._about.can_move:
+                if not self._about.can_move():
                     raise _RefusedError("UNSUPPORTED", "this node leads no moves", "Ask the one with the transmitter")
                 return MoveLink(link=link, path=path)
             case m.AcceptThis(device=device, serial_number=serial_number, note=note):

@@ -57,7 +57,7 @@ class Acts:
         account: Account,
         *,
         itself: Peer | None = None,
-        keep: Keeps = lambda _link, _row: None,
+        keep: Keeps = lambda link, row: None,  # noqa: ARG005 - as `Keeps` names them
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._itself = itself
