@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tokaido.hal import AlarmHook, Clock
     from tokaido.node.core import Clear, Raise
     from tokaido.node.daemon._keeping import Keeping
+    from tokaido.node.etsi015 import Notices
     from tokaido.node.events import Outgoing
     from tokaido.node.node_file import NodeFile
     from tokaido.node.store import AuditFinding, AuditRow, SqliteStore, StoreThread
@@ -123,6 +124,8 @@ class Operating:
         self._carrying_out = Acts(self._book, self._ends_now, self._relay, self.account, clock=clock)
         self._control = ControlServer(file.control, self)
         self._metrics: Any = None
+        self.notices: Notices | None = None
+        """Notifications of ETSI GS QKD 015, where somebody may read them."""
         self._outgoing: Outgoing | None = None
         self._posted: Callable[[int], None] = lambda _: None
         self._ended = asyncio.Event()
@@ -134,6 +137,8 @@ class Operating:
         self._book.hold_off_s = file.hold_off_s
         self._expiry.settings = file.expiry
         self._endings = _endings(file)
+        if self.notices is not None:
+            self.notices.end()  # each reader shows its certificate again
 
     def tell(self, outgoing: Outgoing, posted: Callable[[int], None]) -> None:
         """Have what happens put into the outbox of the bus, too; `posted` is told how many messages were."""
@@ -205,7 +210,10 @@ class Operating:
             for end in self._ends.values():
                 end.look()
             await self._write()
-            self.notifier.status(self.status().headline)
+            status = self.status()
+            self.notifier.status(status.headline)
+            if self.notices is not None:
+                self.notices.look(status)
             now_s = self._clock.monotonic_ns() / NS_PER_S
             if devices_answer((now_s - end.heard_s, end.mute_s) for end in self._ends.values()):
                 self.notifier.alive()
@@ -236,6 +244,8 @@ class Operating:
         )
         self._unwritten = [*self._unwritten[-MOST_UNWRITTEN:], change]
         self._callout.changed(change)
+        if self.notices is not None:
+            self.notices.changed(change)
 
     def _relate(self, alarms: Iterable[NodeAlarm]) -> dict[tuple[str, str], tuple[str, str]]:
         """Return which alarm follows from which, as things hang together now."""
