@@ -229,9 +229,10 @@ class _Reader:
         tls = self._table(tables, "tls", {"certificate": _TEXT, "key": _TEXT, "authority": _TEXT, "revoked": _TEXT})
         for key in ("certificate", "key", "authority"):
             self._needed("tls", tls, key, "node.pem")
-        texts = ("neighbours", "applications", "skip", "metrics", "control", "state")
-        readers_of = ("metrics_readers", "state_readers")
-        listen = self._table(tables, "listen", dict.fromkeys(texts, _TEXT) | dict.fromkeys(readers_of, _NAMES))
+        texts: tuple[str, ...] = ("neighbours", "applications", "skip", "metrics", "control", "state")
+        listen = self._table(
+            tables, "listen", dict.fromkeys(texts, _TEXT) | {"metrics_readers": _NAMES, "state_readers": _NAMES}
+        )
         metrics = listen.get("metrics", "")
         to_socket = metrics.startswith("unix:")
         addresses = {

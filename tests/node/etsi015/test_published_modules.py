@@ -21,8 +21,6 @@ from tokaido.node.operation import AlarmChange, Change, NodeAlarm
 from tokaido_testing.node_lines import FINE, LINK, PAIR, TAMPER, but
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tokaido.node.operation import NodeStatus
 
 yangson = pytest.importorskip("yangson", reason="yangson is not installed")
@@ -40,11 +38,10 @@ SITE = Site(
     roles={"alice": "TRANSMITTER"},
     switches={"alice": "switch"},
 )
+FAR = but(PAIR, neighbour="kobe", route=("otemachi", "koganei", "kobe"))
 STATUSES = {
     "fine": FINE,
-    "far": but(
-        FINE, alarms=(TAMPER, but(TAMPER, of="", cause="LOS", cause_of="field")), pairs=(PAIR, but(PAIR, neighbour="x"))
-    ),
+    "far": but(FINE, alarms=(TAMPER, but(TAMPER, of="", cause="LOS", cause_of="field")), pairs=(PAIR, FAR)),
     "down": but(FINE, level="not serving", links=(but(LINK, running=False, stock_bits=0, phase="silent", why="w"),)),
     "bare": but(FINE, links=(but(LINK, qber=None, secret_key_rate=None, reserve_s=None),), pairs=()),
 }
@@ -64,7 +61,7 @@ def published() -> Path:
 
 
 @pytest.fixture(scope="module")
-def schemas(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def schemas(published: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The modules as they were published, and with a condition that names the identity with its module."""
     return {
         name: model(published, tmp_path_factory.mktemp(name), patched=name == "patched")
@@ -128,7 +125,11 @@ def test_what_is_wrong_is_seen(schemas: dict[str, Any], leaf: str, value: str) -
 @pytest.mark.parametrize("of", ["field", "alice", ""])
 def test_notifications_are_valid(schemas: dict[str, Any], change: Change, of: str) -> None:
     alarm = NodeAlarm("LOS", of, Severity.MAJOR, "no light", False, 0.0, cause=("TAMPER", "alice"))
-    for content in (notification(AlarmChange(change, alarm), FINE, SITE),):
+    content = notification(AlarmChange(change, alarm), FINE, SITE)
+    check_notification(schemas["patched"], content)
+    [body] = content.values()
+    body["loudness"] = 3
+    with pytest.raises(yangson.exceptions.YangsonException):
         check_notification(schemas["patched"], content)
 
 

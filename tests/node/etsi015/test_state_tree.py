@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
@@ -120,6 +121,15 @@ def test_a_node_that_keys_are_relayed_to_is_a_virtual_link() -> None:
     assert not any(name.startswith("phys") for name in far)
     [_, pair] = qkd_node(FULL, SITE)["tokaido-qkd-node:pairs"]["pair"]
     assert (pair["neighbour"], pair["ready-bits"]) == ("kobe", str(4096 * 256))
+
+
+def test_no_key_and_no_id_of_one_is_in_it() -> None:
+    text = json.dumps(datastore(qkd_node(FULL, SITE)))
+    ids = {SITE.node_id(name) for name in ("otemachi", "koganei", "kobe")}
+    ids |= {SITE.link_id("field", "koganei"), SITE.pair_id("kobe")}
+    assert set(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", text)) == ids
+    others = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|urn:[a-z:-]+|/restconf/[A-Za-z/]+", "", text)
+    assert re.findall(r"[0-9a-fA-F]{16,}|[A-Za-z0-9+/=]{32,}", others) == []
 
 
 # --- resources --------------------------------------------------------------------------------------------------------
