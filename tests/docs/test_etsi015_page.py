@@ -16,7 +16,7 @@ MODULE = Path(str(tokaido.node.etsi015.__file__)).with_name("tokaido-qkd-node.ya
 WITHOUT_TESTS = ("## Ids", "## Leaves that there are not")
 
 
-def tests() -> set[str]:
+def functions() -> set[str]:
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in FOLDER.glob("test_*.py")]
     return {node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -24,7 +24,7 @@ def tests() -> set[str]:
 def test_each_test_on_the_page_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", TEXT))
     assert len(named) > 20
-    assert named - tests() == set()
+    assert named - functions() == set()
 
 
 def test_each_row_names_its_test() -> None:

@@ -246,9 +246,7 @@ class _Reader:
         elif readers and "metrics" not in addresses:
             mistakes.note(("listen", "metrics_readers"), "is for metrics at HOST:PORT alone")
         if ("state" in listen) != bool(listen.get("state_readers")):
-            mistakes.note(
-                ("listen",), "state and state_readers, names of the certificates that may read it, go together"
-            )
+            mistakes.note(("listen",), "state goes with state_readers: names of the certificates that may read it")
         neighbours_at = addresses.get("neighbours")
         if "neighbours" not in listen:
             mistakes.note(("listen",), "neighbours is missing: where neighbours connect, such as 192.0.2.1:8471")
