@@ -17,7 +17,7 @@ import pytest
 import tokaido.node.etsi015
 from tokaido.hal import SYSTEM_CLOCK, Deadline, Severity
 from tokaido.node.etsi015 import Notices, Site, state_application
-from tokaido.node.listening import Listener
+from tokaido.node.listening import Limits, Listener
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import AlarmChange, Change, ControlClient, NodeAlarm
 from tokaido.node.store import new_wrapping_key
@@ -49,6 +49,8 @@ url = "https://127.0.0.1:1"
 [applications]
 bank = {{ node = "otemachi" }}
 """
+WRITE_S = SIGN_OF_LIFE_S = 10.0
+"""Of the page: how long a write may take, and a stream says nothing."""
 QKD = "/restconf/data/etsi-qkd-sdn-node:qkd_node"
 
 
@@ -266,6 +268,30 @@ def test_streams_end_when_the_node_reads_its_file_again(folder: Path, certificat
     run(folder, certificates, names[0], work)
 
 
+async def served(notices: Notices, certificates: Path, reader: str) -> Listener:
+    files = TlsFiles(certificates / "node-otemachi.pem", certificates / "node-otemachi.key", certificates / "ca.pem")
+    application = state_application(lambda: FINE, [reader], notices)
+    listener = Listener(application, server_context(files), Limits(ending_s=60))
+    await listener.open("127.0.0.1", 0)
+    return listener
+
+
+def test_streams_do_not_keep_a_listener_that_closes(certificates: Path, names: list[str]) -> None:
+    async def serve() -> None:
+        notices = Notices(Site("otemachi"))
+        listener = await served(notices, certificates, names[0])
+        way = await asyncio.to_thread(Controller(certificates, names[0], listener.port).stream)
+        async with asyncio.timeout(patient(10)):
+            while not notices.readers:
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(SIGN_OF_LIFE_S - 2):
+            await listener.close()
+        assert notices.readers == 0
+        way.close()
+
+    asyncio.run(serve())
+
+
 def test_a_reader_that_does_not_read_its_stream_is_dropped_and_its_connection_ends(
     certificates: Path, names: list[str]
 ) -> None:
@@ -273,11 +299,7 @@ def test_a_reader_that_does_not_read_its_stream_is_dropped_and_its_connection_en
 
     async def serve() -> None:
         notices = Notices(Site("otemachi"), most_waiting=8)
-        files = TlsFiles(
-            certificates / "node-otemachi.pem", certificates / "node-otemachi.key", certificates / "ca.pem"
-        )
-        listener = Listener(state_application(lambda: FINE, [names[0]], notices), server_context(files))
-        await listener.open("127.0.0.1", 0)
+        listener = await served(notices, certificates, names[0])
         way = await asyncio.to_thread(Controller(certificates, names[0], listener.port).stream)
         async with asyncio.timeout(patient(30)):
             while not notices.readers:
@@ -286,6 +308,7 @@ def test_a_reader_that_does_not_read_its_stream_is_dropped_and_its_connection_en
                 notices.changed(AlarmChange(Change.RAISED, alarm))
                 notices.look(FINE)
                 await asyncio.sleep(0.001)
+        async with asyncio.timeout(WRITE_S - 2):  # it does not wait for the write to time out
             while listener.connections:
                 await asyncio.sleep(0.01)
         assert (notices.readers, notices.dropped) == (0, 1)

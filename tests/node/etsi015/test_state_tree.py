@@ -82,7 +82,9 @@ def test_ids_are_the_same_at_both_ends_and_others_elsewhere() -> None:
     ],
 )
 def test_the_status_of_a_link_is_the_standards(changes: dict[str, object], status: str) -> None:
-    assert link(**changes)["qkdl_status"] == f"etsi-qkd-node-types:{status}"
+    told = link(**changes)
+    assert told["qkdl_status"] == f"etsi-qkd-node-types:{status}"
+    assert told["qkdl_enable"] is (changes.get("phase") != "maintenance")
 
 
 def test_a_rate_that_the_standard_cannot_hold_is_left_out_there_and_told_by_ours() -> None:
