@@ -188,6 +188,19 @@ def test_metrics_have_readers_or_a_socket(tmp_path: Path) -> None:
     assert read(text.replace("[listen]", '[listen]\nmetrics = "unix:m"'), tmp_path).metrics_at == tmp_path / "m"
 
 
+def test_state_has_an_address_and_readers(tmp_path: Path) -> None:
+    text = on_the_page()
+    for line in ('state = "127.0.0.1:1"', "state_readers = ['noc']", 'state = "127.0.0.1:1"\nstate_readers = []'):
+        assert "state goes with state_readers" in mistakes(text.replace("[listen]", f"[listen]\n{line}"), tmp_path)
+    both = text.replace("[listen]", '[listen]\nstate = "127.0.0.1:1"\nstate_readers = ["noc"]')
+    file = read(both, tmp_path)
+    assert (str(file.state_at), file.state_readers) == ("127.0.0.1:1", ("noc",))
+    other = read(both.replace('"noc"', '"elsewhere"'), tmp_path)
+    assert "state_readers" in file.needs_restart(other)
+    wrong = both.replace('state = "127.0.0.1:1"', 'state = "unix:state.sock"')
+    assert "must be HOST:PORT" in mistakes(wrong, tmp_path)
+
+
 def test_what_only_a_restart_can_change_is_named(tmp_path: Path) -> None:
     text = on_the_page()
     before = read(text, tmp_path)

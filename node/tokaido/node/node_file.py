@@ -41,7 +41,7 @@ TABLES: Final = (
 )
 _FIXED: Final = (
     *("name", "station", "emulation", "store", "wrapping_key", "neighbours_at", "applications_at", "skip_at"),
-    *("metrics_at", "metrics_readers", "control", "sources", "fetching", "endpoint"),
+    *("metrics_at", "metrics_readers", "state_at", "state_readers", "control", "sources", "fetching", "endpoint"),
 )
 _TEXT: Final = Check(lambda value: isinstance(value, str) and bool(value), "text in quotes")
 
@@ -99,6 +99,10 @@ class NodeFile:
     hold_off_s: float = HOLD_OFF_S
     """How long the cause of an alarm lasts before it is told."""
     expiry: ExpirySettings = field(default_factory=ExpirySettings)
+    state_at: Address | None = None
+    """Where its state is read, as ETSI GS QKD 015 has it."""
+    state_readers: tuple[str, ...] = ()
+    """Names of the certificates that may."""
 
     @classmethod
     def read(cls, path: Path) -> NodeFile:
@@ -225,23 +229,15 @@ class _Reader:
         tls = self._table(tables, "tls", {"certificate": _TEXT, "key": _TEXT, "authority": _TEXT, "revoked": _TEXT})
         for key in ("certificate", "key", "authority"):
             self._needed("tls", tls, key, "node.pem")
+        texts: tuple[str, ...] = ("neighbours", "applications", "skip", "metrics", "control", "state")
         listen = self._table(
-            tables,
-            "listen",
-            {
-                "neighbours": _TEXT,
-                "applications": _TEXT,
-                "skip": _TEXT,
-                "metrics": _TEXT,
-                "metrics_readers": _NAMES,
-                "control": _TEXT,
-            },
+            tables, "listen", dict.fromkeys(texts, _TEXT) | {"metrics_readers": _NAMES, "state_readers": _NAMES}
         )
         metrics = listen.get("metrics", "")
         to_socket = metrics.startswith("unix:")
         addresses = {
             key: self._address(key, listen[key])
-            for key in ("neighbours", "applications", "skip", *(() if to_socket else ("metrics",)))
+            for key in ("neighbours", "applications", "skip", "state", *(() if to_socket else ("metrics",)))
             if key in listen
         }
         readers = tuple(listen.get("metrics_readers", ()))
@@ -249,6 +245,8 @@ class _Reader:
             mistakes.note(("listen", "metrics"), "needs metrics_readers: names of the certificates that may read them")
         elif readers and "metrics" not in addresses:
             mistakes.note(("listen", "metrics_readers"), "is for metrics at HOST:PORT alone")
+        if ("state" in listen) != bool(listen.get("state_readers")):
+            mistakes.note(("listen",), "state goes with state_readers: names of the certificates that may read it")
         neighbours_at = addresses.get("neighbours")
         if "neighbours" not in listen:
             mistakes.note(("listen",), "neighbours is missing: where neighbours connect, such as 192.0.2.1:8471")
@@ -289,6 +287,8 @@ class _Reader:
             keys=self._table(tables, "keys", _KEYS),
             hold_off_s=alarms.get("hold_off_s", HOLD_OFF_S),
             expiry=expiry,
+            state_at=addresses.get("state"),
+            state_readers=tuple(listen.get("state_readers", ())),
             supervision=replace(
                 SupervisionSettings(), **self._table(tables, "supervision", SupervisionSettings.checks())
             ),

@@ -47,6 +47,8 @@ applications = "127.0.0.1:0"
 skip = "127.0.0.1:0"
 metrics = "127.0.0.1:0"
 metrics_readers = ["prometheus", "grafana"]
+state = "127.0.0.1:0"
+state_readers = ["prometheus", "grafana"]
 [neighbours.koganei]
 url = "https://127.0.0.1:{port}"
 [applications]
@@ -58,8 +60,9 @@ REVOKED = {
     "applications": "sae-bank",
     "skip": "sae-bank",
     "metrics": "sae-prometheus",
+    "state": "sae-prometheus",
 }
-GOOD = {"applications": "sae-clinic", "skip": "sae-clinic", "metrics": "sae-grafana"}
+GOOD = {"applications": "sae-clinic", "skip": "sae-clinic", "metrics": "sae-grafana", "state": "sae-grafana"}
 
 
 @pytest.fixture

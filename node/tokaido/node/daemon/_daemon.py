@@ -18,6 +18,7 @@ from tokaido.node.daemon._moving import Moving
 from tokaido.node.daemon._operating import Operating
 from tokaido.node.daemon._sources import KeySources, Sources
 from tokaido.node.endpoint import About, ControlEndpoint, Desk
+from tokaido.node.etsi015 import Notices, Site, state_application
 from tokaido.node.listening import Limits, Listener
 from tokaido.node.messages import MAX_BODY
 from tokaido.node.node_file import Address, NodeFile
@@ -76,7 +77,7 @@ class NodeDaemon:
         self._taking: asyncio.Task[None] | None = None
         self._bus: Bus | None = None
         self.ports: dict[str, int] = {}
-        """Where it listens: `neighbours`, `applications`, `skip`, `endpoint`, by number of port."""
+        """Where it listens: `neighbours`, `applications`, `skip`, `metrics`, `state`, `endpoint`, by number of port."""
 
     async def run(self, ready: Callable[[], None] | None = None) -> None:
         """Live until SIGTERM, SIGINT or `stop`, then drain and end, within 10 s.
@@ -228,6 +229,12 @@ class NodeDaemon:
         if isinstance(file.metrics_at, Address):
             metrics = metrics_application(operating.status, file.metrics_readers)
             await self._listen("metrics", file.metrics_at, metrics, ending)
+        if file.state_at is not None:
+            site = Site.of(file, sources.station, version=version("tokaido"))
+            operating.notices = notices = Notices(site)
+            await self._listen(
+                "state", file.state_at, state_application(operating.status, file.state_readers, notices), ending
+            )
         if self._bus is not None:
             await self._bus.start()
         sources.start(keeping.feed, operating.alarm)

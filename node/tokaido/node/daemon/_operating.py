@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from tokaido.hal import AlarmHook, Clock
     from tokaido.node.core import Clear, Raise
     from tokaido.node.daemon._keeping import Keeping
+    from tokaido.node.etsi015 import Notices
     from tokaido.node.events import Outgoing
     from tokaido.node.node_file import NodeFile
     from tokaido.node.store import (
@@ -144,6 +145,8 @@ class Operating:
         )
         self._control = ControlServer(file.control, self)
         self._metrics: Any = None
+        self.notices: Notices | None = None
+        """Notifications of ETSI GS QKD 015, where somebody may read them."""
         self._outgoing: Outgoing | None = None
         self._posted: Callable[[int], None] = lambda _: None
         self._ended = asyncio.Event()
@@ -155,6 +158,8 @@ class Operating:
         self._book.hold_off_s = file.hold_off_s
         self._expiry.settings = file.expiry
         self._endings = _endings(file)
+        if self.notices is not None:
+            self.notices.end()  # each reader shows its certificate again
 
     def tell(self, outgoing: Outgoing, posted: Callable[[int], None]) -> None:
         """Have what happens put into the outbox of the bus, too; `posted` is told how many messages were."""
@@ -244,6 +249,8 @@ class Operating:
             maintained = self._carrying_out.maintained
             self._service.look(LinkNow(one.name, one.running, one.name in maintained) for one in status.links)
             self.notifier.status(status.headline)
+            if self.notices is not None:
+                self.notices.look(status)
             now_s = self._clock.monotonic_ns() / NS_PER_S
             if devices_answer((now_s - end.heard_s, end.mute_s) for end in self._ends.values()):
                 self.notifier.alive()
@@ -274,6 +281,8 @@ class Operating:
         )
         self._ledger.change(change)
         self._callout.changed(change)
+        if self.notices is not None:
+            self.notices.changed(change)
 
     def _relate(self, alarms: Iterable[NodeAlarm]) -> dict[tuple[str, str], tuple[str, str]]:
         """Return which alarm follows from which, as things hang together now."""
