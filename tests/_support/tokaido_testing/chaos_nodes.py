@@ -8,6 +8,7 @@ knows nothing of marks and grants.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import hashlib
 import itertools
 import json
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from tokaido.node.core import Clear, Event, Fetch, Raise
 
 BLOCK_BYTES: Final = 24_000
+PR_SET_PDEATHSIG: Final = 1
+"""A constant of sys/prctl.h."""
 
 
 def block(number: int, link: str = "span") -> bytes:
@@ -148,7 +151,8 @@ async def live(folder: Path, node: str, pace_s: float) -> None:
 
 
 def child(order: dict[str, Any]) -> None:
-    """Be one node."""
+    """Be one node, for as long as the program lives that forked it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     folder, node = Path(order["folder"]), order["node"]
     with (folder / f"log-{node}").open("ab") as log:
         os.dup2(log.fileno(), 1)
