@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -183,3 +183,49 @@ roles = ["operator"]
     def joined(self) -> dict[str, dict[int, int]]:
         """Return what the switches of both sites join."""
         return {node: dict(self.switch(node).connections()) for node in NODES}
+
+
+JOINED = {
+    "A": {"otemachi": {1: 1}, "koganei": {1: 1}},
+    "B": {"otemachi": {1: 2}, "koganei": {2: 1}},
+}
+
+
+def drawn(line: LinkLine) -> int:
+    return line.counters.get("drawn", 0)
+
+
+async def draws_more(nodes: MovingNodes) -> None:
+    """See that both nodes draw further key blocks."""
+    for node in NODES:
+        before = drawn(await nodes.line(node))
+        await nodes.until(lambda line, before=before: drawn(line) > before, node)  # type: ignore[misc]
+
+
+def over(line: LinkLine) -> bool:
+    """Whether the last move is over at both ends, so that another one can be ordered."""
+    return line.move.startswith(("moved", "not moved")) and "is not told yet" not in line.move
+
+
+async def die_and_finish(nodes: MovingNodes, mortal: str, step: str) -> bool:
+    """Have a node die at a step of a move and come back; see that the link is whole, and return whether it moved."""
+    here = nodes.joined()
+    to = "B" if here == JOINED["A"] else "A"
+    await nodes.stop(mortal)
+    process = await nodes.spawn(mortal, step)
+    try:
+        await nodes.until(lambda line: line.running)
+        with suppress(hal.NotConnectedError):  # it died before it replied
+            await asyncio.to_thread(nodes.client("otemachi").move, "field", to)
+        assert await asyncio.wait_for(process.wait(), patient(30.0)) == -9, step
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    await nodes.start(mortal)
+    await nodes.until(over, "otemachi", within_s=40.0)
+    moved = (await nodes.line("otemachi")).move == f"moved to {to}"
+    await nodes.until(lambda line: line.phase != "moving")
+    assert nodes.joined() == (JOINED[to] if moved else here), step
+    await draws_more(nodes)
+    return moved

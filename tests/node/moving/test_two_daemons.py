@@ -14,54 +14,14 @@ import pytest
 import tokaido.hal as hal
 from tokaido.node.moving import MOVE_STUCK
 from tokaido_testing.console_runs import run_console
-from tokaido_testing.moving_nodes import NODES, MovingNodes
+from tokaido_testing.moving_nodes import JOINED, MovingNodes, drawn, draws_more
 from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tokaido.node.operation import LinkLine
-
 
 USER = pwd.getpwuid(os.getuid()).pw_name
-JOINED = {
-    "A": {"otemachi": {1: 1}, "koganei": {1: 1}},
-    "B": {"otemachi": {1: 2}, "koganei": {2: 1}},
-}
-
-
-def drawn(line: LinkLine) -> int:
-    return line.counters.get("drawn", 0)
-
-
-async def draws_more(nodes: MovingNodes) -> None:
-    """See that both nodes draw further key blocks."""
-    for node in NODES:
-        before = drawn(await nodes.line(node))
-        await nodes.until(lambda line, before=before: drawn(line) > before, node)  # type: ignore[misc]
-
-
-def over(line: LinkLine) -> bool:
-    return line.move.startswith(("moved", "not moved"))
-
-
-async def die_and_finish(nodes: MovingNodes, mortal: str, step: str) -> bool:
-    """Have a node die at a step of a move and come back; see that the link is whole, and return whether it moved."""
-    here = nodes.joined()
-    to = "B" if here == JOINED["A"] else "A"
-    await nodes.stop(mortal)
-    process = await nodes.spawn(mortal, step)
-    await nodes.until(lambda line: line.state in {"RUN", "TRACK"})
-    with suppress(hal.NotConnectedError):  # it died before it replied
-        await asyncio.to_thread(nodes.client("otemachi").move, "field", to)
-    assert await asyncio.wait_for(process.wait(), patient(30.0)) == -9, step
-    await nodes.start(mortal)
-    await nodes.until(over, "otemachi", within_s=40.0)
-    moved = (await nodes.line("otemachi")).move == f"moved to {to}"
-    await nodes.until(lambda line: line.phase != "moving")
-    assert nodes.joined() == (JOINED[to] if moved else here), step
-    await draws_more(nodes)
-    return moved
 
 
 def order_as_a_control_centre(nodes: MovingNodes) -> None:
@@ -157,7 +117,7 @@ def test_a_follower_whose_leader_died_goes_back_stays_dark_and_calls_a_person(
         async with MovingNodes(tmp_path, certificates) as nodes:
             await nodes.stop("otemachi")
             process = await nodes.spawn("otemachi", "after say switch")
-            await nodes.until(lambda line: line.state in {"RUN", "TRACK"})
+            await nodes.until(lambda line: line.running)
             with suppress(hal.NotConnectedError):
                 await asyncio.to_thread(nodes.client("otemachi").move, "field", "B")
             assert await asyncio.wait_for(process.wait(), patient(30.0)) == -9
@@ -187,38 +147,3 @@ async def alarmed(nodes: MovingNodes, there: bool, node: str = "otemachi") -> No
             return
         assert asyncio.get_running_loop().time() < end_s, status.alarms
         await asyncio.sleep(0.1)
-
-
-LEADER_STEPS = (
-    *("before say prepare", "after say prepare", "after make dark", "after note switching"),
-    *("after say switch", "before switch", "after switch", "after note finishing", "after say finish"),
-)
-FOLLOWER_STEPS = (
-    *("after check", "after note begun", "after make dark", "after note switching"),
-    *("before switch", "after switch", "after note moved", "after note finished"),
-)
-"""Nobody was told yet of the deed that the node dies after."""
-
-
-@pytest.mark.thorough
-@pytest.mark.timeout(600)
-def test_what_a_killed_leader_left_the_next_one_finishes(tmp_path: Path, certificates: Path) -> None:
-    async def live() -> None:
-        async with MovingNodes(tmp_path, certificates) as nodes:
-            for step in LEADER_STEPS:
-                assert await die_and_finish(nodes, "otemachi", step), step
-
-    asyncio.run(live())
-
-
-@pytest.mark.thorough
-@pytest.mark.timeout(600)
-def test_a_killed_follower_leaves_no_half_move(tmp_path: Path, certificates: Path) -> None:
-    async def live() -> None:
-        moved: set[bool] = set()
-        async with MovingNodes(tmp_path, certificates) as nodes:
-            for step in FOLLOWER_STEPS:
-                moved.add(await die_and_finish(nodes, "koganei", step))
-        assert moved == {True, False}
-
-    asyncio.run(live())

@@ -236,7 +236,8 @@ class LinkMoves(ABC):
         if record.stage is Stage.FINISHED:
             return f"moved to {record.path}"
         if record.stage in {Stage.CANCELLING, Stage.CANCELLED}:
-            return f"not moved to {record.path}: {record.why or 'the other end went back'}"
+            known = "" if record.ended else f"; {self.neighbour} is not told yet"
+            return f"not moved to {record.path}: {record.why or 'the other end went back'}{known}"
         waits = f", waits: {self.trouble}" if self.trouble else ""
         return f"moving to {record.path}: {record.stage.value}{waits}"
 
