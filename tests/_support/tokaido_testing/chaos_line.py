@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import pytest
+
 from tokaido.hal import TokaidoError
 from tokaido.node.client import KeyClient
 from tokaido.node.pki import files_of, issue
@@ -30,6 +32,8 @@ from tokaido_testing.ports import free_port
 if TYPE_CHECKING:
     from types import TracebackType
 
+killed_while_connecting: Final = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+"""CPython leaves a socket to the garbage collector whose peer is killed between `connect` and the handshake."""
 LONG: Final = os.environ.get("TOKAIDO_CHAOS") == "long"
 NODES: Final = ("otemachi", "koganei")
 """A line of two, which needs no topology."""

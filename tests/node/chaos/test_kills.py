@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tokaido_testing.chaos_line import LONG, NODES, ChaosLine, seed
+from tokaido_testing.chaos_line import LONG, NODES, ChaosLine, killed_while_connecting, seed
 
 KILLS = 200 if LONG else 50
 KILLS_A_ROUND = 10
@@ -22,6 +22,7 @@ TOLD_S = 7.0
 """Longer than it takes until a node has told its neighbour how far its store is."""
 
 
+@killed_while_connecting
 @pytest.mark.thorough
 @pytest.mark.timeout(3600)
 def test_kills_at_every_step_reuse_no_pad_and_deliver_equal_keys(tmp_path: Path) -> None:
@@ -87,6 +88,7 @@ def unsaid(pair: ChaosLine, died: Counter[str], tried: Counter[str]) -> list[str
     return [step for step in steps(pair) if died[step] < 3 and tried[step] < 10]
 
 
+@killed_while_connecting
 @pytest.mark.thorough
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("restored", [1, 2])

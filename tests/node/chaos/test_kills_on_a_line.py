@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tokaido_testing.chaos_line import LONG, ChaosLine, seed
+from tokaido_testing.chaos_line import LONG, ChaosLine, killed_while_connecting, seed
 
 LINE = ("nagoya", "maibara", "kyoto", "osaka")
 KILLS = 400 if LONG else 16
@@ -74,6 +74,7 @@ class Killer:
         return [place for place in places if self.died[place] < 3 and self.tried[place] < TRIES]
 
 
+@killed_while_connecting
 @pytest.mark.thorough
 @pytest.mark.timeout(3600)
 def test_kills_at_every_step_of_every_node_of_a_line(tmp_path: Path) -> None:

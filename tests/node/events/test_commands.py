@@ -15,7 +15,7 @@ from tokaido.node.endpoint import About, Desk
 from tokaido.node.events import Answer, Commands, EventsSettings, Outgoing, decode, sign
 from tokaido.node.operation import Events, SetRelaying
 from tokaido.node.pki import files_of, issue, revoke
-from tokaido.node.store import SqliteStore, StoreThread
+from tokaido.node.store import CommandRow, Records, SqliteStore, StoreThread
 from tokaido_testing.node_lines import FINE
 from tokaido_testing.toy_clock import ToyClock
 
@@ -139,6 +139,24 @@ def test_an_order_is_carried_out_once_and_answered_each_time(tmp_path: Path, aut
 
     scene = played(tmp_path, authority, play)
     assert scene.node.done == [(SetRelaying(on=False), "ann")]
+
+
+def test_a_store_that_takes_its_time_lets_no_order_begin_after_its_deadline(
+    tmp_path: Path, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Records.begin_command
+
+    async def play(scene: Scene) -> None:
+        def slowly(records: Records, *words: Any, **options: Any) -> CommandRow | None:
+            scene.clock.wait(11.0)
+            return begin(records, *words, **options)
+
+        monkeypatch.setattr(Records, "begin_command", slowly)
+        answer = await scene.send(scene.envelope())
+        assert answer is not None
+        assert (answer.ok, answer.error) == (False, "LATE")
+
+    assert played(tmp_path, authority, play).node.done == []
 
 
 def test_a_refusal_is_remembered_as_well(tmp_path: Path, authority: Path) -> None:

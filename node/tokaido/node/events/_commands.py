@@ -118,8 +118,7 @@ class Commands:
         if store is None:
             LOG.warning("a command of %s was left: the store is closed", who)
             return
-        now_s = self._clock.utc_ns() / NS_PER_S
-        reply = _untimely(command, now_s)
+        now_s = self._now_s()
         until_s = max(command.deadline_utc_s, now_s) + REMEMBERED_S
 
         def begin(store: SqliteStore) -> CommandRow | None:
@@ -134,9 +133,13 @@ class Commands:
             taken = refusal("REFUSED", "somebody else gave a command of that id", "Draw another id")
             await self._tell(store, who, command.id, taken, again=True)
             return
+        reply = _untimely(command, self._now_s())  # now, since the store may have taken its time
         if reply is None:
             reply = await self._carry_out(who, command)
         await self._tell(store, who, command.id, reply)
+
+    def _now_s(self) -> float:
+        return self._clock.utc_ns() / NS_PER_S
 
     async def _carry_out(self, who: str, command: Command) -> dict[str, Any]:
         client = CurveClient(b"", who, self.settings.operators.get(who, frozenset()))
