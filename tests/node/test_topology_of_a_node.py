@@ -9,25 +9,14 @@ import pytest
 from tokaido.hal import ConfigurationError, RefusedError
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import ControlClient
-from tokaido.node.store import new_wrapping_key
 from tokaido.node.topology import new_signing_key, sign
 from tokaido_testing.console_runs import run_console
-from tokaido_testing.node_files import HEAD, living
+from tokaido_testing.node_files import living, make_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-STATION = """
-[station]
-name = "otemachi"
-[devices.alice]
-driver = "toshiba.transmitter"
-control = "serial:/nowhere/at/all"
-[links.field]
-unit = "alice"
-neighbour = "koganei"
-"""
 NODE = """
 [topology]
 file = "line.signed.toml"
@@ -58,9 +47,7 @@ routes = {routes}
 
 @pytest.fixture
 def folder(tmp_path: Path, certificates: Path) -> Path:
-    (tmp_path / "station.toml").write_text(STATION, encoding="utf-8")
-    (tmp_path / "node.toml").write_text(HEAD.format(name="otemachi", pki=certificates) + NODE, encoding="utf-8")
-    new_wrapping_key(tmp_path / "store.key")
+    make_node(tmp_path, certificates, NODE)
     new_signing_key(tmp_path / "signing")
     return tmp_path
 

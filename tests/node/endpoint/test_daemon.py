@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tokaido.hal as hal
-from tokaido.node.store import new_wrapping_key
-from tokaido_testing.node_files import HEAD, living
+from tokaido_testing.node_files import living, make_node
 from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
@@ -17,16 +16,6 @@ if TYPE_CHECKING:
 
     from tokaido.node import NodeDaemon
 
-STATION = """
-[station]
-name = "maibara"
-[devices.alice]
-driver = "toshiba.transmitter"
-control = "serial:/nowhere/at/all"
-[links.field]
-unit = "alice"
-neighbour = "koganei"
-"""
 NODE = """
 [neighbours.koganei]
 url = "https://127.0.0.1:1"
@@ -44,9 +33,7 @@ roles = ["maintenance", "security-officer"]
 
 @pytest.fixture
 def folder(tmp_path: Path, certificates: Path) -> Path:
-    (tmp_path / "station.toml").write_text(STATION, encoding="utf-8")
-    (tmp_path / "node.toml").write_text(HEAD.format(name="maibara", pki=certificates) + NODE, encoding="utf-8")
-    new_wrapping_key(tmp_path / "store.key")
+    make_node(tmp_path, certificates, NODE, name="maibara")
     for name in ("node", "viewer", "ann", "stranger"):
         hal.create_curve_keys(tmp_path, name, durable=False)
     return tmp_path

@@ -20,9 +20,8 @@ from tokaido.node.etsi015 import Notices, Site, state_application
 from tokaido.node.listening import Limits, Listener
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import AlarmChange, Change, ControlClient, NodeAlarm
-from tokaido.node.store import new_wrapping_key
 from tokaido.node.tls import TlsFiles, server_context
-from tokaido_testing.node_files import HEAD, living
+from tokaido_testing.node_files import living, make_node
 from tokaido_testing.node_lines import FINE
 from tokaido_testing.patience import patient
 
@@ -31,16 +30,6 @@ if TYPE_CHECKING:
 
     from tokaido.node import NodeDaemon
 
-STATION = """
-[station]
-name = "otemachi"
-[devices.alice]
-driver = "toshiba.transmitter"
-control = "serial:/nowhere/at/all"
-[links.field]
-unit = "alice"
-neighbour = "koganei"
-"""
 NODE = """\
 state = "127.0.0.1:0"
 state_readers = ["{reader}"]
@@ -91,11 +80,7 @@ def names(certificates: Path) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, certificates: Path, names: list[str]) -> Path:
-    (tmp_path / "station.toml").write_text(STATION, encoding="utf-8")
-    text = HEAD.format(name="otemachi", pki=certificates) + NODE.format(reader=names[0])
-    (tmp_path / "node.toml").write_text(text, encoding="utf-8")
-    new_wrapping_key(tmp_path / "store.key")
-    return tmp_path
+    return make_node(tmp_path, certificates, NODE.format(reader=names[0]))
 
 
 def run(folder: Path, certificates: Path, name: str, work: Callable[[Controller, NodeDaemon], None]) -> None:

@@ -14,27 +14,17 @@ from tokaido.node import NodeFile
 from tokaido.node.events import NetworkClient
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import ControlClient
-from tokaido.node.store import SqliteStore, new_wrapping_key, wrapping_key_from_file
+from tokaido.node.store import SqliteStore, wrapping_key_from_file
 from tokaido.node.topology import new_signing_key, sign
 from tokaido_testing.console_runs import run_console
 from tokaido_testing.hubs import Hub, needs_a_hub
-from tokaido_testing.node_files import HEAD, living
+from tokaido_testing.node_files import HEAD, living, make_site
 from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 STOP: dict[str, object] = {"do": "relay", "on": False}
-STATION = """
-[station]
-name = "otemachi"
-[devices.alice]
-driver = "toshiba.transmitter"
-control = "serial:/nowhere/at/all"
-[links.field]
-unit = "alice"
-neighbour = "koganei"
-"""
 NODE = """
 [topology]
 file = "line.signed.toml"
@@ -84,8 +74,7 @@ def until(condition: Callable[[], bool]) -> None:
 @needs_a_hub
 def test_a_daemon_takes_orders_roles_and_topologies(tmp_path: Path) -> None:
     hub = Hub(tmp_path / "hub", ("otemachi",))
-    (tmp_path / "station.toml").write_text(STATION, encoding="utf-8")
-    new_wrapping_key(tmp_path / "store.key")
+    make_site(tmp_path)
     new_signing_key(tmp_path / "signing")
     signed(tmp_path, 3).rename(tmp_path / "line.signed.toml")
     write(tmp_path, hub, ["viewer"], "topology = true\n")
@@ -160,7 +149,7 @@ def test_a_daemon_takes_orders_roles_and_topologies(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_of_the_table_are_told(tmp_path: Path, certificates: Path, table: str, mistake: str) -> None:
-    (tmp_path / "station.toml").write_text(STATION, encoding="utf-8")
+    make_site(tmp_path)
     text = HEAD.format(name="otemachi", pki=certificates) + '[neighbours.koganei]\nurl = "https://h:1"\n'
     with pytest.raises(ConfigurationError) as caught:
         NodeFile.from_text(f"{text}[events]\n{table}\n", tmp_path)
@@ -168,7 +157,7 @@ def test_mistakes_of_the_table_are_told(tmp_path: Path, certificates: Path, tabl
 
 
 def test_no_node_on_a_bus_is_called_as_a_subject(tmp_path: Path, certificates: Path) -> None:
-    (tmp_path / "station.toml").write_text(STATION.replace("otemachi", "command"), encoding="utf-8")
+    make_site(tmp_path, name="command")
     text = HEAD.format(name="command", pki=certificates) + '[neighbours.koganei]\nurl = "https://h:1"\n'
     NodeFile.from_text(text, tmp_path)
     with pytest.raises(ConfigurationError, match="no node on a bus may be called 'command'"):

@@ -13,33 +13,17 @@ import pytest
 
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import ControlClient
-from tokaido.node.store import new_wrapping_key
 from tokaido_testing.console_runs import run_console
-from tokaido_testing.node_files import HEAD, living
+from tokaido_testing.node_files import ALONE, living, make_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-STATION = """
-[station]
-name = "otemachi"
-[devices.alice]
-driver = "toshiba.transmitter"
-control = "serial:/nowhere/at/all"
-[links.field]
-unit = "alice"
-neighbour = "koganei"
-"""
-NODE = '[neighbours.koganei]\nurl = "https://127.0.0.1:1"\n[alarms]\nhold_off_s = 0\n'
-
 
 @pytest.fixture
 def folder(tmp_path: Path, certificates: Path) -> Path:
-    (tmp_path / "station.toml").write_text(STATION, encoding="utf-8")
-    (tmp_path / "node.toml").write_text(HEAD.format(name="otemachi", pki=certificates) + NODE, encoding="utf-8")
-    new_wrapping_key(tmp_path / "store.key")
-    return tmp_path
+    return make_node(tmp_path, certificates, ALONE)
 
 
 def run(folder: Path, work: Callable[[ControlClient], None]) -> None:

@@ -16,9 +16,9 @@ from tokaido.node.messages import MAX_BODY, Envelope, Ok
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import AlarmLine, ControlClient, Ending, ExpirySettings, ExpiryWatch
 from tokaido.node.peers import peer_application
-from tokaido.node.store import new_wrapping_key
 from tokaido.node.tls import ends_of, server_context
 from tokaido_testing.hasty_clock import HastyClock
+from tokaido_testing.node_files import make_site
 from tokaido_testing.patience import patient
 from tokaido_testing.ports import free_port
 from tokaido_testing.toy_clock import ToyClock
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DAY_S = 86_400.0
-STATION = """
-[station]
-name = "otemachi"
-[devices.alice]
-driver = "toshiba.transmitter"
-control = "serial:/nowhere/at/all"
-[links.field]
-unit = "alice"
-neighbour = "koganei"
-"""
 NODE = """
 [node]
 name = "otemachi"
@@ -131,8 +121,7 @@ def test_a_node_tells_what_ends_with_it_and_with_neighbours_that_it_sees(tmp_pat
     pki.issue(tmp_path / "pki", saes=["bank"], days=1000)
     pki.issue(tmp_path / "pki", nodes={"otemachi": ()}, days=12)
     pki.issue(tmp_path / "pki", nodes={"koganei": ()}, days=6)
-    (tmp_path / "station.toml").write_text(STATION, encoding="utf-8")
-    new_wrapping_key(tmp_path / "store.key")
+    make_site(tmp_path)
     clock = Settable(20.0)
 
     async def hears(neighbour: str, envelope: Envelope) -> Envelope:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.emulators import QkdLink
-from tokaido.hal import SYSTEM_CLOCK, ConfigurationError, Deadline, Identity, RefusedError
+from tokaido.hal import ConfigurationError, Identity, RefusedError
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import ControlClient
-from tokaido.node.store import new_wrapping_key
 from tokaido.node.supervision import DeviceSeen, Done, Inventory, Sight, Source
 from tokaido_testing.console_runs import run_console
-from tokaido_testing.node_files import HEAD, living
+from tokaido_testing.node_files import ALONE, HEAD, living, make_site, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,38 +23,18 @@ if TYPE_CHECKING:
     from tokaido.node.operation import NodeStatus
     from tokaido.node.supervision import Failed, UnitOrder
 
-STATION = """
-[station]
-name = "otemachi"
-[devices.alice]
-driver = "toshiba.transmitter"
-control = "serial:{place}?baudrate=115200"
-[links.field]
-unit = "alice"
-neighbour = "koganei"
-"""
-NODE = '[neighbours.koganei]\nurl = "https://127.0.0.1:1"\n[alarms]\nhold_off_s = 0\n'
 ONE, TWO = Identity("Toshiba", "TX", "TKTX0001", "1.0"), Identity("Toshiba", "TX", "TKTX0007", "1.0")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, certificates: Path) -> Path:
-    (tmp_path / "station.toml").write_text(STATION.format(place=tmp_path / "alice"), encoding="utf-8")
-    (tmp_path / "node.toml").write_text(HEAD.format(name="otemachi", pki=certificates) + NODE, encoding="utf-8")
-    new_wrapping_key(tmp_path / "store.key")
+    make_site(tmp_path, control=f"serial:{tmp_path}/alice?baudrate=115200")
+    (tmp_path / "node.toml").write_text(HEAD.format(name="otemachi", pki=certificates) + ALONE, encoding="utf-8")
     return tmp_path
 
 
 def run(folder: Path, work: Callable[[ControlClient], None]) -> None:
     living(folder, lambda _: work(ControlClient(control_socket(folder / "node.toml"))))
-
-
-def until(client: ControlClient, condition: Callable[[NodeStatus], bool]) -> NodeStatus:
-    deadline = Deadline(SYSTEM_CLOCK, 30)
-    while not condition(status := client.status()):
-        assert not deadline.passed, status
-        SYSTEM_CLOCK.wait(0.02)
-    return status
 
 
 def codes(status: NodeStatus) -> dict[str, str]:

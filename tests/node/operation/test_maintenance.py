@@ -7,40 +7,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.emulators import QkdLink
-from tokaido.hal import SYSTEM_CLOCK, Deadline
+from tokaido.hal import SYSTEM_CLOCK
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import ControlClient
-from tokaido.node.store import new_wrapping_key
 from tokaido.node.supervision import Source
 from tokaido_testing.console_runs import run_console
-from tokaido_testing.node_files import HEAD, living
+from tokaido_testing.node_files import ALONE, HEAD, living, make_site, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tokaido.node.operation import NodeStatus
     from tokaido.node.supervision import Done, Failed, UnitOrder
-
-STATION = """
-[station]
-name = "otemachi"
-[devices.alice]
-driver = "toshiba.transmitter"
-control = "{control}"
-[links.field]
-unit = "alice"
-neighbour = "koganei"
-"""
-NODE = '[neighbours.koganei]\nurl = "https://127.0.0.1:1"\n[alarms]\nhold_off_s = 0\n'
-
-
-def until(client: ControlClient, condition: Callable[[NodeStatus], bool]) -> NodeStatus:
-    deadline = Deadline(SYSTEM_CLOCK, 30)
-    while not condition(status := client.status()):
-        assert not deadline.passed, status
-        SYSTEM_CLOCK.wait(0.02)
-    return status
 
 
 @pytest.mark.timeout(180)
@@ -48,8 +26,7 @@ def test_maintenance_outlives_the_node_and_ends_by_itself(
     tmp_path: Path, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = tmp_path / "node.toml"
-    node.write_text(HEAD.format(name="otemachi", pki=certificates) + NODE, encoding="utf-8")
-    new_wrapping_key(tmp_path / "store.key")
+    node.write_text(HEAD.format(name="otemachi", pki=certificates) + ALONE, encoding="utf-8")
     ordered: list[UnitOrder] = []
     obey = Source.carry_out
 
@@ -64,8 +41,7 @@ def test_maintenance_outlives_the_node_and_ends_by_itself(
 
     with QkdLink.launch("toshiba", load_preshared_key=True) as link:
         unit = link.transmitter
-        text = STATION.format(control=unit.resources["control"])
-        (tmp_path / "station.toml").write_text(text, encoding="utf-8")
+        make_site(tmp_path, control=unit.resources["control"])
 
         def first(client: ControlClient) -> None:
             words = ("node", "maintenance", str(node), "field", "--hours", "100", "--note", "a new laser")

@@ -14,21 +14,11 @@ from tokaido.node import NodeDaemon, NodeFile, pki
 from tokaido.node.listening import Limits, Listener
 from tokaido.node.messages import MAX_BODY, Envelope, Ok
 from tokaido.node.peers import peer_application
-from tokaido.node.store import new_wrapping_key
 from tokaido.node.tls import client_context, server_context
+from tokaido_testing.node_files import make_site
 from tokaido_testing.patience import patient
 from tokaido_testing.ports import free_port
 
-STATION = """
-[station]
-name = "otemachi"
-[devices.alice]
-driver = "toshiba.transmitter"
-control = "serial:/nowhere/at/all"
-[links.field]
-unit = "alice"
-neighbour = "koganei"
-"""
 NODE = """
 [node]
 name = "otemachi"
@@ -69,8 +59,7 @@ GOOD = {"applications": "sae-clinic", "skip": "sae-clinic", "metrics": "sae-graf
 def folder(tmp_path: Path) -> Path:
     saes = ["bank", "clinic", "prometheus", "grafana"]
     pki.issue(tmp_path / "pki", nodes=dict.fromkeys(("otemachi", "koganei"), ()), saes=saes)
-    (tmp_path / "station.toml").write_text(STATION, encoding="utf-8")
-    new_wrapping_key(tmp_path / "store.key")
+    make_site(tmp_path)
     return tmp_path
 
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.emulators import QkdLink
-from tokaido.hal import SYSTEM_CLOCK, Deadline, RefusedError
+from tokaido.hal import SYSTEM_CLOCK, RefusedError
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import ControlClient
 from tokaido.node.store import Records, SqliteStore, new_wrapping_key, wrapping_key_from_file
 from tokaido.node.supervision import Source
 from tokaido_testing.console_runs import run_console
-from tokaido_testing.node_files import HEAD, living
+from tokaido_testing.node_files import HEAD, living, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -82,14 +82,6 @@ def run(folder: Path, work: Callable[[ControlClient], None], monkeypatch: pytest
 def _heard(door: socket.socket) -> Iterator[str]:
     while data := door.recv(4096):
         yield data.decode()
-
-
-def until(client: ControlClient, condition: Callable[[NodeStatus], bool]) -> NodeStatus:
-    deadline = Deadline(SYSTEM_CLOCK, 30)
-    while not condition(status := client.status()):
-        assert not deadline.passed, status
-        SYSTEM_CLOCK.wait(0.02)
-    return status
 
 
 def alarms(status: NodeStatus) -> set[tuple[str, str]]:
