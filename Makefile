@@ -9,7 +9,7 @@ help:
 	@echo "make demo    set up, then run one emulated QKD link end to end"
 	@echo "make test    set up, then run the tests, those of the example project included"
 	@echo "make thorough set up, then run the long forms of tests whose short forms are in the suite"
-	@echo "make chaos   set up, then kill, starve and restore nodes for three quarters of an hour"
+	@echo "make chaos   set up, then kill, starve and restore nodes, each at its steps; it takes long"
 	@echo "make example build the wheel, and run the example project's tests with it"
 	@echo "make check   set up, then ruff, mypy, basedpyright, import-linter and a look at the prose"
 	@echo "make docs    build the pages of docs/ into build/site; a warning is an error"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import ProtocolError, RefusedError
 from tokaido.node.daemon._link_moves import LOG, LONGEST, LinkMoves
-from tokaido.node.moving import Half, Leader, MoveAnswer, MoveOrder, MoveRecord, Stage, answer_of, encoded
+from tokaido.node.moving import Ask, Done, Half, Leader, MoveAnswer, MoveOrder, MoveRecord, Stage, answer_of, encoded
 from tokaido.node.peers import UnansweredError, UnheardError
 
 if TYPE_CHECKING:
     from tokaido.node.daemon._link_moves import MoveSurroundings
-    from tokaido.node.moving import Site
+    from tokaido.node.moving import Action, Site
 
 ASK_S: Final = 20.0
 """How long the follower may take for one order."""
@@ -108,6 +108,9 @@ class Leading(LinkMoves):
             self._show()
         if leader.record.ended:
             self._node.over(leader.record, self._text())
+
+    async def _done(self, action: Action) -> Done:
+        return Done(await self._ask(action.order)) if isinstance(action, Ask) else await super()._done(action)
 
     async def _ask(self, order: MoveOrder) -> MoveAnswer:
         try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger("tokaido.node.alarms")
 AUDIT: Final = logging.getLogger("tokaido.node.audit")
-"""Tells each row with its mark: whoever keeps the journal elsewhere has the whole chain."""
+"""Tells each row with its mark: a person who keeps the journal elsewhere has the whole chain."""
 MOST_UNWRITTEN: Final = 10_000
 """Changes of alarms that wait for a store that is closed; older ones are dropped."""
 

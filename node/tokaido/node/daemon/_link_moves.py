@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 import msgspec
 
 from tokaido.hal import RefusedError, TokaidoError
-from tokaido.node.moving import Act, Action, Ask, Deed, Done, Failed, MoveAnswer, MoveOrder, MoveRecord, Stage, Write
+from tokaido.node.moving import Act, Action, Deed, Done, Failed, MoveAnswer, MoveOrder, MoveRecord, Stage, Write
 from tokaido.node.peers import UnansweredError
 
 if TYPE_CHECKING:
@@ -160,18 +160,7 @@ class LinkMoves(ABC):
 
     async def _carry_out(self, action: Action) -> Outcome:
         try:
-            match action:
-                case Write(record=record):
-                    await self._node.note(record)
-                    LOG.info("link %s: the move to %s is %s", self.link, record.path, record.stage.value)
-                    return Done()
-                case Act(deed=deed, record=record):
-                    return Done(await self._in_thread(lambda: self._do(deed, record)))
-                case Ask(order=order):
-                    return Done(await self._ask(order))
-                case _:
-                    await set_within(self._ending, RETRY_S)
-                    return Done()
+            return await self._done(action)
         except (TokaidoError, UnansweredError) as error:
             LOG.warning("link %s: %s", self.link, error)
             why = str(error)
@@ -182,13 +171,23 @@ class LinkMoves(ABC):
             await set_within(self._ending, RETRY_S)
         return Failed(why[:LONGEST])
 
+    async def _done(self, action: Action) -> Done:
+        """Carry an action out, or raise what was in the way."""
+        match action:
+            case Write(record=record):
+                await self._node.note(record)
+                LOG.info("link %s: the move to %s is %s", self.link, record.path, record.stage.value)
+                return Done()
+            case Act(deed=deed, record=record):
+                return Done(await self._in_thread(lambda: self._do(deed, record)))
+            case _:
+                await set_within(self._ending, RETRY_S)
+                return Done()
+
     def _do(self, deed: Deed, record: MoveRecord | None) -> Any:
         """Do something to the devices; in a thread."""
         assert record is not None
         return self._site.do(deed, record)
-
-    async def _ask(self, order: MoveOrder) -> MoveAnswer:
-        raise NotImplementedError(order)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Return what `work` returns, in a thread that nobody waits for if a device hangs."""

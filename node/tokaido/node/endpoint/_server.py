@@ -6,8 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from tokaido.hal import DeviceTimeoutError, TokaidoError
+from tokaido.hal import TokaidoError
 from tokaido.hal.transports import CurveDoor
+from tokaido.node.endpoint._carrying_out import failure_of
 from tokaido.node.endpoint._desk import Order
 from tokaido.node.endpoint._messages import HEAD_BYTES, MAX_BODY
 
@@ -22,8 +23,6 @@ LOG: Final = logging.getLogger("tokaido.node.endpoint")
 HIGH_WATER_MARK: Final = 200
 AT_ONCE: Final = 32
 """Messages that are taken before the loop has its turn."""
-WORK_S: Final = 10.0
-"""How long the node may take over a command."""
 ENDING_S: Final = 1.0
 MOST_ORDERS: Final = 64
 """Commands that are under way at once."""
@@ -150,18 +149,7 @@ class ControlEndpoint:
         return client
 
     async def _carry_out(self, address: bytes, order: Order) -> None:
-        failure: Exception | None = None
-        try:
-            async with asyncio.timeout(WORK_S):
-                await self._operations.operate(order.request, order.peer)
-        except TimeoutError:
-            what = f"the node did not finish within {WORK_S:g} s"
-            failure = DeviceTimeoutError(what, remedy="Read what is in force, and look into its log")
-        except TokaidoError as error:
-            failure = error
-        except Exception as error:
-            LOG.exception("a command of %s failed in the node", order.peer.user)
-            failure = error
+        failure = await failure_of(self._operations, order.request, order.peer)
         self._send(address, self._desk.settled(order, failure))
         self._ready()
 

@@ -79,7 +79,7 @@ def datastore(node: Data) -> Data:
 
 
 def find(data: Data, path: str) -> Found | None:
-    """Return what a path below `/restconf/data/` names, percent-encoded as it came; None: there is no such thing.
+    """Return what a path below `/restconf/data/` names, percent-encoded as it came; None: nothing.
 
     Raises:
         ValueError: It is none by RFC 8040, section 3.5.3.
@@ -140,7 +140,7 @@ def _chosen(value: Any, state: bool, *, want_state: bool, keys: tuple[str, ...] 
 
 def _entries(here: Any, name: str, wanted: tuple[str, ...]) -> list[Any]:
     if not isinstance(here, list):
-        raise ValueError(f"{name} is no list, and has no keys")  # noqa: TRY004 - it is the path that is wrong
+        raise ValueError(f"{name} is not a list, so it takes no keys")  # noqa: TRY004 - it is the path that is wrong
     keys = KEYS.get(name)
     if len(wanted) != (1 if keys is None else len(keys)):
         raise ValueError(f"{name} has the keys {', '.join(keys or ('itself',))}, and {len(wanted)} came")

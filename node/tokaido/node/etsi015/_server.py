@@ -76,7 +76,7 @@ def _data(request: web.Request, path: str, status: Callable[[], NodeStatus], not
     if path == "/restconf/yang-library-version":
         return _json("ietf-restconf:yang-library-version", LIBRARY_VERSION)
     if not below_data:
-        return _error(404, "invalid-value", "there is no such resource")
+        return _error(404, "invalid-value", "this server has no such resource")
     data = datastore(qkd_node(status(), notices.site, readers=notices.readers, dropped=notices.dropped))
     try:
         if path == "/restconf/data":
@@ -89,7 +89,7 @@ def _data(request: web.Request, path: str, status: Callable[[], NodeStatus], not
         return _error(400, "invalid-value", told)
     value = None if found is None else chosen(found, content)
     if found is None or (value is None and not isinstance(found.value, dict)):
-        return _error(404, "invalid-value", "there is no such resource")
+        return _error(404, "invalid-value", "this server has no such resource")
     return _json(found.name, {} if value is None else value)
 
 

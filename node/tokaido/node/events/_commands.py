@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, DeviceTimeoutError, TokaidoError
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, TokaidoError
 from tokaido.hal.transports import CurveClient
+from tokaido.node.endpoint._carrying_out import failure_of
 from tokaido.node.endpoint._messages import AnyCommand, refusal
 from tokaido.node.events._messages import CommandId, Name
 from tokaido.node.events._signed import opened
@@ -34,8 +35,6 @@ AHEAD_S: Final = 30.0
 """How far the clock of the person may be ahead of the node's."""
 REMEMBERED_S: Final = 86_400.0
 """For how long an id is known after its deadline."""
-WORK_S: Final = 10.0
-"""How long the node may take over a command."""
 MOST: Final = 32
 """Commands that are under way at once."""
 
@@ -146,19 +145,8 @@ class Commands:
         judged = self._desk.judge(client, command.order)
         if isinstance(judged, dict):
             return judged
-        failure: Exception | None = None
-        try:
-            async with asyncio.timeout(WORK_S):
-                await self._operations.operate(judged, Peer(0, -1, who, "bus, by certificate"))
-        except TimeoutError:
-            what = f"the node did not finish within {WORK_S:g} s"
-            failure = DeviceTimeoutError(what, remedy="Read what is in force, and look into its log")
-        except TokaidoError as error:
-            failure = error
-        except Exception as error:
-            LOG.exception("a command of %s failed in the node", who)
-            failure = error
-        return self._desk.outcome(failure)
+        peer = Peer(0, -1, who, "bus, by certificate")
+        return self._desk.outcome(await failure_of(self._operations, judged, peer))
 
     async def _tell(
         self, store: StoreThread, who: str, identifier: str, reply: dict[str, Any], *, again: bool = False
