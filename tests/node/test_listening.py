@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
 
 from tokaido.hal import NotConnectedError
 from tokaido.node import pki
@@ -341,6 +343,23 @@ def test_sighup_reads_the_files_again_and_bad_ones_change_nothing(
             await work()
 
     asyncio.run(bounded())
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_an_end_leaves_no_connection_open_however_far_its_handshake_is(certificates: Path, turns: int) -> None:
+    """A connection that is left to the garbage collector fails the test, as every warning does."""
+
+    async def work() -> None:
+        context = server_context(pki.files_of(certificates, "node-otemachi"))
+        listener = Listener(web.Application(), context)
+        await listener.open("127.0.0.1", 0)
+        with socket.create_connection(("127.0.0.1", listener.port)):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await listener.close()
+
+    asyncio.run(work())
+    gc.collect()
 
 
 def test_a_port_that_is_taken_is_told(managers: KeyManagers) -> None:

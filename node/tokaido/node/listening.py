@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 LOG: Final = logging.getLogger("tokaido.node.listening")
+PAUSE_S: Final = 0.1
+"""How long a listener waits that could take no connection."""
 _LONGEST_LINE: Final = 4096
 _MOST_HEADERS: Final = 64
 
@@ -88,7 +90,7 @@ class Listener:
         await self._runner.setup()
         for sock in self._sockets:
             sock.setblocking(False)
-            _keep(loop.create_task(self._accept(sock)), self._tasks)
+            self._watch(sock)
 
     @property
     def port(self) -> int:
@@ -120,26 +122,39 @@ class Listener:
 
     async def close(self) -> None:
         """Take no more connections, let running requests end for a few seconds, and close all."""
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            loop.remove_reader(sock)
+        self._close_sockets()
+        if self._handshakes:  # each begins: one that never did would leave its connection open
+            await asyncio.wait(self._handshakes, timeout=0)
         for task in (*self._tasks, *self._handshakes):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._handshakes, return_exceptions=True)
-        self._close_sockets()
         await self._runner.cleanup()
 
-    async def _accept(self, sock: socket.socket) -> None:
+    def _watch(self, sock: socket.socket) -> None:
+        if sock.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(sock, self._accept, sock)
+
+    def _accept(self, sock: socket.socket) -> None:
+        """Take a connection at once: one that a task had taken would be lost with the task."""
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = await loop.sock_accept(sock)
-            except OSError as error:  # too many files are open, or the client has left already
-                self._tell.warn("no connection can be taken: %s", error)
-                await asyncio.wait({loop.create_future()}, timeout=0.1)
-                continue
-            if len(self._handshakes) >= self._limits.handshakes:
-                connection.close()
-                self._tell.warn("refused: %d connections have not shown a certificate yet", len(self._handshakes))
-                continue
-            _keep(loop.create_task(self._shake(connection)), self._handshakes)
+        try:
+            connection, _ = sock.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:  # too many files are open, or the client has left already
+            self._tell.warn("no connection can be taken: %s", error)
+            loop.remove_reader(sock)
+            loop.call_later(PAUSE_S, self._watch, sock)
+            return
+        if len(self._handshakes) >= self._limits.handshakes:
+            connection.close()
+            self._tell.warn("refused: %d connections have not shown a certificate yet", len(self._handshakes))
+            return
+        connection.setblocking(False)
+        _keep(loop.create_task(self._shake(connection)), self._handshakes)
 
     async def _shake(self, connection: socket.socket) -> None:
         try:
