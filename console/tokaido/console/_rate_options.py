@@ -10,7 +10,10 @@ from tokaido.console._number_types import number
 
 PRESET_HELP = "A published or assumed system: t12, gys and others; a wrong name lists them."
 SettingsOption = Annotated[
-    str, typer.Option(metavar="SETTINGS", help="Of the preset's source: published, or short-block where there are any.")
+    str,
+    typer.Option(
+        metavar="SETTINGS", help="Of the source: published, or, where there are any, short-block, megabit-block."
+    ),
 ]
 DistanceOption = Annotated[
     float | None,

@@ -92,7 +92,7 @@ def test_a_link_of_another_protocol_is_no_decoy_bb84_link(name: str, protocol: s
 
 
 def test_settings_that_a_preset_does_not_have_are_refused() -> None:
-    assert preset_info("t12").settings == ("published", "short-block")
+    assert preset_info("t12").settings == ("published", "short-block", "megabit-block")
     with pytest.raises(ValueError, match="'gys' has no settings 'short-block': choose 'published'"):
         preset("gys", settings="short-block", channel_loss_db=1.0)
     with pytest.raises(ValueError, match="no link preset 't13'"):
@@ -160,3 +160,12 @@ def test_impossible_values_are_refused_with_name_and_advice(name: str, field: st
     link = protocol_preset(name, channel_loss_db=10.0)
     with pytest.raises(ValueError, match=rf"{field} = .* is not possible: \w+"):
         dataclasses.replace(link, **{field: value})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def test_megabit_blocks_give_key_where_settings_for_longer_ones_give_none() -> None:
+    def rate(settings: PresetSettings) -> float:
+        link = dataclasses.replace(preset("t12", settings=settings, channel_loss_db=14.5), block_sifted_bits=1e6)
+        return link_rate(link, method="lim").secret_bps
+
+    assert rate("short-block") == 0
+    assert rate("megabit-block") > 45e3

@@ -112,15 +112,19 @@ class Bench(Plant):
             receiver: Name of the receiver.
             settings: What to set them to, which is also what their optics are built of (see `build`).
             preset: Name of the settings that are taken if `settings` is not given.
-            block_bits: Key-basis bits of a block, at both units; default: as they are.
+            block_bits: Key-basis bits of a block, at both units; default: what the preset is for, or as they are.
 
         Raises:
             ConfigurationError: There is no such transmitter or receiver.
         """
         first, second = self._pair(transmitter, receiver)
-        if settings is not None:
+        if settings is None:
+            optics = built_as(second.model, preset)
+            if block_bits is None and optics.block_sifted_bits is not None:
+                block_bits = round(optics.block_sifted_bits)
+        else:
+            optics = settings
             self.build(transmitter, receiver, settings)
-        optics = settings or built_as(second.model, preset)
         with first.shared.lock, second.shared.lock:
             set_up(first.model, second.model, optics, block_bits)
 

@@ -83,6 +83,13 @@ _T12_SHORT: Final = _source(
     _F(0.82, _T12_TUNING),
     _F(1e7, _T12_TUNING),
 )
+_T12_MEGABIT_TUNING: Final = "assumed: gives key by Lim 2014 and Chernoff from blocks of 1e6 sifted bits, up to 16.5 dB"
+_T12_MEGABIT: Final = _source(
+    _F((0.45, 0.20, 0.001), _T12_MEGABIT_TUNING),
+    _F((0.50, 0.30, 0.20), _T12_MEGABIT_TUNING),
+    _F(0.65, _T12_MEGABIT_TUNING),
+    _F(1e6, _T12_MEGABIT_TUNING),
+)
 _NEC_TUNING: Final = "optimised with Lim 2014, Chernoff, for a key-basis block of 1e6 sifted bits at 22.8 dB, nanowires"
 _NEC_PUBLISHED: Final = _source(
     _F((0.40, 0.15, 0.0), _TANAKA),
@@ -161,7 +168,7 @@ TABLES: Final[dict[str, Table]] = {
         "1 GHz laboratory system with self-differencing InGaAs detectors, Lucamarini et al. 2013, p_X = 1/16",
         _F(0.2, _T12),
         _T12_BUILT,
-        {"published": _T12_PUBLISHED, "short-block": _T12_SHORT},
+        {"published": _T12_PUBLISHED, "short-block": _T12_SHORT, "megabit-block": _T12_MEGABIT},
     ),
     "t12-even": Table(
         "decoy-bb84",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ._preset_tables import PresetField
 
-PresetSettings = Literal["published", "short-block"]
+PresetSettings = Literal["published", "short-block", "megabit-block"]
 Protocol = Literal["decoy-bb84", "one-decoy", "dps"]
 AnyParameters = LinkParameters | OneDecoyParameters | DpsParameters
 """The parameters of one link, whichever its protocol."""
@@ -90,8 +90,9 @@ def preset(
 ) -> LinkParameters:
     """Return the parameters of a decoy-state BB84 system over `channel_loss_db` dB, or over `distance_km` of its fibre.
 
-    `settings`: "published" intensities and probabilities, or "short-block" ones that give key within seconds, where
-    there are any. What a preset is and where its values come from: `preset_info(name)`. Presets of other protocols
+    `settings`: "published" intensities and probabilities, or, where there are any, "short-block" ones that give key
+    within seconds, and "megabit-block" ones for blocks of 1e6 sifted bits, where "short-block" is for longer ones.
+    What a preset is and where its values come from: `preset_info(name)`. Presets of other protocols
     have no such parameters and are refused: `protocol_preset` has them.
     """
     made = protocol_preset(name, settings=settings, channel_loss_db=channel_loss_db, distance_km=distance_km)

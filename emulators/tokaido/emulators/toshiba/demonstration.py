@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from tokaido.emulators.demonstrations import INVENTED, Demonstration, FieldLink, Published
-from tokaido.emulators.optics import FIELD_FIBRE, Fibre, LinkParameters, preset
+from tokaido.emulators.optics import FIELD_FIBRE, Fibre, preset
 
 __all__ = ["DEMONSTRATION"]
-
-
-def _short_blocks(loss_db: float) -> LinkParameters:
-    return replace(  # made for blocks of 1e6 bits; the preset's own are for 1e7
-        preset("t12", settings="short-block", channel_loss_db=loss_db),
-        intensities=(0.45, 0.20, 0.001),
-        probabilities=(0.50, 0.30, 0.20),
-        key_basis_probability_transmitter=0.65,
-        key_basis_probability_receiver=0.65,
-    )
 
 
 DEMONSTRATION: Final = Demonstration(
     style="Toshiba-style",
     protocols=INVENTED,
     fibres=(Fibre(length_km=25.0, loss_db=7.5), Fibre(length_km=31.0, loss_db=9.3)),  # metropolitan, 0.3 dB/km
-    parameters=_short_blocks,
+    parameters=lambda loss_db: preset("t12", settings="megabit-block", channel_loss_db=loss_db),
     published=Published(
         parameters=lambda loss_db: preset("t12", settings="published", channel_loss_db=loss_db),
         remark="The published T12 probabilities are made for 20-minute blocks",
