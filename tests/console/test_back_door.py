@@ -95,6 +95,22 @@ def test_the_back_door_takes_orders_from_its_owner_alone_and_events_are_told(sta
     assert not door.exists()
 
 
+def test_the_back_door_changes_how_fast_time_passes(station: Path, tmp_path: Path) -> None:
+    door = tmp_path / "door"
+    with emulated(station, door), socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(10)
+        one.connect(str(door))
+        assert ask(one, b"speed 1000\n") == "ok speed 1000\n"
+        while float(ask(one, b"time\n").split()[1]) < 30:  # 3 s at the speed that the file says
+            pass
+        assert ask(one, b"speed\n").startswith("ok ")
+        assert ask(one, b"speed 0.001\n") == "ok speed 0.001\n"
+        before = float(ask(one, b"time\n").split()[1])
+        assert float(ask(one, b"time\n").split()[1]) - before < 1
+        assert ask(one, b"speed fast\n").startswith("error 'speed fast' is not an order")
+        assert ask(one, b"speed 1001\n").startswith("error speed is 0 to 1000")
+
+
 def test_a_place_that_is_taken_is_left_alone(station: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     door = tmp_path / "door"
     door.write_text("mine", encoding="ascii")

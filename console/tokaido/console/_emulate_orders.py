@@ -85,8 +85,13 @@ class Orders:
         """Carry one order out and return what to tell of it."""
         if words == ["time"]:
             return f"ok {self._bench.emulated_s:.3f} s"
+        if words == ["speed"]:
+            return f"ok {self._bench.speed:.3f} emulated s a second"
         try:
-            self._bench.order(*words)
+            if words[0] == "speed":
+                self._bench.run_at(_speed(words))
+            else:
+                self._bench.order(*words)
         except hal.TokaidoError as error:
             return f"error {error}"
         return f"ok {' '.join(words)}"
@@ -157,6 +162,14 @@ class Orders:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _speed(words: list[str]) -> float:
+    try:
+        _, text = words
+        return float(text)
+    except ValueError:
+        raise hal.ConfigurationError(f"{' '.join(words)!r} is not an order such as: speed 10") from None
 
 
 def _listening(place: Path) -> socket.socket:
