@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tokaido.hal.lazy import lazily
 
 __all__ = [
+    "BusSource",
     "Drills",
     "Exchange",
     "PageAlarm",
@@ -34,6 +35,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from tokaido.console.page._bus import state_of_view
+    from tokaido.console.page._bus_source import BusSource
     from tokaido.console.page._merge import SpanFacts, relays_between, state_of
     from tokaido.console.page._picture import PictureExchange
     from tokaido.console.page._server import PageServer
@@ -56,6 +58,7 @@ else:
         __name__,
         {
             "state_of_view": "tokaido.console.page._bus",
+            "BusSource": "tokaido.console.page._bus_source",
             "SpanFacts": "tokaido.console.page._merge",
             "relays_between": "tokaido.console.page._merge",
             "state_of": "tokaido.console.page._merge",

@@ -7,6 +7,8 @@ import { percent, titleOf, words } from "./words.js";
 
 const HOP_MS = 520;
 const MOST_KEYS = 6;
+const CIRCLE = "M-6 0a6 6 0 1 1 12 0a6 6 0 1 1 -12 0Z";
+const MARKS = { fine: CIRCLE, silent: CIRCLE, degraded: "M0 -8L8 6L-8 6Z", "not serving": "M-6 -6H6V6H-6Z" };
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const pen = document.createElement("canvas").getContext("2d");
 
@@ -36,6 +38,7 @@ export class NetworkMap {
     for (const site of state.sites) {
       const mark = this.#marks.get(site.name);
       set(mark, "data-level", site.level);
+      set(mark, "d", MARKS[site.level]);
       say(mark.firstChild, `${titleOf(site)}: ${words().levels[site.level]}`);
     }
   }
@@ -112,7 +115,7 @@ export class NetworkMap {
     });
     if (width >= 760) this.#drawFigures(net, taken, placed, points, lines, width, height);
     sites.forEach((site, i) => {
-      const mark = draw("circle", { class: "mark", cx: points[i][0], cy: points[i][1], r: 6, "data-site": site.name });
+      const mark = draw("path", { class: "mark", transform: `translate(${points[i].join(" ")})`, "data-site": site.name });
       mark.append(draw("title"));
       mark.addEventListener("click", () => this.open(site.name));
       this.#marks.set(site.name, mark);

@@ -46,6 +46,7 @@ function showVerdict(state) {
   const bad = state.sites.filter((site) => site.level !== "fine").length;
   const still = state.spans.filter((span) => !span.running).length;
   say(by("verdict"), bad || still || alarms ? words().verdict(bad, sites, still, spans, alarms) : words().verdictFine(sites, spans));
+  by("verdict").classList.toggle("bad", bad + still + alarms > 0);
   say(by("map-says"), words().mapSays(sites, spans));
 }
 

@@ -64,13 +64,13 @@ const spark = () => {
 const bar = () => { const part = make("i"); return [make("div", { class: "bar", "aria-hidden": "true" }, part), part]; };
 
 const spans = new Keyed(by("spans"), (span) => span.name, (span) => {
-  const [name, facts] = [make("span"), make("span", { class: "quiet" })];
+  const [name, facts, more] = [make("span"), make("span", { class: "quiet" }), make("span", { class: "quiet more" })];
   const [swatch, qber, rate, stock, reserve] = [make("i", { class: "swatch", "aria-hidden": "true" }), make("span", { class: "value" }),
     make("span", { class: "value" }), make("span", { class: "value" }), make("span", { class: "quiet value" })];
   const [[qberSpark, qberCurve], [rateSpark, rateCurve], [stockSpark, stockCurve], [stockBar, part]] = [spark(), spark(), spark(), bar()];
-  const node = make("tr", { "data-span": span.name }, make("th", { scope: "row" }, name, facts), make("td", {}, swatch, qber, qberSpark),
+  const node = make("tr", { "data-span": span.name }, make("th", { scope: "row" }, name, facts, more), make("td", {}, swatch, qber, qberSpark),
     make("td", {}, rate, rateSpark), make("td", {}, make("div", { class: "both" }, stock, reserve), stockBar, stockSpark));
-  return { node, name, facts, swatch, qber, rate, stock, reserve, part, qberCurve, rateCurve, stockCurve };
+  return { node, name, facts, more, swatch, qber, rate, stock, reserve, part, qberCurve, rateCurve, stockCurve };
 });
 
 let scale = 0;
@@ -83,7 +83,8 @@ export function showSpans(state, histories, sampled) {
   for (const [span, shown] of spans.show(state.spans)) {
     const kind = classOf(span);
     say(shown.name, span.ends.map(name).join(" – "));
-    say(shown.facts, [span.length_km === null ? "" : `${span.length_km} km`, span.vendor, span.path && words().path(span.path),
+    say(shown.facts, span.length_km === null ? "" : `${span.length_km} km`);
+    say(shown.more, [span.vendor, span.path && words().path(span.path),
       span.speed === null ? "" : words().speed(span.speed.toFixed(1))].filter(Boolean).join(", "));
     set(shown.swatch, "data-qber", kind);
     say(shown.qber, span.qber === null ? words().unknown : percent(span.qber));
@@ -123,6 +124,7 @@ export function showPairs(state) {
     const told = pair.disjoint.length
       ? pair.disjoint.map((route, i) => `${words().disjoint(i + 1)}: ${route.map(name).join(" › ")}`).join("\n")
       : pair.route.length ? `${words().route}: ${pair.route.map(name).join(" › ")}` : words().noRoute;
+    shown.route.classList.toggle("none", !pair.route.length && !pair.disjoint.length);
     if (shown.told !== told) { shown.told = told; shown.route.replaceChildren(...told.split("\n").map((line) => make("p", {}, line))); }
   }
   empty(by("pairs"), state.pairs.length === 0, words().noPairs);

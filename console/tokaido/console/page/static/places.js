@@ -4,7 +4,7 @@ const RADIUS = 7;
 
 /** Returns a projection of [latitude, longitude] to pixels that shows all sites in `width` by `height`. */
 export function projection(sites, width, height, geography) {
-  const margin = { x: Math.max(30, width * 0.05), y: Math.max(34, height * 0.13) };
+  const margin = { x: Math.max(26, width * 0.075), y: Math.max(34, height * 0.13) };
   const [south, north] = extent(sites.map((site) => site.latitude));
   const [west, east] = extent(sites.map((site) => site.longitude));
   const shrink = geography ? Math.cos((((south + north) / 2) * Math.PI) / 180) : 1;

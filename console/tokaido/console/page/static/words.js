@@ -95,7 +95,7 @@ export function save(to) {
 
 const NUMBER = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 
-export const percent = (qber) => `${(100 * qber).toFixed(1)} %`;
+export const percent = (qber) => `${(100 * qber).toFixed(1)}\u00a0%`;
 
 export function amount(value, unit) {
   for (const [size, prefix] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
