@@ -51,7 +51,7 @@ def watch(
     page: Annotated[
         bool, typer.Option("--page", help="Serve a web page on this machine, and print its address.")
     ] = False,
-    port: Annotated[int, typer.Option(parser=whole_number(0, 65_535), help="--page: where; 0: one that is free.")] = 0,
+    port: Annotated[int, typer.Option(parser=whole_number(0), help="--page: where; 0: one that is free.")] = 0,
     topology: Annotated[
         Path | None,
         typer.Option("--topology", metavar="FILE", help="--page: says where nodes are.", show_default=False),

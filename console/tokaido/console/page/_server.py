@@ -14,7 +14,7 @@ from tokaido.console.page._changes import change_between
 from tokaido.console.page._guard import HEADERS, Guard
 from tokaido.console.page._history import History
 from tokaido.console.page._listeners import MOST, Listeners, event
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, ConfigurationError, NotConnectedError, TokaidoError
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, ConfigurationError, NotConnectedError, RangeError, TokaidoError
 
 try:
     from aiohttp import web
@@ -37,6 +37,7 @@ ANSWER_S: Final = 5.0
 """How long a source may take for a state."""
 RELAYS_A_S: Final = 8
 ENDING_S: Final = 1.0
+MOST_PORT: Final = 65_535
 
 
 class PageServer:
@@ -49,6 +50,9 @@ class PageServer:
         port: 0: one that is free.
         period_s: How often the source is asked, in s.
         clock: Where time comes from.
+
+    Raises:
+        RangeError: There is no such port.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class PageServer:
         period_s: float = 1.0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        if not 0 <= port <= MOST_PORT:
+            raise RangeError(f"port {port} is not one of 0 to {MOST_PORT}", remedy="0 takes one that is free")
         self._source, self._drills, self._exchange = source, drills, exchange
         self._wanted_port, self._period_s, self._clock = port, period_s, clock
         self._guard: Guard | None = None
