@@ -46,6 +46,7 @@ def late_names(tree: ast.Module) -> tuple[dict[str, str], dict[str, str]]:
 
 def test_the_faces_are_the_ones_we_know() -> None:
     assert [package(path) for path in LATE] == [
+        "tokaido.console.page",
         "tokaido.emulators",
         "tokaido.emulators.bench",
         "tokaido.emulators.ends",

@@ -48,8 +48,25 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Print what is known after one interval, and end.")] = False,
     interval: Annotated[float, typer.Option(parser=number(0.2), help="How often to look, in s.")] = 1,
     as_json: LinesOption = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="Serve a web page on this machine, and print its address.")
+    ] = False,
+    port: Annotated[int, typer.Option(parser=whole_number(0), help="--page: where; 0: one that is free.")] = 0,
+    topology: Annotated[
+        Path | None,
+        typer.Option("--topology", metavar="FILE", help="--page: says where nodes are.", show_default=False),
+    ] = None,
 ) -> None:
     """Show all nodes live. With --once the exit code is 0: all fine; 1: not all; 2: a node serves no keys."""
+    if page:
+        if once:
+            raise typer.BadParameter("--page goes on until it is ended: leave --once out")
+        from tokaido.console import _network_page  # noqa: PLC0415 - aiohttp
+
+        _network_page.serve(network, topology, port, as_json=as_json)
+        return
+    if port or topology is not None:
+        raise typer.BadParameter("--port and --topology are for --page")
     from tokaido.console import _network  # noqa: PLC0415
 
     raise typer.Exit(_network.watch(network, once=once, interval=interval, as_json=as_json))
