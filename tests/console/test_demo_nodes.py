@@ -75,12 +75,10 @@ def test_the_applications_begin_when_each_end_has_keys_of_its_own() -> None:
             asked[name] += 1
             return SimpleNamespace(stored_key_count=stocks[name][min(asked[name], len(stocks[name])) - 1])
 
-        return SimpleNamespace(
-            site=SimpleNamespace(name=name, sae=f"sae-{name}"), client=SimpleNamespace(status=status)
-        )
+        return SimpleNamespace(node=name, sae=f"sae-{name}", client=SimpleNamespace(status=status))
 
     ends: Any = (end("nagoya"), end("kobe"))
-    plant: Any = SimpleNamespace(ends=[one.site for one in ends], wanted_stock=16)
+    plant: Any = SimpleNamespace(ends=[SimpleNamespace(name=one.node) for one in ends], wanted_stock=16)
     view: Any = SimpleNamespace(say=lambda _: None)
     wait_for_keys(view, plant, ends, hal.Deadline(hal.SYSTEM_CLOCK, patient(30)), [])
     assert asked == {"nagoya": 4, "kobe": 4}

@@ -5,52 +5,27 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
+from tokaido.console._demo_deliveries import Application, deliver, show_deliveries
 from tokaido.console._demo_nodes_plant import Plant, build
 from tokaido.console._demo_processes import Started
 from tokaido.console._demo_view import open_view
-from tokaido.console._output import print_facts, print_json, print_paragraph, print_table
+from tokaido.console._output import print_facts, print_json, print_paragraph
 from tokaido.console._signals import stand_by, terminated_as_interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from tokaido.console._demo_deliveries import Delivery
     from tokaido.console._demo_link import View
-    from tokaido.console._demo_nodes_plant import Site
-    from tokaido.node.client import KeyClient
 
 WANTED: Final = ((1, 256), (2, 256), (1, 1024))
 """Keys that the applications fetch: how many, and of how many bits."""
 POLL_S: Final = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One key that two applications fetched, and what each of them holds."""
-
-    master_sae: str
-    slave_sae: str
-    key_id: str
-    bits: int
-    route: tuple[str, ...]
-    digest_master: str
-    digest_slave: str
-
-    @property
-    def agree(self) -> bool:
-        """Whether both hold the same key."""
-        return secrets.compare_digest(self.digest_master, self.digest_slave)
-
-
-@dataclass(frozen=True, slots=True)
-class _Application:
-    site: Site
-    client: KeyClient
 
 
 def run_nodes_demo(
@@ -89,14 +64,17 @@ def run_nodes_demo(
             node.wait_for("ready", deadline)
         view.say(f"All {len(nodes)} nodes run, and bring their units up. Keys come as soon as the units have aligned.")
         first, second = plant.ends
-        bank, hospital = (_Application(site, stack.enter_context(plant.client(site))) for site in (first, second))
+        bank, hospital = (
+            Application(site.sae, site.name, site.control, stack.enter_context(plant.client(site)))
+            for site in (first, second)
+        )
         wait_for_keys(view, plant, (bank, hospital), deadline, [emulator, *nodes])
         deliveries = [
             delivery
             for (number, size), (master, slave) in zip(
                 WANTED, ((bank, hospital), (hospital, bank), (bank, hospital)), strict=True
             )
-            for delivery in _deliver(master, slave, number, size, nonce)
+            for delivery in deliver(master, slave, number, size, nonce)
         ]
         wall_s = deadline.elapsed_s
         integrity = str(bank.client.status(second.sae).status_extension.get("tokaido_integrity"))
@@ -135,7 +113,7 @@ def _spans(plant: Plant) -> str:
 
 
 def wait_for_keys(
-    view: View, plant: Plant, ends: Sequence[_Application], deadline: hal.Deadline, processes: Sequence[Started]
+    view: View, plant: Plant, ends: Sequence[Application], deadline: hal.Deadline, processes: Sequence[Started]
 ) -> None:
     """Wait until each end has keys in stock that it may give: they are not the same, since each end owns its own."""
     told = -1
@@ -144,7 +122,7 @@ def wait_for_keys(
         for process in processes:
             process.check()
         counts = [
-            one.client.status(other.site.sae).stored_key_count for one, other in zip(ends, reversed(ends), strict=True)
+            one.client.status(other.sae).stored_key_count for one, other in zip(ends, reversed(ends), strict=True)
         ]
         if counts[0] != told and counts[0]:
             view.say(f"{counts[0]} keys of 256 bit are in stock at {first.name} for {second.name}.")
@@ -158,32 +136,6 @@ def wait_for_keys(
                 remedy="Give it more time with --seconds",
             )
         hal.SYSTEM_CLOCK.wait(POLL_S)
-
-
-def _deliver(master: _Application, slave: _Application, number: int, size: int, nonce: bytes) -> Iterator[Delivery]:
-    """Have one application ask for keys, and the other one fetch them by their ids."""
-    given = master.client.enc_keys(slave.site.sae, number=number, size=size)
-    taken = slave.client.dec_keys(master.site.sae, [key.key_id for key in given])
-    route = route_of(master.site.control, slave.site.name)
-    for one, other in zip(given, taken, strict=True):
-        with one as first, other as second:
-            yield Delivery(
-                master.site.sae,
-                slave.site.sae,
-                str(one.key_id),
-                first.bits,
-                route,
-                first.digest(nonce),
-                second.digest(nonce),
-            )
-
-
-def route_of(control: Path, other: str) -> tuple[str, ...]:
-    """Return the route that keys for another node go, as the node says that listens at `control`."""
-    from tokaido.node.operation import ControlClient  # noqa: PLC0415 - aiohttp, when first needed
-
-    status = ControlClient(control).status()
-    return next((tuple(pair.route) for pair in status.pairs if pair.neighbour == other), ())
 
 
 def _record(
@@ -210,40 +162,14 @@ def _record(
         ],
         "integrity": integrity,
         "nonce": nonce.hex(),
-        "deliveries": [
-            {
-                "master_sae": delivery.master_sae,
-                "slave_sae": delivery.slave_sae,
-                "key_id": delivery.key_id,
-                "bits": delivery.bits,
-                "route": list(delivery.route),
-                "digest_master": delivery.digest_master,
-                "digest_slave": delivery.digest_slave,
-                "agree": delivery.agree,
-            }
-            for delivery in deliveries
-        ],
+        "deliveries": [delivery.record for delivery in deliveries],
         "wall_s": round(wall_s, 3),
     }
 
 
 def _conclude(deliveries: Sequence[Delivery], integrity: str, nonce: bytes, wall_s: float) -> None:
     print()
-    print_table(
-        ["from", "to", "key", "bits", "digest at the master", "digest at the slave", ""],
-        [
-            [
-                delivery.master_sae,
-                delivery.slave_sae,
-                delivery.key_id,
-                str(delivery.bits),
-                delivery.digest_master[:16],
-                delivery.digest_slave[:16],
-                "agree" if delivery.agree else "DIFFER",
-            ]
-            for delivery in deliveries
-        ],
-    )
+    show_deliveries(deliveries)
     print_facts(
         [
             *dict.fromkeys(("route", " - ".join(delivery.route)) for delivery in deliveries),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import tokaido.hal as hal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 END_S: Final = 10.0
@@ -23,10 +25,12 @@ class Started:
     Args:
         what: What errors call it.
         words: The command and its arguments.
+        environment: Variables that it gets beside those of this program.
     """
 
-    def __init__(self, what: str, *words: str) -> None:
+    def __init__(self, what: str, *words: str, environment: Mapping[str, str] | None = None) -> None:
         self._what = what
+        self._environment = environment or {}
         self._words = words
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -35,7 +39,12 @@ class Started:
     def __enter__(self) -> Self:
         command = [sys.executable, "-c", "from tokaido.console import main; raise SystemExit(main())", *self._words]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env=os.environ | self._environment,
         )
         for read in (self._read_output, self._read_errors):
             threading.Thread(target=read, daemon=True).start()
@@ -86,6 +95,23 @@ class Started:
             return
         code = process.wait(END_S)
         raise hal.TokaidoError(f"{self._what} ended with {code}: {' '.join(self._said[-5:]) or 'it said nothing'}")
+
+    @property
+    def pid(self) -> int:
+        """Id of the process.
+
+        Raises:
+            TokaidoError: It was not started.
+        """
+        if self._process is None:
+            raise hal.TokaidoError(f"{self._what} was not started")
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End the program as a failure of its machine would (SIGKILL), and wait until it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(END_S)
 
     def end(self, deadline: hal.Deadline) -> None:
         """Ask the program to end, and wait for it.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 from tokaido.emulators.optics import (
     Fibre,
+    PresetSettings,
     changed_parameters,
     preset_info,
     presets,
@@ -296,7 +297,7 @@ _SWITCH: Final = {"site": _TEXT, "driver": _TEXT, "loss_db": _LOSS}
 _UNITS: Final = {
     "vendor": _TEXT,
     "preset": Check(lambda value: value in presets(), f"one of {', '.join(presets())}"),
-    "settings": Check(lambda value: value in ("published", "short-block"), "published or short-block"),
+    "settings": Check(lambda value: value in get_args(PresetSettings), " or ".join(get_args(PresetSettings))),
     "block_bits": Check(whole(1000, 1e12), "a whole number of key-basis bits, 1000 to 1e12"),
     "sub_channels": Check(whole(1, 80), "a whole number, 1 to 80"),
     "set": Check(of_kind(dict), "a table of link parameters, such as { key_basis_probability = 0.65 }"),

@@ -1,0 +1,247 @@
+"""The scenario `line`: Tokyo to Kobe on one machine, until a bank and a hospital hold the same key."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+import tokaido.hal as hal
+from tokaido.console._demo_deliveries import Application, deliver, show_deliveries
+from tokaido.console._line.described import described_line
+from tokaido.console._line.plant import build
+from tokaido.console._line.run import LineRun
+from tokaido.console._line.view import SpanRow, open_line_view
+from tokaido.console._output import print_facts, print_json, print_paragraph
+from tokaido.console._signals import stand_by, terminated_as_interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokaido.console._demo_deliveries import Delivery
+    from tokaido.console._line.described import Described
+    from tokaido.console._line.view import LineView
+    from tokaido.console._line.watch import Seen
+
+WANTED: Final = 32
+"""Keys in stock at both ends with which the applications begin."""
+FIRST: Final = ((1, 256), (2, 256), (1, 1024))
+"""Keys that the applications fetch: how many, and of how many bits."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """A line that runs, and what came of it so far."""
+
+    described: Described
+    run: LineRun
+    view: LineView
+    deadline: hal.Deadline
+    nonce: bytes
+    applications: dict[str, Application] = field(default_factory=dict)
+    """By site."""
+    deliveries: list[Delivery] = field(default_factory=list)
+    first_key_s: float = 0.0
+
+    def fetch(self, master: str, slave: str, number: int = 1, size: int = 256) -> list[Delivery]:
+        """Have the application of one site ask for keys, and that of another one fetch them; all is kept on record."""
+        found = list(deliver(self.applications[master], self.applications[slave], number, size, self.nonce))
+        self.deliveries += found
+        return found
+
+
+def run_line_demo(*, as_json: bool, seed: int, seconds: float, hold: bool, file: Path | None = None) -> int:
+    """Run the line and return 0 if the applications at both ends hold the same keys, else raise.
+
+    Args:
+        as_json: Whether one JSON object is printed, and nothing else.
+        seed: Of light and noise.
+        seconds: How long it may take.
+        hold: Whether it runs on until Ctrl-C.
+        file: The line file; None: the line from Tokyo to Kobe.
+
+    Raises:
+        ConfigurationError: The line file cannot be used, or the extra `node` is missing.
+    """
+    deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
+    with terminated_as_interrupt(), line_that_runs(deadline, seed, silent=as_json, file=file) as shown:
+        _first_keys(shown)
+        wall_s = deadline.elapsed_s
+        agree = all(delivery.agree for delivery in shown.deliveries)
+        if as_json:
+            print_json(_record(shown, seed=seed, wall_s=wall_s))
+        else:
+            _conclude(shown, wall_s)
+        if hold:
+            _hold(shown)
+        shown.run.end(hal.Deadline(hal.SYSTEM_CLOCK, seconds))
+    if not agree:
+        raise hal.TokaidoError("the two applications do not hold the same key")
+    return 0
+
+
+@contextmanager
+def line_that_runs(deadline: hal.Deadline, seed: int, *, silent: bool, file: Path | None) -> Iterator[Shown]:
+    """Start a line, wait until both ends of its first pair have keys, and end it on leaving."""
+    described = described_line(file)
+    with ExitStack() as stack:
+        view = stack.enter_context(open_line_view(silent=silent))
+        _introduce(view, described)
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="tokaido-line-")))
+        plant = build(folder, described.sites, described.spans, described.pairs, seed)
+        run = stack.enter_context(LineRun(plant, described.sifted_bps, deadline, view.say))
+        shown = Shown(described, run, view, deadline, secrets.token_bytes(16))
+        run.watch.listen(lambda seen: view.show(span_rows(described, seen), _summary(described, seen)))
+        for site in described.sites:
+            if site.application:
+                files = plant.nodes[site.name]
+                client = stack.enter_context(run.client(site.name))
+                shown.applications[site.name] = Application(site.application, site.name, files.control, client)
+        _wait_for_keys(shown)
+        yield shown
+
+
+def _introduce(view: LineView, described: Described) -> None:
+    first, last = described.ends
+    length = sum(span.fibres[0].length_km for span in described.spans)
+    view.say(
+        f"Tokaido: {described.title}, {len(described.sites)} sites and {len(described.spans)} spans, {length:.0f} km "
+        f"of fibre. Each site is a node in a process of its own; the optics of each span are emulated; every device "
+        f"answers at its own port. Units begin warm, each span makes a block as fast as this machine can, and then "
+        f"runs slowly. Keys go from {first.title} to {last.title} hop by hop: every node on the way sees them. "
+        "The units' protocols are Tokaido's own inventions: no vendor's is public, and none was used."
+    )
+
+
+def _wait_for_keys(shown: Shown) -> None:
+    first, last = (site.name for site in shown.described.ends)
+
+    def enough(seen: Seen) -> bool:
+        shown.run.check()
+        return min(seen.ready(first, last), seen.ready(last, first)) >= WANTED
+
+    shown.run.watch.wait_for(f"keys are ready at {first} and {last}", enough, shown.deadline)
+
+
+def _first_keys(shown: Shown) -> None:
+    first, last = (site.name for site in shown.described.ends)
+    for (number, size), (master, slave) in zip(FIRST, ((first, last), (last, first), (first, last)), strict=True):
+        shown.fetch(master, slave, number, size)
+        shown.first_key_s = shown.first_key_s or shown.deadline.elapsed_s
+
+
+def span_rows(described: Described, seen: Seen) -> list[SpanRow]:
+    """Return what is shown of every span."""
+    rows = []
+    for span in described.spans:
+        ends = [link for node in seen.nodes.values() if node for link in node.links if link.name == span.name]
+        receiving = next((end for end in ends if end.qber is not None), None)
+        runs = seen.runs(span.name)
+        states = [end.state for end in ends if end.state]
+        waits = [end.state for end in ends if not end.running and end.state]
+        rows.append(
+            SpanRow(
+                name=span.name,
+                length_km=span.fibres[0].length_km,
+                loss_db=described.losses_db[span.name],
+                style=described.styles[span.name],
+                state=("makes key" if runs else ", ".join(dict.fromkeys(waits or states)) or "not heard of"),
+                level="fine" if runs else "waiting",
+                qber=None if receiving is None else receiving.qber,
+                secret_bps=next((end.secret_key_rate for end in ends if end.secret_key_rate), None),
+                stock_bits=seen.stock_bits(span.name),
+                speed=seen.speeds.get(span.name),
+            )
+        )
+    return rows
+
+
+def _summary(described: Described, seen: Seen) -> str:
+    first, last = described.ends
+    making = sum(seen.runs(span.name) for span in described.spans)
+    return (
+        f"{making} of {len(described.spans)} spans make key; {seen.ready(first.name, last.name)} keys of 256 bit are "
+        f"ready at {first.title} for {last.title}"
+    )
+
+
+def _record(shown: Shown, *, seed: int, wall_s: float) -> dict[str, Any]:
+    plant, seen = shown.run.plant, shown.run.seen
+    rows = {row.name: row for row in span_rows(shown.described, seen)}
+    return {
+        "scenario": "line",
+        "seed": seed,
+        "nodes": [
+            {
+                "name": name,
+                "sae": files.site.application or None,
+                "neighbours": files.neighbours,
+                "applications": files.applications or None,
+            }
+            for name, files in plant.nodes.items()
+        ],
+        "links": [
+            {
+                "name": name,
+                "nodes": list(files.span.ends),
+                "style": rows[name].style,
+                "transmitter": files.serial_numbers[0],
+                "receiver": files.serial_numbers[1],
+                "length_km": rows[name].length_km,
+                "loss_db": rows[name].loss_db,
+                "qber": rows[name].qber,
+                "secret_bps": rows[name].secret_bps,
+                "stock_bits": rows[name].stock_bits,
+                "speed": rows[name].speed,
+                "emulated_s": seen.emulated_s.get(name),
+            }
+            for name, files in plant.spans.items()
+        ],
+        "nonce": shown.nonce.hex(),
+        "deliveries": [delivery.record for delivery in shown.deliveries],
+        "first_key_s": round(shown.first_key_s, 3),
+        "wall_s": round(wall_s, 3),
+    }
+
+
+def _conclude(shown: Shown, wall_s: float) -> None:
+    print()
+    show_deliveries(shown.deliveries)
+    print_facts(
+        [
+            *dict.fromkeys(("route", " - ".join(delivery.route)) for delivery in shown.deliveries),
+            ("nonce", shown.nonce.hex()),
+            ("digests", "HMAC-SHA-256 under the nonce, the first 16 digits"),
+            ("first key", f"after {shown.first_key_s:.1f} s"),
+            ("time", f"{wall_s:.1f} s in all"),
+        ]
+    )
+    print_paragraph(
+        "These keys come from a real agreement between units that exchanged nothing but messages, but from "
+        "emulated light: they are not secret in the QKD sense. They were overwritten and are discarded."
+    )
+    if all(delivery.agree for delivery in shown.deliveries):
+        print(f"Both applications hold the same {len(shown.deliveries)} keys.", flush=True)
+
+
+def _hold(shown: Shown) -> None:
+    first, last = shown.described.ends
+    print("\nThe line runs on until Ctrl-C. To fetch a key yourself:\n", flush=True)
+    methods = ((first, last, "enc_keys?size=256"), (last, first, "dec_keys?key_ID=KEY_ID"))
+    for site, other, method in methods:
+        files = shown.run.plant.certificate(site.application)
+        url = shown.run.plant.nodes[site.name].applications
+        print(
+            f"  curl --cacert {files.authority} --cert {files.certificate} --key {files.key} \\\n"
+            f"    '{url}/api/v1/keys/{other.application}/{method}'\n",
+            flush=True,
+        )
+    print(f"The files are in {os.fspath(shown.run.plant.folder)}; they go when this ends.", flush=True)
+    try:
+        stand_by(None)
+    except KeyboardInterrupt:
+        print("ended", flush=True)
