@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
+from tokaido.console._demo_ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,7 +106,7 @@ def build(scenario: str, folder: Path, vendors: Sequence[str], seed: int) -> Pla
     places = PLACES[scenario]
     names = [name for name, _ in places]
     issue(folder / "pki", nodes=dict.fromkeys(names, ()), saes=[sae for _, sae in places if sae])
-    ports = iter(_free_ports(6 * len(places)))
+    ports = iter(free_ports(6 * len(places)))
     sites = tuple(_site(folder, name, sae, ports) for name, sae in places)
     shown = [demonstration(vendors[number % len(vendors)]) for number in range(len(places) - 1)]
     spans = tuple(_span(names, number, vendors[number % len(vendors)], one) for number, one in enumerate(shown))
@@ -249,9 +248,3 @@ def _control(driver: str, place: Path, port: int) -> str:
     if "visa" in kinds:
         return f"visa:TCPIP::127.0.0.1::{port}::SOCKET"
     raise hal.ConfigurationError(f"control ports of the kind {', '.join(kinds)} are not emulated by this scenario")
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in taken]

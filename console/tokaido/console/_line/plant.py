@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import tokaido.hal as hal
+from tokaido.console._demo_ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -149,7 +150,7 @@ def build(folder: Path, sites: Sequence[Site], spans: Sequence[Span], pairs: Seq
         nodes=dict.fromkeys((site.name for site in sites), ()),
         saes=[site.application for site in sites if site.application],
     )
-    ports = iter(_free_ports(_PORTS_A_SITE * len(sites) + _PORTS_A_SPAN * len(spans)))
+    ports = iter(free_ports(_PORTS_A_SITE * len(sites) + _PORTS_A_SPAN * len(spans)))
     nodes = {site.name: _node_files(folder, site, ports) for site in sites}
     stations = {site.name: [_station(site.name)] for site in sites}
     written: dict[str, SpanFiles] = {}
@@ -164,6 +165,7 @@ def build(folder: Path, sites: Sequence[Site], spans: Sequence[Span], pairs: Seq
     for site in sites:
         nodes[site.name].station.write_text("".join(stations[site.name]), encoding="utf-8")
         new_wrapping_key(folder / f"{site.name}.key")
+        hal.create_curve_keys(folder / "keys", site.name)  # here, since several emulations would make them at once
     _sign_topology(folder, nodes, spans, pairs)
     keys = _end_to_end_keys(folder, pairs)
     for name, files_of_node in nodes.items():
@@ -355,9 +357,3 @@ def _sign_topology(folder: Path, nodes: Mapping[str, NodeFiles], spans: Sequence
     (folder / "line.toml").write_text("\n".join(lines), encoding="utf-8")
     private, _ = new_signing_key(folder / "signing")
     sign(folder / "line.toml", private, folder / "line.signed.toml")
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in taken]
