@@ -318,6 +318,16 @@ class Emulator:
         """Put it back, at the same place."""
         self.end.replug()
 
+    def darken(self) -> None:
+        """Take its mains away: the box is off, and its control port gone."""
+        with self._shared.lock:
+            self.model.lose_power()
+        self.unplug()
+
+    def power(self) -> None:
+        """Give it its mains again: the control port is back, and whoever drives the box switches it on."""
+        self.replug()
+
     def move(self, resources: Mapping[str, str]) -> None:
         """Appear at other places from now on: `control` on a pseudo-terminal's link, `keys` at another endpoint.
 

@@ -142,6 +142,9 @@ class DeviceModel(ABC):
         """
         raise ConfigurationError(f"{self.serial_number} has nothing that warms up", remedy="Leave `warm` out")
 
+    def lose_power(self) -> None:  # noqa: B027 - a device may be as before when it is back
+        """Be as a box whose mains fail. It stays so until somebody switches it on."""
+
     def forget_secrets(self) -> None:  # noqa: B027 - a device may have none
         """Erase every key: the emulator ends."""
 

@@ -71,6 +71,24 @@ def test_each_order_does_what_it_says_and_mend_undoes_it(bench: Bench) -> None:
         switch.connect(1, 2)  # which a stuck one refuses
 
 
+def test_a_unit_without_mains_is_off_and_gone_and_warms_up_when_it_is_back() -> None:
+    with Bench(seed=1) as bench:
+        alice = bench.device("alice", "toshiba.transmitter", warm=True)
+        with hal.Transmitter.open("toshiba.transmitter", timeout=1, **alice.resources) as unit:
+            warm = unit.laser_temperature
+            bench.order("darken", "alice")
+            with pytest.raises(hal.TransportError):
+                unit.state()
+        bench.step(600_000 * MS)
+        bench.order("power", "alice")
+        with hal.Transmitter.open("toshiba.transmitter", timeout=10, **alice.resources) as unit:
+            assert unit.state() is hal.UnitState.OFF
+            assert abs(unit.laser_temperature - warm) > 1
+            unit.power_on()
+            bench.step(20_000 * MS)
+            assert unit.state() is hal.UnitState.WARMUP
+
+
 WRONG = {
     "": "is not an order; orders are: cut FIBRE",
     "explode A": "is not an order",

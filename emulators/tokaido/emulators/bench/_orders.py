@@ -9,6 +9,7 @@
 | `attack FIBRE KIND [OPTION=VALUE...]` | an eavesdropper, of `ATTACKS` |
 | `fault DEVICE KIND [OPTION=VALUE...]` | a fault of the device, or of its wires with options of `WIRE_OPTIONS` |
 | `unplug DEVICE`, `replug DEVICE` | the plug of its control port |
+| `darken DEVICE`, `power DEVICE` | its mains: a unit that had none is off, and cold by and by |
 | `mend FIBRE` | undoes all of these to the fibre |
 | `mend DEVICE [KIND]` | ends its faults, or those of one kind |
 """
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 
 USAGE: Final = (
     "cut FIBRE, bend FIBRE DB, light FIBRE CHANCE, misalign FIBRE CHANCE, attack FIBRE KIND [OPTION=VALUE...], "
-    "fault DEVICE KIND [OPTION=VALUE...], unplug DEVICE, replug DEVICE, mend FIBRE, mend DEVICE [KIND]"
+    "fault DEVICE KIND [OPTION=VALUE...], unplug DEVICE, replug DEVICE, darken DEVICE, power DEVICE, mend FIBRE, "
+    "mend DEVICE [KIND]"
 )
 
 
@@ -179,6 +181,10 @@ def _understood(words: list[str]) -> _ToFibre | _ToDevice:
             return _ToDevice(name, lambda device: device.unplug())
         case ["replug", name]:
             return _ToDevice(name, lambda device: device.replug())
+        case ["darken", name]:
+            return _ToDevice(name, lambda device: device.darken())
+        case ["power", name]:
+            return _ToDevice(name, lambda device: device.power())
         case ["mend", name]:
             return _ToDevice(name, lambda device: _mend_device(device, ""), mends=True)
         case ["mend", name, kind]:

@@ -31,6 +31,8 @@ FIRST: Final[Mapping[str, tuple[str, ...]]] = {
     "fault": ("kind",),
     "unplug": (),
     "replug": (),
+    "darken": (),
+    "power": (),
     "mend": (),
 }
 """What an event of a station file may do, and which further keys are words of the order, in turn."""

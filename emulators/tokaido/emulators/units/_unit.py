@@ -187,6 +187,10 @@ class UnitModel(KeyHolder):
             body.settle()
         self.enter(State.AUTH)
 
+    def lose_power(self) -> None:
+        """Be off at once; what is stored stays, and temperatures go where the room's is."""
+        self.enter(State.OFF)
+
     def prepare(self, state: State | str) -> None:
         """Be in a state at once, temperatures settled, with an imagined peer, key and light that suit it."""
         prepare(self, State(state))
