@@ -69,7 +69,7 @@ def test_the_example_is_right_and_its_units_are_those_of_the_demonstrations() ->
         units = line.units[name]
         shown = demonstration(units.vendor).parameters(loss)
         assert isinstance(shown, LinkParameters)
-        assert units.over(loss) == replace(shown, block_sifted_bits=1e6)
+        assert units.over(loss) == replace(shown, block_sifted_bits=1e6, detector_ratio=0.95)
         assert units.block_bits == 1_000_000
 
 

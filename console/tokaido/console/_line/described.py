@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tokaido.emulators.planning import Line, LineLink
+    from tokaido.emulators.planning import Line, LineLink, UnitClass
 
 STOCK: Final = 256
 """Keys of 256 bit that are kept for each pair."""
@@ -80,7 +80,8 @@ def described_line(file: Path | None = None) -> Described:
         losses_db=losses,
         styles={name: demonstration(line.units[link.units].vendor).style for name, link in line.links.items()},
         sifted_bps={
-            name: link_rate(line.units[link.units].over(losses[name])).sifted_bps for name, link in line.links.items()
+            name: line.units[link.units].sub_channels * link_rate(line.units[link.units].over(losses[name])).sifted_bps
+            for name, link in line.links.items()
         },
     )
 
@@ -99,8 +100,16 @@ def _span(line: Line, link: LineLink) -> Span:
             for name in link.fibres
         ),
         switches=(at[first].driver if first in at else "", at[second].driver if second in at else ""),
-        detectors="avalanche" if units.preset == "nec-apd" else "",
+        options=_options(units),
+        block_bits=units.block_bits,
     )
+
+
+def _options(units: UnitClass) -> tuple[str, str]:
+    if units.vendor != "nec":
+        return "", ""
+    channels = f"sub_channels = {units.sub_channels}"
+    return channels, f'{channels}, detectors = "{_DETECTORS[units.preset]}"'
 
 
 def _obstacle(line: Line, link: LineLink) -> str:
@@ -111,12 +120,14 @@ def _obstacle(line: Line, link: LineLink) -> str:
     if units.preset not in _PRESETS.get(units.vendor, ()):
         return f"no emulated units are built as {units.preset} of {units.vendor or 'no vendor'}"
     settings: Any = units.settings
-    if units.over(0.0) != preset(units.preset, settings=settings, channel_loss_db=0.0):
+    plain = preset(units.preset, settings=settings, channel_loss_db=0.0)
+    if units.over(0.0) != replace(plain, block_sifted_bits=units.block_bits):
         return f"units.{units.name} changes the preset's settings; emulated units are set to those of a preset"
     if len(link.fibres) > 1 and not all(any(line.switches[n].site == end for n in link.switches) for end in link.ends):
         return "several fibres take a switch at either end"
     return ""
 
 
+_DETECTORS: Final = {"nec-sspd": "nanowire", "nec-apd": "avalanche"}
 _PRESETS: Final = {"toshiba": ("t12",), "nec": ("nec-sspd", "nec-apd")}
 """How emulated units are built, by vendor."""

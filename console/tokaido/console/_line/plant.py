@@ -55,8 +55,10 @@ class Span:
     fibres: tuple[Fibre, ...]
     switches: tuple[str, str] = ("", "")
     """Driver of the switch at either end; empty: there is none."""
-    detectors: str = ""
-    """Of an NEC-style receiver: `avalanche`; empty: as delivered."""
+    options: tuple[str, str] = ("", "")
+    """Of the emulated unit at either end, in TOML: `sub_channels = 2`; empty: as delivered."""
+    block_bits: int | None = None
+    """Key-basis bits of a block; None: what the settings are for."""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -207,9 +209,7 @@ def _half(folder: Path, span: Span, place: int, serials: tuple[str, str], ports:
     unit = span.device(place)
     place_of_control = folder / f"{here}-{unit}"
     control = f"serial:{place_of_control}?baudrate=115200" if span.family == "toshiba" else _socket(ports[0])
-    options = ", sub_channels = 1" if span.family == "nec" else ""
-    if span.detectors and place == 1:
-        options += f', detectors = "{span.detectors}"'
+    options = f", {span.options[place]}" if span.options[place] else ""
     lines = [
         f"""
 [devices.{unit}]
@@ -234,7 +234,8 @@ peer = "{serials[1 - place]}"
     if span.paths:
         lines.append(f'lease_file = "{here}-{span.name}-leases.sqlite"\n')
     if place == 0:
-        lines.append(f'emulator = {{ settings = "{span.settings}", load_preshared_key = true }}\n')
+        block = "" if span.block_bits is None else f"block_bits = {span.block_bits}, "
+        lines.append(f'emulator = {{ settings = "{span.settings}", {block}load_preshared_key = true }}\n')
     if span.paths:
         lines.append(f"\n[links.{span.name}.paths]\n")
         lines += [f"{path} = {_needs(span, place, number)}\n" for number, path in enumerate(span.paths, 1)]

@@ -109,7 +109,7 @@ def _build(plan: StationPlan, bench: Bench, wire_end: str) -> None:
     for link in plan.links:
         units = link.transmitter, link.receiver
         with _told(f"links.{link.name}"):
-            bench.set_up(*units, preset=link.settings)
+            bench.set_up(*units, preset=link.settings, block_bits=link.block_bits)
             for path in link.paths or ("-",):
                 load = link.load_preshared_key and (*units, path) not in loaded
                 bench.preshared_key(*units, path, load=load)

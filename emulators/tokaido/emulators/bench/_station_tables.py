@@ -24,6 +24,7 @@ _LOSS: Final = Check(number(0, 100), "a number of dB, 0 to 100")
 _LINK: Final[dict[str, Check]] = {
     "settings": Check(lambda value: value in SETTINGS, f"one of {', '.join(SETTINGS)}"),
     "load_preshared_key": Check(of_kind(bool), "true or false"),
+    "block_bits": Check(whole(1, 1 << 30), "a whole number of bits, 1 to 2^30"),
 }
 _FIBRE: Final[dict[str, Check]] = {
     "length_km": Check(number(0), "a number of km"),
@@ -49,6 +50,8 @@ class EmulatedLink:
     paths: Mapping[str, Mapping[str, PortPairs]]
     settings: PresetSettings
     load_preshared_key: bool
+    block_bits: int | None = None
+    """Key-basis bits of a block; None: what the settings are for."""
 
 
 @dataclass(slots=True)
@@ -145,6 +148,7 @@ class TableReader:
             link.paths,
             found.get("settings", "short-block"),
             found.get("load_preshared_key", False),
+            found.get("block_bits"),
         )
         self._check_units(plan, emulated)
         plan.links.append(emulated)

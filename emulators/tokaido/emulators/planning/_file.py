@@ -15,6 +15,7 @@ from tokaido.emulators.optics import (
     protocol_preset,
 )
 from tokaido.emulators.planning._line import Demand, Line, LineFibre, LineLink, LineSwitch, Site, UnitClass
+from tokaido.emulators.units import DETECTOR_RATIO, UnitModel
 from tokaido.hal import ConfigurationError, drivers, emulators
 from tokaido.hal.files import path_of
 from tokaido.hal.tables import Check, Mistakes, number, of_kind, parsed, read, whole
@@ -161,13 +162,16 @@ class _Reader:
             chance = changes.pop("key_basis_probability")
             changes |= {f"key_basis_probability_{side}": chance for side in ("transmitter", "receiver")}
         parameters = protocol_preset(entry["preset"], settings=settings, channel_loss_db=0.0)
+        if vendor:
+            changes = {"detector_ratio": DETECTOR_RATIO, **changes}
         try:
             parameters = changed_parameters(parameters, changes) if changes else parameters
         except ConfigurationError as error:
             for mistake in error.mistakes or (error.what,):
                 self._mistakes.note((*where, "set"), mistake)
             return None
-        return UnitClass(name, entry["preset"], settings, parameters, vendor, entry.get("sub_channels", 1))
+        tolerance = entry.get("intensity_tolerance", UnitModel.INTENSITY_TOLERANCE if vendor else 0.0)
+        return UnitClass(name, entry["preset"], settings, parameters, vendor, entry.get("sub_channels", 1), tolerance)
 
     def _link(self, name: str, table: Table) -> LineLink | None:
         where = ("links", name)
@@ -300,6 +304,7 @@ _UNITS: Final = {
     "settings": Check(lambda value: value in get_args(PresetSettings), " or ".join(get_args(PresetSettings))),
     "block_bits": Check(whole(1000, 1e12), "a whole number of key-basis bits, 1000 to 1e12"),
     "sub_channels": Check(whole(1, 80), "a whole number, 1 to 80"),
+    "intensity_tolerance": Check(number(0, 0.99), "a fraction, 0 to 0.99"),
     "set": Check(of_kind(dict), "a table of link parameters, such as { key_basis_probability = 0.65 }"),
 }
 _LINK: Final = {

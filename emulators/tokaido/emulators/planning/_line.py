@@ -67,11 +67,16 @@ class UnitClass:
     settings: str
     """Of the preset's source, before `set` of the file changed some."""
     parameters: AnyParameters
-    """Of one sub-channel, all but the loss of the path; `block_sifted_bits` is that of the file."""
+    """Of one sub-channel, all but the loss of the path; `block_sifted_bits` is that of the file.
+
+    Of emulated units `detector_ratio` is the one that they state.
+    """
     vendor: str = ""
     """Family of the emulated units: there are emulators VENDOR.transmitter and VENDOR.receiver. Empty: none are."""
     sub_channels: int = 1
     """How many are on at either end."""
+    intensity_tolerance: float = 0.0
+    """How far the light of a pulse may be off its intensity, as a fraction: key lengths hold for the worst case."""
 
     @property
     def block_bits(self) -> int | None:
@@ -95,7 +100,7 @@ class LineLink:
     units: str
     """Name of their kind."""
     fibres: tuple[str, ...]
-    """Each is a path of the link; the first that is not dead is used."""
+    """Each is a path of the link; the first that makes key is used."""
     switches: tuple[str, ...] = ()
     """What every path passes, once each."""
     availability: float = 1.0
