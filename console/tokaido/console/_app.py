@@ -25,6 +25,7 @@ from tokaido.console._options import (
     ValuesArgument,
     WaitOption,
 )
+from tokaido.console._plan_app import plan
 from tokaido.console._plot_app import plots
 from tokaido.console._rate_options import (
     PRESET_HELP,
@@ -52,6 +53,7 @@ app.add_typer(nodes, name="node")
 app.add_typer(networks, name="network")
 app.add_typer(alarm_commands)
 app.command()(log)
+app.command()(plan)
 app.command()(examples)
 app.command(hidden=True)(move)
 """As it was called before there was `link`."""

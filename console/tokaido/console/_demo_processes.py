@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 END_S: Final = 10.0
+PROGRAM: Final = "from tokaido.console import main; raise SystemExit(main())"
 
 
 class Started:
@@ -25,10 +26,14 @@ class Started:
     Args:
         what: What errors call it.
         words: The command and its arguments.
+        program: What runs it, in Python; default: Tokaido's own command.
         environment: Variables that it gets beside those of this program.
     """
 
-    def __init__(self, what: str, *words: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, what: str, *words: str, program: str = PROGRAM, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._program = program
         self._what = what
         self._environment = environment or {}
         self._words = words
@@ -37,7 +42,7 @@ class Started:
         self._said: list[str] = []
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-c", "from tokaido.console import main; raise SystemExit(main())", *self._words]
+        command = [sys.executable, "-c", self._program, *self._words]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             command,
             stdin=subprocess.DEVNULL,
@@ -83,6 +88,17 @@ class Started:
                 self.check(ended=True)
             elif line.get("event") == event:
                 return line
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """Return what the program said with this event since it was asked last; all else that it said is gone."""
+        found: list[dict[str, Any]] = []
+        while True:
+            try:
+                line = self._lines.get_nowait()
+            except queue.Empty:
+                return found
+            if line is not None and line.get("event") == event:
+                found.append(line)
 
     def check(self, *, ended: bool = False) -> None:
         """See that the program runs.

@@ -35,7 +35,9 @@ def line_of(
         for fibre, loss in zip(own, losses, strict=True):
             fibres[fibre] = LineFibre(fibre, (one, other), Fibre(length_km=loss * 5, loss_db=loss))
         found[name] = LineLink(name, (one, other), "u", tuple(own))
-    return Line("test", "test", "", {name: Site(name, name) for name in names}, fibres, {}, {"u": units()}, found, demands)
+    return Line(
+        "test", "test", "", {name: Site(name, name) for name in names}, fibres, {}, {"u": units()}, found, demands
+    )
 
 
 def random_line(seed: int, most_sites: int = 12) -> Line:

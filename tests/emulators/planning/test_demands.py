@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.emulators.planning import Demand, plan_line
-from tokaido_testing.lines import Hop, line_of, random_line, width, widest_by_trying
+from tokaido_testing.lines import Hop, line_of, random_line, widest_by_trying, width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

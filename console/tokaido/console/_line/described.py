@@ -115,13 +115,15 @@ def _options(units: UnitClass) -> tuple[str, str]:
 def _obstacle(line: Line, link: LineLink) -> str:
     """Return why a link cannot be emulated as the file says, nothing if it can."""
     from tokaido.emulators.optics import preset  # noqa: PLC0415 - numpy, when first needed
+    from tokaido.emulators.units import DETECTOR_RATIO  # noqa: PLC0415
 
     units = line.units[link.units]
     if units.preset not in _PRESETS.get(units.vendor, ()):
         return f"no emulated units are built as {units.preset} of {units.vendor or 'no vendor'}"
     settings: Any = units.settings
     plain = preset(units.preset, settings=settings, channel_loss_db=0.0)
-    if units.over(0.0) != replace(plain, block_sifted_bits=units.block_bits):
+    as_emulated = replace(plain, block_sifted_bits=units.block_bits, detector_ratio=DETECTOR_RATIO)
+    if units.over(0.0) != as_emulated:
         return f"units.{units.name} changes the preset's settings; emulated units are set to those of a preset"
     if len(link.fibres) > 1 and not all(any(line.switches[n].site == end for n in link.switches) for end in link.ends):
         return "several fibres take a switch at either end"

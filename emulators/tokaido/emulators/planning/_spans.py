@@ -34,6 +34,11 @@ class PathPlan:
         """Whether it makes key."""
         return not self.why
 
+    @property
+    def keys_per_s(self) -> float:
+        """Keys of 256 bits a second that it can relay, if it works."""
+        return self.block.secret_bps / RELAY_BITS if self.works else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class RepeaterPlan:
@@ -80,13 +85,12 @@ class LinkPlan:
 
     def keys_without(self, fibre: str) -> float:
         """Return the keys of 256 bits a second that it can relay when a fibre is dead."""
-        rates = [path.block.secret_bps for path in self.paths if path.works and path.fibre != fibre]
-        return rates[0] / RELAY_BITS if rates else 0.0
+        return next((path.keys_per_s for path in self.paths if path.works and path.fibre != fibre), 0.0)
 
     @property
     def keys_per_s(self) -> float:
         """Keys of 256 bits a second that it can relay."""
-        return self.secret_bps / RELAY_BITS
+        return self.path.keys_per_s
 
 
 def plan_links(line: Line) -> dict[str, LinkPlan]:
@@ -177,4 +181,4 @@ def _switches_db(line: Line, link: LineLink, site: str) -> float:
 def _too_far(units: UnitClass, block: Block, reach: float | None) -> str:
     few = f"under {LEAST_SHARE:.0%} of a block gives none"
     what = "no key" if not block.secret_bps > 0 else f"too near to no key: {few}"
-    return f"{what}; {units.name} units reach {'nothing' if reach is None else f'{reach:.1f} dB'}"
+    return f"{what}, {units.name} units reach {'nothing' if reach is None else f'{reach:.1f} dB'}"

@@ -1,0 +1,126 @@
+"""What goes wrong on a line, and what it is to do then: each drill says what it expects, and what it saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import tokaido.hal as hal
+from tokaido.console._line.drills_of_light import cut, eve, power
+from tokaido.console._line.drills_of_nodes import kill_with_a_second_way, kill_without, restore
+from tokaido.console._line.drills_of_trust import what_a_node_sees
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tokaido.console._line.demo import Shown
+    from tokaido.console._line.outcome import Outcome
+
+Name = Literal["eve", "cut", "kill-maibara", "kill-shizuoka", "power", "sees", "restore"]
+LONGEST_S: Final = 120.0
+"""How long a drill may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """One drill."""
+
+    name: Name
+    title: str
+    expected: str
+    run: Callable[[Shown, hal.Deadline, bool], Outcome]
+    """Carries it out; with True in a way in which what is expected cannot come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a drill."""
+
+    drill: Drill
+    seen: str
+    held: bool
+    seconds: float
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {
+            "name": self.drill.name,
+            "expected": self.drill.expected,
+            "seen": self.seen,
+            "held": self.held,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+DRILLS: Final = (
+    Drill(
+        "eve",
+        "Eve measures every pulse between Maibara and Osaka",
+        "the QBER rises above 11 %, the receiver's node raises an alarm, the span makes no key, and every request is "
+        "served by the second way",
+        eve,
+    ),
+    Drill(
+        "cut",
+        "A digger cuts fibre A between Nagoya and Maibara",
+        "the receiver loses the light, the link moves to fibre B by both switches, and not one request goes unserved",
+        cut,
+    ),
+    Drill(
+        "kill-maibara",
+        "The node at Maibara fails",
+        "keys go on over Kameyama and Nara, and not one request goes unserved",
+        kill_with_a_second_way,
+    ),
+    Drill(
+        "kill-shizuoka",
+        "The node at Shizuoka fails, and there is no second way",
+        "keys come from stock, which is told as it shrinks; then requests get a 503, and keys again when it is back",
+        kill_without,
+    ),
+    Drill(
+        "power",
+        "Nara loses its mains, and gets them back",
+        "keys go the first way and not one request goes unserved; back, its units warm up and make key again",
+        power,
+    ),
+    Drill(
+        "sees",
+        "What does the node at Shizuoka see? And a node between Nagoya and Osaka?",
+        "Shizuoka sees the key of the bank and the hospital: the same digest. Of a key that went two ways from Nagoya "
+        "to Osaka, no node in the middle sees it",
+        what_a_node_sees,
+    ),
+    Drill(
+        "restore",
+        "Somebody puts yesterday's copy of Odawara's key store back",
+        "Odawara and its neighbours say STORE_ROLLBACK, no range of link key is granted twice, and keys agree",
+        restore,
+    ),
+)
+
+
+def run_drills(shown: Shown, names: Sequence[str], broken: str = "") -> list[Done]:
+    """Carry drills out, one after the other, and return what came of them.
+
+    Args:
+        shown: A line that runs.
+        names: Which ones, in their order.
+        broken: One that is carried out so that what it expects cannot come; it is to fail.
+    """
+    return [run_drill(shown, drill, broken=drill.name == broken) for drill in DRILLS if drill.name in names]
+
+
+def run_drill(shown: Shown, drill: Drill, *, broken: bool = False) -> Done:
+    """Carry one drill out, and leave the line as it was."""
+    shown.view.say(f"\nDrill {drill.name}: {drill.title}. Expected: {drill.expected}.")
+    begun = hal.Deadline(hal.SYSTEM_CLOCK, LONGEST_S)
+    try:
+        outcome = drill.run(shown, begun, broken)
+    except hal.TokaidoError as error:
+        done = Done(drill, f"it came to nothing: {error}", held=False, seconds=begun.elapsed_s)
+    else:
+        done = Done(drill, outcome.seen, held=outcome.held, seconds=begun.elapsed_s)
+    shown.view.say(f"{'Held' if done.held else 'NOT HELD'}: {done.seen} ({done.seconds:.0f} s)")
+    return done
