@@ -119,7 +119,7 @@ def test_a_store_of_the_first_form_is_taken_further(path: Path) -> None:
     row = (1, 9.0, "ann", "desk", "drain", "", bytes(32))
     digest = hashlib.sha256(msgspec.msgpack.encode(row)).hexdigest()
     acted = f"INSERT INTO audit VALUES (1, 9.0, 'ann', 'desk', 'drain', '', zeroblob(32), x'{digest}')"
-    tables = ("attempt", "move", "command", "audit_end", "maintenance", "service")
+    tables = ("attempt", "move", "command", "audit_end", "maintenance", "service", "component", "preshared_key")
     later = [f"DROP TABLE {table}" for table in tables]
     later += [f"ALTER TABLE device DROP COLUMN {name}" for name in ("vendor", "model", "firmware", "at_s", "by")]
     altered(path, "PRAGMA user_version = 1", *later, acted)

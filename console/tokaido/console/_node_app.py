@@ -10,6 +10,7 @@ import typer
 from tokaido.console._node_audit_app import audits
 from tokaido.console._node_control_app import control_commands
 from tokaido.console._node_inventory_app import inventories
+from tokaido.console._node_preshared_app import preshared_keys
 from tokaido.console._options import JsonOption, LinesOption
 from tokaido.console._pki_app import pki
 from tokaido.console._topology_app import topologies
@@ -23,6 +24,7 @@ nodes.add_typer(control_commands)
 nodes.add_typer(topologies, name="topology")
 nodes.add_typer(audits, name="audit")
 nodes.add_typer(inventories, name="inventory")
+nodes.add_typer(preshared_keys, name="preshared")
 
 nodes.command()(pki)
 

@@ -14,7 +14,7 @@ from tokaido.node._network_tables import NAME, NeighbourEntry, NetworkTables, To
 from tokaido.node.core import ApplicationSettings, CoreSettings, LinkSettings, NeighbourSettings
 from tokaido.node.endpoint import EndpointSettings
 from tokaido.node.events import EventsSettings, check_node_name
-from tokaido.node.operation import ExpirySettings
+from tokaido.node.operation import ExpirySettings, PresharedSettings
 from tokaido.node.supervision import SupervisionSettings
 from tokaido.node.tls import TlsFiles
 from tokaido.node.topology import best_route, route_pair
@@ -38,10 +38,12 @@ TABLES: Final = (
     "endpoint",
     "events",
     "alarms",
+    "preshared_keys",
 )
 _FIXED: Final = (
     *("name", "station", "emulation", "store", "wrapping_key", "neighbours_at", "applications_at", "skip_at"),
     *("metrics_at", "metrics_readers", "state_at", "state_readers", "control", "sources", "fetching", "endpoint"),
+    "custodians_at",
 )
 _TEXT: Final = Check(lambda value: isinstance(value, str) and bool(value), "text in quotes")
 
@@ -103,6 +105,13 @@ class NodeFile:
     """Where its state is read, as ETSI GS QKD 015 has it."""
     state_readers: tuple[str, ...] = ()
     """Names of the certificates that may."""
+    preshared: PresharedSettings = field(default_factory=PresharedSettings)
+    """Who may enter components of pre-shared keys, and how old such keys may get."""
+
+    @property
+    def custodians_at(self) -> Path | None:
+        """Unix socket for custodians of pre-shared keys; None: there is none."""
+        return self.preshared.socket
 
     @classmethod
     def read(cls, path: Path) -> NodeFile:
@@ -174,12 +183,37 @@ def control_socket(path: Path) -> Path:
         return path
     _, tables = read(path, "the node file")
     listen = tables.get("listen", {})
-    head = tables.get("node", {})
-    default = f"{head.get('name', 'node') if isinstance(head, dict) else 'node'}.sock"
+    default = f"{_name(tables)}.sock"
     control = listen.get("control", default) if isinstance(listen, dict) else default
     if not isinstance(control, str) or not control:
         raise ConfigurationError(f"the node file {path} names no control socket: listen.control is {control!r}")
     return path.resolve().parent / control
+
+
+def custodians_socket(path: Path) -> Path:
+    """Return where the node of a file listens for custodians of pre-shared keys.
+
+    Args:
+        path: A node file, or a socket itself.
+
+    Raises:
+        ConfigurationError: It cannot be read, or names no custodians.
+    """
+    if path.is_socket():
+        return path
+    _, tables = read(path, "the node file")
+    table = tables.get("preshared_keys")
+    if not isinstance(table, dict) or not table.get("custodians"):
+        raise ConfigurationError(
+            f"the node file {path} names no custodians of pre-shared keys",
+            remedy='Name them: custodians = ["ann", "bob"] in a table [preshared_keys]',
+        )
+    return path.resolve().parent / str(table.get("socket", f"{_name(tables)}-custodians.sock"))
+
+
+def _name(tables: Mapping[str, Any]) -> str:
+    head = tables.get("node", {})
+    return str(head.get("name", "node")) if isinstance(head, dict) else "node"
 
 
 def store_files(path: Path) -> tuple[Path, Path | str]:
@@ -295,6 +329,7 @@ class _Reader:
             network=network,
             endpoint=EndpointSettings.read(mistakes, tables, self._base),
             events=EventsSettings.read(mistakes, tables, self._base, files),
+            preshared=PresharedSettings.read(mistakes, tables, self._base, name),
         )
         if found.events is not None:
             check_node_name(mistakes, name)

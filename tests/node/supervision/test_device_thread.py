@@ -28,6 +28,7 @@ from tokaido.node.supervision import (
     Draw,
     Draws,
     Failed,
+    LoadPresharedKey,
     NotFetchedBlock,
     Outcome,
     Reopen,
@@ -59,6 +60,12 @@ class Box:
         self.hangs = threading.Event()
         self.hangs.set()
         self.orders: list[UnitOrder] = []
+        self.loaded: list[tuple[bytes, str, str]] = []
+
+    def load_preshared_key(self, key: KeyMaterial, peer: str, path: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.loaded.append((bytes(key.reveal()), peer, path))
 
     def read(self) -> UnitRead:
         self.reads += 1
@@ -280,3 +287,22 @@ def test_a_block_is_settled_from_another_thread_and_a_thread_that_waits_for_it_e
 
 def test_a_thread_that_never_started_has_ended() -> None:
     assert DeviceThread(Box(), lambda event: None).join()
+
+
+def test_a_preshared_key_is_loaded_once_and_wiped_whatever_becomes_of_it() -> None:
+    box = Box()
+    node = Node(box)
+    orders = [LoadPresharedKey(KeyMaterial(b"k" * 32), "TKRX0001", "A") for _ in range(3)]
+    given_up, taken, failed = orders
+    node.loop.order(given_up)
+    node.loop.order(taken)
+    assert given_up.done.cancel()
+    node.loop.turn()
+    assert box.loaded == [(b"k" * 32, "TKRX0001", "A")]
+    assert taken.done.result(0) is None
+    box.error = OutcomeUnknownError("lost")
+    node.loop.order(failed)
+    node.loop.turn()
+    assert isinstance(failed.done.exception(0), OutcomeUnknownError)
+    assert all(order.key.wiped for order in orders)
+    assert "k" * 4 not in repr(orders)

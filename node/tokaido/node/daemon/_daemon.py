@@ -210,7 +210,14 @@ class NodeDaemon:
         await self._take_topology(keeping)
         await sources.remember(keeping)
         await moving.remember()
-        await operating.start(keeping, sources.ends, sources.link_devices, sources.alarm_hooks, sources.inventory)
+        await operating.start(
+            keeping,
+            sources.ends,
+            sources.link_devices,
+            sources.alarm_hooks,
+            sources.inventory,
+            halves={} if sources.station is None else sources.station.half_links,
+        )
         heard = peer_application(keeping, self._is_neighbour, moves=moving)
         await self._listen("neighbours", file.neighbours_at, heard, ending)
         if file.applications_at is not None:

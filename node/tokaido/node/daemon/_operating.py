@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError, Severity
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError, Severity, TokaidoError
+from tokaido.node.daemon._custodians import Custodians
 from tokaido.node.daemon._ledger import ActDone, Ledger
 from tokaido.node.operation import (
     AcceptDevice,
@@ -22,8 +23,10 @@ from tokaido.node.operation import (
     CheckAudit,
     ControlRequest,
     ControlServer,
+    DiscardComponent,
     DrainNode,
     Ending,
+    EnterComponent,
     Events,
     ExpiryWatch,
     InventoryDesk,
@@ -41,6 +44,7 @@ from tokaido.node.operation import (
     SetRelaying,
     ShowAudit,
     ShowInventory,
+    ShowPresharedKeys,
     Status,
     StoreLine,
     causes_of,
@@ -58,7 +62,7 @@ from tokaido.node.supervision import Reopen, described
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from tokaido.hal import AlarmHook, Clock
+    from tokaido.hal import AlarmHook, Clock, HalfLinkEntry
     from tokaido.node.core import Clear, Raise
     from tokaido.node.daemon._keeping import Keeping
     from tokaido.node.etsi015 import Notices
@@ -68,6 +72,7 @@ if TYPE_CHECKING:
         AuditFinding,
         DeviceRow,
         MaintenanceRow,
+        PresharedKeyRow,
         ServiceRow,
         StoreThread,
     )
@@ -144,6 +149,15 @@ class Operating:
             clock=clock,
         )
         self._control = ControlServer(file.control, self)
+        self._custodians = Custodians(
+            lambda: self.file,
+            self.account,
+            self._write,
+            self._keep_preshared_key,
+            self._store,
+            itself=self.itself,
+            clock=clock,
+        )
         self._metrics: Any = None
         self.notices: Notices | None = None
         """Notifications of ETSI GS QKD 015, where somebody may read them."""
@@ -174,6 +188,8 @@ class Operating:
         links: Collection[str],
         hooks: Iterable[AlarmHook] = (),
         inventory: Inventory | None = None,
+        *,
+        halves: Mapping[str, HalfLinkEntry] | None = None,
     ) -> None:
         """Take up the alarms of an earlier life, and listen.
 
@@ -183,6 +199,7 @@ class Operating:
             links: The devices that give the blocks of links.
             hooks: What else is told of alarms.
             inventory: Which box stands under the name of each device.
+            halves: The ends of links that have units, by link.
 
         Raises:
             ConfigurationError: A socket cannot be made.
@@ -200,6 +217,7 @@ class Operating:
                 loop = asyncio.get_running_loop()
                 inventory.tell = lambda event: loop.call_soon_threadsafe(self._inventory.seen, event)
             self._see_audit(await store.call(lambda store: store.records.check_audit()))
+            await self._custodians.start(ends, halves or {}, store)
         self.account(self.itself, f"start node {self.file.name}{', for emulation' if self.file.emulation else ''}")
         await self._control.open()
         if isinstance(self.file.metrics_at, Path):
@@ -216,6 +234,7 @@ class Operating:
         if self._work is not None:
             await self._work
         await self._control.close()
+        await self._custodians.close()
         if self._metrics is not None:
             await self._metrics()
         self._service.write()
@@ -242,6 +261,7 @@ class Operating:
             self._callout.tick()
             self._expiry.look((*self._endings, *endings_of_neighbours(self.seen())))
             self._carrying_out.tick()
+            await self._tend_components()
             for end in self._ends.values():
                 end.look()
             await self._write()
@@ -350,6 +370,8 @@ class Operating:
                 return self._inventory.lines()
             case AcceptDevice():
                 await self._accept(request, peer)
+            case EnterComponent() | ShowPresharedKeys() | DiscardComponent():
+                return await self._custodians.also(request, peer)
             case CheckAudit(kept=kept):
                 await self._write()
                 known = marks(kept)
@@ -372,6 +394,15 @@ class Operating:
         self.account(peer, f"accept {request.device}: {described(found)}", request.note)
         if request.device in self._ends:
             self._ends[request.device].give(Reopen())
+
+    async def _tend_components(self) -> None:
+        try:
+            await self._custodians.tick(None if self._keeping is None else self._keeping.store)
+        except TokaidoError as error:
+            LOG.warning("a component whose time is over was not destroyed yet: %s", error)
+
+    def _keep_preshared_key(self, row: PresharedKeyRow) -> None:
+        self._ledger.record(partial(Records.set_preshared_key, row=row))
 
     def _note_devices(self, what: str, rows: Iterable[DeviceRow]) -> None:
         self.account(self.itself, what)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from tokaido.node.operation._acts import Act, Acts
+from tokaido.node.operation._acts import Account, Act, Acts
 from tokaido.node.operation._alarm_book import AlarmBook, AlarmChange, Change, NodeAlarm, keep
 from tokaido.node.operation._audit import AuditLine, AuditVerdict, at_rest, marks, told, verdict
 from tokaido.node.operation._availability import Availability, LinkNow, ServiceTimes
 from tokaido.node.operation._callout import Callout
 from tokaido.node.operation._causes import CONSEQUENCES, Places, causes_of
+from tokaido.node.operation._components import (
+    COMPONENT_BYTES,
+    component_check_value,
+    component_from_file,
+    component_from_stdin,
+    joined,
+    key_check_value,
+    make_component,
+)
 from tokaido.node.operation._control_client import ControlClient
 from tokaido.node.operation._control_messages import (
     AcceptDevice,
     Acknowledge,
     CheckAudit,
     ControlRequest,
+    DiscardComponent,
     DrainNode,
+    EnterComponent,
     MaintainLink,
     MoveLink,
     ReloadFile,
@@ -22,6 +33,7 @@ from tokaido.node.operation._control_messages import (
     SetRelaying,
     ShowAudit,
     ShowInventory,
+    ShowPresharedKeys,
     Status,
 )
 from tokaido.node.operation._control_server import ControlServer, Operations, Peer
@@ -30,6 +42,9 @@ from tokaido.node.operation._expiry import Ending, ExpirySettings, ExpiryWatch, 
 from tokaido.node.operation._inventory import InventoryDesk, InventoryLine
 from tokaido.node.operation._logs import JsonFormatter, log_as_json
 from tokaido.node.operation._notify import Notifier, devices_answer
+from tokaido.node.operation._preshared import PresharedDesk
+from tokaido.node.operation._preshared_lines import Entered, PresharedKeyLine, PresharedKeys, WaitingLine
+from tokaido.node.operation._preshared_settings import PresharedSettings
 from tokaido.node.operation._status import (
     EXIT_CODES,
     UNREACHABLE,
@@ -47,10 +62,12 @@ from tokaido.node.operation._survey import survey
 from tokaido.node.operation._to_do import to_do
 
 __all__ = [
+    "COMPONENT_BYTES",
     "CONSEQUENCES",
     "EXIT_CODES",
     "UNREACHABLE",
     "AcceptDevice",
+    "Account",
     "Acknowledge",
     "Act",
     "Acts",
@@ -68,8 +85,11 @@ __all__ = [
     "ControlRequest",
     "ControlServer",
     "DeviceLine",
+    "DiscardComponent",
     "DrainNode",
     "Ending",
+    "EnterComponent",
+    "Entered",
     "Event",
     "Events",
     "ExpirySettings",
@@ -89,21 +109,33 @@ __all__ = [
     "PairLine",
     "Peer",
     "Places",
+    "PresharedDesk",
+    "PresharedKeyLine",
+    "PresharedKeys",
+    "PresharedSettings",
     "ReloadFile",
     "ResumeLink",
     "ServiceTimes",
     "SetRelaying",
     "ShowAudit",
     "ShowInventory",
+    "ShowPresharedKeys",
     "Status",
     "StoreLine",
+    "WaitingLine",
     "at_rest",
     "causes_of",
+    "component_check_value",
+    "component_from_file",
+    "component_from_stdin",
     "devices_answer",
     "endings_of_neighbours",
+    "joined",
     "judged",
     "keep",
+    "key_check_value",
     "log_as_json",
+    "make_component",
     "marks",
     "own_endings",
     "survey",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -25,7 +26,9 @@ from tokaido.node.operation._control_messages import (
     Acknowledge,
     CheckAudit,
     ControlRequest,
+    DiscardComponent,
     DrainNode,
+    EnterComponent,
     MaintainLink,
     MoveLink,
     ReloadFile,
@@ -33,11 +36,13 @@ from tokaido.node.operation._control_messages import (
     SetRelaying,
     ShowAudit,
     ShowInventory,
+    ShowPresharedKeys,
     Status,
     frame,
     reply_of,
 )
 from tokaido.node.operation._inventory import InventoryLine
+from tokaido.node.operation._preshared_lines import Entered, PresharedKeys
 from tokaido.node.operation._status import NodeStatus
 from tokaido.node.operation._unix import connect
 
@@ -45,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tokaido.hal import Clock
+    from tokaido.hal import Clock, KeyMaterial
 
 T = TypeVar("T")
 
@@ -146,6 +151,33 @@ class ControlClient:
         """
         self.ask(AcceptDevice(device=device, serial_number=serial_number, note=note))
 
+    def enter_component(self, link: str, component: KeyMaterial, *, path: str = "", note: str = "") -> Entered:
+        """Enter a component of a link's pre-shared key, at the custodians' socket, as the user who runs this.
+
+        Args:
+            link: Name of the link.
+            component: The caller wipes it.
+            path: Of the link, where it has several.
+            note: Why, for the audit log.
+
+        Raises:
+            RefusedError: It was not taken, or the unit did not take the key; the text says what waits now.
+        """
+        with component.reveal() as view:
+            request = EnterComponent(link=link, component=bytearray(view), path=path, note=note)
+        try:
+            return self._converted(request, Entered)
+        finally:
+            request.component[:] = bytes(len(request.component))
+
+    def preshared_keys(self) -> PresharedKeys:
+        """Return which components wait, and since when units have which pre-shared keys."""
+        return self._converted(ShowPresharedKeys(), PresharedKeys)
+
+    def discard_component(self, link: str, *, path: str = "", note: str = "") -> None:
+        """Destroy a component that waits."""
+        self.ask(DiscardComponent(link=link, path=path, note=note))
+
     def ask(self, request: ControlRequest) -> Any:
         """Return what the node answers.
 
@@ -159,7 +191,8 @@ class ControlClient:
             try:
                 door.settimeout(max(deadline.remaining_s, 0.001))
                 connect(door, self.path)
-                door.sendall(frame(request))
+                with suppress(BrokenPipeError, ConnectionResetError):  # it may have said why before it closed
+                    door.sendall(frame(request))
                 (length,) = LENGTH.unpack(self._read(door, LENGTH.size, deadline))
                 if length > MAX_REPLY:
                     raise ProtocolError(f"a reply of {length} bytes is longer than {MAX_REPLY}")

@@ -104,6 +104,36 @@ class AcceptDevice(_Request, frozen=True, tag="accept-device"):
     note: str = ""
 
 
+class EnterComponent(_Request, frozen=True, tag="enter-component"):
+    """Enter one of the two components of a link's pre-shared key; at the custodians' socket alone."""
+
+    link: str
+    component: bytearray
+    path: str = ""
+    """Empty: the only one, or the one that the unit is set to."""
+    note: str = ""
+
+    def __repr__(self) -> str:
+        """Return what is no secret of it."""
+        return f"EnterComponent(link={self.link!r}, path={self.path!r}, <{len(self.component)} bytes>)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what is no secret of it."""
+        return [("link", self.link), ("bytes", len(self.component))]
+
+
+class ShowPresharedKeys(_Request, frozen=True, tag="show-preshared-keys"):
+    """Tell which components wait, and since when units have which pre-shared keys."""
+
+
+class DiscardComponent(_Request, frozen=True, tag="discard-component"):
+    """Destroy a component that waits."""
+
+    link: str
+    path: str = ""
+    note: str = ""
+
+
 ControlRequest: TypeAlias = (
     Status
     | Acknowledge
@@ -117,6 +147,9 @@ ControlRequest: TypeAlias = (
     | ShowAudit
     | ShowInventory
     | AcceptDevice
+    | EnterComponent
+    | ShowPresharedKeys
+    | DiscardComponent
 )
 
 

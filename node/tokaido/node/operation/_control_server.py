@@ -16,6 +16,7 @@ from tokaido.node.operation._control_messages import LENGTH, MAX_REQUEST, Contro
 from tokaido.node.operation._unix import listening
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 LOG: Final = logging.getLogger("tokaido.node.control")
@@ -58,11 +59,15 @@ class ControlServer:
     Args:
         path: Of the socket. A folder that only the node's user may write is a good place.
         operations: Carries requests out.
+        others: Who else may ask, by name, at this moment; default: nobody. If it is given, anybody may connect.
     """
 
-    def __init__(self, path: Path, operations: Operations) -> None:
+    def __init__(
+        self, path: Path, operations: Operations, *, others: Callable[[], Collection[str]] | None = None
+    ) -> None:
         self.path = path
         self._operations = operations
+        self._others = others
         self._server: asyncio.Server | None = None
         self._busy: set[asyncio.Task[None]] = set()
         self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -73,7 +78,7 @@ class ControlServer:
         Raises:
             ConfigurationError: Another node listens there, or no socket can be made.
         """
-        door = listening(self.path, "control socket")
+        door = listening(self.path, "control socket", 0o600 if self._others is None else 0o666)
         self._server = await asyncio.start_unix_server(self._connected, sock=door, limit=MAX_REQUEST)
 
     async def close(self) -> None:
@@ -96,8 +101,12 @@ class ControlServer:
         self._clients[task] = writer
         try:
             peer = _peer_of(writer.get_extra_info("socket"))
-            if peer.uid not in {0, os.geteuid()}:
+            others = () if self._others is None else self._others()
+            if peer.uid not in {0, os.geteuid()} and peer.user not in others:
                 LOG.warning("user %s was refused", peer.user)
+                writer.write(frame(Reply(error=f"user {peer.user} may not ask here")))
+                async with asyncio.timeout(REQUEST_S):
+                    await writer.drain()
             elif len(self._clients) > MOST_CLIENTS:
                 LOG.warning("more than %d clients", MOST_CLIENTS)
             else:

@@ -1,4 +1,4 @@
-"""Unix sockets of mode 0600, at paths of any length."""
+"""Unix sockets, of mode 0600 unless more may connect, at paths of any length."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ LONGEST: Final = 107
 WAITING: Final = 16
 
 
-def listening(path: Path, what: str) -> socket.socket:
-    """Return a socket that listens, of mode 0600 from its first moment on; one that a dead node left is replaced.
+def listening(path: Path, what: str, mode: int = 0o600) -> socket.socket:
+    """Return a socket that listens, of its mode from its first moment on; one that a dead node left is replaced.
 
     Args:
         path: Where.
         what: What errors call it: "control socket".
+        mode: Who may connect.
 
     Raises:
         ConfigurationError: Another node listens there, or none can be made.
@@ -38,7 +39,7 @@ def listening(path: Path, what: str) -> socket.socket:
                 )
             if path.is_socket():
                 path.unlink()
-            mask = os.umask(0o177)
+            mask = os.umask(0o777 & ~mode)
             try:
                 door.bind(address)
             finally:

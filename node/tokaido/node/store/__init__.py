@@ -13,10 +13,12 @@ __all__ = [
     "AuditMark",
     "AuditRow",
     "CommandRow",
+    "ComponentRow",
     "DeviceRow",
     "MaintenanceRow",
     "MemoryStore",
     "OutboxRow",
+    "PresharedKeyRow",
     "Records",
     "ServiceRow",
     "SqliteStore",
@@ -35,18 +37,20 @@ __all__ = [
 if TYPE_CHECKING:
     from tokaido.node.store._at_rest import AuditAtRest, audit_at_rest, is_store
     from tokaido.node.store._audit import AuditFinding, AuditMark, AuditRow
+    from tokaido.node.store._components import ComponentRow
     from tokaido.node.store._errors import StoreBusyError, StoreError
     from tokaido.node.store._memory import MemoryStore
     from tokaido.node.store._protocol import Store
-    from tokaido.node.store._records import (
+    from tokaido.node.store._record_rows import (
         AlarmRow,
         CommandRow,
         DeviceRow,
         MaintenanceRow,
         OutboxRow,
-        Records,
+        PresharedKeyRow,
         ServiceRow,
     )
+    from tokaido.node.store._records import Records
     from tokaido.node.store._sqlite import SqliteStore, erase_store
     from tokaido.node.store._thread import StoreThread
     from tokaido.node.store._wrapping_keys import new_wrapping_key, wrapping_key_from_credential, wrapping_key_from_file
@@ -62,13 +66,15 @@ else:
             "AuditFinding": "tokaido.node.store._audit",
             "AuditMark": "tokaido.node.store._audit",
             "AuditRow": "tokaido.node.store._audit",
-            "AlarmRow": "tokaido.node.store._records",
-            "CommandRow": "tokaido.node.store._records",
-            "DeviceRow": "tokaido.node.store._records",
-            "MaintenanceRow": "tokaido.node.store._records",
-            "OutboxRow": "tokaido.node.store._records",
+            "ComponentRow": "tokaido.node.store._components",
+            "PresharedKeyRow": "tokaido.node.store._record_rows",
+            "AlarmRow": "tokaido.node.store._record_rows",
+            "CommandRow": "tokaido.node.store._record_rows",
+            "DeviceRow": "tokaido.node.store._record_rows",
+            "MaintenanceRow": "tokaido.node.store._record_rows",
+            "OutboxRow": "tokaido.node.store._record_rows",
             "Records": "tokaido.node.store._records",
-            "ServiceRow": "tokaido.node.store._records",
+            "ServiceRow": "tokaido.node.store._record_rows",
             "MemoryStore": "tokaido.node.store._memory",
             "Store": "tokaido.node.store._protocol",
             "SqliteStore": "tokaido.node.store._sqlite",

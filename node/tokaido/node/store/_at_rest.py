@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BUSY_MS: Final = 1000
 """How long to wait for a process that is just closing the store, in ms."""
-WITH_AN_END: Final = 3
+WITH_AN_END: Final = 5
 """The form of a store from which on the end of its audit log is kept under its key."""
 HEAD: Final = b"SQLite format 3\0"
 

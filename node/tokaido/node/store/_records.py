@@ -6,10 +6,18 @@ counted by the node's age, which no clock that is set can change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from tokaido.hal import Severity
+from tokaido.node.store._record_rows import (
+    AlarmRow,
+    CommandRow,
+    DeviceRow,
+    MaintenanceRow,
+    OutboxRow,
+    PresharedKeyRow,
+    ServiceRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,86 +31,8 @@ T = TypeVar("T")
 _DEVICE: Final = "name, serial_number, accepted, vendor, model, firmware, at_s, by"
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmRow:
-    """One alarm, from when it was raised."""
-
-    id: int
-    code: str
-    of: str
-    severity: Severity
-    text: str
-    latched: bool
-    """Whether it stays until a person has acknowledged it."""
-    raised_s: float
-    cleared_s: float | None = None
-    """None: it lasts."""
-    acknowledged_s: float | None = None
-    acknowledged_by: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
-    """One message for the bus."""
-
-    id: int
-    """Rises, and never comes again."""
-    subject: str
-    payload: bytes
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class CommandRow:
-    """One command that came over the bus."""
-
-    by: str
-    answer: bytes | None
-    """What it was answered; None: it was begun, and nobody knows what came of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceRow:
-    """One device that the node was shown."""
-
-    name: str
-    serial_number: str
-    accepted: bool
-    vendor: str = ""
-    model: str = ""
-    firmware: str = ""
-    at_s: float = 0.0
-    """When it was accepted, in s since 1970-01-01 UTC."""
-    by: str = ""
-    """Who accepted it."""
-
-
-@dataclass(frozen=True, slots=True)
-class MaintenanceRow:
-    """One end of a link that a person took."""
-
-    link: str
-    by: str
-    """Who, and why."""
-    until_s: float
-    """When it ends by itself; 0: it does not."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceRow:
-    """For how long one link gave keys, in s."""
-
-    link: str
-    up_s: float
-    down_s: float
-    maintenance_s: float
-    at_s: float
-    """Until when that was counted, in s since 1970-01-01 UTC."""
-
-
 class Records:
-    """Tables alarm, audit, outbox, command, device, topology, attempt and move.
+    """Tables alarm, audit, outbox, command, device, preshared_key, topology, attempt and move.
 
     Each call is a durable transaction; all raise StoreError if it fails.
     """
@@ -341,6 +271,24 @@ class Records:
         """Return for how long links gave keys, by link."""
         ask = "SELECT link, up_s, down_s, maintenance_s, at_s FROM service ORDER BY link"
         return self._file.transact(lambda: tuple(ServiceRow(*row) for row in self._rows(ask)))
+
+    # --- pre-shared keys --------------------------------------------------------------------------------------------
+
+    def set_preshared_key(self, row: PresharedKeyRow) -> None:
+        """Note since when a unit has the pre-shared key of a link."""
+        named = row.device, row.peer, row.path, float(row.since_s), row.by, row.check_value
+        ask = "INSERT OR REPLACE INTO preshared_key VALUES (?, ?, ?, ?, ?, ?)"
+        self._file.transact(lambda: self._execute(ask, *named))
+
+    def drop_preshared_key(self, device: str, peer: str, path: str) -> None:
+        """Note that a unit has the pre-shared key of a link no more."""
+        ask = "DELETE FROM preshared_key WHERE device = ? AND peer = ? AND path = ?"
+        self._file.transact(lambda: self._execute(ask, device, peer, path))
+
+    def preshared_keys(self) -> tuple[PresharedKeyRow, ...]:
+        """Return since when units have pre-shared keys, by device, peer and path."""
+        ask = "SELECT device, peer, path, since_s, by, check_value FROM preshared_key ORDER BY device, peer, path"
+        return self._file.transact(lambda: tuple(PresharedKeyRow(*row) for row in self._rows(ask)))
 
     # --- topologies -------------------------------------------------------------------------------------------------
 

@@ -78,11 +78,23 @@ MIGRATIONS: Final = (
         link TEXT PRIMARY KEY, up_s REAL NOT NULL, down_s REAL NOT NULL, maintenance_s REAL NOT NULL,
         at_s REAL NOT NULL) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE component (
+        link TEXT NOT NULL, path TEXT NOT NULL, peer TEXT NOT NULL, uid INTEGER NOT NULL, by TEXT NOT NULL,
+        at_s REAL NOT NULL, until_s REAL NOT NULL, check_value TEXT NOT NULL, sealed BLOB NOT NULL, mac BLOB NOT NULL,
+        UNIQUE (link, path));
+    CREATE TABLE preshared_key (
+        device TEXT NOT NULL, peer TEXT NOT NULL, path TEXT NOT NULL, since_s REAL NOT NULL, by TEXT NOT NULL,
+        check_value TEXT NOT NULL, PRIMARY KEY (device, peer, path)) WITHOUT ROWID;
+    """,
 )
 """The statements that make form `n + 1` of form `n`. Published ones stay as they are; a new form is appended."""
 
 VERSION: Final = len(MIGRATIONS)
 """Of the form: SQLite's `user_version`."""
 
-CUSTODY: Final = ("block", "lease", "segment", "ended", "batch", "supply", "counter", "neighbour", "audit_end", "state")
+CUSTODY: Final = (
+    *("block", "lease", "segment", "ended", "batch", "supply", "counter", "neighbour", "audit_end", "component"),
+    "state",
+)
 """Tables that are worth nothing without the data key."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from tokaido.hal import SYSTEM_CLOCK, KeyMaterial
 from tokaido.node.core._writes import (
@@ -26,6 +26,7 @@ from tokaido.node.core._writes import (
 from tokaido.node.store._at_rest import audit_end, stated
 from tokaido.node.store._audit import AuditLog
 from tokaido.node.store._blocks import Blocks
+from tokaido.node.store._components import Components
 from tokaido.node.store._errors import Damage, StoreBusyError, StoreError
 from tokaido.node.store._file import StoreFile, destroy
 from tokaido.node.store._merged import Merged
@@ -37,13 +38,16 @@ from tokaido.node.store._stock import Stock
 from tokaido.node.store._wrapping_keys import KEY_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Self
 
     from tokaido.hal import Clock
     from tokaido.node.core._actions import Commit
     from tokaido.node.core._writes import BlockName, Write
     from tokaido.node.store._audit import AuditMark
+    from tokaido.node.store._components import ComponentRow
+
+T = TypeVar("T")
 
 ID_BYTES: Final = 16
 SWEEP_S: Final = 1.0
@@ -73,6 +77,7 @@ class SqliteStore:
         self._blocks = Blocks(file.database, self._rows, seals)
         self._blocks.check()
         self._stock = Stock(self._rows, seals)
+        self._components = Components(self._rows, seals)
         self._destroyed_ns: int | None = None
         """When key was first destroyed that the log may still hold, sealed."""
         audit = AuditLog(lambda: file.database, self._audit_end, self._keep_audit_end)
@@ -154,6 +159,25 @@ class SqliteStore:
         if self._file.log_bytes > LOG_BYTES:
             self._sweep()
         return loaded
+
+    def keep_component(self, row: ComponentRow, component: KeyMaterial) -> None:
+        """Keep a component of a pre-shared key, sealed. All four calls about components raise StoreError."""
+        self._change(lambda: self._components.put(row, component))
+
+    def components(self) -> tuple[ComponentRow, ...]:
+        """Return what is said of the components that wait, by link and path."""
+        return self._file.transact(self._components.all)
+
+    def component(self, link: str, path: str) -> KeyMaterial | None:
+        """Return the component that waits for a link and path; None: none does."""
+        return self._file.transact(lambda: self._components.open(link, path))
+
+    def drop_component(self, link: str, path: str) -> bool:
+        """Destroy a component, and return whether one waited."""
+        waited = self._change(lambda: self._components.drop(link, path))
+        if self._destroyed_ns is None:
+            self._destroyed_ns = self._clock.monotonic_ns()
+        return waited
 
     def tend(self) -> float:
         """Do what is due: cut the log after key was destroyed, write down the age. Return in how many s to ask again.
@@ -274,6 +298,16 @@ class SqliteStore:
             case Post(subject, payload, state):
                 self.records.post_within(subject, payload, state)
         return False
+
+    def _change(self, work: Callable[[], T]) -> T:
+        """Change rows of custody in a transaction, outside of a commit."""
+
+        def whole() -> T:
+            result = work()
+            self._write_state()
+            return result
+
+        return self._file.transact(whole)
 
     def _write_state(self) -> None:
         age_s, digest = self.age_s, self._rows.digest

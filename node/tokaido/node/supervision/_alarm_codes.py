@@ -49,7 +49,7 @@ class SupervisionAlarm(Enum):
         "PRESHARED_KEY_MISSING",
         Severity.MAJOR,
         False,
-        "Load the link's pre-shared key into the unit, the same as at the other end",
+        "Two custodians enter its components here and at the other end: `tokaido node preshared enter NODE.toml LINK`",
     )
     """The unit has no pre-shared key for the link."""
     SETUP_SLOW = (

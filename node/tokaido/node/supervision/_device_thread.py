@@ -17,6 +17,7 @@ from tokaido.node.supervision._orders import (
     Draw,
     Draws,
     Failed,
+    LoadPresharedKey,
     Outcome,
     Reopen,
     SupervisorEvent,
@@ -28,7 +29,7 @@ from tokaido.node.supervision._orders import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokaido.hal import Clock, KeyBlock
+    from tokaido.hal import Clock, KeyBlock, KeyMaterial
 
 MOST_BLOCKS: Final = 16
 """Most blocks that are drawn between two looks at the device."""
@@ -57,7 +58,7 @@ class NotFetchedBlock:
 
 
 DeviceEvent: TypeAlias = SupervisorEvent | BlockOffered | NotFetchedBlock
-DeviceOrder: TypeAlias = UnitOrder | Draw | Reopen | Fetch
+DeviceOrder: TypeAlias = UnitOrder | Draw | Reopen | Fetch | LoadPresharedKey
 
 
 class Reads(Protocol):
@@ -79,6 +80,10 @@ class Reads(Protocol):
 
     def fetch(self, action: Fetch) -> KeyBlock:
         """Fetch a block."""
+        ...
+
+    def load_preshared_key(self, key: KeyMaterial, peer: str, path: str) -> None:
+        """Load a pre-shared key, and see that it is there."""
         ...
 
 
@@ -173,6 +178,8 @@ class DeviceLoop:
                 self._next_read_ns = self._clock.monotonic_ns()
             case Fetch():
                 self._fetch(order)
+            case LoadPresharedKey():
+                self._load(order)
             case _:
                 try:
                     told = self._source.carry_out(order)
@@ -216,6 +223,18 @@ class DeviceLoop:
             self._tell(NotFetchedBlock(action, _said(error)))
             return
         self._offer(block)
+
+    def _load(self, order: LoadPresharedKey) -> None:
+        with order.key:
+            if not order.done.set_running_or_notify_cancel():
+                return  # whoever entered it was told that nothing was loaded
+            try:
+                self._source.load_preshared_key(order.key, order.peer, order.path)
+            except Exception as error:  # noqa: BLE001 - a driver of somebody else's
+                order.done.set_exception(error)
+            else:
+                order.done.set_result(None)
+        self._next_read_ns = self._clock.monotonic_ns()
 
     def _offer(self, block: KeyBlock) -> bool:
         """Hand a block over, wait until it is durable, and commit it; return whether it was taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -11,7 +12,7 @@ from tokaido.node.core import Clear, Raise, Tick
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokaido.hal import Alarm, Telemetry, UnitState
+    from tokaido.hal import Alarm, KeyMaterial, Telemetry, UnitState
 
 OF_THE_PEER: Final = frozenset({"LOS", "SYNC_LOSS", "PEER_UNREACHABLE"})
 
@@ -65,6 +66,21 @@ class Draw:
 @dataclass(frozen=True, slots=True)
 class Reopen:
     """Try to reach the device again: it is read no more after `Unreachable` until this comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPresharedKey:
+    """Load a pre-shared key, which people entered; whoever carries it out wipes it.
+
+    It is carried out unless `done` was cancelled before it began, and `done` tells what came of it: nothing, or the
+    error. The unit was asked whether it has the key by then.
+    """
+
+    key: KeyMaterial = field(repr=False)
+    peer: str
+    """Serial number of the unit at the other end; empty together with `path`: the link that the unit is set to."""
+    path: str
+    done: Future[None] = field(default_factory=Future, compare=False)
 
 
 SupervisorAction: TypeAlias = UnitOrder | Draw | Reopen | Raise | Clear

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from tokaido.hal import (
@@ -16,6 +16,7 @@ from tokaido.hal import (
     LeaseHeldError,
     NotConnectedError,
     OutcomeUnknownError,
+    ProtocolError,
     Quality,
     StateError,
     TokaidoError,
@@ -42,7 +43,7 @@ from tokaido.node.supervision._orders import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokaido.hal import HalfLinkEntry, KeyBlock, Reading, Station
+    from tokaido.hal import HalfLinkEntry, KeyBlock, KeyMaterial, Reading, Station
     from tokaido.node.core import Fetch
 
 LEASE_S: Final = 30.0
@@ -191,13 +192,7 @@ class Source:
     def carry_out(self, order: UnitOrder) -> Done | Failed:
         """Give an order under the lease of its end, and tell its outcome."""
         try:
-            with ExitStack() as held:
-                token = None
-                if self._entry is not None and self._entry.lease_file is not None:
-                    book = LeaseBook(self._entry.lease_file, clock=self._station.clock)
-                    held.callback(book.close)
-                    lease = held.enter_context(book.acquire(self._entry.lease_names, self._holder, LEASE_S))
-                    token = lease.fencing_token
+            with self._leased() as token:
                 self._give(order, token)
         except LeaseHeldError as error:
             return Failed(order, Outcome.TAKEN, f"{error.holder} holds the lease")
@@ -210,6 +205,38 @@ class Source:
         except TokaidoError as error:
             return Failed(order, Outcome.REFUSED, error.what)
         return Done(order)
+
+    @contextmanager
+    def _leased(self) -> Iterator[int | None]:
+        """Hold the lease of this end, if it has one, and give its fencing token."""
+        with ExitStack() as held:
+            token = None
+            if self._entry is not None and self._entry.lease_file is not None:
+                book = LeaseBook(self._entry.lease_file, clock=self._station.clock)
+                held.callback(book.close)
+                lease = held.enter_context(book.acquire(self._entry.lease_names, self._holder, LEASE_S))
+                token = lease.fencing_token
+            yield token
+
+    def load_preshared_key(self, key: KeyMaterial, peer: str, path: str) -> None:
+        """Load a pre-shared key under the lease of this end, and ask the unit whether it has one for that link.
+
+        Args:
+            key: The same at both ends.
+            peer: Serial number of the unit at the other end; empty together with `path`: of the link in force.
+            path: Of the link.
+
+        Raises:
+            TokaidoError: It was not loaded; OutcomeUnknownError: nobody knows.
+        """
+        unit = self._device
+        if not isinstance(unit, Unit):
+            raise UnsupportedError(f"{self.name} takes no pre-shared key")
+        with self._leased():
+            unit.load_preshared_key(key, peer=peer, path=path)
+        held = any((one.peer, one.path) == (peer, path) for one in unit.link_keys())
+        if not held and not (not peer and unit.preshared_key_loaded()):
+            raise ProtocolError(f"{self.name} took the pre-shared key, and says that it has none for this link")
 
     def _give(self, order: UnitOrder, fencing_token: int | None) -> None:
         unit = self._device
