@@ -94,6 +94,7 @@ SeedOption = Annotated[
 class Scenario(StrEnum):
     """What `tokaido demo` can show."""
 
+    LINE = "line"
     LINK = "link"
     SWITCH = "switch"
     PAIR = "pair"
@@ -105,15 +106,16 @@ def demo(
     scenario: Annotated[
         Scenario,
         typer.Option(
-            help="What to show: link, the Tokyo field link; switch, a fibre that is cut and another one; pair, two "
-            "nodes that give applications their keys; or chain, five nodes that relay keys from end to end."
+            help="What to show: line, Tokyo to Kobe with a node at each site; link, the Tokyo field link; switch, a fibre "
+            "that is cut and another one; pair, two nodes that give applications their keys; or chain, five nodes that "
+            "relay keys from end to end."
         ),
-    ] = Scenario.LINK,
+    ] = Scenario.LINE,
     vendor: Annotated[
         str | None,
         typer.Option(
             help="Family of the units: any that brings drivers, emulators and a demonstration. Default: toshiba; for "
-            "chain toshiba and nec in turn.",
+            "chain toshiba and nec in turn. The line has its own.",
             show_default=False,
         ),
     ] = None,
@@ -121,12 +123,27 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     seed: SeedOption = None,
     seconds: Annotated[float, typer.Option(parser=number(1), help="Give up after so many seconds.")] = 120,
-    hold: Annotated[bool, typer.Option("--hold", help="pair, chain: keep the nodes running until Ctrl-C.")] = False,
+    hold: Annotated[bool, typer.Option("--hold", help="line, pair, chain: run on until Ctrl-C.")] = False,
+    drill: Annotated[bool, typer.Option("--drill", help="line: carry the drills out, too.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="DRILL", help="This drill alone. Repeatable.")
+    ] = None,
+    broken: Annotated[
+        str, typer.Option("--break", metavar="DRILL", help="Carry this drill out so that it cannot hold.")
+    ] = "",
 ) -> None:
-    """Run emulated QKD links until both ends hold the same key."""
+    """Run emulated QKD links until both ends hold the same key. Exit code 1: a drill did not hold."""
     import secrets  # noqa: PLC0415 - loads OpenSSL, 5 ms
 
     seed = secrets.randbits(32) if seed is None else seed
+    if scenario is Scenario.LINE:
+        from tokaido.console._line.demo import run_line_demo  # noqa: PLC0415
+        from tokaido.console._line.drills import drills_of  # noqa: PLC0415
+
+        names = drills_of(only or (), broken, every=drill)
+        raise typer.Exit(
+            run_line_demo(as_json=as_json, seed=seed, seconds=seconds, hold=hold, drills=names, broken=broken)
+        )
     if scenario is Scenario.SWITCH:
         from tokaido.console._demo_failover import run_switch_demo  # noqa: PLC0415
 

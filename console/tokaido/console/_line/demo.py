@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import tokaido.hal as hal
 from tokaido.console._demo_deliveries import Application, deliver, show_deliveries
 from tokaido.console._line.described import described_line
+from tokaido.console._line.drills import run_drills, show_drills
 from tokaido.console._line.plant import build
 from tokaido.console._line.run import LineRun
 from tokaido.console._line.view import SpanRow, open_line_view
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 WANTED: Final = 32
 """Keys in stock at both ends with which the applications begin."""
+AT_ONCE: Final = 64
+"""Keys that an application asks for at a time, where it wants many."""
 FIRST: Final = ((1, 256), (2, 256), (1, 1024))
 """Keys that the applications fetch: how many, and of how many bits."""
 
@@ -47,6 +50,37 @@ class Shown:
     deliveries: list[Delivery] = field(default_factory=list)
     first_key_s: float = 0.0
 
+    @property
+    def run_ends(self) -> tuple[str, str]:
+        """The sites of the bank and the hospital: those of the first pair."""
+        first, last = self.described.ends
+        return first.name, last.name
+
+    def route(self, seen: Seen, node: str, other: str) -> tuple[str, ...]:
+        """Return the route that the next keys go from one node to another; empty: there is none."""
+        status = seen.nodes.get(node)
+        return next((tuple(pair.route) for pair in status.pairs if pair.neighbour == other), ()) if status else ()
+
+    def all_run(self, seen: Seen) -> bool:
+        """Whether every span makes key."""
+        return all(seen.runs(span.name) for span in self.described.spans)
+
+    def wait_for_keys(self, deadline: hal.Deadline) -> None:
+        """Wait until both ends of the first pair have keys that they may give."""
+        first, last = self.run_ends
+
+        def enough(seen: Seen) -> bool:
+            self.run.check()
+            return min(seen.ready(first, last), seen.ready(last, first)) >= WANTED
+
+        self.run.watch.wait_for(f"keys are ready at {first} and {last}", enough, deadline)
+
+    def use_stock_up(self, master: str, slave: str, deadline: hal.Deadline) -> None:
+        """Fetch as many keys as are ready at one end, so that those that come next are new."""
+        left = self.run.watch.wait_for("another look", lambda _: True, deadline).ready(master, slave)
+        while left > 0:
+            left -= len(self.fetch(master, slave, min(left, AT_ONCE)))
+
     def fetch(self, master: str, slave: str, number: int = 1, size: int = 256) -> list[Delivery]:
         """Have the application of one site ask for keys, and that of another one fetch them; all is kept on record."""
         found = list(deliver(self.applications[master], self.applications[slave], number, size, self.nonce))
@@ -54,7 +88,16 @@ class Shown:
         return found
 
 
-def run_line_demo(*, as_json: bool, seed: int, seconds: float, hold: bool, file: Path | None = None) -> int:
+def run_line_demo(
+    *,
+    as_json: bool,
+    seed: int,
+    seconds: float,
+    hold: bool,
+    file: Path | None = None,
+    drills: Sequence[str] = (),
+    broken: str = "",
+) -> int:
     """Run the line and return 0 if the applications at both ends hold the same keys, else raise.
 
     Args:
@@ -63,6 +106,8 @@ def run_line_demo(*, as_json: bool, seed: int, seconds: float, hold: bool, file:
         seconds: How long it may take.
         hold: Whether it runs on until Ctrl-C.
         file: The line file; None: the line from Tokyo to Kobe.
+        drills: Names of the drills that are carried out.
+        broken: The drill that is carried out so that it cannot hold.
 
     Raises:
         ConfigurationError: The line file cannot be used, or the extra `node` is missing.
@@ -71,17 +116,20 @@ def run_line_demo(*, as_json: bool, seed: int, seconds: float, hold: bool, file:
     with terminated_as_interrupt(), line_that_runs(deadline, seed, silent=as_json, file=file) as shown:
         _first_keys(shown)
         wall_s = deadline.elapsed_s
+        if not as_json:
+            _conclude(shown, wall_s)
+        done = run_drills(shown, drills, broken)
         agree = all(delivery.agree for delivery in shown.deliveries)
         if as_json:
-            print_json(_record(shown, seed=seed, wall_s=wall_s))
-        else:
-            _conclude(shown, wall_s)
+            print_json({**_record(shown, seed=seed, wall_s=wall_s), "drills": [one.record for one in done]})
+        elif done:
+            show_drills(done)
         if hold:
             _hold(shown)
         shown.run.end(hal.Deadline(hal.SYSTEM_CLOCK, seconds))
     if not agree:
         raise hal.TokaidoError("the two applications do not hold the same key")
-    return 0
+    return 0 if all(one.held for one in done) else 1
 
 
 @contextmanager
@@ -101,7 +149,7 @@ def line_that_runs(deadline: hal.Deadline, seed: int, *, silent: bool, file: Pat
                 files = plant.nodes[site.name]
                 client = stack.enter_context(run.client(site.name))
                 shown.applications[site.name] = Application(site.application, site.name, files.control, client)
-        _wait_for_keys(shown)
+        shown.wait_for_keys(deadline)
         yield shown
 
 
@@ -115,16 +163,6 @@ def _introduce(view: LineView, described: Described) -> None:
         f"runs slowly. Keys go from {first.title} to {last.title} hop by hop: every node on the way sees them. "
         "The units' protocols are Tokaido's own inventions: no vendor's is public, and none was used."
     )
-
-
-def _wait_for_keys(shown: Shown) -> None:
-    first, last = (site.name for site in shown.described.ends)
-
-    def enough(seen: Seen) -> bool:
-        shown.run.check()
-        return min(seen.ready(first, last), seen.ready(last, first)) >= WANTED
-
-    shown.run.watch.wait_for(f"keys are ready at {first} and {last}", enough, shown.deadline)
 
 
 def _first_keys(shown: Shown) -> None:

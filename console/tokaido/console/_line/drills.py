@@ -9,6 +9,7 @@ import tokaido.hal as hal
 from tokaido.console._line.drills_of_light import cut, eve, power
 from tokaido.console._line.drills_of_nodes import kill_with_a_second_way, kill_without, restore
 from tokaido.console._line.drills_of_trust import what_a_node_sees
+from tokaido.console._output import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,6 +102,25 @@ DRILLS: Final = (
 )
 
 
+def drills_of(only: Sequence[str], broken: str, *, every: bool) -> tuple[str, ...]:
+    """Return the names of the drills that a person wants.
+
+    Args:
+        only: Those that were named; empty: all, if `every` says so.
+        broken: One that is wanted in any case, if it is not empty.
+        every: Whether drills are wanted at all.
+
+    Raises:
+        ConfigurationError: There is no such drill.
+    """
+    known = tuple(drill.name for drill in DRILLS)
+    for name in (*only, *([broken] if broken else ())):
+        if name not in known:
+            raise hal.ConfigurationError(f"there is no drill {name!r}", remedy=f"Choose one of: {', '.join(known)}")
+    wanted = {*only, broken} if only or (broken and not every) else set(known) if every else set()
+    return tuple(name for name in known if name in wanted)
+
+
 def run_drills(shown: Shown, names: Sequence[str], broken: str = "") -> list[Done]:
     """Carry drills out, one after the other, and return what came of them.
 
@@ -124,3 +144,12 @@ def run_drill(shown: Shown, drill: Drill, *, broken: bool = False) -> Done:
         done = Done(drill, outcome.seen, held=outcome.held, seconds=begun.elapsed_s)
     shown.view.say(f"{'Held' if done.held else 'NOT HELD'}: {done.seen} ({done.seconds:.0f} s)")
     return done
+
+
+def show_drills(done: Sequence[Done]) -> None:
+    """Print what came of drills."""
+    print()
+    print_table(
+        ["drill", "", "seen", "s"],
+        [[one.drill.name, "held" if one.held else "NOT HELD", one.seen, f"{one.seconds:.0f}"] for one in done],
+    )

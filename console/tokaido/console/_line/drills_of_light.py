@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
@@ -115,7 +116,9 @@ def power(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outcome:
         seen = shown.run.watch.wait_for(f"the units of {site} make key again", back, waiting)
         _wait_for_more(traffic, 2, waiting)
     back_s = max(seen.emulated_s[span.name] - begun_s[span.name] for span in spans)
-    told = f"{site} was dark; with mains again its units went through {', '.join(sorted(states & _STEPS))}, and all make"
+    told = (
+        f"{site} was dark; with mains again its units went through {', '.join(sorted(states & _STEPS))}, and all make"
+    )
     return outcome(f"{told} key after {back_s:.0f} emulated s; {traffic.told}", traffic.held, "WARMUP" in states)
 
 
@@ -141,7 +144,7 @@ def _move_of(seen: Seen, node: str, span: str) -> str:
 
 
 def _passes(route: tuple[str, ...], span: Span) -> bool:
-    return not route or any({one, other} == set(span.ends) for one, other in zip(route, route[1:], strict=False))
+    return not route or any({one, other} == set(span.ends) for one, other in pairwise(route))
 
 
 def _wait_for_more(traffic: Traffic, count: int, deadline: hal.Deadline) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import tokaido.hal as hal
-from tokaido.console._demo_processes import Started
+from tokaido.console._demo_processes import PROGRAM, Started
 from tokaido.console._line.back_door import BackDoor
 from tokaido.console._line.pace import Pace
 from tokaido.console._line.watch import LineWatch
@@ -119,14 +119,43 @@ class LineRun:
         """Have a node fail at once, as if its machine lost power."""
         self._nodes[site].kill()
 
-    def start_again(self, site: str, deadline: hal.Deadline) -> None:
-        """Start a node that was killed, and wait until it runs.
+    def end_node(self, site: str, deadline: hal.Deadline) -> None:
+        """End a node in order.
+
+        Raises:
+            TokaidoError: It did not end in order.
+        """
+        self._nodes[site].end(deadline)
+
+    def start_again(
+        self,
+        site: str,
+        deadline: hal.Deadline,
+        *,
+        program: str = PROGRAM,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start a node that was killed or ended, and wait until it runs.
+
+        Args:
+            site: Its name.
+            deadline: By when it must run.
+            program: What runs it, in Python.
+            environment: Variables that it gets.
 
         Raises:
             TokaidoError: It did not come up in time.
         """
-        self._nodes[site] = self._stack.enter_context(self._node(site, self.plant.nodes[site]))
-        self._nodes[site].wait_for("ready", deadline)
+        files = self.plant.nodes[site]
+        started = Started(
+            f"node {site}", "node", "run", str(files.node), "--json", program=program, environment=environment
+        )
+        self._nodes[site] = self._stack.enter_context(started)
+        started.wait_for("ready", deadline)
+
+    def said(self, site: str, event: str) -> list[dict[str, Any]]:
+        """Return what a node said with an event since it was asked last."""
+        return self._nodes[site].said(event)
 
     def end(self, deadline: hal.Deadline) -> None:
         """End every process in order.

@@ -1,0 +1,194 @@
+"""Drills that begin with a node: it fails where there is a second way, and where there is none; its store is old."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import ExitStack, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+import tokaido.hal as hal
+from tokaido.console._line.outcome import Outcome, outcome
+from tokaido.console._line.traffic import Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokaido.console._line.demo import Shown
+    from tokaido.console._line.watch import Seen
+
+_BROKEN_S: Final = 20.0
+_AT_ONCE: Final = 32
+"""Keys that an application asks for at a time to use a stock up."""
+_WATCHED_S: Final = 4.0
+_TRIES: Final = 20
+
+
+def kill_with_a_second_way(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outcome:
+    """Kill a node that keys go through, where others lead around it."""
+    site, (first, last) = "maibara", shown.run_ends
+    waiting = hal.Deadline(hal.SYSTEM_CLOCK, _BROKEN_S) if broken else deadline
+    killed = [site, "nara"] if broken else [site]
+    with ExitStack() as stack:
+        traffic = stack.enter_context(Traffic(shown, first, last))
+        for name in killed:
+            shown.run.kill(name)
+            stack.callback(_start_again, shown, name, deadline)
+        since = hal.Deadline(hal.SYSTEM_CLOCK, waiting.remaining_s)
+        seen = shown.run.watch.wait_for(
+            f"keys go around {site}",
+            lambda seen: bool(shown.route(seen, first, last)) and site not in shown.route(seen, first, last),
+            waiting,
+        )
+        took_s = since.elapsed_s
+        route = shown.route(seen, first, last)
+        ready = seen.ready(first, last)
+        shown.run.watch.wait_for("new keys come by it", lambda seen: _new_keys(seen, first, last, ready), waiting)
+    return outcome(f"after {took_s:.1f} s keys go {' - '.join(route)}; {traffic.told}", traffic.held)
+
+
+def _new_keys(seen: Seen, first: str, last: str, ready: int) -> bool:
+    status = seen.nodes.get(first)
+    return seen.ready(first, last) >= ready or any(pair.in_flight for pair in (status.pairs if status else ()))
+
+
+def kill_without(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outcome:
+    """Kill a node that all keys go through, and use the stock up."""
+    from tokaido.node.client import KeyManagerError  # noqa: PLC0415 - aiohttp, when first needed
+
+    site, (first, last) = "shizuoka", shown.run_ends
+    if not broken:
+        shown.run.kill(site)
+    reserves: list[float] = []
+    served, refusal = 0, None
+    try:
+        with Traffic(shown, first, last) as traffic:
+            watched = hal.Deadline(hal.SYSTEM_CLOCK, _WATCHED_S)
+            while not watched.passed:
+                seen = shown.run.watch.wait_for("another look", lambda _: True, deadline)
+                reserves += _reserve_s(seen, first, last)
+        served += len(traffic.served)
+        stock = shown.run.seen.ready(first, last)
+        while refusal is None and served <= 4 * (stock + _AT_ONCE):
+            try:
+                number = _AT_ONCE if shown.run.seen.ready(first, last) >= 2 * _AT_ONCE else 1
+                served += len(shown.fetch(first, last, number))
+            except KeyManagerError as error:
+                refusal = error
+    finally:
+        if not broken:
+            _start_again(shown, site, deadline)
+    shown.wait_for_keys(deadline)
+    countdown = " - ".join(f"{one:.0f} s" for one in reserves[:: max(len(reserves) // 4, 1)][:5])
+    if refusal is None:
+        return outcome(f"{served} keys served, and no request was refused", False)
+    told = f"{served} keys came from stock (reserve {countdown}), then {refusal.status}: {refusal.message}"
+    return outcome(f"{told}; {traffic.told}; keys again when it was back", refusal.status == 503, traffic.held)
+
+
+def restore(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outcome:
+    """Put an old copy of a node's key store back while the node is down."""
+    site, (first, last) = "odawara", shown.run_ends
+    near = [
+        end for files in shown.run.plant.spans.values() if site in (e := files.span.ends) for end in e if end != site
+    ]
+    waiting = hal.Deadline(hal.SYSTEM_CLOCK, _BROKEN_S) if broken else deadline
+    with TemporaryDirectory(prefix="tokaido-copy-") as name:
+        copy = Path(name)
+        shown.run.end_node(site, deadline)
+        _copy_store(shown.run.plant.folder, site, copy)
+        old = _leases(copy, site)
+        _start_again(shown, site, deadline)
+        shown.use_stock_up(first, last, deadline)
+        shown.wait_for_keys(deadline)
+        shown.run.kill(site)
+        granted = {neighbour: _leases_of_a_running(shown.run.plant.folder, neighbour) for neighbour in near}
+        if not broken:
+            for file in shown.run.plant.folder.glob(f"{site}.sqlite*"):
+                file.unlink()
+            _copy_store(copy, site, shown.run.plant.folder)
+        _start_again(shown, site, deadline)
+        told = (site, *near)
+        shown.run.watch.wait_for(
+            f"{', '.join(told)} say STORE_ROLLBACK", lambda seen: all(_rolled_back(seen, one) for one in told), waiting
+        )
+        shown.use_stock_up(first, last, deadline)
+        shown.wait_for_keys(deadline)
+        keys = shown.fetch(first, last)
+        now = _leases_of_a_running(shown.run.plant.folder, site)
+    again = [
+        block
+        for marks in granted.values()
+        for block, (_, by_the_neighbour) in marks.items()
+        if block in now and block in old and old[block][0] < now[block][0] <= by_the_neighbour
+    ]
+    for one in told:
+        shown.run.control(one).acknowledge("STORE_ROLLBACK", of=_of(shown.run.seen, one), note="a drill")
+    ranges = (
+        f"{len(again)} ranges of link key were granted twice" if again else "no range of link key was granted twice"
+    )
+    common = sum(block in old for marks in granted.values() for block in marks)
+    return outcome(
+        f"STORE_ROLLBACK at {', '.join(told)}; of {common} blocks in the copy {ranges}; keys agree: {keys[0].agree}",
+        not again,
+        bool(common),
+        keys[0].agree,
+    )
+
+
+# --- what is seen -----------------------------------------------------------------------------------------------------
+
+
+def _start_again(shown: Shown, site: str, deadline: hal.Deadline) -> None:
+    """Start a node again, and wait until all of its links make key."""
+    shown.run.start_again(site, deadline)
+    spans = [name for name, files in shown.run.plant.spans.items() if site in files.span.ends]
+    shown.run.watch.wait_for(
+        f"the links of {site} make key", lambda seen: all(seen.runs(span) for span in spans), deadline
+    )
+
+
+def _reserve_s(seen: Seen, node: str, other: str) -> list[float]:
+    status = seen.nodes.get(node)
+    return [pair.reserve_s for pair in status.pairs if pair.neighbour == other and pair.reserve_s] if status else []
+
+
+def _rolled_back(seen: Seen, node: str) -> bool:
+    return bool(_of(seen, node))
+
+
+def _of(seen: Seen, node: str) -> str:
+    status = seen.nodes.get(node)
+    return next((alarm.of for alarm in status.alarms if alarm.code == "STORE_ROLLBACK"), "") if status else ""
+
+
+def _copy_store(folder: Path, site: str, to: Path) -> None:
+    for file in folder.glob(f"{site}.sqlite*"):
+        shutil.copy2(file, to / file.name)
+
+
+def _leases_of_a_running(folder: Path, site: str) -> Mapping[str, tuple[int, int]]:
+    """Return the marks of a store that is in use, out of a copy; one that was made in the middle of a write is no use.
+
+    Raises:
+        TokaidoError: No copy could be read.
+    """
+    for _ in range(_TRIES):
+        with TemporaryDirectory(prefix="tokaido-copy-") as name:
+            _copy_store(folder, site, Path(name))
+            try:
+                return _leases(Path(name), site)
+            except sqlite3.Error:
+                hal.SYSTEM_CLOCK.wait(0.1)
+    raise hal.TokaidoError(f"no copy of the store of {site} could be read")
+
+
+def _leases(folder: Path, site: str) -> dict[str, tuple[int, int]]:
+    """Return of every block how far its own half may be spent, and how far the neighbour's was granted."""
+    with closing(sqlite3.connect(folder / f"{site}.sqlite")) as database:
+        rows = database.execute(
+            "SELECT link, session, number, own, granted FROM block JOIN lease ON lease.block = block.id"
+        ).fetchall()
+    return {f"{link}/{session}/{number}": (own, granted) for link, session, number, own, granted in rows}
