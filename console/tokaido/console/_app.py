@@ -106,9 +106,9 @@ def demo(
     scenario: Annotated[
         Scenario,
         typer.Option(
-            help="What to show: line, Tokyo to Kobe with a node at each site; link, the Tokyo field link; switch, a fibre "
-            "that is cut and another one; pair, two nodes that give applications their keys; or chain, five nodes that "
-            "relay keys from end to end."
+            help="What to show: line, Tokyo to Kobe with a node at each site; link, the Tokyo field link; switch, a "
+            "fibre that is cut and another one; pair, two nodes that give applications their keys; or chain, five "
+            "nodes that relay keys from end to end."
         ),
     ] = Scenario.LINE,
     vendor: Annotated[

@@ -129,6 +129,11 @@ class Started:
             self._process.kill()
             self._process.wait(END_S)
 
+    def ask_to_end(self) -> None:
+        """Ask the program to end."""
+        if self._process is not None:
+            self._process.terminate()
+
     def end(self, deadline: hal.Deadline) -> None:
         """Ask the program to end, and wait for it.
 
@@ -137,7 +142,7 @@ class Started:
         """
         process = self._process
         assert process is not None
-        process.terminate()
+        self.ask_to_end()
         try:
             code = process.wait(max(END_S, deadline.remaining_s))
         except subprocess.TimeoutExpired:

@@ -21,7 +21,7 @@ from tokaido.console._output import print_facts, print_json, print_paragraph
 from tokaido.console._signals import stand_by, terminated_as_interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tokaido.console._demo_deliveries import Delivery
     from tokaido.console._line.described import Described

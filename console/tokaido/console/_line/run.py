@@ -163,8 +163,12 @@ class LineRun:
         Raises:
             TokaidoError: One did not end in order.
         """
-        for process in (*self._nodes.values(), *self._emulations.values()):
-            process.end(deadline)
+        self.watch.end()
+        for processes in (self._nodes.values(), self._emulations.values()):
+            for process in processes:
+                process.ask_to_end()
+            for process in processes:
+                process.end(deadline)
 
     @staticmethod
     def _node(name: str, files: NodeFiles) -> Started:

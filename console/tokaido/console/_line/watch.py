@@ -106,6 +106,10 @@ class LineWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Look no more. May be called again."""
         self._ended = True
         self._thread.join()
 
