@@ -53,7 +53,7 @@ class People:
 
     def peer(self, connection: socket.socket) -> Peer:
         if str(connection.getsockname()).endswith("custodians.sock"):
-            return Peer(7, self.uids[self.now], self.now, "custodians' socket, process 7")
+            return Peer(7, self.uids[self.now], self.now, "control socket, process 7")
         return Peer(7, os.geteuid(), "operator", "control socket, process 7")
 
 
