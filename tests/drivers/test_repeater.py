@@ -148,6 +148,8 @@ def test_what_the_node_does_not_offer_is_not_sent() -> None:
             device.drain("a test")
         with pytest.raises(hal.UnsupportedError):
             device.move_half_link("field", "B")
+        with pytest.raises(hal.UnsupportedError):
+            device.accept_device("alice")
         assert [body["do"] for _, body in node.heard] == ["hello"]
 
 

@@ -28,11 +28,11 @@ class Managed:
         return FINE
 
 
-def ask(roles: Iterable[str], asked: dict[str, Any]) -> Order | dict[str, Any]:
+def ask(roles: Iterable[str], asked: dict[str, Any], *, has_boxes: bool = True) -> Order | dict[str, Any]:
     identifier, body = bytes(7) + b"\1", msgspec.msgpack.encode(asked)
     check = zlib.crc32(identifier + body, zlib.crc32(b">")).to_bytes(4, "big")
     client = CurveClient(b"k" * 40, "ann", frozenset(roles))
-    answer = Desk(Managed(), About("otemachi", "1")).hear(client, b"c", identifier + check + body)
+    answer = Desk(Managed(), About("otemachi", "1", has_boxes=has_boxes)).hear(client, b"c", identifier + check + body)
     if isinstance(answer, Order):
         return answer
     assert answer is not None
@@ -53,3 +53,14 @@ def test_nobody_else_may(role: str) -> None:
     assert isinstance(told, dict)
     assert (told["ok"], told["error"]) == (False, "ROLE")
     assert "takes the role security-officer" in told["text"]
+
+
+def test_a_node_without_boxes_never_does_and_says_so_before() -> None:
+    told = ask(["security-officer"], ASKED, has_boxes=False)
+    assert isinstance(told, dict)
+    assert (told["ok"], told["error"]) == (False, "UNSUPPORTED")
+    greeting = {"do": "hello", "protocol": "TRN1", "who": "ann"}
+    for has_boxes in (False, True):
+        greeted = ask(["viewer"], greeting, has_boxes=has_boxes)
+        assert isinstance(greeted, dict)
+        assert ("inventory" in greeted["capabilities"]) == has_boxes

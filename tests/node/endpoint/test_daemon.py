@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tokaido.hal as hal
-from tokaido_testing.node_files import living, make_node
+from tokaido.emulators import QkdLink
+from tokaido.node.store import DeviceRow, SqliteStore, wrapping_key_from_file
+from tokaido_testing.node_files import STATION, living, make_node
 from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
@@ -87,3 +89,40 @@ def test_roles_decide_and_strangers_stay_outside(folder: Path) -> None:
             opened("stranger")
 
     run(folder, work)
+
+
+def test_the_security_officer_accepts_another_box_through_the_driver(folder: Path) -> None:
+    def work(opened: Callable[[str], hal.RepeaterNode]) -> None:
+        with opened("ann") as node, opened("viewer") as viewer:
+            deadline = hal.Deadline(hal.SYSTEM_CLOCK, patient(20.0))
+            while "DEVICE_CHANGED" not in {alarm.code for alarm in node.alarms()}:
+                assert not deadline.passed
+                hal.SYSTEM_CLOCK.wait(0.02)
+            assert hal.RepeaterCapability.INVENTORY in node.capabilities
+            with pytest.raises(hal.RefusedError, match="takes the role security-officer"):
+                viewer.accept_device("alice")
+            with pytest.raises(hal.RefusedError, match="no other box waits under the name 'bob'"):
+                node.accept_device("bob")
+            with pytest.raises(hal.RefusedError, match=r"another box waits there.*TKTX0001"):
+                node.accept_device("alice", serial_number="TKTX0008")
+            node.accept_device("alice", serial_number="TKTX0001", note="repaired")
+            deadline = hal.Deadline(hal.SYSTEM_CLOCK, patient(20.0))
+            while "DEVICE_CHANGED" in {alarm.code for alarm in node.alarms()}:
+                assert not deadline.passed
+                hal.SYSTEM_CLOCK.wait(0.02)
+            acts = [(event.by, event.text) for event in node.events().events if event.kind == "act"]
+            assert [(by, text.startswith("accept alice")) for by, text in acts] == [("ann", True)]
+            deadline = hal.Deadline(hal.SYSTEM_CLOCK, patient(20.0))
+            while node.telemetry()["links[0].availability"].value is None:
+                assert not deadline.passed
+                hal.SYSTEM_CLOCK.wait(0.05)
+            assert 0.0 <= node.links[0].availability <= 1.0
+
+    with QkdLink.launch("toshiba", load_preshared_key=True) as link:
+        station = STATION.format(name="maibara", control=link.transmitter.resources["control"])
+        (folder / "station.toml").write_text(station, encoding="utf-8")
+        with wrapping_key_from_file(folder / "store.key") as key:
+            store = SqliteStore.open(folder / "keys.sqlite", key, create=True)
+        store.records.set_device(DeviceRow("alice", "TKTX0007", True, "Toshiba", "TX", "1.0", 1.8e9, "first seen"))
+        store.close()
+        run(folder, work)

@@ -53,7 +53,7 @@ class People:
 
     def peer(self, connection: socket.socket) -> Peer:
         if str(connection.getsockname()).endswith("custodians.sock"):
-            return Peer(7, self.uids[self.now], self.now, "custodians' socket, process 7")
+            return Peer(7, self.uids[self.now], self.now, "control socket, process 7")
         return Peer(7, os.geteuid(), "operator", "control socket, process 7")
 
 
@@ -145,6 +145,8 @@ def test_two_people_load_a_unit_over_a_restart_and_no_one_alone(
         entered = enter("bob", second)
         assert (entered["loaded"], entered["key_check_value"]) == (True, values[2])
         assert waits() == []
+        [line] = json.loads(run_console(*words, "show", str(node), "--json").out)["keys"]
+        assert (line["device"], line["by"], line["check_value"]) == ("alice", "ann and bob", values[2])
         client = ControlClient(control_socket(node))
         status = until(client, lambda status: status.links[0].state not in {"", "OFF"})  # it is started at once
         assert "PRESHARED_KEY_MISSING" not in {one.code for one in status.alarms}

@@ -62,10 +62,11 @@ class Box:
         self.orders: list[UnitOrder] = []
         self.loaded: list[tuple[bytes, str, str]] = []
 
-    def load_preshared_key(self, key: KeyMaterial, peer: str, path: str) -> None:
+    def load_preshared_key(self, key: KeyMaterial, peer: str, path: str) -> tuple[str, str]:
         if self.error is not None:
             raise self.error
         self.loaded.append((bytes(key.reveal()), peer, path))
+        return peer, path
 
     def read(self) -> UnitRead:
         self.reads += 1
@@ -299,7 +300,7 @@ def test_a_preshared_key_is_loaded_once_and_wiped_whatever_becomes_of_it() -> No
     assert given_up.done.cancel()
     node.loop.turn()
     assert box.loaded == [(b"k" * 32, "TKRX0001", "A")]
-    assert taken.done.result(0) is None
+    assert taken.done.result(0) == ("TKRX0001", "A")
     box.error = OutcomeUnknownError("lost")
     node.loop.order(failed)
     node.loop.turn()

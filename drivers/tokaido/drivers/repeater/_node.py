@@ -123,6 +123,8 @@ class Link(_PartOfNode, hal.LinkOfRepeater):
     """Measure the error rate of the last block, a fraction."""
     secret_key_rate = measured(float, "secret_key_rate", unit="bit/s")
     """Measure the secret rate of late."""
+    availability = measured(float, "availability", unit="", absolute=(0, 1))
+    """Measure in which part of all time but maintenance the unit here exchanged keys, since its store was made."""
     stock = measured(int, "stock", unit="bit")
     """Measure the link key in the store, of both halves."""
     reserve = measured(float, "reserve_s", unit="s")
@@ -414,6 +416,12 @@ class Node(hal.RepeaterNode):
         """Begin to move a switched link to another path."""
         self._need(hal.RepeaterCapability.SWITCH_MOVE, f"a move of {link} to {path}")
         self._told(f"move {link} to {path}", "move", link=link, path=path)
+
+    def accept_device(self, device: str, *, serial_number: str = "", note: str = "") -> None:
+        """Let another box stand under the name of a device of the node's station."""
+        self._need(hal.RepeaterCapability.INVENTORY, f"another box as {device}")
+        what = f"accept {serial_number or 'the box that waits'} as {device}"
+        self._told(what, "accept", device=device, serial_number=serial_number, note=note)
 
     def _need(self, capability: hal.RepeaterCapability, what: str) -> None:
         if self._seen is not None and capability not in self.capabilities:

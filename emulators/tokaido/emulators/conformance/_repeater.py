@@ -152,6 +152,7 @@ class RepeaterNodeContract(Contract):
             hal.RepeaterCapability.MAINTENANCE: lambda: node.maintain(link),
             hal.RepeaterCapability.DRAIN: lambda: node.drain("a test"),
             hal.RepeaterCapability.SWITCH_MOVE: lambda: node.move_half_link(link, "other"),
+            hal.RepeaterCapability.INVENTORY: lambda: node.accept_device("no-such-device"),
         }
         for capability in calls.keys() - node.capabilities:
             with rig.listening() as written, pytest.raises(hal.UnsupportedError):
@@ -161,6 +162,9 @@ class RepeaterNodeContract(Contract):
             node.resume("no-such-link")
         with pytest.raises(hal.RefusedError):
             node.acknowledge("NO_SUCH_ALARM")
+        if hal.RepeaterCapability.INVENTORY in node.capabilities:
+            with pytest.raises(hal.RefusedError):
+                node.accept_device("no-such-device")
 
     def test_maintenance_ends_when_its_time_comes(self, rig: Rig) -> None:
         """It is told until then, and over afterwards; a time that has passed is refused."""

@@ -23,12 +23,13 @@ from tokaido.hal import (
 from tokaido.node.core import ApplicationSettings, CoreSettings, Drain, LinkSettings, NeighbourSettings, RelayingSet
 from tokaido.node.endpoint import About, Desk, Order
 from tokaido.node.operation import (
-    AcceptDevice,
     Acts,
     AlarmBook,
     DrainNode,
     Events,
+    LinkNow,
     Places,
+    ServiceTimes,
     StoreLine,
     causes_of,
     survey,
@@ -107,6 +108,7 @@ class EmulatedNode:
         """What happened in this run."""
         places = Places({f"unit-{link}": link for link in self._links}, self._links)
         self._book = AlarmBook(self.events.changed, clock=clock, relate=lambda alarms: causes_of(alarms, places))
+        self._service = ServiceTimes(lambda _: None, clock=clock)
         self._acts = Acts(self._book, self._ends_now, self._relay, self._account, clock=clock)
         self.desk = Desk(self, About(nature.name, version("tokaido"), emulated=True), clock=clock)
         self._settings = self._all_settings()
@@ -140,6 +142,7 @@ class EmulatedNode:
             alarms=self._book.standing(),
             emulation=self._insecure,
             maintained_until_s=self._acts.maintained_until_s,
+            availability=self._service.all(),
         )
 
     def truth(self, path: str) -> object:
@@ -209,6 +212,7 @@ class EmulatedNode:
             self._restart(None, relaying=self._nature.relaying)
         self._book.tick()
         self._acts.tick()
+        self._service.look(self._links_now())
         self.desk.forget()
 
     # --- units and applications ---------------------------------------------------------------------------------------
@@ -262,6 +266,10 @@ class EmulatedNode:
         for end in self._ends.values():
             end.feed(UnitRead(None, uptime_s=self._now_s, readings=told))
 
+    def _links_now(self) -> Iterable[LinkNow]:
+        for link, end in self._ends.items():
+            yield LinkNow(link, end.supervisor.status(self._now_s).drawing, link in self._acts.maintained)
+
     def _ends_now(self) -> Iterable[LinkEnd]:
         return self._ends.values()
 
@@ -293,8 +301,6 @@ class EmulatedNode:
             self.sites.do(self._nature.name, Drain())
             self._down_since_s = self._now_s
             return
-        if isinstance(request, AcceptDevice):
-            raise ConfigurationError(f"this node has no device {request.device!r}", remedy="Its units are not boxes")
         act: Act = request  # type: ignore[assignment]  # the desk makes no other orders
         self._acts.carry_out(act, peer)
 

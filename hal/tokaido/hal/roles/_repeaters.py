@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tokaido.hal._declarations import measured, query, setting
 from tokaido.hal._device import Device, Part
 from tokaido.hal._errors import UnsupportedError
+from tokaido.hal._values import Measured
 from tokaido.hal.roles._alarms import Alarm
 
 if not TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from dataclasses import dataclass
 
-    from tokaido.hal._values import Measured, Query, Setting
+    from tokaido.hal._values import Query, Setting
     from tokaido.hal.roles._alarms import Severity
 
 
@@ -44,6 +45,8 @@ class RepeaterCapability(Enum):
     """It ends in order when it is told to."""
     SWITCH_MOVE = "switch move"
     """It leads moves of switched links to other paths."""
+    INVENTORY = "inventory"
+    """It knows which box stands under the name of each of its devices, and uses another one once it was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,8 @@ class LinkOfRepeater(Part):
     """Measure the error rate of the last block, a fraction."""
     secret_key_rate: Measured[float] = measured(float, unit="bit/s")
     """Measure the secret rate of late."""
+    availability: Measured[float] = Measured(float, None, unit="", unsupported="it does not measure it")
+    """Measure in which part of all time but maintenance the unit here exchanged keys, since its store was made."""
     stock: Measured[int] = measured(int, unit="bit")
     """Measure the link key in the store, of both halves."""
     reserve: Measured[float] = measured(float, unit="s")
@@ -306,6 +311,22 @@ class RepeaterNode(Device, ABC):
             RefusedError: Its end cannot be moved, or the other end leads; nothing was touched.
         """
         raise self._lacks(RepeaterCapability.SWITCH_MOVE, f"a move of {link} to {path}")
+
+    def accept_device(self, device: str, *, serial_number: str = "", note: str = "") -> None:
+        """Let another box stand under the name of a device of the node's station, and let the node use it.
+
+        Args:
+            device: Its name there.
+            serial_number: What somebody read off the box; empty: whichever waits.
+            note: Why, for the node's audit log.
+
+        Raises:
+            UnsupportedError: The node lacks `RepeaterCapability.INVENTORY`.
+            RefusedError: No other box waits under that name, another one than this waits, or no role of ours allows it
+                (it is the security officer's).
+        """
+        del serial_number, note
+        raise self._lacks(RepeaterCapability.INVENTORY, f"another box as {device}")
 
     def _lacks(self, capability: RepeaterCapability, what: str) -> UnsupportedError:
         return UnsupportedError(

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError, TokaidoError
 from tokaido.node.operation import (
     ControlServer,
     DiscardComponent,
     EnterComponent,
+    KeyAges,
     PresharedDesk,
     PresharedKeys,
     ShowPresharedKeys,
 )
+from tokaido.node.store import Records
 from tokaido.node.supervision import Resume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokaido.hal import Clock, HalfLinkEntry
+    from tokaido.node.daemon._ledger import Ledger
     from tokaido.node.node_file import NodeFile
-    from tokaido.node.operation import Account, ControlRequest, Entered, Peer
+    from tokaido.node.operation import Account, ControlRequest, Ending, Entered, Peer
     from tokaido.node.store import PresharedKeyRow, StoreThread
     from tokaido.node.supervision import LinkEnd, LoadPresharedKey
 
+LOG: Final = logging.getLogger("tokaido.node.alarms")
 ELSEWHERE: Final = "At the custodians' socket: `tokaido node preshared enter NODE.toml LINK --component FILE`"
 
 
@@ -34,7 +40,7 @@ class Custodians:
         file: Returns the node file as it is now.
         account: Takes note of acts.
         write: Makes what was noted durable.
-        note: Takes what was loaded.
+        ledger: Takes what is to be written down.
         store: Returns the store, or refuses.
         itself: Who acts when nobody does.
         clock: Where the time of day comes from.
@@ -45,7 +51,7 @@ class Custodians:
         file: Callable[[], NodeFile],
         account: Account,
         write: Callable[[], Any],
-        note: Callable[[PresharedKeyRow], object],
+        ledger: Ledger,
         store: Callable[[], StoreThread],
         *,
         itself: Peer,
@@ -53,13 +59,19 @@ class Custodians:
     ) -> None:
         self._write = write
         self._store = store
-        self._note = note
         self._ends: Mapping[str, LinkEnd] = {}
         self._desk = PresharedDesk(
             account,
             self._load,
             self._loaded,
             itself=itself,
+            settings=lambda: file().preshared,
+            utc_s=lambda: clock.utc_ns() / NS_PER_S,
+        )
+        self._links: Mapping[str, str] = {}
+        self.ages = KeyAges(
+            lambda row: ledger.record(partial(Records.set_preshared_key, row=row)),
+            lambda *name: ledger.record(lambda records: records.drop_preshared_key(*name)),
             settings=lambda: file().preshared,
             utc_s=lambda: clock.utc_ns() / NS_PER_S,
         )
@@ -73,6 +85,8 @@ class Custodians:
             ConfigurationError: The socket cannot be made.
         """
         self._ends = ends
+        self._links = {half.unit: half.name for half in halves.values()}
+        self.ages.restore(await store.call(lambda store: store.records.preshared_keys()))
         self._desk.begin(halves, await store.call(lambda store: store.components()))
         if self._server is not None:
             await self._server.open()
@@ -83,8 +97,17 @@ class Custodians:
             await self._server.close()
 
     async def tick(self, store: StoreThread | None) -> None:
-        """Destroy components whose time is over; call it now and then."""
-        await self._desk.tick(store)
+        """See which keys units hold, and destroy components whose time is over; call it now and then."""
+        for device, end in self._ends.items():
+            self.ages.look(device, end.supervisor.reading)
+        try:
+            await self._desk.tick(store)
+        except TokaidoError as error:
+            LOG.warning("a component whose time is over was not destroyed yet: %s", error)
+
+    def endings(self) -> tuple[Ending, ...]:
+        """Return when pre-shared keys get too old."""
+        return self.ages.endings(self._links)
 
     async def operate(self, request: ControlRequest, peer: Peer) -> Any:
         """Carry out what is asked at the custodians' socket."""
@@ -100,7 +123,7 @@ class Custodians:
         """
         match request:
             case ShowPresharedKeys():
-                return PresharedKeys(waiting=self._desk.lines())
+                return PresharedKeys(waiting=self._desk.lines(), keys=self.ages.lines())
             case DiscardComponent(link=link, path=path, note=note):
                 await self._desk.discard(link, path, note, peer, self._store())
                 await self._write()
@@ -125,5 +148,6 @@ class Custodians:
         return True
 
     def _loaded(self, row: PresharedKeyRow) -> None:
-        self._note(row)
-        self._ends[row.device].feed(Resume())  # whatever failed for want of it is tried at once
+        end = self._ends[row.device]
+        self.ages.loaded(row, end.supervisor.reading)
+        end.feed(Resume())  # whatever failed for want of it is tried at once

@@ -196,7 +196,13 @@ class NodeDaemon:
             alarm=operating.alarm,
             account=operating.note,
         )
-        about = About(file.name, version("tokaido"), emulated=file.emulation, can_move=lambda: moving.can_lead)
+        about = About(
+            file.name,
+            version("tokaido"),
+            emulated=file.emulation,
+            can_move=lambda: moving.can_lead,
+            has_boxes=sources.inventory is not None,
+        )
         desk = Desk(operating, about, clock=self._clock)
         if file.events is not None:
             from tokaido.node.daemon._on_bus import on_bus  # noqa: PLC0415 - for those who have a hub

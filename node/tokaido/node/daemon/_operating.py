@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError, Severity, TokaidoError
+from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, RefusedError, Severity
 from tokaido.node.daemon._custodians import Custodians
 from tokaido.node.daemon._ledger import ActDone, Ledger
 from tokaido.node.operation import (
@@ -72,7 +72,6 @@ if TYPE_CHECKING:
         AuditFinding,
         DeviceRow,
         MaintenanceRow,
-        PresharedKeyRow,
         ServiceRow,
         StoreThread,
     )
@@ -153,7 +152,7 @@ class Operating:
             lambda: self.file,
             self.account,
             self._write,
-            self._keep_preshared_key,
+            self._ledger,
             self._store,
             itself=self.itself,
             clock=clock,
@@ -259,9 +258,10 @@ class Operating:
         while not self._ended.is_set():
             self._book.tick()
             self._callout.tick()
-            self._expiry.look((*self._endings, *endings_of_neighbours(self.seen())))
+            endings = *self._endings, *self._custodians.endings(), *endings_of_neighbours(self.seen())
+            self._expiry.look(endings)
             self._carrying_out.tick()
-            await self._tend_components()
+            await self._custodians.tick(None if self._keeping is None else self._keeping.store)
             for end in self._ends.values():
                 end.look()
             await self._write()
@@ -347,6 +347,7 @@ class Operating:
             emulation=self.file.emulation,
             maintained_until_s=self._carrying_out.maintained_until_s,
             availability=self._service.all(),
+            key_ages_s=self._custodians.ages.ages_s(),
         )
 
     async def operate(self, request: ControlRequest, peer: Peer) -> Any:
@@ -394,15 +395,6 @@ class Operating:
         self.account(peer, f"accept {request.device}: {described(found)}", request.note)
         if request.device in self._ends:
             self._ends[request.device].give(Reopen())
-
-    async def _tend_components(self) -> None:
-        try:
-            await self._custodians.tick(None if self._keeping is None else self._keeping.store)
-        except TokaidoError as error:
-            LOG.warning("a component whose time is over was not destroyed yet: %s", error)
-
-    def _keep_preshared_key(self, row: PresharedKeyRow) -> None:
-        self._ledger.record(partial(Records.set_preshared_key, row=row))
 
     def _note_devices(self, what: str, rows: Iterable[DeviceRow]) -> None:
         self.account(self.itself, what)

@@ -66,11 +66,14 @@ class About:
     model: str = "repeater node"
     can_move: Callable[[], bool] = lambda: False
     """Whether it leads moves of a link."""
+    has_boxes: bool = False
+    """Whether it has devices, of which it knows which box stands under each name."""
 
     @property
     def capabilities(self) -> tuple[str, ...]:
         """What it has that not every node has."""
-        return ("maintenance", "drain", *(("switch move",) if self.can_move() else ()))
+        more = ("switch move", self.can_move()), ("inventory", self.has_boxes)
+        return ("maintenance", "drain", *(name for name, has in more if has))
 
 
 class Managed(Protocol):
@@ -257,6 +260,8 @@ class Desk:
                 return MoveLink(link=link, path=path)
             case m.AcceptThis(device=device, serial_number=serial_number, note=note):
                 self._need(client, frozenset({Role.SECURITY_OFFICER}), "to accept another box")
+                if not self._about.has_boxes:
+                    raise _RefusedError("UNSUPPORTED", "this node has no boxes", "Ask one with units")
                 return AcceptDevice(device=device, serial_number=serial_number, note=note)
             case m.DrainThis(why=why):
                 self._need(client, frozenset({Role.MAINTENANCE}), "to drain the node")

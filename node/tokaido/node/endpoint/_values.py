@@ -56,6 +56,7 @@ def _of_link(link: LinkLine) -> dict[str, Value]:
         "maintained_until_utc_s": link.maintained_until_s or 0.0,
         "qber": _finite(link.qber),
         "secret_key_rate": _finite(link.secret_key_rate),
+        "availability": _finite(link.availability),
         "stock": link.stock_bits,
         "reserve_s": _finite(link.reserve_s),
         "drawn": counted.get("drawn", 0),

@@ -40,6 +40,7 @@ from tokaido.node.operation._control_server import ControlServer, Operations, Pe
 from tokaido.node.operation._events import Event, Events
 from tokaido.node.operation._expiry import Ending, ExpirySettings, ExpiryWatch, endings_of_neighbours, own_endings
 from tokaido.node.operation._inventory import InventoryDesk, InventoryLine
+from tokaido.node.operation._key_ages import KeyAges
 from tokaido.node.operation._logs import JsonFormatter, log_as_json
 from tokaido.node.operation._notify import Notifier, devices_answer
 from tokaido.node.operation._preshared import PresharedDesk
@@ -97,6 +98,7 @@ __all__ = [
     "InventoryDesk",
     "InventoryLine",
     "JsonFormatter",
+    "KeyAges",
     "LinkLine",
     "LinkNow",
     "MaintainLink",

@@ -8,7 +8,7 @@ import os
 import pwd
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tokaido.hal import ProtocolError, TokaidoError
@@ -102,6 +102,8 @@ class ControlServer:
         try:
             peer = _peer_of(writer.get_extra_info("socket"))
             others = () if self._others is None else self._others()
+            if self._others is not None:
+                peer = replace(peer, place=f"custodians' socket, process {peer.pid}")
             if peer.uid not in {0, os.geteuid()} and peer.user not in others:
                 LOG.warning("user %s was refused", peer.user)
                 writer.write(frame(Reply(error=f"user {peer.user} may not ask here")))

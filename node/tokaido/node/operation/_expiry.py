@@ -1,4 +1,4 @@
-"""Tells in time that something ends: certificates, those of neighbours too, revocation lists, the topology."""
+"""Tells in time that something ends: certificates, revocation lists, the topology, the time of pre-shared keys."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ TO_DO: Final = {
     "CERTIFICATE_ENDS": "Have the certificate renewed; a node takes its new one at a reload: `tokaido node reload`",
     "AUTHORITY_ENDS": "Have the authority renewed, bring its certificate to all nodes, then reload them",
     "REVOCATIONS_END": "Bring a new revocation list to the node and reload it: after its end nobody can connect",
+    "PRESHARED_KEY_OLD": "Have two custodians commission a new one at both ends: docs/how-to/commission-a-link.md",
     "TOPOLOGY_ENDS": "Have the topology signed for longer, under a higher serial, and bring it to all nodes",
 }
 """What a person does about each alarm."""
@@ -37,6 +38,9 @@ class Ending(NamedTuple):
     """In words."""
     at_s: float
     """In s since 1970-01-01 UTC."""
+    days: float | None = None
+    """How long before it is told, in days; None: as the settings of certificates say. With a time of its own it is told
+    as WARNING, and from its end on as MAJOR: nothing stops then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +107,24 @@ class ExpiryWatch:
         now_s = self._clock.utc_ns() / NS_PER_S
         soonest: dict[tuple[str, str], Ending] = {}
         for ending in sorted(endings, key=lambda one: one.at_s):
-            if ending.at_s - now_s < self.settings.days * DAY_S:
+            days = self.settings.days if ending.days is None else ending.days
+            if ending.at_s - now_s < days * DAY_S:
                 soonest.setdefault((ending.code, ending.of), ending)
         for code, of in self._raised - set(soonest):
             self._take(Clear(code, of))
         for (code, of), ending in soonest.items():
             left_s = ending.at_s - now_s
-            urgent = Severity.MAJOR if left_s < self.settings.urgent_days * DAY_S else Severity.WARNING
-            ended = left_s <= 0
-            text = f"{ending.what} {'ended' if ended else 'ends'} on {_day(ending.at_s)}"
-            self._take(Raise(code, Severity.CRITICAL if ended else urgent, of, text))
+            text = f"{ending.what} {'ended' if left_s <= 0 else 'ends'} on {day(ending.at_s)}"
+            self._take(Raise(code, self._severity(ending, left_s), of, text))
         self._raised = set(soonest)
 
+    def _severity(self, ending: Ending, left_s: float) -> Severity:
+        if ending.days is not None:
+            return Severity.MAJOR if left_s <= 0 else Severity.WARNING
+        if left_s <= 0:
+            return Severity.CRITICAL
+        return Severity.MAJOR if left_s < self.settings.urgent_days * DAY_S else Severity.WARNING
 
-def _day(at_s: float) -> str:
+
+def day(at_s: float) -> str:
     return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M} UTC"

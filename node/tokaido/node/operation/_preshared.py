@@ -170,15 +170,15 @@ class PresharedDesk:
         with waited:
             key = joined(waited, component)
         key_value = key_check_value(key)
-        await self._load(entry, LoadPresharedKey(key, first.peer, path))
+        told = await self._load(entry, LoadPresharedKey(key, first.peer, path))
         by = f"{first.by} and {peer.user}"
-        self._loaded(PresharedKeyRow(entry.unit, first.peer, path, self._utc_s(), by, key_value))
+        self._loaded(PresharedKeyRow(entry.unit, *told, self._utc_s(), by, key_value))
         what = f"enter the second component for {_named(entry.name, path)}: check value {value}"
         self._account(peer, f"{what}; {entry.unit} has the key of check value {key_value}", request.note)
         await self._drop(first, store)
         return Entered(check_value=value, loaded=True, key_check_value=key_value)
 
-    async def _load(self, entry: HalfLinkEntry, order: LoadPresharedKey) -> None:
+    async def _load(self, entry: HalfLinkEntry, order: LoadPresharedKey) -> tuple[str, str]:
         """Have the unit load the key; it is wiped by then, or as soon as the unit's thread is done with it."""
         still = "The first component goes on waiting: enter the second again"
         if not self._loads(entry.unit, order):
@@ -186,7 +186,7 @@ class PresharedDesk:
             raise RefusedError(f"{entry.unit} is not there yet", remedy=still)
         try:
             async with asyncio.timeout(LOAD_S):
-                await asyncio.wrap_future(order.done)
+                return await asyncio.wrap_future(order.done)
         except TimeoutError:
             if order.done.cancel():
                 order.key.wipe()

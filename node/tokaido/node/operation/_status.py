@@ -95,6 +95,8 @@ class LinkLine(_Part, frozen=True):
     down_s: float = 0.0
     """That of a node that did not run, too."""
     maintenance_s: float = 0.0
+    preshared_key_age_s: float | None = None
+    """Age of the oldest pre-shared key of its unit, at least; None: it has none, or was not read yet."""
 
 
 class PairLine(_Part, frozen=True):

@@ -51,6 +51,7 @@ def survey(
     emulation: bool = False,
     maintained_until_s: Mapping[str, float] = MappingProxyType({}),
     availability: Mapping[str, Availability] = MappingProxyType({}),
+    key_ages_s: Mapping[str, float] = MappingProxyType({}),
 ) -> NodeStatus:
     """Return the status of a node.
 
@@ -68,10 +69,19 @@ def survey(
         emulation: Whether it takes keys that protect nothing.
         maintained_until_s: When maintenance ends by itself, by link, in s since 1970-01-01 UTC.
         availability: For how long links gave keys, by link.
+        key_ages_s: How old the pre-shared keys of units are, in s, by device.
     """
     demand = {} if keys is None else {name: pair.demand for name, pair in keys.pairs.items()}
     links = tuple(
-        _link(end, keys, demand, age_s, until_s=maintained_until_s.get(end.name), measured=availability.get(end.name))
+        _link(
+            end,
+            keys,
+            demand,
+            age_s,
+            until_s=maintained_until_s.get(end.name),
+            measured=availability.get(end.name),
+            key_age_s=key_ages_s.get(end.supervisor.unit),
+        )
         for end in ends
     )
     pairs = () if keys is None else tuple(_pair(pair) for pair in keys.pairs.values())
@@ -134,6 +144,7 @@ def _link(
     *,
     until_s: float | None,
     measured: Availability | None,
+    key_age_s: float | None,
 ) -> LinkLine:
     supervised, read = end.supervisor.status(age_s), end.supervisor.reading
     found = None if keys is None else keys.links.get(end.name)
@@ -178,6 +189,7 @@ def _link(
         down_s=0.0 if measured is None else measured.down_s,
         maintenance_s=0.0 if measured is None else measured.maintenance_s,
         move=end.move,
+        preshared_key_age_s=key_age_s,
     )
 
 

@@ -86,6 +86,12 @@ class _Status:
             ("qber_ratio", "Error rate of the last block", "ratio", lambda link: link.qber),
             ("secret_key_rate_bits_per_second", "Of the last blocks", "", lambda link: link.secret_key_rate),
             ("authentication_key_bits", "Authentication key that is left", "bits", lambda one: one.authentication_bits),
+            (
+                "preshared_key_age_seconds",
+                "Age of the oldest pre-shared key of its unit, at least",
+                "seconds",
+                lambda link: link.preshared_key_age_s,
+            ),
             ("stock_bits", "Link key in the store", "bits", lambda link: float(link.stock_bits)),
             ("reserve_seconds", "How long it lasts at the demand of late", "seconds", lambda link: link.reserve_s),
             ("block_age_seconds", "Since the last block came", "seconds", lambda link: link.since_block_s),

@@ -82,8 +82,8 @@ class Reads(Protocol):
         """Fetch a block."""
         ...
 
-    def load_preshared_key(self, key: KeyMaterial, peer: str, path: str) -> None:
-        """Load a pre-shared key, and see that it is there."""
+    def load_preshared_key(self, key: KeyMaterial, peer: str, path: str) -> tuple[str, str]:
+        """Load a pre-shared key, see that it is there, and return peer and path of its link."""
         ...
 
 
@@ -229,11 +229,11 @@ class DeviceLoop:
             if not order.done.set_running_or_notify_cancel():
                 return  # whoever entered it was told that nothing was loaded
             try:
-                self._source.load_preshared_key(order.key, order.peer, order.path)
+                link = self._source.load_preshared_key(order.key, order.peer, order.path)
             except Exception as error:  # noqa: BLE001 - a driver of somebody else's
                 order.done.set_exception(error)
             else:
-                order.done.set_result(None)
+                order.done.set_result(link)
         self._next_read_ns = self._clock.monotonic_ns()
 
     def _offer(self, block: KeyBlock) -> bool:

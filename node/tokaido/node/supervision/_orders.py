@@ -72,15 +72,15 @@ class Reopen:
 class LoadPresharedKey:
     """Load a pre-shared key, which people entered; whoever carries it out wipes it.
 
-    It is carried out unless `done` was cancelled before it began, and `done` tells what came of it: nothing, or the
-    error. The unit was asked whether it has the key by then.
+    It is carried out unless `done` was cancelled before it began. `done` gives peer and path of the link, as the unit
+    names it, once the unit was asked whether it has the key; or the error.
     """
 
     key: KeyMaterial = field(repr=False)
     peer: str
     """Serial number of the unit at the other end; empty together with `path`: the link that the unit is set to."""
     path: str
-    done: Future[None] = field(default_factory=Future, compare=False)
+    done: Future[tuple[str, str]] = field(default_factory=Future, compare=False)
 
 
 SupervisorAction: TypeAlias = UnitOrder | Draw | Reopen | Raise | Clear
@@ -108,6 +108,8 @@ class UnitRead:
     readings: Telemetry | None = field(default=None, repr=False)
     texts: Mapping[str, str] = field(default_factory=dict)
     """What the unit says of its alarms, by code, as far as it does."""
+    preshared_keys: frozenset[tuple[str, str]] = frozenset()
+    """Peer and path of all links for which it holds a pre-shared key."""
 
     @property
     def fits(self) -> bool:

@@ -135,6 +135,7 @@ class Source:
             answered_in_s=took_s,
             readings=readings,
             texts=self._alarm_texts(device, {alarm.code for alarm in alarms}),
+            preshared_keys=frozenset({*keys, *((link,) if loaded else ())}),
         )
 
     def _wanted(self, state: UnitState) -> tuple[str, str] | None:
@@ -218,13 +219,16 @@ class Source:
                 token = lease.fencing_token
             yield token
 
-    def load_preshared_key(self, key: KeyMaterial, peer: str, path: str) -> None:
+    def load_preshared_key(self, key: KeyMaterial, peer: str, path: str) -> tuple[str, str]:
         """Load a pre-shared key under the lease of this end, and ask the unit whether it has one for that link.
 
         Args:
             key: The same at both ends.
             peer: Serial number of the unit at the other end; empty together with `path`: of the link in force.
             path: Of the link.
+
+        Returns:
+            Peer and path of the link, as the unit names it.
 
         Raises:
             TokaidoError: It was not loaded; OutcomeUnknownError: nobody knows.
@@ -234,9 +238,13 @@ class Source:
             raise UnsupportedError(f"{self.name} takes no pre-shared key")
         with self._leased():
             unit.load_preshared_key(key, peer=peer, path=path)
-        held = any((one.peer, one.path) == (peer, path) for one in unit.link_keys())
-        if not held and not (not peer and unit.preshared_key_loaded()):
+        selected = unit.link()
+        in_force = selected.peer, selected.path
+        link = (peer, path) if peer or path else in_force
+        held = any((one.peer, one.path) == link for one in unit.link_keys())
+        if not held and not (link == in_force and unit.preshared_key_loaded()):
             raise ProtocolError(f"{self.name} took the pre-shared key, and says that it has none for this link")
+        return link
 
     def _give(self, order: UnitOrder, fencing_token: int | None) -> None:
         unit = self._device
