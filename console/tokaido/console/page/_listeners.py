@@ -47,8 +47,11 @@ class Listeners:
         finally:
             self._queues.pop(queue, None)
 
-    def tell(self, message: bytes) -> None:
-        """Have all of them told."""
+    def tell(self, name: str, data: Any) -> None:
+        """Have all of them told of an event."""
+        if not self._queues:
+            return
+        message = event(name, data)
         for queue, transport in list(self._queues.items()):
             try:
                 queue.put_nowait(message)

@@ -179,15 +179,15 @@ class PageServer:
 
     def _lose(self, why: str) -> None:
         self._state, self._why = None, why
-        self._listeners.tell(event("lost", {"why": why}))
+        self._listeners.tell("lost", {"why": why})
 
     def _take(self, state: PageState) -> None:
         before, self._state = self._state, state
         change = None if before is None else change_between(before, state)
         if change is None:
-            self._listeners.tell(event("state", state))
+            self._listeners.tell("state", state)
         else:
-            self._listeners.tell(event("change" if change else "beat", {"utc_s": state.utc_s, **change}))
+            self._listeners.tell("change" if change else "beat", {"utc_s": state.utc_s, **change})
 
     async def _pass_relays(self) -> None:
         loop = asyncio.get_running_loop()
@@ -202,7 +202,7 @@ class PageServer:
                 second, told = loop.time(), 0
             told += 1
             if told <= RELAYS_A_S:
-                self._listeners.tell(event("relay", relay))
+                self._listeners.tell("relay", relay)
 
     # --- answers -----------------------------------------------------------------------------------------------------
 

@@ -52,12 +52,24 @@ export function spread(points, width, height) {
 /** Places one label for each point: `{x, y, leader}` of its middle, or null where none fits.
  *  `sizes` are [width, height]; `lines` are [[x, y], [x, y]] that labels better leave free. */
 export function labels(points, sizes, lines, width, height) {
+  const crowd = points.map(([x, y], i) => points.reduce((sum, [a, b], j) => sum + (i === j ? 0 : 1 / (20 + Math.hypot(a - x, b - y))), 0));
+  let order = points.map((_, i) => i).sort((i, j) => crowd[j] - crowd[i] || i - j);
+  let best = null;
+  for (let round = 0; round < 8; round++) {
+    const placed = inOrder(order, points, sizes, lines, width, height);
+    const left = order.filter((i) => placed[i] === null);
+    if (best === null || left.length < best.left) best = { placed, left: left.length };
+    if (left.length === 0) break;
+    order = [...left, ...order.filter((i) => placed[i] !== null)]; // those that found no room go first
+  }
+  return best.placed;
+}
+
+function inOrder(order, points, sizes, lines, width, height) {
   const marks = points.map(([x, y]) => box(x, y, 2 * RADIUS + 3, 2 * RADIUS + 3));
   const taken = [];
   const leaders = [];
   const placed = points.map(() => null);
-  const crowd = points.map(([x, y], i) => points.reduce((sum, [a, b], j) => sum + (i === j ? 0 : 1 / (20 + Math.hypot(a - x, b - y))), 0));
-  const order = points.map((_, i) => i).sort((i, j) => crowd[j] - crowd[i] || i - j);
   for (const i of order) {
     let best = null;
     for (const option of options(points[i], sizes[i])) {
@@ -71,19 +83,14 @@ export function labels(points, sizes, lines, width, height) {
   }
   return placed;
 
-  function costOf({ box: here, leader, far }, i) {
+  function costOf({ box: here, leader, far, x, y }, i) {
     if (here.left < 2 || here.top < 2 || here.right > width - 2 || here.bottom > height - 2) return Infinity;
-    if (taken.some((other) => meet(here, other))) return Infinity;
+    if (taken.some((other) => meet(here, other)) || leaders.some((line) => crosses(line, here))) return Infinity;
     if (marks.some((mark, j) => meet(here, mark) && (j !== i || !leader))) return Infinity;
-    if (leaders.some((line) => crosses(line, here))) return Infinity;
-    let cost = far;
-    for (const line of lines) if (crosses(line, here)) cost += 55;
-    if (leader) {
-      const middle = [(here.left + here.right) / 2, (here.top + here.bottom) / 2];
-      if (taken.some((other) => crosses([points[i], middle], other))) return Infinity;
-      marks.forEach((mark, j) => { if (j !== i && crosses([points[i], middle], mark)) cost += 120; });
-    }
-    return cost;
+    const to = [[...points[i]], [x, y]];
+    if (leader && taken.some((other) => crosses(to, other))) return Infinity;
+    return far + 55 * lines.filter((line) => crosses(line, here)).length
+      + (leader ? 120 * marks.filter((mark, j) => j !== i && crosses(to, mark)).length : 0);
   }
 }
 
