@@ -6,7 +6,6 @@ import gc
 import os
 from typing import TYPE_CHECKING, Any
 
-import hypothesis
 import pytest
 
 from tokaido_testing import bytecode
@@ -18,11 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["leaves_nothing_behind"]
 
-bytecode.keep()  # before workers start: they inherit it
-hypothesis.settings.register_profile("house", deadline=None)  # how long an example takes says how busy the machine is
-hypothesis.settings.load_profile("house")
+bytecode.keep()  # before workers start, which inherit it, and before pytest rewrites what it rewrites
 
 os.environ.setdefault("TOKAIDO_FAST", "0")  # numpy, here and in processes begun here; tests of kernels turn them on
+
+
+def pytest_configure() -> None:
+    """Let an example of a property take its time, which says how busy the machine is."""
+    from hypothesis import settings  # once bytecode is kept: pytest rewrites all of it, 1 s a process
+
+    settings.register_profile("house", deadline=None)
+    settings.load_profile("house")
 
 
 @pytest.hookimpl(wrapper=True)

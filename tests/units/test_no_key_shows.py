@@ -37,6 +37,16 @@ def test_the_scan_finds_a_planted_key_in_every_form() -> None:
     assert not scanner.found(os.urandom(4096).hex() + repr(os.urandom(64)) + "QKD link TKTX0001 in RUN, 14.5 dB")
 
 
+@pytest.mark.parametrize("start", range(9))
+def test_the_scan_finds_eight_bytes_wherever_they_stand_and_takes_seven_for_chance(start: int) -> None:
+    secret = bytes(range(0x80, 0x100, 7))  # no byte of it is in what stands around
+    scanner = LeakScanner([secret])
+    for before in range(9):
+        eight, seven = secret[start : start + 8], secret[start : start + 7]
+        assert scanner.found(f"{'.' * before}{eight.decode('latin1')}.")
+        assert not scanner.found(f"{'.' * before}{seven.decode('latin1')}.")
+
+
 def test_no_key_byte_shows_while_a_link_makes_and_hands_over_keys(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -239,7 +239,9 @@ class KeySourceContract(Contract):
                 for fault in self.plan.faults
                 if fault.direction == way and "control" in fault.of.ports and not fault.of.in_model
             ]
-            side_by_side({str(fault): partial(self.check_keys, fault, heard) for fault in faults})
+            laid: list[bytes] = []
+            side_by_side({str(fault): partial(self.check_keys, fault, laid) for fault in faults})
+            check_nothing_shows(laid, heard)
 
     @contextmanager
     def struck(self, rig: SourceRig, fault: WireFault, *, of_order: bool) -> Generator[None]:
@@ -253,7 +255,7 @@ class KeySourceContract(Contract):
         assert not of_order or any(one.fired for one in struck), "the fault met nothing"
         rig.end(fault, struck)
 
-    def check_keys(self, fault: WireFault, heard: Sequence[str] = ()) -> None:
+    def check_keys(self, fault: WireFault, laid: list[bytes] | None = None) -> None:
         """Let a fault meet draws and fetches; then both must come."""
         with self.source_rig() as rig:
             rig.fill()
@@ -275,7 +277,9 @@ class KeySourceContract(Contract):
                 recovered = came or any(rig.fetch(rig.draw_at_last(fault)) for _ in range(2))
                 assert recovered, f"fetch 2 after {fault} must succeed"
             rig.check_the_books(fault)
-            rig.check_nothing_shows(heard)
+            rig.check_nothing_shows()
+            if laid is not None:
+                laid += rig.laid.values()
 
     def test_keys_under_a_fault_of_the_source(self) -> None:
         """Whatever a source does wrong, no wrong key is handed out, nothing foreign raised; and soon well again."""
