@@ -33,7 +33,7 @@ def rates_without(plan: LinePlan, *, link: str = "", fibre: str = "", site: str 
 
 
 def check_grant(rates: Mapping[Hop, float], demand: Demand, grant: Grant, at_most: float) -> None:
-    """See that a grant can be had: its routes are ways from end to end, node-disjoint, and wide enough."""
+    """See that a grant is possible: its routes are ways from end to end, node-disjoint, and wide enough."""
     best = widest_by_trying(rates, demand)
     assert grant.rate == pytest.approx(min(best, at_most), rel=CLOSE)
     assert bool(grant.rate) == bool(grant.routes) == (not grant.why)

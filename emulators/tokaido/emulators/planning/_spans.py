@@ -66,7 +66,7 @@ class LinkPlan:
     reach_db: float | None
     """Loss at which its units still work, in dB; None: at none. Only worked out for links that do not work."""
     repeaters: RepeaterPlan | None
-    """What would join its ends, where the loss is too much; None: nothing is needed, or would help."""
+    """Repeaters that would join its ends, where the loss is too much; None: none are needed, or none would help."""
 
     @property
     def path(self) -> PathPlan:
@@ -146,7 +146,7 @@ def repeaters(
     """Return the least number of repeaters on a way and their places, or None if no number is enough.
 
     Args:
-        units: What stands at both ends of every span.
+        units: Those at both ends of every span.
         length_km: Of the whole way.
         db_per_km: Loss of its fibre.
         extra_db: Loss of the connectors of each span.
