@@ -57,9 +57,9 @@ class Done:
 DRILLS: Final = (
     Drill(
         "eve",
-        "Eve measures every pulse between Maibara and Osaka",
-        "the QBER rises above 11 %, the receiver's node raises an alarm, the span makes no key, and every request is "
-        "served by the second way",
+        "Eve measures pulses between Maibara and Osaka, some at first and then all",
+        "the QBER rises; the receiver stops for a person and its node raises an alarm; the span makes no key; every "
+        "request is served, by the second way once Maibara is told to relay none",
         eve,
     ),
     Drill(
