@@ -21,7 +21,7 @@ from tokaido.console._output import print_facts, print_json, print_paragraph
 from tokaido.console._signals import stand_by, terminated_as_interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from tokaido.console._demo_deliveries import Delivery
     from tokaido.console._line.described import Described
@@ -61,9 +61,15 @@ class Shown:
         status = seen.nodes.get(node)
         return next((tuple(pair.route) for pair in status.pairs if pair.neighbour == other), ()) if status else ()
 
-    def all_run(self, seen: Seen) -> bool:
-        """Whether every span makes key."""
-        return all(seen.runs(span.name) for span in self.described.spans)
+    def wait_until_run(self, sites: Collection[str], deadline: hal.Deadline) -> None:
+        """Wait until every span of some sites was seen to make key, if not all at once."""
+        left = {span.name for span in self.described.spans if not set(sites).isdisjoint(span.ends)}
+
+        def none_left(seen: Seen) -> bool:
+            left.difference_update([span for span in left if seen.runs(span)])
+            return not left
+
+        self.run.watch.wait_for(f"the spans of {', '.join(sites)} make key", none_left, deadline)
 
     def wait_for_keys(self, deadline: hal.Deadline) -> None:
         """Wait until both ends of the first pair have keys that they may give."""

@@ -144,10 +144,7 @@ def restore(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outcome:
 def _start_again(shown: Shown, site: str, deadline: hal.Deadline) -> None:
     """Start a node again, and wait until all of its links make key."""
     shown.run.start_again(site, deadline)
-    spans = [name for name, files in shown.run.plant.spans.items() if site in files.span.ends]
-    shown.run.watch.wait_for(
-        f"the links of {site} make key", lambda seen: all(seen.runs(span) for span in spans), deadline
-    )
+    shown.wait_until_run([site], deadline)
 
 
 def _reserve_s(seen: Seen, node: str, other: str) -> list[float]:

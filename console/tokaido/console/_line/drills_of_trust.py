@@ -10,8 +10,11 @@ from tokaido.console._line.outcome import Outcome, outcome
 from tokaido.console._line.tapped_node import NONCE, PROGRAM
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tokaido.console._line.demo import Shown
 
+_RESTART_S: Final = 120.0
 _TOLD_S: Final = 5.0
 """How long a node may take to tell what it saw."""
 
@@ -21,12 +24,14 @@ def what_a_node_sees(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outc
     (first, last), pair = shown.run_ends, next(pair for pair in shown.run.plant.pairs if pair.routes == 2)
     nonce = bytes(16) if broken else shown.nonce
     middle = ("maibara", "kameyama", "nara")
+    sites = ("shizuoka", *middle)
     with ExitStack() as stack:
-        for site in ("shizuoka", *middle):
+        stack.callback(_restart, shown, sites)
+        for site in sites:
             shown.run.end_node(site, deadline)
+        for site in sites:
             shown.run.start_again(site, deadline, program=PROGRAM, environment={NONCE: nonce.hex()})
-            stack.callback(_as_before, shown, site, deadline)
-        shown.run.watch.wait_for("all spans make key", shown.all_run, deadline)
+        shown.wait_until_run(sites, deadline)
         shown.use_stock_up(first, last, deadline)
         shown.wait_for_keys(deadline)
         one = shown.fetch(first, last)[0]
@@ -37,7 +42,6 @@ def what_a_node_sees(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outc
         )
         other = shown.fetch(*pair.ends)[0]
         looked = {site: _seen_by(shown, site, other.digest_slave) for site in middle}
-    shown.run.watch.wait_for("all spans make key", shown.all_run, deadline)
     counts = ", ".join(f"{site} saw {len(digests)}" for site, digests in looked.items())
     hidden = all(other.digest_slave not in digests for digests in looked.values())
     return outcome(
@@ -62,6 +66,11 @@ def _seen_by(shown: Shown, site: str, wanted: str) -> set[str]:
     return found
 
 
-def _as_before(shown: Shown, site: str, deadline: hal.Deadline) -> None:
-    shown.run.end_node(site, deadline)
-    shown.run.start_again(site, deadline)
+def _restart(shown: Shown, sites: Sequence[str]) -> None:
+    """Run nodes as they are, and wait until their spans make key."""
+    deadline = hal.Deadline(hal.SYSTEM_CLOCK, _RESTART_S)
+    for site in sites:
+        shown.run.kill(site)
+    for site in sites:
+        shown.run.start_again(site, deadline)
+    shown.wait_until_run(sites, deadline)
