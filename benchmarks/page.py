@@ -20,7 +20,7 @@ from measuring import Figure, spread
 from tokaido.console.page import PageRelay, PageServer, PageSite, PageSpan, PageState
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import CDPSession, Page
 
 SPANS = 60
 LOADS = 15
@@ -110,12 +110,14 @@ def measure() -> list[Figure]:
             page.wait_for_selector("#spans tr")
             sent = sum(len(one.body()) for one in answers if "events" not in one.url)
             empty = browser.new_page()
+            session = page.context.new_cdp_session(page)
+            session.send("Performance.enable")
             ours, theirs, busy = [], [], []
             for _ in range(TURNS):
                 theirs.append(_dropped(empty))
-                before = _task_s(page)
+                before = _task_s(session)
                 ours.append(_dropped(page))
-                busy.append(1000 * (_task_s(page) - before) / SECONDS)
+                busy.append(1000 * (_task_s(session) - before) / SECONDS)
             browser.close()
     finally:
         asyncio.run_coroutine_threadsafe(server.close(), loop).result(10)
@@ -141,9 +143,6 @@ def _dropped(page: Page) -> float:
     return float(sum(round(gap / usual) - 1 for gap in gaps if gap > 1.5 * usual))
 
 
-def _task_s(page: Page) -> float:
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable")
+def _task_s(session: CDPSession) -> float:
     found = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
-    session.detach()
     return float(found["TaskDuration"])
