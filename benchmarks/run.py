@@ -39,6 +39,7 @@ PARTS = (
     "node",
     "routes",
     "relay",
+    "page",
     "node_devices",
     "node_memory",
     "node_week",
