@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
+import signal
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from tokaido.console._line.plant import build
 from tokaido.console._line.run import LineRun
 from tokaido.console._line.view import SpanRow, open_line_view
 from tokaido.console._output import print_facts, print_json, print_paragraph
-from tokaido.console._signals import stand_by, terminated_as_interrupt
+from tokaido.console._signals import terminated_as_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -284,8 +286,18 @@ def _hold(shown: Shown) -> None:
             f"    '{url}/api/v1/keys/{other.application}/{method}'\n",
             flush=True,
         )
-    print(f"The files are in {os.fspath(shown.run.plant.folder)}; they go when this ends.", flush=True)
-    try:
-        stand_by(None)
-    except KeyboardInterrupt:
-        print("ended", flush=True)
+    print(f"The files are in {os.fspath(shown.run.plant.folder)}; they go when this ends.\n", flush=True)
+    asyncio.run(_serve(shown))
+    print("ended", flush=True)
+
+
+async def _serve(shown: Shown) -> None:
+    """Serve the page of the line until Ctrl-C, SIGTERM or SIGHUP."""
+    from tokaido.console._line.page import page_of  # noqa: PLC0415 - aiohttp, when first needed
+
+    ending = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    async with page_of(shown) as server:
+        print(f"The web page: {server.url}\nWho has this address sees and orders; it is for this machine.", flush=True)
+        await ending.wait()

@@ -23,6 +23,8 @@ class Described:
     """A line, as the scenario runs it."""
 
     title: str
+    titles_ja: Mapping[str, str]
+    """By site."""
     sites: tuple[Site, ...]
     spans: tuple[Span, ...]
     pairs: tuple[Pair, ...]
@@ -71,6 +73,7 @@ def described_line(file: Path | None = None) -> Described:
     losses = {name: line.loss_db(name, link.fibres[0]) for name, link in line.links.items()}
     return Described(
         title=line.title,
+        titles_ja={site.name: site.title_ja for site in line.sites.values() if site.title_ja},
         sites=tuple(
             Site(site.name, site.title, site.latitude or 0.0, site.longitude or 0.0, site.km_post, site.application)
             for site in line.sites.values()

@@ -29,6 +29,8 @@ class Drill:
     name: Name
     title: str
     expected: str
+    title_ja: str
+    expected_ja: str
     run: Callable[[Shown, hal.Deadline, bool], Outcome]
     """Carries it out; with True in a way in which what is expected cannot come."""
 
@@ -60,30 +62,40 @@ DRILLS: Final = (
         "Eve measures pulses between Maibara and Osaka, some at first and then all",
         "the QBER rises; the receiver stops for a person and its node raises an alarm; the span makes no key; every "
         "request is served, by the second way once Maibara is told to relay none",
+        "米原・大阪間で盗聴。はじめは一部、次に全パルスを測定",
+        "量子ビット誤り率が上がり、受信装置は人を待って止まり、ノードが警報を出す。この区間では鍵ができない。米原の中継を止めれば、すべての要求に第二経路で応える。",
         eve,
     ),
     Drill(
         "cut",
         "A digger cuts fibre A between Nagoya and Maibara",
         "the receiver loses the light, the link moves to fibre B by both switches, and not one request goes unserved",
+        "名古屋・米原間のファイバAを切断",
+        "受信側で光が失われ、両端の光スイッチでリンクがファイバBに移る。応えられない要求は一つもない。",
         cut,
     ),
     Drill(
         "kill-maibara",
         "The node at Maibara fails",
         "keys go on over Kameyama and Nara, and not one request goes unserved",
+        "米原のノードが故障",
+        "鍵は亀山・奈良経由で届き、応えられない要求は一つもない。",
         kill_with_a_second_way,
     ),
     Drill(
         "kill-shizuoka",
         "The node at Shizuoka fails, and there is no second way",
         "keys come from stock, which is told as it shrinks; then requests get a 503, and keys again when it is back",
+        "静岡のノードが故障。迂回路はない",
+        "鍵は在庫から出され、減っていく様子が示される。尽きれば503、復旧後は再び鍵が出る。",
         kill_without,
     ),
     Drill(
         "power",
         "Nara loses its mains, and gets them back",
         "keys go the first way and not one request goes unserved; back, its units warm up and make key again",
+        "奈良の電源が落ち、復旧する",
+        "鍵は第一経路で届き、応えられない要求は一つもない。復旧後、装置は暖機して再び鍵を作る。",
         power,
     ),
     Drill(
@@ -91,12 +103,16 @@ DRILLS: Final = (
         "What does the node at Shizuoka see? And a node between Nagoya and Osaka?",
         "Shizuoka sees the key of the bank and the hospital: the same digest. Of a key that went two ways from Nagoya "
         "to Osaka, no node in the middle sees it",
+        "静岡のノードには何が見えるか。名古屋・大阪間のノードには",
+        "静岡には銀行と病院の鍵が見え、ダイジェストは同じ。二経路で届く名古屋・大阪の鍵は、途中のどのノードにも見えない。",
         what_a_node_sees,
     ),
     Drill(
         "restore",
         "Somebody puts yesterday's copy of Odawara's key store back",
         "Odawara and its neighbours say STORE_ROLLBACK, no range of link key is granted twice, and keys agree",
+        "小田原の鍵ストアに古い複製が戻される",
+        "小田原と両隣がSTORE_ROLLBACKを出す。同じ鍵の範囲が二度使われることはなく、鍵は一致する。",
         restore,
     ),
 )
