@@ -40,6 +40,7 @@ class Started:
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._said: list[str] = []
+        self._asked = False
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-c", self._program, *self._words]
@@ -130,8 +131,9 @@ class Started:
             self._process.wait(END_S)
 
     def ask_to_end(self) -> None:
-        """Ask the program to end."""
-        if self._process is not None:
+        """Ask the program to end; once: a second signal could meet it when it takes none any more."""
+        if self._process is not None and not self._asked:
+            self._asked = True
             self._process.terminate()
 
     def end(self, deadline: hal.Deadline) -> None:
