@@ -22,13 +22,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     import sys  # noqa: PLC0415
 
     from tokaido.console._app import MISUSE, app  # noqa: PLC0415
+    from tokaido.console._one_command import cut  # noqa: PLC0415
     from tokaido.console._output import print_json_error, report  # noqa: PLC0415
 
     words = sys.argv[1:] if arguments is None else list(arguments)
     as_json = "--json" in words
     try:
         try:
-            ended = app(args=words, prog_name="tokaido", standalone_mode=not as_json)
+            ended = cut(app, words)(args=words, prog_name="tokaido", standalone_mode=not as_json)
         finally:
             sys.stdout.flush()  # an error is told here, and not when Python ends
     except SystemExit as end:
