@@ -124,6 +124,9 @@ def demo(
     seed: SeedOption = None,
     seconds: Annotated[float, typer.Option(parser=number(1), help="Give up after so many seconds.")] = 120,
     hold: Annotated[bool, typer.Option("--hold", help="line, pair, chain: run on until Ctrl-C.")] = False,
+    line: Annotated[
+        Path | None, typer.Option("--line", metavar="LINE.toml", help="line: another line than Tokyo to Kobe.")
+    ] = None,
     drill: Annotated[bool, typer.Option("--drill", help="line: carry the drills out, too.")] = False,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="DRILL", help="This drill alone. Repeatable.")
@@ -142,7 +145,9 @@ def demo(
 
         names = drills_of(only or (), broken, every=drill)
         raise typer.Exit(
-            run_line_demo(as_json=as_json, seed=seed, seconds=seconds, hold=hold, drills=names, broken=broken)
+            run_line_demo(
+                as_json=as_json, seed=seed, seconds=seconds, hold=hold, file=line, drills=names, broken=broken
+            )
         )
     if scenario is Scenario.SWITCH:
         from tokaido.console._demo_failover import run_switch_demo  # noqa: PLC0415
