@@ -153,6 +153,11 @@ def test_an_alarm_is_said_once_and_shown_in_words(visit: Callable[..., Visit], l
             page.wait_for_timeout(50)
         assert page.evaluate("said") == ["New alarm at Nagoya: Major, QBER_HIGH."]
         assert "1 alarm stands" in page.inner_text("#verdict")
+        line.alarms["nagoya"] = (ALARM, PageAlarm(code="LINK_DOWN", severity="MINOR", text="no key"))
+        wait(page, "said.length > 1")
+        assert page.evaluate("said.at(-1)") == "New alarm at Nagoya: Minor, LINK_DOWN."
+        line.alarms["nagoya"] = (ALARM,)
+        wait(page, "said.at(-1) === 'Cleared at Nagoya: LINK_DOWN.'")
         line.alarms.clear()
         wait(page, "said.at(-1) === 'Cleared at Nagoya: QBER_HIGH.'")
         assert page.inner_text("#alarms") == "None."
