@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokaido.console._output import print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tokaido.node.client import KeyClient
@@ -58,15 +58,24 @@ class Delivery:
         }
 
 
-def deliver(master: Application, slave: Application, number: int, size: int, nonce: bytes) -> Iterator[Delivery]:
-    """Have one application ask for keys, and the other one fetch them by their ids."""
-    given = master.client.enc_keys(slave.sae, number=number, size=size)
+def deliver(
+    master: Application,
+    slave: Application,
+    wanted: tuple[int, int],
+    nonce: bytes,
+    route: Callable[[], tuple[str, ...]] | None = None,
+) -> Iterator[Delivery]:
+    """Have one application ask for keys, and the other one fetch them by their ids.
+
+    `wanted` is how many keys, and of how many bits. `route` returns the route that keys went lately; default: what the master's node says of the next ones.
+    """
+    given = master.client.enc_keys(slave.sae, number=wanted[0], size=wanted[1])
     taken = slave.client.dec_keys(master.sae, [key.key_id for key in given])
-    route = route_of(master.control, slave.node)
+    way = route_of(master.control, slave.node) if route is None else route()
     for one, other in zip(given, taken, strict=True):
         with one as first, other as second:
             yield Delivery(
-                master.sae, slave.sae, str(one.key_id), first.bits, route, first.digest(nonce), second.digest(nonce)
+                master.sae, slave.sae, str(one.key_id), first.bits, way, first.digest(nonce), second.digest(nonce)
             )
 
 

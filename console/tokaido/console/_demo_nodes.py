@@ -71,10 +71,10 @@ def run_nodes_demo(
         wait_for_keys(view, plant, (bank, hospital), deadline, [emulator, *nodes])
         deliveries = [
             delivery
-            for (number, size), (master, slave) in zip(
+            for wanted, (master, slave) in zip(
                 WANTED, ((bank, hospital), (hospital, bank), (bank, hospital)), strict=True
             )
-            for delivery in deliver(master, slave, number, size, nonce)
+            for delivery in deliver(master, slave, wanted, nonce)
         ]
         wall_s = deadline.elapsed_s
         integrity = str(bank.client.status(second.sae).status_extension.get("tokaido_integrity"))

@@ -79,7 +79,8 @@ class Shown:
 
         def enough(seen: Seen) -> bool:
             self.run.check()
-            return min(seen.ready(first, last), seen.ready(last, first)) >= WANTED
+            known = self.run.watch.last_route(first, last) and self.run.watch.last_route(last, first)
+            return bool(known) and min(seen.ready(first, last), seen.ready(last, first)) >= WANTED
 
         self.run.watch.wait_for(f"keys are ready at {first} and {last}", enough, deadline)
 
@@ -91,7 +92,8 @@ class Shown:
 
     def fetch(self, master: str, slave: str, number: int = 1, size: int = 256) -> list[Delivery]:
         """Have the application of one site ask for keys, and that of another one fetch them; all is kept on record."""
-        found = list(deliver(self.applications[master], self.applications[slave], number, size, self.nonce))
+        ends = self.applications[master], self.applications[slave]
+        found = list(deliver(*ends, (number, size), self.nonce, lambda: self.run.watch.last_route(master, slave)))
         self.deliveries += found
         return found
 

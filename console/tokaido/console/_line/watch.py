@@ -70,6 +70,7 @@ class LineWatch:
         self._seen = Seen()
         self._ended = False
         self._listeners: list[Callable[[Seen], None]] = []
+        self._routes: dict[tuple[str, str], tuple[str, ...]] = {}
         self._thread = threading.Thread(target=self._run, name="line watch", daemon=True)
 
     def listen(self, listener: Callable[[Seen], None]) -> None:
@@ -81,6 +82,10 @@ class LineWatch:
         """What was seen last."""
         with self._news:
             return self._seen
+
+    def last_route(self, node: str, other: str) -> tuple[str, ...]:
+        """Return the last route that a node had to another one: it has none while its own first hop waits for key."""
+        return self._routes.get((node, other), ())
 
     def wait_for(self, what: str, holds: Callable[[Seen], bool], deadline: hal.Deadline) -> Seen:
         """Return the first look from now on at which something holds.
@@ -129,6 +134,10 @@ class LineWatch:
                         {name: both[1] for name, both in told.items()},
                     )
                     self._news.notify_all()
+                for name, status in nodes.items():
+                    for pair in status.pairs if status else ():
+                        if pair.route:
+                            self._routes[name, pair.neighbour] = tuple(pair.route)
                 for listener in self._listeners:
                     listener(self._seen)
                 self._clock.wait(max(due.remaining_s, 0.05))
