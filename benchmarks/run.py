@@ -38,6 +38,7 @@ PARTS = (
     "store",
     "node",
     "routes",
+    "planning",
     "relay",
     "node_devices",
     "node_memory",

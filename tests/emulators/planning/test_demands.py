@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.emulators.planning import Demand, plan_line
-from tokaido_testing.lines import Hop, line_of, random_line, widest_by_trying, width
+from tokaido_testing.lines import Hop, line_of, random_line, routes_by_trying, widest_by_trying, width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,9 @@ def check_grant(rates: Mapping[Hop, float], demand: Demand, grant: Grant, at_mos
         assert (route[0], route[-1]) == demand.ends
         assert len(set(route)) == len(route)
         assert width(rates, route) >= grant.rate * (1 - CLOSE)
+    if len(grant.routes) == 1:
+        ways = [way for way in routes_by_trying(rates, *demand.ends) if width(rates, way) >= grant.rate]
+        assert grant.routes[0] == min(ways, key=lambda way: (len(way), way))
     if len(grant.routes) == 2:
         assert not set(grant.routes[0][1:-1]) & set(grant.routes[1][1:-1])
         assert grant.routes[0] != grant.routes[1]
