@@ -143,3 +143,13 @@ def test_the_shorter_of_two_ways_that_carry_enough_is_taken() -> None:
     assert plan.demands[0].alone.routes == (("a", "c", "b"),)
     assert plan.demands[0].granted.routes == (("a", "b"),)
     assert plan.demands[1].granted.routes == (("b", "c", "a"),)
+
+
+def test_two_routes_are_found_where_the_widest_way_is_in_the_way_of_both() -> None:
+    wide = {"sa": ("s", "a"), "ab": ("a", "b"), "bc": ("b", "c"), "ct": ("c", "t")}
+    links = {name: (one, other, (4.0,)) for name, (one, other) in wide.items()}
+    links |= {"sc": ("s", "c", (10.0,)), "at": ("a", "t", (10.0,))}
+    plan = plan_line(line_of(links, (Demand(("s", "t"), 1.0), Demand(("s", "t"), 1.0, 2))))
+    assert plan.demands[0].alone.routes == (("s", "a", "b", "c", "t"),)
+    assert plan.demands[1].alone.routes == (("s", "a", "t"), ("s", "c", "t"))
+    assert plan.demands[1].alone.rate == plan.links["sc"].keys_per_s
