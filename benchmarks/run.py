@@ -38,6 +38,7 @@ PARTS = (
     "store",
     "node",
     "routes",
+    "planning",
     "relay",
     "page",
     "node_devices",

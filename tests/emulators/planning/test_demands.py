@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido.emulators.planning import Demand, plan_line
-from tokaido_testing.lines import Hop, line_of, random_line, widest_by_trying, width
+from tokaido_testing.lines import Hop, line_of, random_line, routes_by_trying, widest_by_trying, width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,9 @@ def check_grant(rates: Mapping[Hop, float], demand: Demand, grant: Grant, at_mos
         assert (route[0], route[-1]) == demand.ends
         assert len(set(route)) == len(route)
         assert width(rates, route) >= grant.rate * (1 - CLOSE)
+    if len(grant.routes) == 1:
+        ways = [way for way in routes_by_trying(rates, *demand.ends) if width(rates, way) >= grant.rate]
+        assert grant.routes[0] == min(ways, key=lambda way: (len(way), way))
     if len(grant.routes) == 2:
         assert not set(grant.routes[0][1:-1]) & set(grant.routes[1][1:-1])
         assert grant.routes[0] != grant.routes[1]
@@ -140,3 +143,13 @@ def test_the_shorter_of_two_ways_that_carry_enough_is_taken() -> None:
     assert plan.demands[0].alone.routes == (("a", "c", "b"),)
     assert plan.demands[0].granted.routes == (("a", "b"),)
     assert plan.demands[1].granted.routes == (("b", "c", "a"),)
+
+
+def test_two_routes_are_found_where_the_widest_way_is_in_the_way_of_both() -> None:
+    wide = {"sa": ("s", "a"), "ab": ("a", "b"), "bc": ("b", "c"), "ct": ("c", "t")}
+    links = {name: (one, other, (4.0,)) for name, (one, other) in wide.items()}
+    links |= {"sc": ("s", "c", (10.0,)), "at": ("a", "t", (10.0,))}
+    plan = plan_line(line_of(links, (Demand(("s", "t"), 1.0), Demand(("s", "t"), 1.0, 2))))
+    assert plan.demands[0].alone.routes == (("s", "a", "b", "c", "t"),)
+    assert plan.demands[1].alone.routes == (("s", "a", "t"), ("s", "c", "t"))
+    assert plan.demands[1].alone.rate == plan.links["sc"].keys_per_s

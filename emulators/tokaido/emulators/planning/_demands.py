@@ -80,6 +80,7 @@ class Allocation:
         self._links = links
         ends = {name: edge(*plan.link.ends) for name, plan in links.items()}
         self._edge_of = ends
+        self._effects_of: dict[tuple[str, frozenset[tuple[Edge, float]]], dict[int, Grant]] = {}
         self._network = Network(line.sites, ends.values())
         self.rates: dict[Edge, float] = dict.fromkeys(ends.values(), 0.0)
         """Keys a second that each edge can relay, over all its links."""
@@ -122,6 +123,13 @@ class Allocation:
     def _failure(
         self, kind: FailureKind, name: str, availability: float, lost: Mapping[Edge, float], site: str = ""
     ) -> Failure:
+        key = site, frozenset(lost.items())
+        if key not in self._effects_of:
+            self._effects_of[key] = self._effects(lost, site)
+        return Failure(kind, name, availability, self._effects_of[key])
+
+    def _effects(self, lost: Mapping[Edge, float], site: str) -> dict[int, Grant]:
+        """Return what the demands get that a loss touches; those that end at `site` are left out."""
         touched = [
             number
             for number, plan in enumerate(self.demands)
@@ -142,7 +150,7 @@ class Allocation:
                 demand = self.demands[number].demand
                 effects[number] = self._grant(demand, left, demand.rate)
                 _take(left, effects[number])
-        return Failure(kind, name, availability, effects)
+        return effects
 
     def _used(self, grant: Grant) -> Iterable[Edge]:
         return (hop for route in grant.routes for hop in edges(route))

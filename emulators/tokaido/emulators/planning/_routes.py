@@ -9,11 +9,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from tokaido.node.topology import (
+    MOST_HOPS,
     NoDisjointRoutesError,
     Topology,
     TopologyLink,
     TopologyNode,
-    best_route,
     disjoint_routes,
     route_pair,
 )
@@ -58,22 +58,16 @@ class Network:
 
     def widest(self, start: str, end: str, rates: Rates, enough: float = math.inf) -> tuple[float, Route] | None:
         """Return a route and its rate: one that carries `enough`, or else the widest; None if there is no route."""
-        most = self._widest_rate(start, end, rates)
-        if not most > 0:
-            return None
 
         def found(rate: float) -> Route | None:
-            return best_route(self._topology, start, end, _at_least(rate, rates))
+            return self._fewest_hops(start, end, rate, rates)
 
-        return _narrowed(found, most, enough, rates)
+        return _narrowed(found, lambda: self._widest_rate(start, end, rates), enough, rates)
 
     def widest_pair(
         self, start: str, end: str, rates: Rates, enough: float = math.inf
     ) -> tuple[float, tuple[Route, Route]] | None:
         """Return two node-disjoint routes and the rate of the narrower one, chosen as by `widest`, or None."""
-        most = self._widest_pair_rate(start, end, rates)
-        if not most > 0:
-            return None
 
         def found(rate: float) -> tuple[Route, Route] | None:
             try:
@@ -81,11 +75,37 @@ class Network:
             except NoDisjointRoutesError:
                 return None
 
-        return _narrowed(found, most, enough, rates)
+        return _narrowed(found, lambda: self._widest_pair_rate(start, end, rates), enough, rates)
 
     def why_no_pair(self, start: str, end: str, rates: Rates) -> str:
         """Return why there are no two node-disjoint routes; empty: there are two."""
         return route_pair(self._topology, start, end, _at_least(0.0, rates)).why
+
+    def _fewest_hops(self, start: str, end: str, rate: float, rates: Rates) -> Route | None:
+        """Return the route of fewest hops that carries a rate, or None if there is none of at most 16 hops.
+
+        It is `best_route` of a node where all hops cost the same. Sites are reached in the order of hops and names, so
+        the first way to each is the one that sorts first.
+        """
+        before = {start: start}
+        reached = [start]
+        for _ in range(MOST_HOPS):
+            later: list[str] = []
+            for here in reached:
+                for there in self._beside[here]:
+                    if there in before:
+                        continue
+                    carried = rates.get((here, there) if here < there else (there, here), 0.0)
+                    if carried >= rate and carried > 0:
+                        before[there] = here
+                        later.append(there)
+            if end in before:
+                route = [end]
+                while route[-1] != start:
+                    route.append(before[route[-1]])
+                return tuple(reversed(route))
+            reached = later
+        return None
 
     # --- how wide a way can be ----------------------------------------------------------------------------------------
 
@@ -147,13 +167,19 @@ class Network:
         return 0.0 if second is None else min(first[0], second[0])
 
 
-def _narrowed(found: Callable[[float], T | None], most: float, enough: float, rates: Rates) -> tuple[float, T] | None:
+def _narrowed(
+    found: Callable[[float], T | None], widest: Callable[[], float], enough: float, rates: Rates
+) -> tuple[float, T] | None:
     """Return what was found for as high a rate as possible, up to `enough`, and that rate.
 
-    `most` is the highest rate of ways of whatever length. If all that are so wide take too many hops, lower ones are
-    tried by halving what is left of the rates that edges have.
+    `widest` tells the highest rate of ways of whatever length. If all that are so wide take too many hops, lower ones
+    are tried by halving what is left of the rates that edges have.
     """
-    wanted = min(most, enough)
+    if math.isfinite(enough) and (way := found(enough)) is not None:
+        return enough, way
+    wanted = min(widest(), enough)
+    if not wanted > 0:
+        return None
     if (way := found(wanted)) is not None:
         return wanted, way
     steps = sorted({rate for rate in rates.values() if 0 < rate < wanted})
@@ -172,8 +198,8 @@ def _at_least(rate: float, rates: Rates) -> Cost:
     """Return what a hop costs: 1 where it carries so much, infinity elsewhere."""
 
     def cost(one: str, other: str) -> float:
-        carried = rates.get(edge(one, other), 0.0)
-        return 1.0 if carried > 0 and carried >= rate else math.inf
+        carried = rates.get((one, other) if one < other else (other, one), 0.0)
+        return 1.0 if carried >= rate and carried > 0 else math.inf
 
     return cost
 
