@@ -6,7 +6,7 @@ WORKERS := 8  # more than there are cores, since many tests wait; each costs 5 s
 .PHONY: help setup demo test thorough chaos example check docs bench qcodes lock clean
 
 help:
-	@echo "make demo    set up, then run one emulated QKD link end to end"
+	@echo "make demo    set up, then run the whole emulated line, Tokyo to Kobe (two cores, 3 GB)"
 	@echo "make test    set up, then run the tests, those of the example project included"
 	@echo "make thorough set up, then run the long forms of tests whose short forms are in the suite"
 	@echo "make chaos   set up, then kill, starve and restore nodes, each at its steps; it takes long"

@@ -90,12 +90,12 @@ def test_ends_that_disagree_end_the_demonstration_non_zero(monkeypatch: pytest.M
     progress = Progress(transmitter="TKTX0001", receiver="TKRX0001", block_bits=10_000_000)
     outcome = Outcome(progress, [INFO], 64, NONCE.hex(), "aa", "bb", agree=False)
     monkeypatch.setattr(_demo, "_run_link", lambda *_: outcome)
-    assert main(["demo"]) == 1
+    assert main(["demo", "--scenario", "link"]) == 1
     shown = capsys.readouterr()
     assert "THEY DIFFER" in shown.out
     assert "Both ends hold" not in shown.out
     assert "do not hold the same key" in shown.err
-    assert main(["demo", "--json"]) == 1
+    assert main(["demo", "--scenario", "link", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["links"][0]["agree"] is False
 
 
@@ -158,7 +158,7 @@ def test_the_demo_prints_one_json_object_and_both_ends_agree(
     """The form of what is printed, from one short block."""
     monkeypatch.setattr(demonstrations, "demonstration", lambda _vendor: shortened())
     monkeypatch.setattr(_demo, "WANTED_BLOCKS", 1)
-    assert main(["demo", "--json", "--seed", "7"]) == 0
+    assert main(["demo", "--scenario", "link", "--json", "--seed", "7"]) == 0
     shown = capfd.readouterr()
     assert shown.err == ""
     found = json.loads(shown.out)
@@ -178,7 +178,7 @@ def test_the_demo_prints_one_json_object_and_both_ends_agree(
 
 @pytest.mark.parametrize("first", [SHORT, pytest.param("", marks=pytest.mark.thorough)], ids=["short", "as it is"])
 def test_a_person_sees_what_ran_and_the_last_line_says_that_both_ends_agree(first: str, tmp_path: Path) -> None:
-    shown = on_a_terminal(["demo"], 80, tmp_path, first)
+    shown = on_a_terminal(["demo", "--scenario", "link"], 80, tmp_path, first)
     assert max(map(len, shown.replace("\r", "").splitlines())) <= 80
     text = " ".join(shown.split())
     assert "The units' protocols are Tokaido's own inventions" in text
@@ -191,7 +191,7 @@ def test_a_person_sees_what_ran_and_the_last_line_says_that_both_ends_agree(firs
 
 
 def test_a_demo_without_key_in_time_says_so_and_fails(capsys: Capture) -> None:
-    assert main(["demo", "--seconds", "2", "--json"]) == 1
+    assert main(["demo", "--scenario", "link", "--seconds", "2", "--json"]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "no key yet" in shown.err
@@ -204,7 +204,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(number: signal.Signals, tmp_p
     listen = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = f"{listen}; from tokaido.console import main; sys.exit(main())"
     with subprocess.Popen(
-        [sys.executable, "-c", code, "demo"],
+        [sys.executable, "-c", code, "demo", "--scenario", "link"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

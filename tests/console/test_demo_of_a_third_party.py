@@ -39,7 +39,7 @@ def test_it_stands_beside_ours() -> None:
 
 @pytest.mark.usefixtures("acme")
 def test_without_a_field_link_it_has_no_scenario_link(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--vendor", "acme"]) == 2
+    assert main(["demo", "--scenario", "link", "--vendor", "acme"]) == 2
     assert "--scenario switch" in capsys.readouterr().err
 
 

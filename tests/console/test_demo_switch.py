@@ -84,5 +84,5 @@ def test_the_station_of_the_scenario_is_one_that_an_operator_could_write() -> No
 
 
 def test_the_field_link_is_no_nec_link(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--vendor", "nec"]) == 2
+    assert main(["demo", "--scenario", "link", "--vendor", "nec"]) == 2
     assert "--scenario switch" in capsys.readouterr().err

@@ -1,7 +1,8 @@
 """What `tokaido demo` shows of a family's units: the entry that a family brings beside its drivers and emulators.
 
 A family is named by what stands before the dot: with the drivers and emulators `acme.transmitter` and `acme.receiver`,
-and the entry `acme` in the entry point group `tokaido.demonstrations`, `tokaido demo --vendor acme` runs.
+and the entry `acme` in the entry point group `tokaido.demonstrations`, `tokaido demo --scenario switch --vendor acme`
+runs.
 """
 
 from __future__ import annotations
