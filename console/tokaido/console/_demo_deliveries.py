@@ -67,7 +67,8 @@ def deliver(
 ) -> Iterator[Delivery]:
     """Have one application ask for keys, and the other one fetch them by their ids.
 
-    `wanted` is how many keys, and of how many bits. `route` returns the route that keys went lately; default: what the master's node says of the next ones.
+    `wanted` is how many keys, and of how many bits. `route` returns the route that keys went lately; default: what the
+    master's node says of the next ones.
     """
     given = master.client.enc_keys(slave.sae, number=wanted[0], size=wanted[1])
     taken = slave.client.dec_keys(master.sae, [key.key_id for key in given])
