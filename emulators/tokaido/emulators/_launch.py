@@ -325,7 +325,7 @@ class Emulator:
         self.unplug()
 
     def power(self) -> None:
-        """Give it its mains again: the control port is back, and whoever drives the box switches it on."""
+        """Give it its mains again: the control port is back, and the program that drives the box switches it on."""
         self.replug()
 
     def move(self, resources: Mapping[str, str]) -> None:

@@ -28,7 +28,7 @@ class BackDoor:
         """Have an order carried out, and return what the emulation says after `ok`.
 
         Raises:
-            ConfigurationError: It is no order there.
+            ConfigurationError: It is not an order there.
             TransportError: The emulation does not answer; nobody knows whether it was carried out.
         """
         line = " ".join(words)

@@ -167,7 +167,7 @@ def _copy_store(folder: Path, site: str, to: Path) -> None:
 
 
 def _leases_of_a_running(folder: Path, site: str) -> Mapping[str, tuple[int, int]]:
-    """Return the marks of a store that is in use, out of a copy; one that was made in the middle of a write is no use.
+    """Return the marks of a store that is in use, out of a copy; one that was made in the middle of a write is made again.
 
     Raises:
         TokaidoError: No copy could be read.

@@ -188,7 +188,7 @@ class UnitModel(KeyHolder):
         self.enter(State.AUTH)
 
     def lose_power(self) -> None:
-        """Be off at once; what is stored stays, and temperatures go where the room's is."""
+        """Be off at once; stored keys stay, and temperatures go where the room's is."""
         self.enter(State.OFF)
 
     def prepare(self, state: State | str) -> None:
