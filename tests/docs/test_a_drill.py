@@ -17,7 +17,9 @@ from tokaido.console import main
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = (ROOT / "docs" / "tutorials" / "a-drill.md").read_text(encoding="utf-8")
-COMMANDS: Final = sorted({" ".join(found.split()[:2]) for found in re.findall(r"^\$ tokaido (.+)$", PAGE, re.MULTILINE)})
+COMMANDS: Final = sorted(
+    {" ".join(found.split()[:2]) for found in re.findall(r"^\$ tokaido (.+)$", PAGE, re.MULTILINE)}
+)
 Capture = pytest.CaptureFixture[str]
 
 
