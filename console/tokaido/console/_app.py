@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from tokaido.console._alarm_app import alarm_commands
+from tokaido.console._demo_app import demo
 from tokaido.console._examples import examples
 from tokaido.console._link_app import links, move
 from tokaido.console._log_app import log
@@ -20,6 +21,7 @@ from tokaido.console._options import (
     ForceOption,
     JsonOption,
     LinesOption,
+    SeedOption,
     TraceOption,
     UnitsArgument,
     ValuesArgument,
@@ -53,6 +55,7 @@ app.add_typer(nodes, name="node")
 app.add_typer(networks, name="network")
 app.add_typer(alarm_commands)
 app.command()(log)
+app.command()(demo)
 app.command()(plan)
 app.command()(examples)
 app.command(hidden=True)(move)
@@ -79,89 +82,6 @@ def common(
 ) -> None:
     """Take what can stand before the command."""
     del version  # its callback has ended it
-
-
-SeedOption = Annotated[
-    int | None,
-    typer.Option(
-        parser=whole_number(0),
-        help="Seed of the emulated physics, with bases and intensities; no key bit depends on it. Default: a new one.",
-        show_default=False,
-    ),
-]
-
-
-class Scenario(StrEnum):
-    """What `tokaido demo` can show."""
-
-    LINE = "line"
-    LINK = "link"
-    SWITCH = "switch"
-    PAIR = "pair"
-    CHAIN = "chain"
-
-
-@app.command()
-def demo(
-    scenario: Annotated[
-        Scenario,
-        typer.Option(
-            help="What to show: line, Tokyo to Kobe with a node at each site; link, the Tokyo field link; switch, a "
-            "fibre that is cut and another one; pair, two nodes that give applications their keys; or chain, five "
-            "nodes that relay keys from end to end."
-        ),
-    ] = Scenario.LINE,
-    vendor: Annotated[
-        str | None,
-        typer.Option(
-            help="Family of the units: any that brings drivers, emulators and a demonstration. Default: toshiba; for "
-            "chain toshiba and nec in turn. The line has its own.",
-            show_default=False,
-        ),
-    ] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    seed: SeedOption = None,
-    seconds: Annotated[float, typer.Option(parser=number(1), help="Give up after so many seconds.")] = 120,
-    hold: Annotated[bool, typer.Option("--hold", help="line, pair, chain: run on until Ctrl-C.")] = False,
-    line: Annotated[
-        Path | None, typer.Option("--line", metavar="LINE.toml", help="line: another line than Tokyo to Kobe.")
-    ] = None,
-    drill: Annotated[bool, typer.Option("--drill", help="line: carry the drills out, too.")] = False,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="DRILL", help="This drill alone. Repeatable.")
-    ] = None,
-    broken: Annotated[
-        str, typer.Option("--break", metavar="DRILL", help="Carry this drill out so that it cannot hold.")
-    ] = "",
-) -> None:
-    """Run emulated QKD links until both ends hold the same key. Exit code 1: a drill did not hold."""
-    import secrets  # noqa: PLC0415 - loads OpenSSL, 5 ms
-
-    seed = secrets.randbits(32) if seed is None else seed
-    if scenario is Scenario.LINE:
-        from tokaido.console._line.demo import run_line_demo  # noqa: PLC0415
-        from tokaido.console._line.drills import drills_of  # noqa: PLC0415
-
-        names = drills_of(only or (), broken, every=drill)
-        raise typer.Exit(
-            run_line_demo(
-                as_json=as_json, seed=seed, seconds=seconds, hold=hold, file=line, drills=names, broken=broken
-            )
-        )
-    if scenario is Scenario.SWITCH:
-        from tokaido.console._demo_failover import run_switch_demo  # noqa: PLC0415
-
-        raise typer.Exit(run_switch_demo(vendor or "toshiba", as_json=as_json, seed=seed, seconds=seconds))
-    if scenario in {Scenario.PAIR, Scenario.CHAIN}:
-        from tokaido.console._demo_nodes import run_nodes_demo  # noqa: PLC0415
-
-        vendors = ("toshiba", "nec") if vendor is None and scenario is Scenario.CHAIN else (vendor or "toshiba",)
-        code = run_nodes_demo(scenario.value, vendors, as_json=as_json, seed=seed, seconds=seconds, hold=hold)
-        raise typer.Exit(code)
-    from tokaido.console._demo import run_link_demo  # noqa: PLC0415
-
-    raise typer.Exit(run_link_demo(vendor or "toshiba", as_json=as_json, seed=seed, seconds=seconds))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tokaido.console._completion import complete_device, complete_target
-from tokaido.console._number_types import number
+from tokaido.console._number_types import number, whole_number
 
 DeviceArgument = Annotated[
     str,
@@ -53,6 +53,15 @@ LinkArgument = Annotated[
         metavar="LINK",
         autocompletion=complete_device,
         help="lab.toml#field; or of a device server, zmq:tcp://lab-host:5570?server_key_file=...#field.",
+        show_default=False,
+    ),
+]
+
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        parser=whole_number(0),
+        help="Seed of the emulated physics, with bases and intensities; no key bit depends on it. Default: a new one.",
         show_default=False,
     ),
 ]

@@ -13,13 +13,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import tokaido.hal as hal
+from tokaido.console._demo import seed_line
 from tokaido.console._demo_deliveries import Application, deliver, show_deliveries
 from tokaido.console._line.described import described_line
 from tokaido.console._line.drills import run_drills, show_drills
 from tokaido.console._line.plant import build
 from tokaido.console._line.run import LineRun
 from tokaido.console._line.view import SpanRow, open_line_view
-from tokaido.console._output import print_facts, print_json, print_paragraph
+from tokaido.console._output import print_facts, print_json, print_paragraph, tell
 from tokaido.console._signals import terminated_as_interrupt
 
 if TYPE_CHECKING:
@@ -84,6 +85,13 @@ class Shown:
 
         self.run.watch.wait_for(f"keys are ready at {first} and {last}", enough, deadline)
 
+    def acknowledge(self, site: str) -> None:
+        """Acknowledge the alarms of a node whose cause is gone, as the person who ran a drill."""
+        control = self.run.control(site)
+        for alarm in control.status().alarms:
+            if alarm.latched and not alarm.lasts and not alarm.acknowledged_by:
+                control.acknowledge(alarm.code, alarm.of, note="a drill")
+
     def use_stock_up(self, master: str, slave: str, deadline: hal.Deadline) -> None:
         """Fetch as many keys as are ready at one end, so that those that come next are new."""
         left = self.run.watch.wait_for("another look", lambda _: True, deadline).ready(master, slave)
@@ -135,7 +143,7 @@ def run_line_demo(
         elif done:
             show_drills(done)
         if hold:
-            _hold(shown)
+            _hold(shown, as_json=as_json)
         shown.run.end(hal.Deadline(hal.SYSTEM_CLOCK, seconds))
     if not agree:
         raise hal.TokaidoError("the two applications do not hold the same key")
@@ -149,6 +157,7 @@ def line_that_runs(deadline: hal.Deadline, seed: int, *, silent: bool, file: Pat
     with ExitStack() as stack:
         view = stack.enter_context(open_line_view(silent=silent))
         _introduce(view, described)
+        view.say(seed_line(seed))
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="tokaido-line-")))
         plant = build(folder, described.sites, described.spans, described.pairs, seed)
         run = stack.enter_context(LineRun(plant, described.sifted_bps, deadline, view.say))
@@ -276,7 +285,14 @@ def _conclude(shown: Shown, wall_s: float) -> None:
         print(f"Both applications hold the same {len(shown.deliveries)} keys.", flush=True)
 
 
-def _hold(shown: Shown) -> None:
+def _hold(shown: Shown, *, as_json: bool) -> None:
+    if not as_json:
+        _say_how_to_fetch(shown)
+    asyncio.run(_serve(shown, as_json=as_json))
+    tell("ended", {"event": "ended"}, as_json=as_json)
+
+
+def _say_how_to_fetch(shown: Shown) -> None:
     first, last = shown.described.ends
     print("\nThe line runs on until Ctrl-C. To fetch a key yourself:\n", flush=True)
     methods = ((first, last, "enc_keys?size=256"), (last, first, "dec_keys?key_ID=KEY_ID"))
@@ -289,11 +305,9 @@ def _hold(shown: Shown) -> None:
             flush=True,
         )
     print(f"The files are in {os.fspath(shown.run.plant.folder)}; they go when this ends.\n", flush=True)
-    asyncio.run(_serve(shown))
-    print("ended", flush=True)
 
 
-async def _serve(shown: Shown) -> None:
+async def _serve(shown: Shown, *, as_json: bool) -> None:
     """Serve the page of the line until Ctrl-C, SIGTERM or SIGHUP."""
     from tokaido.console._line.page import page_of  # noqa: PLC0415 - aiohttp, when first needed
 
@@ -301,5 +315,9 @@ async def _serve(shown: Shown) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
     async with page_of(shown) as server:
-        print(f"The web page: {server.url}\nWho has this address sees and orders; it is for this machine.", flush=True)
+        tell(
+            f"The web page: {server.url}\nWho has this address sees and orders; it is for this machine.",
+            {"event": "served", "url": server.url},
+            as_json=as_json,
+        )
         await ending.wait()

@@ -125,7 +125,7 @@ def restore(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outcome:
         if block in now and block in old and old[block][0] < now[block][0] <= by_the_neighbour
     ]
     for one in told:
-        shown.run.control(one).acknowledge("STORE_ROLLBACK", of=_of(shown.run.seen, one), note="a drill")
+        shown.acknowledge(one)
     ranges = (
         f"{len(again)} ranges of link key were granted twice" if again else "no range of link key was granted twice"
     )
@@ -167,7 +167,7 @@ def _copy_store(folder: Path, site: str, to: Path) -> None:
 
 
 def _leases_of_a_running(folder: Path, site: str) -> Mapping[str, tuple[int, int]]:
-    """Return the marks of a store that is in use, out of a copy; one that was made in the middle of a write is made again.
+    """Return the marks of a store that is in use, out of a copy; a copy that is torn is made again.
 
     Raises:
         TokaidoError: No copy could be read.
