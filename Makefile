@@ -40,7 +40,7 @@ thorough: setup
 
 # The short forms of these are in make thorough. TOKAIDO_CHAOS_SEED repeats the draws of a run.
 chaos: setup
-	@TOKAIDO_CHAOS=long $(BIN)/python -m pytest -s -q tests/node/chaos tests/console/line $(ARGS)
+	@TOKAIDO_CHAOS=long $(BIN)/python -m pytest -s -q tests/node/chaos tests/console/line tests/emulators/planning/test_running_links.py $(ARGS)
 
 # The wheel as a user gets it, in an environment that has nothing else of ours. It is built anew each time.
 .example-venv/.complete: requirements/example.txt

@@ -160,7 +160,7 @@ def test_an_alarm_is_said_once_and_shown_in_words(visit: Callable[..., Visit], l
         wait(page, "said.at(-1) === 'Cleared at Nagoya: LINK_DOWN.'")
         line.alarms.clear()
         wait(page, "said.at(-1) === 'Cleared at Nagoya: QBER_HIGH.'")
-        assert page.inner_text("#alarms") == "None."
+        wait(page, "document.getElementById('alarms').innerText === 'None.'")
 
 
 def test_the_keyboard_reaches_every_drill_and_begins_it(visit: Callable[..., Visit], line: LineSource) -> None:

@@ -43,7 +43,7 @@ def check_grant(rates: Mapping[Hop, float], demand: Demand, grant: Grant, at_mos
         assert len(set(route)) == len(route)
         assert width(rates, route) >= grant.rate * (1 - CLOSE)
     if len(grant.routes) == 1:
-        ways = [way for way in routes_by_trying(rates, *demand.ends) if width(rates, way) >= grant.rate]
+        ways = [way for way in routes_by_trying(rates, *demand.ends) if width(rates, way) >= grant.rate * (1 - CLOSE)]
         assert grant.routes[0] == min(ways, key=lambda way: (len(way), way))
     if len(grant.routes) == 2:
         assert not set(grant.routes[0][1:-1]) & set(grant.routes[1][1:-1])

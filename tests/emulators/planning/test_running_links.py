@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from itertools import pairwise
 from pathlib import Path
@@ -15,13 +16,21 @@ from tokaido.emulators.planning import plan_links, read_line
 LINE = read_line(Path(__file__).parents[3] / "examples" / "tokaido-line" / "line.toml")
 PLANS = plan_links(LINE)
 BLOCKS = 10
+SLOW = pytest.mark.skipif(os.environ.get("TOKAIDO_CHAOS") != "long", reason="a minute each: `make chaos` runs them")
 RECEIVERS = {"nec-apd": {"detectors": "avalanche"}}
 
 
 @pytest.mark.thorough
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "name", ["otemachi-koganei", "shizuoka-hamamatsu", "odawara-shizuoka", "hamamatsu-nagoya", "nagoya-maibara"]
+    "name",
+    [
+        "odawara-shizuoka",
+        "otemachi-koganei",
+        pytest.param("hamamatsu-nagoya", marks=SLOW),
+        pytest.param("nagoya-maibara", marks=SLOW),
+        pytest.param("shizuoka-hamamatsu", marks=SLOW),
+    ],
 )
 def test_a_running_link_gives_what_the_plan_says(name: str) -> None:
     plan, clock = PLANS[name], SteppedClock()

@@ -6,7 +6,7 @@ import datetime
 import heapq
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from tokaido.node.topology import (
     MOST_HOPS,
@@ -41,6 +41,10 @@ def edge(one: str, other: str) -> Edge:
 def edges(route: Route) -> tuple[Edge, ...]:
     """Return the edges of a route."""
     return tuple(edge(*hop) for hop in pairwise(route))
+
+
+SAME: Final = 1 - 1e-9
+"""Rates that differ by less are the same: the rest of a link's rate is a difference, and rounded."""
 
 
 class Network:
@@ -87,6 +91,7 @@ class Network:
         It is `best_route` of a node where all hops cost the same. Sites are reached in the order of hops and names, so
         the first way to each is the one that sorts first.
         """
+        least = rate * SAME
         before = {start: start}
         reached = [start]
         for _ in range(MOST_HOPS):
@@ -96,7 +101,7 @@ class Network:
                     if there in before:
                         continue
                     carried = rates.get((here, there) if here < there else (there, here), 0.0)
-                    if carried >= rate and carried > 0:
+                    if carried >= least and carried > 0:
                         before[there] = here
                         later.append(there)
             if end in before:
@@ -196,10 +201,11 @@ def _narrowed(
 
 def _at_least(rate: float, rates: Rates) -> Cost:
     """Return what a hop costs: 1 where it carries so much, infinity elsewhere."""
+    least = rate * SAME
 
     def cost(one: str, other: str) -> float:
         carried = rates.get((one, other) if one < other else (other, one), 0.0)
-        return 1.0 if carried >= rate and carried > 0 else math.inf
+        return 1.0 if carried >= least and carried > 0 else math.inf
 
     return cost
 
