@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-import tokaido.hal as hal
 from tokaido.console._number_types import number
 from tokaido.console._options import SeedOption
 
@@ -58,6 +57,8 @@ def demo(
 ) -> None:
     """Run emulated QKD links until both ends hold the same key. Exit code 1: a drill did not hold."""
     import secrets  # noqa: PLC0415 - loads OpenSSL, 5 ms
+
+    import tokaido.hal as hal  # noqa: PLC0415 - help needs none of it
 
     seed = secrets.randbits(32) if seed is None else seed
     if scenario is not Scenario.LINE and (drill or only or broken or line is not None):
