@@ -1,7 +1,7 @@
 # Each target sets itself up: a fresh machine needs Python >= 3.11 and make, nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS := 8  # more than there are cores, since many tests wait; each costs 5 s of processor time, and slows the others
+WORKERS := 6  # more than there are cores, since many tests wait; each costs 5 s of processor time, and slows the others
 
 .PHONY: help setup demo test thorough chaos example check docs bench qcodes lock clean
 
