@@ -20,7 +20,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PLACES = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
-    *("hal", "drivers", "emulators", "lab", "console", "tests", "benchmarks", "examples", "docs"),
+    *("hal", "drivers", "emulators", "lab", "node", "console", "tests", "benchmarks", "examples", "docs"),
 )
 ALLOW = "prose: allow"
 

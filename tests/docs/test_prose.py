@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,14 @@ def test_names_code_and_allowed_lines_are_not(tmp_path: Path) -> None:
 def test_a_form_is_found_across_the_end_of_a_line(tmp_path: Path) -> None:
     assert look(tmp_path / "page.md", "A lost reply is\nno failure.\n") == ["2: is no X"]  # prose: allow
     assert look(tmp_path / "page.md", "| it is | no failure |\n") == []  # prose: allow
+
+
+def test_every_room_is_looked_at() -> None:
+    spec = importlib.util.spec_from_file_location("prose", TOOL)
+    assert spec is not None
+    assert spec.loader is not None
+    prose = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(prose)
+    rooms = {folder.parent.name for folder in TOOL.parents[1].glob("*/tokaido")}
+    assert {"hal", "drivers", "node", "console"} <= rooms
+    assert rooms <= set(prose.PLACES)

@@ -74,7 +74,7 @@ class Listener:
         """Listen; port 0 is one that is free.
 
         Raises:
-            NotConnectedError: It cannot be listened there.
+            NotConnectedError: The place is taken, or is not one of this machine.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -310,7 +310,7 @@ class _Connection(web.RequestHandler):
 
 
 class _Teller:
-    """Warns at most once a second: a flood of bad requests is no flood of lines."""
+    """Warns at most once a second: a flood of bad requests is not one of lines."""
 
     def __init__(self) -> None:
         self._next_s = 0.0

@@ -143,7 +143,7 @@ class Lease(_Message, frozen=True, tag="LEASE"):
     route: Route
     hop: Hop
     count: Annotated[int, Meta(ge=0, le=MAX_BATCH)]
-    """0: what was set aside for the relay is not needed."""
+    """0: the lease for the relay is not needed."""
 
 
 class Leased(_Message, frozen=True, tag="LEASED"):

@@ -89,7 +89,7 @@ class NodeFile:
     fetching: frozenset[str]
     """Links whose source is a slave's end: it fetches blocks by the ids that the neighbour tells."""
     sources: Mapping[str, str]
-    """Devices that are the key sources of links, by link, where they are no units of half-links."""
+    """Devices that are the key sources of links, by link, where they are not units of half-links."""
     keys: Mapping[str, Any]
     supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
     network: TopologyEntry | None = None

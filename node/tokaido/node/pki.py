@@ -77,7 +77,7 @@ def issue(
 
     Raises:
         ConfigurationError: A name cannot be one, a file is there already, or others may look into the folder.
-        TokaidoError: A file could not be written. What was made before is left, and is good.
+        TokaidoError: A file could not be written. Files that were made before are left, and are good.
     """
     folder = path_of(folder, "the folder of certificates")
     servers = {f"node-{name}": (name, NODE_URI, given) for name, given in (nodes or {}).items()}

@@ -73,7 +73,7 @@ class Names(NamedTuple):
 def server_context(files: TlsFiles, clock: Clock = SYSTEM_CLOCK) -> ssl.SSLContext:
     """Return the settings of a listener: TLS 1.2 or higher, and only clients with a certificate.
 
-    No session is ever resumed by a ticket: each connection shows its certificate anew. To read renewed files, make a
+    No session is ever resumed by a ticket: each connection shows its certificate again. To read renewed files, make a
     new context and take it for the connections to come (`Listener.reload` does): a context remembers TLS 1.2 sessions.
 
     Raises:

@@ -46,7 +46,7 @@ def caller(request: web.Request, is_application: Callable[[str], bool]) -> str |
     name = names_of(transport.get_extra_info("ssl_object")).sae if transport is not None else None
     if name is not None and is_application(name):
         return name
-    LOG.debug("refused: the certificate speaks for %r, which is no application of this node", name)
+    LOG.debug("refused: the certificate speaks for %r, and no application of this node is called so", name)
     return None
 
 

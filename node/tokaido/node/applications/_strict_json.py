@@ -18,7 +18,7 @@ def decoded(data: bytes, kind: type[T]) -> T:
     """Return JSON in UTF-8 (RFC 8259) as `kind`.
 
     Raises:
-        MalformedError: It is none, has a name twice in an object, a number that JSON does not know, text that is no
+        MalformedError: It is none, has a name twice in an object, a number that JSON does not know, text that is not
             Unicode, nesting without end, or other members or types than `kind`.
     """
     try:
@@ -44,4 +44,4 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise MalformedError(f"the body is not JSON: {name} is no number")
+    raise MalformedError(f"the body is not JSON: {name} is not a number")

@@ -263,7 +263,7 @@ class Deliveries:
             parts: list[KeyMaterial] = []
             batches = [held.get(cells.relay) for cells in side]
             for cells, batch in zip(side, batches, strict=True):
-                assert batch is not None, "what is taken was looked for"
+                assert batch is not None, "it was looked for before it was taken"
                 touched[cells.relay] = batch
                 used.append(batch)
                 taken, more = held.take(batch, cells.first, cells.count)

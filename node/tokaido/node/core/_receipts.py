@@ -217,7 +217,7 @@ class Receipts:
         begin, end = relay.offset, relay.offset + relay.length
         if begin < block.passed:
             found = _gap_of(block, relay)
-            assert found is not None, "what is used was looked for"
+            assert found is not None, "it was looked for before it was used"
             block.gaps.remove(found)
             before, rest = found.key.split(begin - found.begin)
             used, after = rest.split(relay.length)
@@ -286,7 +286,7 @@ def _copied(pad: KeyMaterial | None, block: BlockState, relay: Relay) -> KeyMate
     if pad is not None:
         return KeyMaterial(pad.reveal(), insecure=block.insecure)
     gap = _gap_of(block, relay)
-    assert gap is not None, "what is used was looked for"
+    assert gap is not None, "it was looked for before it was used"
     begin = relay.offset - gap.begin
     with gap.key.reveal() as view:
         return KeyMaterial(view[begin : begin + relay.length], insecure=block.insecure)

@@ -150,4 +150,4 @@ class Custodians:
     def _loaded(self, row: PresharedKeyRow) -> None:
         end = self._ends[row.device]
         self.ages.loaded(row, end.supervisor.reading)
-        end.feed(Resume())  # whatever failed for want of it is tried at once
+        end.feed(Resume())  # all that failed without it is tried at once

@@ -75,7 +75,7 @@ class Following(LinkMoves):
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Begin nothing more; what is being done to a device may end."""
+        """Begin nothing more; an order that a device carries out may end."""
         self._ending.set()
         if self._hearing:
             await asyncio.wait(self._hearing, timeout=ENDING_S)

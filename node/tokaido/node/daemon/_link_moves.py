@@ -152,7 +152,7 @@ class LinkMoves(ABC):
         self._node.over(ended, self._text())
 
     async def close(self) -> None:
-        """Begin nothing more; what is being done to a device may end."""
+        """Begin nothing more; an order that a device carries out may end."""
         self._ending.set()
         if self._task is not None and not self._task.done():
             await asyncio.wait({self._task}, timeout=ENDING_S)

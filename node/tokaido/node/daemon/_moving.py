@@ -53,7 +53,7 @@ class Moving:
 
     Args:
         node: Name of the node, which holds leases.
-        station: The station of the node; None: its sources are no devices of one, and nothing can be moved.
+        station: The station of the node; None: its sources are not devices of one, and nothing can be moved.
         ends: What becomes of each device, by its name; it may fill later.
         neighbours: Orders the other halves.
         store: Returns the thread that owns the store, while it is open.
@@ -112,7 +112,7 @@ class Moving:
             one.resume()
 
     async def close(self) -> None:
-        """Begin nothing more. What is not over goes on when the node is started again."""
+        """Begin nothing more. A move that is not over goes on when the node is started again."""
         self._going = False
         for one in self._links.values():
             await one.close()

@@ -140,7 +140,7 @@ class CoreRunner:
         self.feed(Started())
 
     def end(self) -> None:
-        """Run it no more: whoever waits is told that the node is busy."""
+        """Run it no more: a caller that waits is told that the node is busy."""
         self._ended = True
         if self._timer is not None:
             self._timer.cancel()

@@ -89,7 +89,7 @@ class Bus:
         self._task = asyncio.get_running_loop().create_task(self._live())
 
     async def close(self) -> None:
-        """Let what waits go out for a second, and end. What is left waits in the outbox."""
+        """Let messages that wait go out for a second, and end. The rest waits in the outbox."""
         if self._task is None:
             return
         if self.connected:
@@ -107,7 +107,7 @@ class Bus:
             task.cancel()
 
     def reload(self, settings: EventsSettings) -> None:
-        """Take roles, files of certificates and times of a node file that was read again: the connection is made anew.
+        """Take roles, files of certificates and times of a node file that was read again: the connection is made again.
 
         Args:
             settings: What the file says now.

@@ -142,7 +142,7 @@ class NetworkClient:
             for one in await self.connection.lasts(self.subjects.telemetry_stream, telemetry):
                 view.take(one.subject, one.payload, age_s=self._age_s(one))
         except TransportError as error:
-            LOG.info("what nodes told last is not known yet: %s", error)
+            LOG.info("the last messages of nodes are not known yet: %s", error)
             return False
         return True
 

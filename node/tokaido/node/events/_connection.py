@@ -69,7 +69,7 @@ async def _nothing() -> None:
 
 
 class Connection:
-    """A connection that ends when it breaks: whoever needs another one makes it. Nothing is queued meanwhile.
+    """A connection that ends when it breaks: a program that needs another one makes it. Nothing is queued meanwhile.
 
     Args:
         settings: Where the hub is, and the certificate.

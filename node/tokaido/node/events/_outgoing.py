@@ -64,7 +64,7 @@ class Outgoing:
         self.subjects = Subjects(settings.network)
         self.node = node
         self.waiting = 0
-        """Messages in the outbox; who empties it keeps this."""
+        """Messages in the outbox; the one that empties it keeps this."""
         self.dropped = 0
         """Messages that it had no room for."""
         self.settings = settings

@@ -1,4 +1,4 @@
-"""What a node notes of a move of a link between two sites, so that whoever comes after it can go on."""
+"""What a node notes of a move of a link between two sites, so that the next leader can go on."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Site:
                 return self._lease.fencing_token
 
     def keep(self) -> None:
-        """Renew the lease, if it is held; one that was lost is taken anew when it is needed."""
+        """Renew the lease, if it is held; one that was lost is taken again when it is needed."""
         if self._lease is not None:
             try:
                 self._lease.keep()

@@ -69,7 +69,7 @@ RELATED: Final = frozenset(CONSEQUENCES).union(*CONSEQUENCES.values())
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What alarms are about, and how it hangs together."""
+    """The parts that alarms are about, and how these hang together."""
 
     links: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The link that a device is an end of."""

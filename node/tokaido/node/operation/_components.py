@@ -77,7 +77,7 @@ def joined(first: KeyMaterial, second: KeyMaterial) -> KeyMaterial:
     if len(first) != len(second):
         raise KeyMaterialError(
             f"the components have {len(first)} and {len(second)} bytes",
-            remedy="Both are as long as the key: make them anew, for both sites",
+            remedy="Both are as long as the key: make them again, for both sites",
         )
     with first.reveal() as one, second.reveal() as other:
         mixed = bytearray(a ^ b for a, b in zip(one, other, strict=True))

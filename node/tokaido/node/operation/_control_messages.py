@@ -114,11 +114,11 @@ class EnterComponent(_Request, frozen=True, tag="enter-component"):
     note: str = ""
 
     def __repr__(self) -> str:
-        """Return what is no secret of it."""
+        """Return all of it but the secret."""
         return f"EnterComponent(link={self.link!r}, path={self.path!r}, <{len(self.component)} bytes>)"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Return what is no secret of it."""
+        """Return all of it but the secret."""
         return [("link", self.link), ("bytes", len(self.component))]
 
 

@@ -147,7 +147,8 @@ class PresharedDesk:
         settings, now_s = self._settings(), self._utc_s()
         if peer.user not in settings.custodians:
             raise RefusedError(
-                f"{peer.user} is no custodian of pre-shared keys", remedy="The node file names them: [preshared_keys]"
+                f"{peer.user} is not a custodian of pre-shared keys",
+                remedy="The node file names them: [preshared_keys]",
             )
         value = component_check_value(component)
         first = self._waiting.get((entry.name, path))

@@ -141,7 +141,7 @@ class ApplicationLine(_Part, frozen=True):
 
 
 class DeviceLine(_Part, frozen=True):
-    """A device that is no end of a link: a switch, an amplifier."""
+    """A device that is not an end of a link: a switch, an amplifier."""
 
     name: str
     answered_s: float | None

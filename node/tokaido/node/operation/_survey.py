@@ -63,7 +63,7 @@ def survey(
         keys: What the core says; None while none runs.
         store: How the store is.
         ends: Its ends of links.
-        devices: The devices that are no ends of links.
+        devices: The devices that are not ends of links.
         applications: Those of its file.
         alarms: Those that stand, the worst first.
         emulation: Whether it takes keys that protect nothing.

@@ -1,4 +1,4 @@
-"""What a person does about an alarm, by its code: one sentence, for whoever is on duty at night."""
+"""What a person does about an alarm, by its code: one sentence, for the person on duty at night."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONNECTIONS: Final = 32
 """Most connections to a neighbour."""
 UNHEARD: Final = frozenset({400, 403, 404})
-"""Statuses that say that the body was not even looked at, or is no message."""
+"""Statuses that say that the body was not even looked at, or is not a message."""
 
 
 class UnansweredError(Exception):

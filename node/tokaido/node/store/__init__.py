@@ -1,4 +1,4 @@
-"""The store of a node: durable facts in SQLite, keys sealed. What is written stands in `tokaido.node.core`."""
+"""The store of a node: durable facts in SQLite, keys sealed. `tokaido.node.core` says which facts."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def _form(database: sqlite3.Connection, path: Path) -> int:
 
 
 def _end(database: sqlite3.Connection, key: KeyMaterial | None, version: int) -> tuple[AuditMark | None, str, str]:
-    """Return the end that the store's key vouches for, or why there is none to be had, or what was altered."""
+    """Return the end that the store's key vouches for, or why there is none, or what was altered."""
     if version < WITH_AN_END:
         return None, "the store is of an older form, which keeps no end of its log", ""
     row = database.execute("SELECT id, data_key FROM store").fetchone()

@@ -1,4 +1,4 @@
-"""Commits that share a transaction, without the writes of which later ones make the same row anew."""
+"""Commits that share a transaction, without the writes of which later ones make the same row again."""
 
 from __future__ import annotations
 

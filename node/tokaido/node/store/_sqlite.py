@@ -374,7 +374,7 @@ def _data_key(file: StoreFile, key: KeyMaterial, *, create: bool) -> Seals:
 
 def _begin_anew(file: StoreFile, key: KeyMaterial) -> Seals:
     database = file.database
-    for table in ("store", "attempt", *CUSTODY):  # attempts are counted by the age, which begins anew
+    for table in ("store", "attempt", *CUSTODY):  # attempts are counted by the age, which begins again
         database.execute(f"DELETE FROM {table}")  # noqa: S608 - our names
     identity, data_key = os.urandom(ID_BYTES), KeyMaterial(os.urandom(KEY_BYTES))
     database.execute("INSERT INTO store VALUES (1, ?, ?)", (identity, wrap(data_key, key, identity)))

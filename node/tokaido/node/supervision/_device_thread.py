@@ -227,7 +227,7 @@ class DeviceLoop:
     def _load(self, order: LoadPresharedKey) -> None:
         with order.key:
             if not order.done.set_running_or_notify_cancel():
-                return  # whoever entered it was told that nothing was loaded
+                return  # the person who entered it was told that nothing was loaded
             try:
                 link = self._source.load_preshared_key(order.key, order.peer, order.path)
             except Exception as error:  # noqa: BLE001 - a driver of somebody else's

@@ -70,7 +70,7 @@ class Reopen:
 
 @dataclass(frozen=True, slots=True)
 class LoadPresharedKey:
-    """Load a pre-shared key, which people entered; whoever carries it out wipes it.
+    """Load a pre-shared key, which people entered; the thread that carries it out wipes it.
 
     It is carried out unless `done` was cancelled before it began. `done` gives peer and path of the link, as the unit
     names it, once the unit was asked whether it has the key; or the error.

@@ -233,7 +233,7 @@ class Supervisor:
         self._count_failure(f"{name_of(failed.order)}: {failed.why}", now_s)
 
     def _hold(self, by: str) -> None:
-        if not by:  # what the move did to the unit was no failure of it, and nobody's hand
+        if not by:  # the move did that to the unit: it did not fail, and no person did it
             self._pending = self._given = None
             self._hands_off_until_s = self._taken_until_s = -inf
             self.attempts.succeeded()

@@ -136,7 +136,7 @@ def _nodes(mistakes: Mistakes, tables: Mapping[str, Any]) -> dict[str, TopologyN
 
 
 class _Known:
-    """What is said about nodes must be about nodes that are there."""
+    """All that a file says of nodes must be of nodes that are there."""
 
     def __init__(self, mistakes: Mistakes, nodes: Mapping[str, TopologyNode]) -> None:
         self._mistakes = mistakes

@@ -24,7 +24,7 @@ Arcs: TypeAlias = "Sequence[dict[int, float]]"
 """For each node the nodes that it has a usable hop to, rising, with their costs."""
 Path: TypeAlias = tuple[int, ...]
 Found: TypeAlias = tuple[float, int, Path]
-"""Cost, hops and nodes of a path: what sorts first is better."""
+"""Cost, hops and nodes of a path: the one that sorts first is better."""
 
 MOST_HOPS: Final = 16
 """Most hops of a route."""
