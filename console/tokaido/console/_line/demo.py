@@ -135,13 +135,15 @@ def run_line_demo(
         _first_keys(shown)
         wall_s = deadline.elapsed_s
         if not as_json:
-            _conclude(shown, wall_s)
+            with shown.view.still():
+                _conclude(shown, wall_s)
         done = run_drills(shown, drills, broken)
         agree = all(delivery.agree for delivery in shown.deliveries)
         if as_json:
             print_json({**_record(shown, seed=seed, wall_s=wall_s), "drills": [one.record for one in done]})
         elif done:
-            show_drills(done)
+            with shown.view.still():
+                show_drills(done)
         if hold:
             _hold(shown, as_json=as_json)
         shown.run.end(hal.Deadline(hal.SYSTEM_CLOCK, seconds))
@@ -185,7 +187,7 @@ def _introduce(view: LineView, described: Described) -> None:
 
 
 def _first_keys(shown: Shown) -> None:
-    first, last = (site.name for site in shown.described.ends)
+    first, last = shown.run_ends
     for (number, size), (master, slave) in zip(FIRST, ((first, last), (last, first), (first, last)), strict=True):
         shown.fetch(master, slave, number, size)
         shown.first_key_s = shown.first_key_s or shown.deadline.elapsed_s
@@ -207,7 +209,7 @@ def span_rows(described: Described, seen: Seen) -> list[SpanRow]:
                 loss_db=described.losses_db[span.name],
                 style=described.styles[span.name],
                 state=("makes key" if runs else ", ".join(dict.fromkeys(waits or states)) or "not heard of"),
-                level="fine" if runs else "waiting",
+                runs=runs,
                 qber=None if receiving is None else receiving.qber,
                 secret_bps=next((end.secret_key_rate for end in ends if end.secret_key_rate), None),
                 stock_bits=seen.stock_bits(span.name),
@@ -287,7 +289,8 @@ def _conclude(shown: Shown, wall_s: float) -> None:
 
 def _hold(shown: Shown, *, as_json: bool) -> None:
     if not as_json:
-        _say_how_to_fetch(shown)
+        with shown.view.still():
+            _say_how_to_fetch(shown)
     asyncio.run(_serve(shown, as_json=as_json))
     tell("ended", {"event": "ended"}, as_json=as_json)
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
+from tokaido.console._line.described import STOCK
 from tokaido.console._line.outcome import Outcome, outcome
 from tokaido.console._line.traffic import Traffic
 
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
 
     from tokaido.console._line.demo import Shown
     from tokaido.console._line.watch import Seen
+    from tokaido.node.client import KeyManagerError
 
 _BROKEN_S: Final = 20.0
-_AT_ONCE: Final = 32
+AT_ONCE: Final = 32
 """Keys that an application asks for at a time to use a stock up."""
+MOST: Final = 8 * STOCK
+"""Keys after which a stock that nobody fills would long be used up."""
+_STILL_S: Final = 8.0
+"""After so long there would be keys again, if the way were not cut."""
 _WATCHED_S: Final = 4.0
 _TRIES: Final = 20
 
@@ -44,48 +50,64 @@ def kill_with_a_second_way(shown: Shown, deadline: hal.Deadline, broken: bool) -
         )
         took_s = since.elapsed_s
         route = shown.route(seen, first, last)
-        ready = seen.ready(first, last)
-        shown.run.watch.wait_for("new keys come by it", lambda seen: _new_keys(seen, first, last, ready), waiting)
+        born = _born(seen, first, last)
+        shown.run.watch.wait_for("new keys come by it", lambda seen: _born(seen, first, last) > born, waiting)
     return outcome(f"after {took_s:.1f} s keys go {' - '.join(route)}; {traffic.told}", traffic.held)
 
 
-def _new_keys(seen: Seen, first: str, last: str, ready: int) -> bool:
-    status = seen.nodes.get(first)
-    return seen.ready(first, last) >= ready or any(pair.in_flight for pair in (status.pairs if status else ()))
+def _born(seen: Seen, node: str, other: str) -> int:
+    """Return how many keys for another node a node has ever got by relay."""
+    status = seen.nodes.get(node)
+    return next((pair.counters.get("born", 0) for pair in status.pairs if pair.neighbour == other), 0) if status else 0
 
 
 def kill_without(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outcome:
     """Kill a node that all keys go through, and use the stock up."""
-    from tokaido.node.client import KeyManagerError  # noqa: PLC0415 - aiohttp, when first needed
-
     site, (first, last) = "shizuoka", shown.run_ends
     if not broken:
         shown.run.kill(site)
     reserves: list[float] = []
-    served, refusal = 0, None
     try:
         with Traffic(shown, first, last) as traffic:
             watched = hal.Deadline(hal.SYSTEM_CLOCK, _WATCHED_S)
             while not watched.passed:
                 seen = shown.run.watch.wait_for("another look", lambda _: True, deadline)
                 reserves += _reserve_s(seen, first, last)
-        served += len(traffic.served)
-        stock = shown.run.seen.ready(first, last)
-        while refusal is None and served <= 4 * (stock + _AT_ONCE):
-            try:
-                number = _AT_ONCE if shown.run.seen.ready(first, last) >= 2 * _AT_ONCE else 1
-                served += len(shown.fetch(first, last, number))
-            except KeyManagerError as error:
-                refusal = error
+        served, refusal = _use_up(shown, first, last)
+        hal.SYSTEM_CLOCK.wait(_STILL_S)
+        later, still = _use_up(shown, first, last, most=1)
     finally:
         if not broken:
             _start_again(shown, site, deadline)
     shown.wait_for_keys(deadline)
     countdown = " - ".join(f"{one:.0f} s" for one in reserves[:: max(len(reserves) // 4, 1)][:5])
-    if refusal is None:
-        return outcome(f"{served} keys served, and no request was refused", False)
-    told = f"{served} keys came from stock (reserve {countdown}), then {refusal.status}: {refusal.message}"
-    return outcome(f"{told}; {traffic.told}; keys again when it was back", refusal.status == 503, traffic.held)
+    told = f"{len(traffic.served) + served} keys came from stock (reserve {countdown}), then {_said(refusal)}"
+    return outcome(
+        f"{told}; {_STILL_S:g} s later {_said(still) if still else f'{later} key'}; {traffic.told}; keys again when it "
+        "was back",
+        refusal is not None and refusal.status == 503,
+        still is not None and still.status == 503,
+        traffic.held,
+    )
+
+
+def _use_up(shown: Shown, first: str, last: str, most: int = MOST) -> tuple[int, KeyManagerError | None]:
+    """Fetch keys until there are none, and return how many came, and what the key manager said then."""
+    from tokaido.node.client import KeyManagerError  # noqa: PLC0415 - aiohttp, when first needed
+
+    bank, hospital = shown.applications[first], shown.applications[last]
+    served = 0
+    while served < most:
+        try:
+            left = bank.client.status(hospital.sae).stored_key_count
+            served += len(shown.fetch(first, last, max(min(left, most - served, AT_ONCE), 1)))
+        except KeyManagerError as error:
+            return served, error
+    return served, None
+
+
+def _said(refusal: KeyManagerError | None) -> str:
+    return "no request was refused" if refusal is None else f"{refusal.status}: {refusal.message}"
 
 
 def restore(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outcome:
@@ -118,20 +140,17 @@ def restore(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outcome:
         shown.wait_for_keys(deadline)
         keys = shown.fetch(first, last)
         now = _leases_of_a_running(shown.run.plant.folder, site)
-    again = [
-        block
-        for marks in granted.values()
-        for block, (_, by_the_neighbour) in marks.items()
-        if block in now and block in old and old[block][0] < now[block][0] <= by_the_neighbour
-    ]
+    common = {block: mark for marks in granted.values() for block, (_, mark) in marks.items() if block in old}
+    used = {block: now[block][0] for block in common if block in now and now[block][0] > old[block][0]}
+    again = [block for block, own in used.items() if own <= common[block]]
     for one in told:
         shown.acknowledge(one)
     ranges = (
         f"{len(again)} ranges of link key were granted twice" if again else "no range of link key was granted twice"
     )
-    common = sum(block in old for marks in granted.values() for block in marks)
     return outcome(
-        f"STORE_ROLLBACK at {', '.join(told)}; of {common} blocks in the copy {ranges}; keys agree: {keys[0].agree}",
+        f"STORE_ROLLBACK at {', '.join(told)}; of {len(common)} blocks in the copy {len(used)} were spent from later, "
+        f"{ranges}; keys agree: {keys[0].agree}",
         not again,
         bool(common),
         keys[0].agree,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from tokaido.console._line.plant import NodeFiles, Plant
+    from tokaido.console._line.plant import Plant
     from tokaido.console._line.watch import Seen
     from tokaido.node.client import KeyClient
     from tokaido.node.operation import ControlClient
@@ -59,8 +59,8 @@ class LineRun:
             for emulation in self._emulations.values():
                 emulation.wait_for("emulated", self._deadline)
             self._say(f"{len(self._emulations)} spans are emulated: all {2 * len(self._emulations)} units answer.")
-            for name, node_files in self.plant.nodes.items():
-                self._nodes[name] = stack.enter_context(self._node(name, node_files))
+            for name in self.plant.nodes:
+                self._nodes[name] = stack.enter_context(self._node(name))
             for node in self._nodes.values():
                 node.wait_for("ready", self._deadline)
             self._say(f"{len(self._nodes)} nodes run, each a process with a store and a certificate of its own.")
@@ -146,12 +146,8 @@ class LineRun:
         Raises:
             TokaidoError: It did not come up in time.
         """
-        files = self.plant.nodes[site]
-        started = Started(
-            f"node {site}", "node", "run", str(files.node), "--json", program=program, environment=environment
-        )
-        self._nodes[site] = self._stack.enter_context(started)
-        started.wait_for("ready", deadline)
+        self._nodes[site] = self._stack.enter_context(self._node(site, program, environment))
+        self._nodes[site].wait_for("ready", deadline)
 
     def said(self, site: str, event: str) -> list[dict[str, Any]]:
         """Return what a node said with an event since it was asked last."""
@@ -170,6 +166,6 @@ class LineRun:
             for process in processes:
                 process.end(deadline)
 
-    @staticmethod
-    def _node(name: str, files: NodeFiles) -> Started:
-        return Started(f"node {name}", "node", "run", str(files.node), "--json")
+    def _node(self, site: str, program: str = PROGRAM, environment: Mapping[str, str] | None = None) -> Started:
+        words = ("node", "run", str(self.plant.nodes[site].node), "--json")
+        return Started(f"node {site}", *words, program=program, environment=environment)

@@ -31,7 +31,9 @@ def main() -> int:
         if not key.wiped and len(key) and not len(key) % KEY_BYTES and len(key) <= 64 * KEY_BYTES:
             with key.reveal() as view:
                 for begin in range(0, len(view), KEY_BYTES):
-                    seen.put(hal.KeyMaterial(view[begin : begin + KEY_BYTES]).digest(nonce))
+                    piece = hal.KeyMaterial(view[begin : begin + KEY_BYTES])
+                    seen.put(piece.digest(nonce))
+                    wipe(piece)
         wipe(key)
 
     hal.KeyMaterial.wipe = look_and_wipe  # type: ignore[assignment,method-assign]

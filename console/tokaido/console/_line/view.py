@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -11,6 +12,7 @@ from tokaido.console._output import on_terminal, table, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from rich.console import Console, RenderableType
     from rich.live import Live
@@ -28,8 +30,8 @@ class SpanRow:
     loss_db: float
     style: str
     state: str
-    level: str
-    """fine, waiting or broken"""
+    runs: bool
+    """Whether it makes key."""
     qber: float | None
     secret_bps: float | None
     stock_bits: int
@@ -60,6 +62,10 @@ class LineView(Protocol):
     def show(self, spans: Sequence[SpanRow], summary: str) -> None:
         """Show all spans, and a sentence on the whole."""
 
+    def still(self) -> AbstractContextManager[None]:
+        """Show no spans within the context, so that what is printed there stays on the screen."""
+        ...
+
 
 @contextmanager
 def open_line_view(*, silent: bool) -> Iterator[LineView]:
@@ -83,6 +89,9 @@ class _Silent:
     def show(self, spans: Sequence[SpanRow], summary: str) -> None:
         del spans, summary
 
+    def still(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
 
 class _Plain:
     def __init__(self) -> None:
@@ -99,25 +108,39 @@ class _Plain:
             self._last = summary
             self._next = hal.Deadline(hal.SYSTEM_CLOCK, LINE_EVERY_S)
 
-
-_STYLES: Final = {"fine": "green", "waiting": "", "broken": "red"}
+    def still(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class _OnTerminal:
     def __init__(self, live: Live, screen: Console) -> None:
         self._live = live
         self._screen = screen
+        self._drawing = threading.Lock()
 
     def say(self, text: str) -> None:
         self._screen.print(text, markup=False)
 
     def show(self, spans: Sequence[SpanRow], summary: str) -> None:
-        self._live.update(_picture(spans, summary), refresh=True)
+        if self._drawing.acquire(blocking=False):  # it is called in the thread of the watch, again and again
+            try:
+                self._live.update(_picture(spans, summary), refresh=True)
+            finally:
+                self._drawing.release()
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        with self._drawing:
+            self._live.stop()
+            try:
+                yield
+            finally:
+                self._live.start()
 
 
 def _picture(spans: Sequence[SpanRow], summary: str) -> RenderableType:
     grid = table(*COLUMNS, whole=1)
     for span in spans:
-        grid.add_row(*span.fields, style=_STYLES[span.level])
+        grid.add_row(*span.fields, style="green" if span.runs else "")
     grid.caption = summary
     return grid
