@@ -73,11 +73,11 @@ def open_line_view(*, silent: bool) -> Iterator[LineView]:
     if silent:
         yield _Silent()
     elif on_terminal():
-        from rich.live import Live  # noqa: PLC0415
-
-        screen = terminal()
-        with Live(console=screen, auto_refresh=False, transient=False, vertical_overflow="crop") as live:
-            yield _OnTerminal(live, screen)
+        view = _OnTerminal(terminal())
+        try:
+            yield view
+        finally:
+            view.end()
     else:
         yield _Plain()
 
@@ -113,10 +113,10 @@ class _Plain:
 
 
 class _OnTerminal:
-    def __init__(self, live: Live, screen: Console) -> None:
-        self._live = live
+    def __init__(self, screen: Console) -> None:
         self._screen = screen
         self._drawing = threading.Lock()
+        self._live: Live | None = None
 
     def say(self, text: str) -> None:
         self._screen.print(text, markup=False)
@@ -124,18 +124,29 @@ class _OnTerminal:
     def show(self, spans: Sequence[SpanRow], summary: str) -> None:
         if self._drawing.acquire(blocking=False):  # it is called in the thread of the watch, again and again
             try:
-                self._live.update(_picture(spans, summary), refresh=True)
+                self._begun().update(_picture(spans, summary), refresh=True)
             finally:
                 self._drawing.release()
 
     @contextmanager
     def still(self) -> Iterator[None]:
         with self._drawing:
+            self.end()
+            yield
+
+    def end(self) -> None:
+        """Leave what is drawn where it is."""
+        if self._live is not None:
             self._live.stop()
-            try:
-                yield
-            finally:
-                self._live.start()
+            self._live = None
+
+    def _begun(self) -> Live:
+        from rich.live import Live  # noqa: PLC0415
+
+        if self._live is None:  # one that was stopped would go up by its old height, over what was printed since
+            self._live = Live(console=self._screen, auto_refresh=False, vertical_overflow="crop")
+            self._live.start()
+        return self._live
 
 
 def _picture(spans: Sequence[SpanRow], summary: str) -> RenderableType:
