@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 import tokaido.hal as hal
-from tokaido.console._demo_nodes import wait_for_keys
+from tokaido.console._line.demo import Shown
+from tokaido.console._line.places import described_places
+from tokaido.console._line.watch import Seen
 from tokaido_testing.patience import patient
 
 COMMAND = [sys.executable, "-c", "from tokaido.console import main; raise SystemExit(main())"]
@@ -67,18 +69,35 @@ def test_a_chain_of_nodes_relays_keys_from_end_to_end() -> None:
 
 def test_the_applications_begin_when_each_end_has_keys_of_its_own() -> None:
     """Each end owns its own keys: the other one cannot give them."""
-    stocks = {"nagoya": [0, 40, 40, 40], "kobe": [0, 0, 10, 40]}
-    asked = dict.fromkeys(stocks, 0)
+    looks = [(0, 0), (40, 0), (40, 10), (40, 40), (50, 50)]
+    seen: list[tuple[int, int]] = []
 
-    def end(name: str) -> Any:
-        def status(_: str) -> Any:
-            asked[name] += 1
-            return SimpleNamespace(stored_key_count=stocks[name][min(asked[name], len(stocks[name])) - 1])
+    def wait_for(what: str, holds: Any, deadline: hal.Deadline) -> None:
+        assert "nagoya" in what
+        assert not deadline.passed
+        for ready in looks:
+            seen.append(ready)
+            ends = zip(("nagoya", "kobe"), ("kobe", "nagoya"), ready, strict=True)
+            nodes = {
+                name: SimpleNamespace(links=(), pairs=(SimpleNamespace(neighbour=other, ready=count),))
+                for name, other, count in ends
+            }
+            if holds(Seen(1, nodes)):  # type: ignore[arg-type]
+                return
 
-        return SimpleNamespace(node=name, sae=f"sae-{name}", client=SimpleNamespace(status=status))
-
-    ends: Any = (end("nagoya"), end("kobe"))
-    plant: Any = SimpleNamespace(ends=[SimpleNamespace(name=one.node) for one in ends], wanted_stock=16)
+    watch: Any = SimpleNamespace(wait_for=wait_for, last_route=lambda one, other: (one, other))
+    run: Any = SimpleNamespace(watch=watch, check=lambda: None)
     view: Any = SimpleNamespace(say=lambda _: None)
-    wait_for_keys(view, plant, ends, hal.Deadline(hal.SYSTEM_CLOCK, patient(30)), [])
-    assert asked == {"nagoya": 4, "kobe": 4}
+    deadline = hal.Deadline(hal.SYSTEM_CLOCK, 30)
+    Shown(described_places("chain", ["toshiba", "nec"]), run, view, deadline, bytes(16)).wait_for_keys(deadline)
+    assert seen == looks[:4]
+
+
+def test_spans_take_families_in_turn_and_only_keys_of_several_hops_are_confirmed() -> None:
+    pair, chain = described_places("pair", ["nec"]), described_places("chain", ["toshiba", "nec"])
+    assert [span.family for span in pair.spans] == ["nec"]
+    assert [span.family for span in chain.spans] == ["toshiba", "nec", "toshiba", "nec"]
+    assert [one.confirmed for one in (*pair.pairs, *chain.pairs)] == [False, True]
+    assert [site.application for site in chain.sites] == ["bank", "", "", "", "hospital"]
+    with pytest.raises(hal.ConfigurationError, match="Choose one of: nec, toshiba"):
+        described_places("pair", ["acme"])

@@ -63,28 +63,29 @@ def demo(
     seed = secrets.randbits(32) if seed is None else seed
     if scenario is not Scenario.LINE and (drill or only or broken or line is not None):
         raise hal.ConfigurationError("drills and line files are for the scenario line", remedy="Leave --scenario out")
-    if scenario is Scenario.LINE:
-        if vendor is not None:
-            raise hal.ConfigurationError("the line has units of its own", remedy="Add --scenario link")
+    if scenario is Scenario.LINE and vendor is not None:
+        raise hal.ConfigurationError("the line has units of its own", remedy="Add --scenario link")
+    if scenario in {Scenario.LINE, Scenario.PAIR, Scenario.CHAIN}:
         from tokaido.console._line.demo import run_line_demo  # noqa: PLC0415
+        from tokaido.console._line.described import described_line  # noqa: PLC0415
         from tokaido.console._line.drills import drills_of  # noqa: PLC0415
+        from tokaido.console._line.places import described_places  # noqa: PLC0415
 
-        names = drills_of(only or (), broken, every=drill)
+        drills = drills_of(only or (), broken, every=drill)
+        if scenario is Scenario.LINE:
+            described = described_line(line)
+        else:
+            both = ("toshiba", "nec") if vendor is None and scenario is Scenario.CHAIN else (vendor or "toshiba",)
+            described = described_places(scenario.value, both)
         raise typer.Exit(
             run_line_demo(
-                as_json=as_json, seed=seed, seconds=seconds, hold=hold, file=line, drills=names, broken=broken
+                described, as_json=as_json, seed=seed, seconds=seconds, hold=hold, drills=drills, broken=broken
             )
         )
     if scenario is Scenario.SWITCH:
         from tokaido.console._demo_failover import run_switch_demo  # noqa: PLC0415
 
         raise typer.Exit(run_switch_demo(vendor or "toshiba", as_json=as_json, seed=seed, seconds=seconds))
-    if scenario in {Scenario.PAIR, Scenario.CHAIN}:
-        from tokaido.console._demo_nodes import run_nodes_demo  # noqa: PLC0415
-
-        vendors = ("toshiba", "nec") if vendor is None and scenario is Scenario.CHAIN else (vendor or "toshiba",)
-        code = run_nodes_demo(scenario.value, vendors, as_json=as_json, seed=seed, seconds=seconds, hold=hold)
-        raise typer.Exit(code)
     from tokaido.console._demo import run_link_demo  # noqa: PLC0415
 
     raise typer.Exit(run_link_demo(vendor or "toshiba", as_json=as_json, seed=seed, seconds=seconds))

@@ -1,4 +1,4 @@
-"""Free ports of the loopback interface, for processes that a demonstration starts a moment later."""
+"""Where devices of a demonstration are reached: free ports of the loopback interface, and pseudo-terminals."""
 
 from __future__ import annotations
 
@@ -34,6 +34,28 @@ def free_ports(count: int) -> list[int]:
     if len(found) < count:
         raise hal.TokaidoError(f"{count} ports of 127.0.0.1 are needed, and {len(found)} are free")
     return found
+
+
+def control_of(driver: str, place: Path, port: int, options: str = "") -> str:
+    """Return the resource of a control port that can be emulated here, as a driver takes it.
+
+    Args:
+        driver: Its name.
+        place: Where its pseudo-terminal is to be, if it takes a serial line.
+        port: Where it is to listen, if it takes a network socket alone.
+        options: Of a serial line: `?baudrate=115200`.
+
+    Raises:
+        ConfigurationError: It takes neither.
+    """
+    kinds = hal.load_driver(driver, hal.Device).resource_kinds["control"]
+    if "serial" in kinds:
+        return f"serial:{place}{options}"
+    if "visa" in kinds:
+        return f"visa:TCPIP::127.0.0.1::{port}::SOCKET"
+    raise hal.ConfigurationError(
+        f"control ports of the kind {', '.join(kinds)}, as {driver} has them, are not emulated by a demonstration"
+    )
 
 
 def _first_of_connections() -> int:

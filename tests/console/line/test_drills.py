@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 import tokaido.hal as hal
-from tokaido.console._line.drills import DRILLS, drills_of, run_drill
+from tokaido.console._line.described import described_line
+from tokaido.console._line.drills import DRILLS, check_drills, drills_of, run_drill
 from tokaido.console._line.outcome import outcome
+from tokaido.console._line.places import described_places
 from tokaido_testing.patience import patient
 
 COMMAND = [sys.executable, "-c", "from tokaido.console import main; raise SystemExit(main())"]
@@ -64,8 +66,16 @@ def test_a_person_gets_the_drills_that_were_asked_for() -> None:
     assert drills_of((), "power", every=False) == ("power",)
     assert drills_of((), "power", every=True) == NAMES
     assert drills_of(("cut",), "power", every=True) == ("cut", "power")
-    with pytest.raises(hal.ConfigurationError, match=r"no drill 'earthquake'.*eve, cut"):
+    with pytest.raises(hal.ConfigurationError, match=r"no drill is called 'earthquake'.*eve, cut"):
         drills_of(("earthquake",), "", every=True)
+
+
+def test_a_drill_is_refused_on_a_line_without_what_it_is_about() -> None:
+    check_drills(NAMES, described_line())
+    chain = described_places("chain", ["nec"])
+    check_drills((), chain)
+    with pytest.raises(hal.ConfigurationError, match="the drill cut is about nagoya-maibara, which this line has not"):
+        check_drills(("cut",), described_places("pair", ["nec"]))
 
 
 class _Shown:

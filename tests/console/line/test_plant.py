@@ -72,8 +72,6 @@ def test_a_line_that_cannot_be_emulated_says_why(tmp_path: Path) -> None:
 [line]
 name = "two"
 [sites.a]
-latitude = 35.0
-longitude = 139.0
 [sites.b]
 [fibres.f]
 ends = ["a", "b"]
@@ -92,5 +90,4 @@ fibres = ["f"]
         described_line(file)
     told = str(raised.value)
     assert "links.l: no emulated units are built as gys of no vendor" in told
-    assert "sites.b: latitude and longitude are missing" in told
     assert "demands: there is none" in told

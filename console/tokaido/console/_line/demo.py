@@ -1,4 +1,4 @@
-"""The scenario `line`: Tokyo to Kobe on one machine, until a bank and a hospital hold the same key."""
+"""The scenarios of nodes: each a process on this machine, until the applications at both ends hold the same keys."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import tokaido.hal as hal
 from tokaido.console._demo import seed_line
 from tokaido.console._demo_deliveries import Application, deliver, show_deliveries
-from tokaido.console._line.described import described_line
-from tokaido.console._line.drills import run_drills, show_drills
+from tokaido.console._line.drills import check_drills, run_drills, show_drills
 from tokaido.console._line.plant import build
 from tokaido.console._line.run import LineRun
 from tokaido.console._line.view import SpanRow, open_line_view
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from tokaido.console._line.view import LineView
     from tokaido.console._line.watch import Seen
 
-WANTED: Final = 32
-"""Keys in stock at both ends with which the applications begin."""
 AT_ONCE: Final = 64
 """Keys that an application asks for at a time, where it wants many."""
 FIRST: Final = ((1, 256), (2, 256), (1, 1024))
@@ -59,6 +56,12 @@ class Shown:
         first, last = self.described.ends
         return first.name, last.name
 
+    @property
+    def integrity(self) -> str:
+        """How far both ends of the first pair prove that they hold the same keys, as the node of one says."""
+        first, last = (self.applications[name] for name in self.run_ends)
+        return str(first.client.status(last.sae).status_extension.get("tokaido_integrity"))
+
     def route(self, seen: Seen, node: str, other: str) -> tuple[str, ...]:
         """Return the route that the next keys go from one node to another; empty: there is none."""
         status = seen.nodes.get(node)
@@ -81,7 +84,7 @@ class Shown:
         def enough(seen: Seen) -> bool:
             self.run.check()
             known = self.run.watch.last_route(first, last) and self.run.watch.last_route(last, first)
-            return bool(known) and min(seen.ready(first, last), seen.ready(last, first)) >= WANTED
+            return bool(known) and min(seen.ready(first, last), seen.ready(last, first)) >= self.described.wanted
 
         self.run.watch.wait_for(f"keys are ready at {first} and {last}", enough, deadline)
 
@@ -107,31 +110,32 @@ class Shown:
 
 
 def run_line_demo(
+    described: Described,
     *,
     as_json: bool,
     seed: int,
     seconds: float,
     hold: bool,
-    file: Path | None = None,
     drills: Sequence[str] = (),
     broken: str = "",
 ) -> int:
-    """Run the line and return 0 if the applications at both ends hold the same keys, else raise.
+    """Run a line and return 0 if the applications at both ends hold the same keys and all drills held, else 1 or raise.
 
     Args:
+        described: What runs.
         as_json: Whether one JSON object is printed, and nothing else.
         seed: Of light and noise.
         seconds: How long it may take.
         hold: Whether it runs on until Ctrl-C.
-        file: The line file; None: the line from Tokyo to Kobe.
         drills: Names of the drills that are carried out.
         broken: The drill that is carried out so that it cannot hold.
 
     Raises:
-        ConfigurationError: The line file cannot be used, or the extra `node` is missing.
+        ConfigurationError: A drill is not for this line, or the extra `node` is missing.
     """
+    check_drills(drills, described)
     deadline = hal.Deadline(hal.SYSTEM_CLOCK, seconds)
-    with terminated_as_interrupt(), line_that_runs(deadline, seed, silent=as_json, file=file) as shown:
+    with terminated_as_interrupt(), line_that_runs(described, deadline, seed, silent=as_json) as shown:
         _first_keys(shown)
         wall_s = deadline.elapsed_s
         if not as_json:
@@ -153,14 +157,13 @@ def run_line_demo(
 
 
 @contextmanager
-def line_that_runs(deadline: hal.Deadline, seed: int, *, silent: bool, file: Path | None) -> Iterator[Shown]:
+def line_that_runs(described: Described, deadline: hal.Deadline, seed: int, *, silent: bool) -> Iterator[Shown]:
     """Start a line, wait until both ends of its first pair have keys, and end it on leaving."""
-    described = described_line(file)
     with ExitStack() as stack:
         view = stack.enter_context(open_line_view(silent=silent))
         _introduce(view, described)
         view.say(seed_line(seed))
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="tokaido-line-")))
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix=f"tokaido-{described.scenario}-")))
         plant = build(folder, described.sites, described.spans, described.pairs, seed)
         run = stack.enter_context(LineRun(plant, described.sifted_bps, deadline, view.say))
         shown = Shown(described, run, view, deadline, secrets.token_bytes(16))
@@ -176,13 +179,16 @@ def line_that_runs(deadline: hal.Deadline, seed: int, *, silent: bool, file: Pat
 
 def _introduce(view: LineView, described: Described) -> None:
     first, last = described.ends
+    sites, spans = len(described.sites), len(described.spans)
     length = sum(span.fibres[0].length_km for span in described.spans)
+    relayed = (
+        f" Keys go from {first.title} to {last.title} hop by hop: every node on the way sees them." if sites > 2 else ""
+    )
     view.say(
-        f"Tokaido: {described.title}, {len(described.sites)} sites and {len(described.spans)} spans, {length:.0f} km "
-        f"of fibre. Each site is a node in a process of its own; the optics of each span are emulated; every device "
-        f"answers at its own port. Units begin warm, each span makes a block as fast as this machine can, and then "
-        f"runs slowly. Keys go from {first.title} to {last.title} hop by hop: every node on the way sees them. "
-        "The units' protocols are Tokaido's own inventions: no vendor's is public, and none was used."
+        f"Tokaido: {described.title}, {sites} sites and {spans} span{'s' if spans > 1 else ''}, {length:.0f} km of "
+        "fibre. Each site is a node in a process of its own; the optics of each span are emulated; every device "
+        "answers at its own port. Units begin warm, each span makes a block as fast as this machine can, and then "
+        f"runs slowly.{relayed} {described.protocols}"
     )
 
 
@@ -232,7 +238,7 @@ def _record(shown: Shown, *, seed: int, wall_s: float) -> dict[str, Any]:
     plant, seen = shown.run.plant, shown.run.seen
     rows = {row.name: row for row in span_rows(shown.described, seen)}
     return {
-        "scenario": "line",
+        "scenario": shown.described.scenario,
         "seed": seed,
         "nodes": [
             {
@@ -260,6 +266,7 @@ def _record(shown: Shown, *, seed: int, wall_s: float) -> dict[str, Any]:
             }
             for name, files in plant.spans.items()
         ],
+        "integrity": shown.integrity,
         "nonce": shown.nonce.hex(),
         "deliveries": [delivery.record for delivery in shown.deliveries],
         "first_key_s": round(shown.first_key_s, 3),
@@ -273,6 +280,7 @@ def _conclude(shown: Shown, wall_s: float) -> None:
     print_facts(
         [
             *dict.fromkeys(("route", " - ".join(delivery.route)) for delivery in shown.deliveries),
+            ("integrity", shown.integrity),
             ("nonce", shown.nonce.hex()),
             ("digests", "HMAC-SHA-256 under the nonce, the first 16 digits"),
             ("first key", f"after {shown.first_key_s:.1f} s"),

@@ -16,15 +16,20 @@ if TYPE_CHECKING:
 
 STOCK: Final = 256
 """Keys of 256 bit that are kept for each pair."""
+WANTED: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
     """A line, as the scenario runs it."""
 
+    scenario: str
+    """Which of `tokaido demo` it is."""
     title: str
     titles_ja: Mapping[str, str]
-    """By site."""
+    """By site, and of the whole by an empty name."""
+    wanted: int
+    """Keys in stock at both ends of the first pair with which the applications begin."""
     sites: tuple[Site, ...]
     spans: tuple[Span, ...]
     pairs: tuple[Pair, ...]
@@ -34,6 +39,13 @@ class Described:
     """By span, what its units are called."""
     sifted_bps: Mapping[str, float]
     """By span, of the key basis in an emulated second."""
+    protocols: str
+    """Where the protocols of the units come from."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all sites and spans."""
+        return frozenset((*(site.name for site in self.sites), *(span.name for span in self.spans)))
 
     @property
     def ends(self) -> tuple[Site, Site]:
@@ -59,11 +71,6 @@ def described_line(file: Path | None = None) -> Described:
 
     line = read_line(folder() / "tokaido-line" / "line.toml" if file is None else file)
     mistakes = [f"links.{link.name}: {why}" for link in line.links.values() if (why := _obstacle(line, link))]
-    mistakes += [
-        f"sites.{site.name}: latitude and longitude are missing"
-        for site in line.sites.values()
-        if site.latitude is None or site.longitude is None
-    ]
     if not line.demands:
         mistakes.append("demands: there is none; say for whom keys are kept")
     if mistakes:
@@ -71,17 +78,21 @@ def described_line(file: Path | None = None) -> Described:
             f"{line.name} cannot be run; it has {len(mistakes)} mistakes", mistakes=tuple(mistakes)
         )
     losses = {name: line.loss_db(name, link.fibres[0]) for name, link in line.links.items()}
+    shown = {name: demonstration(line.units[link.units].vendor) for name, link in line.links.items()}
     return Described(
+        scenario="line",
         title=line.title,
-        titles_ja={site.name: site.title_ja for site in line.sites.values() if site.title_ja},
+        wanted=WANTED,
+        titles_ja={"": line.title_ja, **{site.name: site.title_ja for site in line.sites.values()}},
         sites=tuple(
-            Site(site.name, site.title, site.latitude or 0.0, site.longitude or 0.0, site.km_post, site.application)
+            Site(site.name, site.title, site.application, site.latitude, site.longitude, site.km_post)
             for site in line.sites.values()
         ),
         spans=tuple(_span(line, link) for link in line.links.values()),
         pairs=tuple(Pair(demand.ends, STOCK, demand.routes) for demand in line.demands),
         losses_db=losses,
-        styles={name: demonstration(line.units[link.units].vendor).style for name, link in line.links.items()},
+        styles={name: one.style for name, one in shown.items()},
+        protocols=" ".join(dict.fromkeys(one.protocols for one in shown.values())),
         sifted_bps={
             name: line.units[link.units].sub_channels * link_rate(line.units[link.units].over(losses[name])).sifted_bps
             for name, link in line.links.items()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokaido.console._line.demo import Shown
+    from tokaido.console._line.described import Described
     from tokaido.console._line.outcome import Outcome
 
 Name = Literal["eve", "cut", "kill-maibara", "kill-shizuoka", "power", "sees", "restore"]
@@ -31,6 +32,8 @@ class Drill:
     expected: str
     title_ja: str
     expected_ja: str
+    needs: frozenset[str]
+    """Names of the sites and spans that it is about."""
     run: Callable[[Shown, hal.Deadline, bool], Outcome]
     """Carries it out; with True in a way in which what is expected cannot come."""
 
@@ -64,6 +67,7 @@ DRILLS: Final = (
         "request is served, by the second way once Maibara is told to relay none",
         "米原・大阪間で盗聴。はじめは一部、次に全パルスを測定",
         "量子ビット誤り率が上がり、受信装置は人を待って止まり、ノードが警報を出す。この区間では鍵ができない。米原の中継を止めれば、すべての要求に第二経路で応える。",
+        frozenset({"maibara-osaka"}),
         eve,
     ),
     Drill(
@@ -72,6 +76,7 @@ DRILLS: Final = (
         "the receiver loses the light, the link moves to fibre B by both switches, and not one request goes unserved",
         "名古屋・米原間のファイバAを切断",
         "受信側で光が失われ、両端の光スイッチでリンクがファイバBに移る。応えられない要求は一つもない。",
+        frozenset({"nagoya-maibara"}),
         cut,
     ),
     Drill(
@@ -80,6 +85,7 @@ DRILLS: Final = (
         "keys go on over Kameyama and Nara, and not one request goes unserved",
         "米原のノードが故障",
         "鍵は亀山・奈良経由で届き、応えられない要求は一つもない。",
+        frozenset({"maibara", "nara"}),
         kill_with_a_second_way,
     ),
     Drill(
@@ -88,6 +94,7 @@ DRILLS: Final = (
         "keys come from stock, which is told as it shrinks; then requests get a 503, and keys again when it is back",
         "静岡のノードが故障。迂回路はない",
         "鍵は在庫から出され、減っていく様子が示される。尽きれば503、復旧後は再び鍵が出る。",
+        frozenset({"shizuoka"}),
         kill_without,
     ),
     Drill(
@@ -96,6 +103,7 @@ DRILLS: Final = (
         "keys go the first way and not one request goes unserved; back, its units warm up and make key again",
         "奈良の電源が落ち、復旧する",
         "鍵は第一経路で届き、応えられない要求は一つもない。復旧後、装置は暖機して再び鍵を作る。",
+        frozenset({"nara"}),
         power,
     ),
     Drill(
@@ -105,6 +113,7 @@ DRILLS: Final = (
         "to Osaka, no node in the middle sees it",
         "静岡のノードには何が見えるか。名古屋・大阪間のノードには",
         "静岡には銀行と病院の鍵が見え、ダイジェストは同じ。二経路で届く名古屋・大阪の鍵は、途中のどのノードにも見えない。",
+        frozenset({"shizuoka", "maibara", "kameyama", "nara"}),
         what_a_node_sees,
     ),
     Drill(
@@ -113,6 +122,7 @@ DRILLS: Final = (
         "Odawara and its neighbours say STORE_ROLLBACK, no range of link key is granted twice, and keys agree",
         "小田原の鍵ストアに古い複製が戻される",
         "小田原と両隣がSTORE_ROLLBACKを出す。同じ鍵の範囲が二度使われることはなく、鍵は一致する。",
+        frozenset({"odawara"}),
         restore,
     ),
 )
@@ -127,14 +137,28 @@ def drills_of(only: Sequence[str], broken: str, *, every: bool) -> tuple[str, ..
         every: Whether drills are wanted at all.
 
     Raises:
-        ConfigurationError: There is no such drill.
+        ConfigurationError: A drill is not known.
     """
     known = tuple(drill.name for drill in DRILLS)
     for name in (*only, *([broken] if broken else ())):
         if name not in known:
-            raise hal.ConfigurationError(f"there is no drill {name!r}", remedy=f"Choose one of: {', '.join(known)}")
+            raise hal.ConfigurationError(f"no drill is called {name!r}", remedy=f"Choose one of: {', '.join(known)}")
     wanted = {*only, broken} if only or (broken and not every) else set(known) if every else set()
     return tuple(name for name in known if name in wanted)
+
+
+def check_drills(names: Sequence[str], described: Described) -> None:
+    """See that a line has all that drills are about.
+
+    Raises:
+        ConfigurationError: It has not.
+    """
+    for drill in DRILLS:
+        if drill.name in names and (missing := drill.needs - described.names):
+            raise hal.ConfigurationError(
+                f"the drill {drill.name} is about {', '.join(sorted(missing))}, which this line has not",
+                remedy="Drills are for the line from Tokyo to Kobe",
+            )
 
 
 def run_drills(shown: Shown, names: Sequence[str], broken: str = "") -> list[Done]:

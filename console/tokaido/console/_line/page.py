@@ -47,7 +47,7 @@ class LinePage:
         self._loop = asyncio.get_running_loop()
         self._relays: asyncio.Queue[PageRelay] = asyncio.Queue(_MOST_RELAYS)
         self._before: dict[str, NodeStatus] = {}
-        self._drills = {drill.name: _described(drill) for drill in DRILLS}
+        self._drills = {drill.name: _described(drill) for drill in DRILLS if drill.needs <= shown.described.names}
         self._running: asyncio.Task[None] | None = None
         shown.run.watch.listen(self._look)
 
@@ -74,15 +74,15 @@ class LinePage:
             _answered(seen),
             utc_s=hal.SYSTEM_CLOCK.utc_ns() / hal.NS_PER_S,
             title=described.title,
-            title_ja="東海道線",
+            title_ja=described.titles_ja.get("", ""),
             titles_ja=described.titles_ja,
             spans=facts,
         )
         sender, receiver = described.ends
         applications = (
-            PageApplication(name=sender.application, title="Bank", title_ja="銀行", site=sender.name, role="sender"),
+            PageApplication(name=sender.application, site=sender.name, role="sender", **_titles(sender.application)),
             PageApplication(
-                name=receiver.application, title="Hospital", title_ja="病院", site=receiver.name, role="receiver"
+                name=receiver.application, site=receiver.name, role="receiver", **_titles(receiver.application)
             ),
         )
         return msgspec.structs.replace(
@@ -100,9 +100,11 @@ class LinePage:
             ConfigurationError: There is none of that name.
             RefusedError: Another one is not over yet.
         """
-        drill = next((drill for drill in DRILLS if drill.name == name), None)
+        drill = next((drill for drill in DRILLS if drill.name == name and name in self._drills), None)
         if drill is None:
-            raise hal.ConfigurationError(f"there is no drill {name!r}", remedy=f"One of {', '.join(self._drills)}")
+            raise hal.ConfigurationError(
+                f"no drill here is called {name!r}", remedy=f"One of {', '.join(self._drills)}"
+            )
         if self._running is not None and not self._running.done():
             raise hal.RefusedError("another drill runs", remedy="Wait until it is over")
         self._drills[drill.name] = msgspec.structs.replace(self._drills[drill.name], state="running", seen="")
@@ -153,6 +155,15 @@ async def page_of(shown: Shown, port: int = 0) -> AsyncIterator[PageServer]:
 
 def _answered(seen: Seen) -> dict[str, NodeStatus]:
     return {name: status for name, status in seen.nodes.items() if status is not None}
+
+
+_KNOWN: Final = {"bank": ("Bank", "銀行"), "hospital": ("Hospital", "病院")}
+"""What people call an application, by the beginning of its SAE id."""
+
+
+def _titles(application: str) -> dict[str, str]:
+    title, title_ja = _KNOWN.get(application.partition("-")[0], (application, ""))
+    return {"title": title, "title_ja": title_ja}
 
 
 def _described(drill: Drill) -> PageDrill:

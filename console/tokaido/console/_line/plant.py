@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
-from tokaido.console._demo_ports import free_ports
+from tokaido.console._demo_ports import control_of, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,10 +27,10 @@ class Site:
 
     name: str
     title: str
-    latitude: float
-    longitude: float
-    km_post: float | None
-    application: str
+    application: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    km_post: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Span:
     ends: tuple[str, str]
     """The sites of the transmitter and of the receiver."""
     family: str
-    """Of the units: `toshiba` or `nec`."""
+    """Of the units: there are drivers and emulators FAMILY.transmitter and FAMILY.receiver."""
     settings: str
     fibres: tuple[Fibre, ...]
     switches: tuple[str, str] = ("", "")
@@ -93,6 +93,8 @@ class Pair:
     ends: tuple[str, str]
     stock: int
     routes: int = 1
+    confirmed: bool = True
+    """Whether both ends have a key with which they prove what they hold; without one they trust the relays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +209,13 @@ def _half(folder: Path, span: Span, place: int, serials: tuple[str, str], ports:
     """Return the devices and the half-link of one end, for the node and for the emulation alike."""
     here, there = span.ends[place], span.ends[1 - place]
     unit = span.device(place)
-    place_of_control = folder / f"{here}-{unit}"
-    control = f"serial:{place_of_control}?baudrate=115200" if span.family == "toshiba" else _socket(ports[0])
+    driver = f"{span.family}.{ENDS[place]}"
+    control = control_of(driver, folder / f"{here}-{unit}", ports[0], "?baudrate=115200")
     options = f", {span.options[place]}" if span.options[place] else ""
     lines = [
         f"""
 [devices.{unit}]
-driver = "{span.family}.{ENDS[place]}"
+driver = "{driver}"
 serial_number = "{serials[place]}"
 timeout = 15
 control = "{control}"
@@ -242,15 +244,10 @@ peer = "{serials[1 - place]}"
     return "".join(lines)
 
 
-def _socket(port: int) -> str:
-    return f"visa:TCPIP::127.0.0.1::{port}::SOCKET"
-
-
 def _switch(folder: Path, span: Span, place: int, port: int) -> str:
     driver, name = span.switches[place], span.switch(place)
-    family = driver.partition(".")[0]
-    control = _socket(port) if family == "polatis" else f"serial:{folder / f'{span.ends[place]}-{name}'}"
-    table = {"polatis": "{ inputs = 4, outputs = 4 }", "dicon": "{ channels = 4 }"}.get(family, "{}")
+    control = control_of(driver, folder / f"{span.ends[place]}-{name}", port)
+    table = {"polatis": "{ inputs = 4, outputs = 4 }", "dicon": "{ channels = 4 }"}.get(driver.partition(".")[0], "{}")
     return f"""
 [devices.{name}]
 driver = "{driver}"
@@ -324,6 +321,8 @@ def _end_to_end_keys(folder: Path, pairs: Sequence[Pair]) -> dict[str, dict[str,
     """Make the keys with which both ends of a pair prove what they hold, as a person would who brings them there."""
     made: dict[str, dict[str, str]] = {}
     for pair in pairs:
+        if not pair.confirmed:
+            continue
         file = folder / f"{pair.ends[0]}-{pair.ends[1]}-confirm.key"
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as opened:
@@ -339,10 +338,10 @@ def _sign_topology(folder: Path, nodes: Mapping[str, NodeFiles], spans: Sequence
     lines = ['[topology]\nnetwork = "tokaido-line"\nserial = 1\nvalid_from = 2026-01-01T00:00:00Z\n']
     for name, files in nodes.items():
         site = files.site
-        post = "" if site.km_post is None else f"km_post = {site.km_post:.6g}\n"
+        where = {"latitude": site.latitude, "longitude": site.longitude, "km_post": site.km_post}
         lines.append(
             f'[nodes.{name}]\nurl = "{files.neighbours}"\nsite = "{site.title}"\n'
-            f"latitude = {site.latitude:.6g}\nlongitude = {site.longitude:.6g}\n{post}"
+            + "".join(f"{key} = {value:.6g}\n" for key, value in where.items() if value is not None)
         )
     lines += [
         f'[links.{span.name}]\nends = ["{span.ends[0]}", "{span.ends[1]}"]\n'

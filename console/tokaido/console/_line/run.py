@@ -112,7 +112,7 @@ class LineRun:
 
         files = self.plant.nodes[site]
         if not files.applications:
-            raise hal.ConfigurationError(f"there is no application at {site}")
+            raise hal.ConfigurationError(f"{site} has no application")
         return KeyClient(files.applications, self.plant.certificate(files.site.application))
 
     def kill(self, site: str) -> None:

@@ -86,6 +86,7 @@ class _Reader:
         return Line(
             name=name,
             title=head.get("title", name),
+            title_ja=head.get("title_ja", ""),
             note=head.get("note", ""),
             sites=sites,
             fibres={name: fibre for name, fibre in self._fibres.items() if fibre},
@@ -278,7 +279,7 @@ _NAMED: Final = Check(
     lambda value: isinstance(value, str) and bool(_NAME.fullmatch(value)), f"a name: {_WHAT_A_NAME_IS}"
 )
 _ENDS: Final = Check(_are_ends, 'the names of two sites, such as ["tokyo", "odawara"]')
-_HEAD: Final = {"name": _NAMED, "title": _TEXT, "note": _TEXT}
+_HEAD: Final = {"name": _NAMED, "title": _TEXT, "title_ja": _TEXT, "note": _TEXT}
 _SITE: Final = {
     "title": _TEXT,
     "title_ja": _TEXT,

@@ -131,6 +131,7 @@ class Line:
     units: Mapping[str, UnitClass]
     links: Mapping[str, LineLink]
     demands: tuple[Demand, ...]
+    title_ja: str = ""
 
     def loss_db(self, link: str, fibre: str) -> float:
         """Return the loss in dB of a link's path over one of its fibres: the fibre, and one pass of each switch."""
