@@ -75,8 +75,8 @@ class SourceRig(Rig):
     def slave(self) -> hal.KeySource:
         """The driver at the other end, which is opened when it is first asked for."""
         if self._slave is None:
-            options = {"timeout": self.plan.timeout, "trace": self._note, **self.emulator.counterpart}
-            opened = hal.KeySource.open(self.plan.driver, **options)  # type: ignore[arg-type]
+            options = {"timeout": self.plan.timeout, "trace": self._note, "clock": self.clock}
+            opened = hal.KeySource.open(self.plan.driver, **options, **self.emulator.counterpart)  # type: ignore[arg-type]
             self._slave = self._stack.enter_context(opened)
         return self._slave
 

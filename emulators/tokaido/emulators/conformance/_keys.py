@@ -107,12 +107,12 @@ class KeyContract(UnitContract):
 
     def _wait_until_free(self, keyed: KeyRig) -> None:
         """Wait until the unit lets another host draw: a driver that is opened again is another one."""
-        deadline = hal.Deadline(hal.SYSTEM_CLOCK, PATIENCE_S)
+        deadline = hal.Deadline(keyed.clock, PATIENCE_S)
         while not deadline.passed:
             outcome = keyed.call(lambda: next(keyed.unit.key_blocks(0, limit=1), None), exchanges=DRAWING)
             if not isinstance(outcome, hal.DeviceBusyError):
                 return
-            hal.SYSTEM_CLOCK.wait(LATER_S)
+            keyed.clock.wait(LATER_S)
 
     def test_no_block_comes_twice_from_one_iterator(self, keyed: KeyRig) -> None:
         """One that waits is handed out once, committed or not; one that is made meanwhile comes when it is there."""

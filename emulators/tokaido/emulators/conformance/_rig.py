@@ -11,6 +11,7 @@ import tokaido.hal as hal
 from tokaido.emulators._launch import Emulator, launch
 from tokaido.emulators._plugs import WITHIN
 from tokaido.emulators._stepped import SteppedClock
+from tokaido.emulators._unstarved import unstarved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -237,12 +238,12 @@ class Rig:
         self._stack.close()
 
     def __enter__(self) -> Self:
-        self.clock = SteppedClock() if self.virtual else hal.SYSTEM_CLOCK
         slowness = 1.0 if self.virtual else self.plan.slowness()
         self.plan = replace(self.plan, timeout=self.plan.timeout * slowness)
         self.deadline_s = self.plan.timeout
         self.overrun_s = OVERRUN_S * slowness
         with ExitStack() as opened:
+            self.clock = SteppedClock() if self.virtual else opened.enter_context(unstarved())
             self.emulator = opened.enter_context(self.launch())
             opened.enter_context(self._between)
             self.device = opened.enter_context(self.open())

@@ -6,6 +6,7 @@ import math
 import threading
 from typing import TYPE_CHECKING, Final, Protocol
 
+from tokaido.emulators._unstarved import UnstarvedClock
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
@@ -156,4 +157,4 @@ def tells_of_output(model: type[DeviceModel], port: str) -> bool:
 
 def on_the_wall(clock: Clock) -> bool:
     """Whether a clock goes with the operating system's, in which a thread sleeps; any other one is looked at often."""
-    return clock is SYSTEM_CLOCK
+    return clock is SYSTEM_CLOCK or isinstance(clock, UnstarvedClock)
