@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 END_S: Final = 10.0
+FOLLOW: Final = "from tokaido.console._following import follow; follow(); "
 PROGRAM: Final = "from tokaido.console import main; raise SystemExit(main())"
 
 
 class Started:
-    """One `tokaido` command as a process of its own. Leaving the context ends it, whatever happened.
+    """One `tokaido` command as a process of its own. Leaving the context ends it, whatever happened; so does our end.
 
     Args:
         what: What errors call it.
@@ -43,10 +44,10 @@ class Started:
         self._asked = False
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-c", self._program, *self._words]
+        command = [sys.executable, "-c", FOLLOW + self._program, *self._words]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # it ends with us, and the program with it
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
@@ -69,6 +70,8 @@ class Started:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
 
     def wait_for(self, event: str, deadline: hal.Deadline) -> dict[str, Any]:
         """Return what the program says with this event.
