@@ -79,6 +79,8 @@ class Sites:
         """Which neighbour the fault `neighbour_lost` is about."""
         self.struck: Counter[str] = Counter()
         """How many messages each fault has met."""
+        self.committed: Callable[[tuple[c.Write, ...]], None] = lambda _: None
+        """Takes what each commit of the emulated node wrote; its owner sets it."""
         self._faults = faults
         self._alarm = alarm
         self._numbers = count(1)
@@ -157,8 +159,10 @@ class Sites:
 
     def _done(self, name: str, action: c.Action) -> list[Happens]:
         match action:
-            case c.Commit(token=token):
+            case c.Commit(token=token, writes=writes):
                 (loaded,) = self.sites[name].store.commit([action])
+                if name == self.node:
+                    self.committed(writes)
                 return [(name, c.Committed(token, loaded))]
             case c.Send():
                 return self._send(name, action)
