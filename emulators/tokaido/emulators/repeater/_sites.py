@@ -86,6 +86,8 @@ class Sites:
         self._numbers = count(1)
         self._order = count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._quiet_until_s = 0.0
+        """Before then nothing happens by itself; 0: look, since something was done."""
         self._asked: dict[int, tuple[str, int, int]] = {}
         self._answers: dict[int, c.Keys | c.Refusal] = {}
         for name in self.sites:
@@ -98,11 +100,12 @@ class Sites:
 
     def advance(self, to_s: float) -> None:
         """Let time pass, and do what comes due."""
-        while True:
+        while self._quiet_until_s <= to_s:
             woken = min(self.sites, key=lambda name: self.sites[name].core.wake_s)
             wake_s = max(self.sites[woken].core.wake_s, self.now_s)
             due_s = self._due[0][0] if self._due else float("inf")
             if min(wake_s, due_s) > to_s:
+                self._quiet_until_s = min(wake_s, due_s)
                 break
             self.now_s = max(self.now_s, min(wake_s, due_s))
             if due_s <= wake_s:
@@ -141,6 +144,7 @@ class Sites:
 
     def do(self, name: str, event: c.Event) -> None:
         """Hand an event to a node, and do what it wants done until all is quiet."""
+        self._quiet_until_s = 0.0
         waiting: deque[Happens] = deque([(name, event)])
         while waiting:
             at, happened = waiting.popleft()
