@@ -6,12 +6,14 @@ import asyncio
 import json
 import signal
 import sys
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tokaido.console.page import BusSource
 from tokaido.emulators.repeater import RepeaterModel, RepeaterOnBus
-from tokaido.node.events import NetworkClient
+from tokaido.node.events import Connection, NetworkClient, RelayState, encode
 from tokaido_testing.console_runs import run_console
 from tokaido_testing.hubs import NETWORK, Hub, needs_a_hub
 from tokaido_testing.patience import patient
@@ -19,6 +21,8 @@ from tokaido_testing.patience import patient
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tokaido.console.page import PageRelay
 
 pytestmark = needs_a_hub
 aiohttp = pytest.importorskip("aiohttp", reason="needs the extra `node`")
@@ -66,7 +70,9 @@ async def watched(hub: Hub, file: Path, folder: Path) -> int:
     ending = asyncio.Event()
     (folder / "node").mkdir()
     node = RepeaterOnBus(
-        RepeaterModel("maibara", secrets="seeded"), hub.settings("node-maibara", every_s=0.2), folder / "node"
+        RepeaterModel("maibara", secrets="seeded", demand=20.0),
+        hub.settings("node-maibara", every_s=0.2),
+        folder / "node",
     )
     life = asyncio.create_task(node.run(ending))
     words = ("network", "watch", "--page", "--json", "--network", str(hub.network_file("operator-ann")))
@@ -99,6 +105,11 @@ async def watched(hub: Hub, file: Path, folder: Path) -> int:
                     if levels.get("maibara", "silent") != "silent":
                         break
                 assert (levels["otsu"], levels["kyoto"]) == ("silent", "silent")
+                async for name, data in stream:
+                    if name == "relay":
+                        assert data["state"] == "ready"
+                        assert "maibara" in (data["route"][0], data["route"][-1])
+                        break
                 hub.kill()
                 async for name, data in stream:
                     if name == "lost":
@@ -132,3 +143,41 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     ran = run_console("network", "watch", "--port", "8000")
     assert ran.code == 2
     assert "are for --page" in ran.err
+
+
+def test_what_became_of_each_batch_is_shown_once(tmp_path: Path) -> None:
+    route = ("maibara", "otsu", "kyoto")
+    lives = {"aa": ("put", "ready", "dropped"), "bb": ("put", "dropped"), "cc": ("ready", "dropped")}
+
+    async def shown(hub: Hub) -> list[PageRelay]:
+        async with NetworkClient(hub.settings("operator-ann")) as client:
+            await client.make_streams(1)
+        node = Connection(hub.settings("node-maibara"), "node-maibara")
+        await node.open(hub.urls[0])
+        numbers = count(1)
+        async with BusSource(hub.settings("operator-ann")) as source:
+            for relay, states in (*lives.items(), ("dd", ("put", "ready"))):
+                for state in states:
+                    facts: dict[str, Any] = {"neighbour": "kyoto", "route": route, "keys": 64, "started_here": True}
+                    told = RelayState(
+                        network=NETWORK,
+                        node="maibara",
+                        id=f"00000000000000aa-{next(numbers)}",
+                        utc_s=1.0,
+                        relay=relay * 16,
+                        state=state,  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+                        **(facts if state == "put" else {}),
+                    )
+                    await node.publish(f"tokaido.{NETWORK}.maibara.relay", encode(told))
+            async with asyncio.timeout(patient(20)):
+                found = [await source.relay() for _ in range(3)]
+        await node.close()
+        return found
+
+    with Hub(tmp_path, NODES, ("ann",)) as hub:
+        found = asyncio.run(shown(hub))
+    assert [(one.state, one.route, one.keys) for one in found] == [
+        ("ready", route, 64),
+        ("dropped", route, 64),  # cc: nobody knows its way
+        ("ready", route, 64),
+    ]

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokaido.node.events import NetworkClient, Reader, Seen, Telemetry
+from tokaido.node.events import NetworkClient, Reader, RelayState, Seen, Telemetry
 from tokaido_testing.hubs import Hub, needs_a_hub
 from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokaido.node.events import NetworkView
+    from tokaido.node.events import Message, NetworkView
 
 LONG = os.environ.get("TOKAIDO_CHAOS") == "long"
 NODES, A_PROCESS, DOWN_S, CALM_S = (100, 10, 15.0, 30.0) if LONG else (10, 5, 5.0, 8.0)
@@ -92,10 +92,10 @@ async def drained(reader: Reader, counts: Counter[tuple[str, str]]) -> None:
 async def play(hub: Hub, processes: Processes, names: list[str]) -> dict[str, float]:
     """Watch, break and count; return what was measured."""
     found: dict[str, float] = {}
-    heard: list[Telemetry] = []
+    heard: list[Message] = []
 
     async with NetworkClient(hub.settings("operator-ann")) as client:
-        view: NetworkView = await client.watch(lambda one: heard.append(one) if isinstance(one, Telemetry) else None)
+        view: NetworkView = await client.watch(heard.append)
         found["all nodes heard after s"] = await until(lambda: len(view.nodes) == len(names), 240)
         await until(lambda: all(told.waiting < 5 for told in last_of(view)), 60)
         heard.clear()
@@ -107,7 +107,8 @@ async def play(hub: Hub, processes: Processes, names: list[str]) -> dict[str, fl
         took = time.monotonic() - begun
         nodes_after, servers_after = cost(processes.running), cost(list(hub.running.values()))
         found["oldest status s"] = oldest
-        found["telemetry a second"] = len(heard) / took
+        found["telemetry a second"] = sum(isinstance(one, Telemetry) for one in heard) / took
+        found["messages of relays a second"] = sum(isinstance(one, RelayState) for one in heard) / took
         found["core of the nodes"] = (nodes_after[0] - nodes[0]) / took
         found["core of the servers"] = (servers_after[0] - servers[0]) / took
         found["MB a node"] = nodes_after[1] / len(names)
@@ -144,18 +145,25 @@ def fresh(view: NetworkView, since_s: float) -> list[str]:
 
 
 async def count(hub: Hub, names: list[str]) -> tuple[dict[str, int], int]:
-    """Return how many numbers each node's messages lack, once it ended, and how many were stored twice."""
+    """Return how many numbers each node's messages lack, once it ended, and how many were stored twice.
+
+    Each has told of its relays, too.
+    """
     seen = Seen()
     async with NetworkClient(hub.settings("operator-ann")) as client:
         runs: dict[str, set[str]] = {name: set() for name in names}
+        relayed: set[str] = set()
         again = refused = 0
         for telemetry in (False, True):
             reader = client.reader(telemetry=telemetry, seen=seen)
             while more := await reader.more():
                 for one in more:
                     runs[one.node].add(one.id.partition("-")[0])
+                    if isinstance(one, RelayState):
+                        relayed.add(one.node)
             again, refused = again + reader.again, refused + reader.refused
         assert refused == 0
+        assert relayed == set(names)
         assert {len(known) for known in runs.values()} == {1}
         return {name: seen.missing(next(iter(known))) for name, known in runs.items()}, again
 

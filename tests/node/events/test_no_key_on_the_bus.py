@@ -1,4 +1,4 @@
-"""Two daemons that relay and supply keys, on a bus that comes late: all is heard, and no message shows a key."""
+"""Daemons and emulated repeaters that relay and supply keys, on a bus: all is heard, and no message shows a key."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tokaido.emulators.repeater import RepeaterModel, RepeaterOnBus
+from tokaido.node.core import PutBatch
 from tokaido.node.events import Connection, NetworkClient, RelayState, Telemetry
 from tokaido.node.node_file import control_socket
 from tokaido.node.operation import ControlClient
@@ -20,8 +22,11 @@ from tokaido_testing.key_scan import found, pieces
 from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from tokaido.hal import KeyBlockInfo, KeyMaterial
+    from tokaido.node.core import Write
     from tokaido.node.events import Message
 
 pytestmark = needs_a_hub
@@ -101,3 +106,53 @@ def test_no_message_shows_a_key_and_nothing_needs_the_hub(tmp_path: Path) -> Non
 
             asyncio.run(betray(hub, NODES[0], delivered[0]))
             assert {line.split(" in ")[0] for line in found(hub.folder, looked_for)} == {"key 0"}
+
+
+def noted(model: RepeaterModel) -> tuple[list[bytes], list[bytes]]:
+    """Have the beginnings of an emulated node's blocks and of its relayed batches noted, and return where."""
+    blocks: list[bytes] = []
+    batches: list[bytes] = []
+    sites = model.node.sites
+    draw, committed = sites.draw, sites.committed
+
+    def drawn(link: str, info: KeyBlockInfo, keys: Mapping[str, KeyMaterial]) -> None:
+        blocks.append(bytes(next(iter(keys.values())).reveal())[:128])
+        draw(link, info, keys)
+
+    def wrote(writes: tuple[Write, ...]) -> None:
+        batches.extend(bytes(write.cells.reveal())[:128] for write in writes if isinstance(write, PutBatch))
+        committed(writes)
+
+    sites.draw, sites.committed = drawn, wrote  # type: ignore[method-assign]
+    return blocks, batches
+
+
+def test_no_message_of_an_emulated_repeater_shows_a_key(tmp_path: Path) -> None:
+    node = "maibara"
+    hub = Hub(tmp_path / "hub", (node,), trace=True)
+    model = RepeaterModel(node, secrets="seeded", demand=60.0)
+    (outbox := tmp_path / "outbox").mkdir()
+    on_bus = RepeaterOnBus(model, hub.settings(f"node-{node}", every_s=0.2), outbox)
+    blocks, batches = noted(model)
+
+    async def watched() -> set[str]:
+        told: list[Message] = []
+        async with NetworkClient(hub.settings("operator-ann")) as client:
+            await client.make_streams(1)
+            await client.watch(told.append)
+            ending = asyncio.Event()
+            life = asyncio.create_task(on_bus.run(ending))
+            async with asyncio.timeout(patient(30)):
+                while {one.state for one in told if isinstance(one, RelayState)} < {"put", "ready", "dropped"}:
+                    await asyncio.sleep(0.1)
+            ending.set()
+            await life
+        return {type(one).__name__ for one in told}
+
+    with hub:
+        assert asyncio.run(watched()) >= {"Telemetry", "RelayState"}
+        assert '"type":"relay"' in hub.log("hub-0").replace("\\", "")  # every message is in it
+        looked_for = pieces([batches[0], batches[-1], *blocks[:2]])
+        assert found(tmp_path, looked_for) == []
+        asyncio.run(betray(hub, node, batches[-1]))
+        assert {line.split(" in ")[0] for line in found(tmp_path, looked_for)} == {"key 1"}

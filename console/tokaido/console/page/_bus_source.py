@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from tokaido.console.page._bus import Route
     from tokaido.console.page._state import PageState
     from tokaido.hal import Clock
-    from tokaido.node.events import EventsSettings, Message, NetworkView
+    from tokaido.node.events import EventsSettings, Message, NetworkView, RelayState
     from tokaido.node.topology import Topology
 
 PAUSE_S: Final = 1.0
 WAITING: Final = 64
 """Relays that may wait to be shown; of more, the page shows none."""
+UNDER_WAY: Final = 4096
+"""Batches that are remembered until it is told what became of them; the oldest are forgotten."""
 
 
 class BusSource:
@@ -48,6 +50,7 @@ class BusSource:
         self._view: NetworkView | None = None
         self._routes: dict[frozenset[str], Route] = {}
         self._relays: asyncio.Queue[PageRelay] = asyncio.Queue(WAITING)
+        self._under_way: dict[tuple[str, str], RelayState] = {}
         self._why = "the hub was not reached yet"
         self._first: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -113,13 +116,19 @@ class BusSource:
     def _told(self, message: Message) -> None:
         from tokaido.node.events import RelayState  # noqa: PLC0415 - an extra
 
-        if not isinstance(message, RelayState) or not message.started_here or len(message.route) < 2:
+        if not isinstance(message, RelayState):
             return
-        if message.state == "put":
+        batch = message.node, message.relay
+        if message.state == "put":  # it alone tells the route
+            if message.started_here and len(message.route) > 1:
+                self._under_way[batch] = message
+                if len(self._under_way) > UNDER_WAY:
+                    del self._under_way[next(iter(self._under_way))]
+            return
+        put = self._under_way.pop(batch, None)
+        if put is None:  # told before we listened; or the keys were used up, long after they were ready
             return
         if message.state == "ready":
-            self._routes[frozenset((message.route[0], message.route[-1]))] = message.route
+            self._routes[frozenset((put.route[0], put.route[-1]))] = put.route
         with contextlib.suppress(asyncio.QueueFull):
-            self._relays.put_nowait(
-                PageRelay(route=message.route, keys=message.keys, state=message.state, utc_s=message.utc_s)
-            )
+            self._relays.put_nowait(PageRelay(route=put.route, keys=put.keys, state=message.state, utc_s=message.utc_s))

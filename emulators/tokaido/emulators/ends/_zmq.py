@@ -28,6 +28,12 @@ HIGH_WATER_MARK: Final = 200
 """Messages that wait at a connection; later ones are lost."""
 AT_ONCE: Final = 16
 """Messages that are carried in one turn."""
+NOBLOCK: Final = 1
+SNDMORE: Final = 2
+FD: Final = 14
+EVENTS: Final = 15
+POLLIN: Final = 1
+"""Constants of zmq.h: pyzmq's own flags are slow."""
 
 
 class ZmqEnd(End, MessageWire):
@@ -88,7 +94,7 @@ class ZmqEnd(End, MessageWire):
         self._order(revoke)
 
     def _descriptors(self) -> dict[int, int]:
-        return {} if self._router is None else {int(self._router.getsockopt(zmq.FD)): select.EPOLLIN}
+        return {} if self._router is None else {self._router.getsockopt(FD): select.EPOLLIN}
 
     def _open(self) -> None:
         self._door = CurveDoor(self._keys, map(CurveClient, self._clients))
@@ -134,7 +140,7 @@ class ZmqEnd(End, MessageWire):
         door = self._door
         while self._router is not None and door is not None and len(pieces) < AT_ONCE and self._waits():
             try:
-                frames = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
+                frames = self._router.recv_multipart(NOBLOCK, copy=False)
             except zmq.ZMQError:
                 break
             client = door.client_of(frames[-1])
@@ -144,7 +150,7 @@ class ZmqEnd(End, MessageWire):
 
     def _waits(self) -> bool:
         """Whether a message waits. The descriptor tells of each change once, and sending uses that up."""
-        return self._router is not None and bool(int(self._router.getsockopt(zmq.EVENTS)) & int(zmq.POLLIN))
+        return self._router is not None and bool(self._router.getsockopt(EVENTS) & POLLIN)
 
     def _pause_s(self) -> float:
         pause_s = super()._pause_s()
@@ -160,6 +166,9 @@ class ZmqEnd(End, MessageWire):
             return
         try:
             address = [] if self._shared.model.PUSHES else piece[:1]
-            self._router.send_multipart([*address, *piece[2:]], zmq.NOBLOCK)
+            *first, last = *address, *piece[2:]
+            for frame in first:
+                self._router.send(frame, NOBLOCK | SNDMORE)
+            self._router.send(last, NOBLOCK)
         except zmq.ZMQError:  # the connection's queue is full: the newest message is lost
             return

@@ -1,4 +1,4 @@
-"""An emulated repeater on the bus of a network: telemetry, alarms and commands as a daemon has them."""
+"""An emulated repeater on the bus of a network: what it tells, and the commands it takes, as a daemon has them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tokaido.emulators.repeater._model import RepeaterModel
     from tokaido.hal import Clock
-    from tokaido.node.core import Clear, Raise
+    from tokaido.node.core import Clear, Post, Raise
     from tokaido.node.events import EventsSettings
     from tokaido.node.operation import ControlRequest, Peer
 
@@ -41,6 +41,7 @@ class RepeaterOnBus:
         self._path = folder / f"{model.serial_number}.sqlite"
         self._key = folder / f"{model.serial_number}.key"
         self._store: StoreThread | None = None
+        self._relays: list[Post] = []
         node = model.node
         self.outgoing = Outgoing(settings, model.serial_number, node.events, clock=clock)
         """What it has to tell."""
@@ -56,6 +57,7 @@ class RepeaterOnBus:
         """Its way to the hub."""
         self.lost = ""
         """Why nobody hears it; empty: somebody does."""
+        node.sites.committed = lambda writes: self._relays.extend(self.outgoing.relays(writes))
 
     async def run(self, ending: asyncio.Event) -> None:
         """Live until `ending` is set.
@@ -78,6 +80,7 @@ class RepeaterOnBus:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         await ending.wait()
+            await self._post(store)  # what the last orders did
         finally:
             await self.bus.close()
             self._store = None
@@ -88,7 +91,8 @@ class RepeaterOnBus:
         self.model.node.carry_out(request, peer)
 
     async def _post(self, store: StoreThread) -> None:
-        posts = self.outgoing.take(self.model.status)
+        relays, self._relays = self._relays, []
+        posts = [*relays, *self.outgoing.take(self.model.status)]
         if not posts:
             return
 

@@ -79,11 +79,15 @@ class Sites:
         """Which neighbour the fault `neighbour_lost` is about."""
         self.struck: Counter[str] = Counter()
         """How many messages each fault has met."""
+        self.committed: Callable[[tuple[c.Write, ...]], None] = lambda _: None
+        """Takes what each commit of the emulated node wrote; its owner sets it."""
         self._faults = faults
         self._alarm = alarm
         self._numbers = count(1)
         self._order = count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._quiet_until_s = 0.0
+        """Before then nothing happens by itself; 0: look, since something was done."""
         self._asked: dict[int, tuple[str, int, int]] = {}
         self._answers: dict[int, c.Keys | c.Refusal] = {}
         for name in self.sites:
@@ -96,11 +100,12 @@ class Sites:
 
     def advance(self, to_s: float) -> None:
         """Let time pass, and do what comes due."""
-        while True:
+        while self._quiet_until_s <= to_s:
             woken = min(self.sites, key=lambda name: self.sites[name].core.wake_s)
             wake_s = max(self.sites[woken].core.wake_s, self.now_s)
             due_s = self._due[0][0] if self._due else float("inf")
             if min(wake_s, due_s) > to_s:
+                self._quiet_until_s = min(wake_s, due_s)
                 break
             self.now_s = max(self.now_s, min(wake_s, due_s))
             if due_s <= wake_s:
@@ -139,6 +144,7 @@ class Sites:
 
     def do(self, name: str, event: c.Event) -> None:
         """Hand an event to a node, and do what it wants done until all is quiet."""
+        self._quiet_until_s = 0.0
         waiting: deque[Happens] = deque([(name, event)])
         while waiting:
             at, happened = waiting.popleft()
@@ -157,8 +163,10 @@ class Sites:
 
     def _done(self, name: str, action: c.Action) -> list[Happens]:
         match action:
-            case c.Commit(token=token):
+            case c.Commit(token=token, writes=writes):
                 (loaded,) = self.sites[name].store.commit([action])
+                if name == self.node:
+                    self.committed(writes)
                 return [(name, c.Committed(token, loaded))]
             case c.Send():
                 return self._send(name, action)

@@ -30,6 +30,8 @@ MOST_KNOWN: Final = 1000
 """Connections whose client is remembered."""
 NOBLOCK: Final = 1
 SNDMORE: Final = 2
+EVENTS: Final = 15
+POLLIN: Final = 1
 """Constants of zmq.h: pyzmq's own flags are slow."""
 
 
@@ -120,6 +122,8 @@ class ControlEndpoint:
                     frame = router.recv(NOBLOCK, copy=False)
             else:
                 self._take(address, frame)
+            if self._router is None or not router.getsockopt(EVENTS) & POLLIN:  # which costs less than one try too many
+                return
         asyncio.get_running_loop().call_soon(self._ready)
 
     def _take(self, address: bytes, frame: Any) -> None:
