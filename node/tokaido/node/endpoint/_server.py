@@ -24,6 +24,8 @@ HIGH_WATER_MARK: Final = 200
 AT_ONCE: Final = 32
 """Messages that are taken before the loop has its turn."""
 ENDING_S: Final = 1.0
+LINGER_MS: Final = 500
+"""How long what was answered last may take to leave, once nobody is heard any more."""
 MOST_ORDERS: Final = 64
 """Commands that are under way at once."""
 MOST_KNOWN: Final = 1000
@@ -100,7 +102,8 @@ class ControlEndpoint:
             await asyncio.wait(tuple(self._orders), timeout=ENDING_S)
             for task in tuple(self._orders):
                 task.cancel()
-        self._router = None
+        router, self._router = self._router, None
+        router.linger = LINGER_MS
         door.close()
 
     def _ready(self) -> None:
