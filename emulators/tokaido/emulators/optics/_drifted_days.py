@@ -211,7 +211,7 @@ def _lived(worlds: Sequence[_World], loops: LoopSettings) -> tuple[Flags, Flags,
     excess_db, stretch = beside([world.excess_db for world in worlds]), np.concatenate([w.stretch for w in worlds])
     table = np.repeat(np.array([link.qber for link in links]), [world.span.days for world in worlds], axis=0)
     in_order = np.array([_interpolated(table, here) for here in excess_db])
-    # Units that are beyond the limit when all is in order would align in vain for ever; the plan has them run.
+    # Units that are beyond the limit when all is in order would align for ever; the plan has them run.
     limit = np.maximum(QBER_HIGH, table[:, IN_ORDER] + QBER_HIGH - QBER_FINE)
     lower, gate_width_ps = limit - (QBER_HIGH - QBER_FINE), each([link.gate_width_ps for link in links])
     realign = each([max(round(link.realign_s / STEP_S), 1) for link in links]).astype(np.int64)
