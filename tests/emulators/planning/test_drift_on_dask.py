@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 pytestmark = [
     needs("distributed", "Dask's distributed (the extra cluster) is not installed"),
     pytest.mark.timeout(240),
-    pytest.mark.filterwarnings("default"),  # Dask's own
 ]
 PLAN = plan_line(line_of({"one": ("a", "b", (10.0,)), "two": ("b", "c", (13.0,))}, (Demand(("a", "c"), 500.0),)))
 DAYS = 80  # three chunks

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from tokaido.emulators.optics import DriftSettings, Fibre, protocol_preset
-from tokaido.emulators.planning import Demand, LinePlan, UnitClass, plan_line, read_line, sweep_drift
+from tokaido.emulators.planning import Demand, LinePlan, UnitClass, plan_line, reach_db, read_line, sweep_drift
 from tokaido.emulators.planning._sweep import in_process
 from tokaido.hal import RangeError
-from tokaido_testing.lines import line_of
+from tokaido_testing.lines import line_of, units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
     from tokaido.emulators.planning._sweep import Chunk, SpanResult
 
@@ -38,7 +40,7 @@ def chain(*demands: Demand) -> LinePlan:
     return plan_line(line_of(CHAIN, demands))
 
 
-def scripted(rates: Sequence[float], gaps: Sequence[Sequence[slice]]) -> object:
+def scripted(rates: Sequence[float | NDArray[np.float64]], gaps: Sequence[Sequence[slice]]) -> object:
     """Return who says of each link what rate in keys/s it has, and in which steps of 10 s it has none."""
 
     def work(chunks: Sequence[Chunk]) -> Iterable[Sequence[SpanResult]]:
@@ -49,7 +51,7 @@ def scripted(rates: Sequence[float], gaps: Sequence[Sequence[slice]]) -> object:
                 for steps in dark:
                     keyed[steps] = False
                 bits = np.packbits(keyed[None], axis=1)
-                told.append(replace(result, secret_bps=np.full((1, 144), rate * KEYS_BPS), keyed=bits))
+                told.append(replace(result, secret_bps=np.ones((1, 144)) * rate * KEYS_BPS, keyed=bits))
             yield told
 
     return work
@@ -87,6 +89,8 @@ def test_the_same_seed_gives_the_same_and_links_do_not_disturb_each_other() -> N
     one = sweep_drift(plan, 3, seed=5)
     assert sweep_drift(plan, 3, seed=5) == one
     assert sweep_drift(plan, 3, seed=6).links != one.links
+    twins = sweep_drift(plan_line(line_of({"x": ("a", "b", (10.0,)), "y": ("a", "b", (10.0,))}, ())), 3)
+    assert twins.links[0].secret_bps != twins.links[1].secret_bps
     alone = plan_line(line_of({"two": CHAIN["two"]}, ()))
     assert sweep_drift(alone, 3, seed=5).links == one.links[1:]
 
@@ -100,6 +104,22 @@ def test_a_dead_fibre_and_a_way_too_far_have_no_key_all_the_time() -> None:
     assert found.links[1].largest_qber is None
     assert found.demands[0].keys_per_s.without_key == 1.0
     assert found.demands[0].stock_s is None
+
+
+def test_a_link_that_is_too_near_to_no_key_for_the_plan_has_none_here() -> None:
+    loss_db = (reach_db(units()) or 0.0) + 0.05
+    plan = plan_line(line_of({"one": ("a", "b", (loss_db,))}, ()))
+    assert plan.links["one"].path.block.secret_bps > 0
+    (link,) = sweep_drift(plan, 1, drift=STILL).links
+    assert (link.secret_bps.mean, link.secret_bps.without_key) == (0.0, 1.0)
+
+
+def test_a_spread_has_the_percentiles_of_the_time() -> None:
+    work = scripted((np.arange(144.0)[::-1], 1.0), ((), ()))
+    rate = sweep_drift(chain(), 1, worker=work).links[0].secret_bps  # type: ignore[arg-type]
+    assert (rate.p5, rate.p50, rate.p95, rate.mean) == pytest.approx(
+        [KEYS_BPS * share * 143 for share in (0.05, 0.5, 0.95, 0.5)]
+    )
 
 
 def test_a_demand_has_key_while_all_its_hops_have_and_the_rate_of_the_narrowest() -> None:
@@ -148,8 +168,8 @@ def test_a_fibre_in_the_air_drifts_more() -> None:
 
 def test_units_without_blocks_or_decoys_drift_too() -> None:
     for name in ("dps-2007", "boaron-2018", "gys"):
-        units = UnitClass("u", name, "published", protocol_preset(name, channel_loss_db=0.0))
-        plan = plan_line(replace(line_of({"one": ("a", "b", (8.0,))}, ()), units={"u": units}))
+        own = UnitClass("u", name, "published", protocol_preset(name, channel_loss_db=0.0))
+        plan = plan_line(replace(line_of({"one": ("a", "b", (8.0,))}, ()), units={"u": own}))
         still, (link,) = sweep_drift(plan, 1, drift=STILL).links[0], sweep_drift(plan, 1).links
         assert still.secret_bps.p50 == plan.links["one"].secret_bps
         assert link.secret_bps.p95 > link.secret_bps.p5 > 0

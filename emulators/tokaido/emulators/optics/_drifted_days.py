@@ -186,8 +186,8 @@ def _expected_jumps(s: DriftSettings, rng: np.random.Generator) -> Floats:
         times.append(times[-1] + spell)
         blown.append(blown[-1] + spell * gusty)
         gusty = not gusty
-    gusts: Floats = np.diff(np.interp(np.arange(STEPS + 1) * STEP_S, times, blown))
-    return calm_hz * STEP_S + gusts * (gusty_hz - calm_hz)
+    gusts: Floats = np.diff(np.interp(np.arange(STEPS + 1) * STEP_S, times, blown)).clip(0.0, STEP_S)
+    return (STEP_S - gusts) * calm_hz + gusts * gusty_hz
 
 
 # --- what is done against it ------------------------------------------------------------------------------------------

@@ -142,7 +142,8 @@ async def _connected(address: str, security: Security | None) -> Client:
 
 async def _closed(client: Client) -> None:
     with suppress(Exception):  # all is done, or has failed already
-        await asyncio.wait_for(client.close(), REACH_S)
+        closing: Any = client.close()
+        await asyncio.wait_for(closing, REACH_S)
     client.status = "closed"  # or it would try again when it is collected
 
 
