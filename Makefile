@@ -95,7 +95,7 @@ qcodes: .qcodes-venv/.complete
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/runtime.txt
-	uv pip compile pyproject.toml requirements/dev.in --extra plot --extra lp --extra fast --extra bluesky --extra lab --extra node --extra events --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
+	uv pip compile pyproject.toml requirements/dev.in --extra plot --extra lp --extra fast --extra bluesky --extra lab --extra node --extra events --extra cluster --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
 	uv pip compile requirements/bench.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/bench.txt
 	uv pip compile requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/docs.txt
 	uv pip compile pyproject.toml requirements/qcodes.in --extra qcodes --extra parquet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/qcodes.txt

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tokaido.console import main
-from tokaido.emulators.planning import plan_line, read_line
+from tokaido.emulators.planning import plan_line, read_line, sweep_drift
+from tokaido_testing.patience import patient
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "tokaido-line" / "line.toml"
@@ -61,7 +64,7 @@ def test_the_failures_are_shown_when_asked_for(capsys: pytest.CaptureFixture[str
 
 
 def test_programs_are_told_all_of_it_in_the_members_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
-    record = told(capsys, EXAMPLE)
+    record = told(capsys, EXAMPLE, "--drift-days", "1")
     page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     section = page.partition("## plan\n")[2].partition("\n## ")[0]
 
@@ -75,6 +78,44 @@ def test_programs_are_told_all_of_it_in_the_members_of_the_page(capsys: pytest.C
     assert [path["fibre"] for path in maibara["paths"]] == ["nagoya-maibara-A", "nagoya-maibara-B"]
     assert record["demands"][0]["granted"]["by"][0][0] == "tokyo"
     assert record["lacking"] == []
+    assert [link["name"] for link in record["drift"]["links"]] == [link["name"] for link in record["links"]]
+    assert record["drift"]["demands"][0]["keys_per_s"]["mean"] > 10
+
+
+def test_days_of_drift_are_shown_and_a_seed_repeats_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drift = sweep_drift(plan_line(read_line(EXAMPLE)), 1, seed=7)
+    out, _ = run(capsys, EXAMPLE, "--drift-days", "1", "--seed", "7")
+    link, demand = drift.links[0], drift.demands[0]
+    rows = [line.split("\t") for line in out.partition("1 day of drift, seed 7")[2].splitlines()]
+    named = {row[0]: row for row in rows}
+    assert named[link.name][1] == f"{link.secret_bps.mean / 1000:.0f}"
+    assert named[link.name][5] == f"{link.secret_bps.without_key:.2%}"
+    assert named["tokyo to kobe"][-1] == f"{demand.stock_s:.3g} s"
+    line = changed(tmp_path, ("length_km = 33.1,", "length_km = 33.1, dead = true,"))
+    out, _ = run(capsys, line, "--drift-days", "1", code=3)
+    assert re.search(r"^osaka-kobe\t0\t0\t0\t0\t100\.00%\t24 h\tnone\t0 a day$", out, re.MULTILINE)
+    assert re.search(r"^tokyo to kobe\t.*\tnone lasts$", out, re.MULTILINE)
+    assert "0 is not in the range" in run(capsys, EXAMPLE, "--drift-days", "0", code=2)[1]
+
+
+def test_without_dask_or_a_scheduler_the_way_to_it_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, err = run(capsys, EXAMPLE, "--drift-days", "1", "--scheduler", "localhost", code=2)
+    assert "Give tcp://HOST:PORT or tls://HOST:PORT" in err
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    _, err = run(capsys, EXAMPLE, "--drift-days", "1", "--scheduler", "tcp://127.0.0.1:1", code=1)
+    assert "pip install 'tokaido[cluster]'" in err
+
+
+def test_dask_is_not_imported_before_a_scheduler_is_named() -> None:
+    code = (
+        "import sys, tokaido.hal; from tokaido.console import main; main(['--help']); "
+        f"main(['plan', {str(EXAMPLE)!r}, '--drift-days', '1']); "
+        "print({name.partition('.')[0] for name in sys.modules} & {'dask', 'distributed', 'tornado'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=patient(50))
+    assert done.stdout.splitlines()[-1] == "set()"
 
 
 def test_a_line_that_lacks_says_what_and_ends_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,4 +178,7 @@ def test_a_line_without_coordinates_is_drawn_without_a_map(tmp_path: Path, capsy
     drawn = (tmp_path / "line.svg").read_text(encoding="utf-8")
     assert "<!-- hamamatsu-nagoya -->" in drawn
     assert "longitude" not in drawn
+    assert "90 % of the time" not in drawn
+    run(capsys, line, "--plot", tmp_path / "drift.svg", "--drift-days", "1")
+    assert "90 % of the time" in (tmp_path / "drift.svg").read_text(encoding="utf-8")
     assert main(["plan", str(line), "--plot", "line.gif"]) == 2

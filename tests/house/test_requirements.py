@@ -11,6 +11,8 @@ REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 NOT_IN_THE_CORE = {
     *(
         "bluesky",
+        "dask",
+        "distributed",
         "llvmlite",
         "matplotlib",
         "numba",

@@ -3,28 +3,64 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import tokaido.hal as hal
 from tokaido.console._output import print_json, print_paragraph, print_table
-from tokaido.console._plan_record import record, repeater_record, short
+from tokaido.console._plan_record import drift_record, record, repeater_record, short
 from tokaido.console._rate import in_bps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from tokaido.emulators.planning import Demand, Failure, Grant, LinePlan, LinkPlan, PathPlan, RepeaterPlan
+    from tokaido.emulators.planning import (
+        Demand,
+        Failure,
+        Grant,
+        LineDrift,
+        LinePlan,
+        LinkPlan,
+        PathPlan,
+        RepeaterPlan,
+        Spread,
+    )
 
 LACKS: Final = 3
 """Exit code of a line that lacks something: a link without key, or a demand that is not met."""
 
 
-def show_plan(path: Path, *, failures: bool, picture: Path | None, as_json: bool) -> int:
+class Sweep(NamedTuple):
+    """Days of drift, and who works them off."""
+
+    days: int
+    seed: int = 1
+    scheduler: str | None = None
+    """Of Dask; None: this process."""
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def of(self, plan: LinePlan) -> LineDrift:
+        """Return what comes of them.
+
+        Raises:
+            TokaidoError: Of the scheduler.
+        """
+        from tokaido.emulators.planning import dask_workers, sweep_drift  # noqa: PLC0415 - as below
+
+        if self.scheduler is None:
+            return sweep_drift(plan, self.days, seed=self.seed)
+        worker = dask_workers(self.scheduler, ca=self.ca, certificate=self.certificate, key=self.key)
+        return sweep_drift(plan, self.days, seed=self.seed, worker=worker)
+
+
+def show_plan(path: Path, *, failures: bool, picture: Path | None, as_json: bool, sweep: Sweep | None = None) -> int:
     """Print the plan of a line, and return the exit code that goes with it.
 
     Raises:
         ConfigurationError: With every mistake in the file.
+        TokaidoError: Of a scheduler, or of the picture.
     """
     if picture is not None:
         from tokaido.console._plot_style import check_output  # noqa: PLC0415
@@ -33,15 +69,18 @@ def show_plan(path: Path, *, failures: bool, picture: Path | None, as_json: bool
     from tokaido.emulators.planning import plan_line, read_line  # noqa: PLC0415 - numpy, when first needed
 
     plan = plan_line(read_line(path))
+    drift = None if sweep is None else sweep.of(plan)
     if picture is not None:
         from tokaido.console._plan_plot import draw_plan  # noqa: PLC0415
         from tokaido.console._plot_style import write_picture  # noqa: PLC0415
 
-        write_picture(draw_plan(plan), picture)
+        write_picture(draw_plan(plan, drift), picture)
     if as_json:
-        print_json(record(plan))
+        print_json(record(plan) | ({} if drift is None else {"drift": drift_record(drift)}))
     else:
         _page(plan, failures=failures)
+        if drift is not None:
+            _print_drift(drift)
     return LACKS if plan.lacking else 0
 
 
@@ -100,6 +139,41 @@ def _page(plan: LinePlan, *, failures: bool) -> None:
     )
     for lack in plan.lacking:
         print_paragraph(f"lacking: {lack}")
+
+
+def _print_drift(drift: LineDrift) -> None:
+    days = _several(drift.days, "day")
+    print_paragraph(f"{days} of drift, seed {drift.seed}: calculated from expected counts, cell by cell of 10 minutes")
+    spread = ("mean", "5 %", "50 %", "95 %", "no key", "longest")
+    print_table(
+        ("link, kb/s", *spread, "QBER to", "realigned"),
+        [
+            (
+                link.name,
+                *_spread(link.secret_bps, 1000),
+                "none" if link.largest_qber is None else f"{link.largest_qber:.2%}",
+                f"{short(link.realignments_per_day)} a day",
+            )
+            for link in drift.links
+        ],
+    )
+    if drift.demands:
+        print_table(
+            ("demand, keys/s", *spread, "stock"),
+            [
+                (
+                    _name(one.plan.demand),
+                    *_spread(one.keys_per_s),
+                    "none lasts" if one.stock_s is None else f"{short(one.stock_s)} s",
+                )
+                for one in drift.demands
+            ],
+        )
+
+
+def _spread(rate: Spread, per: float = 1.0) -> tuple[str, ...]:
+    rates = (short(value / per) for value in (rate.mean, rate.p5, rate.p50, rate.p95))
+    return (*rates, f"{rate.without_key:.2%}", f"{short(rate.longest_s / 3600)} h")
 
 
 def _link_rows(plan: LinePlan, link: LinkPlan) -> list[tuple[str, ...]]:

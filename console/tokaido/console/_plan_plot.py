@@ -10,9 +10,11 @@ from tokaido.console._plan_record import short
 from tokaido.console._plot_style import COLOURS, GREY, house_look
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.figure import Figure
 
-    from tokaido.emulators.planning import LinePlan, Site
+    from tokaido.emulators.planning import LineDrift, LinePlan, Site, Spread
 
 NEAR: Final = 0.03
 """Share of the map's width within which the second of two sites is not named,"""
@@ -22,8 +24,11 @@ LEAST: Final = 0.1
 """Keys a second at which the axis of rates begins at the latest."""
 
 
-def draw_plan(plan: LinePlan) -> Figure:
-    """Return a figure: a map of the sites with coordinates, if there are some, and the rates of all links."""
+def draw_plan(plan: LinePlan, drift: LineDrift | None = None) -> Figure:
+    """Return a figure: a map of the sites with coordinates, if there are some, and the rates of all links.
+
+    With days of drift, a line on the bar of a link goes from the rate that it exceeds 95 % of the time to that of 5 %.
+    """
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     placed = {name: site for name, site in plan.line.sites.items() if site.latitude is not None}
@@ -35,7 +40,7 @@ def draw_plan(plan: LinePlan) -> Figure:
             _map(above, plan, placed)
         else:
             below = figure.subplots()
-        _bars(below, plan)
+        _bars(below, plan, drift)
         figure.suptitle(plan.line.title, x=0.01, ha="left", fontsize=12)
     return figure
 
@@ -82,7 +87,9 @@ def _map(axes: Any, plan: LinePlan, placed: dict[str, Site]) -> None:
     axes.set_title("Links: blue carry demands, grey are spare, red and dotted make no key", fontsize=9)
 
 
-def _bars(axes: Any, plan: LinePlan) -> None:
+def _bars(axes: Any, plan: LinePlan, drift: LineDrift | None) -> None:
+    from tokaido.emulators.planning import RELAY_BITS  # noqa: PLC0415 - numpy, when first needed
+
     links = list(plan.links.values())
     rates = [link.keys_per_s for link in links]
     left = [plan.left_beside(link.link.name) for link in links]
@@ -91,6 +98,10 @@ def _bars(axes: Any, plan: LinePlan) -> None:
     axes.barh(places, rates, color="#bcd9ec", height=0.7, label="can relay")
     taken = [max(rate - rest, 0.0) for rate, rest in zip(rates, left, strict=True)]
     axes.barh(places, taken, color=COLOURS[0], height=0.35, label="taken by demands")
+    if drift is not None:
+        spreads = [link.secret_bps for link in drift.links]
+        low, high = ([max(rate / RELAY_BITS, least) for rate in rates] for rates in _outer(spreads))
+        axes.hlines(places, low, high, color="black", linewidth=1.2, label="90 % of the time")
     for place, link in zip(places, links, strict=True):
         if link.works:
             text, colour = f"{link.path.loss_db:.1f} dB, {short(link.keys_per_s)}", GREY
@@ -111,4 +122,8 @@ def _bars(axes: Any, plan: LinePlan) -> None:
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("keys of 256 bits a second")
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.0)
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.0)
+
+
+def _outer(spreads: Sequence[Spread]) -> tuple[list[float], list[float]]:
+    return [spread.p5 for spread in spreads], [spread.p95 for spread in spreads]

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tokaido.emulators.planning import Failure, Grant, LinePlan, LinkPlan, PathPlan, RepeaterPlan
+    from tokaido.emulators.planning import Failure, Grant, LineDrift, LinePlan, LinkPlan, PathPlan, RepeaterPlan, Spread
 
 
 def record(plan: LinePlan) -> dict[str, Any]:
@@ -39,6 +39,34 @@ def record(plan: LinePlan) -> dict[str, Any]:
             for failure in plan.failures
         ],
         "lacking": list(plan.lacking),
+    }
+
+
+def drift_record(drift: LineDrift) -> dict[str, Any]:
+    """Return what days of drift come to."""
+    return {
+        "days": drift.days,
+        "seed": drift.seed,
+        "links": [
+            {
+                "name": link.name,
+                "fibre": link.fibre,
+                "secret_bps": _spread(link.secret_bps),
+                "largest_qber": link.largest_qber,
+                "realignments_per_day": link.realignments_per_day,
+            }
+            for link in drift.links
+        ],
+        "demands": [
+            {
+                "ends": list(one.plan.demand.ends),
+                "routes": one.plan.demand.routes,
+                "rate": one.plan.demand.rate,
+                "keys_per_s": _spread(one.keys_per_s),
+                "stock_s": one.stock_s,
+            }
+            for one in drift.demands
+        ],
     }
 
 
@@ -110,6 +138,17 @@ def _grant(grant: Grant) -> dict[str, Any]:
 
 def _named(failure: Failure) -> dict[str, str]:
     return {"kind": failure.kind, "name": failure.name}
+
+
+def _spread(rate: Spread) -> dict[str, float]:
+    return {
+        "mean": rate.mean,
+        "p5": rate.p5,
+        "p50": rate.p50,
+        "p95": rate.p95,
+        "without_key": rate.without_key,
+        "longest_s": rate.longest_s,
+    }
 
 
 def _finite(value: float) -> float | None:

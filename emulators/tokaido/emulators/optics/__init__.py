@@ -15,6 +15,7 @@ from ._day import DayAlarm, DayBlock, DayOfLink, LinkState, simulate_day
 from ._detections import Exposure, QuantumChannel, ReceiverRecord, TransmitterRecord
 from ._dps import DpsParameters, DpsStatistics, dps_key_fraction, dps_rate, dps_statistics
 from ._drift import Drift, DriftKind, DriftSettings, drift_settings
+from ._drifted_days import CELL_S, EXCESS_DB, STEP_S, DriftedDays, DriftingLink, LinkDays, drifted_days
 from ._fibre import FIELD_FIBRE, Fibre
 from ._files import LinkFile, changed_parameters, link_from_file
 from ._finite_key import (
@@ -84,10 +85,13 @@ from ._rates import (
 from ._sampling import hypergeometric_tail, most_other_errors, phase_error_bound, sampling_deviation
 
 __all__ = [
+    "CELL_S",
+    "EXCESS_DB",
     "FIELD_FIBRE",
     "METHODS",
     "NOMINAL",
     "PUBLISHED_POINTS",
+    "STEP_S",
     "AnyBound",
     "AnyParameters",
     "BasisCounts",
@@ -111,6 +115,8 @@ __all__ = [
     "Drift",
     "DriftKind",
     "DriftSettings",
+    "DriftedDays",
+    "DriftingLink",
     "Eavesdropper",
     "ExpectedCounts",
     "ExpectedGains",
@@ -123,6 +129,7 @@ __all__ = [
     "KeyLength",
     "KeyedBases",
     "LimBound",
+    "LinkDays",
     "LinkFile",
     "LinkParameters",
     "LinkRate",
@@ -160,6 +167,7 @@ __all__ = [
     "dps_rate",
     "dps_statistics",
     "drift_settings",
+    "drifted_days",
     "efficiency_scale",
     "expected_counts",
     "expected_gains",

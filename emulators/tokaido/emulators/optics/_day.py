@@ -38,7 +38,7 @@ RATE_LOW: Final = 0.1
 RATE_FINE: Final = 0.2
 DEGRADED_S: Final = 30.0
 
-_LOOK_S: Final = 10.0
+LOOK_S: Final = 10.0
 _FWHM_OVER_SIGMA: Final = 2 * math.sqrt(2 * math.log(2))
 
 
@@ -201,7 +201,7 @@ class _Day:
         self._steps_per_block = steps_per_block
         self._realign_s = realign_s
         self._settle = settle
-        self._look_steps = max(round(_LOOK_S / step_s), 1)
+        self._look_steps = max(round(LOOK_S / step_s), 1)
         self._state: LinkState = "RUN"
         self._since_s = 0.0
         self._tracked_s = 0.0
@@ -248,9 +248,10 @@ class _Day:
 
     def _count(self, world: NDArray[np.float64]) -> NDArray[np.int64]:
         loss_db, phase_rad, polarisation_rad, delay_ps, deviation_k = world
-        off_gate = delay_ps * _FWHM_OVER_SIGMA / self._params.gate_width_ps
         met = Met(
-            transmission=10 ** (-loss_db / 10) * np.exp(-(off_gate**2) / 2) * efficiency_scale(deviation_k),
+            transmission=10 ** (-loss_db / 10)
+            * np.exp(-off_gate_nepers(delay_ps, self._params.gate_width_ps))
+            * efficiency_scale(deviation_k),
             visibility=np.cos(phase_rad) * np.cos(2 * polarisation_rad),
             dark_count_scale=dark_count_scale(deviation_k),
         )
@@ -362,6 +363,12 @@ class _Day:
             eps=settle.nothing.eps,
             secure_against=settle.nothing.secure_against,
         )
+
+
+def off_gate_nepers(offset_ps: NDArray[np.float64], gate_width_ps: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much less efficient gates are for pulses so far off their middle, as -ln: dt^2 / 2 s^2."""
+    off_gate = offset_ps * _FWHM_OVER_SIGMA / gate_width_ps
+    return (off_gate**2) / 2
 
 
 def _error_rate(counts: NDArray[np.int64]) -> float:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import numpy as np
 
-DriftKind = Literal["buried", "aerial", "calm"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-_DAY_S: Final = 86_400
-_DAY_NS: Final = _DAY_S * 10**9
+DriftKind = Literal["buried", "aerial", "calm"]
+Numbers = TypeVar("Numbers", float, "NDArray[np.float64]")
+
+DAY_S: Final = 86_400
+_DAY_NS: Final = DAY_S * 10**9
 WARMEST_S: Final = 15 * 3600.0
 """Time of day, in s, at which air and room are warmest: in the afternoon (an estimate). A drift begins at midnight."""
 
@@ -87,7 +91,25 @@ class DriftSettings:
         """
         if not 0 < self.temperature_swing_k < self.surface_swing_k:
             return 0.0
-        return math.log(self.surface_swing_k / self.temperature_swing_k) * _DAY_S / (2 * math.pi)
+        return math.log(self.surface_swing_k / self.temperature_swing_k) * DAY_S / (2 * math.pi)
+
+    # --- the laws, of one link as of many at once ---------------------------------------------------------------------
+
+    def walked(self, normal: Numbers, dt_s: float) -> Numbers:
+        """Return how far the free phase walks in `dt_s`, in rad (`normal` is standard normal)."""
+        return normal * self.phase_walk_rad * math.sqrt(dt_s / 60)
+
+    def jump_rate_hz(self, *, gusty: bool) -> float:
+        """Return how often the polarisation jumps, in the wind or without."""
+        return self.gust_jump_rate_hz if gusty else self.polarisation_jump_rate_hz
+
+    def thermal_delay_ps(self, now_ns: int) -> float:
+        """Return the delay at a time since midnight, against its daily mean."""
+        return self.length_km * self.delay_ps_per_km_k * self.temperature_swing_k * _daily(now_ns, self.lag_s)
+
+    def room_deviation_k(self, now_ns: int) -> float:
+        """Return the room's temperature at a time since midnight, against its daily mean."""
+        return self.room_swing_k * _daily(now_ns, 0.0)
 
 
 _PRESETS: Final[dict[str, dict[str, float]]] = {
@@ -176,7 +198,7 @@ class Drift:
     @property
     def room_deviation_k(self) -> float:
         """Temperature of the equipment's room against its mean."""
-        return self.settings.room_swing_k * self._daily(0.0)
+        return self.settings.room_deviation_k(self._now_ns)
 
     @property
     def detector_noise_k(self) -> float:
@@ -196,14 +218,14 @@ class Drift:
         self._now_ns += dt_ns
         dt, s = dt_ns * 1e-9, self.settings
         walk, settling, loss, detector = self._rng.standard_normal(4).tolist()
-        walked = walk * s.phase_walk_rad * math.sqrt(dt / 60)
+        walked = s.walked(walk, dt)
         if phase_locked:
-            self._phase = _settled(self.phase_error_rad, settling, s.phase_residual_rad, dt / s.phase_time_s)
+            self._phase = settled(self.phase_error_rad, settling, s.phase_residual_rad, dt / s.phase_time_s)
             self._stretched += walked
         else:
             self._phase += walked
-        self._loss_db = _settled(self._loss_db, loss, s.loss_sigma_db, dt / s.loss_time_s)
-        self._detector_k = _settled(self._detector_k, detector, s.detector_sigma_k, dt / s.detector_time_s)
+        self._loss_db = settled(self._loss_db, loss, s.loss_sigma_db, dt / s.loss_time_s)
+        self._detector_k = settled(self._detector_k, detector, s.detector_sigma_k, dt / s.detector_time_s)
         jumps = self._rng.poisson(self._expected_jumps(dt))
         if jumps:
             self._polarisation += self._rng.normal(0.0, s.polarisation_jump_rad * math.sqrt(jumps))
@@ -228,31 +250,35 @@ class Drift:
         """Pass through calm and gusty spells, and return how many jumps their rates make on average."""
         s, jumps = self.settings, 0.0
         while dt_s >= self._spell_s:
-            jumps += self._spell_s * (s.gust_jump_rate_hz if self.gusty else s.polarisation_jump_rate_hz)
+            jumps += self._spell_s * s.jump_rate_hz(gusty=self.gusty)
             dt_s -= self._spell_s
             self.gusty = not self.gusty
             self._spell_s = self._draw_spell()
         self._spell_s -= dt_s
-        return jumps + dt_s * (s.gust_jump_rate_hz if self.gusty else s.polarisation_jump_rate_hz)
+        return jumps + dt_s * s.jump_rate_hz(gusty=self.gusty)
 
     def _draw_spell(self) -> float:
-        """Return how long it stays calm or gusty, in s: a Markov chain in continuous time."""
-        if self.gusty:
-            return self._rng.exponential(self.settings.gust_length_s)
-        rate_hz = self.settings.gust_rate_hz
-        return self._rng.exponential(1 / rate_hz) if rate_hz else math.inf
-
-    def _daily(self, lag_s: float) -> float:
-        """Return -1 to 1 by the time of day, 1 where it is warmest."""
-        day_s = self._now_ns % _DAY_NS * 1e-9
-        return math.cos(2 * math.pi * (day_s - WARMEST_S - lag_s) / _DAY_S)
+        return drawn_spell(self._rng, self.settings, gusty=self.gusty)
 
     def _thermal_delay_ps(self) -> float:
-        s = self.settings
-        return s.length_km * s.delay_ps_per_km_k * s.temperature_swing_k * self._daily(s.lag_s)
+        return self.settings.thermal_delay_ps(self._now_ns)
 
 
-def _settled(value: float, normal: float, sigma: float, times: float) -> float:
+def drawn_spell(rng: np.random.Generator, settings: DriftSettings, *, gusty: bool) -> float:
+    """Return how long it stays calm or gusty, in s: a Markov chain in continuous time."""
+    if gusty:
+        return rng.exponential(settings.gust_length_s)
+    rate_hz = settings.gust_rate_hz
+    return rng.exponential(1 / rate_hz) if rate_hz else math.inf
+
+
+def settled(value: Numbers, normal: Numbers, sigma: float, times: float) -> Numbers:
     """Return an Ornstein-Uhlenbeck process `times` correlation times later, exactly (`normal` is standard normal)."""
     kept = math.exp(-times)
     return value * kept + normal * sigma * math.sqrt(1 - kept**2)
+
+
+def _daily(now_ns: int, lag_s: float) -> float:
+    """Return -1 to 1 by the time of day, 1 where it is warmest."""
+    day_s = now_ns % _DAY_NS * 1e-9
+    return math.cos(2 * math.pi * (day_s - WARMEST_S - lag_s) / DAY_S)

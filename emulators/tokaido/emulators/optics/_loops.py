@@ -60,6 +60,14 @@ class LoopSettings:
             if not 0 < value < math.inf and name != "polarisation":
                 raise ValueError(f"loop setting {name} = {value!r} is not possible: give a finite value > 0")
 
+    def room_excess_k(self, room_k: float) -> float:
+        """Return what cooling cannot make up for in a room that is so far off its mean."""
+        return math.copysign(max(abs(room_k) - self.detector_range_k, 0.0), room_k)
+
+    def detector_deviation_k(self, room_k: float) -> float:
+        """Return how far such a room takes the detectors off their set point."""
+        return room_k / self.detector_rejection + self.room_excess_k(room_k)
+
 
 class Loops:
     """The loops of one receiver on the drift of one way of light.
@@ -83,13 +91,11 @@ class Loops:
     @property
     def detector_deviation_k(self) -> float:
         """Temperature of the detectors against their set point."""
-        room = self.drift.room_deviation_k / self.settings.detector_rejection
-        return room + self.drift.detector_noise_k + self._room_excess_k
+        return self.settings.detector_deviation_k(self.drift.room_deviation_k) + self.drift.detector_noise_k
 
     @property
     def _room_excess_k(self) -> float:
-        room, reach = self.drift.room_deviation_k, self.settings.detector_range_k
-        return math.copysign(max(abs(room) - reach, 0.0), room)
+        return self.settings.room_excess_k(self.drift.room_deviation_k)
 
     def advance(self, dt_s: float, *, light: bool = True) -> None:
         """Let `dt_s` pass with the servo at work, if there is light; it loses lock beyond capture and range."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from tokaido.emulators.distillation import DistillationSettings
 from tokaido.emulators.optics import (
     BasisCounts,
+    DpsParameters,
     DriftSettings,
     LinkParameters,
     binary_entropy,
@@ -19,9 +20,10 @@ from tokaido.emulators.optics import (
 )
 
 if TYPE_CHECKING:
-    from tokaido.emulators.optics import ExpectedCounts
+    from tokaido.emulators.optics import AnyParameters, ExpectedCounts
     from tokaido.emulators.planning._line import UnitClass
 
+P = TypeVar("P", bound="AnyParameters")
 LEAST_SHARE: Final = 0.7
 """So much of a block must give key: a block that is nearer to none would often give none, since counts fluctuate."""
 _LONGEST_DB: Final = 120
@@ -90,21 +92,32 @@ def reach_db(units: UnitClass) -> float | None:
     return hundredths / 100
 
 
+def under(units: UnitClass, contrast: float, dark_count_scale: float) -> UnitClass:
+    """Return units whose light interferes with so much of its contrast, and whose detectors count so often in the dark.
+
+    With 1.0 and 1.0 they are the units themselves, to the bit.
+    """
+    params = units.parameters
+    if contrast != 1.0:
+        params = _blurred(params, contrast)
+    if dark_count_scale != 1.0:
+        name = "background_probability" if isinstance(params, DpsParameters) else "dark_count_probability"
+        params = replace(params, **{name: min(getattr(params, name) * dark_count_scale, 0.5)})
+    return replace(units, parameters=params)
+
+
+def _blurred(params: P, contrast: float) -> P:
+    """Return parameters with the errors of light that keeps so much of its contrast: contrasts multiply."""
+    names = ("misalignment",) if isinstance(params, DpsParameters) else ("misalignment_key", "misalignment_check")
+    return replace(params, **{name: (1 - (1 - 2 * getattr(params, name)) * contrast) / 2 for name in names})
+
+
 def _tracked(params: LinkParameters) -> LinkParameters:
-    """Return parameters with the errors that the phase servo of a running receiver leaves: contrasts multiply.
+    """Return parameters with the errors that the phase servo of a running receiver leaves.
 
     The locked phase is normal with a deviation s, so the contrast is exp(-s^2 / 2) in the mean.
     """
-    contrast = math.exp(-(DriftSettings().phase_residual_rad ** 2) / 2)
-
-    def misaligned(own: float) -> float:
-        return (1 - (1 - 2 * own) * contrast) / 2
-
-    return replace(
-        params,
-        misalignment_key=misaligned(params.misalignment_key),
-        misalignment_check=misaligned(params.misalignment_check),
-    )
+    return _blurred(params, math.exp(-(DriftSettings().phase_residual_rad ** 2) / 2))
 
 
 def _distilled(units: UnitClass, params: LinkParameters, share: float) -> Block:

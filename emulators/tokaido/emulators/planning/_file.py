@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 from tokaido.emulators.optics import (
+    DriftKind,
     Fibre,
     PresetSettings,
     changed_parameters,
@@ -297,6 +298,7 @@ _FIBRE: Final = {
     "extra_db": _LOSS,
     "dead": Check(of_kind(bool), "true or false"),
     "availability": _SHARE,
+    "drift": Check(lambda value: value in get_args(DriftKind), " or ".join(get_args(DriftKind))),
 }
 _SWITCH: Final = {"site": _TEXT, "driver": _TEXT, "loss_db": _LOSS}
 _UNITS: Final = {

@@ -10,7 +10,7 @@ from tokaido.emulators.optics import DpsParameters
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokaido.emulators.optics import AnyParameters, Fibre
+    from tokaido.emulators.optics import AnyParameters, DriftKind, Fibre
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class LineFibre:
     """Whether no light comes through."""
     availability: float = 1.0
     """Share of the time in which light comes through."""
+    drift: DriftKind = "buried"
+    """How it drifts."""
 
 
 @dataclass(frozen=True, slots=True)
