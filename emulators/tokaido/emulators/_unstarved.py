@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from tokaido.hal import Clock
 
-TICK_S: Final = 0.005
+TICK_S: Final = 0.01
 """How often it looks, in s."""
-LATEST_NS: Final = 10_000_000
+LATEST_NS: Final = 20_000_000
 """What may pass between two looks, in ns; what is more, the machine did not let it look."""
 LEAST: Final = 0.1
 """What passes at the least, as a fraction of the machine's time, so that every wait ends."""
