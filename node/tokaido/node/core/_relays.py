@@ -174,7 +174,7 @@ class Relays:
                 self._begin(started)
                 return
             lane.on_the_way -= 1
-            self._spending.release(started.link, started.lease, started.length)
+            self._spending.release(started.lease, started.length)
             if not isinstance(answer, Refused):
                 self._give_back(started)
             if not free:

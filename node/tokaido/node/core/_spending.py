@@ -40,13 +40,10 @@ class Spending:
         lease.reserved += length
         lease.block.leases += 1
 
-    def release(self, link: LinkState, lease: Lease, length: int) -> None:
+    def release(self, lease: Lease, length: int) -> None:
         """Give back what was set aside and not taken."""
         lease.reserved -= length
         lease.block.leases -= 1
-        writes = self._rest(link, lease)
-        if writes:
-            self._context.commit(writes)
         self._blocks.half_used(lease.block)
 
     def take(self, link: LinkState, lease: Lease, count: int) -> tuple[int, KeyMaterial, list[Write]]:

@@ -171,7 +171,7 @@ class Transit:
     def _release(self, relay: bytes) -> None:
         reserved = self._reserved.pop(relay, None)
         if reserved is not None:
-            self._spending.release(reserved.link, reserved.lease, pad_length(reserved.question.count))
+            self._spending.release(reserved.lease, pad_length(reserved.question.count))
 
     def _pass_refusal(self, exchange: int, after: Neighbour, answer: Message | None) -> None:
         if isinstance(answer, Refused):
