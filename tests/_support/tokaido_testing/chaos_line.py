@@ -7,7 +7,11 @@ import json
 import os
 import random
 import secrets
+import shutil
 import signal
+import socket
+import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -24,13 +28,17 @@ import pytest
 
 from tokaido.hal import TokaidoError
 from tokaido.node.client import KeyClient
+from tokaido.node.operation import ControlClient
 from tokaido.node.pki import files_of, issue
 from tokaido.node.store import new_wrapping_key
 from tokaido.node.topology import new_signing_key, sign
+from tokaido_testing.chaos_nodes import BLOCK_BYTES, FAILS_ONCE, ODD
+from tokaido_testing.patience import in_time
 from tokaido_testing.ports import free_port
 
 if TYPE_CHECKING:
     from types import TracebackType
+
 
 killed_while_connecting: Final = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 """CPython leaves a socket to the garbage collector whose peer is killed between `connect` and the handshake."""
@@ -41,6 +49,10 @@ SAES: Final = ("bank", "hospital")
 """Applications of the first and the last node."""
 STOCK: Final = 192
 BATCH: Final = 16
+LEAVES_S: Final = 0.1
+"""After so long an application leaves that asked for a key."""
+KEPT_S: Final = 3600.0
+"""How old keys in stock get."""
 
 
 def seed() -> int:
@@ -83,10 +95,29 @@ class ChaosLine:
         folder: Where their files are.
         nodes: Their names. Keys are shared by the first and the last.
         more: Is added to their files, with the name for {node}.
+        stock: Of the pair, in keys.
+        answer_s: How long a neighbour may take to answer.
+        pace_s: Time between two blocks of a link.
+        block_bytes: Size of a block.
+        odd: Whether some blocks are not as they should be.
     """
 
-    def __init__(self, folder: Path, nodes: tuple[str, ...] = NODES, *, more: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        nodes: tuple[str, ...] = NODES,
+        *,
+        more: str = "",
+        stock: int = STOCK,
+        answer_s: float = 2.0,
+        pace_s: float = 0.02,
+        block_bytes: int = BLOCK_BYTES,
+        odd: bool = False,
+    ) -> None:
         self._more = more
+        self._stock = stock
+        self._keys = f"lease = 2048\nsupply_age_s = 3.0\nanswer_s = {answer_s}\n"
+        self._sources = {"pace_s": pace_s, "block_bytes": block_bytes, "odd": odd}
         self.folder = folder
         self.nodes = nodes
         self.ends = nodes[0], nodes[-1]
@@ -97,6 +128,8 @@ class ChaosLine:
         self._ports = {node: (free_port(), free_port()) for node in nodes}
         self._apps: list[threading.Thread] = []
         self._ending = threading.Event()
+        self.resting = threading.Event()
+        """Set: applications ask for nothing."""
 
     def __enter__(self) -> Self:
         issue(self.folder / "pki", nodes=dict.fromkeys(self.nodes, ()), saes=SAES)
@@ -130,18 +163,24 @@ class ChaosLine:
         zygote.wait(10)
         zygote.stdout.close()
 
+    def beside(self, node: str) -> str:
+        """Return a neighbour of a node."""
+        at = self.nodes.index(node)
+        return self.nodes[at - 1 if at else 1]
+
     # --- nodes --------------------------------------------------------------------------------------------------------
 
-    def start(self, node: str, *, step: str | None = None, occurrence: int = 1) -> None:
+    def start(self, node: str, *, doom: dict[str, Any] | None = None) -> None:
+        """Start a node; `doom` is what `chaos_nodes.pass_steps` takes."""
         (self.folder / f"ready-{node}").unlink(missing_ok=True)
-        order = {"folder": str(self.folder), "node": node, "step": step, "occurrence": occurrence}
+        order = {"folder": str(self.folder), "node": node, "doom": doom, **self._sources}
         self.pids[node] = self._say({"start": order})["pid"]
 
     def wait_ready(self, node: str, within_s: float = 20.0) -> float:
         """Return how long it took until the node's listeners were open."""
         begun = time.monotonic()
         while not (self.folder / f"ready-{node}").exists():
-            if time.monotonic() - begun > within_s:
+            if not in_time(begun, within_s):
                 raise AssertionError(f"{node} is not ready: {self.log(node)}")
             time.sleep(0.01)
         return time.monotonic() - begun
@@ -158,8 +197,20 @@ class ChaosLine:
         return self.reap(node)
 
     def end(self, node: str) -> int:
-        os.kill(self.pids[node], signal.SIGTERM)
+        self.terminate(node)
         return self.reap(node)
+
+    def terminate(self, node: str) -> None:
+        """Have a node end in order, and do not wait for it."""
+        os.kill(self.pids[node], signal.SIGTERM)
+
+    def freeze(self, node: str, *, on: bool) -> None:
+        """Have a node do nothing, or go on."""
+        os.kill(self.pids[node], signal.SIGSTOP if on else signal.SIGCONT)
+
+    def hang_up(self, node: str) -> None:
+        """Have a node read its file again, if it lives."""
+        os.kill(self.pids[node], signal.SIGHUP)
 
     def reap(self, node: str) -> int:
         return int(self._say({"wait": self.pids.pop(node)})["status"])
@@ -168,9 +219,13 @@ class ChaosLine:
         file = self.folder / f"log-{node}"
         return file.read_text(errors="replace")[-2000:] if file.exists() else ""
 
-    def steps(self, node: str) -> list[str]:
+    def steps(self, node: str) -> set[str]:
         """Return the named steps that a node has passed."""
-        return sorted(set((self.folder / f"steps-{node}").read_text().splitlines()))
+        return set((self.folder / f"steps-{node}").read_text().splitlines())
+
+    def last_step(self, node: str) -> str:
+        """Return the step at which a node died last."""
+        return (self.folder / f"died-{node}").read_text().splitlines()[-1]
 
     def come_back(self, more: int = 2, within_s: float = 20.0) -> float:
         """Let all nodes live, and return how long it takes until applications share more keys again."""
@@ -184,11 +239,76 @@ class ChaosLine:
         self.wait_for_shared(more, within_s)
         return time.monotonic() - begun
 
+    def fail_store(self, node: str) -> Path:
+        """Have a node's store fail at its next commit; the file that is returned is there until then."""
+        order = self.folder / f"{FAILS_ONCE}{node}"
+        order.touch()
+        return order
+
+    def copy_store(self, node: str) -> Path:
+        """Return a folder with a copy of the store of a node that does not live."""
+        copy = self.folder / f"copy-{node}"
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir()
+        for file in self.folder.glob(f"{node}.sqlite*"):
+            shutil.copy(file, copy / file.name)
+        return copy
+
+    def restore_store(self, node: str) -> None:
+        """Put the copy back of the store of a node that does not live."""
+        for file in self.folder.glob(f"{node}.sqlite*"):
+            file.unlink()
+        for file in (self.folder / f"copy-{node}").iterdir():
+            shutil.copy(file, self.folder / file.name)
+
+    def new_confirm_key(self, node: str) -> bytes:
+        """Give a node another end-to-end key, from its next start on, and return the one before."""
+        before = (self.folder / f"ends-{node}.key").read_bytes()
+        self.set_confirm_key(node, os.urandom(len(before)))
+        return before
+
+    def set_confirm_key(self, node: str, key: bytes) -> None:
+        """Give a node this end-to-end key, from its next start on."""
+        (self.folder / f"ends-{node}.key").write_bytes(key)
+
+    def set_odd_blocks(self, every: int | None) -> None:
+        """Have one block of so many be of each odd kind, from the next one on; None: few are."""
+        file = self.folder / ODD
+        file.unlink(missing_ok=True)
+        if every is not None:
+            file.with_suffix(".new").write_text(str(every))
+            file.with_suffix(".new").rename(file)
+
+    def set_batch_age(self, node: str, batch_age_s: float = KEPT_S) -> None:
+        """Have a node keep keys in stock for so long, from its next start on."""
+        self._write_files(node, batch_age_s)
+
+    def control(self, node: str) -> ControlClient:
+        """Return a client of a node's control socket."""
+        return ControlClient(self.folder / f"{node}.sock", timeout=3.0)
+
     # --- applications -------------------------------------------------------------------------------------------------
 
     def client(self, node: str) -> KeyClient:
         files = files_of(self.folder / "pki", f"sae-{self._saes[node]}")
         return KeyClient(f"https://127.0.0.1:{self._ports[node][1]}", files, timeout_s=6.0)
+
+    def ask_and_leave(self, node: str) -> None:
+        """Ask a node for a key, as its application, and leave before it can answer: the other end does nothing."""
+        other = self.ends[node == self.ends[0]]
+        self.freeze(other, on=True)
+        host, port = "127.0.0.1", self._ports[node][1]
+        files = files_of(self.folder / "pki", f"sae-{self._saes[node]}")
+        context = ssl.create_default_context(cafile=files.authority)
+        context.check_hostname = False
+        context.load_cert_chain(files.certificate, files.key)
+        slave = self._saes[other]
+        with suppress(OSError), socket.create_connection((host, port), timeout=3.0) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with context.wrap_socket(connection) as secured:
+                secured.sendall(f"GET /api/v1/keys/{slave}/enc_keys HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                time.sleep(LEAVES_S)
+        self.freeze(other, on=False)
 
     def start_applications(self, seed: int) -> None:
         """Let the applications of both ends share keys, as fast as they get them, until the pair is left."""
@@ -202,7 +322,7 @@ class ChaosLine:
         """Return how long it took until so many more keys were at both ends."""
         begun, goal = time.monotonic(), self.deliveries.shared + more
         while self.deliveries.shared < goal:
-            if time.monotonic() - begun > within_s:
+            if not in_time(begun, within_s):
                 logs = {node: self.log(node) for node in self.nodes}
                 raise AssertionError(f"no key within {within_s} s; refused: {self.deliveries.refused}; {logs}")
             time.sleep(0.02)
@@ -212,6 +332,9 @@ class ChaosLine:
         first, second, book = self.client(master), self.client(slave), self.deliveries
         with first, second:
             while not self._ending.is_set():
+                if self.resting.is_set():
+                    time.sleep(0.01)
+                    continue
                 try:
                     keys = first.enc_keys(
                         self._saes[slave], number=draws.choice((1, 1, 3)), size=draws.choice((256, 256, 128, 1024))
@@ -272,15 +395,17 @@ class ChaosLine:
         lines = ['[topology]\nnetwork = "line"\nserial = 1\nvalid_from = 2026-01-01T00:00:00Z']
         lines += [f'[nodes.{node}]\nurl = "{url}:{self._ports[node][0]}"' for node in self.nodes]
         lines += [f'[links.{one}-{two}]\nends = ["{one}", "{two}"]' for one, two in itertools.pairwise(self.nodes)]
-        lines.append(f'[[pairs]]\nends = ["{self.ends[0]}", "{self.ends[1]}"]\nstock = {STOCK}\n[applications]')
+        lines.append(f'[[pairs]]\nends = ["{self.ends[0]}", "{self.ends[1]}"]\nstock = {self._stock}\n[applications]')
         lines += [f'{sae} = {{ node = "{node}" }}' for node, sae in self._saes.items()]
         (self.folder / "line.toml").write_text("\n".join(lines) + "\n")
         private, _ = new_signing_key(self.folder / "signing")
         sign(self.folder / "line.toml", private, self.folder / "line.signed.toml")
-        with open(self.folder / "ends.key", "xb", opener=partial(os.open, mode=0o600)) as file:
-            file.write(os.urandom(32))
+        key = os.urandom(32)
+        for end in self.ends:
+            with open(self.folder / f"ends-{end}.key", "xb", opener=partial(os.open, mode=0o600)) as file:
+                file.write(key)
 
-    def _write_files(self, node: str) -> None:
+    def _write_files(self, node: str, batch_age_s: float = KEPT_S) -> None:
         at = self.nodes.index(node)
         station = f'[station]\nname = "{node}"\n'
         for number, other in enumerate(self.nodes):
@@ -300,17 +425,17 @@ class ChaosLine:
             f'[tls]\ncertificate = "pki/node-{node}.pem"\nkey = "pki/node-{node}.key"\nauthority = "pki/ca.pem"\n'
             f'revoked = "pki/crl.pem"\n'
             f'[listen]\nneighbours = "{neighbours}"\napplications = "{applications}"\ncontrol = "{node}.sock"\n'
-            f"[keys]\nlease = 2048\nsupply_age_s = 3.0\n"
+            f"[keys]\n{self._keys}batch_age_s = {batch_age_s}\n"
         )
         if len(self.nodes) > len(NODES):
             text += '[topology]\nfile = "line.signed.toml"\npublic_key = "signing/topology.pub"\n'
             if node in self.ends:
                 other = self.ends[node == self.ends[0]]
-                text += f'[neighbours.{other}]\nbatch = {BATCH}\nconfirm_key_file = "ends.key"\n'
+                text += f'[neighbours.{other}]\nbatch = {BATCH}\nconfirm_key_file = "ends-{node}.key"\n'
         else:
             other = NODES[node == NODES[0]]
             text += f'[neighbours.{other}]\nurl = "https://127.0.0.1:{self._ports[other][0]}"\n'
-            text += f"stock = {STOCK}\nbatch = {BATCH}\n[applications]\n"
+            text += f"stock = {self._stock}\nbatch = {BATCH}\n[applications]\n"
             text += "".join(f'{sae} = {{ node = "{end}" }}\n' for end, sae in self._saes.items())
         (self.folder / f"{node}.toml").write_text(text + self._more.format(node=node))
 

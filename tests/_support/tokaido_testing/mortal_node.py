@@ -1,4 +1,7 @@
-"""A node in a process of its own that kills itself at a named step of a move: `python -m` it with FOLDER NODE STEP."""
+"""A node in a process of its own that kills itself at a named step of a move.
+
+`python -m` it with FOLDER NODE STEP and, where a move is to come to nothing, the deed that fails.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tokaido.node import NodeDaemon, NodeFile
 from tokaido.node.daemon import _link_moves
-from tokaido.node.moving import Act, Ask, Write, _site
+from tokaido.node.moving import Act, Ask, Failed, Write, _site
 
 if TYPE_CHECKING:
     from tokaido.node.moving import Action, Outcome
@@ -33,8 +36,13 @@ def step_of(action: Action) -> str:
             return "wait"
 
 
-def die_at(step: str) -> None:
-    """Have this process kill itself when it comes to a step: `before` or `after` what `step_of` tells."""
+def die_at(step: str, failing: str) -> None:
+    """Have this process kill itself when it comes to a step: `before` or `after` what `step_of` tells.
+
+    Args:
+        step: Where it dies.
+        failing: Which deed is never done; empty: none.
+    """
     carry_out = _link_moves.LinkMoves._carry_out
 
     def passing(name: str) -> None:
@@ -43,7 +51,8 @@ def die_at(step: str) -> None:
 
     async def carried_out(self: _link_moves.LinkMoves, action: Action) -> Outcome:
         passing(f"before {step_of(action)}")
-        outcome = await carry_out(self, action)
+        fails = isinstance(action, Act) and action.deed.value == failing
+        outcome = Failed("the test has it fail") if fails else await carry_out(self, action)
         passing(f"after {step_of(action)}")
         return outcome
 
@@ -52,9 +61,9 @@ def die_at(step: str) -> None:
 
 def main() -> None:
     """Live until SIGTERM, or that step."""
-    folder, node, step = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    folder, node, step, failing = Path(sys.argv[1]), *sys.argv[2:5]
     _site.LEASE_S = LEASE_S  # type: ignore[misc]
-    die_at(step)
+    die_at(step, failing)
     daemon = NodeDaemon(NodeFile.read(folder / f"{node}.toml"))
     asyncio.run(daemon.run((folder / f"ready-{node}").touch))
 

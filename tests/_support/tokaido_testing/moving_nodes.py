@@ -114,13 +114,13 @@ roles = ["operator"]
         if self._lives[node].done():
             await self._lives[node]
 
-    async def spawn(self, node: str, step: str) -> asyncio.subprocess.Process:
-        """Start a node in a process of its own, which kills itself at that step of a move."""
+    async def spawn(self, node: str, step: str, failing: str = "") -> asyncio.subprocess.Process:
+        """Start a node in a process of its own, which kills itself at that step of a move; `failing` is never done."""
         ready = self.folder / f"ready-{node}"
         ready.unlink(missing_ok=True)
         with (self.folder / f"log-{node}").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tokaido_testing.mortal_node", str(self.folder), node, step),
+                *(sys.executable, "-m", "tokaido_testing.mortal_node", str(self.folder), node, step, failing),
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
@@ -207,12 +207,19 @@ def over(line: LinkLine) -> bool:
     return line.move.startswith(("moved", "not moved")) and "is not told yet" not in line.move
 
 
-async def die_and_finish(nodes: MovingNodes, mortal: str, step: str) -> bool:
-    """Have a node die at a step of a move and come back; see that the link is whole, and return whether it moved."""
+async def die_and_finish(nodes: MovingNodes, mortal: str, step: str, failing: str = "") -> bool:
+    """Have a node die at a step of a move and come back; see that the link is whole, and return whether it moved.
+
+    Args:
+        nodes: Both.
+        mortal: Which one dies.
+        step: Where.
+        failing: What it cannot do before it dies, so that the move is rolled back; empty: it can do all.
+    """
     here = nodes.joined()
     to = "B" if here == JOINED["A"] else "A"
     await nodes.stop(mortal)
-    process = await nodes.spawn(mortal, step)
+    process = await nodes.spawn(mortal, step, failing)
     try:
         await nodes.until(lambda line: line.running)
         with suppress(hal.NotConnectedError):  # it died before it replied

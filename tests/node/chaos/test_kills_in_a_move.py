@@ -18,27 +18,37 @@ LEADER_STEPS = (
     *("before say prepare", "after say prepare", "after make dark", "after note switching"),
     *("after say switch", "before switch", "after switch", "after note finishing", "after say finish"),
 )
+LEADER_STEPS_BACK = (
+    *("after note returning", "before switch back", "after switch back", "after say back", "after note cancelling"),
+    *("after take the path before", "after say cancel", "after note cancelled"),
+)
+"""Where its own switches cannot move."""
 FOLLOWER_STEPS = (
     *("after check", "after note begun", "after make dark", "after note switching"),
     *("before switch", "after switch", "after note moved", "after note finished"),
 )
+FOLLOWER_STEPS_BACK = (
+    *("before note returning", "after note returning", "before switch back", "after switch back", "after note back"),
+    *("before note cancelled", "after note cancelled"),
+)
 """Nobody was told yet of the deed that the node dies after."""
 
 
-def drawn_steps(steps: tuple[str, ...]) -> tuple[str, ...]:
-    """Return where nodes die in this run."""
-    return steps * ROUNDS if LONG else tuple(random.Random(seed()).sample(steps, SOME))
+def drawn_steps(forward: tuple[str, ...], back: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return where nodes die in this run, each with the deed that fails before."""
+    steps = [(step, "") for step in forward] + [(step, "switch") for step in back]
+    return steps * ROUNDS if LONG else random.Random(seed()).sample(steps, SOME)
 
 
 @pytest.mark.thorough
 @pytest.mark.timeout(1800)
 def test_what_a_killed_leader_left_the_next_one_finishes(tmp_path: Path, certificates: Path) -> None:
-    steps = drawn_steps(LEADER_STEPS)
+    steps = drawn_steps(LEADER_STEPS, LEADER_STEPS_BACK)
 
     async def live() -> None:
         async with MovingNodes(tmp_path, certificates) as nodes:
-            for step in steps:
-                assert await die_and_finish(nodes, "otemachi", step), step
+            for step, failing in steps:
+                assert await die_and_finish(nodes, "otemachi", step, failing) == (not failing), step
 
     asyncio.run(live())
 
@@ -46,13 +56,14 @@ def test_what_a_killed_leader_left_the_next_one_finishes(tmp_path: Path, certifi
 @pytest.mark.thorough
 @pytest.mark.timeout(1800)
 def test_a_killed_follower_leaves_no_half_move(tmp_path: Path, certificates: Path) -> None:
-    steps = drawn_steps(FOLLOWER_STEPS)
+    steps = drawn_steps(FOLLOWER_STEPS, FOLLOWER_STEPS_BACK)
 
     async def live() -> None:
         moved: set[bool] = set()
         async with MovingNodes(tmp_path, certificates) as nodes:
-            for step in steps:
-                moved.add(await die_and_finish(nodes, "koganei", step))
+            for step, failing in steps:
+                moved.add(found := await die_and_finish(nodes, "koganei", step, failing))
+                assert not (failing and found), step
         assert not LONG or moved == {True, False}
 
     asyncio.run(live())
