@@ -33,7 +33,7 @@ TOLD_S = 7.0
 @pytest.mark.timeout(3600)
 def test_kills_at_every_step_reuse_no_pad_and_deliver_equal_keys(tmp_path: Path) -> None:
     draws = random.Random(seed())
-    steps = dict.fromkeys(NODES, without(STEPS, NOT_HERE))
+    steps = {node: without(STEPS, NOT_HERE) for node in NODES}
     with ChaosLine(tmp_path, stock=48, answer_s=8.0, pace_s=0.1, block_bytes=12_000, odd=True) as pair:
         for node in NODES:
             pair.start(node)
