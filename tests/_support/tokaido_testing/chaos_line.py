@@ -27,10 +27,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import pytest
 
 from tokaido.hal import TokaidoError
+from tokaido.node import NodeFile
 from tokaido.node.client import KeyClient
+from tokaido.node.core import NodeCore, Started
+from tokaido.node.messages import CELL
 from tokaido.node.operation import ControlClient
 from tokaido.node.pki import files_of, issue
-from tokaido.node.store import new_wrapping_key
+from tokaido.node.store import SqliteStore, new_wrapping_key, wrapping_key_from_file
 from tokaido.node.topology import new_signing_key, sign
 from tokaido_testing.chaos_nodes import BLOCK_BYTES, FAILS_ONCE, ODD
 from tokaido_testing.patience import in_time
@@ -39,6 +42,8 @@ from tokaido_testing.ports import free_port
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from tokaido.hal import KeyMaterial
+    from tokaido.node.core import PairStatus, Snapshot
 
 killed_while_connecting: Final = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 """CPython leaves a socket to the garbage collector whose peer is killed between `connect` and the handshake."""
@@ -328,6 +333,14 @@ class ChaosLine:
             time.sleep(0.02)
         return time.monotonic() - begun
 
+    def fill_stock(self, within_s: float = 60.0) -> None:
+        """Have applications ask for nothing, and wait until keys are ready at both ends."""
+        self.resting.set()
+        begun = time.monotonic()
+        while not all(any(pair.ready for pair in self.control(end).status().pairs) for end in self.ends):
+            assert in_time(begun, within_s), [self.log(node) for node in self.nodes]
+            time.sleep(0.2)
+
     def _apply(self, master: str, slave: str, draws: random.Random) -> None:
         first, second, book = self.client(master), self.client(slave), self.deliveries
         with first, second:
@@ -387,6 +400,41 @@ class ChaosLine:
         assert self.reused() == []
         assert self.deliveries.twice == []
         assert self.deliveries.differing() == []
+
+    def check_accounts(self, *, restored: bool) -> None:
+        """Fail if keys and bits of nodes that have ended do not add up, or keys in stock differ between both ends.
+
+        Args:
+            restored: Whether a store was put back, whose node then counts less than the other end.
+        """
+        snapshots: dict[str, Snapshot] = {}
+        pairs: dict[str, PairStatus] = {}
+        for node in self.nodes:
+            file = NodeFile.read(self.folder / f"{node}.toml")
+            with wrapping_key_from_file(self.folder / f"{node}.key") as key:
+                store = SqliteStore.open(file.store, key)
+            snapshots[node] = store.snapshot()
+            core = NodeCore(file.core_settings(), store.snapshot(), bytes(16))
+            store.close()
+            core.handle(Started(), snapshots[node].age_s)  # gives up what the last life had in memory alone
+            status = core.status()
+            for link in status.links.values():
+                assert link.adds_up, (node, link)
+                assert link.drawn, (node, link)
+            for pair in status.pairs.values():
+                assert pair.adds_up, (node, pair)
+            if node in self.ends:
+                pairs[node] = status.pairs[self.ends[node == self.ends[0]]]
+        for owner, peer in (self.ends, self.ends[::-1]):
+            mine, theirs = pairs[owner].counters, pairs[peer].counters
+            assert restored or mine["born"] >= theirs["held"] > 0, (mine, theirs)
+            assert restored or mine["taken"] >= theirs["supplied"] > 0, (mine, theirs)
+            held = {batch.relay: keys for batch, keys in snapshots[peer].batches if not batch.started_here}
+            ready = [(batch, keys) for batch, keys in snapshots[owner].batches if batch.started_here and batch.ready]
+            both = [(batch, keys) for batch, keys in ready if batch.relay in held and batch.taken < batch.count]
+            assert both, (owner, len(ready), len(held))
+            for batch, keys in both:
+                assert in_stock(keys, batch.taken) == in_stock(held[batch.relay], batch.taken), batch
 
     # --- files --------------------------------------------------------------------------------------------------------
 
@@ -448,3 +496,9 @@ class ChaosLine:
         zygote.stdin.flush()
         answer: dict[str, Any] = json.loads(zygote.stdout.readline())
         return answer
+
+
+def in_stock(keys: KeyMaterial, taken: int) -> list[bytes]:
+    """Return the keys of a batch, those after the first ones that left the stock."""
+    with keys.reveal() as view:
+        return [bytes(view[at : at + CELL]) for at in range(CELL * taken, len(view), CELL)]

@@ -47,7 +47,9 @@ def test_kills_at_every_step_reuse_no_pad_and_deliver_equal_keys(tmp_path: Path)
         while killer.died.total() < KILLS:
             killer.round()
         pair.check()
+        pair.fill_stock()
         assert [pair.end(node) for node in NODES] == [0, 0]
+    pair.check_accounts(restored=LONG)
     assert killer.unexpected() == []
     assert not LONG or killer.least >= EACH
     print(killer.conclusion())

@@ -49,7 +49,9 @@ def test_kills_at_every_step_of_every_node_of_a_line(tmp_path: Path) -> None:
         while killer.died.total() < KILLS:
             killer.round()
         line.check()
+        line.fill_stock()
         assert [line.end(node) for node in LINE] == [0] * len(LINE)
+    line.check_accounts(restored=LONG)
     assert killer.unexpected() == []
     assert not LONG or killer.least >= EACH
     print(killer.conclusion())
