@@ -12,16 +12,24 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["compiled", "describe", "enabled", "using"]
+__all__ = ["compiled", "describe", "enabled", "load", "using"]
 
 _Function = TypeVar("_Function", bound="Callable[..., object]")
 _SMALLEST: Final = 1 << 12
 """Elements of an array below which numpy does the work, so that short runs need not wait for numba."""
+_KERNELS: Final = (
+    "distillation._fast_amplification",
+    "distillation._fast_cascade",
+    "distillation._fast_sifting",
+    "optics._fast_clicks",
+)
+"""Modules that are compiled kernels."""
 
 
 class _Choice:
@@ -48,6 +56,13 @@ def describe() -> str:
         return f"compiled by numba {numba.__version__}"
     off = _Choice.wanted is False or os.environ.get("TOKAIDO_FAST") == "0"
     return f"numpy ({'compiled kernels are turned off' if off else _obstacle()})"
+
+
+def load() -> None:
+    """Import all compiled kernels, if they are used at all: in a process that is then forked, for its children."""
+    if enabled(_Choice.smallest):
+        for module in _KERNELS:
+            import_module(f"tokaido.emulators.{module}")
 
 
 @contextmanager

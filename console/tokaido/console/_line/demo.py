@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import tokaido.hal as hal
 from tokaido.console._demo import seed_line
 from tokaido.console._demo_deliveries import Application, deliver, show_deliveries
+from tokaido.console._demo_processes import begin_to_import
 from tokaido.console._line.drills import check_drills, run_drills, show_drills
 from tokaido.console._line.plant import build
 from tokaido.console._line.run import LineRun
@@ -161,6 +162,7 @@ def line_that_runs(described: Described, deadline: hal.Deadline, seed: int, *, s
     """Start a line, wait until both ends of its first pair have keys, and end it on leaving."""
     with ExitStack() as stack:
         view = stack.enter_context(open_line_view(silent=silent))
+        begin_to_import()
         _introduce(view, described)
         view.say(seed_line(seed))
         folder = Path(stack.enter_context(TemporaryDirectory(prefix=f"tokaido-{described.scenario}-")))

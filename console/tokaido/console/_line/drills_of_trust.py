@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import tokaido.hal as hal
 from tokaido.console._line.outcome import Outcome, outcome
-from tokaido.console._line.tapped_node import NONCE, PROGRAM
+from tokaido.console._line.tapped_node import NONCE, tapped_node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def what_a_node_sees(shown: Shown, deadline: hal.Deadline, broken: bool) -> Outc
         for site in sites:
             shown.run.end_node(site, deadline)
         for site in sites:
-            shown.run.start_again(site, deadline, program=PROGRAM, environment={NONCE: nonce.hex()})
+            shown.run.start_again(site, deadline, program=tapped_node, environment={NONCE: nonce.hex()})
         shown.wait_until_run(sites, deadline)
         shown.use_stock_up(first, last, deadline)
         shown.wait_for_keys(deadline)

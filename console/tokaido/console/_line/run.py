@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import tokaido.hal as hal
-from tokaido.console._demo_processes import PROGRAM, Started
+from tokaido.console._demo_processes import Started, command
 from tokaido.console._line.back_door import BackDoor
 from tokaido.console._line.pace import Pace
 from tokaido.console._line.watch import LineWatch
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from tokaido.console._line.watch import Seen
     from tokaido.node.client import KeyClient
     from tokaido.node.operation import ControlClient
-
-RETURNED: Final = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "1048576"}
-"""Lets an emulation give the memory of a block back once it is distilled; libraries of C other than glibc ignore it."""
 
 
 class LineRun:
@@ -53,9 +50,7 @@ class LineRun:
             for name, files in self.plant.spans.items():
                 stations = (str(path) for path in files.stations)
                 words = ("emulate", *stations, "--back-door", str(files.back_door), "--json")
-                self._emulations[name] = stack.enter_context(
-                    Started(f"the emulation of {name}", *words, environment=RETURNED)
-                )
+                self._emulations[name] = stack.enter_context(Started(f"the emulation of {name}", *words))
             for emulation in self._emulations.values():
                 emulation.wait_for("emulated", self._deadline)
             self._say(f"{len(self._emulations)} spans are emulated: all {2 * len(self._emulations)} units answer.")
@@ -132,7 +127,7 @@ class LineRun:
         site: str,
         deadline: hal.Deadline,
         *,
-        program: str = PROGRAM,
+        program: Callable[[], int] = command,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Start a node that was killed or ended, and wait until it runs.
@@ -140,7 +135,7 @@ class LineRun:
         Args:
             site: Its name.
             deadline: By when it must run.
-            program: What runs it, in Python.
+            program: What runs it, a function of a module.
             environment: Variables that it gets.
 
         Raises:
@@ -166,6 +161,8 @@ class LineRun:
             for process in processes:
                 process.end(deadline)
 
-    def _node(self, site: str, program: str = PROGRAM, environment: Mapping[str, str] | None = None) -> Started:
+    def _node(
+        self, site: str, program: Callable[[], int] = command, environment: Mapping[str, str] | None = None
+    ) -> Started:
         words = ("node", "run", str(self.plant.nodes[site].node), "--json")
         return Started(f"node {site}", *words, program=program, environment=environment)

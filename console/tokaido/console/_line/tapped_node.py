@@ -16,10 +16,9 @@ import tokaido.hal as hal
 
 NONCE: Final = "TOKAIDO_DRILL_NONCE"
 KEY_BYTES: Final = 32
-PROGRAM: Final = "from tokaido.console._line.tapped_node import main; raise SystemExit(main())"
 
 
-def main() -> int:
+def tapped_node() -> int:
     """Run `tokaido` with the arguments of this program, and print the digest of each key that passed."""
     from tokaido.console import main as command  # noqa: PLC0415
 
