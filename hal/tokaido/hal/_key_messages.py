@@ -15,6 +15,7 @@ from tokaido.hal._value_texts import LARGEST_WHOLE, encode
 from tokaido.hal._values import Answer
 from tokaido.hal.roles._alarms import AlarmEvent, Severity
 from tokaido.hal.roles._unit_values import TelemetryEvent, UnitState
+from tokaido.hal.structs import learn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,3 +115,6 @@ def _answer(value: float | str | None, age_s: float) -> Answer | TokaidoError:
     if value is None:
         return NoDataError("the unit gives none")
     return Answer(value if isinstance(value, str) else encode(value), age_s)
+
+
+learn(Reply, Event)

@@ -6,6 +6,8 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from tokaido.hal.structs import learn
+
 SiteLevel: TypeAlias = Literal["fine", "degraded", "not serving", "silent"]
 DrillState: TypeAlias = Literal["ready", "running", "passed", "failed", "unavailable"]
 ExchangeState: TypeAlias = Literal["ready", "encrypted", "opened", "failed"]
@@ -168,3 +170,6 @@ class PageRelay(_Part, frozen=True, kw_only=True):
     keys: int
     state: Literal["ready", "dropped"] = "ready"
     utc_s: float
+
+
+learn(PageState, PageRelay)

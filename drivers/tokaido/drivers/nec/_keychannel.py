@@ -8,6 +8,7 @@ import msgspec
 
 import tokaido.hal as hal
 from tokaido.hal.driver import KeyChannel
+from tokaido.hal.structs import learn
 
 H = TypeVar("H")
 
@@ -39,3 +40,6 @@ class NecKeyChannel(KeyChannel):
 
     def _decode(self, header: bytes, kind: type[H]) -> H:
         return msgspec.msgpack.decode(header, type=kind)
+
+
+learn(_Numbered)

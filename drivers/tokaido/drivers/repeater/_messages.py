@@ -9,6 +9,7 @@ import msgspec
 
 import tokaido.hal as hal
 from tokaido.hal.driver import NOT_MINE, NotMine
+from tokaido.hal.structs import learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,3 +147,6 @@ def answer(frames: list[bytes], identifier: bytes, decode: Callable[[bytes], Ans
         if refusal.ok:
             raise
         return refusal
+
+
+learn(Greeted, OneValue, AllValues, Alarms, Events)

@@ -9,6 +9,7 @@ import msgspec
 
 from tokaido.hal import ConfigurationError
 from tokaido.hal.authentication import forgery_bound
+from tokaido.hal.structs import learn
 
 QBER_ABORT: Final = 0.11
 """Key-basis error rate above which one-way post-processing of BB84 gives no key (Shor & Preskill 2000)."""
@@ -114,3 +115,6 @@ def frame_bounds(settings: DistillationSettings, n: int) -> list[tuple[int, int]
     count = max(1, round(n / settings.frame_bits))
     cuts = [n * i // count for i in range(count + 1)]
     return list(itertools.pairwise(cuts))
+
+
+learn(DistillationSettings)

@@ -8,6 +8,7 @@ import msgspec
 
 import tokaido.hal._errors as errors
 from tokaido.hal._errors import ConfigurationError, DeviceError, ProtocolError, TokaidoError
+from tokaido.hal.structs import learn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -289,3 +290,6 @@ def decode_ask(body: bytes) -> AnyAsk:
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ProtocolError(f"not a request of {PROTOCOL}: {error}") from None
     return asked
+
+
+learn(Reply, Answered)

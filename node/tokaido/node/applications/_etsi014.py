@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from tokaido.hal.structs import learn
 from tokaido.node._extra import web
 from tokaido.node.applications._answers import (
     JSON,
@@ -288,3 +289,6 @@ def _id(text: str) -> bytes:
     if not _UUID.fullmatch(text):
         raise _BadError("key_ID shall be a UUID")
     return uuid.UUID(text).bytes
+
+
+learn(KeyRequest, KeyIds)

@@ -22,6 +22,7 @@ from tokaido.hal import (
     TransportError,
 )
 from tokaido.hal.driver import whole
+from tokaido.hal.structs import learn
 from tokaido.hal.wire.http import HttpMessage, OversizedError, ResponseReader, written
 from tokaido.node.core._actions import Reason
 from tokaido.node.service import KeyRefusedError
@@ -359,3 +360,6 @@ def _positive(value: object, what: str) -> int:
     if number < 1:
         raise RangeError(f"{what} must be 1 or more, not {number}")
     return number
+
+
+learn(KeyManagerStatus, _Container, _Error)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from tokaido.hal import ProtocolError
+from tokaido.hal.structs import learn
 from tokaido.node.messages import Id, Name, Text
 
 T = TypeVar("T")
@@ -100,3 +101,6 @@ def _decoded(data: bytes, kind: type[T], what: str) -> T:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"not {what}: {error}") from None
     return found  # type: ignore[no-any-return]
+
+
+learn(MoveOrder, MoveAnswer)

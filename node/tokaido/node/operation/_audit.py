@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from tokaido.hal.structs import learn
 from tokaido.node.operation._survey import iso
 from tokaido.node.store import AuditMark, audit_at_rest
 
@@ -126,3 +127,6 @@ def _time(at_s: object) -> str:
 
 def _hex(digest: object) -> str:
     return digest.hex() if isinstance(digest, bytes) else f"? {digest!r}"[:40]
+
+
+learn(AuditLine, AuditVerdict)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tokaido.hal import NS_PER_S, SYSTEM_CLOCK
+from tokaido.hal.structs import learn
 
 if TYPE_CHECKING:
     from tokaido.hal import Clock
@@ -102,3 +103,6 @@ class Events:
                 cause_of=msgspec.UNSET if cause is None else cause[1],
             )
         )
+
+
+learn(Event)

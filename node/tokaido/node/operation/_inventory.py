@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from tokaido.hal import Identity, RefusedError, Severity
+from tokaido.hal.structs import learn
 from tokaido.node.core import Clear, Raise
 from tokaido.node.operation._survey import iso
 from tokaido.node.store import DeviceRow
@@ -140,3 +141,6 @@ def _row(device: str, found: Identity, at_s: float, by: str) -> DeviceRow:
 
 def _identity(row: DeviceRow) -> Identity:
     return Identity(row.vendor, row.model, row.serial_number, row.firmware)
+
+
+learn(InventoryLine)

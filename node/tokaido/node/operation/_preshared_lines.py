@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from tokaido.hal.structs import learn
+
 
 class Entered(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a component that was entered."""
@@ -49,3 +51,6 @@ class PresharedKeys(msgspec.Struct, frozen=True, kw_only=True):
 
     waiting: tuple[WaitingLine, ...] = ()
     keys: tuple[PresharedKeyLine, ...] = ()
+
+
+learn(Entered, PresharedKeys)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from tokaido.hal import RUNNING
+from tokaido.hal.structs import learn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -259,3 +260,6 @@ def value_of(readings: Telemetry | None, path: str) -> float | None:
 def reserve_s(amount: float, demand: float) -> float | None:
     """Return how long an amount lasts at a demand a second; None: nothing is asked for."""
     return amount / demand if demand > 0 else None
+
+
+learn(NodeStatus)

@@ -12,6 +12,7 @@ import msgspec
 
 import tokaido.hal as hal
 from tokaido.hal.driver import PushedBlock, PushedKeys
+from tokaido.hal.structs import learn
 
 from .drivers import AcmeUnit, Transmitter
 
@@ -82,3 +83,6 @@ class PushingTransmitter(Transmitter):
 
     def telemetry_stream(self, interval: float, timeout: float) -> Iterator[hal.TelemetryEvent]:
         raise hal.UnsupportedError("this unit has no telemetry stream", device=self.name)
+
+
+learn(Header)
