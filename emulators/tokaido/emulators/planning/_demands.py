@@ -95,6 +95,10 @@ class Allocation:
             plans.append(DemandPlan(demand, alone, granted))
         self.demands = tuple(plans)
         """What each demand gets."""
+        self._users: dict[Edge, set[int]] = {}
+        for number, plan in enumerate(plans):
+            for hop in _used(plan.granted):
+                self._users.setdefault(hop, set()).add(number)
         self.left: Mapping[Edge, float] = left
         """Keys a second that are left on each edge."""
 
@@ -130,11 +134,8 @@ class Allocation:
 
     def _effects(self, lost: Mapping[Edge, float], site: str) -> dict[int, Grant]:
         """Return what the demands get that a loss touches; those that end at `site` are left out."""
-        touched = [
-            number
-            for number, plan in enumerate(self.demands)
-            if site not in plan.demand.ends and any(lost.get(hop) for hop in self._used(plan.granted))
-        ]
+        users = {number for hop, rate in lost.items() if rate for number in self._users.get(hop, ())}
+        touched = sorted(number for number in users if site not in self.demands[number].demand.ends)
         effects: dict[int, Grant] = {}
         if touched:
             left = dict(self.left)
@@ -152,9 +153,6 @@ class Allocation:
                 _take(left, effects[number])
         return effects
 
-    def _used(self, grant: Grant) -> Iterable[Edge]:
-        return (hop for route in grant.routes for hop in edges(route))
-
     def _grant(self, demand: Demand, rates: Rates, enough: float) -> Grant:
         start, end = demand.ends
         if demand.routes == 1:
@@ -167,6 +165,10 @@ class Allocation:
             why = self._network.why_no_pair(start, end, rates)
             return Grant(0.0, (), why or f"no two routes from {start} to {end} within the limit of hops have keys left")
         return Grant(pair[0], pair[1])
+
+
+def _used(grant: Grant) -> Iterable[Edge]:
+    return (hop for route in grant.routes for hop in edges(route))
 
 
 def _take(left: dict[Edge, float], grant: Grant, times: float = 1.0) -> None:

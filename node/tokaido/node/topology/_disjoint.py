@@ -26,8 +26,6 @@ from tokaido.node.topology._routes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tokaido.node.topology._routes import Arcs
     from tokaido.node.topology._topology import Topology
 
@@ -196,35 +194,40 @@ def _second_path(arcs: Arcs, first: Path, distance: list[float]) -> list[Place] 
     start, end = first[0], first[-1]
     back = {there: here for here, there in pairwise(first) if there != end}
     used = dict(pairwise(first))
-
-    def steps(node: int, leaving: bool) -> Iterator[tuple[float, Place]]:
-        if not leaving:
-            yield 0.0, (back[node], True) if node in back else (node, True)
-            return
-        if node in back:
-            yield 0.0, (node, False)
-        for there, price in arcs[node].items():
-            if used.get(node) != there:
-                yield max(0.0, price + distance[node] - distance[there]), (there, False)
-
-    begin: Place = (start, True)
-    so_far: dict[Place, float] = {begin: 0.0}
-    before: dict[Place, Place] = {}
-    done: set[Place] = set()
-    heap: list[tuple[float, Place]] = [(0.0, begin)]
+    begin, aim = 2 * start + 1, 2 * end  # a place by one number: twice the node, and 1 more where it is left
+    so_far = [math.inf] * (2 * len(arcs))
+    so_far[begin] = 0.0
+    before: dict[int, int] = {}
+    done = bytearray(2 * len(arcs))
+    heap: list[tuple[float, int]] = [(0.0, begin)]
     while heap:
         spent, here = heapq.heappop(heap)
-        if here == (end, False):
-            path: list[Place] = [here]
+        if here == aim:
+            path = [here]
             while path[-1] != begin:
                 path.append(before[path[-1]])
-            return path[::-1]
-        if here in done:
+            return [(place >> 1, bool(place & 1)) for place in reversed(path)]
+        if done[here]:
             continue
-        done.add(here)
-        for price, there in steps(*here):
-            if spent + price < so_far.get(there, math.inf):
-                so_far[there] = spent + price
+        done[here] = 1
+        node = here >> 1
+        if not here & 1:
+            there = 2 * back.get(node, node) + 1
+            if spent < so_far[there]:
+                so_far[there] = spent
                 before[there] = here
-                heapq.heappush(heap, (spent + price, there))
+                heapq.heappush(heap, (spent, there))
+            continue
+        if node in back and spent < so_far[here - 1]:
+            so_far[here - 1] = spent
+            before[here - 1] = here
+            heapq.heappush(heap, (spent, here - 1))
+        gone, near = used.get(node), distance[node]
+        for other, price in arcs[node].items():
+            if other != gone:
+                far, there = spent + max(0.0, price + near - distance[other]), 2 * other
+                if far < so_far[there]:
+                    so_far[there] = far
+                    before[there] = here
+                    heapq.heappush(heap, (far, there))
     return None

@@ -141,14 +141,17 @@ def usable_arcs(topology: Topology, cost: Cost) -> Arcs:
     names = topology.adjacency.names
     arcs: list[dict[int, float]] = []
     for name, beside in zip(names, topology.adjacency.beside, strict=True):
-        prices = {node: cost(name, names[node]) for node in beside}
-        for node, price in prices.items():
-            if not (0 <= price <= MOST_COST or price == math.inf):
+        usable: dict[int, float] = {}
+        for node in beside:
+            price = cost(name, names[node])
+            if 0 <= price <= MOST_COST:
+                usable[node] = price
+            elif price != math.inf:
                 raise RangeError(
                     f"a hop from {name} to {names[node]} cannot cost {price!r}",
                     remedy=f"Let costs be 0 to {MOST_COST:g}, or infinity for a hop that cannot be used",
                 )
-        arcs.append({node: price for node, price in prices.items() if price != math.inf})
+        arcs.append(usable)
     return arcs
 
 
