@@ -207,6 +207,12 @@ def over(line: LinkLine) -> bool:
     return line.move.startswith(("moved", "not moved")) and "is not told yet" not in line.move
 
 
+async def endings(nodes: MovingNodes, node: str) -> int:
+    """Return how many moves the audit log of a node says to be over."""
+    lines = await asyncio.to_thread(nodes.client(node).audit_log)
+    return sum(line.what.startswith(("link field: moved to", "link field: not moved to")) for line in lines)
+
+
 async def die_and_finish(nodes: MovingNodes, mortal: str, step: str, failing: str = "") -> bool:
     """Have a node die at a step of a move and come back; see that the link is whole, and return whether it moved.
 
@@ -218,6 +224,7 @@ async def die_and_finish(nodes: MovingNodes, mortal: str, step: str, failing: st
     """
     here = nodes.joined()
     to = "B" if here == JOINED["A"] else "A"
+    told = {node: await endings(nodes, node) for node in NODES}
     await nodes.stop(mortal)
     process = await nodes.spawn(mortal, step, failing)
     try:
@@ -235,4 +242,6 @@ async def die_and_finish(nodes: MovingNodes, mortal: str, step: str, failing: st
     await nodes.until(lambda line: line.phase != "moving")
     assert nodes.joined() == (JOINED[to] if moved else here), step
     await draws_more(nodes)
+    assert await endings(nodes, "otemachi") == told["otemachi"] + 1, step
+    assert await endings(nodes, "koganei") - told["koganei"] in ({1} if moved else {0, 1}), step
     return moved

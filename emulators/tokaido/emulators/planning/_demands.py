@@ -96,8 +96,8 @@ class Allocation:
         self.demands = tuple(plans)
         """What each demand gets."""
         self._users: dict[Edge, set[int]] = {}
-        for number, plan in enumerate(plans):
-            for hop in _used(plan.granted):
+        for number, one in enumerate(plans):
+            for hop in _used(one.granted):
                 self._users.setdefault(hop, set()).add(number)
         self.left: Mapping[Edge, float] = left
         """Keys a second that are left on each edge."""

@@ -53,11 +53,10 @@ class Following(LinkMoves):
     def _holds(self) -> bool:
         return self._follower.holds
 
-    def resume(self) -> None:
-        """Wait for the leader of the move that an earlier life left."""
-        if self.open:
-            self._show()
-            self._watch()
+    def _go_on(self) -> None:
+        """Wait for the leader."""
+        self._show()
+        self._watch()
 
     async def begin(self, path: str, *, by: str) -> None:
         """Refuse: the other end leads."""

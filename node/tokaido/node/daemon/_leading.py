@@ -48,11 +48,11 @@ class Leading(LinkMoves):
     def _holds(self) -> bool:
         return self._leader is not None and self._leader.holds
 
-    def resume(self) -> None:
-        """Go on with the move that an earlier life left."""
-        if self._leader is not None and self.open:
-            LOG.warning("link %s: goes on with the move to %s", self.link, self._leader.record.path)
-            self._let_go(self._leader)
+    def _go_on(self) -> None:
+        """Lead on."""
+        assert self._leader is not None
+        LOG.warning("link %s: goes on with the move to %s", self.link, self._leader.record.path)
+        self._let_go(self._leader)
 
     async def begin(self, path: str, *, by: str) -> None:
         """Begin to move the link, if it can be moved; return when that is noted."""

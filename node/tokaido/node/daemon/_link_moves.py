@@ -59,7 +59,7 @@ class MoveSurroundings(Protocol):
         ...
 
     def over(self, record: MoveRecord, text: str) -> None:
-        """Account for a move that is over at this end."""
+        """Account for a move that is over at this end, and note that this was done."""
         ...
 
 
@@ -98,8 +98,8 @@ class LinkMoves(ABC):
     def _holds(self) -> bool: ...
 
     @abstractmethod
-    def resume(self) -> None:
-        """Go on with what an earlier life left; before the units of the node get any order."""
+    def _go_on(self) -> None:
+        """Go on with a move that an earlier life left open."""
 
     @abstractmethod
     async def begin(self, path: str, *, by: str) -> None:
@@ -129,6 +129,18 @@ class LinkMoves(ABC):
     def open(self) -> bool:
         """Whether a move is not over here."""
         return self.record is not None and not self.record.ended
+
+    def resume(self) -> None:
+        """Go on with what an earlier life left; before the units of the node get any order."""
+        record = self.record
+        if record is None:
+            return
+        if not record.ended:
+            self._go_on()
+            return
+        self._show()
+        if not record.accounted:  # the node died between the two
+            self._node.over(record, self._text())
 
     async def forget(self, *, by: str) -> None:
         """Note that a move that waits is over, as a person says who saw to both switches; give the unit back.

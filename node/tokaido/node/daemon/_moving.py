@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
+
 from tokaido.hal import ConfigurationError, Device, RefusedError, Transmitter, load_driver
 from tokaido.node.core import Clear, Raise
 from tokaido.node.daemon._following import Following
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from tokaido.hal import Station
     from tokaido.node.daemon._link_moves import LinkMoves
     from tokaido.node.moving import MoveRecord
-    from tokaido.node.store import StoreThread
+    from tokaido.node.store import Records, StoreThread
     from tokaido.node.supervision import LinkEnd
 
 LOG: Final = logging.getLogger("tokaido.node.moves")
@@ -58,7 +60,7 @@ class Moving:
         neighbours: Orders the other halves.
         store: Returns the thread that owns the store, while it is open.
         alarm: Takes the alarm of moves that wait.
-        account: Takes note of what became of a move: who ordered it, and what.
+        account: Takes note of what became of a move: who ordered it, what, and what is to be written with it.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Moving:
         neighbours: MoveAsks,
         store: Callable[[], StoreThread | None],
         alarm: Callable[[Raise | Clear], None],
-        account: Callable[[str, str], None],
+        account: Callable[[str, str, Callable[[Records], object]], None],
     ) -> None:
         self._node = node
         self._station = station
@@ -199,8 +201,14 @@ class Moving:
             self._alarm(Clear(MOVE_STUCK, link))
 
     def over(self, record: MoveRecord, text: str) -> None:
-        """Account for a move that is over at this end."""
-        self._account(record.by, f"link {record.link}: {text}")
+        """Account for a move that is over at this end, and note that it is, unless another one has begun meanwhile."""
+        noted, accounted = packed(record), packed(msgspec.structs.replace(record, accounted=True))
+
+        def mark(records: Records) -> None:
+            if records.moves().get(record.link) == noted:
+                records.set_move(record.link, accounted)
+
+        self._account(record.by, f"link {record.link}: {text}", mark)
 
     def _end_of(self, link: str) -> LinkEnd | None:
         assert self._station is not None

@@ -383,9 +383,10 @@ class Operating:
         await self._write()
         return None
 
-    def note(self, by: str, what: str) -> None:
-        """Account for what became of something that somebody ordered earlier."""
+    def note(self, by: str, what: str, also: Callable[[Records], object]) -> None:
+        """Account for what became of something that somebody ordered earlier; `also` is written with it."""
         self.account(Peer(os.getpid(), os.geteuid(), by), what)
+        self._ledger.record(also)
 
     async def _accept(self, request: AcceptDevice, peer: Peer) -> None:
         """Let another box be used, once it is durable that it is."""

@@ -72,6 +72,8 @@ class MoveRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is not finished."""
     by: str = ""
     """Who ordered it."""
+    accounted: bool = False
+    """Whether its end is in the audit log."""
 
     @property
     def ended(self) -> bool:
