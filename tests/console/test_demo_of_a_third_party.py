@@ -22,6 +22,7 @@ def acme(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("acme", "half_blocks")
+@pytest.mark.thorough
 def test_its_cut_fibre_costs_no_key_its_agreement(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--scenario", "switch", "--vendor", "acme", "--json", "--seed", "3"]) == 0
     found = json.loads(capfd.readouterr().out)

@@ -31,6 +31,7 @@ _demo_switch.BLOCKS = 1
 
 @pytest.mark.usefixtures("half_blocks")
 @pytest.mark.parametrize("vendor", ["toshiba", "nec"])
+@pytest.mark.thorough
 def test_a_cut_fibre_costs_no_key_its_agreement(vendor: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--scenario", "switch", "--vendor", vendor, "--json", "--seed", "5"]) == 0
     shown = capfd.readouterr()

@@ -43,6 +43,7 @@ def keys(name: str) -> str:
 # --- real runs --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_the_example_fails_over_when_its_fibre_is_cut(tmp_path: Path) -> None:
     station = written(tmp_path, two_paths(tmp_path))
     code = "import sys, pathlib, runpy; runpy.run_path(sys.argv[1])['main'](pathlib.Path(sys.argv[2]))"

@@ -34,6 +34,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return found[0], found[1]
 
 
+@pytest.mark.thorough
 def test_each_site_is_opened_by_its_own_file_and_both_ends_make_the_same_keys(
     files: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_programs_are_told_all_of_it_in_the_members_of_the_page(capsys: pytest.C
     assert record["drift"]["demands"][0]["keys_per_s"]["mean"] > 10
 
 
+@pytest.mark.thorough
 def test_days_of_drift_are_shown_and_a_seed_repeats_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drift = sweep_drift(plan_line(read_line(EXAMPLE)), 1, seed=7)
     out, _ = run(capsys, EXAMPLE, "--drift-days", "1", "--seed", "7")
@@ -169,6 +170,7 @@ def test_a_picture_is_drawn_the_same_each_time(kind: str, tmp_path: Path, capsys
     assert files[0].stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_a_line_without_coordinates_is_drawn_without_a_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     text = re.sub(r"(?m)^(latitude|longitude) = .*\n", "", EXAMPLE.read_text(encoding="utf-8"))

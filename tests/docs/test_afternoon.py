@@ -139,6 +139,7 @@ def pass_time(emulation: Terminal, seconds: float) -> None:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.thorough
 def test_the_afternoon_goes_as_the_page_says(tmp_path: Path, terminals: tuple[Terminal, Terminal]) -> None:
     first, second = terminals
     ran: list[str] = []

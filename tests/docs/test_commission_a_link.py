@@ -27,6 +27,7 @@ UIDS: Final = {"ann": 1001, "bob": 1002, "eve": 1003}
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.thorough
 def test_two_custodians_commission_both_ends_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
     ((_, table),) = [block for block in blocks if block[0] == "toml"]

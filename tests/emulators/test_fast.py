@@ -76,6 +76,7 @@ def test_where_no_folder_can_be_written_to_a_kernel_is_compiled_all_the_same(mon
     assert double is not module.double
 
 
+@pytest.mark.thorough
 def test_kernels_are_not_kept_from_a_source_that_has_changed(tmp_path: Path) -> None:
     """An upgrade must not run the machine code of the version before."""
     pytest.importorskip("numba", reason="the extra fast is not installed")

@@ -401,6 +401,7 @@ def test_each_program_overwrites_its_keys_whether_it_ends_or_breaks(monkeypatch:
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_the_tutorial_shows_what_the_programs_print(run: Applications) -> None:
     """Every command of it, in its order, with the names and ports of this pair."""
     page = (Path(__file__).parents[2] / "docs" / "tutorials" / "three-applications.md").read_text("utf-8")

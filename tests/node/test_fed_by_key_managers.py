@@ -102,6 +102,7 @@ class SetClock:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.thorough
 def test_a_time_of_day_that_is_set_changes_nothing_for_keys_and_alarms(tmp_path: Path) -> None:
     issue(tmp_path / "pki", nodes=dict.fromkeys(NODES, ()), saes=list(NODES.values()))
     ports = {node: (free_port(), free_port()) for node in NODES}

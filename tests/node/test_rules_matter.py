@@ -160,6 +160,7 @@ def _one(batches: Iterable[StockBatch], wanted: int) -> tuple[list[StockBatch], 
     return (found,) if found else ()
 
 
+@pytest.mark.thorough
 def test_two_routes_are_apart_and_each_end_alone_sees_to_it() -> None:
     rule = "no node in the middle sees both keys of which one of two routes is the sum"
     with patch.object(supplies, "two_sides", _any_two):
@@ -168,6 +169,7 @@ def test_two_routes_are_apart_and_each_end_alone_sees_to_it() -> None:
             assert broken(rule, scenario=TWO_ROUTES)
 
 
+@pytest.mark.thorough
 def test_who_asks_for_two_routes_is_not_given_one() -> None:
     rule = "an application that asks for keys of two routes gets none of one"
     with patch.object(supplies, "two_sides", _one):

@@ -45,7 +45,10 @@ def test_no_rule_is_broken_in_bad_weather(seed: int, confirms: bool) -> None:
     assert sum(world.killed.values()) > 1
 
 
-@pytest.mark.parametrize(("nodes", "closed"), [(3, False), (5, False), (6, True)])
+@pytest.mark.parametrize(
+    ("nodes", "closed"),
+    [pytest.param(3, False, marks=pytest.mark.thorough), (5, False), pytest.param(6, True, marks=pytest.mark.thorough)],
+)
 def test_no_rule_is_broken_in_lines_and_a_ring(nodes: int, closed: bool) -> None:
     tally = campaign(SEED, 8_000, scenario=network(nodes, closed=closed), kill=0.0003, steps_each=4_000)
     last = (nodes // 2 if closed else nodes - 1) - 1
@@ -54,7 +57,7 @@ def test_no_rule_is_broken_in_lines_and_a_ring(nodes: int, closed: bool) -> None
     assert tally.killed.total() > 0
 
 
-@pytest.mark.parametrize(("routes", "two_routes"), [(1, 0.5), (2, 0.0)])
+@pytest.mark.parametrize(("routes", "two_routes"), [(1, 0.5), pytest.param(2, 0.0, marks=pytest.mark.thorough)])
 def test_no_rule_is_broken_by_keys_of_two_routes_in_a_ring(routes: Literal[1, 2], two_routes: float) -> None:
     ring = replace(network(4, closed=True), routes=routes, two_routes=two_routes)
     tally = campaign(SEED, 10_000, scenario=ring, kill=0.0003, steps_each=5_000)

@@ -124,6 +124,7 @@ def test_a_power_cut_at_any_write_loses_nothing_that_was_committed(
 
 
 @pytest.mark.usefixtures("strace")
+@pytest.mark.thorough
 def test_on_a_disk_that_lies_about_its_syncs_a_power_cut_loses_commits(in_memory: Path) -> None:
     """Were it not so, the test above could not fail."""
     recording, states = recorded(in_memory, 1, 4), States(1, 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from tokaido.emulators.repeater import RepeaterModel, RepeaterOnBus
 from tokaido.node.node_file import control_socket
@@ -14,6 +14,7 @@ from tokaido_testing.chaos_line import NODES, ChaosLine
 from tokaido_testing.patience import patient
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tokaido.node.operation import NodeStatus
@@ -127,4 +128,4 @@ class Emulated(RelayTellers):
         self._loop.run_until_complete(live())
 
 
-TELLERS = {"daemon": Daemons, "emulated": Emulated}
+TELLERS: Final[Mapping[str, type[Daemons] | type[Emulated]]] = {"daemon": Daemons, "emulated": Emulated}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import zmq
 
-from tokaido.hal import ProtocolError, Resource, WrongDeviceError, create_curve_keys
+from tokaido.hal import SYSTEM_CLOCK, ProtocolError, Resource, WrongDeviceError, create_curve_keys
 from tokaido.hal.transports import (
     NOT_MINE,
     LineCodec,
@@ -25,7 +25,7 @@ from tokaido_testing.visa_peers import HislipPeer, SocketPeer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tokaido.hal import Transport
+    from tokaido.hal import Clock, Transport
 
 Kind = Literal["line", "sealed", "zmq", "socket", "sealed socket", "hislip", "asrl", "plain socket", "plain hislip"]
 """Serial lines, ZeroMQ, and VISA: of pyvisa-py, and ("plain") of a library that is used through viRead and viWrite."""
@@ -75,9 +75,19 @@ def message(text: str, *, repeatable: bool = True, believing: bool = True) -> Re
 
 
 class Rig:
-    """One transport and its peer. The identity of the box is checked at every opening."""
+    """One transport and its peer. The identity of the box is checked at every opening.
 
-    def __init__(self, kind: Kind, folder: Path, transport: type[Transport[Any]] | None = None) -> None:
+    Args:
+        kind: Of both.
+        folder: For their files.
+        transport: Another class of transport.
+        clock: By which the transport has its deadlines.
+    """
+
+    def __init__(
+        self, kind: Kind, folder: Path, transport: type[Transport[Any]] | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self.clock = clock
         self.kind = kind
         self.expects = "BOX1"
         self.wrong: list[str] = []
@@ -93,7 +103,9 @@ class Rig:
             self.peer = self._visa_peer(folder)
             backend = {"backend": "@plain"} if kind.startswith("plain") else {}
             made = transport or VisaTransport
-            self.transport = made(Resource("visa", self._visa_name(), backend), self.codec, timeout_s=TIMEOUT_S)
+            self.transport = made(
+                Resource("visa", self._visa_name(), backend), self.codec, clock=clock, timeout_s=TIMEOUT_S
+            )
         elif kind == "zmq":
             self.server = create_curve_keys(folder, "server")
             self.client = create_curve_keys(folder, "client")
@@ -101,12 +113,12 @@ class Rig:
             self.peer = RouterPeer(theirs.secret, {mine.public})
             files = {"server_key_file": str(self.server.public), "client_key_file": str(self.client.secret)}
             resource = Resource("zmq", f"tcp://127.0.0.1:{self.peer.port}", files)
-            self.transport = (transport or ZmqTransport)(resource, timeout_s=TIMEOUT_S)
+            self.transport = (transport or ZmqTransport)(resource, clock=clock, timeout_s=TIMEOUT_S)
         else:
             self.peer = PtyPeer(folder / "port", seal=kind == "sealed")
             resource = Resource("serial", str(folder / "port"), {})
             made = transport or SerialTransport
-            self.transport = made(resource, self.codec, timeout_s=TIMEOUT_S)
+            self.transport = made(resource, self.codec, clock=clock, timeout_s=TIMEOUT_S)
         self.transport.device = "box"
         self.transport.on_open(self._check)
 

@@ -275,6 +275,7 @@ def test_old_values_are_never_shown_as_live(visit: Callable[..., Visit], line: L
         assert page.locator("#drills button:enabled").count() == len(DRILLS)
 
 
+@pytest.mark.thorough
 def test_a_server_that_is_gone_or_began_again_is_said(browser: Browser, pages: Pages) -> None:
     server = pages.serve(LineSource())
     visit = Visit(browser, server.url)
@@ -288,6 +289,7 @@ def test_a_server_that_is_gone_or_began_again_is_said(browser: Browser, pages: P
         visit.errors.clear()  # the browser's own words of the connection
 
 
+@pytest.mark.thorough
 def test_a_connection_that_breaks_is_made_again(browser: Browser, pages: Pages, line: LineSource) -> None:
     server = pages.serve(line)
     visit = Visit(browser, server.url)

@@ -81,6 +81,7 @@ def test_what_the_receiver_measures_follows_the_attenuator(line: Line) -> None:
     assert line.bob.state() is hal.UnitState.STANDBY
 
 
+@pytest.mark.thorough
 def test_keys_come_slower_through_an_attenuator_and_none_when_it_is_blocked(line: Line) -> None:
     line.stand_by()
     line.voa.attenuation = 2.0

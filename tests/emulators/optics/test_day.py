@@ -286,6 +286,7 @@ def test_rows_are_means_of_steps_and_totals_stay() -> None:
     assert rows.qber_z == pytest.approx(errors)
 
 
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_time_where_rows_do_not() -> None:
     def peak(seconds: float) -> int:
         tracemalloc.start()

@@ -129,6 +129,7 @@ def test_the_servos_actuator_comes_to_its_end_as_often_as_a_walk_should() -> Non
     assert found.realignments.mean() == pytest.approx(per_day, abs=4 * math.sqrt(per_day / 400))
 
 
+@pytest.mark.thorough
 def test_loops_and_units_do_what_they_do_in_a_day_step_by_step() -> None:
     settings = replace(
         drift_settings("aerial"), phase_sigma_rad=0.0, phase_time_s=1e-6
@@ -143,6 +144,7 @@ def test_loops_and_units_do_what_they_do_in_a_day_step_by_step() -> None:
     assert found.keyed.mean() == pytest.approx(share, abs=0.03)  # the look that finds it out of limits counts as out
 
 
+@pytest.mark.thorough
 def test_a_realignment_takes_its_time_and_the_open_block() -> None:
     settings = replace(
         STILL, temperature_swing_k=5.0

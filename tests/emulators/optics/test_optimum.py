@@ -59,6 +59,7 @@ def test_reach_is_where_the_key_ends() -> None:
     assert asymptotic > reach
 
 
+@pytest.mark.thorough
 def test_short_blocks_end_where_they_were_planned_to() -> None:
     """Worked independently: blocks of 1e6 sifted bits end at 19.5 dB with T12 detectors, if settings suit the loss."""
     t12 = replace(preset("t12", settings="short-block", channel_loss_db=19.0), block_sifted_bits=1e6)
@@ -101,6 +102,7 @@ def test_what_is_kept_stays() -> None:
         optimised(link, keep=("fibre",))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.thorough
 def test_one_decoy_settings_can_be_optimised_too() -> None:
     link = protocol_preset("boaron-2018", channel_loss_db=42.7)
     assert isinstance(link, OneDecoyParameters)

@@ -40,6 +40,7 @@ def test_model_meets_published_point(point: PublishedPoint) -> None:
     assert point.tolerance.holds(computed, point.published)
 
 
+@pytest.mark.thorough
 def test_points_that_are_not_held_say_so() -> None:
     for point in PUBLISHED_POINTS:
         if point not in HELD:

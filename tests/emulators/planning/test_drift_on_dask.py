@@ -65,6 +65,7 @@ def workers_may_take_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(REACH_S, patient(30))  # they are just being started
 
 
+@pytest.mark.thorough
 def test_workers_give_what_this_process_gives_even_if_one_is_killed(tmp_path: Path, expected: LineDrift) -> None:
     with DaskProcesses(tmp_path) as dask:
         for _ in range(2):
@@ -100,6 +101,7 @@ def test_over_tls_with_certificates_of_an_authority(tmp_path: Path) -> None:
             sweep_drift(PLAN, 1, worker=dask_workers(dask.address.replace("tls", "tcp")))
 
 
+@pytest.mark.thorough
 def test_workers_without_the_same_tokaido_are_named_and_a_scheduler_without_any_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +117,7 @@ def test_workers_without_the_same_tokaido_are_named_and_a_scheduler_without_any_
             sweep_drift(PLAN, 1, worker=dask_workers(dask.address))
 
 
+@pytest.mark.thorough
 def test_who_is_gone_in_the_middle_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tokaido.emulators.planning._cluster.LOOK_S", 0.5)
     with DaskProcesses(tmp_path) as dask:

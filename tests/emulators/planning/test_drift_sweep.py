@@ -84,6 +84,7 @@ def test_a_link_of_the_example_drifts_about_its_plan() -> None:
     assert plan.path.block.qber < (minds.largest_qber or 0.0) < 0.055
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_and_links_do_not_disturb_each_other() -> None:
     plan = chain()
     one = sweep_drift(plan, 3, seed=5)
@@ -166,6 +167,7 @@ def test_a_fibre_in_the_air_drifts_more() -> None:
     assert windy.links[0].secret_bps.without_key > buried.links[0].secret_bps.without_key
 
 
+@pytest.mark.thorough
 def test_units_without_blocks_or_decoys_drift_too() -> None:
     for name in ("dps-2007", "boaron-2018", "gys"):
         own = UnitClass("u", name, "published", protocol_preset(name, channel_loss_db=0.0))

@@ -81,6 +81,7 @@ def test_a_clock_that_is_off_is_told_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("fault", ["relay_alters", "relay_delays"])
+@pytest.mark.thorough
 def test_relays_that_are_altered_or_late_cost_key_and_no_secret(fault: str) -> None:
     with at_work(demand=4.0) as (node, emulator, clock):
         before = node.pairs[0].burned

@@ -65,6 +65,7 @@ def test_what_the_line_does_not_carry_is_lost_and_counted() -> None:
     assert model.lost == 4 * 6000
 
 
+@pytest.mark.thorough
 def test_a_host_that_does_not_read_loses_tags_and_no_memory() -> None:
     model = TaggerModel()
     say(model, "time 60000;timestamp;counts?")

@@ -80,6 +80,7 @@ def test_mocks_take_the_place_of_what_a_program_calls(pytester: pytest.Pytester)
     ).assert_outcomes(passed=3)
 
 
+@pytest.mark.thorough
 def test_workers_share_the_seed_and_nothing_else(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tokaido.emulators._unstarved import unstarved
 from tokaido_testing.rigs import Kind, Rig
 
 if TYPE_CHECKING:
@@ -38,12 +39,13 @@ def make_rig(tmp_path: Path) -> Generator[Callable[..., Rig]]:
     def make(kind: Kind, transport: Any = None) -> Rig:
         folder = tmp_path / str(len(made))
         folder.mkdir()
-        made.append(Rig(kind, folder, transport))
+        made.append(Rig(kind, folder, transport, clock))
         return made[-1]
 
-    yield make
-    for rig in made:
-        rig.close()
+    with unstarved() as clock:  # both ends are in this process, and neither is to answer for others on the machine
+        yield make
+        for rig in made:
+            rig.close()
 
 
 @pytest.fixture

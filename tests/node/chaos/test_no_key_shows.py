@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+import pytest
+
 from tokaido_testing.chaos_line import NODES, ChaosLine
 from tokaido_testing.chaos_nodes import block
 from tokaido_testing.key_scan import found, pieces
 
 
+@pytest.mark.thorough
 def test_no_file_of_a_node_shows_a_key(tmp_path: Path) -> None:
     with ChaosLine(tmp_path) as pair:
         for node in NODES:

@@ -115,6 +115,7 @@ def _state(view: NetworkView, node: str) -> str:
     return "" if told is None else told.state
 
 
+@pytest.mark.thorough
 def test_the_commands_of_the_console(hub: Hub, tmp_path: Any) -> None:
     node = emulated(hub, tmp_path, "kyoto.2")
     file = str(hub.network_file("operator-ann"))

@@ -84,6 +84,7 @@ def number_of(message: RelayState) -> int:
     return int(message.id.partition("-")[2])
 
 
+@pytest.mark.thorough
 def test_all_that_was_relayed_is_told_once_though_the_hub_was_away(kind: str, tmp_path: Path) -> None:
     teller = TELLERS[kind]
     with Hub(tmp_path / "hub", teller.nodes) as hub, teller(hub, tmp_path / "nodes") as nodes:

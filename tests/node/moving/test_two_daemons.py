@@ -40,6 +40,7 @@ def order_as_a_control_centre(nodes: MovingNodes) -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.thorough
 def test_two_nodes_move_their_link_and_exchange_keys_over_the_other_path(tmp_path: Path, certificates: Path) -> None:
     async def live() -> None:
         async with MovingNodes(tmp_path, certificates) as nodes:

@@ -92,6 +92,7 @@ def test_every_act_is_in_the_log_with_who_whence_what_and_why(folder: Path, capl
     assert audit("verify", node, *(word for mark in told for word in ("--mark", mark)))[0] == 0
 
 
+@pytest.mark.thorough
 def test_a_cut_end_is_seen_at_rest_and_called_out_by_the_next_life(folder: Path) -> None:
     node, store, key = folder / "node.toml", folder / "keys.sqlite", folder / "store.key"
     run(folder, lambda client: client.maintenance("field", on=True, note="secretly"))

@@ -42,6 +42,7 @@ def codes(status: NodeStatus) -> dict[str, str]:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.thorough
 def test_another_box_is_not_used_before_somebody_accepts_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ordered: list[UnitOrder] = []
     obey = Source.carry_out

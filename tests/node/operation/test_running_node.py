@@ -206,6 +206,7 @@ def test_attempts_count_beyond_a_life_and_are_durable_before_the_unit_is_ordered
         run(folder, work, monkeypatch)
 
 
+@pytest.mark.thorough
 def test_a_latched_alarm_outlives_the_node_and_its_console_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

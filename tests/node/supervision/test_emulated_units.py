@@ -104,6 +104,7 @@ def live(sites: Iterable[Site], until: Callable[[], bool], within_s: float) -> N
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.thorough
 def test_two_nodes_bring_their_units_to_keys_through_everything_that_happens_to_them() -> None:
     with EmulatedStations.from_files(*FILES, seed=1) as both:
         both.emulation.set_up("alice", "bob", PARAMETERS, block_bits=BLOCK_BITS)  # which takes less to compute
