@@ -28,17 +28,13 @@ export class NetworkMap {
     new ResizeObserver(() => { if (this.state) this.show(this.state); }).observe(svg.parentElement);
   }
 
-  show(state) { for (const left = this.parts(state); !left.next().done;); }
-
-  /** Shows the network, one span or site between two yields. */
-  *parts(state) {
+  show(state) {
     this.state = state;
     const width = this.svg.parentElement.clientWidth;
     const where = state.sites.map((site) => [titleOf(site), site.latitude, site.longitude]);
     const drawn = JSON.stringify([width, where, state.spans.map((span) => span.name), state.geography]);
     if (drawn !== this.#drawn) { this.#drawn = drawn; this.#lay(width); }
-    const titles = new Map(state.sites.map((site) => [site.name, titleOf(site)]));
-    for (const span of state.spans) { this.#showSpan(span, titles); yield; }
+    for (const span of state.spans) this.#showSpan(span);
     for (const site of state.sites) {
       const mark = this.#marks.get(site.name);
       set(mark, "data-level", site.level);
@@ -47,15 +43,19 @@ export class NetworkMap {
     }
   }
 
-  #showSpan(span, titles) {
+  #showSpan(span) {
     const line = this.#spans.get(span.name);
     const kind = classOf(span);
     set(line, "data-qber", kind);
     set(line, "data-running", span.running);
     const told = kind === "none" ? words().noKey : percent(span.qber);
-    say(line.firstChild, `${span.ends.map((end) => titles.get(end) ?? end).join(" – ")}: ${told}`);
+    say(line.firstChild, `${this.#names(span)}: ${told}`);
     const figure = this.#figures.get(span.name);
     if (figure) say(figure, told);
+  }
+
+  #names(span) {
+    return span.ends.map((end) => titleOf(this.state.sites.find((site) => site.name === end) ?? { title: end })).join(" – ");
   }
 
   #lay(width) {

@@ -3,7 +3,7 @@
 import { Demo } from "./demo.js";
 import { Live } from "./live.js";
 import { NetworkMap } from "./map.js";
-import { Histories, alarmsOf, namesOf, openSite, partsOfSites, partsOfSpans, severity, showAlarms, showPairs } from "./panels.js";
+import { Histories, alarmsOf, namesOf, openSite, severity, showAlarms, showPairs, showSites, showSpans } from "./panels.js";
 import { by, make, say, set } from "./shown.js";
 import { clock, save, saved, setLanguage, titleOf, words } from "./words.js";
 
@@ -14,33 +14,18 @@ const histories = new Histories();
 const said = (text) => say(by("said"), text);
 const live = new Live({ changed, relay: (data) => map.relay(data), stood });
 const demo = new Demo(said, () => show(true));
-const PART_MS = 5; // of a frame's 16
 let known = null;
-let showing = false;
-let old = false;
+let waiting = false;
 
 function changed(names) {
   if (names === null) known = null;
   announce();
-  if (showing) { old = true; return; }
-  showing = true;
-  requestAnimationFrame(() => go(parts(histories.take(live.state))));
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => { waiting = false; show(histories.take(live.state)); });
 }
 
-/** Shows what changed, some parts a frame, so that no frame is late; what changed meanwhile is shown after it. */
-function go(left) {
-  const begun = performance.now();
-  showing = false; // a part that fails stops nothing after it
-  while (performance.now() - begun < PART_MS) {
-    if (left.next().done) { if (old) { old = false; changed([]); } return; }
-  }
-  showing = true;
-  requestAnimationFrame(() => go(left));
-}
-
-function show(sampled) { for (const left = parts(sampled); !left.next().done;); }
-
-function* parts(sampled) {
+function show(sampled) {
   const { state } = live;
   showStanding();
   if (!state) return;
@@ -48,14 +33,12 @@ function* parts(sampled) {
   say(by("title"), titleOf(state));
   say(by("kind"), state.emulation ? words().emulated : words().real);
   showVerdict(state);
-  yield;
-  yield* map.parts(state);
+  map.show(state);
   showPairs(state);
   showAlarms(state);
   demo.show(state, live.live);
-  yield;
-  yield* partsOfSpans(state, histories, sampled);
-  yield* partsOfSites(state);
+  showSpans(state, histories, sampled);
+  showSites(state);
 }
 
 function showVerdict(state) {

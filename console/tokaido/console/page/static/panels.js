@@ -75,8 +75,7 @@ const spans = new Keyed(by("spans"), (span) => span.name, (span) => {
 
 let scale = 0;
 
-/** Shows spans, one between two yields. */
-export function* partsOfSpans(state, histories, sampled) {
+export function showSpans(state, histories, sampled) {
   const name = namesOf(state);
   const most = Math.max(1, ...state.spans.map((span) => span.stock_bits ?? 0));
   if (most > scale || most < scale / 4) scale = niceAbove(most);
@@ -99,7 +98,6 @@ export function* partsOfSpans(state, histories, sampled) {
       set(shown.rateCurve, "d", histories.curve(span.name, "secret_key_rate", 1));
       set(shown.stockCurve, "d", histories.curve(span.name, "stock_bits", 1));
     }
-    yield;
   }
 }
 
@@ -173,8 +171,7 @@ const sites = new Keyed(by("sites"), (site) => site.name, (site) => {
   return { node, sign, title, level, inside };
 });
 
-/** Shows sites, one between two yields. */
-export function* partsOfSites(state) {
+export function showSites(state) {
   const text = words();
   for (const [site, shown] of sites.show(state.sites)) {
     set(shown.node, "data-level", site.level);
@@ -183,7 +180,6 @@ export function* partsOfSites(state) {
     say(shown.level, text.levels[site.level]);
     const told = JSON.stringify([site, isJapanese()]);
     if (shown.told === told) continue;
-    yield;
     shown.told = told;
     const lines = [];
     if (site.headline) lines.push(make("p", { lang: "en" }, [site.headline, site.to_do].filter(Boolean).join(". ")));
