@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import tokaido.hal as hal
-from tokaido.console._line.demo import Shown
 from tokaido.console._line.places import described_places
+from tokaido.console._line.shown import Shown
 from tokaido.console._line.watch import Seen
 from tokaido_testing.patience import patient
 

@@ -14,9 +14,9 @@ from tokaido.console._output import print_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tokaido.console._line.demo import Shown
     from tokaido.console._line.described import Described
     from tokaido.console._line.outcome import Outcome
+    from tokaido.console._line.shown import Shown
 
 Name = Literal["eve", "cut", "kill-maibara", "kill-shizuoka", "power", "sees", "restore"]
 LONGEST_S: Final = 120.0

@@ -11,8 +11,8 @@ from tokaido.console._line.outcome import Outcome, outcome
 from tokaido.console._line.traffic import Traffic
 
 if TYPE_CHECKING:
-    from tokaido.console._line.demo import Shown
     from tokaido.console._line.plant import Span
+    from tokaido.console._line.shown import Shown
     from tokaido.console._line.watch import Seen
 
 WATCHED: Final = 10.0

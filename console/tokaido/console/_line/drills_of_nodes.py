@@ -17,7 +17,7 @@ from tokaido.console._line.traffic import Traffic
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokaido.console._line.demo import Shown
+    from tokaido.console._line.shown import Shown
     from tokaido.console._line.watch import Seen
     from tokaido.node.client import KeyManagerError
 

@@ -12,7 +12,7 @@ from tokaido.console._line.tapped_node import NONCE, tapped_node
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokaido.console._line.demo import Shown
+    from tokaido.console._line.shown import Shown
 
 _RESTART_S: Final = 120.0
 _TOLD_S: Final = 5.0

@@ -24,8 +24,8 @@ from tokaido.node.topology import read_topology
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tokaido.console._line.demo import Shown
     from tokaido.console._line.drills import Drill
+    from tokaido.console._line.shown import Shown
     from tokaido.console._line.watch import Seen
     from tokaido.console.page import PageRelay, PageState
     from tokaido.node.operation import NodeStatus

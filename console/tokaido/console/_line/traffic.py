@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tokaido.console._demo_deliveries import Delivery
-    from tokaido.console._line.demo import Shown
+    from tokaido.console._line.shown import Shown
 
 EVERY_S: Final = 1.0
 
