@@ -66,7 +66,7 @@ def test_what_programs_need_is_imported_before_they_begin_and_each_is_one_of_its
         ) as started:
             told.append(started.wait_for("began", deadline))
             with pytest.raises(hal.TokaidoError, match="a program ended with 3"):
-                started.end(deadline)
+                started.check(ended=True)
     first, second = told
     assert first["modules"] == ["aiohttp", *_NUMBA, "numpy", "tokaido.emulators.bench._bench", "zmq"]
     assert first["words"] == ["tokaido", "one", "--json"]

@@ -22,10 +22,14 @@ from typing import TYPE_CHECKING, Any, Self
 import zmq
 from zmq.utils import z85
 
+from tokaido.hal import SYSTEM_CLOCK
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
+
+    from tokaido.hal import Clock
 
 ALARM = "!ALARM 7 detector hot"
 
@@ -53,6 +57,8 @@ class _Peer:
         """Everything that was asked or commanded, in order."""
         self.late_s = 0.3
         """How late the fault "late" makes a reply, in s."""
+        self.clock: Clock = SYSTEM_CLOCK
+        """By which it is late."""
         self._faults: deque[str] = deque()
         self._stop = threading.Event()
         self._go = threading.Event()
@@ -170,7 +176,7 @@ class PtyPeer(_Peer):
     def _send(self, fault: str, reply: bytes) -> None:
         match fault:
             case "late":
-                self._stop.wait(self.late_s)
+                self.clock.wait(self.late_s, self._stop)
                 self._write(reply)
             case "drop":
                 pass
@@ -284,7 +290,7 @@ class RouterPeer(_Peer):
         reply = [client, frames[0], answer(name, self.serial_number).encode()]
         match self._next_fault(name):
             case "late":
-                self._stop.wait(self.late_s)
+                self.clock.wait(self.late_s, self._stop)
                 self._router.send_multipart(reply)
             case "drop":
                 pass

@@ -119,6 +119,7 @@ class Rig:
             resource = Resource("serial", str(folder / "port"), {})
             made = transport or SerialTransport
             self.transport = made(resource, self.codec, clock=clock, timeout_s=TIMEOUT_S)
+        self.peer.clock = clock
         self.transport.device = "box"
         self.transport.on_open(self._check)
 

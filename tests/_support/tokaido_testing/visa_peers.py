@@ -133,7 +133,7 @@ class SocketPeer(_TcpBox):
         at = len(reply) // 2
         match fault:
             case "late":
-                self._stop.wait(self.late_s)
+                self.clock.wait(self.late_s, self._stop)
                 self._admit()
                 self._say(reply)
             case "drop":
@@ -225,7 +225,7 @@ class HislipPeer(_TcpBox):
         whole = HEADER.pack(b"HS", 7, 0, number, len(reply)) + reply
         match fault:
             case "late":
-                self._stop.wait(self.late_s)
+                self.clock.wait(self.late_s, self._stop)
                 self._put(connection, whole)
             case "drop":
                 pass

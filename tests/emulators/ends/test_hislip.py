@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokaido_testing.hislip import FIRST, Channel, Client, Reply
+from tokaido_testing.patience import in_time
 from tokaido_testing.voa import hislip_port, launch_voa
 
 if TYPE_CHECKING:
@@ -167,8 +168,10 @@ def test_a_reply_of_a_megabyte_arrives_whole(client: Client) -> None:
 def test_a_busy_instrument_hinders_neither_status_nor_clear(client: Client) -> None:
     client.write(b"INP:ATT 5;*OPC?")
     assert client.status() & 0x10 == 0
-    time.sleep(0.04)
-    assert client.status() & 0x10
+    began_s = time.monotonic()
+    while not client.status() & 0x10:
+        assert in_time(began_s, 1.0)
+        time.sleep(0.01)
     assert client.sync.receive().payload == b"1\n"
 
 
