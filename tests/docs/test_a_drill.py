@@ -1,6 +1,6 @@
 """The pages on drills speak of drills that there are, and of all of them; commands on the page are understood.
 
-The page starts the whole line, some 30 processes, and is not typed here: `tokaido demo --drill` is what tests it.
+The page starts the whole line, some 30 processes: tests/console/line/test_drill_page.py types it, in `make chaos`.
 """
 
 from __future__ import annotations

@@ -13,8 +13,10 @@ import os
 import queue
 import sys
 import threading
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import tokaido.hal as hal
@@ -69,7 +71,7 @@ class Started:
         (given, self._input), (output, printed), (errors, told) = _pipe(), _pipe(), _pipe()
         self._process = context.Process(
             target=_run,
-            args=(self._program, self._words, self._environment, (given, printed, told)),
+            args=(self._what, self._program, self._words, self._environment, (given, printed, told)),
             daemon=True,  # it is ended with this program in any case
         )
         self._process.start()
@@ -213,6 +215,7 @@ def _pipe() -> tuple[Connection, Connection]:
 
 
 def _run(
+    what: str,
     program: Callable[[], int],
     words: Sequence[str],
     environment: Mapping[str, str],
@@ -222,6 +225,8 @@ def _run(
     from tokaido.console._following import follow  # noqa: PLC0415
 
     os.setsid()
+    with suppress(OSError):  # Linux alone has it: `ps -e -o pid,comm` then tells 30 processes of one program apart
+        Path("/proc/self/comm").write_text(what.removeprefix("the emulation of "), encoding="utf-8")
     for number, pipe in enumerate(pipes):
         os.dup2(pipe.fileno(), number)
         pipe.close()
