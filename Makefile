@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS := 6  # more than there are cores, since many tests wait; each costs 5 s of processor time, and slows the others
 
+# make test SUITE= runs the thorough tests with the others.
+SUITE := -m "not thorough"
+
 .PHONY: help setup demo test thorough chaos example check docs bench qcodes lock clean
 
 help:
@@ -33,7 +36,7 @@ demo: setup
 
 # ARGS chooses among the suite's tests; the example's and those of QCoDeS are run with the whole of it.
 test: setup $(if $(ARGS),,example qcodes)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),-m "not thorough")
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),$(SUITE))
 
 thorough: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m thorough $(ARGS)

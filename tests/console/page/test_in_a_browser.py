@@ -311,7 +311,7 @@ def test_curves_are_there_after_the_page_is_loaded_again(
         while line.step < 40:
             page.wait_for_timeout(50)
         page.reload()
-        wait(page, "(document.querySelector('#spans .spark path').getAttribute('d') ?? '').split('L').length > 30")
+        wait(page, "(document.querySelector('#spans .spark path')?.getAttribute('d') ?? '').split('L').length > 30")
 
 
 def test_a_picture_is_encrypted_at_one_end_and_opened_at_the_other(visit: Callable[..., Visit]) -> None:
