@@ -11,7 +11,7 @@ SUITE := -m "not thorough"
 help:
 	@echo "make demo    set up, then run the whole emulated line, Tokyo to Kobe (two cores, 3 GB)"
 	@echo "make test    set up, then run the tests, those of the example project included"
-	@echo "make thorough set up, then run the long forms of tests whose short forms are in the suite"
+	@echo "make thorough set up, then run the long forms of tests whose short forms are in the suite, and tests that take much"
 	@echo "make chaos   set up, then kill, starve and restore nodes, each at its steps; it takes long"
 	@echo "make example build the wheel, and run the example project's tests with it"
 	@echo "make check   set up, then ruff, mypy, basedpyright, import-linter and a look at the prose"

@@ -7,7 +7,7 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave key channels on broken wires to one unit, which all share the code with; the others have it in-process."""
+    """Leave the key channel on broken wires to one unit; the suite has the others with faults in the process."""
     for item in items:
         if "::test_keys_under_a_fault_on_the_wire[" in item.nodeid and "::TestTransmitter::" not in item.nodeid:
             item.add_marker(pytest.mark.thorough)

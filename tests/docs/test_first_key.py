@@ -70,14 +70,9 @@ def served(command: str, folder: Path) -> Iterator[None]:
 
 
 def matches(shown: str, printed: str) -> bool:
-    """Whether the output is what the page shows, where `...` stands for the rest or a part of a line.
-
-    The QBER of the page's 5.5 % scatters by 0.4 % in blocks this short; from 6 % on the unit calls it outside.
-    """
+    """Whether the output is what the page shows, where `...` stands for the rest or a part of a line."""
     pattern = ".*".join(re.escape(part) for part in shown.split("..."))
-    usual = re.escape("qber 0.05") + ".*" + re.escape("  GOOD INSIDE")
-    high = re.escape("qber 0.06") + ".*" + re.escape("  GOOD OUTSIDE_OPERATIONAL")
-    return re.fullmatch(pattern.replace(usual, f"(?:{usual}|{high})"), printed) is not None
+    return re.fullmatch(pattern, printed) is not None
 
 
 @pytest.mark.timeout(240)
@@ -97,7 +92,8 @@ def test_the_tutorial_does_what_it_shows(tmp_path: Path) -> None:
             command = command.removeprefix("$ ")
             ran.append(command)
             if command.startswith("tokaido emulate"):
-                running.enter_context(served(command, tmp_path))
+                # One seed: the QBER of blocks this short scatters about 5.5 %, and is 6 % and more now and then.
+                running.enter_context(served(f"{command} --seed 1", tmp_path))
                 continue
             done = subprocess.run(
                 argv(command),

@@ -96,3 +96,9 @@ def test_kernels_are_not_kept_from_a_source_that_has_changed(tmp_path: Path) -> 
         )
         assert run.stdout.strip() == str(1 + addend)
     assert list(tmp_path.rglob("*.nbi"))
+
+
+def test_all_kernels_are_loaded_where_processes_are_forked() -> None:
+    folder = Path(fast.__file__).parent
+    kernels = {f"{path.parent.name}.{path.stem}" for path in folder.glob("*/_fast_*.py")}
+    assert kernels == set(fast._KERNELS)

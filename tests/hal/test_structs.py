@@ -38,7 +38,6 @@ for thread in threads:
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("tokaido.hal._key_messages", "Reply"),
         ("tokaido.hal.sharing._messages", "Reply"),
         ("tokaido.node.operation._status", "NodeStatus"),
         ("tokaido.console.page._state", "PageState"),

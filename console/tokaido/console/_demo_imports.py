@@ -1,6 +1,7 @@
 """What the programs of a demonstration need, imported once for all of them: they are forked from the one that does.
 
-What is missing here each of them imports itself, later. Nothing here opens a socket or starts a thread.
+What is missing here each of them imports itself, later. No thread of Python runs when they are forked; OpenBLAS stops
+its own threads before a fork, and starts them again when it needs them.
 """
 
 from __future__ import annotations
